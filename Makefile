@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# `make` alone lists the targets. PYTHON=... names the interpreter to make .venv with, KEEP=1 lets the demo's lab stand.
+
+RUN := tools/requirements-run.txt
+TEST := $(RUN) tools/requirements-test.txt
+IN_VENV := PATH="$(CURDIR)/.venv/bin:$$PATH"
+
+export PYTHON KEEP
+.DEFAULT_GOAL := help
+.PHONY: help demo test setup lint sanity unit bench lab-up lab-down clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## build a lab of routers, run the playbooks on it, show before and after (as root)
+	@tools/setup --lab $(RUN)
+	@$(IN_VENV) python tools/demo.py
+
+test: ## run every test there is (as root)
+	@tools/setup --lab $(TEST)
+	@tools/lint
+	@tools/sanity
+	@$(IN_VENV) python -m pytest
+
+setup: ## install what is missing for all the targets (as root)
+	@tools/setup --lab $(TEST)
+
+lint: ## run ruff, mypy, ansible-lint, yamllint and antsibull-changelog
+	@tools/setup $(TEST)
+	@tools/lint
+
+sanity: ## run ansible-test sanity on every Python that is present
+	@tools/setup $(TEST)
+	@tools/sanity
+
+unit: ## run the tests that need neither root nor a lab
+	@tools/setup $(TEST)
+	@$(IN_VENV) python -m pytest tests/unit
+
+bench: ## measure time and memory on a large table (as root)
+	@tools/setup --lab $(TEST)
+	@set -e; for script in tests/bench/bench_*.py; do echo "bench: $$script"; $(IN_VENV) python "$$script"; done
+
+lab-up: ## build the lab and leave it standing (as root)
+	@tools/setup --lab $(RUN)
+	@$(IN_VENV) python tests/lab/lab.py up
+
+lab-down: ## take the lab down
+	@$(IN_VENV) python3 tests/lab/lab.py down
+
+clean: ## remove what make has written here: .venv, .work and the caches
+	rm -rf .venv .work .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,55 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE to this collection: it can change without notice.
+
+"""The errors that the collection raises itself: each says what is wrong, and what to do about it."""
+
+from __future__ import annotations
+
+import typing as t
+
+
+class ConntrackError(Exception):
+    """An expected failure, with a message for the operator.
+
+    ``result`` holds what was done or measured before the failure, for the module's answer.
+    """
+
+    def __init__(self, message: str, **result: t.Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.result = result
+
+
+class OptionError(ConntrackError):
+    """An option's value cannot be used; nothing was touched.
+
+    The message names the option, shows the value as it was given, says what is wrong with it and how to mend it.
+    """
+
+    def __init__(self, option: str, value: t.Any, problem: str, remedy: str) -> None:
+        super().__init__(f"{option}: {value!r} {problem}. {remedy}")
+        self.option = option
+        self.value = value
+
+
+class UnavailableError(ConntrackError):
+    """The host lacks something that was asked for: a kernel feature, a library, a switched-on setting, a namespace."""
+
+
+class NotPermittedError(ConntrackError):
+    """The process may not do what was asked: it is not root and has no CAP_NET_ADMIN, or the file is read-only."""
+
+
+class MalformedError(ConntrackError):
+    """The kernel's bytes do not form a message that can be decoded: no count that is based on them can be trusted."""
+
+
+class DumpError(ConntrackError):
+    """The table could not be read as a whole: the result is withheld instead of being reported as complete."""
+
+
+class RefusedError(ConntrackError):
+    """A guard that the user set (such as ``max_delete``) refuses the whole action before its first step."""

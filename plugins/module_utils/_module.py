@@ -1,0 +1,49 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE to this collection: it can change without notice.
+
+"""What every module of the collection shares: common options, the check for pyroute2, and the one place that fails."""
+
+from __future__ import annotations
+
+import traceback
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError
+
+PYROUTE2_ERROR: str | None = None
+try:
+    import pyroute2.netlink  # noqa: F401  (only its presence is asked for here)
+except ImportError:
+    PYROUTE2_ERROR = traceback.format_exc()
+
+NETNS_OPTION: dict[str, t.Any] = {"netns": {"type": "str"}}
+"""The option that the modules share; documented in the fragment ``netops.conntrack._netns``."""
+
+MATCH_OPTIONS: dict[str, t.Any] = {
+    "match": {"type": "list", "elements": "dict"},
+    "exclude": {"type": "list", "elements": "dict", "default": []},
+}
+"""The options of a selection; documented in the fragment ``netops.conntrack._selection``."""
+
+
+def guarded_run(module: AnsibleModule, work: t.Callable[[AnsibleModule], dict[str, t.Any]], *, netlink: bool = True) -> None:
+    """Do the module's ``work`` and exit with its result; turn every expected error into ``fail_json``.
+
+    ``netlink`` says whether the work needs pyroute2.
+    """
+    if netlink and PYROUTE2_ERROR is not None:
+        module.fail_json(
+            msg=missing_required_lib("pyroute2 >= 0.7.2", url="https://docs.pyroute2.org/")
+            + " On Debian and Ubuntu the package is python3-pyroute2.",
+            exception=PYROUTE2_ERROR,
+        )
+    try:
+        result = work(module)
+    except ConntrackError as error:
+        module.fail_json(msg=error.message, **{"changed": False, **error.result})
+    else:
+        module.exit_json(**result)

@@ -1,0 +1,105 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE to this collection: it can change without notice.
+
+"""The kernel's connection-tracking sysctls: which ones there are, what they are called, and what they hold.
+
+A setting has one short name (``max``, ``tcp_timeout_established``, ``flowtable_tcp_timeout``) whatever the kernel calls
+it: ``net.netfilter.nf_conntrack_*`` today, ``net.ipv4.netfilter.ip_conntrack_*`` on old kernels.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import glob
+import os
+import re
+
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
+    ConntrackError,
+    NotPermittedError,
+)
+
+ROOT = "/proc/sys"
+"""The tree of the network namespace that the process is in (proc(5))."""
+
+GAUGE = "count"
+"""The one sysctl of the subsystem that is a measurement: the entries of this network namespace."""
+
+_PLACES = (
+    "net/netfilter/nf_conntrack_*",
+    "net/netfilter/nf_flowtable_*",
+    "net/nf_conntrack_max",
+    "net/ipv4/netfilter/ip_conntrack_*",
+    "net/ipv4/ip_conntrack_max",
+)
+"""Where kernels keep the settings; of two names for the same one, the first is used."""
+
+_DIRECTORY = r"net[./](?:netfilter[./]|ipv4[./](?:netfilter[./])?)?"
+_PREFIX = r"(?:nf_conntrack_|ip_conntrack_|nf_(?=flowtable_))"
+_FULL_NAME = re.compile(_DIRECTORY + _PREFIX + r"([a-z0-9_]+)", re.ASCII)
+_BARE_NAME = re.compile(_PREFIX + r"?([a-z][a-z0-9_]*)", re.ASCII)
+
+
+@dataclasses.dataclass(frozen=True)
+class Sysctl:
+    """One setting as this kernel has it: the ``short`` name, the kernel's dotted ``name``, and its file."""
+
+    short: str
+    name: str
+    path: str
+
+    @property
+    def read_only(self) -> bool:
+        """Whether it cannot be written here."""
+        # The mode says what the kernel offers; only access() knows of a read-only mount.
+        return not os.stat(self.path).st_mode & 0o222 or not os.access(self.path, os.W_OK)
+
+    def read(self) -> int | None:
+        """Give the present value; None when it is not one whole number, or cannot be read."""
+        try:
+            with open(self.path, encoding="ascii") as file:
+                return int(file.read())
+        except (OSError, ValueError):
+            return None
+
+    def write(self, value: int) -> None:
+        """Give the setting a new value.
+
+        Raises NotPermittedError when it may not be written, ConntrackError when the kernel does not take the value.
+        """
+        try:
+            with open(self.path, "w", encoding="ascii") as file:
+                file.write(f"{value}\n")
+        except OSError as error:
+            message = f"settings.{self.short}: {self.name} does not take {value} ({error.strerror})."
+            if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+                raise NotPermittedError(message, read_only=[self.short]) from error
+            raise ConntrackError(message) from error
+
+
+def short_of_sysctl(name: str) -> str | None:
+    """Give the short name of a sysctl's full name, with dots or slashes; None if it is not one of the subsystem."""
+    match = _FULL_NAME.fullmatch(name)
+    return match.group(1) if match else None
+
+
+def short_of(name: str) -> str | None:
+    """Give the short name of a setting written in any way: short, bare (``nf_conntrack_max``) or full; else None."""
+    match = _FULL_NAME.fullmatch(name) or _BARE_NAME.fullmatch(name)
+    return match.group(1) if match else None
+
+
+def find_sysctls(root: str = ROOT) -> dict[str, Sysctl]:
+    """Give what this kernel has, by short name, the gauge ``count`` included; empty without nf_conntrack."""
+    found: dict[str, Sysctl] = {}
+    for place in _PLACES:
+        for path in sorted(glob.glob(os.path.join(glob.escape(root), place))):
+            name = os.path.relpath(path, root).replace("/", ".")
+            short = short_of_sysctl(name)
+            if short is not None:
+                found.setdefault(short, Sysctl(short, name, path))
+    return found

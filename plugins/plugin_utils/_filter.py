@@ -1,0 +1,44 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This plugin_util is PRIVATE to this collection: it can change without notice.
+
+"""The border between Ansible's templates and plain Python: values come in, expected errors go out."""
+
+from __future__ import annotations
+
+import collections.abc
+import functools
+import typing as t
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError
+
+
+def plain(value: t.Any) -> t.Any:
+    """Give ``value`` in the types of JSON: a template's own kinds of dict, list, str and number are made plain ones.
+
+    Libraries such as jmespath look at the exact type of a value.
+    """
+    if value is None or isinstance(value, bool):
+        return value
+    for kind in (int, float, str):
+        if isinstance(value, kind):
+            return kind(value)
+    if isinstance(value, collections.abc.Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    return [plain(item) for item in value]
+
+
+def as_filter(function: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
+    """Give ``function`` as a filter: plain arguments go in, expected errors come out as AnsibleFilterError."""
+
+    @functools.wraps(function)
+    def call(*args: t.Any, **kwargs: t.Any) -> t.Any:
+        try:
+            return function(*plain(args), **plain(kwargs))
+        except ConntrackError as error:
+            raise AnsibleFilterError(error.message) from error
+
+    return call

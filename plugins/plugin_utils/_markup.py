@@ -1,0 +1,100 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This plugin_util is PRIVATE to this collection: it can change without notice.
+
+"""Blocks of a page that know nothing of markup, and one writer for each format."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import textwrap
+import typing as t
+
+_WIDTH = 110
+"""Columns of a terminal to which running text is broken."""
+
+_MARKDOWN = re.compile(r"[\\`*<>\[\]|&~]|(?<!\w)_|_(?!\w)")
+"""What Markdown (with tables, as on GitHub) takes for markup in the middle of a line."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Heading:
+    """A line that opens the page (level 1) or a section (level 2)."""
+
+    level: int
+    text: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Paragraph:
+    """One line of plain text."""
+
+    text: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """Rows of short cells; the first row is the header."""
+
+    rows: list[list[str]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Items:
+    """Labels, each with some lines of text."""
+
+    items: list[tuple[str, list[str]]]
+
+
+Block = t.Union[Heading, Paragraph, Table, Items]
+
+
+def _visible(text: str) -> str:
+    """Give ``text`` in one line, with each character that would steer a terminal or break a line shown as its code."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
+    )
+
+
+def as_markdown(block: Block) -> str:
+    """Give ``block`` as Markdown, what is special in it escaped."""
+    if isinstance(block, Table):
+        header, *rows = [[_escaped(cell) for cell in row] for row in block.rows]
+        return "\n".join(f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows))
+    if isinstance(block, Items):
+        return "\n".join(_markdown_item(label, lines) for label, lines in block.items)
+    return f"{'#' * block.level} {_escaped(block.text)}" if isinstance(block, Heading) else _escaped(block.text)
+
+
+def _markdown_item(label: str, lines: list[str]) -> str:
+    first, *others = [_escaped(line) for line in lines]
+    return "\n".join([f"- **{_escaped(label)}** {first}", *(f"  - {line}" for line in others)])
+
+
+def _escaped(text: str) -> str:
+    return _MARKDOWN.sub(lambda match: f"\\{match.group()}", _visible(text))
+
+
+def as_text(block: Block) -> str:
+    """Give ``block`` for a terminal: columns aligned, running text broken into lines."""
+    if isinstance(block, Table):
+        return _aligned([[_visible(cell) for cell in row] for row in block.rows])
+    if isinstance(block, Items):
+        margin = max(len(_visible(label)) for label, _lines in block.items) + 2
+        return "\n".join(_text_item(label, lines, margin) for label, lines in block.items)
+    text = _visible(block.text)
+    return f"{text}\n{'=-'[block.level - 1] * len(text)}" if isinstance(block, Heading) else text
+
+
+def _text_item(label: str, lines: list[str], margin: int) -> str:
+    wrapped = [part for line in lines for part in textwrap.wrap(_visible(line), _WIDTH - margin)]
+    labels = [_visible(label), *[""] * len(wrapped)]
+    return "\n".join(f"{left:{margin}}{right}" for left, right in zip(labels, wrapped, strict=False))
+
+
+def _aligned(rows: list[list[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)

@@ -1,0 +1,44 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This plugin_util is PRIVATE to this collection: it can change without notice.
+
+"""What a profile and a user's own values mean for one router."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
+from ansible_collections.netops.conntrack.plugins.module_utils._sysctl import short_of
+
+_OVERRIDE = "set by conntrack_tune_overrides"
+
+
+def plan(
+    profile: t.Mapping[str, t.Any], overrides: dict[str, t.Any], available: list[str]
+) -> dict[str, dict[str, t.Any] | list[str]]:
+    """Give the ``settings`` to make by short name, ``why`` of each, and the profile's names that are ``left_out``.
+
+    ``profile`` maps a setting's name to its value and why; ``available`` lists the short names that the router's kernel
+    has. An override wins over the profile, and stays in when it is not available: the module then refuses it by name.
+
+    Raises OptionError for an entry of the profile without value or why.
+    """
+    wanted = {_short(name): _entry(name, entry) for name, entry in profile.items()}
+    own = {_short(name): value for name, value in overrides.items()}
+    left_out = sorted(wanted.keys() - own - set(available))
+    settings = {name: entry["value"] for name, entry in wanted.items() if name not in left_out} | own
+    why = {name: _OVERRIDE if name in own else str(wanted[name]["why"]) for name in settings}
+    return {"settings": settings, "why": why, "left_out": left_out}
+
+
+def _short(name: str) -> str:
+    return short_of(name) or name
+
+
+def _entry(name: str, entry: t.Any) -> dict[str, t.Any]:
+    if not isinstance(entry, dict) or entry.get("value") is None or not entry.get("why"):
+        raise OptionError(f"profile, {name}", entry, "is not complete", "Give it a value, and why it is good.")
+    return entry

@@ -1,0 +1,121 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the tests share: running a module as Ansible would, in a real network namespace."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import pathlib
+import secrets
+import subprocess
+import sys
+import typing as t
+
+import ansible
+
+CHECKOUT = pathlib.Path(__file__).resolve().parent.parent
+COLLECTIONS = CHECKOUT / ".collections"
+SYSTEM_PYTHON = "/usr/bin/python3"
+"""The distribution's interpreter, with its own python3-pyroute2: what a router has."""
+
+_TRACKING = """
+table inet tracking {
+  chain prerouting { type filter hook prerouting priority 0; ct state established counter; }
+}
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class ModuleResult:
+    """How a module ended: the exit code of its process and the JSON that it printed."""
+
+    rc: int
+    data: dict[str, t.Any]
+
+    @property
+    def failed(self) -> bool:
+        return bool(self.data.get("failed", False))
+
+    @property
+    def msg(self) -> str:
+        return str(self.data.get("msg", ""))
+
+
+def run(command: t.Sequence[str], *, netns: str | None = None, text: str | None = None, timeout: float = 60) -> str:
+    """Run ``command`` in ``netns`` with ``text`` as its input, give what it prints; AssertionError if it fails."""
+    done = subprocess.run(
+        _inside(netns, command), input=text, capture_output=True, text=True, timeout=timeout, check=False
+    )
+    assert done.returncode == 0, f"{' '.join(command)}: rc {done.returncode}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def run_module(
+    name: str,
+    args: dict[str, t.Any],
+    *,
+    netns: str | None = None,
+    python: str = sys.executable,
+    env: dict[str, str] | None = None,
+    wrapper: t.Sequence[str] = (),
+    check: bool = False,
+    diff: bool = False,
+    timeout: float = 120,
+) -> ModuleResult:
+    """Run the module ``name`` with ``args`` in a process of its own, as a router does, and give its result.
+
+    ``netns`` is where the process starts (the module's own option ``netns`` belongs into ``args``); ``env`` adds to the
+    environment; ``wrapper`` is a command that runs the interpreter, such as ``("setpriv", "--reuid=65534")``.
+    """
+    command = [*wrapper, python, "-m", f"ansible_collections.netops.conntrack.plugins.modules.{name}"]
+    parameters = {"ANSIBLE_MODULE_ARGS": {**args, "_ansible_check_mode": check, "_ansible_diff": diff}}
+    done = subprocess.run(
+        _inside(netns, command),
+        input=json.dumps(parameters),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+        env={**os.environ, "PYTHONPATH": module_path(python), "PYTHONDONTWRITEBYTECODE": "1", **(env or {})},
+    )
+    try:
+        return ModuleResult(done.returncode, json.loads(done.stdout))
+    except json.JSONDecodeError:
+        raise AssertionError(f"{name} printed no JSON, rc {done.returncode}\n{done.stdout}{done.stderr}") from None
+
+
+def module_path(python: str = sys.executable) -> str:
+    """Give the PYTHONPATH with which ``python`` finds the collection and ansible-core, and no other library of ours."""
+    if python == sys.executable:
+        return str(COLLECTIONS)
+    only_ansible = CHECKOUT / ".work" / "only-ansible"
+    only_ansible.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        (only_ansible / "ansible").symlink_to(pathlib.Path(ansible.__file__).parent)
+    return os.pathsep.join([str(COLLECTIONS), str(only_ansible)])
+
+
+@contextlib.contextmanager
+def network_namespace(prefix: str, *, tracking: bool = True) -> t.Iterator[str]:
+    """Make a network namespace with its loopback up, give its name, and delete it at the end.
+
+    With ``tracking``, one rule with a ``ct state`` turns connection tracking on for both families.
+    """
+    name = f"{prefix}-{secrets.token_hex(4)}"
+    run(["ip", "netns", "add", name])
+    try:
+        run(["ip", "link", "set", "lo", "up"], netns=name)
+        if tracking:
+            run(["nft", "-f", "-"], netns=name, text=_TRACKING)
+        yield name
+    finally:
+        run(["ip", "netns", "delete", name])
+
+
+def _inside(netns: str | None, command: t.Sequence[str]) -> list[str]:
+    return [*(["ip", "netns", "exec", netns] if netns else []), *command]

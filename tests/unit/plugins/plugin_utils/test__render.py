@@ -1,0 +1,206 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import copy
+import json
+import typing as t
+
+import pytest
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
+from ansible_collections.netops.conntrack.plugins.plugin_utils._render import render
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report import roll_up
+
+TIME = "2026-05-01T03:00:00Z"
+CHECKS: dict[str, dict[str, t.Any]] = {
+    "full": {"title": "The table is full", "severity": "critical", "advice": "Prune it."},
+    "loose": {"title": "Loose pick-up", "severity": "info", "advice": "Leave it on."},
+    "stale": {"title": "Stale entries", "severity": "high", "advice": "Delete them."},
+}
+
+
+def audit(count: int, stale_entries: int | None, **statuses: str) -> dict[str, t.Any]:
+    values: dict[str, float | None] = {"full": count / 10, "stale": stale_entries, "loose": None}
+    findings = [
+        {"id": name, "status": status, "value": values[name], "reason": "acct is off" if status == "unknown" else None}
+        | CHECKS[name]
+        for name, status in statuses.items()
+    ]
+    usage = {"count": count, "percent": count / 10}
+    return {"usage": usage, "selectors": {"stale": {"entries": stale_entries}}, "findings": findings}
+
+
+def prune(**changes: t.Any) -> dict[str, t.Any]:
+    account = {"matched": 700, "protected": 1, "would_delete": 699, "deleted": 697, "already_gone": 2}
+    return account | {"matches_now": 0, "undecidable": 3, "unavailable": None} | changes
+
+
+def tune(left_out: list[str], boot: int | None = 54000) -> dict[str, t.Any]:
+    setting = {"runtime_before": 432000, "runtime_after": 54000, "boot_before": None, "boot": boot}
+    why = {"tcp_timeout_established": "15 hours instead of 5 days."}
+    return {"profile": "story", "left_out": left_out, "settings": {"tcp_timeout_established": setting}, "why": why}
+
+
+BEFORE = audit(970, 700, full="finding", stale="finding", loose="finding")
+FULL_RUN: dict[str, t.Any] = {
+    "before": BEFORE,
+    "tune": tune([]),
+    "prune": prune(),
+    "after": audit(271, 0, full="passed", stale="passed", loose="finding"),
+}
+DEAD = {"failure": {"step": "Measure", "message": "ssh: no route\nto host", "unreachable": True}}
+BROKEN = {"before": BEFORE, "failure": {"step": "Set all", "message": "max: no", "unreachable": False}}
+
+
+def page(records: dict[str, t.Any], style: str = "text", check_mode: bool = False) -> str:
+    return render(roll_up(records, list(records), TIME, check_mode), style)
+
+
+def test_a_whole_run_as_text() -> None:
+    assert (
+        page({"r1": FULL_RUN, "r2": DEAD, "r3": BROKEN})
+        == """\
+Connection tracking of 3 routers, 2026-05-01T03:00:00Z
+======================================================
+
+1 of 3 routers done; unreachable: r2; failed: r3; 1 setting changed; 697 entries deleted.
+
+The routers, before → after
+---------------------------
+
+router  verdict      findings  entries    % full     stale    changed  deleted
+r1      info         3 → 1     970 → 271  97 → 27.1  700 → 0  1        697
+r2      unreachable
+r3      failed       3         970        97         700
+
+Not done
+--------
+
+r2  unreachable
+    Measure: ssh: no route\\nto host
+r3  failed
+    Set all: max: no
+
+Found, before → after
+---------------------
+
+critical  The table is full: 2 routers, now 1
+          r1 97 → 27.1, r3 97
+          Prune it.
+high      Stale entries: 2 routers, now 1
+          r1 700 → 0, r3 700
+          Delete them.
+info      Loose pick-up: 2 routers, now 2
+          r1 found, r3 found
+          Leave it on.
+
+Settings changed
+----------------
+
+tcp_timeout_established  432000 → 54000, at boot not set → 54000: r1
+                         15 hours instead of 5 days.
+
+Entries deleted
+---------------
+
+router  matched  protected  deleted  already gone  not deleted  matches now  undecidable
+r1      700      1          697      2             0            0            3
+"""
+    )
+
+
+def test_a_dry_run_says_would_and_shows_no_after() -> None:
+    records = {"r1": {"before": BEFORE, "tune": tune(["dccp_loose"], None), "prune": prune(deleted=0, already_gone=0)}}
+    text = page(records, check_mode=True)
+    assert (
+        "Check mode, nothing was changed. 1 of 1 router done; 1 setting would change; 699 entries would be deleted.\n"
+        in text
+    )
+    assert "router  verdict   findings  entries  % full  stale  would change  would delete\n" in text
+    assert "r1      critical  3         970      97      700    1             699\n" in text
+    assert "Settings that would change\n" in text
+    assert (
+        "router  matched  protected  would delete  undecidable\nr1      700      1          699           3\n" in text
+    )
+    assert "tcp_timeout_established  432000 → 54000: r1\n" in text
+    assert "cannot be set here, and was left out of the profile: dccp_loose\n" in text
+    assert "→ after" not in text
+    assert "Found now\n" in text
+
+
+@pytest.mark.parametrize(
+    ("record", "present", "absent"),
+    [
+        ({"before": BEFORE}, ["Found now", "stale"], ["changed", "deleted", "Not done", "Settings", "Entries"]),
+        ({"tune": tune([])}, ["router  verdict  changed\nr1      done     1\n"], ["Found", "deleted", "entries"]),
+        ({"prune": prune()}, ["router  verdict  deleted\nr1      done     697\n"], ["Found", "changed", "% full"]),
+        ({"prune": prune(matched=0, undecidable=0, deleted=0)}, ["0 entries deleted"], ["Entries deleted"]),
+        ({"prune": prune(deleted=1)}, ["; 1 entry deleted."], []),
+        (
+            {"before": audit(1, None, stale="unknown")},
+            ["Could not be told", "Stale entries: r1", "acct is off"],
+            ["Found"],
+        ),
+        ({"before": audit(1, 0, stale="passed")}, ["passed"], ["Found", "Could not"]),
+    ],
+)
+def test_only_what_there_is_is_shown(record: dict[str, t.Any], present: list[str], absent: list[str]) -> None:
+    text = page({"r1": record})
+    assert [part for part in present if part not in text] == []
+    assert [part for part in absent if part in text] == []
+
+
+def test_unknown_is_not_zero() -> None:
+    text = page({"r1": {"before": audit(1, None), "prune": prune(matched=None, protected=None, undecidable=None)}})
+    assert "r1      passed   0         1        0.1     ?      697\n" in text
+    assert "r1      ?        ?          697" in text
+
+
+def test_why_there_was_nothing_to_look_at_is_said() -> None:
+    unavailable = "net.netfilter.nf_conntrack_acct is off"
+    text = page({"r1": {"prune": prune(matched=None, would_delete=0, unavailable=unavailable)}}, check_mode=True)
+    assert f"prune  Which entries to delete: r1\n       {unavailable}\n" in text
+
+
+def test_advice_is_only_given_while_it_helps() -> None:
+    text = page({"r1": FULL_RUN})
+    assert "Stale entries: 1 router, now 0\n" in text
+    assert "Delete them." not in text
+    assert "Leave it on." in text
+
+
+def test_names_of_a_large_fleet_are_cut() -> None:
+    text = page({f"r{number:02}": {"before": BEFORE} for number in range(12)})
+    assert "Stale entries: 12 routers\n" in text
+    assert "r09 700, and 2 more\n" in text
+
+
+def test_the_same_change_is_shown_once_with_all_its_routers() -> None:
+    text = page({"r1": {"tune": tune([])}, "r2": {"tune": tune([])}, "r3": {"tune": tune([], None)}})
+    assert "→ 54000: r1, r2\n" in text
+    assert "432000 → 54000: r3\n" in text
+
+
+def test_markdown_escapes_what_comes_from_routers() -> None:
+    record = copy.deepcopy(DEAD)
+    record["failure"]["message"] = "<b>|no\nroute"
+    markdown = page({"r|1": record, "r2": FULL_RUN}, "markdown")
+    assert "| r\\|1 | unreachable |" in markdown
+    assert "\n- **r\\|1** unreachable\n  - Measure: \\<b\\>\\|no\\\\nroute\n" in markdown
+    assert "\n- **critical** The table is full: 1 router, now 0\n  - r2 97 → 27.1\n" in markdown
+
+
+def test_an_empty_fleet_is_a_page_too() -> None:
+    assert "0 of 0 routers done." in page({})
+
+
+def test_an_unknown_style_is_refused() -> None:
+    with pytest.raises(OptionError, match=r"^style: 'html' is unknown\. Give one of markdown, text"):
+        page({}, "html")
+
+
+def test_the_document_survives_json() -> None:
+    document = roll_up({"r1": FULL_RUN, "r2": DEAD}, ["r1", "r2"], TIME)
+    assert render(json.loads(json.dumps(document, sort_keys=True))) == render(document)

@@ -1,0 +1,50 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Stands in for conntrack_settings: the router is a JSON file, whose name is in the environment."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+
+from ansible.module_utils.basic import AnsibleModule
+
+
+def main() -> None:
+    module = AnsibleModule(
+        {"settings": {"type": "dict"}, "persist": {"type": "bool"}, "sysctl_file": {"type": "path"}},
+        supports_check_mode=True,
+    )
+    path = pathlib.Path(os.environ["ROUTER"])
+    router = json.loads(path.read_text())
+    present, boot, wanted = router["facts"]["settings"], router["boot"], module.params["settings"]
+    unsupported = sorted(wanted.keys() - present.keys())
+    read_only = sorted(wanted.keys() & set(router.get("read_only", [])))
+    if unsupported or read_only:
+        module.fail_json(msg=f"refused: {unsupported + read_only}", unsupported=unsupported, read_only=read_only)
+    settings = {
+        short: {
+            "name": f"net.netfilter.nf_conntrack_{short}",
+            "wanted": value,
+            "runtime_before": present[short],
+            "runtime_after": value,
+            "boot_before": boot.get(short),
+            "boot": value,
+            "boot_file": module.params["sysctl_file"],
+        }
+        for short, value in wanted.items()
+    }
+    changed = any(present[short] != value or boot.get(short) != value for short, value in wanted.items())
+    if not module.check_mode:
+        present.update(wanted)
+        present.update(router.get("overwritten", {}))
+        boot.update(wanted)
+        path.write_text(json.dumps(router))
+    module.exit_json(changed=changed, settings=settings, unsupported=[], read_only=[])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,142 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The checks of the role are data: each is tried on the facts of a healthy router with one thing wrong."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import typing as t
+
+import pytest
+import yaml
+from ansible_collections.netops.conntrack.plugins.plugin_utils._checks import find
+from support import CHECKOUT
+
+ROLE = CHECKOUT / "roles" / "conntrack_audit"
+FACTS = pathlib.Path(__file__).parent / "facts"
+DEFAULTS = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text())
+CHECKS: list[dict[str, str]] = DEFAULTS["conntrack_audit_checks"]
+
+WRONG: dict[str, dict[str, t.Any]] = {
+    "accounting_off": {"settings.acct": 0},
+    "entries_evicted": {"stats.total.early_drop": 1},
+    "established_timeout": {"settings.tcp_timeout_established": 86401},
+    "full_and_not_evictable": {"usage.percent": 80, "table.evictable": 1199},
+    "generic_timeout": {"settings.generic_timeout": 600},
+    "insert_failed": {"stats.total.insert_failed": 1},
+    "long_chains": {"usage.load_factor": 4.01},
+    "loose_pickup": {"settings.tcp_loose": 1},
+    "no_limit": {"usage.max": 0, "usage.percent": None, "usage.headroom": None},
+    "packets_dropped": {"stats.total.drop": 1},
+    "stale_majority": {"selectors.stale.percent": 50.0, "selectors.stale.entries": 100},
+    "stale_share": {"selectors.stale.percent": 49.9, "selectors.stale.entries": 100},
+    "table_full": {"usage.percent": 95},
+    "table_full_logged": {"stats.table_full.messages": 1, "stats.table_full.last_seconds_ago": 86399.5},
+    "table_nearly_full": {"usage.percent": 94.9},
+    "timestamps_off": {"settings.timestamp": 0},
+}
+"""What makes a check a finding, and just so."""
+
+FINE: dict[str, dict[str, t.Any]] = {
+    "established_timeout": {"settings.tcp_timeout_established": 86400},
+    "full_and_not_evictable": {"usage.percent": 80, "table.evictable": 1200},
+    "generic_timeout": {"settings.generic_timeout": 599},
+    "long_chains": {"usage.load_factor": 4},
+    "stale_majority": {"selectors.stale.percent": 100, "selectors.stale.entries": 99},
+    "stale_share": {"selectors.stale.percent": 9.9, "selectors.stale.entries": 100},
+    "table_full": {"usage.percent": 94.9},
+    "table_full_logged": {"stats.table_full.messages": 1, "stats.table_full.last_seconds_ago": 86400},
+    "table_nearly_full": {"usage.percent": 79.9},
+}
+"""What just does not."""
+
+
+def load(name: str) -> dict[str, t.Any]:
+    return t.cast("dict[str, t.Any]", json.loads((FACTS / f"{name}.json").read_text()))
+
+
+def facts_with(changes: dict[str, t.Any]) -> dict[str, t.Any]:
+    facts = load("healthy")
+    for path, value in changes.items():
+        *parents, last = path.split(".")
+        place = facts
+        for key in parents:
+            place = place[key]
+        place[last] = value
+    return facts
+
+
+def status(check_id: str, facts: dict[str, t.Any]) -> str:
+    return str(next(finding["status"] for finding in find(facts, CHECKS) if finding["id"] == check_id))
+
+
+def test_nothing_is_wrong_with_a_healthy_router() -> None:
+    assert {finding["status"] for finding in find(load("healthy"), CHECKS)} == {"passed"}
+
+
+def test_every_check_is_tried() -> None:
+    assert sorted(check["id"] for check in CHECKS) == sorted(WRONG)
+
+
+@pytest.mark.parametrize("check_id", WRONG)
+def test_the_check_finds_what_it_is_for(check_id: str) -> None:
+    assert status(check_id, facts_with(WRONG[check_id])) == "finding"
+
+
+@pytest.mark.parametrize("check_id", FINE)
+def test_the_check_leaves_alone_what_is_just_fine(check_id: str) -> None:
+    assert status(check_id, facts_with(FINE[check_id])) == "passed"
+
+
+@pytest.mark.parametrize("check_id", WRONG)
+def test_the_check_is_unknown_without_the_facts_that_it_reads(check_id: str) -> None:
+    facts = facts_with(WRONG[check_id])
+    del facts[next(iter(WRONG[check_id])).split(".")[0]]
+    assert status(check_id, facts) == "unknown"
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check["id"])
+def test_the_value_of_a_finding_is_shown(check: dict[str, str]) -> None:
+    (finding,) = find(facts_with(WRONG[check["id"]]), [check])
+    assert (finding["value"] is not None) == ("value" in check)
+
+
+def test_a_sick_router() -> None:
+    findings = find(load("sick"), CHECKS)
+    found = [finding["id"] for finding in findings if finding["status"] == "finding"]
+    assert found == [
+        "table_full",
+        "full_and_not_evictable",
+        "stale_majority",
+        "table_full_logged",
+        "established_timeout",
+        "long_chains",
+        "packets_dropped",
+        "entries_evicted",
+        "generic_timeout",
+        "insert_failed",
+        "loose_pickup",
+        "timestamps_off",
+    ]
+    assert {finding["status"] for finding in findings} == {"finding", "passed"}
+
+
+def test_what_the_router_cannot_tell_is_unknown_and_says_why() -> None:
+    facts = load("sick")
+    facts["settings"]["acct"] = 0
+    unavailable = "net.netfilter.nf_conntrack_acct is off"
+    facts["selectors"]["stale"] = {"entries": None, "percent": None, "undecidable": 0, "unavailable": unavailable}
+    facts["stats"]["table_full"] = {"messages": None, "last_seconds_ago": None, "unreadable": "/dev/kmsg: no such file"}
+    reasons = {finding["id"]: finding["reason"] for finding in find(facts, CHECKS) if finding["status"] == "unknown"}
+    assert sorted(reasons) == ["stale_majority", "stale_share", "table_full_logged"]
+    assert unavailable in reasons["stale_majority"]
+    assert "/dev/kmsg: no such file" in reasons["table_full_logged"]
+    assert status("accounting_off", facts) == "finding"
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check["id"])
+def test_the_readme_tells_of_the_check(check: dict[str, str]) -> None:
+    assert f"| `{check['id']}` | {check['severity']} | {check['title']} |" in (ROLE / "README.md").read_text()

@@ -1,0 +1,69 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The profiles of the role are data: each value is one that the module takes, and says why it is good."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+import yaml
+from ansible_collections.netops.conntrack.plugins.module_utils._settings import parse_value
+from ansible_collections.netops.conntrack.plugins.module_utils._sysctl import short_of
+from ansible_collections.netops.conntrack.plugins.plugin_utils._profiles import plan
+from support import CHECKOUT
+
+ROLE = CHECKOUT / "roles" / "conntrack_tune"
+DEFAULTS = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text())
+PROFILES: dict[str, dict[str, t.Any]] = DEFAULTS["conntrack_tune_profiles"]
+UNDO = "kernel_defaults"
+
+ENTRIES = [
+    pytest.param(setting, entry, id=f"{profile}-{setting}")
+    for profile, content in PROFILES.items()
+    for setting, entry in content["settings"].items()
+]
+
+
+@pytest.mark.parametrize(("setting", "entry"), ENTRIES)
+def test_the_module_takes_the_value(setting: str, entry: dict[str, t.Any]) -> None:
+    assert short_of(setting) == setting
+    assert parse_value(setting, entry["value"], setting) == entry["value"]
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_the_profile_is_complete(profile: str) -> None:
+    settings = PROFILES[profile]["settings"]
+    assert plan(settings, {}, list(settings))["left_out"] == []
+    assert PROFILES[profile]["description"]
+
+
+def test_the_founding_story() -> None:
+    values = {setting: entry["value"] for setting, entry in PROFILES["story"]["settings"].items()}
+    assert values == {"acct": 1, "tcp_timeout_established": 54000, "generic_timeout": 120}
+    assert DEFAULTS["conntrack_tune_profile"] == "story"
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_no_profile_sets_a_limit(profile: str) -> None:
+    assert not {"max", "buckets", "expect_max"} & PROFILES[profile]["settings"].keys()
+
+
+@pytest.mark.parametrize("profile", sorted(PROFILES.keys() - {UNDO}))
+def test_every_profile_counts_and_can_be_undone(profile: str) -> None:
+    settings = PROFILES[profile]["settings"]
+    assert settings["acct"]["value"] == 1
+    assert settings.keys() <= PROFILES[UNDO]["settings"].keys()
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_the_readme_explains_every_value(profile: str) -> None:
+    readme = (ROLE / "README.md").read_text()
+    assert f"### `{profile}`\n\n{PROFILES[profile]['description']}\n" in readme
+    section = readme.split(f"### `{profile}`\n", 1)[1].split("\n#", 1)[0]
+    rows = [
+        f"| `{name}` | {entry['value']} | {entry['why']} |" for name, entry in PROFILES[profile]["settings"].items()
+    ]
+    assert [row for row in rows if row not in section] == []

@@ -1,0 +1,180 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The playbooks on routers that go wrong in ways in which a real one seldom does: the modules are stand-ins."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import typing as t
+
+import pytest
+import yaml
+from support import CHECKOUT
+
+HERE = pathlib.Path(__file__).parent
+ANSIBLE_PLAYBOOK = pathlib.Path(sys.executable).parent / "ansible-playbook"
+DEAD = {"ansible_host": "127.0.0.1", "ansible_port": 1, "ansible_connection": "ssh"}
+RECAP = re.compile(r"^(\S+) +: (.*)$", re.MULTILINE)
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """How a playbook ended: exit code, output, the fleet's document, and the counts of the recap by router."""
+
+    rc: int
+    output: str
+    document: dict[str, t.Any]
+    recap: dict[str, dict[str, int]]
+
+    def column(self, part: str, key: str) -> dict[str, t.Any]:
+        return {name: host[part][key] for name, host in self.document["hosts"].items() if host[part]}
+
+
+class Fleet:
+    """Routers that are JSON files, and a collection in which the modules work on those."""
+
+    def __init__(self, directory: pathlib.Path) -> None:
+        self.directory = directory
+        collection = directory / "ansible_collections" / "netops" / "conntrack"
+        (collection / "plugins").mkdir(parents=True)
+        for part in ("roles", "playbooks", "meta", "galaxy.yml"):
+            (collection / part).symlink_to(CHECKOUT / part)
+        for part in ("filter", "plugin_utils", "module_utils"):
+            (collection / "plugins" / part).symlink_to(CHECKOUT / "plugins" / part)
+        (collection / "plugins" / "modules").symlink_to(HERE / "stand_ins")
+        self.hosts: dict[str, dict[str, t.Any]] = {}
+
+    def add(self, name: str, **changes: t.Any) -> None:
+        """Add a sick router; ``changes`` are for its file, those named acct or without are for its settings."""
+        facts = json.loads((HERE / "facts" / "sick.json").read_text())
+        facts["settings"]["acct"] = changes.pop("acct", 1)
+        for short in changes.pop("without", []):
+            del facts["settings"][short]
+        state = self.directory / f"{name}.json"
+        state.write_text(json.dumps({"facts": facts, "boot": {}, **changes}))
+        interpreter = self.directory / f"python-{name}"
+        interpreter.write_text(f'#!/bin/sh\nROUTER={state} exec {sys.executable} "$@"\n')
+        interpreter.chmod(0o755)
+        self.hosts[name] = {"ansible_connection": "local", "ansible_python_interpreter": str(interpreter)}
+
+    def play(self, playbook: str, *options: str) -> Run:
+        (self.directory / "inventory.yml").write_text(yaml.safe_dump({"all": {"hosts": self.hosts}}))
+        reports = self.directory / "reports"
+        places = {"conntrack_audit_report_directory": str(reports), "conntrack_audit_report_name": "report"}
+        command = [
+            str(ANSIBLE_PLAYBOOK),
+            "-i",
+            "inventory.yml",
+            f"netops.conntrack.{playbook}",
+            "-e",
+            json.dumps(places),
+        ]
+        done = subprocess.run(
+            [*command, *options],
+            cwd=self.directory,
+            env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(self.directory), "ANSIBLE_PIPELINING": "true"},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        output = done.stdout + done.stderr
+        assert (reports / "report.json").exists(), output
+        document = json.loads((reports / "report.json").read_text())
+        lines = RECAP.findall(done.stdout.split("PLAY RECAP")[1])
+        recap = {name: {key: int(value) for key, value in re.findall(r"(\w+)=(\d+)", counts)} for name, counts in lines}
+        return Run(done.returncode, output, document, recap)
+
+
+@pytest.fixture
+def fleet(tmp_path: pathlib.Path) -> Fleet:
+    return Fleet(tmp_path)
+
+
+def test_a_dry_run_predicts_the_run_and_the_run_after_it_changes_nothing(fleet: Fleet) -> None:
+    fleet.add("good")
+    fleet.hosts["dead"] = DEAD
+    fleet.add("limited", read_only=["generic_timeout"], without=["tcp_timeout_established"])
+    fleet.add("uncounted", acct=0)
+    before = {path: path.read_text() for path in fleet.directory.glob("*.json")}
+
+    predicted = fleet.play("site", "--check")
+
+    assert {path: path.read_text() for path in before} == before
+    assert predicted.rc == 2, predicted.output
+    assert predicted.column("prune", "would_delete") == {"good": 90000, "limited": 90000, "uncounted": 0}
+    assert predicted.column("prune", "deleted") == {"good": 0, "limited": 0, "uncounted": 0}
+    assert predicted.column("prune", "unavailable")["uncounted"] == "net.netfilter.nf_conntrack_acct is off"
+    assert predicted.column("settings", "left_out")["limited"] == ["generic_timeout", "tcp_timeout_established"]
+    assert predicted.document["hosts"]["good"]["after"] is None
+
+    uncounted = fleet.directory / "uncounted.json"
+    router = json.loads(uncounted.read_text())
+    router["facts"]["selectors"]["stale"]["entries"] = 0
+    uncounted.write_text(json.dumps(router))
+    real = fleet.play("site", "-e", "{batch: [1, 1, 100%]}")
+
+    assert real.rc == 2, real.output
+    assert real.document["unreachable"] == ["dead"]
+    assert real.column("prune", "deleted") == predicted.column("prune", "would_delete")
+    assert real.column("settings", "changes") == predicted.column("settings", "changes")
+    assert real.document["hosts"]["good"]["after"]["usage"]["count"] == 10000
+    assert "dead, Make sure that the router has answered: Failed to connect" in real.output
+    assert [name for name, counts in real.recap.items() if counts["failed"]] == ["dead"]
+
+    again = fleet.play("site")
+
+    assert {name: counts["changed"] for name, counts in again.recap.items()} == dict.fromkeys(fleet.hosts, 0)
+    assert (again.document["totals"]["settings_changed"], again.document["totals"]["deleted"]) == (0, 0)
+
+
+def test_what_goes_wrong_on_one_router_is_named_and_the_others_are_done(fleet: Fleet) -> None:
+    fleet.add("broken", no_facts="pyroute2 is missing")
+    fleet.add("gated", gate=True)
+    fleet.add("good")
+    fleet.add("limited", read_only=["max"])
+    fleet.hosts["limited"]["conntrack_tune_overrides"] = {"net.netfilter.nf_conntrack_max": 5}
+    fleet.add("stuck", stuck=3)
+    fleet.add("uncounted", acct=0)
+    fleet.hosts["uncounted"]["conntrack_tune_overrides"] = {"acct": 0}
+    fleet.add("undone", overwritten={"generic_timeout": 600})
+    fleet.add("untuned")
+    fleet.hosts["untuned"]["conntrack_tune_profile"] = "fast"
+    before = (fleet.directory / "limited.json").read_text()
+
+    run = fleet.play("site")
+
+    assert run.rc == 2, run.output
+    assert run.document["failed"] == sorted(fleet.hosts.keys() - {"good"})
+    messages = run.column("failure", "message")
+    assert messages["broken"] == "pyroute2 is missing"
+    assert messages["gated"] == "max_delete: refused"
+    assert messages["limited"] == "refused: ['max']"
+    assert messages["stuck"].startswith(
+        "Of 90000 entries, 89997 were deleted and 0 were gone already, 3 were not deleted."
+    )
+    assert messages["uncounted"] == "net.netfilter.nf_conntrack_acct is off"
+    assert "'generic_timeout': 600" in messages["undone"]
+    assert messages["untuned"].startswith(
+        "conntrack_tune_profile: fast is no profile. Give one of kernel_defaults, nat_"
+    )
+    assert run.column("prune", "not_deleted") == {"good": 0, "stuck": 3}
+    assert run.column("settings", "profile") == dict.fromkeys(
+        ["gated", "good", "stuck", "uncounted", "undone"], "story"
+    )
+    assert run.document["hosts"]["good"]["after"]["selectors"]["stale"]["entries"] == 0
+    assert (fleet.directory / "limited.json").read_text() == before
+
+
+def test_nothing_but_dead_routers_is_a_report_too(fleet: Fleet) -> None:
+    fleet.hosts.update(dead1=DEAD, dead2=DEAD)
+    run = fleet.play("prune", "--limit", "dead2")
+    assert (run.rc, run.document["unreachable"], list(run.document["hosts"])) == (2, ["dead2"], ["dead2"])
