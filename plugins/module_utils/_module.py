@@ -8,17 +8,11 @@
 
 from __future__ import annotations
 
-import traceback
+import importlib.util
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError
-
-PYROUTE2_ERROR: str | None = None
-try:
-    import pyroute2.netlink  # noqa: F401  (only its presence is asked for here)
-except ImportError:
-    PYROUTE2_ERROR = traceback.format_exc()
 
 NETNS_OPTION: dict[str, t.Any] = {"netns": {"type": "str"}}
 """The option that the modules share; documented in the fragment ``netops.conntrack._netns``."""
@@ -30,16 +24,18 @@ MATCH_OPTIONS: dict[str, t.Any] = {
 """The options of a selection; documented in the fragment ``netops.conntrack._selection``."""
 
 
-def guarded_run(module: AnsibleModule, work: t.Callable[[AnsibleModule], dict[str, t.Any]], *, netlink: bool = True) -> None:
+def guarded_run(
+    module: AnsibleModule, work: t.Callable[[AnsibleModule], dict[str, t.Any]], *, netlink: bool = True
+) -> None:
     """Do the module's ``work`` and exit with its result; turn every expected error into ``fail_json``.
 
     ``netlink`` says whether the work needs pyroute2.
     """
-    if netlink and PYROUTE2_ERROR is not None:
+    if netlink and importlib.util.find_spec("pyroute2") is None:
         module.fail_json(
             msg=missing_required_lib("pyroute2 >= 0.7.2", url="https://docs.pyroute2.org/")
             + " On Debian and Ubuntu the package is python3-pyroute2.",
-            exception=PYROUTE2_ERROR,
+            changed=False,
         )
     try:
         result = work(module)

@@ -14,8 +14,8 @@ import typing as t
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_DURATION = re.compile(r"([0-9]+)([smhdw]?)", re.ASCII)
-_NUMBER = re.compile(r"0[xX][0-9a-fA-F]+|[0-9]+", re.ASCII)
+_DURATION = re.compile(r"([0-9]{1,18})([smhdw]?)", re.ASCII)
+_NUMBER = re.compile(r"0[xX][0-9a-fA-F]{1,16}|[0-9]{1,20}", re.ASCII)
 
 
 def parse_duration(value: t.Any, option: str) -> int:
@@ -25,7 +25,8 @@ def parse_duration(value: t.Any, option: str) -> int:
     """
     match = None if isinstance(value, bool) else _DURATION.fullmatch(str(value).strip())
     if match is None:
-        raise OptionError(option, value, "is not a duration", "Give seconds, or a number with a unit: 90s, 15m, 15h, 5d.")
+        remedy = "Give seconds, or a number with a unit: 90s, 15m, 15h, 5d."
+        raise OptionError(option, value, "is not a duration", remedy)
     return int(match.group(1)) * _SECONDS[match.group(2)]
 
 

@@ -42,7 +42,7 @@ CT_GET_STATS_CPU = _CTNETLINK | 4
 # linux/netfilter/nfnetlink_conntrack.h, enum ctattr_type
 _TUPLE_ORIG, _TUPLE_REPLY, _STATUS, _PROTOINFO, _HELP = 1, 2, 3, 4, 5
 _TIMEOUT, _MARK, _COUNTERS_ORIG, _COUNTERS_REPLY, _USE, _ID = 7, 8, 9, 10, 11, 12
-_TUPLE_MASTER, _SECMARK, _ZONE, _SECCTX, _TIMESTAMP, _LABELS = 14, 17, 18, 19, 20, 22
+_ZONE, _SECCTX, _TIMESTAMP, _LABELS = 18, 19, 20, 22
 
 # linux/netfilter/nf_conntrack_common.h, enum ip_conntrack_status
 EXPECTED = 1 << 0
@@ -165,7 +165,16 @@ class Message(t.NamedTuple):
 class Direction:
     """One direction's tuple: packed addresses, and whatever of ports (or GRE keys), ICMP numbers and zone it has."""
 
-    __slots__ = ("destination", "destination_port", "icmp_code", "icmp_id", "icmp_type", "source", "source_port", "zone")
+    __slots__ = (
+        "destination",
+        "destination_port",
+        "icmp_code",
+        "icmp_id",
+        "icmp_type",
+        "source",
+        "source_port",
+        "zone",
+    )
 
     def __init__(self) -> None:
         self.source = b""
@@ -241,10 +250,15 @@ class Entry:
     @property
     def state_name(self) -> str | None:
         """The protocol state's name as conntrack(8) prints it; None where the entry has none."""
-        if self.state is None:
-            return None
-        names = STATE_NAMES[self.protocol]
-        return names[self.state] if self.state < len(names) else names[0]
+        return state_name(self.protocol, self.state)
+
+
+def state_name(protocol: int, state: int | None) -> str | None:
+    """Give the name of a protocol's state as conntrack(8) prints it; None where there is none."""
+    names = STATE_NAMES.get(protocol)
+    if state is None or names is None:
+        return None
+    return names[state] if state < len(names) else names[0]
 
 
 def messages(datagram: Buffer, length: int) -> t.Iterator[Message]:
@@ -252,7 +266,9 @@ def messages(datagram: Buffer, length: int) -> t.Iterator[Message]:
     start = 0
     while start < length:
         if length - start < HEADER_LENGTH:
-            raise MalformedError(f"netlink: {length - start} bytes are left where a message header takes {HEADER_LENGTH}")
+            raise MalformedError(
+                f"netlink: {length - start} bytes are left where a message header takes {HEADER_LENGTH}"
+            )
         size, kind, flags, sequence, _port = _NLMSGHDR.unpack_from(datagram, start)
         if size < HEADER_LENGTH or size > length - start:
             raise MalformedError(f"netlink: a message claims {size} bytes, {length - start} are there")
@@ -277,7 +293,9 @@ def _attributes(data: Buffer, start: int, end: int) -> t.Iterator[tuple[int, int
             raise MalformedError(f"netlink: {end - start} bytes are left where an attribute header takes 4")
         size, kind = _NLA.unpack_from(data, start)
         if size < 4 or size > end - start:
-            raise MalformedError(f"netlink: attribute {kind & NLA_TYPE_MASK} claims {size} bytes, {end - start} are there")
+            raise MalformedError(
+                f"netlink: attribute {kind & NLA_TYPE_MASK} claims {size} bytes, {end - start} are there"
+            )
         yield kind & NLA_TYPE_MASK, start + 4, start + size
         start += (size + 3) & ~3
 

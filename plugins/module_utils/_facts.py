@@ -1,0 +1,158 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE to this collection: it can change without notice.
+
+"""The facts of one host: usage, settings, statistics, and what is in the table, from one dump."""
+
+from __future__ import annotations
+
+import collections
+import time
+import typing as t
+
+from ansible_collections.netops.conntrack.plugins.module_utils import _netns, _wire
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError, UnavailableError
+from ansible_collections.netops.conntrack.plugins.module_utils._kernel_log import table_full
+from ansible_collections.netops.conntrack.plugins.module_utils._selector import Context, Selection, compile_selection
+from ansible_collections.netops.conntrack.plugins.module_utils._settings import read_count, read_settings
+from ansible_collections.netops.conntrack.plugins.module_utils._summary import Summary, percent
+from ansible_collections.netops.conntrack.plugins.module_utils._table import Table
+
+SUBSETS = ("usage", "settings", "stats", "table", "selectors", "namespaces")
+
+_SLAB_INFO = "/proc/slabinfo"
+_ENTRY_BYTES = 256  # struct nf_conn on 64 bits, where slabinfo cannot be read
+_BUCKET_BYTES = 8  # struct hlist_nulls_head
+
+
+def gather(
+    subsets: t.Collection[str], top: int, selectors: t.Mapping[str, t.Any], netns: str | None
+) -> dict[str, t.Any]:
+    """Give the facts of ``subsets``, measured in the namespace ``netns``; the table is dumped at most once.
+
+    ``selectors`` are match and exclude by name. Raises OptionError for a bad selector before anything is read.
+    """
+    _compile_all(selectors, Context({}, 0))
+    facts: dict[str, t.Any] = {}
+    with _netns.inside(netns):
+        settings = read_settings()
+        with Table() as table:
+            if "usage" in subsets:
+                facts["usage"] = _usage(settings, read_count() or 0)
+            if "settings" in subsets:
+                facts["settings"] = settings
+            if "stats" in subsets:
+                facts["stats"] = _stats(table)
+            if "table" in subsets or selectors:
+                facts.update(_counts(table, settings, top, selectors, with_summary="table" in subsets))
+    if "namespaces" in subsets:
+        facts["namespaces"] = _namespaces()
+    return facts
+
+
+def _compile_all(selectors: t.Mapping[str, t.Any], context: Context) -> dict[str, Selection]:
+    compiled = {}
+    for name, selector in selectors.items():
+        option = f"selectors.{name}"
+        if not isinstance(selector, dict) or set(selector) - {"match", "exclude"} or "match" not in selector:
+            raise OptionError(option, selector, "is not a selection", "Give {match: [...], exclude: [...]}.")
+        parts = [selector["match"], selector.get("exclude") or []]
+        for part in parts:
+            if not isinstance(part, list):
+                raise OptionError(option, part, "is not a list of selectors", "Give a list of dicts.")
+        compiled[name] = compile_selection(parts[0], parts[1], context, option)
+    return compiled
+
+
+def _usage(settings: t.Mapping[str, int], count: int) -> dict[str, t.Any]:
+    limit = settings.get("max", 0)
+    buckets = settings.get("buckets")
+    return {
+        "count": count,
+        "max": limit,
+        "percent": percent(count, limit) if limit else None,
+        "headroom": max(0, limit - count) if limit else None,
+        "buckets": buckets,
+        "load_factor": round(2 * count / buckets, 3) if buckets else None,
+        "memory_bytes": count * _entry_bytes() + (buckets or 0) * _BUCKET_BYTES,
+    }
+
+
+def _entry_bytes() -> int:
+    """Give the size of an entry without its extensions, as this kernel allocates it (slabinfo(5))."""
+    try:
+        with open(_SLAB_INFO, encoding="ascii") as file:
+            sizes = [line.split()[3] for line in file if line.startswith("nf_conntrack ")]
+    except OSError:
+        sizes = []
+    return int(sizes[0]) if sizes else _ENTRY_BYTES
+
+
+def _stats(table: Table) -> dict[str, t.Any]:
+    per_cpu = table.cpu_stats()
+    total: collections.Counter[str] = collections.Counter()
+    for _cpu, counters in per_cpu:
+        total.update(counters)
+    return {
+        "total": dict(total),
+        "per_cpu": [{"cpu": cpu, **counters} for cpu, counters in per_cpu],
+        "table_full": table_full(),
+    }
+
+
+def _counts(
+    table: Table, settings: t.Mapping[str, int], top: int, selectors: t.Mapping[str, t.Any], with_summary: bool
+) -> dict[str, t.Any]:
+    """Count the table and every selector in one dump."""
+    compiled = _compile_all(selectors, Context(settings, time.time_ns()))
+
+    def collect(entries: t.Iterator[_wire.Entry]) -> dict[str, t.Any]:
+        summary = Summary(settings, top)
+        tallies = {name: collections.Counter[t.Optional[bool]]() for name in compiled}
+        tests = [(selection.decide, tallies[name]) for name, selection in compiled.items()]
+        total = 0
+        for entry in entries:
+            total += 1
+            if with_summary:
+                summary.add(entry)
+            for decide, tally in tests:
+                tally[decide(entry)] += 1
+        counts: dict[str, t.Any] = {"table": summary.result()} if with_summary else {}
+        if compiled:
+            counts["selectors"] = {
+                name: _tally(selection, settings, tallies[name], total) for name, selection in compiled.items()
+            }
+        return counts
+
+    return table.read(collect)
+
+
+def _tally(
+    selection: Selection, settings: t.Mapping[str, int], tally: t.Mapping[bool | None, int], total: int
+) -> dict[str, t.Any]:
+    """Give what a selector counted: unknown, not 0, where the kernel keeps nothing to decide it with."""
+    unavailable = None
+    try:
+        selection.require(settings)
+    except UnavailableError as error:
+        unavailable = error.message
+    known = unavailable is None
+    return {
+        "entries": tally[True] if known else None,
+        "percent": percent(tally[True], total) if known else None,
+        "undecidable": tally[None],
+        "unavailable": unavailable,
+    }
+
+
+def _namespaces() -> dict[str, t.Any]:
+    """Give count and share of the limit for each named network namespace of the host."""
+    result = {}
+    for name in _netns.names():
+        with _netns.inside(name):
+            count, limit = read_count(), read_settings().get("max", 0)
+        share = percent(count, limit) if limit and count is not None else None
+        result[name] = {"count": count, "percent": share}
+    return result

@@ -1,0 +1,244 @@
+#!/usr/bin/python
+
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: conntrack_prune
+short_description: Delete the matching entries of the connection-tracking table
+version_added: 0.1.0
+author:
+  - The netops.conntrack developers (@netops)
+description:
+  - Reads the table once, decides which entries the selectors select, and deletes exactly these. Each is deleted by its
+    addresses, ports, zone and id, so that a new connection that took the place of an old one stays.
+  - All options are checked, and all guards are asked, before the first delete.
+  - A deleted entry cannot be put back. Run with C(--check) first, which says what would be deleted.
+extends_documentation_fragment:
+  - netops.conntrack._attributes
+  - netops.conntrack._netns
+  - netops.conntrack._selection
+attributes:
+  check_mode:
+    support: full
+    details:
+      - In check mode RV(deleted) is V(0), and RV(would_delete) is what the real run would delete.
+  diff_mode:
+    support: full
+    details:
+      - The diff has the number of entries by family, protocol, state and whether a reply was seen, of the groups that
+        change.
+  idempotent:
+    support: full
+options:
+  match:
+    description:
+      - Which entries to delete, a list that is not empty. An entry is selected when any of these selectors holds, and
+        none of O(exclude) does.
+      - The keys of a selector are listed in the notes.
+    type: list
+    elements: dict
+    required: true
+  protect_management:
+    description:
+      - Whether the entries of the SSH connections stay that the module itself runs in. They are found through
+        C(SSH_CONNECTION) in the environment of the module's process and of those that started it, also through C(sudo).
+    type: bool
+    default: true
+  max_delete:
+    description:
+      - The most that may be deleted, as a number of entries such as V(5000), or as a share of all entries of the table
+        such as V(40%). If more would be deleted, the module fails and deletes none. This holds in check mode, too.
+      - Without it, there is no limit.
+    type: raw
+  sample:
+    description:
+      - How many of the entries to be deleted RV(sample) shows.
+    type: int
+    default: 5
+notes:
+  - An entry that has a connection-tracking helper, such as C(ftp) or C(sip), is protected, because the connections that
+    it expects are forgotten with it. It is deleted only if O(match) has a selector with the key C(helper).
+  - A task with C(async) that also becomes another user has no trace of its SSH connection. Name the connection in
+    O(exclude) there.
+  - The next packet of a deleted connection makes a new entry, or is dropped if a rule drops what is C(ct state
+    invalid). With NAT, the connection is cut.
+seealso:
+  - module: netops.conntrack.conntrack_settings
+  - name: conntrack(8)
+    description: The manual of the tool that lists the table on the command line.
+    link: https://conntrack-tools.netfilter.org/manual.html
+"""
+
+EXAMPLES = r"""
+- name: Show what would be deleted, and delete nothing
+  netops.conntrack.conntrack_prune:
+    match:
+      - protocol: tcp
+        state: ESTABLISHED
+        replied: false
+        packets_original: {max: 1}
+        bytes_original: {max: 40}
+  become: true
+  check_mode: true
+  diff: true
+
+- name: Delete connections of a single bare packet, but never more than 40 percent of the table
+  netops.conntrack.conntrack_prune:
+    match:
+      - protocol: tcp
+        state: ESTABLISHED
+        replied: false
+        packets_original: {max: 1}
+        bytes_original: {max: 40}
+    max_delete: 40%
+  become: true
+
+- name: Delete what is idle for 15 hours, except for BGP and one customer
+  netops.conntrack.conntrack_prune:
+    match:
+      - protocol: tcp
+        state: ESTABLISHED
+        idle: {min: 15h}
+    exclude:
+      - destination_port: 179
+      - address: [198.51.100.0/24, "2001:db8:7::/48"]
+  become: true
+
+- name: Forget everything about one address in a network namespace
+  netops.conntrack.conntrack_prune:
+    netns: customer1
+    match:
+      - address: 203.0.113.9
+    max_delete: 1000
+  become: true
+"""
+
+RETURN = r"""
+matched:
+  description: The number of entries that the selectors select.
+  returned: success, or when the deletes are refused
+  type: int
+  sample: 71204
+protected:
+  description: The number of RV(matched) entries that stay, being the module's own SSH connection or having a helper.
+  returned: success, or when the deletes are refused
+  type: int
+  sample: 1
+would_delete:
+  description: RV(matched) without RV(protected).
+  returned: success, or when the deletes are refused
+  type: int
+  sample: 71203
+deleted:
+  description: The number of entries that were deleted; V(0) in check mode.
+  returned: success, or when the deletes are refused
+  type: int
+  sample: 71200
+already_gone:
+  description: The number of entries that ended by themselves between the reading and the delete.
+  returned: success, or when the kernel refuses deletes
+  type: int
+  sample: 3
+failed:
+  description: The number of entries that could not be deleted. If there are any, the module fails.
+  returned: success
+  type: int
+  sample: 0
+failures:
+  description: The number of entries that could not be deleted, by the kernel's reason.
+  returned: when the kernel refuses deletes
+  type: dict
+  sample:
+    Device or resource busy: 2
+undecidable:
+  description: The number of entries that lack what the selectors ask for. None of them is selected.
+  returned: success, or when the deletes are refused
+  type: int
+  sample: 0
+count_before:
+  description: The number of entries of the table when it was read.
+  returned: success, or when the deletes are refused
+  type: int
+  sample: 98311
+count_after:
+  description: The number of entries that the kernel reports after the deletes; null if it does not say.
+  returned: success, or when the kernel refuses deletes
+  type: int
+  sample: 27108
+sample:
+  description: Some of the entries to be deleted, at most O(sample), as M(netops.conntrack.conntrack_info) gives them.
+  returned: success, or when the deletes are refused
+  type: list
+  elements: dict
+  sample: []
+unavailable:
+  description: The sysctl that has to be on for these selectors.
+  returned: when a sysctl that the selectors need is off
+  type: str
+  sample: net.netfilter.nf_conntrack_acct
+"""
+
+import time
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
+from ansible_collections.netops.conntrack.plugins.module_utils._management import management_connections
+from ansible_collections.netops.conntrack.plugins.module_utils._module import (
+    MATCH_OPTIONS,
+    NETNS_OPTION,
+    guarded_run,
+)
+from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
+from ansible_collections.netops.conntrack.plugins.module_utils._prune import (
+    Guards,
+    Outcome,
+    enforce,
+    parse_limit,
+    survey,
+)
+from ansible_collections.netops.conntrack.plugins.module_utils._selector import Context, compile_selection
+from ansible_collections.netops.conntrack.plugins.module_utils._settings import read_count, read_settings
+from ansible_collections.netops.conntrack.plugins.module_utils._table import Table
+
+
+def prune(module: AnsibleModule) -> dict[str, t.Any]:
+    """Survey the table, ask the guards, delete unless in check mode, and give the module's result."""
+    params = module.params
+    limit = parse_limit(params["max_delete"])
+    if params["sample"] < 0:
+        raise OptionError("sample", params["sample"], "is negative", "Give 0 or more.")
+    with inside(params["netns"]):
+        context = Context(read_settings(), time.time_ns())
+        selection = compile_selection(params["match"], params["exclude"], context)
+        connections = management_connections() if params["protect_management"] else frozenset()
+        guards = Guards(connections, helpers="helper" not in selection.keys)
+        with Table() as table:
+            selection.require(context.settings)
+            found = survey(table, selection, guards, context, params["sample"])
+            enforce(limit, found)
+            outcome = Outcome(found, None if module.check_mode else table.delete(found.targets))
+        return outcome.result(read_count(), module._diff)
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            **MATCH_OPTIONS,
+            "match": {**MATCH_OPTIONS["match"], "required": True},
+            "protect_management": {"type": "bool", "default": True},
+            "max_delete": {"type": "raw"},
+            "sample": {"type": "int", "default": 5},
+            **NETNS_OPTION,
+        },
+        supports_check_mode=True,
+    )
+    guarded_run(module, prune)
+
+
+if __name__ == "__main__":
+    main()

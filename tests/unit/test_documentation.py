@@ -1,0 +1,154 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the documentation tells people to type: modules, options, selectors, playbooks, variables, targets, links."""
+
+from __future__ import annotations
+
+import ast
+import pathlib
+import re
+import typing as t
+
+import pytest
+import yaml
+from support import CHECKOUT
+
+PREFIX = "netops.conntrack."
+PAGES = [CHECKOUT / "README.md", *sorted(CHECKOUT.glob("docs/*.md")), *sorted(CHECKOUT.glob("roles/*/README.md"))]
+PLAYBOOK_VARIABLES = {"target", "batch"}
+
+_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
+
+
+class Example(t.NamedTuple):
+    """One YAML block of a page."""
+
+    page: str
+    data: t.Any
+
+
+def name_of(path: pathlib.Path) -> str:
+    return str(path.relative_to(CHECKOUT))
+
+
+def blocks(page: pathlib.Path, language: str) -> list[str]:
+    return [text for found, text in _FENCE.findall(page.read_text(encoding="utf-8")) if found == language]
+
+
+def dictionaries(data: t.Any) -> t.Iterator[dict[str, t.Any]]:
+    """Give every dictionary inside ``data``, however deep."""
+    if isinstance(data, dict):
+        yield data
+    for value in data.values() if isinstance(data, dict) else data if isinstance(data, list) else ():
+        yield from dictionaries(value)
+
+
+def documented(path: pathlib.Path) -> dict[str, t.Any]:
+    """Give the DOCUMENTATION of a module, or of a doc fragment."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "DOCUMENTATION":
+            document: dict[str, t.Any] = yaml.safe_load(ast.literal_eval(node.value))
+            return document
+    raise AssertionError(f"{path} has no DOCUMENTATION")
+
+
+def options_of(module: str) -> set[str]:
+    """Give the options of a module of the collection, those of its doc fragments included."""
+    plugins = CHECKOUT / "plugins"
+    document = documented(plugins / "modules" / f"{module}.py")
+    fragments = [name for name in document["extends_documentation_fragment"] if name.count(".") == 2]
+    shared = [documented(plugins / "doc_fragments" / f"{name.removeprefix(PREFIX)}.py") for name in fragments]
+    return {option for each in [document, *shared] for option in each["options"] or {}}
+
+
+def role_variables() -> set[str]:
+    """Give the variables that the roles describe."""
+    specs = CHECKOUT.glob("roles/*/meta/argument_specs.yml")
+    return {
+        option
+        for path in specs
+        for entry in yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"].values()
+        for option in entry.get("options", {})
+    }
+
+
+def words(pattern: str) -> list[tuple[str, str]]:
+    """Give the page and the first group of each place where ``pattern`` matches on some page."""
+    found = {(name_of(page), word) for page in PAGES for word in re.findall(pattern, page.read_text(encoding="utf-8"))}
+    return sorted(found)
+
+
+EXAMPLES = [Example(name_of(page), yaml.safe_load(text)) for page in PAGES for text in blocks(page, "yaml")]
+TASKS = [
+    (example.page, key.removeprefix(PREFIX), arguments)
+    for example in EXAMPLES
+    for each in dictionaries(example.data)
+    for key, arguments in each.items()
+    if key.startswith(PREFIX)
+]
+SELECTIONS = [
+    (example.page, each.get("match") or each.get("conntrack_prune_match"), exclude)
+    for example in EXAMPLES
+    for each in dictionaries(example.data)
+    for exclude in [each.get("exclude") or each.get("conntrack_prune_exclude") or []]
+    if "match" in each or "conntrack_prune_match" in each
+]
+
+
+@pytest.mark.parametrize(("page", "module", "arguments"), TASKS)
+def test_task_has_only_options_that_the_module_has(page: str, module: str, arguments: dict[str, t.Any]) -> None:
+    assert set(arguments) <= options_of(module), page
+
+
+@pytest.mark.parametrize(("page", "match", "exclude"), SELECTIONS)
+def test_selection_compiles(page: str, match: list[t.Any], exclude: list[t.Any]) -> None:
+    from ansible_collections.netops.conntrack.plugins.module_utils._selector import Context, compile_selection
+
+    compile_selection(match, exclude, Context(settings={}, now=0))
+
+
+def test_the_examples_were_found() -> None:
+    assert {module for _page, module, _arguments in TASKS} == {
+        path.stem for path in (CHECKOUT / "plugins" / "modules").glob("*.py")
+    }
+    assert {"README.md", "docs/selectors.md"} <= {page for page, _match, _exclude in SELECTIONS}
+
+
+@pytest.mark.parametrize(("page", "playbook"), words(r"ansible-playbook netops\.conntrack\.(\w+)"))
+def test_playbook_exists(page: str, playbook: str) -> None:
+    assert (CHECKOUT / "playbooks" / f"{playbook}.yml").is_file(), page
+
+
+@pytest.mark.parametrize(("page", "target"), words(r"(?:`|\$ )make ([a-z][a-z-]*)"))
+def test_make_target_exists(page: str, target: str) -> None:
+    makefile = (CHECKOUT / "Makefile").read_text(encoding="utf-8")
+    assert re.search(rf"^{target}: ", makefile, re.MULTILINE), page
+
+
+@pytest.mark.parametrize(("page", "variable"), words(r"-e '?\{?(\w+)[=:]"))
+def test_extra_variable_exists(page: str, variable: str) -> None:
+    assert variable in role_variables() | PLAYBOOK_VARIABLES, page
+
+
+@pytest.mark.parametrize("variable", sorted(PLAYBOOK_VARIABLES))
+@pytest.mark.parametrize("playbook", ["audit", "tune", "prune", "site"])
+def test_playbook_takes(playbook: str, variable: str) -> None:
+    assert f"{{{{ {variable} | default(" in (CHECKOUT / "playbooks" / f"{playbook}.yml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_lead_somewhere(page: pathlib.Path) -> None:
+    targets = _LINK.findall(page.read_text(encoding="utf-8"))
+    assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def test_architecture_names_every_room() -> None:
+    text = (CHECKOUT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rooms = {
+        path.stem for folder in ("module_utils", "plugin_utils") for path in CHECKOUT.glob(f"plugins/{folder}/_*.py")
+    }
+    missing = {room for room in rooms if not re.search(rf"\b{room}\b", text)}
+    assert missing == set()
