@@ -34,6 +34,7 @@ def gather(
 
     ``selectors`` are match and exclude by name. Raises OptionError for a bad selector before anything is read.
     """
+    wanted = selectors if "selectors" in subsets else {}
     _compile_all(selectors, Context({}, 0))
     facts: dict[str, t.Any] = {}
     with _netns.inside(netns):
@@ -45,8 +46,8 @@ def gather(
                 facts["settings"] = settings
             if "stats" in subsets:
                 facts["stats"] = _stats(table)
-            if "table" in subsets or selectors:
-                facts.update(_counts(table, settings, top, selectors, with_summary="table" in subsets))
+            if "table" in subsets or wanted:
+                facts.update(_counts(table, settings, top, wanted, with_summary="table" in subsets))
     if "namespaces" in subsets:
         facts["namespaces"] = _namespaces()
     return facts

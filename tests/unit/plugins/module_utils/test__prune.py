@@ -1,0 +1,83 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the kernel cannot be made to do at will: deletes that it refuses, and entries with a helper."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import typing as t
+
+import pytest
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError, OptionError
+from ansible_collections.netops.conntrack.plugins.module_utils._prune import (
+    Group,
+    Guards,
+    Outcome,
+    Survey,
+    parse_limit,
+)
+from ansible_collections.netops.conntrack.plugins.module_utils._wire import Entry
+
+UDP_GROUP = Group("ipv4", "udp", "", "")
+
+
+def survey_of(targets: int) -> Survey:
+    found = Survey(total=10, matched=targets)
+    found.groups[UDP_GROUP] = 10
+    found.targets = [(int(socket.AF_INET), b"%d" % number) for number in range(targets)]
+    found.target_groups = [UDP_GROUP] * targets
+    return found
+
+
+@pytest.mark.parametrize(
+    ("given", "total", "expected"),
+    [
+        (None, 9, 9),
+        (0, 9, 0),
+        ("12", 9, 12),
+        ("0%", 9, 0),
+        ("40%", 10, 4),
+        ("40 %", 9, 3),
+        ("0.1%", 1000, 1),
+        ("29%", 100, 29),
+        ("100%", 9, 9),
+    ],
+)
+def test_limit(given: t.Any, total: int, expected: int) -> None:
+    assert parse_limit(given).of(total) == expected
+
+
+@pytest.mark.parametrize("given", ["101%", "100.1%", "-1%", "%", "x", -1, 1.5, True, "", [1]])
+def test_bad_limit(given: t.Any) -> None:
+    with pytest.raises(OptionError, match="max_delete"):
+        parse_limit(given)
+
+
+@pytest.mark.parametrize(("helper", "protected"), [(None, False), ("ftp", True)])
+def test_an_entry_with_a_helper_is_protected(helper: str | None, protected: bool) -> None:
+    entry = Entry(int(socket.AF_INET))
+    entry.helper = helper
+    assert Guards(frozenset(), helpers=True).protect(entry) is protected
+    assert Guards(frozenset(), helpers=False).protect(entry) is False
+
+
+def test_entries_that_are_gone_already_do_no_harm() -> None:
+    result = Outcome(survey_of(3), [0, errno.ENOENT, 0]).result(7, True)
+    assert [result[name] for name in ("changed", "deleted", "already_gone", "failed")] == [True, 2, 1, 0]
+    assert result["diff"] == {"before": "10  ipv4 udp\n", "after": "8  ipv4 udp\n"}
+    assert Outcome(survey_of(1), [errno.ENOENT]).result(9, False)["changed"] is False
+
+
+@pytest.mark.parametrize(("errors", "changed"), [([0, errno.EBUSY, errno.EBUSY], True), ([errno.EPERM], False)])
+def test_deletes_that_the_kernel_refuses(errors: list[int], changed: bool) -> None:
+    with pytest.raises(ConntrackError, match="refused") as caught:
+        Outcome(survey_of(len(errors)), errors).result(9, False)
+    result = caught.value.result
+    assert result["changed"] is changed
+    assert result["deleted"] == errors.count(0)
+    assert sum(result["failures"].values()) == len(errors) - errors.count(0)
+    for reason in result["failures"]:
+        assert reason in caught.value.message
