@@ -12,11 +12,10 @@ import csv
 import io
 import json
 import socket
-import struct
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._idle import idle
-from ansible_collections.netops.conntrack.plugins.module_utils._selector import Context
+from ansible_collections.netops.conntrack.plugins.module_utils._selector import Context, age, label_bits
 from ansible_collections.netops.conntrack.plugins.module_utils._wire import (
     ASSURED,
     DST_NAT,
@@ -45,17 +44,10 @@ def family_name(entry: Entry) -> str:
     return FAMILY_NAMES.get(entry.family, str(entry.family))
 
 
-def labels(bitmap: bytes | None) -> list[int] | None:
-    """Give the numbers of the bits that are set in CTA_LABELS: a row of 32-bit words in the machine's byte order."""
-    if bitmap is None:
-        return None
-    words = struct.unpack_from(f"={len(bitmap) // 4}I", bitmap)
-    return [32 * at + bit for at, word in enumerate(words) for bit in range(32) if word >> bit & 1]
-
-
-def age(entry: Entry, now: int) -> int | None:
-    """Give the whole seconds from the entry's creation to ``now`` (nanoseconds); None where it has no timestamp."""
-    return None if entry.start is None else now // NANOSECONDS - entry.start // NANOSECONDS
+def labels(entry: Entry) -> list[int]:
+    """Give the numbers of the entry's labels, which are the bits that are set in its bitmap."""
+    bits = label_bits(entry.labels)
+    return [number for number in range(bits.bit_length()) if bits >> number & 1]
 
 
 def total(original: int | None, reply: int | None) -> int | None:
@@ -112,7 +104,7 @@ FIELDS: dict[str, Reader] = {
     "icmp_id": lambda e, _c: e.original.icmp_id,
     "mark": lambda e, _c: e.mark,
     "zone": lambda e, _c: e.zone,
-    "labels": lambda e, _c: labels(e.labels),
+    "labels": lambda e, _c: labels(e),
     "helper": lambda e, _c: e.helper,
     "packets_original": lambda e, _c: e.packets_original,
     "bytes_original": lambda e, _c: e.bytes_original,
@@ -122,7 +114,7 @@ FIELDS: dict[str, Reader] = {
     "bytes": lambda e, _c: total(e.bytes_original, e.bytes_reply),
     "remaining": lambda e, _c: e.remaining,
     "idle": lambda e, c: idle(e, c.settings),
-    "age": lambda e, c: age(e, c.now),
+    "age": lambda e, c: age(e, c),
     "id": lambda e, _c: e.id,
 }
 """How each field of an entry is read; None is unknown, times are in seconds."""
@@ -163,7 +155,7 @@ def extended(entry: Entry, context: Context) -> str:
         "mark": entry.mark,
         "secctx": entry.secctx,
         "zone": entry.zone or None,
-        "delta-time": age(entry, context.now),
+        "delta-time": _delta(entry, context.now),
         "helper": entry.helper,
         "use": entry.use,
     }
@@ -187,6 +179,11 @@ def _direction(entry: Entry, side: Direction, name: str, packets: int | None, oc
     return words
 
 
+def _delta(entry: Entry, now: int) -> int | None:
+    # The tool cuts both times to whole seconds before it subtracts, unlike the field age.
+    return None if entry.start is None else now // NANOSECONDS - entry.start // NANOSECONDS
+
+
 def _flag(status: int) -> list[str]:
     """Give the one of these flags that the tool shows, the strongest first."""
     for bit, flag in ((HW_OFFLOAD, "[HW_OFFLOAD]"), (OFFLOAD, "[OFFLOAD]"), (ASSURED, "[ASSURED]")):
@@ -206,7 +203,7 @@ def csv_header() -> str:
 
 
 def csv_row(entry: Entry, context: Context) -> str:
-    """Give the entry's fields as one line of CSV (RFC 4180): unknown is empty, the items of a list have a space between."""
+    """Give the entry's fields as one line of CSV (RFC 4180): unknown is empty, a list is spaced items."""
     values = (read(entry, context) for read in ALL_FIELDS.values())
     return _csv_line(" ".join(map(str, value)) if isinstance(value, list) else value for value in values)
 

@@ -13,8 +13,9 @@ version_added: 0.1.0
 author:
   - The netops.conntrack developers (@netops)
 description:
-  - Reads the table once, decides which entries the selectors select, and deletes exactly these. Each is deleted by its
-    addresses, ports, zone and id, so that a new connection that took the place of an old one stays.
+  - Reads the table once, decides which entries the selectors select, and deletes exactly these.
+  - Each is deleted by its addresses, ports, zone and the kernel's id of it. An entry that ended and was replaced in the
+    meantime by another connection with the same addresses and ports has another id as a rule, and stays.
   - All options are checked, and all guards are asked, before the first delete.
   - A deleted entry cannot be put back. Run with C(--check) first, which says what would be deleted.
 extends_documentation_fragment:

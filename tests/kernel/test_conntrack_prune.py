@@ -15,6 +15,7 @@ import typing as t
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
 from ansible_collections.netops.conntrack.plugins.module_utils._table import Table
+from ansible_collections.netops.conntrack.plugins.module_utils._wire import Entry
 from support import CHECKOUT, COLLECTIONS, SYSTEM_PYTHON, ModuleResult, network_namespace, run, run_module
 
 STALE_SENDER = CHECKOUT / "tests" / "lab" / "stale.py"
@@ -30,6 +31,13 @@ UNPRIVILEGED = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "
 SSH = "198.51.100.9 40000 198.51.100.1 22"
 SSH_ENTRY = "-p tcp -s 198.51.100.9 -d 198.51.100.1 --sport 40000 --dport 22 --state ESTABLISHED -u SEEN_REPLY,ASSURED"
 OTHER_SSH_ENTRY = SSH_ENTRY.replace("40000", "40001")
+
+FTP_HELPER = """
+table ip helpers {
+  ct helper ftp { type "ftp" protocol tcp; }
+  chain output { type filter hook output priority 0; meta l4proto tcp ct helper set "ftp"; }
+}
+"""
 
 Lines = frozenset[str]
 
@@ -55,6 +63,10 @@ def prune(netns: str, *match: dict[str, t.Any], **options: t.Any) -> ModuleResul
     """Run the module; ``args`` are further options of the module, all others go to run_module."""
     args = options.pop("args", {})
     return run_module("conntrack_prune", {"match": list(match), **args}, netns=netns, **options)
+
+
+def targets_of(entries: t.Iterator[Entry]) -> list[tuple[int, bytes]]:
+    return [(entry.family, entry.identity) for entry in entries]
 
 
 def assert_refused(result: ModuleResult, *words: str) -> None:
@@ -262,6 +274,19 @@ def test_the_management_connection_goes_if_it_may(netns: str) -> None:
     assert table(netns) == frozenset()
 
 
+def test_entries_with_a_helper_stay_unless_asked_for(netns: str) -> None:
+    _lead_nowhere(netns)
+    run(["nft", "-f", "-"], netns=netns, text=FTP_HELPER)
+    run([sys.executable, str(STALE_SENDER), "0", "3"], netns=netns)
+    insert(netns, SSH_ENTRY)
+    result = prune(netns, {"protocol": "tcp"})
+    assert [result.data[name] for name in ("matched", "protected", "deleted")] == [4, 3, 1]
+    assert ["helper=ftp" in line for line in table(netns)] == [True] * 3
+    result = prune(netns, {"protocol": "tcp", "helper": "ftp"})
+    assert [result.data[name] for name in ("matched", "protected", "deleted")] == [3, 0, 3]
+    assert table(netns) == frozenset()
+
+
 def test_without_root(netns: str) -> None:
     insert(netns, SSH_ENTRY)
     assert_refused(prune(netns, {"protocol": "tcp"}, wrapper=UNPRIVILEGED), "root", "become")
@@ -269,7 +294,7 @@ def test_without_root(netns: str) -> None:
 
 
 def test_without_pyroute2(netns: str, tmp_path: pathlib.Path) -> None:
-    (tmp_path / "pyroute2.py").write_text("raise ImportError('not here')\n")
+    (tmp_path / "sitecustomize.py").write_text("import sys\n\nsys.modules['pyroute2'] = None\n")
     result = prune(netns, {"protocol": "tcp"}, env={"PYTHONPATH": f"{tmp_path}:{COLLECTIONS}"})
     assert_refused(result, "pyroute2", "python3-pyroute2")
 
@@ -280,12 +305,20 @@ def test_without_any_tracking() -> None:
     assert [result.data[key] for key in ("changed", "count_before", "count_after")] == [False, 0, 0]
 
 
-def test_an_entry_that_is_gone_or_replaced(netns: str) -> None:
+def test_an_entry_that_is_gone_already(netns: str) -> None:
     insert(netns, SSH_ENTRY)
     with inside(netns), Table() as opened:
-        targets = opened.read(lambda entries: [(entry.family, entry.identity) for entry in entries])
+        targets = opened.read(targets_of)
         assert opened.delete(targets) == [0]
         assert opened.delete(targets) == [errno.ENOENT]
-        insert(netns, SSH_ENTRY)
-        assert opened.delete(targets) == [errno.ENOENT]
-    assert len(table(netns)) == 1
+
+
+def test_the_same_tuple_with_another_id_stays(netns: str) -> None:
+    insert(netns, SSH_ENTRY)
+    with inside(netns), Table() as opened:
+        ((family, identity),) = opened.read(targets_of)
+        # In zone 0 the id is the last attribute.
+        other = identity[:-1] + bytes([identity[-1] ^ 1])
+        assert opened.delete([(family, other)]) == [errno.ENOENT]
+        assert len(table(netns)) == 1
+        assert opened.delete([(family, identity)]) == [0]

@@ -23,7 +23,7 @@ import sys
 import time
 import typing as t
 
-from topology import FLOWS, UNANSWERED_DESTINATION, UNANSWERED_PORT, Flow
+from topology import FLOWS, QUIET_CONNECTIONS, QUIET_PORT, SERVER, UNANSWERED_DESTINATION, UNANSWERED_PORT, Flow
 
 BLOCK_BYTES = 512
 PATIENCE_SECONDS = 10.0
@@ -117,10 +117,11 @@ class Carrier:
 
 
 class Client:
-    """The client's end of all flows, and the datagrams that nobody answers."""
+    """The client's end of all flows, of the connections that say nothing, and the datagrams that nobody answers."""
 
     def __init__(self, state_file: pathlib.Path, interval: float) -> None:
         self.carriers = [Carrier(flow, connect(flow)) for flow in FLOWS]
+        self._quiet = [connect(Flow("quiet", "tcp", SERVER, QUIET_PORT)) for _number in range(QUIET_CONNECTIONS)]
         self._state_file = state_file
         self._interval = interval
         self._shout = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -202,6 +203,7 @@ def serve(log: pathlib.Path) -> t.NoReturn:
             selector.register(_listen(flow.port, socket.SOCK_STREAM), selectors.EVENT_READ, _accept)
         elif flow.protocol == "udp":
             selector.register(_listen(flow.port, socket.SOCK_DGRAM), selectors.EVENT_READ, _echo_datagram)
+    selector.register(_listen(QUIET_PORT, socket.SOCK_STREAM), selectors.EVENT_READ, _accept)
     detach(log)
     while True:
         for key, _events in selector.select():

@@ -1,0 +1,365 @@
+#!/usr/bin/python
+
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: conntrack_info
+short_description: Query the connection-tracking table
+version_added: 0.1.0
+author:
+  - The netops.conntrack developers (@netops)
+description:
+  - Reads the whole table once, both address families, and tells how many entries a selection has, how they group, and
+    what the first or the largest of them are.
+  - Can write all selected entries to a file on the target, of any number, while it reads.
+  - A reading that the kernel could not complete is repeated or fails. It is never reported as complete.
+extends_documentation_fragment:
+  - netops.conntrack._attributes
+  - netops.conntrack._selection
+  - netops.conntrack._netns
+attributes:
+  check_mode:
+    support: full
+    details:
+      - The table is read and the result is complete. O(dest) is checked, but not written.
+  diff_mode:
+    support: none
+    details:
+      - The table of a router is too large, and differs at each reading.
+  idempotent:
+    support: partial
+    details:
+      - Without O(dest) the module changes nothing. With it, every run writes the file anew and reports a change.
+options:
+  group_by:
+    description:
+      - Fields of an entry, such as V(protocol) and V(state). Entries with the same values are counted together in
+        RV(groups).
+      - Any field that RV(entries) has, besides V(packets) and V(bytes), which a group has as sums.
+    type: list
+    elements: str
+    default: []
+  sort_by:
+    description:
+      - Fields of an entry that RV(entries) is sorted by. A minus sign sorts downwards, such as V(-bytes). Entries for
+        which the field is unknown come last either way.
+      - Without it, RV(entries) are the first that the kernel gives, in no particular order.
+    type: list
+    elements: str
+    default: []
+  limit:
+    description:
+      - How many entries, and how many groups, are returned at most. The counts are always those of the whole table.
+    type: int
+    default: 100
+  dest:
+    description:
+      - A file on the target that gets all selected entries, not only O(limit) of them, in the order of the kernel.
+      - Its directory exists. The file is replaced when the new one is complete, and only its owner can read it.
+    type: path
+  format:
+    description:
+      - The format of O(dest).
+      - V(extended) has the lines of C(conntrack -L -o extended).
+      - V(ndjson) has an entry as in RV(entries) on each line.
+      - V(csv) has a header. An unknown value is empty, and the items of a list have spaces between them.
+    type: str
+    choices: [extended, ndjson, csv]
+    default: extended
+notes:
+  - The table changes while it is read. An entry that comes or goes meanwhile may or may not be counted.
+  - In O(group_by) and O(sort_by), C(age), C(packets) and C(bytes) are unknown for entries that were made while the
+    sysctls V(nf_conntrack_timestamp) and V(nf_conntrack_acct) were off.
+seealso:
+  - module: netops.conntrack.conntrack_facts
+  - module: netops.conntrack.conntrack_prune
+"""
+
+EXAMPLES = r"""
+- name: Which protocols and states fill the table
+  netops.conntrack.conntrack_info:
+    group_by: [protocol, state, replied]
+    limit: 20
+  become: true
+  register: filled
+
+- name: The ten connections with most bytes, of one customer network
+  netops.conntrack.conntrack_info:
+    match:
+      - source: 198.51.100.0/24
+    sort_by: [-bytes]
+    limit: 10
+  become: true
+
+- name: Keep all stale entries in a file before they are pruned
+  netops.conntrack.conntrack_info:
+    match:
+      - protocol: tcp
+        state: ESTABLISHED
+        replied: false
+        packets_original: {max: 1}
+        bytes_original: {max: 40}
+    dest: /root/stale.csv
+    format: csv
+    limit: 0
+  become: true
+
+- name: Who opens connections to port 22, per source
+  netops.conntrack.conntrack_info:
+    match:
+      - protocol: tcp
+        destination_port: 22
+    exclude:
+      - source: [203.0.113.0/24, "2001:db8::/32"]
+    group_by: [source]
+  become: true
+"""
+
+RETURN = r"""
+total:
+  description: The number of entries in the table.
+  returned: success
+  type: int
+  sample: 1204
+matched:
+  description: The number of selected entries.
+  returned: success
+  type: int
+  sample: 37
+undecidable:
+  description: The number of entries that lack what a selector asks for. They are not selected.
+  returned: success
+  type: int
+  sample: 0
+entries:
+  description: The first O(limit) of the selected entries, sorted by O(sort_by). What is unknown is null.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    family:
+      description: V(ipv4) or V(ipv6).
+      type: str
+    protocol:
+      description: The protocol's name, or its number as text.
+      type: str
+    protocol_number:
+      description: The protocol's number.
+      type: int
+    state:
+      description: The protocol's state, as C(conntrack -L) prints it. Null for protocols without states.
+      type: str
+    status:
+      description: The names of the status bits, such as C(SEEN_REPLY) and C(ASSURED).
+      type: list
+      elements: str
+    replied:
+      description: Whether packets went both ways.
+      type: bool
+    assured:
+      description: Whether the kernel spares the entry when the table is full.
+      type: bool
+    offloaded:
+      description: Whether a flow table or the hardware forwards the packets.
+      type: bool
+    expected:
+      description: Whether another connection announced this one, such as the data connection of FTP.
+      type: bool
+    nat:
+      description: C(snat), C(dnat), both or none.
+      type: list
+      elements: str
+    source:
+      description: The source address of the first packet.
+      type: str
+    destination:
+      description: The destination address of the first packet.
+      type: str
+    source_port:
+      description: The source port of the first packet. Null for protocols without ports.
+      type: int
+    destination_port:
+      description: The destination port of the first packet.
+      type: int
+    reply_source:
+      description: The source address of replies; with destination NAT the real destination.
+      type: str
+    reply_destination:
+      description: The destination address of replies; with source NAT the translated source.
+      type: str
+    reply_source_port:
+      description: The source port of replies.
+      type: int
+    reply_destination_port:
+      description: The destination port of replies.
+      type: int
+    source_key:
+      description: The key of a GRE connection. The three others are likewise.
+      returned: GRE
+      type: int
+    destination_key:
+      description: The key of a GRE connection.
+      returned: GRE
+      type: int
+    reply_source_key:
+      description: The key of a GRE connection.
+      returned: GRE
+      type: int
+    reply_destination_key:
+      description: The key of a GRE connection.
+      returned: GRE
+      type: int
+    icmp_type:
+      description: The type of the first ICMP or ICMPv6 message.
+      type: int
+    icmp_code:
+      description: The code of the first ICMP or ICMPv6 message.
+      type: int
+    icmp_id:
+      description: The identifier of an ICMP or ICMPv6 echo.
+      type: int
+    mark:
+      description: The connection's mark.
+      type: int
+    zone:
+      description: The connection-tracking zone of both directions.
+      type: int
+    labels:
+      description: The numbers of the connection's labels.
+      type: list
+      elements: int
+    helper:
+      description: The name of the connection's helper.
+      type: str
+    packets_original:
+      description: The packets in the direction of the first one. Null if the entry has no counters.
+      type: int
+    bytes_original:
+      description: The bytes in the direction of the first packet.
+      type: int
+    packets_reply:
+      description: The packets of replies.
+      type: int
+    bytes_reply:
+      description: The bytes of replies.
+      type: int
+    packets:
+      description: The packets of both directions.
+      type: int
+    bytes:
+      description: The bytes of both directions.
+      type: int
+    remaining:
+      description: The seconds until the entry expires if no packet comes. Null for offloaded entries.
+      type: int
+    idle:
+      description: The seconds since the last packet, at the least. Null where it cannot be known.
+      type: int
+    age:
+      description: The seconds since the entry was made. Null if it has no timestamp.
+      type: int
+    id:
+      description: The kernel's number of the entry.
+      type: int
+groups:
+  description: The O(limit) largest groups of the selected entries by O(group_by), the largest first. Each has the
+    fields of O(group_by), with the values that its entries share, and these.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    entries:
+      description: The number of entries in the group.
+      type: int
+    packets:
+      description: Their packets, without those of entries without counters; null if none has any.
+      type: int
+    bytes:
+      description: Their bytes, without those of entries without counters; null if none has any.
+      type: int
+    without_counters:
+      description: The number of entries in the group that have no counters.
+      type: int
+  sample:
+    - protocol: tcp
+      state: ESTABLISHED
+      entries: 31
+      packets: 31
+      bytes: 1240
+      without_counters: 0
+groups_distinct:
+  description: The number of all groups, of which RV(groups) has at most O(limit).
+  returned: success
+  type: int
+  sample: 1
+dest:
+  description: The file that has the selected entries, or in check mode would have them; null without O(dest).
+  returned: success
+  type: str
+  sample: /root/stale.csv
+"""
+
+import contextlib
+import time
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.netops.conntrack.plugins.module_utils._module import (
+    MATCH_OPTIONS,
+    NETNS_OPTION,
+    guarded_run,
+)
+from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
+from ansible_collections.netops.conntrack.plugins.module_utils._query import (
+    FORMATS,
+    Query,
+    check_dest,
+    exporting,
+    run_query,
+)
+from ansible_collections.netops.conntrack.plugins.module_utils._selector import Context, compile_selection
+from ansible_collections.netops.conntrack.plugins.module_utils._settings import read_settings
+from ansible_collections.netops.conntrack.plugins.module_utils._table import Table
+
+
+def query_table(module: AnsibleModule) -> dict[str, t.Any]:
+    """Check every option, read the table, write ``dest`` unless in check mode, and give the module's result."""
+    params = module.params
+    dest = params["dest"]
+    query = Query(params["group_by"], params["sort_by"], params["limit"])
+    query.check()
+    if dest is not None:
+        check_dest(dest)
+    with inside(params["netns"]), contextlib.ExitStack() as stack:
+        context = Context(read_settings(), time.time_ns())
+        selection = compile_selection(params["match"], params["exclude"], context)
+        selection.require(context.settings)
+        table = stack.enter_context(Table())
+        writes = dest is not None and not module.check_mode
+        export = stack.enter_context(exporting(dest, params["format"], context)) if writes else None
+        result = run_query(table, selection, context, query, export)
+    return {"changed": dest is not None, "dest": dest, **result}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "group_by": {"type": "list", "elements": "str", "default": []},
+            "sort_by": {"type": "list", "elements": "str", "default": []},
+            "limit": {"type": "int", "default": 100},
+            "dest": {"type": "path"},
+            "format": {"type": "str", "choices": list(FORMATS), "default": "extended"},
+            **MATCH_OPTIONS,
+            **NETNS_OPTION,
+        },
+        supports_check_mode=True,
+    )
+    guarded_run(module, query_table)
+
+
+if __name__ == "__main__":
+    main()

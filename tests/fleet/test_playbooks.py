@@ -1,0 +1,101 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The playbooks over SSH: a dry run foretells, a run does, a second one rests, and dead routers are named."""
+
+from __future__ import annotations
+
+import typing as t
+
+import lab
+import pytest
+
+FIVE = {f"router{number}" for number in range(1, 6)}
+TWO = ("--extra-vars", "target=router1:router2")
+
+Make = t.Callable[[str, int], t.Any]
+
+
+@pytest.fixture
+def fleet(make_fleet: Make) -> t.Any:
+    return make_fleet("nctest", 5)
+
+
+@pytest.fixture
+def pair(make_fleet: Make) -> t.Any:
+    return make_fleet("nctest", 3)
+
+
+def pruned(report: dict[str, t.Any], what: str) -> dict[str, int]:
+    return {host: result["prune"][what] for host, result in report["hosts"].items()}
+
+
+def settings(report: dict[str, t.Any]) -> dict[str, t.Any]:
+    return {host: result["settings"] for host, result in report["hosts"].items()}
+
+
+def test_site_foretells_does_and_rests(fleet: t.Any) -> None:
+    stale, before = fleet.stale(), fleet.state()
+    assert set(stale) == FIVE
+    assert all(stale.values())
+    assert fleet.flows_carry()
+
+    rehearsal = fleet.play("site", "--check")
+    assert rehearsal.rc == 0, rehearsal.output
+    assert fleet.state() == before
+    assert pruned(rehearsal.report, "would_delete") == stale
+
+    first = fleet.play("site")
+    assert first.rc == 0, first.output
+    assert pruned(first.report, "deleted") == pruned(rehearsal.report, "would_delete")
+    assert settings(first.report) == settings(rehearsal.report)
+    assert fleet.stale() == dict.fromkeys(FIVE, 0)
+    assert fleet.state() != before
+    assert fleet.flows_carry()
+
+    second = fleet.play("site")
+    assert second.rc == 0, second.output
+    assert second.changed == dict.fromkeys(FIVE, 0)
+    assert fleet.flows_carry()
+
+
+def test_serial_goes_past_a_dead_router_and_names_it(fleet: t.Any) -> None:
+    stale = fleet.stale()
+    directory = fleet.built.directory
+    lab.stop_router(directory, "router2")
+    outcome = fleet.play("site", "--extra-vars", "batch=1")
+    lab.start_router(directory, "router2")
+    assert outcome.rc != 0
+    assert outcome.report["unreachable"] == ["router2"]
+    assert outcome.report["failed"] == []
+    assert fleet.stale() == {**dict.fromkeys(FIVE, 0), "router2": stale["router2"]}
+    assert fleet.play("site", "--limit", "router2").rc == 0
+    assert fleet.stale()["router2"] == 0
+
+
+def test_audit_alone_changes_nothing(pair: t.Any) -> None:
+    before = pair.state()
+    outcome = pair.play("audit", *TWO)
+    assert outcome.rc == 0, outcome.output
+    assert set(outcome.report["hosts"]) == {"router1", "router2"}
+    assert outcome.changed == {"router1": 0, "router2": 0}
+    assert pair.state() == before
+
+
+def test_prune_alone_prunes_its_target_only(pair: t.Any) -> None:
+    stale = pair.stale()
+    outcome = pair.play("prune", *TWO)
+    assert outcome.rc == 0, outcome.output
+    assert pair.stale() == {"router1": 0, "router2": 0, "router3": stale["router3"]}
+    assert pair.flows_carry()
+
+
+def test_tune_alone_sets_its_target_only(pair: t.Any) -> None:
+    stale, before = pair.stale(), pair.state()
+    outcome = pair.play("tune", *TWO)
+    assert outcome.rc == 0, outcome.output
+    key = "net.netfilter.nf_conntrack_tcp_timeout_established"
+    values = {host: state[1][key] for host, state in pair.state().items()}
+    assert values == {"router1": "54000", "router2": "54000", "router3": before["router3"][1][key]}
+    assert pair.stale() == stale
