@@ -158,7 +158,7 @@ def check_dest(dest: str) -> None:
     directory = os.path.dirname(dest)
     if not os.path.isabs(dest):
         raise OptionError(
-            "dest", dest, "is not absolute", "Give the whole path on the target, such as /root/table.csv."
+            "dest", dest, "is not absolute", "Give the whole path on the target, such as /var/tmp/table.csv."
         )
     if os.path.isdir(dest):
         raise OptionError("dest", dest, "is a directory", "Give the path of a file.")
@@ -176,7 +176,7 @@ def exporting(dest: str, form: str, context: Context) -> t.Iterator[Export]:
     path = os.path.realpath(dest)
     with _writing(dest):
         descriptor, name = tempfile.mkstemp(prefix=".conntrack_info-", dir=os.path.dirname(path))
-    file = open(descriptor, "w", encoding="utf-8", newline="")
+    file = open(descriptor, "w", encoding="utf-8", newline="")  # noqa: SIM115  (see the closing below)
     export = Export(file, dest, form, context)
     try:
         yield export

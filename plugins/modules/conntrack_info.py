@@ -103,7 +103,7 @@ EXAMPLES = r"""
         replied: false
         packets_original: {max: 1}
         bytes_original: {max: 40}
-    dest: /root/stale.csv
+    dest: /var/tmp/stale.csv
     format: csv
     limit: 0
   become: true
@@ -300,7 +300,7 @@ dest:
   description: The file that has the selected entries, or in check mode would have them; null without O(dest).
   returned: success
   type: str
-  sample: /root/stale.csv
+  sample: /var/tmp/stale.csv
 """
 
 import contextlib

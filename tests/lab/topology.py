@@ -30,7 +30,7 @@ STALE_DESTINATION, STALE_PORT = "203.0.113.200", 80
 UNANSWERED_DESTINATION, UNANSWERED_PORT = "203.0.113.201", 7009
 QUIET_PORT = 7010
 QUIET_CONNECTIONS = 230
-"""Connections that are open and say nothing: with them, 2,000 stale entries are the founding story's 90 % of a table."""
+"""Connections that are open and say nothing: with them, 2,000 stale entries are the story's 90 % of a table."""
 
 ZONE = 5
 MARK = 0x10

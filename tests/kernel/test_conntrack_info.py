@@ -1,0 +1,260 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The module against the kernel, in a network namespace; conntrack(8) is the judge."""
+
+from __future__ import annotations
+
+import csv
+import json
+import pathlib
+import re
+import stat
+import typing as t
+
+import pytest
+from ansible_collections.netops.conntrack.plugins.module_utils._query import Query, exporting, run_query
+from ansible_collections.netops.conntrack.plugins.module_utils._selector import Context, compile_selection
+from ansible_collections.netops.conntrack.plugins.module_utils._wire import Entry
+from support import SYSTEM_PYTHON, ModuleResult, network_namespace, run, run_module
+
+TCP, UDP, SIX = 120, 30, 7
+LINES = [
+    *(
+        f"-I -p tcp -s 198.18.{number % 3}.{number} -d 203.0.113.1 --sport {1000 + number} --dport 443 "
+        f"-t {5000 + number} --state {'ESTABLISHED' if number % 2 else 'SYN_SENT'} -m {number}"
+        for number in range(TCP)
+    ),
+    *(f"-I -p udp -s 198.18.9.{number} -d 203.0.113.2 --sport 53 --dport 53 -t 900" for number in range(UDP)),
+    *(f"-I -p udp -s 2001:db8::{number:x} -d 2001:db8::ff --sport 53 --dport 53 -t 900" for number in range(SIX)),
+]
+TOTAL = TCP + UDP + SIX
+
+
+def info(netns: str, args: dict[str, t.Any] | None = None, **options: t.Any) -> ModuleResult:
+    return run_module("conntrack_info", args or {}, netns=netns, **options)
+
+
+@pytest.fixture(scope="module")
+def netns() -> t.Iterator[str]:
+    with network_namespace("info") as name:
+        # The first entries have no counters, the others have.
+        run(["conntrack", "-R", "-"], netns=name, text="\n".join(LINES[:TCP]) + "\n")
+        run(["sysctl", "-qw", "net.netfilter.nf_conntrack_acct=1"], netns=name)
+        run(["conntrack", "-R", "-"], netns=name, text="\n".join(LINES[TCP:]) + "\n")
+        yield name
+
+
+def test_the_whole_table(netns: str) -> None:
+    result = info(netns).data
+    assert (result["total"], result["matched"], result["undecidable"]) == (TOTAL, TOTAL, 0)
+    assert (result["changed"], result["dest"], result["groups"], result["groups_distinct"]) == (False, None, [], 0)
+    assert len(result["entries"]) == 100
+    shown = run(["conntrack", "-L", "-o", "extended,id"], netns=netns).splitlines()
+    assert [entry["id"] for entry in result["entries"]] == [int(line.split("id=")[1]) for line in shown[:100]]
+
+
+@pytest.mark.parametrize("python", [SYSTEM_PYTHON])
+def test_with_the_systems_own_python_from_outside(netns: str, python: str) -> None:
+    result = run_module("conntrack_info", {"netns": netns, "match": [{"protocol": "udp"}]}, python=python)
+    assert result.data["matched"] == UDP + SIX
+
+
+@pytest.mark.parametrize(
+    ("args", "judge"),
+    [
+        ({"match": [{"protocol": "tcp", "state": "ESTABLISHED"}]}, "-p tcp --state ESTABLISHED"),
+        ({"match": [{"source": "198.18.1.0/24"}]}, "-s 198.18.1.0/24"),
+        ({"match": [{"family": "ipv6"}]}, "-f ipv6"),
+        ({"match": [{"mark": "0x5/0x7"}]}, "-m 0x5/0x7"),
+        ({"match": [{"protocol": "udp", "family": "ipv4", "source_port": 53}]}, "-f ipv4 -p udp --sport 53"),
+    ],
+)
+def test_filters_select_what_the_tool_selects(netns: str, args: dict[str, t.Any], judge: str) -> None:
+    shown = run(["conntrack", "-L", "-o", "id,extended", *judge.split()], netns=netns).splitlines()
+    result = info(netns, args).data
+    assert 0 < result["matched"] == len(shown) < TOTAL
+    assert [entry["id"] for entry in result["entries"]] == [int(line.split("id=")[1]) for line in shown]
+
+
+def test_exclude_and_undecidable(netns: str) -> None:
+    result = info(netns, {"match": [{"packets": {"min": 0}}], "exclude": [{"family": "ipv6"}]}).data
+    assert (result["matched"], result["undecidable"], result["total"]) == (UDP, TCP, TOTAL)
+
+
+def test_groups(netns: str) -> None:
+    result = info(netns, {"group_by": ["protocol", "family", "state"], "limit": 3}).data
+    tcp = {"protocol": "tcp", "family": "ipv4", "entries": 60, "packets": None, "bytes": None, "without_counters": 60}
+    udp = {"protocol": "udp", "family": "ipv4", "state": None, "entries": UDP, "packets": 0, "bytes": 0}
+    first, second, third = result["groups"]
+    assert sorted([first, second], key=lambda group: str(group["state"])) == [
+        {**tcp, "state": "ESTABLISHED"},
+        {**tcp, "state": "SYN_SENT"},
+    ]
+    assert third == {**udp, "without_counters": 0}
+    assert result["groups_distinct"] == 4
+    assert len(result["entries"]) == 3
+
+
+def test_groups_by_a_list(netns: str) -> None:
+    [group] = info(netns, {"group_by": ["nat", "labels"]}).data["groups"]
+    assert (group["nat"], group["labels"], group["entries"]) == ([], [], TOTAL)
+
+
+@pytest.mark.parametrize(
+    ("sort_by", "field", "wanted"),
+    [
+        (["mark", "remaining"], "mark", [0, 0, 0]),
+        (["-mark"], "mark", [TCP - 1, TCP - 2, TCP - 3]),
+        (["protocol", "-source"], "source", ["198.18.2.119", "198.18.2.116", "198.18.2.113"]),
+        (["-state", "source"], "source", ["198.18.0.0", "198.18.0.6", "198.18.0.12"]),
+        (["-protocol", "source"], "source", ["198.18.9.0", "198.18.9.1", "198.18.9.2"]),
+        (["packets", "family", "source"], "source", ["198.18.9.0", "198.18.9.1", "198.18.9.2"]),
+        (["-packets", "family", "source"], "source", ["198.18.9.0", "198.18.9.1", "198.18.9.2"]),
+        (["-source"], "source", ["2001:db8::6", "2001:db8::5", "2001:db8::4"]),
+    ],
+)
+def test_sorting(netns: str, sort_by: list[str], field: str, wanted: list[t.Any]) -> None:
+    result = info(netns, {"sort_by": sort_by, "limit": 3}).data
+    assert [entry[field] for entry in result["entries"]] == wanted
+    assert result["matched"] == TOTAL
+
+
+def test_unknown_values_come_last(netns: str) -> None:
+    for sort_by in ("packets", "-packets"):
+        entries = info(netns, {"sort_by": [sort_by], "limit": TOTAL}).data["entries"]
+        assert [entry["packets"] for entry in entries] == [0] * (UDP + SIX) + [None] * TCP
+
+
+@pytest.mark.parametrize("sort_by", [[], ["id"]])
+def test_limit_zero_still_counts(netns: str, sort_by: list[str]) -> None:
+    result = info(netns, {"limit": 0, "group_by": ["protocol"], "sort_by": sort_by}).data
+    assert (result["entries"], result["groups"], result["groups_distinct"], result["matched"]) == ([], [], 2, TOTAL)
+
+
+def without_timeouts(lines: t.Sequence[str]) -> list[str]:
+    return [re.sub(r"^(\S+ +\d+ \S+ +\d+) \d+", r"\1 T", line) for line in lines]
+
+
+def test_dest_as_the_tool_writes_it(netns: str, tmp_path: pathlib.Path) -> None:
+    dest = tmp_path / "table"
+    result = info(netns, {"dest": str(dest), "limit": 1}).data
+    assert (result["changed"], result["dest"], len(result["entries"])) == (True, str(dest), 1)
+    shown = run(["conntrack", "-L", "-o", "extended"], netns=netns).splitlines()
+    assert without_timeouts(dest.read_text().splitlines()) == without_timeouts(shown)
+    assert stat.S_IMODE(dest.stat().st_mode) == 0o600
+    assert list(tmp_path.iterdir()) == [dest]
+
+
+def test_dest_as_ndjson(netns: str, tmp_path: pathlib.Path) -> None:
+    dest = tmp_path / "table"
+    result = info(netns, {"dest": str(dest), "format": "ndjson", "match": [{"family": "ipv6"}]}).data
+    entries = [json.loads(line) for line in dest.read_text().splitlines()]
+    assert entries == result["entries"]
+    assert len(entries) == SIX
+
+
+def test_dest_as_csv(netns: str, tmp_path: pathlib.Path) -> None:
+    dest = tmp_path / "table"
+    result = info(netns, {"dest": str(dest), "format": "csv", "match": [{"family": "ipv6"}]}).data
+    with dest.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["source"] for row in rows] == [entry["source"] for entry in result["entries"]]
+    assert (rows[0]["protocol"], rows[0]["state"], rows[0]["packets"], rows[0]["replied"]) == ("udp", "", "0", "False")
+    assert rows[0]["status"].split() == result["entries"][0]["status"] != []
+
+
+def test_check_mode_writes_nothing_and_tells_the_same(netns: str, tmp_path: pathlib.Path) -> None:
+    args = {"dest": str(tmp_path / "table"), "match": [{"protocol": "udp"}]}
+    checked = info(netns, args, check=True).data
+    assert list(tmp_path.iterdir()) == []
+    assert (checked["changed"], checked["matched"], checked["dest"]) == (True, UDP + SIX, args["dest"])
+
+
+def test_a_link_is_followed(netns: str, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    assert not info(netns, {"dest": str(tmp_path / "link")}).failed
+    assert (tmp_path / "link").is_symlink()
+    assert len((tmp_path / "file").read_text().splitlines()) == TOTAL
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ({"group_by": ["protocl"]}, "group_by[0]: 'protocl' .* Did you mean 'protocol'"),
+        ({"group_by": ["bytes"]}, "group_by[0]: 'bytes' "),
+        ({"sort_by": ["source", "-byte"]}, "sort_by[1]: '-byte' .* Did you mean 'bytes'"),
+        ({"sort_by": ["--bytes"]}, "sort_by[0]: '--bytes' "),
+        ({"sort_by": ["zzzzzz"]}, "The fields are family, "),
+        ({"limit": -1}, "limit: -1 is below 0"),
+        ({"dest": "table"}, "dest: 'table' is not absolute"),
+        ({"dest": "/"}, "dest: '/' is a directory"),
+        ({"dest": "/no/such/table"}, "mkdir -p /no/such"),
+        ({"dest": "/proc/table"}, "dest: '/proc/table' could not be written"),
+        ({"match": []}, "match: "),
+        ({"match": [{"nonsense": 1}]}, "nonsense"),
+        ({"match": [{"age": {"min": "1h"}}]}, "net.netfilter.nf_conntrack_timestamp"),
+        ({"format": "xml"}, "format"),
+        ({"netns": "no-such-namespace"}, "no-such-namespace"),
+    ],
+)
+def test_refused(netns: str, args: dict[str, t.Any], message: str) -> None:
+    result = info(netns, args)
+    assert result.failed
+    assert re.search(message.replace("[", r"\["), result.msg), result.msg
+
+
+def test_a_full_disk_leaves_dest_as_it_was(netns: str, tmp_path: pathlib.Path) -> None:
+    disk, after = tmp_path / "disk", tmp_path / "after"
+    disk.mkdir()
+    script = f"""
+      mount -t tmpfs -o size=8k none {disk}
+      echo before > {disk}/table
+      "$@"
+      (cd {disk} && ls -A && cat table) > {after}
+    """
+    result = info(netns, {"dest": f"{disk}/table"}, wrapper=["unshare", "-m", "sh", "-c", script, "sh"])
+    assert result.failed
+    assert "No space left on device" in result.msg
+    assert after.read_text() == "table\nbefore\n"
+
+
+def test_without_root(netns: str) -> None:
+    result = info(netns, wrapper=["setpriv", "--reuid=65534", "--clear-groups"], python=SYSTEM_PYTHON)
+    assert "become: true" in result.msg
+
+
+class TwoDumps:
+    """A table whose first dump breaks off after two entries."""
+
+    def __init__(self, entries: list[Entry]) -> None:
+        self._entries = entries
+
+    def read(self, collect: t.Callable[[t.Iterator[Entry]], t.Any]) -> t.Any:
+        def broken() -> t.Iterator[Entry]:
+            yield from self._entries[:2]
+            raise InterruptedError
+
+        with pytest.raises(InterruptedError):
+            collect(broken())
+        return collect(iter(self._entries))
+
+
+def test_a_dump_that_starts_again_counts_and_writes_nothing_twice(tmp_path: pathlib.Path) -> None:
+    entries = []
+    for number in range(5):
+        entry = Entry(2)
+        entry.protocol, entry.status = 17, 0
+        for side in (entry.original, entry.reply):
+            side.source, side.destination = bytes([198, 18, 0, number]), bytes([198, 18, 0, 99])
+        entries.append(entry)
+    context = Context({}, 0)
+    query = Query(["protocol"], ["-source"], 2)
+    dest = tmp_path / "table"
+    with exporting(str(dest), "csv", context) as export:
+        table: t.Any = TwoDumps(entries)
+        result = run_query(table, compile_selection(None, [], context), context, query, export)
+    assert (result["total"], result["groups"][0]["entries"]) == (5, 5)
+    assert [entry["source"] for entry in result["entries"]] == ["198.18.0.4", "198.18.0.3"]
+    assert len(dest.read_text().splitlines()) == 6
