@@ -114,7 +114,7 @@ FIELDS: dict[str, Reader] = {
     "bytes": lambda e, _c: total(e.bytes_original, e.bytes_reply),
     "remaining": lambda e, _c: e.remaining,
     "idle": lambda e, c: idle(e, c.settings),
-    "age": lambda e, c: age(e, c),
+    "age": age,
     "id": lambda e, _c: e.id,
 }
 """How each field of an entry is read; None is unknown, times are in seconds."""

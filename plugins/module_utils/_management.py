@@ -68,7 +68,7 @@ def _ends(direction: Direction) -> Connection:
 
 def _line_of_descent(pid: int, proc: str) -> t.Iterator[int]:
     """Give ``pid``, its parent and so on, up to the first process that has no parent."""
-    for _ in range(_MOST_ANCESTORS):
+    for _generation in range(_MOST_ANCESTORS):
         if pid <= 0:
             return
         yield pid

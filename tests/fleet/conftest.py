@@ -26,7 +26,7 @@ STALE = 100
 TIMEOUT_SECONDS = 120
 
 _RECAP = re.compile(r"^(\S+) +: ok=\d+ +changed=(\d+) +unreachable=(\d+) +failed=(\d+)", re.MULTILINE)
-_VOLATILE = ("packets=", "bytes=", "id=", "use=", "delta-time=")
+_IDENTITY = ("src=", "dst=", "sport=", "dport=", "type=", "code=", "zone=", "mark=")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,7 +120,7 @@ def make_fleet(tmp_path: pathlib.Path) -> t.Iterator[t.Callable[[str, int], Flee
 
 
 def _entries(router: Router) -> list[str]:
-    """Give protocol, state and tuples of each entry, without the connections to port 22 and what time changes."""
+    """Give protocol, tuples, zone and mark of each entry, without the connections to port 22."""
     lines = []
     for family in ("ipv4", "ipv6"):
         listing = run(["conntrack", "-L", "-f", family], netns=router.namespace)
@@ -130,8 +130,7 @@ def _entries(router: Router) -> list[str]:
 
 
 def _identity(words: list[str]) -> list[str]:
-    timeout = 2
-    return [word for at, word in enumerate(words) if at != timeout and not word.startswith(_VOLATILE)]
+    return [words[0], *(word for word in words if word.startswith(_IDENTITY))]
 
 
 def _settings(router: Router) -> dict[str, str]:
