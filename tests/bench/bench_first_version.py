@@ -52,7 +52,7 @@ class NotAsClaimedError(Exception):
 class Cost:
     """What one process took: seconds from start to end, those on a processor among them, and its peak of memory.
 
-    The memory is what is resident, in megabytes (10**6 bytes). A busy machine shows in seconds far above ``cpu_seconds``.
+    The memory is what is resident, in megabytes (10**6 bytes). On a busy machine ``seconds`` are far more.
     """
 
     seconds: float

@@ -228,7 +228,7 @@ def test_netns_that_cannot_be_kept_or_found(netns: str, untouched: str, dropin: 
 
 
 def test_pyroute2_is_needed_for_netns_only(netns: str, tmp_path: pathlib.Path) -> None:
-    (tmp_path / "pyroute2.py").write_text("raise ImportError('pyroute2')\n")
+    (tmp_path / "sitecustomize.py").write_text("import sys\n\nsys.modules['pyroute2'] = None\n")
     without = {"PYTHONPATH": f"{tmp_path}:{module_path()}"}
     args = {"settings": {"acct": 1}, "persist": False}
     assert settings(args, netns=netns, env=without).data["changed"] is True

@@ -73,6 +73,8 @@ def start_sshd(ssh: pathlib.Path, router: Router) -> None:
     pid_file.unlink(missing_ok=True)
     config = ssh / f"{router.name}.conf"
     config.write_text(_sshd_config(ssh, router))
+    # Its own: a shell that is killed half-way through somebody's start-up files would leave locks in them.
+    (ssh / f"{router.name}.home").mkdir(exist_ok=True)
     # By its full path: sshd starts itself again for each connection.
     run([shutil.which("sshd") or "/usr/sbin/sshd", "-f", str(config), "-E", str(log)], netns=router.namespace)
     give_up = time.monotonic() + _START_SECONDS
@@ -143,6 +145,7 @@ UseDNS no
 PrintMotd no
 MaxStartups 200
 MaxSessions 100
+SetEnv HOME={ssh}/{router.name}.home
 Subsystem sftp internal-sftp
 """
 
