@@ -323,8 +323,8 @@ def captured(netns: str) -> list[bytes]:
 
 
 def decode(data: bytes) -> _wire.Entry:
-    """Decode the one message in ``data``, and render it as every format does."""
-    [message] = _wire.messages(data, len(data))
+    """Decode the first message in ``data``, and render it as every format does."""
+    message = next(_wire.messages(data, len(data)))
     entry = _wire.decode_entry(data, message)
     extended(entry, Context({}, 0))
     as_dict(entry, Context({}, 0))
