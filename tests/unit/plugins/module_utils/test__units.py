@@ -1,0 +1,49 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
+from ansible_collections.netops.conntrack.plugins.module_utils._units import parse_duration, parse_number
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [(0, 0), (90, 90), ("90", 90), ("90s", 90), (" 15m ", 900), ("15h", 54000), ("5d", 432000), ("2w", 1209600)],
+)
+def test_duration(value: object, seconds: int) -> None:
+    assert parse_duration(value, "idle.min") == seconds
+
+
+@pytest.mark.parametrize("value", [-1, "-5m", 1.5, "1.5h", "", "h", "5 m", "5M", "1h30m", "٣s", True, None, [5]])
+def test_no_duration(value: object) -> None:
+    with pytest.raises(OptionError) as caught:
+        parse_duration(value, "idle.min")
+    assert caught.value.message == (
+        f"idle.min: {value!r} is not a duration. Give seconds, or a number with a unit: 90s, 15m, 15h, 5d."
+    )
+    assert (caught.value.option, caught.value.value) == ("idle.min", value)
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [(0, 0), (255, 255), ("255", 255), (" 7 ", 7), ("0x10", 16), ("0XfF", 255), ("010", 10)],
+)
+def test_number(value: object, number: int) -> None:
+    assert parse_number(value, "mark", 255) == number
+
+
+@pytest.mark.parametrize("value", [-1, "-1", 1.5, "", "0x", "ff", "1e3", "1_0", "٣", True, False, None, {}])
+def test_no_number(value: object) -> None:
+    with pytest.raises(OptionError) as caught:
+        parse_number(value, "mark", 255)
+    assert caught.value.message == f"mark: {value!r} is not a whole number. Give a number from 0 to 255."
+
+
+@pytest.mark.parametrize("value", [256, "256", "0x100", 10**19])
+def test_number_that_is_too_large(value: object) -> None:
+    with pytest.raises(OptionError) as caught:
+        parse_number(value, "mark", 255)
+    assert caught.value.message == f"mark: {value!r} is too large. Give a number from 0 to 255."
