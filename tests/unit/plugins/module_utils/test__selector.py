@@ -1,0 +1,458 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import ipaddress
+import pathlib
+import socket
+import sys
+import typing as t
+
+import pytest
+from ansible_collections.netops.conntrack.plugins.module_utils import _selector, _wire
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError, UnavailableError
+from ansible_collections.netops.conntrack.plugins.module_utils._selector import (
+    Answer,
+    Context,
+    age,
+    compile_selection,
+    label_bits,
+)
+
+SECOND = 1_000_000_000
+NOW = 1_700_000_000 * SECOND
+CONTEXT = Context({"tcp_timeout_established": 432000, "udp_timeout": 30}, NOW)
+SCTP_ESTABLISHED = 4
+
+
+def entry(protocol: int = _wire.TCP, *, family: int = socket.AF_INET, **fields: t.Any) -> _wire.Entry:
+    """Make an entry; a field such as ``original_source`` belongs to a direction, an address may be text."""
+    made = _wire.Entry(family)
+    made.protocol = protocol
+    for name, value in fields.items():
+        direction, _underscore, part = name.partition("_")
+        owner = getattr(made, direction) if direction in ("original", "reply") else made
+        packed = ipaddress.ip_address(value).packed if part in ("source", "destination") else value
+        setattr(owner, part if owner is not made else name, packed)
+    return made
+
+
+def tcp(**fields: t.Any) -> _wire.Entry:
+    """Make an entry from 198.18.0.1:40000 to 203.0.113.9:443 that was translated to 198.51.100.1:50000."""
+    ends: dict[str, t.Any] = {
+        "original_source": "198.18.0.1",
+        "original_destination": "203.0.113.9",
+        "original_source_port": 40000,
+        "original_destination_port": 443,
+        "reply_source": "203.0.113.9",
+        "reply_destination": "198.51.100.1",
+        "reply_source_port": 443,
+        "reply_destination_port": 50000,
+    }
+    return entry(**{**ends, **fields})
+
+
+def six(**fields: t.Any) -> _wire.Entry:
+    """Make an entry from 2001:db8::1 to 2001:db8:ffff::9 without ports."""
+    ends = {
+        "original_source": "2001:db8::1",
+        "original_destination": "2001:db8:ffff::9",
+        "reply_source": "2001:db8:ffff::9",
+        "reply_destination": "2001:db8::1",
+    }
+    return entry(_wire.ICMPV6, family=socket.AF_INET6, **{**ends, **fields})
+
+
+def ping(**fields: t.Any) -> _wire.Entry:
+    return entry(_wire.ICMP, **{"original_icmp_type": 8, "original_icmp_code": 0, "original_icmp_id": 77, **fields})
+
+
+def label_map(*labels: int) -> bytes:
+    """Give a bitmap of 128 labels as the kernel keeps it: words of this machine's byte order."""
+    bits = sum(1 << label for label in labels)
+    return b"".join((bits >> 32 * word & 0xFFFFFFFF).to_bytes(4, sys.byteorder) for word in range(4))
+
+
+def decide(selector: dict[str, t.Any], one: _wire.Entry) -> Answer:
+    return compile_selection([selector], None, CONTEXT).decide(one)
+
+
+def error_of(match: t.Any, exclude: t.Any = None, option: str = "") -> str:
+    with pytest.raises(OptionError) as caught:
+        compile_selection(match, exclude, CONTEXT, option)
+    return caught.value.message
+
+
+KINDS: list[tuple[dict[str, t.Any], _wire.Entry, Answer]] = [
+    ({"family": "ipv4"}, tcp(), True),
+    ({"family": "IPv6"}, tcp(), False),
+    ({"family": "ipv6"}, six(), True),
+    ({"family": ["ipv4", "ipv6"]}, six(), True),
+    ({"protocol": "tcp"}, entry(_wire.TCP), True),
+    ({"protocol": "TCP"}, entry(_wire.UDP), False),
+    ({"protocol": "udp"}, entry(_wire.UDP), True),
+    ({"protocol": "icmp"}, entry(_wire.ICMP), True),
+    ({"protocol": "icmpv6"}, entry(_wire.ICMPV6), True),
+    ({"protocol": "sctp"}, entry(_wire.SCTP), True),
+    ({"protocol": "gre"}, entry(_wire.GRE), True),
+    ({"protocol": "dccp"}, entry(_wire.DCCP), True),
+    ({"protocol": "udplite"}, entry(_wire.UDPLITE), True),
+    ({"protocol": 47}, entry(_wire.GRE), True),
+    ({"protocol": "99"}, entry(99), True),
+    ({"protocol": ["udp", 99]}, entry(99), True),
+    ({"protocol": ["udp", 98]}, entry(99), False),
+    ({"state": "ESTABLISHED"}, tcp(state=3), True),
+    ({"state": "established"}, tcp(state=3), True),
+    ({"state": "ESTABLISHED"}, tcp(state=2), False),
+    ({"state": ["SYN_SENT", "SYN_RECV"]}, tcp(state=2), True),
+    ({"state": "ESTABLISHED"}, entry(_wire.SCTP, state=SCTP_ESTABLISHED), True),
+    ({"state": "PARTOPEN"}, entry(_wire.DCCP, state=3), True),
+    ({"state": "ESTABLISHED"}, tcp(), None),
+    ({"state": "ESTABLISHED"}, entry(_wire.UDP), False),
+]
+
+STATUS: list[tuple[dict[str, t.Any], _wire.Entry, Answer]] = [
+    ({"replied": True}, entry(status=_wire.SEEN_REPLY), True),
+    ({"replied": False}, entry(status=_wire.SEEN_REPLY), False),
+    ({"replied": False}, entry(status=_wire.ASSURED), True),
+    ({"replied": "no"}, entry(status=0), True),
+    ({"replied": "yes"}, entry(status=0), False),
+    ({"replied": [True, False]}, entry(status=0), True),
+    ({"replied": False}, entry(), None),
+    ({"assured": True}, entry(status=_wire.ASSURED), True),
+    ({"assured": True}, entry(status=_wire.SEEN_REPLY), False),
+    ({"assured": "off"}, entry(status=_wire.SEEN_REPLY), True),
+    ({"offloaded": True}, entry(status=_wire.OFFLOAD), True),
+    ({"offloaded": True}, entry(status=_wire.HW_OFFLOAD), True),
+    ({"offloaded": False}, entry(status=_wire.ASSURED), True),
+    ({"expected": True}, entry(status=_wire.EXPECTED), True),
+    ({"expected": 1}, entry(status=_wire.SEEN_REPLY), False),
+    ({"expected": "0"}, entry(status=_wire.SEEN_REPLY), True),
+    ({"nat": "snat"}, entry(status=_wire.SRC_NAT), True),
+    ({"nat": "snat"}, entry(status=_wire.DST_NAT), False),
+    ({"nat": "dnat"}, entry(status=_wire.DST_NAT | _wire.SRC_NAT), True),
+    ({"nat": "none"}, entry(status=_wire.ASSURED), True),
+    ({"nat": "none"}, entry(status=_wire.SRC_NAT), False),
+    ({"nat": "none"}, entry(status=_wire.DST_NAT), False),
+    ({"nat": ["none", "dnat"]}, entry(status=_wire.DST_NAT), True),
+    ({"nat": ["none", "dnat"]}, entry(status=_wire.SRC_NAT), False),
+    ({"nat": "none"}, entry(), None),
+]
+
+ADDRESSES: list[tuple[dict[str, t.Any], _wire.Entry, Answer]] = [
+    ({"source": "198.18.0.1"}, tcp(), True),
+    ({"source": "198.18.0.2"}, tcp(), False),
+    ({"source": "203.0.113.9"}, tcp(), False),
+    ({"source": "198.18.0.0/15"}, tcp(), True),
+    ({"source": "198.18.0.0/15"}, tcp(original_source="198.19.255.255"), True),
+    ({"source": "198.18.0.0/15"}, tcp(original_source="198.20.0.0"), False),
+    ({"source": "0.0.0.0/0"}, tcp(), True),
+    ({"source": "0.0.0.0/0"}, six(), False),
+    ({"source": "::/0"}, six(), True),
+    ({"source": "::/0"}, tcp(), False),
+    ({"source": ["203.0.113.0/24", "198.18.0.1"]}, tcp(), True),
+    ({"source": ["2001:db8::/64", "198.18.0.1"]}, six(), True),
+    ({"source": ["2001:db8::/64", "198.18.0.1"]}, tcp(), True),
+    ({"source": "2001:db8::/64"}, six(original_source="2001:db8:0:1::1"), False),
+    ({"source": "2001:DB8:0::1"}, six(), True),
+    ({"destination": "203.0.113.0/24"}, tcp(), True),
+    ({"destination": "198.18.0.1"}, tcp(), False),
+    ({"destination": "2001:db8:ffff::/48"}, six(), True),
+    ({"reply_source": "203.0.113.9"}, tcp(original_destination="198.18.0.7"), True),
+    ({"reply_source": "198.51.100.1"}, tcp(), False),
+    ({"reply_destination": "198.51.100.1"}, tcp(), True),
+    ({"reply_destination": "198.18.0.1"}, tcp(), False),
+    ({"address": "198.18.0.1"}, tcp(), True),
+    ({"address": "203.0.113.9"}, tcp(reply_source="198.18.0.7"), True),
+    ({"address": "198.18.0.7"}, tcp(reply_source="198.18.0.7"), True),
+    ({"address": "198.51.100.1"}, tcp(), True),
+    ({"address": "198.51.100.2"}, tcp(), False),
+    ({"address": "2001:db8:ffff::9"}, six(), True),
+]
+
+NUMBERS: list[tuple[dict[str, t.Any], _wire.Entry, Answer]] = [
+    ({"source_port": 40000}, tcp(), True),
+    ({"source_port": 443}, tcp(), False),
+    ({"source_port": "40000-40001"}, tcp(), True),
+    ({"source_port": "39999-40000"}, tcp(), True),
+    ({"source_port": "40001-65535"}, tcp(), False),
+    ({"source_port": "40000-40000"}, tcp(), True),
+    ({"destination_port": [80, "443"]}, tcp(), True),
+    ({"destination_port": [80, "8000-9000"]}, tcp(), False),
+    ({"reply_source_port": 443}, tcp(original_destination_port=80), True),
+    ({"reply_source_port": 50000}, tcp(), False),
+    ({"reply_destination_port": 50000}, tcp(), True),
+    ({"reply_destination_port": 40000}, tcp(), False),
+    ({"destination_port": 0}, tcp(original_destination_port=0), True),
+    ({"destination_port": 53}, entry(_wire.UDP, original_destination_port=53), True),
+    ({"destination_port": 53}, entry(_wire.SCTP, original_destination_port=53), True),
+    ({"destination_port": 53}, entry(_wire.DCCP, original_destination_port=53), True),
+    ({"destination_port": 53}, entry(_wire.UDPLITE, original_destination_port=53), True),
+    ({"destination_port": 53}, entry(_wire.GRE, original_destination_port=53), False),
+    ({"destination_port": 443}, tcp(original_destination_port=None), None),
+    ({"destination_port": 443}, ping(), False),
+    ({"icmp_type": 8}, ping(), True),
+    ({"icmp_type": "0-7"}, ping(), False),
+    ({"icmp_type": 128}, six(original_icmp_type=128), True),
+    ({"icmp_code": 0}, ping(), True),
+    ({"icmp_code": 1}, ping(), False),
+    ({"icmp_id": [76, 77]}, ping(), True),
+    ({"icmp_id": 78}, ping(), False),
+    ({"icmp_id": 77}, ping(original_icmp_id=None), None),
+    ({"icmp_type": 8}, tcp(), False),
+    ({"mark": 0x10}, entry(mark=0x10), True),
+    ({"mark": "0x10"}, entry(mark=0x110), False),
+    ({"mark": "0x10/0xff"}, entry(mark=0x110), True),
+    ({"mark": "0x10/0xff"}, entry(mark=0x111), False),
+    ({"mark": "0/0x1"}, entry(mark=0x110), True),
+    ({"mark": ["1", "0x100/0x100"]}, entry(mark=0x110), True),
+    ({"mark": 0}, entry(mark=0), True),
+    ({"mark": 0}, entry(), None),
+]
+
+RARE: list[tuple[dict[str, t.Any], _wire.Entry, Answer]] = [
+    ({"zone": 0}, entry(), True),
+    ({"zone": 7}, entry(zone=7), True),
+    ({"zone": 0}, entry(zone=7), False),
+    ({"zone": [6, "7"]}, entry(zone=7), True),
+    ({"zone": 7}, entry(original_zone=7), True),
+    ({"zone": 7}, entry(reply_zone=7), True),
+    ({"zone": 0}, entry(original_zone=7), False),
+    ({"zone": 8}, entry(original_zone=7), False),
+    ({"label": 0}, entry(labels=label_map(0)), True),
+    ({"label": 1}, entry(labels=label_map(0, 33)), False),
+    ({"label": "33"}, entry(labels=label_map(0, 33)), True),
+    ({"label": [5, 127]}, entry(labels=label_map(127)), True),
+    ({"label": 5}, entry(), False),
+    ({"helper": "ftp"}, entry(helper="ftp"), True),
+    ({"helper": ["sip", "ftp"]}, entry(helper="ftp"), True),
+    ({"helper": "sip"}, entry(helper="ftp"), False),
+    ({"helper": "ftp"}, entry(), False),
+]
+
+COUNTED = {"packets_original": 10, "packets_reply": 5, "bytes_original": 1000, "bytes_reply": 500}
+
+AMOUNTS: list[tuple[dict[str, t.Any], _wire.Entry, Answer]] = [
+    ({"packets_original": {"min": 10}}, entry(**COUNTED), True),
+    ({"packets_original": {"min": 11}}, entry(**COUNTED), False),
+    ({"packets_original": {"max": 10}}, entry(**COUNTED), True),
+    ({"packets_original": {"max": 9}}, entry(**COUNTED), False),
+    ({"packets_original": {"min": 10, "max": "10"}}, entry(**COUNTED), True),
+    ({"packets_original": [{"max": 1}, {"min": 10}]}, entry(**COUNTED), True),
+    ({"packets_original": [{"max": 1}, {"min": 11}]}, entry(**COUNTED), False),
+    ({"packets_original": {"max": 0}}, entry(packets_original=0), True),
+    ({"packets_original": {"min": 0}}, entry(), None),
+    ({"packets_reply": {"min": 5, "max": 5}}, entry(**COUNTED), True),
+    ({"packets_reply": {"min": 10}}, entry(**COUNTED), False),
+    ({"bytes_original": {"min": 1000, "max": 1000}}, entry(**COUNTED), True),
+    ({"bytes_original": {"max": 999}}, entry(**COUNTED), False),
+    ({"bytes_original": {"min": 2**63}}, entry(bytes_original=2**64 - 1), True),
+    ({"bytes_reply": {"min": 500, "max": 500}}, entry(**COUNTED), True),
+    ({"bytes_reply": {"min": 0}}, entry(bytes_original=1), None),
+    ({"packets": {"min": 15, "max": 15}}, entry(**COUNTED), True),
+    ({"packets": {"max": 14}}, entry(**COUNTED), False),
+    ({"packets": {"min": 1}}, entry(packets_original=5), None),
+    ({"bytes": {"min": 1500, "max": 1500}}, entry(**COUNTED), True),
+    ({"bytes": {"min": 1501}}, entry(**COUNTED), False),
+    ({"bytes": {"min": 1}}, entry(bytes_reply=5), None),
+    ({"remaining": {"min": 54000}}, entry(remaining=54000), True),
+    ({"remaining": {"min": "15h"}}, entry(remaining=53999), False),
+    ({"remaining": {"min": "1m", "max": "90s"}}, entry(remaining=90), True),
+    ({"remaining": {"max": 0}}, entry(remaining=0), True),
+    ({"remaining": {"max": "5d"}}, entry(), None),
+    ({"idle": {"min": "4d"}}, tcp(state=3, status=0, remaining=86400), True),
+    ({"idle": {"min": "4d"}}, tcp(state=3, status=0, remaining=86401), False),
+    ({"idle": {"max": 10}}, entry(_wire.UDP, status=0, remaining=20), True),
+    ({"idle": {"min": 0}}, entry(_wire.UDP, status=0, remaining=31), None),
+    ({"age": {"min": "1h", "max": "1h"}}, entry(start=NOW - 3600 * SECOND), True),
+    ({"age": {"min": "1h"}}, entry(start=NOW - 3600 * SECOND + 1), False),
+    ({"age": {"max": 0}}, entry(start=NOW + 5 * SECOND), True),
+    ({"age": {"min": 0}}, entry(), None),
+]
+
+SELECTORS = [*KINDS, *STATUS, *ADDRESSES, *NUMBERS, *RARE, *AMOUNTS]
+
+
+@pytest.mark.parametrize(("selector", "one", "answer"), SELECTORS, ids=lambda value: str(value)[:60])
+def test_selector(selector: dict[str, t.Any], one: _wire.Entry, answer: Answer) -> None:
+    assert decide(selector, one) is answer
+
+
+def test_every_key_is_in_the_tables() -> None:
+    remedy = error_of([{"?": 1}]).partition("The keys are ")[2].rstrip(".")
+    assert sorted({key for selector, _one, _answer in SELECTORS for key in selector}) == remedy.split(", ")
+
+
+HOLDS: dict[str, t.Any] = {"protocol": "tcp"}
+FAILS: dict[str, t.Any] = {"protocol": "udp"}
+UNKNOWN: dict[str, t.Any] = {"mark": 1}
+LOGIC: list[tuple[list[dict[str, t.Any]], list[dict[str, t.Any]], Answer]] = [
+    ([HOLDS], [], True),
+    ([FAILS], [], False),
+    ([UNKNOWN], [], None),
+    ([{**HOLDS, "family": "ipv4"}], [], True),
+    ([{**HOLDS, "family": "ipv6"}], [], False),
+    ([{**HOLDS, **UNKNOWN}], [], None),
+    ([{**UNKNOWN, **HOLDS}], [], None),
+    ([{**FAILS, **UNKNOWN}], [], False),
+    ([{**UNKNOWN, **FAILS}], [], False),
+    ([FAILS, HOLDS], [], True),
+    ([FAILS, FAILS], [], False),
+    ([UNKNOWN, HOLDS], [], True),
+    ([FAILS, UNKNOWN], [], None),
+    ([UNKNOWN, FAILS], [], None),
+    ([HOLDS], [FAILS], True),
+    ([HOLDS], [HOLDS], False),
+    ([HOLDS], [UNKNOWN], None),
+    ([HOLDS], [FAILS, UNKNOWN], None),
+    ([HOLDS], [HOLDS, UNKNOWN], False),
+    ([FAILS], [UNKNOWN], False),
+    ([UNKNOWN], [HOLDS], False),
+    ([UNKNOWN], [FAILS], None),
+]
+
+
+@pytest.mark.parametrize(("match", "exclude", "answer"), LOGIC)
+def test_three_valued_logic(match: list[dict[str, t.Any]], exclude: list[dict[str, t.Any]], answer: Answer) -> None:
+    assert compile_selection(match, exclude, CONTEXT).decide(tcp()) is answer
+
+
+@pytest.mark.parametrize(
+    ("exclude", "answer"), [(None, True), ([], True), ([HOLDS], False), ([FAILS], True), ([UNKNOWN], None)]
+)
+def test_without_match_every_entry_that_is_not_excluded(exclude: list[t.Any] | None, answer: Answer) -> None:
+    assert compile_selection(None, exclude, CONTEXT).decide(tcp()) is answer
+
+
+NO_NETWORK = "is not an address or a network."
+NO_RANGE = "is not a range. Give {min: N}, {max: N} or both; both are inclusive."
+
+
+@pytest.mark.parametrize(
+    ("selector", "words"),
+    [
+        ({}, ["match[0]: {} is empty and would select every entry"]),
+        ("tcp", ["match[0]: 'tcp' is not a selector."]),
+        ({"protocl": "tcp"}, ["match[0]: 'protocl' is not a selector key. Did you mean 'protocol'?"]),
+        ({"xyzzy": 1}, ["match[0]: 'xyzzy' is not a selector key. The keys are address, age, "]),
+        ({1: 1}, ["match[0]: 1 is not a selector key."]),
+        ({"protocol": "tcp", "port": []}, ["match[0]: 'port' is not a selector key."]),
+        ({"protocol": []}, ["match[0].protocol: [] is empty. Give at least one value"]),
+        ({"family": "ipx"}, ["match[0].family: 'ipx' is not known. Give one of ipv4, ipv6."]),
+        ({"protocol": "tpc"}, ["match[0].protocol: 'tpc' is not a protocol. Give one of icmp, tcp, ", "to 255"]),
+        ({"protocol": 256}, ["match[0].protocol: 256 is too large"]),
+        (
+            {"state": "ESTABLISHD"},
+            ["match[0].state: 'ESTABLISHD' is not a protocol state. Give one of ", " ESTABLISHED"],
+        ),
+        ({"state": ["ESTABLISHED", "NEW"]}, ["match[0].state: 'NEW' is not a protocol state"]),
+        ({"replied": "maybe"}, ["match[0].replied: 'maybe' is neither true nor false"]),
+        ({"replied": 2}, ["match[0].replied: 2 is neither true nor false"]),
+        ({"nat": "both"}, ["match[0].nat: 'both' is not known. Give one of snat, dnat, none."]),
+        ({"source": "198.18.0.1/15"}, [f"match[0].source: '198.18.0.1/15' {NO_NETWORK} Did you mean 198.18.0.0/15?"]),
+        ({"source": "2001:db8::1/32"}, [f"'2001:db8::1/32' {NO_NETWORK} Did you mean 2001:db8::/32?"]),
+        ({"source": "198.18.0.256"}, [f"'198.18.0.256' {NO_NETWORK} Give an address or a network such as "]),
+        ({"source": "198.18.0.0/33"}, [f"'198.18.0.0/33' {NO_NETWORK} Give an address"]),
+        ({"source": "router1"}, [f"'router1' {NO_NETWORK}"]),
+        ({"address": 3232235521}, [f"match[0].address: 3232235521 {NO_NETWORK}"]),
+        ({"source_port": 65536}, ["match[0].source_port: 65536 is too large. Give a number from 0 to 65535."]),
+        ({"source_port": "ssh"}, ["match[0].source_port: 'ssh' is not a whole number"]),
+        ({"source_port": -1}, ["match[0].source_port: -1 is not a whole number"]),
+        ({"source_port": "9-8"}, ["match[0].source_port: '9-8' is an empty range. Write the lower number first."]),
+        ({"source_port": "1-65536"}, ["match[0].source_port: '65536' is too large"]),
+        ({"icmp_type": 256}, ["match[0].icmp_type: 256 is too large"]),
+        ({"icmp_code": True}, ["match[0].icmp_code: True is not a whole number"]),
+        ({"mark": "0x110/0xff"}, ["match[0].mark: '0x110/0xff' can never hold, the mark has bits outside its mask"]),
+        ({"mark": "1/"}, ["match[0].mark: '' is not a whole number"]),
+        ({"mark": 2**32}, ["match[0].mark: '4294967296' is too large"]),
+        ({"zone": 65536}, ["match[0].zone: 65536 is too large"]),
+        ({"label": 128}, ["match[0].label: 128 is too large"]),
+        ({"label": "no-such-label"}, ["match[0].label: 'no-such-label' is not a label. Give a bit from 0 to 127"]),
+        ({"helper": ""}, ["match[0].helper: '' is not the name of a helper"]),
+        ({"helper": 21}, ["match[0].helper: 21 is not the name of a helper"]),
+        ({"packets": 5}, [f"match[0].packets: 5 {NO_RANGE}"]),
+        ({"packets": {}}, [f"match[0].packets: {{}} {NO_RANGE}"]),
+        ({"packets": {"mni": 5}}, [f"match[0].packets: {{'mni': 5}} {NO_RANGE}"]),
+        (
+            {"packets": {"min": 2, "max": 1}},
+            ["{'min': 2, 'max': 1} is an empty range. min must not be larger than max."],
+        ),
+        ({"bytes": {"max": -1}}, ["match[0].bytes.max: -1 is not a whole number"]),
+        ({"packets": {"max": "15h"}}, ["match[0].packets.max: '15h' is not a whole number"]),
+        ({"idle": {"min": "soon"}}, ["match[0].idle.min: 'soon' is not a duration"]),
+        ({"age": {"min": "2h", "max": "1h"}}, ["match[0].age: ", "is an empty range"]),
+    ],
+)
+def test_error(selector: t.Any, words: list[str]) -> None:
+    message = error_of([selector])
+    for word in words:
+        assert word in message
+
+
+def test_error_says_where_it_is() -> None:
+    assert error_of([]).startswith("match: [] selects nothing. Give at least one selector")
+    assert error_of([], option="selectors.stale").startswith("selectors.stale.match: []")
+    assert error_of([HOLDS, {"source": "x"}]).startswith("match[1].source: 'x'")
+    assert error_of([HOLDS], [{"protokol": "tcp"}]).startswith("exclude[0]: 'protokol' is not a selector key.")
+    assert error_of([HOLDS], [HOLDS, {}], "selectors.stale").startswith("selectors.stale.exclude[1]: {}")
+
+
+def test_names_of_labels(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "connlabel.conf"
+    file.write_text("# bit name\n0 eth0-in\n33 suspicious  # by hand\nx broken\n\n")
+    monkeypatch.setattr(_selector, "_LABELS_FILE", str(file))
+    assert decide({"label": "suspicious"}, entry(labels=label_map(33))) is True
+    assert decide({"label": "suspicious"}, entry(labels=label_map(0))) is False
+    assert "'broken' is not a label. Give a bit from 0 to 127, or a name that " in error_of([{"label": "broken"}])
+
+
+def test_label_bits() -> None:
+    assert label_bits(None) == 0
+    assert label_bits(label_map(0, 31, 32, 127)) == 1 << 0 | 1 << 31 | 1 << 32 | 1 << 127
+
+
+def test_age_is_in_whole_seconds_and_never_negative() -> None:
+    assert age(entry(start=NOW - 2 * SECOND + 1), CONTEXT) == 1
+    assert age(entry(start=NOW + 2 * SECOND), CONTEXT) == 0
+    assert age(entry(), CONTEXT) is None
+
+
+COUNTER_KEYS = ["packets_original", "packets_reply", "bytes_original", "bytes_reply", "packets", "bytes"]
+
+
+@pytest.mark.parametrize("place", ["match", "exclude"])
+@pytest.mark.parametrize(("key", "switch"), [*((key, "acct") for key in COUNTER_KEYS), ("age", "timestamp")])
+def test_switch_that_is_off_is_named(key: str, switch: str, place: str) -> None:
+    selector = {"protocol": "tcp", key: {"min": 1}}
+    match, exclude = ([HOLDS, selector], []) if place == "match" else ([HOLDS], [selector])
+    selection = compile_selection(match, exclude, CONTEXT)
+    with pytest.raises(UnavailableError) as caught:
+        selection.require({"acct": 1, "timestamp": 1, switch: 0})
+    sysctl = f"net.netfilter.nf_conntrack_{switch}"
+    assert caught.value.result == {"unavailable": sysctl}
+    assert caught.value.message.startswith(f"{sysctl} is 0, ")
+    assert f"'sysctl -w {sysctl}=1'" in caught.value.message
+    assert key in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("key", "settings"),
+    [
+        ("packets", {"acct": 1, "timestamp": 0}),
+        ("packets", {}),
+        ("age", {"acct": 0, "timestamp": 1}),
+        ("age", {}),
+        ("remaining", {"acct": 0, "timestamp": 0}),
+        ("idle", {"acct": 0, "timestamp": 0}),
+    ],
+)
+def test_switch_that_is_not_needed_or_not_known_to_be_off(key: str, settings: dict[str, int]) -> None:
+    compile_selection([{key: {"min": 1}}], None, CONTEXT).require(settings)
+
+
+def test_keys_are_those_of_match() -> None:
+    selection = compile_selection([{**HOLDS, "mark": 1}, {"zone": 0}], [{"packets": {"max": 1}}], CONTEXT)
+    assert selection.keys == {"protocol", "mark", "zone"}
+    assert selection.required == {"acct"}
