@@ -43,6 +43,10 @@ class Context:
     now: int
 
 
+Compiler = t.Callable[[list[t.Any], str, Context], Test]
+"""What makes a key's test out of its values, the option's name for errors, and the context."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Selection:
     """Which entries are selected: any of ``match`` holds and none of ``exclude`` does.
@@ -118,7 +122,7 @@ def _compile_key(key: str, value: t.Any, option: str, context: Context) -> Test:
     values = value if isinstance(value, list) else [value]
     if not values:
         raise OptionError(option, value, "is empty", "Give at least one value, or leave the key out.")
-    return _KEYS[key](key, values, option, context)
+    return _KEYS[key](values, option, context)
 
 
 # Three-valued logic
@@ -184,12 +188,12 @@ def _choice(names: t.Mapping[str, int], value: t.Any, option: str) -> int:
     return number
 
 
-def _family(_key: str, values: list[t.Any], option: str, _context: Context) -> Test:
+def _family(values: list[t.Any], option: str, _context: Context) -> Test:
     names = {name: number for number, name in _wire.FAMILY_NAMES.items()}
     return _one_of(lambda entry: entry.family, frozenset(_choice(names, value, option) for value in values))
 
 
-def _protocol(_key: str, values: list[t.Any], option: str, _context: Context) -> Test:
+def _protocol(values: list[t.Any], option: str, _context: Context) -> Test:
     names = {name: number for number, name in _wire.PROTOCOL_NAMES.items()}
 
     def number_of(value: t.Any) -> int:
@@ -205,7 +209,7 @@ def _protocol(_key: str, values: list[t.Any], option: str, _context: Context) ->
     return _one_of(lambda entry: entry.protocol, frozenset(map(number_of, values)))
 
 
-def _state(_key: str, values: list[t.Any], option: str, _context: Context) -> Test:
+def _state(values: list[t.Any], option: str, _context: Context) -> Test:
     known = sorted({name for names in _wire.STATE_NAMES.values() for name in names})
     wanted = frozenset(str(value).strip().upper() for value in values)
     for value in values:
@@ -221,10 +225,10 @@ def _state(_key: str, values: list[t.Any], option: str, _context: Context) -> Te
     return test
 
 
-def _status(bits: int) -> t.Callable[[str, list[t.Any], str, Context], Test]:
+def _status(bits: int) -> Compiler:
     """Make the compiler of a key that is true or false by status bits."""
 
-    def compiled(_key: str, values: list[t.Any], option: str, _context: Context) -> Test:
+    def compiled(values: list[t.Any], option: str, _context: Context) -> Test:
         wanted = frozenset(_boolean(value, option) for value in values)
         return _one_of(lambda entry: None if entry.status is None else bool(entry.status & bits), wanted)
 
@@ -242,7 +246,7 @@ def _boolean(value: t.Any, option: str) -> bool:
     raise OptionError(option, value, "is neither true nor false", "Give true or false.")
 
 
-def _nat(_key: str, values: list[t.Any], option: str, _context: Context) -> Test:
+def _nat(values: list[t.Any], option: str, _context: Context) -> Test:
     bits = [_choice({"snat": _wire.SRC_NAT, "dnat": _wire.DST_NAT, "none": 0}, value, option) for value in values]
 
     def test(entry: _wire.Entry) -> Answer:
@@ -254,7 +258,7 @@ def _nat(_key: str, values: list[t.Any], option: str, _context: Context) -> Test
     return test
 
 
-def _zone(_key: str, values: list[t.Any], option: str, _context: Context) -> Test:
+def _zone(values: list[t.Any], option: str, _context: Context) -> Test:
     wanted = frozenset(parse_number(value, option, 0xFFFF) for value in values)
 
     def test(entry: _wire.Entry) -> Answer:
@@ -266,7 +270,7 @@ def _zone(_key: str, values: list[t.Any], option: str, _context: Context) -> Tes
     return test
 
 
-def _helper(_key: str, values: list[t.Any], option: str, _context: Context) -> Test:
+def _helper(values: list[t.Any], option: str, _context: Context) -> Test:
     for value in values:
         if not isinstance(value, str) or not value.strip():
             raise OptionError(option, value, "is not the name of a helper", "Give a name such as ftp or sip.")
@@ -274,7 +278,7 @@ def _helper(_key: str, values: list[t.Any], option: str, _context: Context) -> T
     return lambda entry: entry.helper in wanted
 
 
-def _label(_key: str, values: list[t.Any], option: str, _context: Context) -> Test:
+def _label(values: list[t.Any], option: str, _context: Context) -> Test:
     bits = [_label_bit(value, option) for value in values]
 
     def test(entry: _wire.Entry) -> Answer:
@@ -311,7 +315,7 @@ def _label_bit(value: t.Any, option: str) -> int:
     return names[str(value).strip()]
 
 
-def _mark(_key: str, values: list[t.Any], option: str, _context: Context) -> Test:
+def _mark(values: list[t.Any], option: str, _context: Context) -> Test:
     pairs = [_mark_pair(value, option) for value in values]
 
     def test(entry: _wire.Entry) -> Answer:
@@ -335,10 +339,10 @@ def _mark_pair(value: t.Any, option: str) -> tuple[int, int]:
 # Addresses and numbers of a tuple
 
 
-def _address(*fields: tuple[str, str]) -> t.Callable[[str, list[t.Any], str, Context], Test]:
+def _address(*fields: tuple[str, str]) -> Compiler:
     """Make the compiler of a key that compares addresses; ``fields`` are pairs of direction and end, any may match."""
 
-    def compiled(_key: str, values: list[t.Any], option: str, _context: Context) -> Test:
+    def compiled(values: list[t.Any], option: str, _context: Context) -> Test:
         networks: dict[int, list[tuple[int, int]]] = {}
         for value in values:
             network = _network(value, option)
@@ -373,16 +377,14 @@ def _network(value: t.Any, option: str) -> ipaddress.IPv4Network | ipaddress.IPv
         raise OptionError(option, value, "is not an address or a network", remedy) from error
 
 
-def _port(direction: str, field: str) -> t.Callable[[str, list[t.Any], str, Context], Test]:
+def _port(direction: str, field: str) -> Compiler:
     return _tuple_number(direction, field, 0xFFFF, _wire.PORT_PROTOCOLS)
 
 
-def _tuple_number(
-    direction: str, field: str, maximum: int, protocols: frozenset[int]
-) -> t.Callable[[str, list[t.Any], str, Context], Test]:
+def _tuple_number(direction: str, field: str, maximum: int, protocols: frozenset[int]) -> Compiler:
     """Make the compiler of a key that compares a number of a tuple, which only ``protocols`` have."""
 
-    def compiled(_key: str, values: list[t.Any], option: str, _context: Context) -> Test:
+    def compiled(values: list[t.Any], option: str, _context: Context) -> Test:
         ranges = [_number_range(value, option, maximum) for value in values]
 
         def test(entry: _wire.Entry) -> Answer:
@@ -410,12 +412,10 @@ def _number_range(value: t.Any, option: str, maximum: int) -> tuple[int, int]:
 # Ranges of amounts
 
 
-def _amount(
-    read: t.Callable[[_wire.Entry, Context], int | None], parse: t.Callable[[t.Any, str], int]
-) -> t.Callable[[str, list[t.Any], str, Context], Test]:
+def _amount(read: t.Callable[[_wire.Entry, Context], int | None], parse: t.Callable[[t.Any, str], int]) -> Compiler:
     """Make the compiler of a key with a value of ``{min: , max: }``, both inclusive, either may be left out."""
 
-    def compiled(_key: str, values: list[t.Any], option: str, context: Context) -> Test:
+    def compiled(values: list[t.Any], option: str, context: Context) -> Test:
         ranges = [_limits(value, option, parse) for value in values]
 
         def test(entry: _wire.Entry) -> Answer:
@@ -443,7 +443,7 @@ def _count(value: t.Any, option: str) -> int:
     return parse_number(value, option, (1 << 64) - 1)
 
 
-def _counter(*fields: str) -> t.Callable[[str, list[t.Any], str, Context], Test]:
+def _counter(*fields: str) -> Compiler:
     def read(entry: _wire.Entry, _context: Context) -> int | None:
         total = 0
         for field in fields:
@@ -468,7 +468,7 @@ _REQUIRES = {
     "timestamp": frozenset({"age"}),
 }
 
-_KEYS: dict[str, t.Callable[[str, list[t.Any], str, Context], Test]] = {
+_KEYS: dict[str, Compiler] = {
     "family": _family,
     "protocol": _protocol,
     "state": _state,

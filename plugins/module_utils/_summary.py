@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import bisect
 import collections
+import heapq
 import ipaddress
 import typing as t
 
@@ -100,9 +101,9 @@ class Summary:
         return {
             "entries": entries,
             **self._kind_counts(),
-            "zones": {str(zone): count for zone, count in self._zones.most_common(self._top)},
+            "zones": {str(zone): count for zone, count in _most_common(self._zones, self._top)},
             "zones_distinct": len(self._zones),
-            "marks": {hex(mark): count for mark, count in self._marks.most_common(self._top)},
+            "marks": {hex(mark): count for mark, count in _most_common(self._marks, self._top)},
             "marks_distinct": len(self._marks),
             "packets": self._packets,
             "bytes": self._bytes,
@@ -150,13 +151,18 @@ class Summary:
     ) -> list[dict[str, t.Any]]:
         return [
             {"value": show(value), "entries": count, "percent": percent(count, entries)}
-            for value, count in counts.most_common(self._top)
+            for value, count in _most_common(counts, self._top)
         ]
 
 
 def percent(part: int, whole: int) -> float:
     """Give ``part`` as a percentage of ``whole`` with two decimals; 0 of an empty whole."""
     return round(100 * part / whole, 2) if whole else 0.0
+
+
+def _most_common(counts: collections.Counter[t.Any], number: int) -> list[tuple[t.Any, int]]:
+    """Give the values with the largest counts; of equal counts the smaller value first, whatever order they came in."""
+    return heapq.nsmallest(number, counts.items(), key=lambda item: (-item[1], item[0]))
 
 
 def _address_text(packed: bytes) -> str:

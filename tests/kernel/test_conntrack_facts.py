@@ -193,8 +193,10 @@ def test_top_talkers(filled: str) -> None:
         assert {str(one["value"]): one["entries"] for one in table["top"][name]} == expected
         for one in table["top"][name]:
             assert one["percent"] == round(100 * one["entries"] / len(lines), 2)
+    # Two sources have equally many entries: the smaller address comes first.
+    assert [one["value"] for one in table["top"]["source"][:2]] == ["198.18.0.1", "198.18.0.2"]
     least = facts({"gather_subset": ["table"], "top": 1}, netns=filled)["table"]
-    assert [least["top"][name][0]["value"] for name in ("source", "destination_port")] == ["198.18.0.2", 443]
+    assert [least["top"][name][0]["value"] for name in ("source", "destination_port")] == ["198.18.0.1", 443]
     assert {len(named) for named in least["top"].values()} == {1}
     assert (set(least["zones"]), least["zones_distinct"]) == ({"0"}, 3)
 
