@@ -119,9 +119,9 @@ def test_every_key() -> None:
             ],
             "source_port": [
                 {"value": 5, "entries": 2, "percent": 28.57},
+                {"value": 6, "entries": 1, "percent": 14.29},
                 {"value": 1025, "entries": 1, "percent": 14.29},
                 {"value": 1026, "entries": 1, "percent": 14.29},
-                {"value": 6, "entries": 1, "percent": 14.29},
             ],
             "destination_port": [
                 {"value": 443, "entries": 3, "percent": 42.86},
