@@ -51,5 +51,9 @@ class DumpError(ConntrackError):
     """The table could not be read as a whole: the result is withheld instead of being reported as complete."""
 
 
+class InterruptedDumpError(DumpError):
+    """A dump was not whole, but another one may be."""
+
+
 class RefusedError(ConntrackError):
     """A guard that the user set (such as ``max_delete``) refuses the whole action before its first step."""

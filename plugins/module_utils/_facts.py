@@ -15,7 +15,9 @@ import typing as t
 from ansible_collections.netops.conntrack.plugins.module_utils import _netns, _wire
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError, UnavailableError
 from ansible_collections.netops.conntrack.plugins.module_utils._kernel_log import table_full
-from ansible_collections.netops.conntrack.plugins.module_utils._selector import Context, Selection, compile_selection
+from ansible_collections.netops.conntrack.plugins.module_utils._memo import Memo
+from ansible_collections.netops.conntrack.plugins.module_utils._selector import Selection, compile_selection
+from ansible_collections.netops.conntrack.plugins.module_utils._selector_keys import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._settings import read_count, read_settings
 from ansible_collections.netops.conntrack.plugins.module_utils._summary import Summary, percent
 from ansible_collections.netops.conntrack.plugins.module_utils._table import Table
@@ -47,7 +49,7 @@ def gather(
             if "stats" in subsets:
                 facts["stats"] = _stats(table)
             if "table" in subsets or wanted:
-                facts.update(_counts(table, settings, top, wanted, with_summary="table" in subsets))
+                facts.update(count_table(table, settings, top, wanted, with_summary="table" in subsets))
     if "namespaces" in subsets:
         facts["namespaces"] = _namespaces()
     return facts
@@ -103,23 +105,26 @@ def _stats(table: Table) -> dict[str, t.Any]:
     }
 
 
-def _counts(
+def count_table(
     table: Table, settings: t.Mapping[str, int], top: int, selectors: t.Mapping[str, t.Any], with_summary: bool
 ) -> dict[str, t.Any]:
     """Count the table and every selector in one dump."""
     compiled = _compile_all(selectors, Context(settings, time.time_ns()))
 
-    def collect(entries: t.Iterator[_wire.Entry]) -> dict[str, t.Any]:
+    def collect(blocks: t.Iterator[_wire.Block]) -> dict[str, t.Any]:
         summary = Summary(settings, top)
         tallies = {name: collections.Counter[t.Optional[bool]]() for name in compiled}
-        tests = [(selection.decide, tallies[name]) for name, selection in compiled.items()]
+        tests = [
+            (Memo(selection.needs, selection.decide, selection.steps), tallies[name])
+            for name, selection in compiled.items()
+        ]
         total = 0
-        for entry in entries:
-            total += 1
+        for block in blocks:
+            total += len(block)
             if with_summary:
-                summary.add(entry)
+                summary.add(block)
             for decide, tally in tests:
-                tally[decide(entry)] += 1
+                tally.update(decide(block))
         counts: dict[str, t.Any] = {"table": summary.result()} if with_summary else {}
         if compiled:
             counts["selectors"] = {

@@ -10,26 +10,31 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.module_utils import _wire
+from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
+from ansible_collections.netops.conntrack.plugins.module_utils._entry import Entry
 
 # nf_conntrack_tcp.h, IP_CT_TCP_FLAG_DATA_UNACKNOWLEDGED; the others act without a trace in a dump.
 _CAPS = ("tcp_timeout_unacknowledged", "tcp_timeout_max_retrans")
 
 _STATE_TIMEOUTS = {
-    _wire.TCP: {"SYN_SENT2": "tcp_timeout_syn_sent"},
-    _wire.DCCP: {},
-    _wire.SCTP: {},
+    _uapi.TCP: {"SYN_SENT2": "tcp_timeout_syn_sent"},
+    _uapi.DCCP: {},
+    _uapi.SCTP: {},
 }
 
 _PLAIN_TIMEOUTS: dict[int, tuple[str, str]] = {
-    _wire.UDP: ("udp_timeout", "udp_timeout_stream"),
-    _wire.UDPLITE: ("udp_timeout", "udp_timeout_stream"),
-    _wire.GRE: ("gre_timeout", "gre_timeout_stream"),
+    _uapi.UDP: ("udp_timeout", "udp_timeout_stream"),
+    _uapi.UDPLITE: ("udp_timeout", "udp_timeout_stream"),
+    _uapi.GRE: ("gre_timeout", "gre_timeout_stream"),
 }
 """Of protocols without states: the timeout before a reply, and after it one of both (a stream, once it has lasted)."""
 
 
-def idle(entry: _wire.Entry, settings: t.Mapping[str, int]) -> int | None:
+NEEDS = frozenset({"protocol", "state", "status", "remaining"})
+"""The fields of an entry that ``idle`` reads."""
+
+
+def idle(entry: Entry, settings: t.Mapping[str, int]) -> int | None:
     """Give for how many seconds the entry has seen no packet, at the least; None where that cannot be known.
 
     The kernel does not say which timeout it chose: TCP's is also capped while data is unacknowledged, and UDP's
@@ -39,21 +44,21 @@ def idle(entry: _wire.Entry, settings: t.Mapping[str, int]) -> int | None:
     not known. ``settings`` are the sysctls by short name.
     """
     remaining = entry.remaining
-    if remaining is None or (entry.status or 0) & _wire.FIXED_TIMEOUT:
+    if remaining is None or (entry.status or 0) & _uapi.FIXED_TIMEOUT:
         return None
     explaining = [timeout for timeout in _possible(entry, settings) if timeout >= remaining]
     return min(explaining) - remaining if explaining else None
 
 
-def _possible(entry: _wire.Entry, settings: t.Mapping[str, int]) -> list[int]:
+def _possible(entry: Entry, settings: t.Mapping[str, int]) -> list[int]:
     """Give the timeouts that may be in force for the entry; a cap only counts where it shortens TCP's own."""
     own = [settings[name] for name in _names(entry) if name in settings]
-    if entry.protocol != _wire.TCP:
+    if entry.protocol != _uapi.TCP:
         return own
     return own + [settings[cap] for cap in _CAPS if own and settings.get(cap, own[0]) < own[0]]
 
 
-def _names(entry: _wire.Entry) -> tuple[str, ...]:
+def _names(entry: Entry) -> tuple[str, ...]:
     if entry.protocol in _STATE_TIMEOUTS:
         state = entry.state_name
         if state is None:
@@ -61,8 +66,8 @@ def _names(entry: _wire.Entry) -> tuple[str, ...]:
         own = _STATE_TIMEOUTS[entry.protocol].get(state)
         return (own or f"{entry.protocol_name}_timeout_{state.lower()}",)
     if entry.protocol in _PLAIN_TIMEOUTS:
-        replied = bool((entry.status or 0) & _wire.SEEN_REPLY)
+        replied = bool((entry.status or 0) & _uapi.SEEN_REPLY)
         return _PLAIN_TIMEOUTS[entry.protocol] if replied else _PLAIN_TIMEOUTS[entry.protocol][:1]
-    if entry.protocol in _wire.ICMP_PROTOCOLS:
+    if entry.protocol in _uapi.ICMP_PROTOCOLS:
         return (f"{entry.protocol_name}_timeout",)
     return ("generic_timeout",)

@@ -17,10 +17,14 @@ import ipaddress
 import os
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.module_utils._wire import TCP, Direction, Entry
+from ansible_collections.netops.conntrack.plugins.module_utils._entry import Entry
+from ansible_collections.netops.conntrack.plugins.module_utils._uapi import TCP
+from ansible_collections.netops.conntrack.plugins.module_utils._wire import Block
 
 _VARIABLE = b"SSH_CONNECTION="
 _MOST_ANCESTORS = 64
+_PORTS = ("source_port", "destination_port", "reply_source_port", "reply_destination_port")
+_ENDS = ("protocol", "source", "destination", "reply_source", "reply_destination", *_PORTS)
 
 
 class Connection(t.NamedTuple):
@@ -50,20 +54,27 @@ def management_connections(pid: int | None = None, proc: str = "/proc") -> froze
     return frozenset(found)
 
 
+def without_management(block: Block, connections: t.Collection[Connection]) -> Block:
+    """Give the entries of the block that are not those of one of the connections."""
+    clients = {connection.source_port for connection in connections}
+    if block.layout.constants["protocol"] != TCP or all(clients.isdisjoint(block.column(port)) for port in _PORTS):
+        return block
+    return block.where(not is_management(entry, connections) for entry in block.entries(_ENDS))
+
+
 def is_management(entry: Entry, connections: t.Collection[Connection]) -> bool:
     """Say whether the entry is that of one of the connections, in any zone.
 
     With NAT in between only one of the entry's two tuples has the addresses that sshd knows. An entry that was picked
     up in mid-connection may have the server as its originator.
     """
-    if not connections or entry.protocol != TCP:
+    if entry.protocol != TCP:
         return False
-    ends = (_ends(entry.original), _ends(entry.reply))
+    ends = (
+        Connection(entry.source, entry.source_port, entry.destination, entry.destination_port),
+        Connection(entry.reply_source, entry.reply_source_port, entry.reply_destination, entry.reply_destination_port),
+    )
     return any(end in connections or end.turned() in connections for end in ends)
-
-
-def _ends(direction: Direction) -> Connection:
-    return Connection(direction.source, direction.source_port, direction.destination, direction.destination_port)
 
 
 def _line_of_descent(pid: int, proc: str) -> t.Iterator[int]:

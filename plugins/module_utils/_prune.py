@@ -4,7 +4,7 @@
 
 # This module_util is PRIVATE to this collection: it can change without notice.
 
-"""Deleting the selected entries: one survey of the table, the guards, and then the deletes."""
+"""Deleting the selected entries: which they are, the guards that some of them have, and what became of each."""
 
 from __future__ import annotations
 
@@ -12,24 +12,32 @@ import collections
 import dataclasses
 import errno
 import fractions
+import itertools
 import os
 import re
 import typing as t
 
+from ansible_collections.netops.conntrack.plugins.module_utils._deletes import Targets
+from ansible_collections.netops.conntrack.plugins.module_utils._entry import Entry
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
     ConntrackError,
     OptionError,
     RefusedError,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._formats import as_dict
-from ansible_collections.netops.conntrack.plugins.module_utils._management import Connection, is_management
-from ansible_collections.netops.conntrack.plugins.module_utils._selector import Context, Selection
+from ansible_collections.netops.conntrack.plugins.module_utils._kernel_filter import Condition
+from ansible_collections.netops.conntrack.plugins.module_utils._management import Connection, without_management
+from ansible_collections.netops.conntrack.plugins.module_utils._memo import Memo
+from ansible_collections.netops.conntrack.plugins.module_utils._selector import Selection
+from ansible_collections.netops.conntrack.plugins.module_utils._selector_keys import Answer, Context
 from ansible_collections.netops.conntrack.plugins.module_utils._table import Table
+from ansible_collections.netops.conntrack.plugins.module_utils._uapi import FAMILY_NAMES, SEEN_REPLY
 from ansible_collections.netops.conntrack.plugins.module_utils._units import parse_number
-from ansible_collections.netops.conntrack.plugins.module_utils._wire import FAMILY_NAMES, SEEN_REPLY, Entry
+from ansible_collections.netops.conntrack.plugins.module_utils._wire import Block
 
 _PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*%", re.ASCII)
 _MOST_ENTRIES = 0xFFFFFFFF
+_GONE = (0, errno.ENOENT)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +78,7 @@ class Group(t.NamedTuple):
 
     @classmethod
     def of(cls, entry: Entry) -> Group:
-        """Give the group that the entry is in."""
+        """Give the group that the entry is in; it has the fields of _GROUP_NEEDS."""
         replied = "" if entry.status is None or entry.status & SEEN_REPLY else "unreplied"
         family = FAMILY_NAMES.get(entry.family, str(entry.family))
         return cls(family, entry.protocol_name, entry.state_name or "", replied)
@@ -79,29 +87,15 @@ class Group(t.NamedTuple):
         return " ".join(word for word in self if word)
 
 
-@dataclasses.dataclass
-class Survey:
-    """What one reading of the table found, and which of its entries are to be deleted."""
+_GROUP_NEEDS = frozenset({"family", "protocol", "state", "status"})
 
-    total: int = 0
-    matched: int = 0
-    protected: int = 0
-    undecidable: int = 0
-    groups: collections.Counter[Group] = dataclasses.field(default_factory=collections.Counter)
-    targets: list[tuple[int, bytes]] = dataclasses.field(default_factory=list)
-    target_groups: list[Group] = dataclasses.field(default_factory=list)
-    sample: list[dict[str, t.Any]] = dataclasses.field(default_factory=list)
 
-    def counts(self) -> dict[str, t.Any]:
-        """Give what the result says about the table before the first delete."""
-        return {
-            "matched": self.matched,
-            "protected": self.protected,
-            "would_delete": len(self.targets),
-            "undecidable": self.undecidable,
-            "count_before": self.total,
-            "sample": self.sample,
-        }
+class _Verdict:
+    """The group that an entry is in, and whether it is selected. There is one object for all that have both equal."""
+
+    def __init__(self, group: Group, decision: Answer) -> None:
+        self.group = group
+        self.decision = decision
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,47 +105,159 @@ class Guards:
     connections: t.Collection[Connection]
     helpers: bool
 
-    def protect(self, entry: Entry) -> bool:
-        """Say whether the entry stays. Deleting one that has a helper would delete what the helper expects, too."""
-        return (self.helpers and entry.helper is not None) or is_management(entry, self.connections)
+    def unprotected(self, block: Block) -> Block:
+        """Give the entries that do not stay. Deleting one with a helper would delete what the helper expects, too."""
+        if self.helpers and "helper" in block.layout.fields:
+            return block.where(())
+        return without_management(block, self.connections)
 
 
-def survey(table: Table, selection: Selection, guards: Guards, context: Context, sample: int) -> Survey:
-    """Read the table once. The first ``sample`` entries to be deleted are described in full.
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What to delete, with the ``context`` that the selection was compiled for; ``sample`` of them are described.
 
-    Raises what Table.read raises.
+    ``whole`` says that the numbers of all groups are wanted, and not only of the entries that are selected.
     """
 
-    def collect(entries: t.Iterator[Entry]) -> Survey:
-        found = Survey()
-        names: dict[Group, Group] = {}
-        for entry in entries:
-            group = Group.of(entry)
-            # One object for each group, however many entries are in it.
-            group = names.setdefault(group, group)
-            found.total += 1
-            found.groups[group] += 1
-            decision = selection.decide(entry)
-            if decision is None:
-                found.undecidable += 1
-            if not decision:
-                continue
-            found.matched += 1
-            if guards.protect(entry):
-                found.protected += 1
-                continue
-            found.targets.append((entry.family, entry.identity))
-            found.target_groups.append(group)
-            if len(found.sample) < sample:
-                found.sample.append(as_dict(entry, context))
+    selection: Selection
+    guards: Guards
+    context: Context
+    sample: int
+    whole: bool
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """What the kernel may be asked for instead of the whole table."""
+        return () if self.whole else self.selection.conditions
+
+
+class Survey:
+    """What one reading of the table finds: the entries of each group, and how many of them are to be deleted.
+
+    ``total`` is the number of entries in the table, if it is known before. ``done`` are entries that are deleted
+    already, because of a reading before this one that was disturbed.
+    """
+
+    def __init__(self, plan: Plan, total: int | None, done: t.Mapping[Group, int]) -> None:
+        self._plan = plan
+        self._total = total
+        self._verdicts: dict[tuple[Group, Answer], _Verdict] = {}
+        self._judge = Memo(_GROUP_NEEDS | plan.selection.needs, self._verdict, plan.selection.steps)
+        self._sample: list[dict[str, t.Any]] = []
+        self._matched = sum(done.values())
+        self._undecidable = 0
+        self.groups = collections.Counter(done)
+        self.targets = collections.Counter(done)
+
+    def _verdict(self, entry: Entry) -> _Verdict:
+        key = Group.of(entry), self._plan.selection.decide(entry)
+        return self._verdicts.setdefault(key, _Verdict(*key))
+
+    def sort_out(self, block: Block) -> t.Iterator[tuple[Group, Block]]:
+        """Count the entries of the block, and give those to be deleted, by group."""
+        verdicts = self._judge(block)
+        for verdict, count in collections.Counter(verdicts).items():
+            self.groups[verdict.group] += count
+            if verdict.decision is None:
+                self._undecidable += count
+            elif verdict.decision:
+                self._matched += count
+                selected = block if count == len(block) else block.where(one is verdict for one in verdicts)
+                targets = self._plan.guards.unprotected(selected)
+                if len(targets):
+                    self.targets[verdict.group] += len(targets)
+                    self._note(targets)
+                    yield verdict.group, targets
+
+    def _note(self, targets: Block) -> None:
+        entries = itertools.islice(targets.entries(), self._plan.sample - len(self._sample))
+        self._sample += [as_dict(entry, self._plan.context) for entry in entries]
+
+    @property
+    def total(self) -> int:
+        """The number of entries in the table."""
+        return sum(self.groups.values()) if self._total is None else self._total
+
+    @property
+    def would_delete(self) -> int:
+        """The number of entries to be deleted."""
+        return sum(self.targets.values())
+
+    def counts(self) -> dict[str, t.Any]:
+        """Give what the result says about the table before the first delete."""
+        return {
+            "matched": self._matched,
+            "protected": self._matched - self.would_delete,
+            "would_delete": self.would_delete,
+            "undecidable": self._undecidable,
+            "count_before": self.total,
+            "sample": self._sample,
+        }
+
+
+Errors = collections.Counter[tuple[Group, int]]
+"""What became of entries: their number by group and errno, 0 being deleted."""
+
+
+def prune(table: Table, plan: Plan, limit: Limit, dry_run: bool) -> Outcome:
+    """Delete what the plan selects, unless it is a dry run.
+
+    With a limit, the whole table is read before the first delete, for which the names of the targets are kept (see
+    Targets); without one, each part of the table is pruned once it is read. Raises RefusedError if more would be
+    deleted than the limit allows, and what Table.read and Table.delete raise, with the number of entries deleted.
+    """
+    total = table.count() if plan.conditions else None
+    if limit.given is None and not dry_run:
+        return _prune_at_once(table, plan, total)
+
+    def collect(blocks: t.Iterator[Block]) -> tuple[Survey, Targets[Group]]:
+        found, targets = Survey(plan, total, {}), Targets[Group]()
+        for block in blocks:
+            for group, selected in found.sort_out(block):
+                if not dry_run:
+                    targets.add(selected, group)
+        return found, targets
+
+    found, targets = table.read(collect, plan.conditions)
+    enforce(limit, found)
+    return Outcome(found, None if dry_run else table.delete(targets))
+
+
+def _settle(errors: Errors) -> collections.Counter[Group]:
+    """Forget the deletes that failed, whose entries come again, and give the number of the others by group."""
+    done: collections.Counter[Group] = collections.Counter()
+    for (group, number), count in list(errors.items()):
+        if number in _GONE:
+            done[group] += count
+        else:
+            del errors[group, number]
+    return done
+
+
+def _prune_at_once(table: Table, plan: Plan, total: int | None) -> Outcome:
+    errors: Errors = collections.Counter()
+
+    def collect(blocks: t.Iterator[Block]) -> Survey:
+        found = Survey(plan, total, _settle(errors))
+        for block in blocks:
+            targets = Targets[Group]()
+            for group, selected in found.sort_out(block):
+                targets.add(selected, group)
+            errors.update(table.delete(targets))
         return found
 
-    return table.read(collect)
+    try:
+        return Outcome(table.read(collect, plan.conditions), errors)
+    except ConntrackError as error:
+        deleted = sum(count for (_group, number), count in errors.items() if number == 0)
+        error.result["deleted"] = deleted
+        error.message += f" {deleted} entries had been deleted by then."
+        raise
 
 
 def enforce(limit: Limit, found: Survey) -> None:
     """Raise RefusedError if more entries would be deleted than ``limit`` allows."""
-    allowed, wanted = limit.of(found.total), len(found.targets)
+    allowed, wanted = limit.of(found.total), found.would_delete
     if wanted > allowed:
         raise RefusedError(
             f"max_delete: {limit.given!r} allows {allowed} of the table's {found.total} entries to be deleted, "
@@ -164,31 +270,34 @@ def enforce(limit: Limit, found: Survey) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What became of each entry that was to be deleted: its errno, in the survey's order, 0 being deleted.
-
-    None instead of the numbers means that nothing was tried, as in check mode.
-    """
+    """What was found, and what became of the targets; None instead means that nothing was tried, as in check mode."""
 
     found: Survey
-    errors: t.Sequence[int] | None
+    errors: Errors | None
+
+    def _count(self, *numbers: int) -> int:
+        """Give the number of targets with one of these errnos."""
+        return sum(count for (_group, number), count in (self.errors or {}).items() if number in numbers)
 
     def result(self, count_after: int | None, with_diff: bool) -> dict[str, t.Any]:
         """Give the module's result. Raises ConntrackError, with all counts, if the kernel refused a delete."""
-        errors = self.errors or ()
-        deleted = errors.count(0)
+        deleted = self._count(0)
         result = {
-            "changed": bool(self.found.targets if self.errors is None else deleted),
+            "changed": bool(self.found.would_delete if self.errors is None else deleted),
             **self.found.counts(),
             "deleted": deleted,
-            "already_gone": errors.count(errno.ENOENT),
+            "already_gone": self._count(errno.ENOENT),
             "count_after": count_after,
             **({"diff": self.diff()} if with_diff else {}),
         }
-        failures = collections.Counter(os.strerror(error) for error in errors if error not in (0, errno.ENOENT))
+        failures: collections.Counter[str] = collections.Counter()
+        for (_group, number), count in (self.errors or {}).items():
+            if number not in _GONE:
+                failures[os.strerror(number)] += count
         if failures:
             reasons = ", ".join(f"{number} times {reason!r}" for reason, number in sorted(failures.items()))
             raise ConntrackError(
-                f"The kernel refused {sum(failures.values())} of {len(errors)} deletes: {reasons}. "
+                f"The kernel refused {sum(failures.values())} of {self.found.would_delete} deletes: {reasons}. "
                 f"{deleted} entries were deleted. Run the module again for the rest.",
                 **result,
                 failures=dict(failures),
@@ -197,11 +306,12 @@ class Outcome:
 
     def diff(self) -> dict[str, str]:
         """Give the groups that change, with their numbers before and after; those predicted, if nothing was tried."""
-        groups = self.found.target_groups
+        deleted = self.found.targets
         if self.errors is not None:
-            groups = [group for group, error in zip(groups, self.errors) if error == 0]
-        deleted = collections.Counter(groups)
-        before = {group: self.found.groups[group] for group in deleted}
+            deleted = collections.Counter(
+                {group: count for (group, number), count in self.errors.items() if not number}
+            )
+        before = {group: self.found.groups[group] for group, count in deleted.items() if count}
         return {
             "before": _lines(before),
             "after": _lines({group: number - deleted[group] for group, number in before.items()}),

@@ -10,29 +10,32 @@ from __future__ import annotations
 
 import bisect
 import collections
+import functools
 import heapq
 import ipaddress
+import itertools
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.module_utils import _wire
+from ansible_collections.netops.conntrack.plugins.module_utils import _uapi, _wire
+from ansible_collections.netops.conntrack.plugins.module_utils._entry import Entry
 from ansible_collections.netops.conntrack.plugins.module_utils._idle import idle
 
 HISTOGRAM_BOUNDS = (0, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 54000, 86400, 172800, 345600, 432000)
 """Where the ranges of a histogram begin, in seconds; the last one has no end."""
 
 _STATUS_COUNTS = {
-    "assured": _wire.ASSURED,
-    "expected": _wire.EXPECTED,
-    "snat": _wire.SRC_NAT,
-    "dnat": _wire.DST_NAT,
-    "fixed_timeout": _wire.FIXED_TIMEOUT,
-    "helper": _wire.HELPER,
-    "offloaded": _wire.OFFLOAD | _wire.HW_OFFLOAD,
+    "assured": _uapi.ASSURED,
+    "expected": _uapi.EXPECTED,
+    "snat": _uapi.SRC_NAT,
+    "dnat": _uapi.DST_NAT,
+    "fixed_timeout": _uapi.FIXED_TIMEOUT,
+    "helper": _uapi.HELPER,
+    "offloaded": _uapi.OFFLOAD | _uapi.HW_OFFLOAD,
 }
 # early_drop() in net/netfilter/nf_conntrack_core.c passes over entries with any of these.
-_NOT_EVICTABLE = _wire.ASSURED | _wire.OFFLOAD | _wire.HW_OFFLOAD | _wire.FIXED_TIMEOUT
+_NOT_EVICTABLE = _uapi.ASSURED | _uapi.OFFLOAD | _uapi.HW_OFFLOAD | _uapi.FIXED_TIMEOUT
 
-_Kind = tuple[int, int, t.Optional[int], t.Optional[int]]
+AddressType = t.Union[type[ipaddress.IPv4Address], type[ipaddress.IPv6Address]]
 
 
 class _Histogram:
@@ -42,11 +45,11 @@ class _Histogram:
         self._counts = [0] * len(HISTOGRAM_BOUNDS)
         self._unknown = 0
 
-    def add(self, seconds: int | None) -> None:
+    def add(self, seconds: int | None, entries: int) -> None:
         if seconds is None:
-            self._unknown += 1
+            self._unknown += entries
         else:
-            self._counts[bisect.bisect_right(HISTOGRAM_BOUNDS, seconds) - 1] += 1
+            self._counts[bisect.bisect_right(HISTOGRAM_BOUNDS, seconds) - 1] += entries
 
     def result(self) -> dict[str, t.Any]:
         ends = (*HISTOGRAM_BOUNDS[1:], None)
@@ -55,49 +58,74 @@ class _Histogram:
         return {"histogram": histogram, "unknown": self._unknown}
 
 
+_Kind = tuple[_wire.Layout, t.Optional[int], t.Optional[int], t.Optional[int]]
+"""What entries are counted by: their layout, state, status, and the place of the remaining seconds among the steps."""
+
+
+def _steps(settings: t.Mapping[str, int]) -> list[int]:
+    """Give the remaining seconds at which an entry of any kind changes its range in one of the histograms.
+
+    Being idle for ``bound`` seconds is to have at most ``timeout - bound`` left of the timeout that is in force.
+    """
+    timeouts = [value for name, value in settings.items() if "timeout" in name]
+    changes = {timeout - bound + 1 for timeout in timeouts for bound in HISTOGRAM_BOUNDS}
+    return sorted(change for change in {*HISTOGRAM_BOUNDS, *changes} if change >= 0)
+
+
 class Summary:
-    """What is in a table, counted entry by entry; ``top`` is how many of the largest are named."""
+    """What is in a table, counted block by block; ``top`` is how many of the largest are named."""
 
     def __init__(self, settings: t.Mapping[str, int], top: int) -> None:
         self._settings = settings
         self._top = top
+        self._steps = _steps(settings)
         self._kinds: collections.Counter[_Kind] = collections.Counter()
         self._zones: collections.Counter[int] = collections.Counter()
         self._marks: collections.Counter[int] = collections.Counter()
-        self._sources: collections.Counter[bytes] = collections.Counter()
-        self._destinations: collections.Counter[bytes] = collections.Counter()
-        self._source_ports: collections.Counter[int] = collections.Counter()
-        self._destination_ports: collections.Counter[int] = collections.Counter()
+        self._addresses: dict[tuple[str, AddressType], collections.Counter[int]] = collections.defaultdict(
+            collections.Counter
+        )
+        self._ports = {name: collections.Counter[int]() for name in ("source_port", "destination_port")}
         self._packets = {"original": 0, "reply": 0, "unknown": 0}
         self._bytes = {"original": 0, "reply": 0, "unknown": 0}
-        self._remaining = _Histogram()
-        self._idle = _Histogram()
 
-    def add(self, entry: _wire.Entry) -> None:
-        """Count one entry."""
-        self._kinds[entry.family, entry.protocol, entry.state, entry.status] += 1
-        self._zones[entry.zone] += 1
-        if entry.mark is not None:
-            self._marks[entry.mark] += 1
-        self._count_talkers(entry)
-        _add_amounts(self._packets, entry.packets_original, entry.packets_reply)
-        _add_amounts(self._bytes, entry.bytes_original, entry.bytes_reply)
-        self._remaining.add(entry.remaining)
-        self._idle.add(idle(entry, self._settings))
+    def add(self, block: _wire.Block) -> None:
+        """Count the entries of a block."""
+        layout = block.layout
+        self._add_kinds(block)
+        self._zones.update(block.column("zone"))
+        if "mark" in layout.fields:
+            self._marks.update(block.column("mark"))
+        for name in ("source", "destination"):
+            self._addresses[name, _address_type(layout.fields[name])].update(block.numbers(name))
+        if layout.constants["protocol"] in _uapi.PORT_PROTOCOLS:
+            for name, counts in self._ports.items():
+                if name in layout.fields:
+                    counts.update(block.column(name))
+        _add_amounts(self._packets, block, "packets")
+        _add_amounts(self._bytes, block, "bytes")
 
-    def _count_talkers(self, entry: _wire.Entry) -> None:
-        original = entry.original
-        self._sources[original.source] += 1
-        self._destinations[original.destination] += 1
-        if entry.protocol in _wire.PORT_PROTOCOLS:
-            if original.source_port is not None:
-                self._source_ports[original.source_port] += 1
-            if original.destination_port is not None:
-                self._destination_ports[original.destination_port] += 1
+    def _add_kinds(self, block: _wire.Block) -> None:
+        entries = len(block)
+        steps: t.Iterable[int | None] = itertools.repeat(None, entries)
+        if "remaining" in block.layout.fields:
+            steps = map(functools.partial(bisect.bisect_right, self._steps), block.numbers("remaining"))
+        layouts = itertools.repeat(block.layout, entries)
+        self._kinds.update(zip(layouts, block.column("state"), block.column("status"), steps))
+
+    def _described(self) -> t.Iterator[tuple[Entry, int]]:
+        """Give an entry for each kind, and the number of entries that it stands for."""
+        for (layout, state, status, step), count in self._kinds.items():
+            remaining = None if step is None else self._steps[step - 1]
+            yield Entry(**{**layout.constants, "state": state, "status": status, "remaining": remaining}), count
 
     def result(self) -> dict[str, t.Any]:
         """Give the counts, in the form that conntrack_facts documents as its ``table``."""
         entries = sum(self._kinds.values())
+        remaining, unused = _Histogram(), _Histogram()
+        for entry, count in self._described():
+            remaining.add(entry.remaining, count)
+            unused.add(idle(entry, self._settings), count)
         return {
             "entries": entries,
             **self._kind_counts(),
@@ -107,36 +135,37 @@ class Summary:
             "marks_distinct": len(self._marks),
             "packets": self._packets,
             "bytes": self._bytes,
-            "remaining": self._remaining.result(),
-            "idle": self._idle.result(),
+            "remaining": remaining.result(),
+            "idle": unused.result(),
             "top": {
-                "source": self._largest(self._sources, entries, _address_text),
-                "destination": self._largest(self._destinations, entries, _address_text),
-                "source_port": self._largest(self._source_ports, entries, int),
-                "destination_port": self._largest(self._destination_ports, entries, int),
+                "source": self._largest(self._most_common_addresses("source"), entries),
+                "destination": self._largest(self._most_common_addresses("destination"), entries),
+                **{
+                    name: self._largest(_most_common(counts, self._top), entries)
+                    for name, counts in self._ports.items()
+                },
             },
         }
 
     def _kind_counts(self) -> dict[str, t.Any]:
         """Decode the kinds of entries once each, instead of once an entry."""
-        families = dict.fromkeys(_wire.FAMILY_NAMES.values(), 0)
+        families = dict.fromkeys(_uapi.FAMILY_NAMES.values(), 0)
         protocols: collections.Counter[str] = collections.Counter()
         states: dict[str, collections.Counter[str]] = {}
         status = dict.fromkeys((*_STATUS_COUNTS, "unreplied"), 0)
         evictable = 0
-        for (family, protocol, state, bits), count in self._kinds.items():
-            family_name = _wire.FAMILY_NAMES.get(family, str(family))
-            families[family_name] = families.get(family_name, 0) + count
-            name = _wire.PROTOCOL_NAMES.get(protocol, str(protocol))
-            protocols[name] += count
-            state_name = _wire.state_name(protocol, state)
-            if state_name is not None:
-                states.setdefault(name, collections.Counter())[state_name] += count
+        for entry, count in self._described():
+            bits = entry.status
+            family = _uapi.FAMILY_NAMES.get(entry.family, str(entry.family))
+            families[family] = families.get(family, 0) + count
+            protocols[entry.protocol_name] += count
+            if entry.state_name is not None:
+                states.setdefault(entry.protocol_name, collections.Counter())[entry.state_name] += count
             if bits is None:
                 continue
             for key, mask in _STATUS_COUNTS.items():
                 status[key] += count if bits & mask else 0
-            status["unreplied"] += 0 if bits & _wire.SEEN_REPLY else count
+            status["unreplied"] += 0 if bits & _uapi.SEEN_REPLY else count
             evictable += 0 if bits & _NOT_EVICTABLE else count
         return {
             "families": families,
@@ -146,13 +175,22 @@ class Summary:
             "evictable": evictable,
         }
 
-    def _largest(
-        self, counts: collections.Counter[t.Any], entries: int, show: t.Callable[[t.Any], t.Any]
-    ) -> list[dict[str, t.Any]]:
-        return [
-            {"value": show(value), "entries": count, "percent": percent(count, entries)}
-            for value, count in _most_common(counts, self._top)
+    def _most_common_addresses(self, name: str) -> list[tuple[str, int]]:
+        largest = [
+            (kind(address), count)
+            for (field, kind), counts in self._addresses.items()
+            if field == name
+            for address, count in _most_common(counts, self._top)
         ]
+        largest.sort(key=lambda item: (-item[1], item[0].packed))
+        return [(str(address), count) for address, count in largest[: self._top]]
+
+    def _largest(self, counts: t.Iterable[tuple[t.Any, int]], entries: int) -> list[dict[str, t.Any]]:
+        return [{"value": value, "entries": count, "percent": percent(count, entries)} for value, count in counts]
+
+
+def _address_type(place: _wire.Place) -> AddressType:
+    return ipaddress.IPv4Address if place.end - place.start == 4 else ipaddress.IPv6Address
 
 
 def percent(part: int, whole: int) -> float:
@@ -160,18 +198,20 @@ def percent(part: int, whole: int) -> float:
     return round(100 * part / whole, 2) if whole else 0.0
 
 
-def _most_common(counts: collections.Counter[t.Any], number: int) -> list[tuple[t.Any, int]]:
+def _most_common(counts: collections.Counter[int], number: int) -> list[tuple[int, int]]:
     """Give the values with the largest counts; of equal counts the smaller value first, whatever order they came in."""
-    return heapq.nsmallest(number, counts.items(), key=lambda item: (-item[1], item[0]))
+    least = min(heapq.nlargest(number, counts.values()), default=0)
+    larger = sorted(
+        ((value, count) for value, count in counts.items() if count > least), key=lambda item: (-item[1], item[0])
+    )
+    equal = heapq.nsmallest(number - len(larger), (value for value, count in counts.items() if count == least))
+    return larger + [(value, least) for value in equal]
 
 
-def _address_text(packed: bytes) -> str:
-    return str(ipaddress.ip_address(packed))
-
-
-def _add_amounts(totals: dict[str, int], original: int | None, reply: int | None) -> None:
-    if original is None or reply is None:
-        totals["unknown"] += 1
+def _add_amounts(totals: dict[str, int], block: _wire.Block, amount: str) -> None:
+    original, reply = f"{amount}_original", f"{amount}_reply"
+    if original in block.layout.fields and reply in block.layout.fields:
+        totals["original"] += sum(block.column(original))
+        totals["reply"] += sum(block.column(reply))
     else:
-        totals["original"] += original
-        totals["reply"] += reply
+        totals["unknown"] += len(block)

@@ -4,60 +4,57 @@
 
 # This module_util is PRIVATE to this collection: it can change without notice.
 
-"""The connection-tracking table of the network namespace that the process is in, over one netlink socket.
+"""The connection-tracking table of the network namespace that the process is in, over netlink.
 
-The socket is a plain one: dumps are decoded as they stream in, which pyroute2's sockets do not offer.
+The sockets are plain ones: dumps are decoded as they stream in, which pyroute2's sockets do not offer.
 """
 
 from __future__ import annotations
 
 import collections
-import errno
+import contextlib
 import os
 import socket
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.module_utils import _wire
+from ansible_collections.netops.conntrack.plugins.module_utils import _dump, _kernel_filter, _reader, _uapi, _wire
+from ansible_collections.netops.conntrack.plugins.module_utils._deletes import Batch, Targets
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
     ConntrackError,
     DumpError,
-    NotPermittedError,
+    InterruptedDumpError,
     UnavailableError,
 )
-from ansible_collections.netops.conntrack.plugins.module_utils._settings import read_settings
+from ansible_collections.netops.conntrack.plugins.module_utils._kernel_filter import Condition
+from ansible_collections.netops.conntrack.plugins.module_utils._settings import read_count, read_settings
 
 _NETLINK_NETFILTER = 12  # linux/netlink.h
-_DATAGRAM = 65536  # the kernel fills at most 32 KiB of a dump's datagram (net/netlink/af_netlink.c)
 _RECEIVE_BUFFER = 1 << 20
-_ANSWER_SECONDS = 30.0
+_ANSWER = 1 << 16
 _ATTEMPTS = 5
-_BATCH = 64
-"""Deletes in one datagram. An error's answer takes 832 bytes of the receive buffer, so a whole batch of them fits."""
-
-Target = tuple[int, bytes]
-"""What names an entry in a delete: its family, and its identity (see _wire.Entry)."""
+_READ_AHEAD_FROM = 50_000
+"""With fewer entries than this, starting a process that reads takes longer than it saves."""
 
 Result = t.TypeVar("Result")
-
-
-class _InterruptedError(Exception):
-    """The dump cannot be trusted to be whole; it has to be started again."""
+Tag = t.TypeVar("Tag", bound=t.Hashable)
 
 
 class Table:
     """The table as it can be read and changed. A context manager, which closes the socket.
 
-    Raises UnavailableError where the kernel tracks no connections, NotPermittedError without CAP_NET_ADMIN.
+    ``read_ahead`` says whether a second process receives the dumps while this one decodes them; by default one does
+    where that is faster. Raises UnavailableError where the kernel tracks no connections.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, read_ahead: bool | None = None) -> None:
         if not read_settings():
             raise UnavailableError(
                 "nf_conntrack is not there: the kernel tracks no connections. Load it with 'modprobe nf_conntrack' "
                 "(a firewall rule that matches on ct state loads it too)."
             )
+        self._read_ahead = read_ahead
         self._socket = _open_socket()
-        self._buffer = bytearray(_DATAGRAM)
+        self._buffer = bytearray(_ANSWER)
         self._sequence = 0
 
     def __enter__(self) -> Table:
@@ -66,119 +63,110 @@ class Table:
     def __exit__(self, *_unused: object) -> None:
         self._socket.close()
 
-    def read(self, collect: t.Callable[[t.Iterator[_wire.Entry]], Result]) -> Result:
+    def read(
+        self, collect: t.Callable[[t.Iterator[_wire.Block]], Result], conditions: t.Sequence[Condition] = ()
+    ) -> Result:
         """Give what ``collect`` makes of the entries of one whole dump, both families, each entry once.
 
-        A dump that was disturbed is thrown away, and ``collect`` is called anew with the entries of another.
-        Raises DumpError when none of five dumps was whole, MalformedError for bytes that cannot be decoded.
+        A dump that was disturbed is thrown away, and ``collect`` is called anew with the entries of another. Entries
+        that do not meet the ``conditions`` are left out by kernels that can, and may come all the same.
+        Raises DumpError when none of five dumps was whole, NotPermittedError without CAP_NET_ADMIN, MalformedError for
+        bytes that cannot be decoded.
         """
         for _attempt in range(_ATTEMPTS):
             try:
-                return collect(self._entries())
-            except _InterruptedError:
-                # Closing is the one way to end a dump early.
-                self._socket.close()
-                self._socket = _open_socket()
+                return collect(self._blocks(conditions))
+            except InterruptedDumpError:
+                continue
+            except UnavailableError:
+                if not conditions:
+                    raise
+                # The kernel refuses to leave anything out.
+                conditions = ()
         raise DumpError(
             f"The table could not be read as a whole in {_ATTEMPTS} attempts: its hash table was being resized, or "
-            "the kernel had no memory for the answer. Nothing was changed; run it again."
+            "the kernel had no memory for the answer. Run it again."
         )
 
-    def delete(self, targets: t.Sequence[Target]) -> list[int]:
-        """Delete each target and give its errno, in order: 0 is deleted, ENOENT was gone (or replaced) already."""
-        outcome: list[int] = []
-        for start in range(0, len(targets), _BATCH):
-            outcome += self._delete_batch(targets[start : start + _BATCH])
+    def _blocks(self, conditions: t.Sequence[Condition]) -> t.Iterator[_wire.Block]:
+        """Give the entries of one dump. A resize of the hash table loses entries of a running dump without a trace."""
+        buckets = read_settings().get("buckets")
+        chain = _longest_chain(self.count() or 0, buckets or 1)
+        with contextlib.ExitStack() as stack:
+            # A socket of its own: closing is the one way to end a dump early.
+            source = stack.enter_context(_open_socket())
+            source.send(_wire.encode_request(_uapi.CT_GET, _uapi.NLM_F_DUMP, 1, *_kernel_filter.encode(conditions)))
+            yield from _dump.blocks(self._datagrams(source, stack), sequence=1, chain=chain)
+        if read_settings().get("buckets") != buckets:
+            raise InterruptedDumpError("The hash table was resized while it was read.")
+
+    def _datagrams(self, source: socket.socket, stack: contextlib.ExitStack) -> t.Iterator[bytes]:
+        if self._should_read_ahead():
+            # Where there can be no second process, this one does it all.
+            with contextlib.suppress(OSError):
+                return stack.enter_context(_reader.read_ahead(source))
+        return _reader.datagrams(source)
+
+    def count(self) -> int | None:
+        """Give the number of entries as the kernel counts them, expired ones included; None if it does not say."""
+        return read_count()
+
+    def _should_read_ahead(self) -> bool:
+        if self._read_ahead is not None:
+            return self._read_ahead
+        return len(os.sched_getaffinity(0)) > 1 and (self.count() or 0) >= _READ_AHEAD_FROM
+
+    def delete(self, targets: Targets[Tag]) -> collections.Counter[tuple[Tag, int]]:
+        """Delete the targets, and give their number by tag and errno: 0 is deleted, ENOENT was gone (or replaced).
+
+        Raises ConntrackError where answers were lost, so that it cannot be told what became of each.
+        """
+        outcome: collections.Counter[tuple[Tag, int]] = collections.Counter()
+        for tag, batch in targets.batches(self._sequence + 1):
+            errors = self._send(batch)
+            outcome.update((tag, error) for error in errors)
+            outcome[tag, 0] += batch.size - len(errors)
         return outcome
 
-    def cpu_stats(self) -> list[tuple[int, dict[str, int]]]:
-        """Give number and counters of each processor; the counters have 32 bits and wrap."""
-        messages = self._dump(_wire.CT_GET_STATS_CPU)
-        return sorted((_wire.decode_cpu_stats(self._buffer, message) for message in messages), key=lambda item: item[0])
-
-    def _entries(self) -> t.Iterator[_wire.Entry]:
-        buckets = read_settings().get("buckets")
-        recent = _Recent()
-        for message in self._dump(_wire.CT_GET, started=recent.next_datagram):
-            entry = _wire.decode_entry(self._buffer, message)
-            if recent.is_new(entry):
-                yield entry
-        if read_settings().get("buckets") != buckets:
-            raise _InterruptedError
-
-    def _dump(self, kind: int, started: t.Callable[[], None] = lambda: None) -> t.Iterator[_wire.Message]:
-        """Give the messages of a dump, each valid until the next; ``started`` is called at each new datagram."""
-        sequence = self._send_request(kind)
-        while True:
-            length = self._receive()
-            started()
-            for message in _wire.messages(self._buffer, length):
-                if message.sequence != sequence:
-                    continue
-                if message.flags & _wire.NLM_F_DUMP_INTR:
-                    raise _InterruptedError
-                if message.type in (_wire.NLMSG_DONE, _wire.NLMSG_ERROR):
-                    _raise_for(_wire.error_of(self._buffer, message))
-                    return
-                yield message
-
-    def _send_request(self, kind: int) -> int:
-        self._sequence += 1
-        self._socket.send(_wire.encode_request(kind, _wire.NLM_F_DUMP, self._sequence))
-        return self._sequence
-
-    def _receive(self) -> int:
-        try:
-            length = self._socket.recv_into(self._buffer)
-        except socket.timeout as error:
-            raise DumpError(f"The kernel did not answer within {_ANSWER_SECONDS:.0f} s. Run it again.") from error
-        except OSError as error:
-            if error.errno == errno.ENOBUFS:
-                raise _InterruptedError from error
-            raise
-        return length
-
-    def _delete_batch(self, targets: t.Sequence[Target]) -> list[int]:
-        """Delete up to a batch: only errors answer, and the last message, whose answer closes the batch."""
-        first = self._sequence + 1
-        self._sequence += len(targets)
-        datagram = b"".join(
-            _wire.encode_delete(family, identity, _wire.NLM_F_ACK if number == self._sequence else 0, number)
-            for number, (family, identity) in enumerate(targets, first)
-        )
-        self._socket.send(datagram)
-        outcome = [0] * len(targets)
+    def _send(self, batch: Batch) -> list[int]:
+        """Send the requests and give the errnos of those that failed. Success is silent but for the last one's."""
+        self._sequence = last = batch.first + batch.size - 1
+        self._socket.send(batch.datagram)
+        errors: list[int] = []
         while True:
             try:
-                length = self._receive()
-            except _InterruptedError as error:
+                length = _reader.receive(self._socket, self._buffer)
+            except InterruptedDumpError as error:
                 raise ConntrackError(
                     "Answers of the kernel to deletes were lost for want of memory, so that they cannot be counted."
                 ) from error
-            for message in _wire.messages(self._buffer, length):
-                if message.type == _wire.NLMSG_ERROR and first <= message.sequence <= self._sequence:
-                    outcome[message.sequence - first] = _wire.error_of(self._buffer, message)
-                    if message.sequence == self._sequence:
-                        return outcome
+            datagram = bytes(memoryview(self._buffer)[:length])
+            for message in _wire.messages(datagram):
+                if message.type == _uapi.NLMSG_ERROR and batch.first <= message.sequence <= last:
+                    error_number = _wire.error_of(datagram[message.start : message.end])
+                    errors += [error_number] if error_number else []
+                    if message.sequence == last:
+                        return errors
+
+    def cpu_stats(self) -> list[tuple[int, dict[str, int]]]:
+        """Give number and counters of each processor; the counters have 32 bits and wrap."""
+        self._sequence += 1
+        self._socket.send(_wire.encode_request(_uapi.CT_GET_STATS_CPU, _uapi.NLM_F_DUMP, self._sequence))
+        stats = [
+            _wire.decode_cpu_stats(datagram, message)
+            for datagram in _reader.datagrams(self._socket)
+            for message in _wire.messages(datagram)
+            if not _dump.is_end(datagram, message)
+        ]
+        return sorted(stats, key=lambda item: item[0])
 
 
-class _Recent:
-    """Tells an entry that comes again. A dump repeats the entries of a hash chain when the one at which a datagram
-    ended has vanished since, so that only the datagrams just before can hold the first copy.
+def _longest_chain(count: int, buckets: int) -> int:
+    """Give the length of a hash chain that a random hash does not exceed: 8 more than 4 times the mean, rounded up.
+
+    The lengths are Poisson-distributed: the chance that a certain chain is longer is below 1e-9 at any load.
     """
-
-    def __init__(self) -> None:
-        self._datagrams: collections.deque[set[Target]] = collections.deque([set()], maxlen=3)
-
-    def next_datagram(self) -> None:
-        self._datagrams.append(set())
-
-    def is_new(self, entry: _wire.Entry) -> bool:
-        key = (entry.family, entry.identity)
-        if any(key in datagram for datagram in self._datagrams):
-            return False
-        self._datagrams[-1].add(key)
-        return True
+    return 8 + 4 * -(-count // buckets)
 
 
 def _open_socket() -> socket.socket:
@@ -190,20 +178,6 @@ def _open_socket() -> socket.socket:
             "'modprobe nf_conntrack_netlink'."
         ) from error
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
-    opened.settimeout(_ANSWER_SECONDS)
+    opened.settimeout(_reader.ANSWER_SECONDS)
     opened.bind((0, 0))
     return opened
-
-
-def _raise_for(number: int) -> None:
-    """Raise the error that the kernel's errno means; 0 is none."""
-    if number == 0:
-        return
-    if number in (errno.EPERM, errno.EACCES):
-        raise NotPermittedError("Reading the connection-tracking table needs root (CAP_NET_ADMIN). Set become: true.")
-    if number in (errno.EINVAL, errno.EOPNOTSUPP, errno.EPROTONOSUPPORT):
-        raise UnavailableError(
-            f"The kernel cannot show its connection-tracking table ({os.strerror(number)}). Load the interface with "
-            "'modprobe nf_conntrack_netlink'."
-        )
-    raise DumpError(f"The kernel ended the reading of the table with an error ({os.strerror(number)}). Run it again.")

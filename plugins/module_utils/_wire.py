@@ -4,161 +4,108 @@
 
 # This module_util is PRIVATE to this collection: it can change without notice.
 
-"""The bytes of ctnetlink: decoding the entries of a dump, and encoding the deletes.
+"""The bytes of ctnetlink: from the datagrams of a dump to columns of values.
 
 A netlink datagram is a row of messages; each is a header (length, type, flags, sequence, port), for conntrack four
-bytes of nfgenmsg (family, version, resource), and a row of attributes. An attribute is a length, a type and a value,
-padded to four bytes; some values are rows of attributes again. All numbers inside attributes are in network order,
-except labels, which are the kernel's bitmap as it lies in memory.
+bytes of nfgenmsg (family, version, resource), and a row of attributes. An attribute is a header (length, type) and a
+value, padded to four bytes; some values are rows of attributes again. All numbers inside attributes are in network
+order, except labels, which are the kernel's bitmap as it lies in memory. So every header is one aligned 32-bit word.
 
-Layouts and numbers: linux/netlink.h, linux/netfilter/nfnetlink.h, linux/netfilter/nfnetlink_conntrack.h,
-linux/netfilter/nf_conntrack_common.h of the kernel's user API. An attribute that is not known here is stepped over.
+TOP
 """
 
 from __future__ import annotations
 
-import socket
+import array
+import collections
+import functools
+import itertools
+import re
 import struct
+import sys
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.module_utils._errors import MalformedError
-
-# linux/netlink.h
-NLMSG_ERROR = 2
-NLMSG_DONE = 3
-NLM_F_REQUEST = 0x001
-NLM_F_ACK = 0x004
-NLM_F_DUMP = 0x300
-NLM_F_DUMP_INTR = 0x010
-NLA_TYPE_MASK = 0x3FFF
-
-# linux/netfilter/nfnetlink.h: the subsystem is the high byte of a message's type
-_CTNETLINK = 1 << 8
-CT_NEW = _CTNETLINK | 0
-CT_GET = _CTNETLINK | 1
-CT_DELETE = _CTNETLINK | 2
-CT_GET_STATS_CPU = _CTNETLINK | 4
-
-# linux/netfilter/nfnetlink_conntrack.h, enum ctattr_type
-_TUPLE_ORIG, _TUPLE_REPLY, _STATUS, _PROTOINFO, _HELP = 1, 2, 3, 4, 5
-_TIMEOUT, _MARK, _COUNTERS_ORIG, _COUNTERS_REPLY, _USE, _ID = 7, 8, 9, 10, 11, 12
-_ZONE, _SECCTX, _TIMESTAMP, _LABELS = 18, 19, 20, 22
-
-# linux/netfilter/nf_conntrack_common.h, enum ip_conntrack_status
-EXPECTED = 1 << 0
-SEEN_REPLY = 1 << 1
-ASSURED = 1 << 2
-SRC_NAT = 1 << 4
-DST_NAT = 1 << 5
-FIXED_TIMEOUT = 1 << 10
-HELPER = 1 << 13
-OFFLOAD = 1 << 14
-HW_OFFLOAD = 1 << 15
-
-STATUS_NAMES = {
-    EXPECTED: "EXPECTED",
-    SEEN_REPLY: "SEEN_REPLY",
-    ASSURED: "ASSURED",
-    1 << 3: "CONFIRMED",
-    SRC_NAT: "SRC_NAT",
-    DST_NAT: "DST_NAT",
-    1 << 6: "SEQ_ADJUST",
-    1 << 7: "SRC_NAT_DONE",
-    1 << 8: "DST_NAT_DONE",
-    1 << 9: "DYING",
-    FIXED_TIMEOUT: "FIXED_TIMEOUT",
-    1 << 11: "TEMPLATE",
-    1 << 12: "NAT_CLASH",
-    HELPER: "HELPER",
-    OFFLOAD: "OFFLOAD",
-    HW_OFFLOAD: "HW_OFFLOAD",
-}
-
-# linux/in.h; the names are those that conntrack(8) prints
-ICMP, TCP, UDP, DCCP, GRE, ICMPV6, SCTP, UDPLITE = 1, 6, 17, 33, 47, 58, 132, 136
-PROTOCOL_NAMES = {
-    ICMP: "icmp",
-    TCP: "tcp",
-    UDP: "udp",
-    DCCP: "dccp",
-    GRE: "gre",
-    ICMPV6: "icmpv6",
-    SCTP: "sctp",
-    UDPLITE: "udplite",
-}
-PORT_PROTOCOLS = frozenset({TCP, UDP, DCCP, SCTP, UDPLITE})
-ICMP_PROTOCOLS = frozenset({ICMP, ICMPV6})
-
-# nf_conntrack_tcp.h, nf_conntrack_sctp.h and net/netfilter/nf_conntrack_proto_dccp.c: the index is the state's number
-STATE_NAMES: dict[int, tuple[str, ...]] = {
-    TCP: (
-        "NONE",
-        "SYN_SENT",
-        "SYN_RECV",
-        "ESTABLISHED",
-        "FIN_WAIT",
-        "CLOSE_WAIT",
-        "LAST_ACK",
-        "TIME_WAIT",
-        "CLOSE",
-        "SYN_SENT2",
-    ),
-    SCTP: (
-        "NONE",
-        "CLOSED",
-        "COOKIE_WAIT",
-        "COOKIE_ECHOED",
-        "ESTABLISHED",
-        "SHUTDOWN_SENT",
-        "SHUTDOWN_RECD",
-        "SHUTDOWN_ACK_SENT",
-        "HEARTBEAT_SENT",
-    ),
-    DCCP: ("NONE", "REQUEST", "RESPOND", "PARTOPEN", "OPEN", "CLOSEREQ", "CLOSING", "TIMEWAIT", "IGNORE", "INVALID"),
-}
-_PROTOINFO_PROTOCOL = {1: TCP, 2: DCCP, 3: SCTP}
-
-FAMILY_NAMES = {int(socket.AF_INET): "ipv4", int(socket.AF_INET6): "ipv6"}
-
-# linux/netfilter/nfnetlink_conntrack.h, enum ctattr_stats_cpu
-CPU_STATS = {
-    1: "searched",
-    2: "found",
-    3: "new",
-    4: "invalid",
-    5: "ignore",
-    6: "delete",
-    7: "delete_list",
-    8: "insert",
-    9: "insert_failed",
-    10: "drop",
-    11: "early_drop",
-    12: "error",
-    13: "search_restart",
-    14: "clash_resolve",
-    15: "chain_toolong",
-}
-
-_NLA_F_NESTED = 0x8000
+from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
+from ansible_collections.netops.conntrack.plugins.module_utils._entry import FIELDS, Entry
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import InterruptedDumpError, MalformedError
 
 _NLMSGHDR = struct.Struct("=IHHII")
 _NFGENMSG = struct.Struct("!BBH")
 _NLA = struct.Struct("=HH")
+_WORD = struct.Struct("=I")
 _ERRNO = struct.Struct("=i")
-_U16 = struct.Struct("!H")
-_U32 = struct.Struct("!I")
-_U64 = struct.Struct("!Q")
-# Nine in ten tuples are this one: IPv4 addresses and ports, in the kernel's order. Read at one go where each header is
-# the expected one, which makes decoding a third faster; any other tuple is walked.
-_IPV4_PORTS = struct.Struct("=4s4s4s4s4s4s4sB3x4s2s2x4s2s2x")
-_IPV4_PORTS_HEADERS = tuple(
-    _NLA.pack(size, kind)
-    for size, kind in ((20, 1 | _NLA_F_NESTED), (8, 1), (8, 2), (28, 2 | _NLA_F_NESTED), (5, 1), (6, 2), (6, 3))
-)
 HEADER_LENGTH = _NLMSGHDR.size
-_ATTRIBUTES_AT = HEADER_LENGTH + _NFGENMSG.size
+ATTRIBUTES_AT = HEADER_LENGTH + _NFGENMSG.size
+_DONE_LENGTH = HEADER_LENGTH + _ERRNO.size
 
-Buffer = t.Union[bytes, bytearray, memoryview]
+Read = t.Callable[[bytes], t.Any]
+_number: Read = functools.partial(int.from_bytes, byteorder="big")
+
+
+def _text(value: bytes) -> str:
+    return value.rstrip(b"\0").decode("utf-8", "backslashreplace")
+
+
+class Field(t.NamedTuple):
+    """A value of an attribute: the entry's field, the sizes it may have (none: any), and how its bytes are read."""
+
+    name: str
+    sizes: tuple[int, ...]
+    read: Read
+
+
+Schema = t.Mapping[int, t.Union[Field, "Schema"]]
+"""What the attributes of each type hold: a value, or attributes again."""
+
+
+def _tuple_schema(prefix: str, zone: str) -> Schema:
+    """Give enum ctattr_tuple, with enum ctattr_ip and enum ctattr_l4proto in it."""
+    addresses = {
+        kind: Field(prefix + name, (size,), bytes)
+        for kind, name, size in ((1, "source", 4), (2, "destination", 4), (3, "source", 16), (4, "destination", 16))
+    }
+    numbers = {1: ("protocol", 1), 2: ("source_port", 2), 3: ("destination_port", 2)}
+    icmp = {4: ("icmp_id", 2), 5: ("icmp_type", 1), 6: ("icmp_code", 1)}
+    icmp6 = {kind + 3: value for kind, value in icmp.items()}
+    protocol = {
+        kind: Field(prefix + name, (size,), _number) for kind, (name, size) in {**numbers, **icmp, **icmp6}.items()
+    }
+    return {1: addresses, 2: protocol, 3: Field(zone, (2,), _number)}
+
+
+def _counters_schema(direction: str) -> Schema:
+    """Give enum ctattr_counters: 64 bits, or 32 of old kernels."""
+    packets, octets = f"packets_{direction}", f"bytes_{direction}"
+    return {
+        kind + at: Field(name, (size,), _number)
+        for kind, size in ((1, 8), (3, 4))
+        for at, name in ((0, packets), (1, octets))
+    }
+
+
+_STATE_FIELDS = {_uapi.TCP: "state_tcp", _uapi.DCCP: "state_dccp", _uapi.SCTP: "state_sctp"}
+
+# linux/netfilter/nfnetlink_conntrack.h, enum ctattr_type
+_ENTRY: Schema = {
+    _uapi.CTA_TUPLE_ORIG: _tuple_schema("", "zone_original"),
+    _uapi.CTA_TUPLE_REPLY: _tuple_schema("reply_", "zone_reply"),
+    _uapi.CTA_STATUS: Field("status", (4,), _number),
+    _uapi.CTA_PROTOINFO: {
+        kind: {1: Field(name, (1,), _number)} for kind, name in enumerate(_STATE_FIELDS.values(), start=1)
+    },
+    _uapi.CTA_HELP: {1: Field("helper", (), _text)},
+    _uapi.CTA_TIMEOUT: Field("remaining", (4,), _number),
+    _uapi.CTA_MARK: Field("mark", (4,), _number),
+    _uapi.CTA_COUNTERS_ORIG: _counters_schema("original"),
+    _uapi.CTA_COUNTERS_REPLY: _counters_schema("reply"),
+    _uapi.CTA_USE: Field("use", (4,), _number),
+    _uapi.CTA_ID: Field("id", (4,), _number),
+    _uapi.CTA_ZONE: Field("zone", (2,), _number),
+    _uapi.CTA_SECCTX: {1: Field("secctx", (), _text)},
+    _uapi.CTA_TIMESTAMP: {1: Field("start", (8,), _number)},
+    _uapi.CTA_LABELS: Field("labels", (), bytes),
+}
+_IDENTITY = (_uapi.CTA_TUPLE_ORIG, _uapi.CTA_ID, _uapi.CTA_ZONE)
 
 
 class Message(t.NamedTuple):
@@ -171,108 +118,9 @@ class Message(t.NamedTuple):
     end: int
 
 
-class Direction:
-    """One direction's tuple: packed addresses, and whatever of ports (or GRE keys), ICMP numbers and zone it has."""
-
-    __slots__ = (
-        "destination",
-        "destination_port",
-        "icmp_code",
-        "icmp_id",
-        "icmp_type",
-        "source",
-        "source_port",
-        "zone",
-    )
-
-    def __init__(self) -> None:
-        self.source = b""
-        self.destination = b""
-        self.source_port: int | None = None
-        self.destination_port: int | None = None
-        self.icmp_type: int | None = None
-        self.icmp_code: int | None = None
-        self.icmp_id: int | None = None
-        self.zone: int | None = None
-
-
-class Entry:
-    """One connection-tracking entry as the kernel sent it. None means that the message did not say.
-
-    ``family`` is AF_INET or AF_INET6, ``protocol`` and ``state`` are numbers, ``remaining`` is in seconds, ``start``
-    in nanoseconds since the epoch, ``labels`` the kernel's bitmap. ``zone`` is 0 unless sent, as in the kernel.
-    ``identity`` are the attributes (original tuple, zone, id) that name this entry and no other in a delete.
-    """
-
-    __slots__ = (
-        "bytes_original",
-        "bytes_reply",
-        "family",
-        "helper",
-        "id",
-        "identity",
-        "labels",
-        "mark",
-        "original",
-        "packets_original",
-        "packets_reply",
-        "protocol",
-        "remaining",
-        "reply",
-        "secctx",
-        "start",
-        "state",
-        "status",
-        "tcp_flags",
-        "use",
-        "zone",
-    )
-
-    def __init__(self, family: int) -> None:
-        self.family = family
-        self.protocol = 0
-        self.original = Direction()
-        self.reply = Direction()
-        self.identity = b""
-        self.zone = 0
-        self.status: int | None = None
-        self.state: int | None = None
-        self.tcp_flags: int | None = None
-        self.remaining: int | None = None
-        self.mark: int | None = None
-        self.packets_original: int | None = None
-        self.bytes_original: int | None = None
-        self.packets_reply: int | None = None
-        self.bytes_reply: int | None = None
-        self.start: int | None = None
-        self.labels: bytes | None = None
-        self.helper: str | None = None
-        self.secctx: str | None = None
-        self.use: int | None = None
-        self.id: int | None = None
-
-    @property
-    def protocol_name(self) -> str:
-        """The protocol's name as conntrack(8) prints it, or its number as text."""
-        return PROTOCOL_NAMES.get(self.protocol, str(self.protocol))
-
-    @property
-    def state_name(self) -> str | None:
-        """The protocol state's name as conntrack(8) prints it; None where the entry has none."""
-        return state_name(self.protocol, self.state)
-
-
-def state_name(protocol: int, state: int | None) -> str | None:
-    """Give the name of a protocol's state as conntrack(8) prints it; None where there is none."""
-    names = STATE_NAMES.get(protocol)
-    if state is None or names is None:
-        return None
-    return names[state] if state < len(names) else names[0]
-
-
-def messages(datagram: Buffer, length: int) -> t.Iterator[Message]:
-    """Give the messages in the first ``length`` bytes of a datagram. Raises MalformedError where they do not add up."""
-    start = 0
+def messages(datagram: bytes) -> t.Iterator[Message]:
+    """Give the messages in a datagram. Raises MalformedError where their lengths do not add up."""
+    start, length = 0, len(datagram)
     while start < length:
         if length - start < HEADER_LENGTH:
             raise MalformedError(
@@ -285,233 +133,275 @@ def messages(datagram: Buffer, length: int) -> t.Iterator[Message]:
         start += (size + 3) & ~3
 
 
-def error_of(datagram: Buffer, message: Message) -> int:
-    """Give the errno that an NLMSG_ERROR or NLMSG_DONE message carries; 0 is success (and an empty NLMSG_DONE)."""
-    if message.end - message.start < HEADER_LENGTH + _ERRNO.size:
-        if message.type == NLMSG_DONE:
-            return 0
+def error_of(message: bytes) -> int:
+    """Give the errno that an NLMSG_ERROR or NLMSG_DONE message carries; 0 is success. Raises MalformedError."""
+    if len(message) < _DONE_LENGTH:
         raise MalformedError("netlink: an error message without its number")
-    code: int = _ERRNO.unpack_from(datagram, message.start + HEADER_LENGTH)[0]
+    code: int = _ERRNO.unpack_from(message, HEADER_LENGTH)[0]
     return -code
 
 
-def _attributes(data: Buffer, start: int, end: int) -> t.Iterator[tuple[int, int, int]]:
-    """Give type, start and end of each attribute's value in ``data[start:end]``."""
+def walk(data: bytes, start: int, end: int) -> t.Iterator[tuple[int, int, int]]:
+    """Give type, start and end of each attribute's value in ``data[start:end]``. Raises MalformedError."""
     while start < end:
         if end - start < 4:
             raise MalformedError(f"netlink: {end - start} bytes are left where an attribute header takes 4")
         size, kind = _NLA.unpack_from(data, start)
+        kind &= _uapi.NLA_TYPE_MASK
         if size < 4 or size > end - start:
-            raise MalformedError(
-                f"netlink: attribute {kind & NLA_TYPE_MASK} claims {size} bytes, {end - start} are there"
-            )
-        yield kind & NLA_TYPE_MASK, start + 4, start + size
+            raise MalformedError(f"netlink: attribute {kind} claims {size} bytes, {end - start} are there")
+        yield kind, start + 4, start + size
         start += (size + 3) & ~3
 
 
-def _number(data: Buffer, start: int, end: int, layout: struct.Struct) -> int:
-    """Give the number of an attribute's value, which must have exactly the layout's size."""
-    if end - start != layout.size:
-        raise MalformedError(f"netlink: a value has {end - start} bytes instead of {layout.size}")
-    number: int = layout.unpack_from(data, start)[0]
-    return number
+class Place(t.NamedTuple):
+    """Where a field's value begins and ends in a message, and how its bytes are read."""
+
+    start: int
+    end: int
+    read: Read
 
 
-def _byte(data: Buffer, start: int, end: int) -> int:
-    if end - start != 1:
-        raise MalformedError(f"netlink: a value has {end - start} bytes instead of 1")
-    return data[start]
+class Layout:
+    """Where everything is in the messages of entries that have the same attributes, of the same sizes and order.
 
-
-def _text(data: Buffer, start: int, end: int) -> str:
-    return bytes(data[start:end]).rstrip(b"\0").decode("utf-8", "backslashreplace")
-
-
-def _address(data: Buffer, start: int, end: int, size: int) -> bytes:
-    if end - start != size:
-        raise MalformedError(f"netlink: an address has {end - start} bytes instead of {size}")
-    return bytes(data[start:end])
-
-
-def _read_addresses(direction: Direction, data: Buffer, start: int, end: int) -> None:
-    """Read enum ctattr_ip."""
-    for kind, at, until in _attributes(data, start, end):
-        if kind == 1:
-            direction.source = _address(data, at, until, 4)
-        elif kind == 2:
-            direction.destination = _address(data, at, until, 4)
-        elif kind == 3:
-            direction.source = _address(data, at, until, 16)
-        elif kind == 4:
-            direction.destination = _address(data, at, until, 16)
-
-
-def _read_protocol(direction: Direction, data: Buffer, start: int, end: int) -> int | None:
-    """Read enum ctattr_l4proto; gives the protocol's number."""
-    protocol = None
-    for kind, at, until in _attributes(data, start, end):
-        if kind == 1:
-            protocol = _byte(data, at, until)
-        elif kind == 2:
-            direction.source_port = _number(data, at, until, _U16)
-        elif kind == 3:
-            direction.destination_port = _number(data, at, until, _U16)
-        elif kind in (4, 7):
-            direction.icmp_id = _number(data, at, until, _U16)
-        elif kind in (5, 8):
-            direction.icmp_type = _byte(data, at, until)
-        elif kind in (6, 9):
-            direction.icmp_code = _byte(data, at, until)
-    return protocol
-
-
-def _read_tuple(direction: Direction, data: Buffer, start: int, end: int) -> int:
-    """Read enum ctattr_tuple; gives the protocol's number."""
-    if end - start == _IPV4_PORTS.size:
-        ip, to_source, source, to_destination, destination, l4, to_number, number, to_port, port, to_other, other = (
-            _IPV4_PORTS.unpack_from(data, start)
-        )
-        if (ip, to_source, to_destination, l4, to_number, to_port, to_other) == _IPV4_PORTS_HEADERS:
-            direction.source, direction.destination = source, destination
-            direction.source_port = int.from_bytes(port, "big")
-            direction.destination_port = int.from_bytes(other, "big")
-            return t.cast(int, number)
-    protocol = None
-    for kind, at, until in _attributes(data, start, end):
-        if kind == 1:
-            _read_addresses(direction, data, at, until)
-        elif kind == 2:
-            protocol = _read_protocol(direction, data, at, until)
-        elif kind == 3:
-            direction.zone = _number(data, at, until, _U16)
-    if protocol is None or not direction.source or not direction.destination:
-        raise MalformedError("netlink: a tuple without addresses or protocol")
-    return protocol
-
-
-def _read_state(entry: Entry, data: Buffer, start: int, end: int) -> None:
-    """Read enum ctattr_protoinfo: the state, and TCP's flags of both directions joined (nf_conntrack_tcp.h)."""
-    for kind, at, until in _attributes(data, start, end):
-        if _PROTOINFO_PROTOCOL.get(kind) != entry.protocol:
-            continue
-        for inner, value, stop in _attributes(data, at, until):
-            if inner == 1:
-                entry.state = _byte(data, value, stop)
-            elif entry.protocol == TCP and inner in (4, 5):
-                if stop - value != 2:
-                    raise MalformedError("netlink: TCP flags are not a pair of bytes")
-                entry.tcp_flags = (entry.tcp_flags or 0) | data[value]
-
-
-def _counters(data: Buffer, start: int, end: int) -> tuple[int | None, int | None]:
-    """Read enum ctattr_counters: packets and bytes, of 64 bits or (old kernels) 32."""
-    packets = octets = None
-    for kind, at, until in _attributes(data, start, end):
-        if kind == 1:
-            packets = _number(data, at, until, _U64)
-        elif kind == 2:
-            octets = _number(data, at, until, _U64)
-        elif kind == 3:
-            packets = _number(data, at, until, _U32)
-        elif kind == 4:
-            octets = _number(data, at, until, _U32)
-    return packets, octets
-
-
-def _first(data: Buffer, start: int, end: int) -> tuple[int, int] | None:
-    """Give start and end of the attribute of type 1: the helper's name, the security context, the starting time."""
-    for kind, at, until in _attributes(data, start, end):
-        if kind == 1:
-            return at, until
-    return None
-
-
-def decode_entry(data: Buffer, message: Message) -> Entry:
-    """Decode one entry of a dump. Raises MalformedError for a message whose lengths or sizes do not add up."""
-    if message.end - message.start < _ATTRIBUTES_AT:
-        raise MalformedError("netlink: an entry without its family")
-    entry = Entry(data[message.start + HEADER_LENGTH])
-    identity: dict[int, bytes] = {}
-    protoinfo: tuple[int, int] | None = None
-    for kind, at, until in _attributes(data, message.start + _ATTRIBUTES_AT, message.end):
-        if kind == _TUPLE_ORIG:
-            entry.protocol = _read_tuple(entry.original, data, at, until)
-            identity[kind] = bytes(data[at - 4 : until])
-        elif kind == _TUPLE_REPLY:
-            _read_tuple(entry.reply, data, at, until)
-        elif kind == _STATUS:
-            entry.status = _number(data, at, until, _U32)
-        elif kind == _TIMEOUT:
-            entry.remaining = _number(data, at, until, _U32)
-        elif kind == _PROTOINFO:
-            protoinfo = at, until
-        elif kind == _COUNTERS_ORIG:
-            entry.packets_original, entry.bytes_original = _counters(data, at, until)
-        elif kind == _COUNTERS_REPLY:
-            entry.packets_reply, entry.bytes_reply = _counters(data, at, until)
-        elif kind == _MARK:
-            entry.mark = _number(data, at, until, _U32)
-        elif kind == _ID:
-            entry.id = _number(data, at, until, _U32)
-            identity[kind] = bytes(data[at - 4 : until])
-        elif kind == _ZONE:
-            entry.zone = _number(data, at, until, _U16)
-            identity[kind] = bytes(data[at - 4 : until]) + b"\0\0"
-        elif kind == _USE:
-            entry.use = _number(data, at, until, _U32)
-        else:
-            _read_rare(entry, kind, data, at, until)
-    if not entry.original.source or not entry.reply.source:
-        raise MalformedError("netlink: an entry without its two tuples")
-    if protoinfo is not None:
-        _read_state(entry, data, *protoinfo)
-    entry.identity = b"".join(identity[kind] for kind in sorted(identity))
-    return entry
-
-
-def _read_rare(entry: Entry, kind: int, data: Buffer, at: int, until: int) -> None:
-    """Read an attribute that few entries have, or step over one that is not known."""
-    if kind == _LABELS:
-        entry.labels = bytes(data[at:until])
-    elif kind == _TIMESTAMP:
-        value = _first(data, at, until)
-        if value is not None:
-            entry.start = _number(data, *value, _U64)
-    elif kind == _HELP:
-        value = _first(data, at, until)
-        if value is not None:
-            entry.helper = _text(data, *value)
-    elif kind == _SECCTX:
-        value = _first(data, at, until)
-        if value is not None:
-            entry.secctx = _text(data, *value)
-
-
-def decode_cpu_stats(data: Buffer, message: Message) -> tuple[int, dict[str, int]]:
-    """Decode one processor's counters: its number, and the counters that this kernel sends (32 bits: they wrap)."""
-    if message.end - message.start < _ATTRIBUTES_AT:
-        raise MalformedError("netlink: statistics without their processor")
-    cpu = _NFGENMSG.unpack_from(data, message.start + HEADER_LENGTH)[2]
-    counters = {
-        CPU_STATS[kind]: _number(data, at, until, _U32)
-        for kind, at, until in _attributes(data, message.start + _ATTRIBUTES_AT, message.end)
-        if kind in CPU_STATS
-    }
-    return cpu, counters
-
-
-def encode_request(kind: int, flags: int, sequence: int, family: int = socket.AF_UNSPEC) -> bytes:
-    """Encode a request without attributes, such as a dump of the whole table (nfgenmsg version 0)."""
-    return _NLMSGHDR.pack(_ATTRIBUTES_AT, kind, NLM_F_REQUEST | flags, sequence, 0) + _NFGENMSG.pack(family, 0, 0)
-
-
-def encode_delete(family: int, identity: bytes, flags: int, sequence: int) -> bytes:
-    """Encode the delete of the one entry that ``identity`` (see Entry) names.
-
-    A delete without a tuple would flush the table: an identity that does not begin with one raises ValueError.
+    ``fields`` has the place of each field, ``constants`` what all such entries share: family, protocol, and the value
+    of each field that they lack (None, and 0 of ``zone``). ``structure`` are number and value of the words that make it
+    this layout: the headers, the family's and the protocols'. ``identity`` are the numbers of the words that name an
+    entry in a delete: its original tuple, id and zone as they were sent.
     """
-    if len(identity) < 8 or _NLA.unpack_from(identity)[1] & NLA_TYPE_MASK != _TUPLE_ORIG:
-        raise ValueError("a delete must begin with the original tuple of an entry")
-    length = _ATTRIBUTES_AT + len(identity)
-    header = _NLMSGHDR.pack(length, CT_DELETE, NLM_F_REQUEST | flags, sequence, 0)
-    return header + _NFGENMSG.pack(family, 0, 0) + identity
+
+    def __init__(self, message: bytes) -> None:
+        """Learn the layout of a row (see Block). Raises MalformedError where its lengths or sizes do not add up."""
+        if len(message) < ATTRIBUTES_AT:
+            raise MalformedError("netlink: an entry without its family")
+        self.size = len(message)
+        self.fields: dict[str, Place] = {}
+        self._headers = set(range(ATTRIBUTES_AT // 4))
+        self._spans: dict[int, range] = {}
+        self._walk(_ENTRY, message, ATTRIBUTES_AT, self._word(message, 0))
+        self.constants: dict[str, t.Any] = {**dict.fromkeys(FIELDS), "zone": 0, "family": message[HEADER_LENGTH]}
+        self._settle_protocol(message)
+        self.structure = tuple((at, self._word(message, at)) for at in sorted(self._headers))
+        self.identity = tuple(at for kind in _IDENTITY for at in self._spans.get(kind, ()))
+
+    @staticmethod
+    def _word(message: bytes, at: int) -> int:
+        word: int = _WORD.unpack_from(message, 4 * at)[0]
+        return word
+
+    def _walk(self, schema: Schema, message: bytes, start: int, end: int) -> None:
+        """Note each header and each known value between ``start`` and ``end``; step over what is not known."""
+        for kind, at, until in walk(message, start, end):
+            self._headers.add(at // 4 - 1)
+            known = schema.get(kind)
+            if schema is _ENTRY and kind in _IDENTITY:
+                self._spans[kind] = range(at // 4 - 1, (until + 3) // 4)
+            if isinstance(known, Field):
+                if known.sizes and until - at not in known.sizes:
+                    raise MalformedError(f"netlink: {known.name} has {until - at} bytes instead of {known.sizes[0]}")
+                self.fields[known.name] = Place(at, until, known.read)
+            elif known is not None:
+                self._walk(known, message, at, until)
+
+    def _settle_protocol(self, message: bytes) -> None:
+        """Make the protocol part of the structure, and take the state of this protocol alone."""
+        for name in ("source", "destination", "protocol", "reply_source", "reply_destination", "reply_protocol"):
+            if name not in self.fields:
+                raise MalformedError(f"netlink: an entry without its {name}")
+        place = self.fields.pop("protocol")
+        self._headers.update((place.start // 4, self.fields.pop("reply_protocol").start // 4))
+        protocol = self.constants["protocol"] = message[place.start]
+        states = {name: self.fields.pop(name) for name in _STATE_FIELDS.values() if name in self.fields}
+        own = states.get(_STATE_FIELDS.get(protocol, ""))
+        if own is not None:
+            self.fields["state"] = own
+
+    def has_structure_of(self, row: bytes) -> bool:
+        """Say whether a row (see Block) of the same size has this layout."""
+        return all(_WORD.unpack_from(row, 4 * at)[0] == word for at, word in self.structure)
+
+    def entry(self, row: bytes, names: t.Iterable[str] = FIELDS) -> Entry:
+        """Decode the fields ``names`` of a row (see Block) of this layout."""
+        fields = {}
+        for name in names:
+            place = self.fields.get(name)
+            fields[name] = self.constants[name] if place is None else place.read(row[place.start : place.end])
+        return Entry(**fields)
+
+    def identity_of(self, row: bytes) -> bytes:
+        """Give the bytes of a row (see Block) that name its entry: its original tuple, id and zone."""
+        return b"".join(row[4 * at : 4 * at + 4] for at in self.identity)
+
+
+class Block:
+    """Entries of one layout, one under the other: the same field of all is a column.
+
+    Their messages, each padded to whole words, are its rows; ``data`` is all of them, ``words`` the same as an array.
+    """
+
+    def __init__(self, layout: Layout, data: bytes) -> None:
+        self.layout = layout
+        self.data = data
+        self.words = array.array("I", data)
+
+    def __len__(self) -> int:
+        return len(self.data) // self.layout.size
+
+    @functools.cached_property
+    def rows(self) -> list[bytes]:
+        """The rows, one by one."""
+        size = self.layout.size
+        return [self.data[start : start + size] for start in range(0, len(self.data), size)]
+
+    def where(self, chosen: t.Iterable[t.Any]) -> Block:
+        """Give a block of the rows for which ``chosen``, in the same order, has something true."""
+        return Block(self.layout, b"".join(itertools.compress(self.rows, chosen)))
+
+    def entries(self, names: t.Iterable[str] = FIELDS) -> t.Iterator[Entry]:
+        """Decode row by row, only the fields ``names``."""
+        return (self.layout.entry(row, names) for row in self.rows)
+
+    def word_column(self, at: int) -> array.array[int]:
+        """Give the word number ``at`` of every row, as it lies in memory."""
+        return self.words[at :: self.layout.size // 4]
+
+    def column(self, name: str) -> t.Iterable[t.Any]:
+        """Give a field of every row: numbers, or what the field is else. A field that is not there is its constant."""
+        place = self.layout.fields.get(name)
+        if place is None:
+            return itertools.repeat(self.layout.constants[name], len(self))
+        if place.read is _number:
+            return self.numbers(name)
+        return [place.read(row[place.start : place.end]) for row in self.rows]
+
+    def numbers(self, name: str) -> t.Sequence[int]:
+        """Give a field of every row, which the layout must have, as numbers; addresses, too."""
+        start, end, _read = self.layout.fields[name]
+        return self._numbers(start, end - start)
+
+    def _numbers(self, start: int, size: int) -> t.Sequence[int]:
+        if size == 1:
+            return self.data[start :: self.layout.size]
+        if size > 8:
+            return [_number(row[start : start + size]) for row in self.rows]
+        words = self.word_column(start // 4)
+        if size == 2:
+            words = array.array("H", words.tobytes())[::2]
+        if sys.byteorder == "little":
+            words.byteswap()
+        if size < 8:
+            return words
+        low = self._numbers(start + 4, 4)
+        # Few counters ever need their upper half.
+        return [high << 32 | part for high, part in zip(words, low)] if any(words) else low
+
+
+class Splitter:
+    """Splits datagrams into runs: messages of one size that follow one another, as rows (see Block)."""
+
+    def __init__(self) -> None:
+        self._sizes: set[int] = set()
+        self._pattern = re.compile(b"(?!)")
+
+    def runs(self, datagram: bytes) -> list[bytes]:
+        """Give the messages of a datagram. Raises MalformedError where their lengths do not add up."""
+        runs: list[bytes] = self._pattern.findall(datagram)
+        # The pattern finds runs of the sizes that it knows. They are all there is if nothing is missing between them.
+        if sum(map(len, runs)) == len(datagram):
+            return runs
+        rows = [_padded(datagram[message.start : message.end]) for message in messages(datagram)]
+        self._learn(map(size_of, rows))
+        return rows
+
+    def _learn(self, sizes: t.Iterable[int]) -> None:
+        self._sizes.update(sizes)
+        runs = (b"(?:%b.{%d})+" % (re.escape(_WORD.pack(size)), size - _WORD.size) for size in sorted(self._sizes))
+        self._pattern = re.compile(b"(?s:%b)" % b"|".join(runs))
+
+
+def size_of(run: bytes) -> int:
+    """Give the size of a run's rows."""
+    size: int = _WORD.unpack_from(run)[0]
+    return (size + 3) & ~3
+
+
+def _padded(message: bytes) -> bytes:
+    return message.ljust((len(message) + 3) & ~3, b"\0")
+
+
+class Decoder:
+    """Sorts the rows that answer the request ``sequence`` into blocks."""
+
+    def __init__(self, sequence: int) -> None:
+        self._sequence = sequence
+        self._layouts: collections.defaultdict[int, list[Layout]] = collections.defaultdict(list)
+
+    def blocks(self, runs: t.Iterable[bytes]) -> t.Iterator[Block]:
+        """Give all messages of entries in blocks. Raises what ``layout_of`` raises."""
+        sizes = collections.defaultdict(list)
+        for run in runs:
+            sizes[size_of(run)].append(run)
+        for size, parts in sizes.items():
+            rest = b"".join(parts)
+            while rest:
+                block, rest = _divide(rest, self.layout_of(rest[:size]))
+                yield block
+
+    def layout_of(self, row: bytes) -> Layout:
+        """Give the layout of a row. Raises MalformedError for one that is malformed, or is not an entry of this dump.
+
+        Raises InterruptedDumpError where the kernel says that the table changed too much under the dump.
+        """
+        known = self._layouts[len(row)]
+        for layout in known:
+            if layout.has_structure_of(row):
+                return layout
+        # The header is part of a layout's structure: what was checked of one row holds for all that have it.
+        message = next(messages(row))
+        if message.type != _uapi.CT_NEW or message.sequence != self._sequence:
+            raise MalformedError(f"netlink: a message of type {message.type:#x} in the answer to another request")
+        if message.flags & _uapi.NLM_F_DUMP_INTR:
+            raise InterruptedDumpError("The table was changed too much while it was read.")
+        known.append(Layout(row))
+        return known[-1]
+
+
+def _divide(data: bytes, layout: Layout) -> tuple[Block, bytes]:
+    """Give the block of those rows that have the layout, and the other rows."""
+    block = Block(layout, data)
+    others: list[bytes] = []
+    for at, word in layout.structure:
+        column = block.word_column(at)
+        if column.tobytes() != _WORD.pack(word) * len(block):
+            others += itertools.compress(block.rows, map(word.__ne__, column))
+            block = block.where(map(word.__eq__, column))
+    return block, b"".join(others)
+
+
+def ends_dump(datagram: bytes | bytearray | memoryview, length: int) -> bool:
+    """Say whether a datagram of ``length`` bytes may be a dump's last: it is an error, or ends as NLMSG_DONE does."""
+    if length < _DONE_LENGTH:
+        return True
+    size, kind, *_rest = _NLMSGHDR.unpack_from(datagram, length - _DONE_LENGTH)
+    return (size, kind) == (_DONE_LENGTH, _uapi.NLMSG_DONE) or _NLMSGHDR.unpack_from(datagram)[1] == _uapi.NLMSG_ERROR
+
+
+def encode_request(kind: int, flags: int, sequence: int, family: int = 0, attributes: bytes = b"") -> bytes:
+    """Encode a request, such as a dump of the whole table (nfgenmsg version 0)."""
+    header = _NLMSGHDR.pack(ATTRIBUTES_AT + len(attributes), kind, _uapi.NLM_F_REQUEST | flags, sequence, 0)
+    return header + _NFGENMSG.pack(family, 0, 0) + attributes
+
+
+def decode_cpu_stats(datagram: bytes, message: Message) -> tuple[int, dict[str, int]]:
+    """Decode one processor's counters: its number, and the counters that this kernel sends (32 bits: they wrap)."""
+    if message.end - message.start < ATTRIBUTES_AT:
+        raise MalformedError("netlink: statistics without their processor")
+    cpu = _NFGENMSG.unpack_from(datagram, message.start + HEADER_LENGTH)[2]
+    counters = {}
+    for kind, at, until in walk(datagram, message.start + ATTRIBUTES_AT, message.end):
+        if kind in _uapi.CPU_STATS:
+            if until - at != 4:
+                raise MalformedError(f"netlink: {_uapi.CPU_STATS[kind]} has {until - at} bytes instead of 4")
+            counters[_uapi.CPU_STATS[kind]] = _number(datagram[at:until])
+    return cpu, counters

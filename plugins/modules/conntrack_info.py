@@ -47,7 +47,7 @@ options:
     description:
       - Fields of an entry that RV(entries) is sorted by. A minus sign sorts downwards, such as V(-bytes). Entries for
         which the field is unknown come last either way.
-      - Without it, RV(entries) are the first that the kernel gives, in no particular order.
+      - Without it, RV(entries) are any of the selected ones, in no particular order.
     type: list
     elements: str
     default: []
@@ -58,7 +58,7 @@ options:
     default: 100
   dest:
     description:
-      - A file on the target that gets all selected entries, not only O(limit) of them, in the order of the kernel.
+      - A file on the target that gets all selected entries, not only O(limit) of them, in no particular order.
       - Its directory exists. The file is replaced when the new one is complete, and only its owner can read it.
     type: path
   format:
@@ -121,7 +121,10 @@ EXAMPLES = r"""
 
 RETURN = r"""
 total:
-  description: The number of entries in the table.
+  description:
+    - The number of entries in the table.
+    - Where the kernel itself leaves out what is not selected (see the notes), it is the number that the kernel counts,
+      which includes entries that have expired and were not removed yet.
   returned: success
   type: int
   sample: 1204
@@ -304,26 +307,17 @@ dest:
 """
 
 import contextlib
-import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.netops.conntrack.plugins.module_utils._export import FORMATS, check_dest, exporting
 from ansible_collections.netops.conntrack.plugins.module_utils._module import (
     MATCH_OPTIONS,
     NETNS_OPTION,
     guarded_run,
 )
-from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
-from ansible_collections.netops.conntrack.plugins.module_utils._query import (
-    FORMATS,
-    Query,
-    check_dest,
-    exporting,
-    run_query,
-)
-from ansible_collections.netops.conntrack.plugins.module_utils._selector import Context, compile_selection
-from ansible_collections.netops.conntrack.plugins.module_utils._settings import read_settings
-from ansible_collections.netops.conntrack.plugins.module_utils._table import Table
+from ansible_collections.netops.conntrack.plugins.module_utils._query import Query, run_query
+from ansible_collections.netops.conntrack.plugins.module_utils._selected import selected
 
 
 def query_table(module: AnsibleModule) -> dict[str, t.Any]:
@@ -334,11 +328,7 @@ def query_table(module: AnsibleModule) -> dict[str, t.Any]:
     query.check()
     if dest is not None:
         check_dest(dest)
-    with inside(params["netns"]), contextlib.ExitStack() as stack:
-        context = Context(read_settings(), time.time_ns())
-        selection = compile_selection(params["match"], params["exclude"], context)
-        selection.require(context.settings)
-        table = stack.enter_context(Table())
+    with selected(params) as (table, selection, context), contextlib.ExitStack() as stack:
         writes = dest is not None and not module.check_mode
         export = stack.enter_context(exporting(dest, params["format"], context)) if writes else None
         result = run_query(table, selection, context, query, export)

@@ -16,7 +16,9 @@ description:
   - Reads the table once, decides which entries the selectors select, and deletes exactly these.
   - Each is deleted by its addresses, ports, zone and the kernel's id of it. An entry that ended and was replaced in the
     meantime by another connection with the same addresses and ports has another id as a rule, and stays.
-  - All options are checked, and all guards are asked, before the first delete.
+  - All options are checked before the first delete. With O(max_delete), the whole table is read before it, too.
+  - A connection that sends while its entry is deleted may get a new entry at once, which is deleted if it comes up later
+    in the same reading and is selected as well.
   - A deleted entry cannot be put back. Run with C(--check) first, which says what would be deleted.
 extends_documentation_fragment:
   - netops.conntrack._attributes
@@ -183,7 +185,6 @@ unavailable:
   sample: net.netfilter.nf_conntrack_acct
 """
 
-import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -194,36 +195,22 @@ from ansible_collections.netops.conntrack.plugins.module_utils._module import (
     NETNS_OPTION,
     guarded_run,
 )
-from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
-from ansible_collections.netops.conntrack.plugins.module_utils._prune import (
-    Guards,
-    Outcome,
-    enforce,
-    parse_limit,
-    survey,
-)
-from ansible_collections.netops.conntrack.plugins.module_utils._selector import Context, compile_selection
-from ansible_collections.netops.conntrack.plugins.module_utils._settings import read_count, read_settings
-from ansible_collections.netops.conntrack.plugins.module_utils._table import Table
+from ansible_collections.netops.conntrack.plugins.module_utils._prune import Guards, Plan, parse_limit, prune
+from ansible_collections.netops.conntrack.plugins.module_utils._selected import selected
 
 
-def prune(module: AnsibleModule) -> dict[str, t.Any]:
-    """Survey the table, ask the guards, delete unless in check mode, and give the module's result."""
+def prune_table(module: AnsibleModule) -> dict[str, t.Any]:
+    """Check the options, prune the table unless in check mode, and give the module's result."""
     params = module.params
     limit = parse_limit(params["max_delete"])
     if params["sample"] < 0:
         raise OptionError("sample", params["sample"], "is negative", "Give 0 or more.")
-    with inside(params["netns"]):
-        context = Context(read_settings(), time.time_ns())
-        selection = compile_selection(params["match"], params["exclude"], context)
+    with selected(params) as (table, selection, context):
         connections = management_connections() if params["protect_management"] else frozenset()
         guards = Guards(connections, helpers="helper" not in selection.keys)
-        with Table() as table:
-            selection.require(context.settings)
-            found = survey(table, selection, guards, context, params["sample"])
-            enforce(limit, found)
-            outcome = Outcome(found, None if module.check_mode else table.delete(found.targets))
-        return outcome.result(read_count(), module._diff)
+        plan = Plan(selection, guards, context, params["sample"], whole=module._diff)
+        outcome = prune(table, plan, limit, dry_run=module.check_mode)
+        return outcome.result(table.count(), module._diff)
 
 
 def main() -> None:
@@ -238,7 +225,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    guarded_run(module, prune)
+    guarded_run(module, prune_table)
 
 
 if __name__ == "__main__":

@@ -6,16 +6,12 @@
 
 from __future__ import annotations
 
-import errno
 import pathlib
 import re
 import sys
 import typing as t
 
 import pytest
-from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
-from ansible_collections.netops.conntrack.plugins.module_utils._table import Table
-from ansible_collections.netops.conntrack.plugins.module_utils._wire import Entry
 from support import CHECKOUT, COLLECTIONS, SYSTEM_PYTHON, ModuleResult, network_namespace, run, run_module
 
 STALE_SENDER = CHECKOUT / "tests" / "lab" / "stale.py"
@@ -63,10 +59,6 @@ def prune(netns: str, *match: dict[str, t.Any], **options: t.Any) -> ModuleResul
     """Run the module; ``args`` are further options of the module, all others go to run_module."""
     args = options.pop("args", {})
     return run_module("conntrack_prune", {"match": list(match), **args}, netns=netns, **options)
-
-
-def targets_of(entries: t.Iterator[Entry]) -> list[tuple[int, bytes]]:
-    return [(entry.family, entry.identity) for entry in entries]
 
 
 def assert_refused(result: ModuleResult, *words: str) -> None:
@@ -303,22 +295,3 @@ def test_without_any_tracking() -> None:
     with network_namespace("prune", tracking=False) as name:
         result = prune(name, {"protocol": "tcp"})
     assert [result.data[key] for key in ("changed", "count_before", "count_after")] == [False, 0, 0]
-
-
-def test_an_entry_that_is_gone_already(netns: str) -> None:
-    insert(netns, SSH_ENTRY)
-    with inside(netns), Table() as opened:
-        targets = opened.read(targets_of)
-        assert opened.delete(targets) == [0]
-        assert opened.delete(targets) == [errno.ENOENT]
-
-
-def test_the_same_tuple_with_another_id_stays(netns: str) -> None:
-    insert(netns, SSH_ENTRY)
-    with inside(netns), Table() as opened:
-        ((family, identity),) = opened.read(targets_of)
-        # In zone 0 the id is the last attribute.
-        other = identity[:-1] + bytes([identity[-1] ^ 1])
-        assert opened.delete([(family, other)]) == [errno.ENOENT]
-        assert len(table(netns)) == 1
-        assert opened.delete([(family, identity)]) == [0]

@@ -6,15 +6,19 @@
 
 from __future__ import annotations
 
+import collections
 import errno
+import itertools
 import typing as t
 
 import pytest
-from ansible_collections.netops.conntrack.plugins.module_utils import _netns, _table, _wire
-from ansible_collections.netops.conntrack.plugins.module_utils._errors import DumpError
+from ansible_collections.netops.conntrack.plugins.module_utils import _deletes, _netns, _reader, _table, _wire
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import DumpError, InterruptedDumpError
 from support import network_namespace, run
 
 ENTRY = ["-p", "tcp", "-s", "198.51.100.1", "-d", "203.0.113.9", "--dport", "80", "-t", "900", "--state", "ESTABLISHED"]
+
+Blocks = t.Iterator[_wire.Block]
 
 
 @pytest.fixture
@@ -27,75 +31,120 @@ def table() -> t.Iterator[_table.Table]:
             yield opened
 
 
-def targets(entries: t.Iterator[_wire.Entry]) -> list[_table.Target]:
-    return [(entry.family, entry.identity) for entry in entries]
+def identities(blocks: Blocks) -> list[bytes]:
+    return [block.layout.identity_of(row) for block in blocks for row in block.rows]
 
 
-def zones(entries: t.Iterator[_wire.Entry]) -> list[int]:
-    return sorted(entry.zone for entry in entries if entry.original.source_port == 1000)
+def zones(blocks: Blocks) -> list[int]:
+    return sorted(entry.zone for block in blocks for entry in block.entries() if entry.source_port == 1000)
+
+
+def all_of(blocks: Blocks) -> _deletes.Targets[str]:
+    targets = _deletes.Targets[str]()
+    for block in blocks:
+        targets.add(block, "all")
+    return targets
+
+
+def those_in_zone_7(blocks: Blocks) -> _deletes.Targets[str]:
+    return all_of(block for block in blocks if "zone" in block.layout.fields)
+
+
+def rebuilt(block: _wire.Block, rows: list[bytes]) -> _wire.Block:
+    """Give a block with other rows of the same layout."""
+    return _wire.Block(block.layout, b"".join(rows))
+
+
+def outcome(**numbers: int) -> collections.Counter[tuple[str, int]]:
+    """Give what a delete answers for targets with the tag "all"; numbers by the name of their error."""
+    return collections.Counter({("all", getattr(errno, name, 0)): number for name, number in numbers.items()})
 
 
 def test_every_entry_comes_once(table: _table.Table) -> None:
-    found = table.read(targets)
+    found = table.read(identities)
     assert len(found) == len(set(found)) == 200
 
 
 def test_a_disturbed_dump_is_started_again(table: _table.Table, monkeypatch: pytest.MonkeyPatch) -> None:
-    receive = table._receive
+    receive = _reader.receive
     calls: list[None] = []
 
-    def disturbed() -> int:
+    def disturbed(*args: t.Any) -> int:
         calls.append(None)
         if len(calls) == 2:
-            raise _table._InterruptedError
-        return receive()
+            raise InterruptedDumpError("disturbed")
+        return receive(*args)
 
-    monkeypatch.setattr(table, "_receive", disturbed)
-    assert len(table.read(targets)) == 200
+    monkeypatch.setattr(_reader, "receive", disturbed)
+    assert len(table.read(identities)) == 200
+    assert len(calls) > 2
 
 
 def test_a_table_that_cannot_be_read_whole_is_not_reported(
     table: _table.Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sizes = iter(range(1000))
+    sizes = itertools.count()
     monkeypatch.setattr(_table, "read_settings", lambda: {"buckets": next(sizes)})
-    with pytest.raises(DumpError, match="as a whole"):
-        table.read(targets)
-
-
-def test_an_entry_that_comes_again_is_counted_once(table: _table.Table) -> None:
-    entries = table.read(list)
-    recent = _table._Recent()
-    recent.next_datagram()
-    assert [recent.is_new(entry) for entry in entries[:3]] == [True, True, True]
-    recent.next_datagram()
-    assert [recent.is_new(entry) for entry in entries[1:4]] == [False, False, True]
+    with pytest.raises(DumpError, match="as a whole in 5 attempts"):
+        table.read(identities)
+    assert next(sizes) == 10
 
 
 def test_a_delete_takes_one_entry(table: _table.Table) -> None:
-    [wanted] = table.read(lambda entries: [e for e in entries if e.zone == 7])
-    assert table.delete([(wanted.family, wanted.identity)]) == [0]
+    wanted = table.read(those_in_zone_7)
+    assert len(wanted) == 1
+    assert table.delete(wanted) == outcome(OK=1)
     assert table.read(zones) == [0]
-    assert len(table.read(targets)) == 199
-    assert table.delete([(wanted.family, wanted.identity)]) == [errno.ENOENT]
+    assert len(table.read(identities)) == 199
+    assert table.delete(wanted) == outcome(ENOENT=1)
 
 
 def test_a_new_connection_in_the_place_of_an_old_one_stays(table: _table.Table) -> None:
-    [old, *_rest] = table.read(lambda entries: [entry for entry in entries if entry.zone == 0])
-    another_id = old.identity[:-1] + bytes([old.identity[-1] ^ 1])
-    outcome = table.delete([(old.family, another_id)])
-    assert outcome == [errno.ENOENT]
-    assert len(table.read(targets)) == 200
+    def with_other_ids(blocks: Blocks) -> _deletes.Targets[str]:
+        return all_of(rebuilt(block, [with_other_id(block.layout, row) for row in block.rows]) for block in blocks)
+
+    assert table.delete(table.read(with_other_ids)) == outcome(ENOENT=200)
+    assert len(table.read(identities)) == 200
+    assert table.delete(table.read(all_of)) == outcome(OK=200)
+
+
+def with_other_id(layout: _wire.Layout, row: bytes) -> bytes:
+    """Give the row with the last bit of its id turned."""
+    at = layout.fields["id"].end - 1
+    return row[:at] + bytes([row[at] ^ 1]) + row[at + 1 :]
 
 
 def test_more_deletes_than_a_batch_are_all_counted(table: _table.Table) -> None:
-    found = table.read(targets)
-    assert table.delete(found[:150] + found[:3] + found[150:]) == [0] * 150 + [errno.ENOENT] * 3 + [0] * 50
-    assert table.read(targets) == []
+    def each_twice_in_one_block(blocks: Blocks) -> _deletes.Targets[str]:
+        return all_of(rebuilt(block, [*block.rows[:150], *block.rows[:3], *block.rows[150:]]) for block in blocks)
+
+    targets = table.read(each_twice_in_one_block)
+    assert len(targets) == 204
+    assert table.delete(targets) == outcome(OK=200, ENOENT=4)
+    assert table.read(identities) == []
+
+
+def test_the_outcome_is_counted_by_tag(table: _table.Table) -> None:
+    def by_port(blocks: Blocks) -> _deletes.Targets[int]:
+        targets = _deletes.Targets[int]()
+        for block in blocks:
+            for tag in (0, 1):
+                targets.add(block.where(port % 2 == tag for port in block.column("source_port")), tag)
+        return targets
+
+    # The entry in zone 7 has an even port, and so a block with no odd one.
+    def by_port_in_zone_0(blocks: Blocks) -> _deletes.Targets[int]:
+        return by_port(block for block in blocks if "zone" not in block.layout.fields)
+
+    assert table.delete(table.read(by_port_in_zone_0)) == {(0, 0): 100, (1, 0): 99}
+    assert table.read(zones) == [7]
 
 
 def test_a_delete_without_a_tuple_is_never_encoded(table: _table.Table) -> None:
-    _family, identity = table.read(targets)[0]
-    for wrong in (b"", identity[-8:]):
+    [block] = table.read(lambda blocks: [block for block in blocks if "zone" not in block.layout.fields])
+    layout = block.layout
+    for wrong in ((), layout.identity[-2:]):
+        layout.identity = wrong
         with pytest.raises(ValueError, match="original tuple"):
-            _wire.encode_delete(2, wrong, 0, 1)
+            all_of(iter([block]))
+    assert len(table.read(identities)) == 200

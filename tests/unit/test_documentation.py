@@ -105,7 +105,8 @@ def test_task_has_only_options_that_the_module_has(page: str, module: str, argum
 
 @pytest.mark.parametrize(("page", "match", "exclude"), SELECTIONS)
 def test_selection_compiles(page: str, match: list[t.Any], exclude: list[t.Any]) -> None:
-    from ansible_collections.netops.conntrack.plugins.module_utils._selector import Context, compile_selection
+    from ansible_collections.netops.conntrack.plugins.module_utils._selector import compile_selection
+    from ansible_collections.netops.conntrack.plugins.module_utils._selector_keys import Context
 
     compile_selection(match, exclude, Context(settings={}, now=0))
 

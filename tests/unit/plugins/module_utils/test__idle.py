@@ -4,18 +4,17 @@
 
 from __future__ import annotations
 
-import socket
-
 import pytest
-from ansible_collections.netops.conntrack.plugins.module_utils import _wire
-from ansible_collections.netops.conntrack.plugins.module_utils._idle import idle
+from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
+from ansible_collections.netops.conntrack.plugins.module_utils._entry import Entry
+from ansible_collections.netops.conntrack.plugins.module_utils._idle import NEEDS, idle
 
 ESTABLISHED, SYN_SENT, SYN_SENT2, TIME_WAIT = (
-    _wire.STATE_NAMES[_wire.TCP].index(name) for name in ("ESTABLISHED", "SYN_SENT", "SYN_SENT2", "TIME_WAIT")
+    _uapi.STATE_NAMES[_uapi.TCP].index(name) for name in ("ESTABLISHED", "SYN_SENT", "SYN_SENT2", "TIME_WAIT")
 )
-HEARTBEAT_SENT = _wire.STATE_NAMES[_wire.SCTP].index("HEARTBEAT_SENT")
-PARTOPEN = _wire.STATE_NAMES[_wire.DCCP].index("PARTOPEN")
-REPLIED = _wire.SEEN_REPLY
+HEARTBEAT_SENT = _uapi.STATE_NAMES[_uapi.SCTP].index("HEARTBEAT_SENT")
+PARTOPEN = _uapi.STATE_NAMES[_uapi.DCCP].index("PARTOPEN")
+REPLIED = _uapi.SEEN_REPLY
 
 SETTINGS = {
     "tcp_timeout_established": 432000,
@@ -36,27 +35,27 @@ SETTINGS = {
 
 
 def seconds(protocol: int, state: int | None, status: int | None, remaining: int | None, **settings: int) -> int | None:
-    entry = _wire.Entry(socket.AF_INET)
-    entry.protocol, entry.state, entry.status, entry.remaining = protocol, state, status, remaining
-    return idle(entry, {**SETTINGS, **settings})
+    fields = {"protocol": protocol, "state": state, "status": status, "remaining": remaining}
+    assert set(fields) == NEEDS
+    return idle(Entry(**fields), {**SETTINGS, **settings})
 
 
 @pytest.mark.parametrize(
     ("protocol", "state", "status", "remaining", "expected"),
     [
-        (_wire.TCP, ESTABLISHED, REPLIED, 432000, 0),
-        (_wire.TCP, ESTABLISHED, REPLIED, 431000, 1000),
-        (_wire.TCP, ESTABLISHED, REPLIED, 311, 431689),
-        (_wire.TCP, SYN_SENT, 0, 20, 100),
-        (_wire.TCP, SYN_SENT2, 0, 20, 100),
-        (_wire.TCP, TIME_WAIT, REPLIED, 20, 105),
-        (_wire.SCTP, HEARTBEAT_SENT, 0, 5, 30),
-        (_wire.DCCP, PARTOPEN, 0, 5, 475),
-        (_wire.UDP, None, 0, 5, 25),
-        (_wire.UDPLITE, None, 0, 5, 25),
-        (_wire.GRE, None, 0, 5, 26),
-        (_wire.ICMP, None, 0, 5, 27),
-        (_wire.ICMPV6, None, REPLIED, 5, 28),
+        (_uapi.TCP, ESTABLISHED, REPLIED, 432000, 0),
+        (_uapi.TCP, ESTABLISHED, REPLIED, 431000, 1000),
+        (_uapi.TCP, ESTABLISHED, REPLIED, 311, 431689),
+        (_uapi.TCP, SYN_SENT, 0, 20, 100),
+        (_uapi.TCP, SYN_SENT2, 0, 20, 100),
+        (_uapi.TCP, TIME_WAIT, REPLIED, 20, 105),
+        (_uapi.SCTP, HEARTBEAT_SENT, 0, 5, 30),
+        (_uapi.DCCP, PARTOPEN, 0, 5, 475),
+        (_uapi.UDP, None, 0, 5, 25),
+        (_uapi.UDPLITE, None, 0, 5, 25),
+        (_uapi.GRE, None, 0, 5, 26),
+        (_uapi.ICMP, None, 0, 5, 27),
+        (_uapi.ICMPV6, None, REPLIED, 5, 28),
         (99, None, 0, 5, 595),
     ],
 )
@@ -67,17 +66,17 @@ def test_timeout_of_each_protocol(protocol: int, state: int | None, status: int,
 @pytest.mark.parametrize(
     ("protocol", "state", "remaining", "expected"),
     [
-        (_wire.TCP, ESTABLISHED, 310, 0),
-        (_wire.TCP, ESTABLISHED, 301, 9),
-        (_wire.TCP, ESTABLISHED, 300, 0),
-        (_wire.TCP, ESTABLISHED, 10, 290),
-        (_wire.UDP, None, 170, 10),
-        (_wire.UDP, None, 31, 149),
-        (_wire.UDP, None, 30, 0),
-        (_wire.UDP, None, 10, 20),
-        (_wire.UDPLITE, None, 170, 10),
-        (_wire.GRE, None, 170, 11),
-        (_wire.GRE, None, 10, 21),
+        (_uapi.TCP, ESTABLISHED, 310, 0),
+        (_uapi.TCP, ESTABLISHED, 301, 9),
+        (_uapi.TCP, ESTABLISHED, 300, 0),
+        (_uapi.TCP, ESTABLISHED, 10, 290),
+        (_uapi.UDP, None, 170, 10),
+        (_uapi.UDP, None, 31, 149),
+        (_uapi.UDP, None, 30, 0),
+        (_uapi.UDP, None, 10, 20),
+        (_uapi.UDPLITE, None, 170, 10),
+        (_uapi.GRE, None, 170, 11),
+        (_uapi.GRE, None, 10, 21),
     ],
 )
 def test_of_several_timeouts_the_shortest_that_explains_it(
@@ -87,22 +86,22 @@ def test_of_several_timeouts_the_shortest_that_explains_it(
 
 
 def test_cap_counts_only_where_it_is_shorter_than_the_own_timeout() -> None:
-    assert seconds(_wire.TCP, SYN_SENT, 0, 200) is None
-    assert seconds(_wire.TCP, SYN_SENT, 0, 200, tcp_timeout_syn_sent=400) == 100
+    assert seconds(_uapi.TCP, SYN_SENT, 0, 200) is None
+    assert seconds(_uapi.TCP, SYN_SENT, 0, 200, tcp_timeout_syn_sent=400) == 100
 
 
 @pytest.mark.parametrize(
     ("protocol", "state", "status", "remaining"),
     [
-        (_wire.TCP, ESTABLISHED, REPLIED, None),
-        (_wire.TCP, ESTABLISHED, REPLIED | _wire.FIXED_TIMEOUT, 100),
-        (_wire.TCP, ESTABLISHED, REPLIED, 432001),
-        (_wire.TCP, None, REPLIED, 100),
-        (_wire.TCP, 0, REPLIED, 100),
-        (_wire.SCTP, 1, REPLIED, 5),
-        (_wire.UDP, None, 0, 31),
-        (_wire.UDP, None, REPLIED, 181),
-        (_wire.ICMP, None, 0, 33),
+        (_uapi.TCP, ESTABLISHED, REPLIED, None),
+        (_uapi.TCP, ESTABLISHED, REPLIED | _uapi.FIXED_TIMEOUT, 100),
+        (_uapi.TCP, ESTABLISHED, REPLIED, 432001),
+        (_uapi.TCP, None, REPLIED, 100),
+        (_uapi.TCP, 0, REPLIED, 100),
+        (_uapi.SCTP, 1, REPLIED, 5),
+        (_uapi.UDP, None, 0, 31),
+        (_uapi.UDP, None, REPLIED, 181),
+        (_uapi.ICMP, None, 0, 33),
         (99, None, 0, 601),
     ],
 )
@@ -111,12 +110,11 @@ def test_what_cannot_be_known(protocol: int, state: int | None, status: int, rem
 
 
 def test_timeouts_of_another_protocol_are_not_taken() -> None:
-    entry = _wire.Entry(socket.AF_INET)
-    entry.protocol, entry.status, entry.remaining = _wire.ICMP, 0, 5
+    entry = Entry(protocol=_uapi.ICMP, state=None, status=0, remaining=5)
     assert idle(entry, {"generic_timeout": 600, "udp_timeout": 30}) is None
     assert idle(entry, {"icmp_timeout": 30}) == 25
 
 
 def test_entry_without_its_status_is_taken_as_unreplied() -> None:
-    assert seconds(_wire.UDP, None, None, 5) == 25
-    assert seconds(_wire.UDP, None, None, 100) is None
+    assert seconds(_uapi.UDP, None, None, 5) == 25
+    assert seconds(_uapi.UDP, None, None, 100) is None

@@ -11,17 +11,21 @@ import pathlib
 import socket
 import subprocess
 import sys
+import typing as t
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._management import (
     Connection,
     is_management,
     management_connections,
+    without_management,
 )
-from ansible_collections.netops.conntrack.plugins.module_utils._wire import TCP, UDP, Direction, Entry
+from ansible_collections.netops.conntrack.plugins.module_utils._uapi import TCP, UDP
+from messages import blocks_of, entry_of
 
 CLIENT, SERVER, PUBLIC = (socket.inet_aton(text) for text in ("198.51.100.9", "198.51.100.1", "203.0.113.1"))
 SSH = Connection(CLIENT, 40000, SERVER, 22)
+Ends = tuple[bytes, int, bytes, int]
 
 
 def process(proc: pathlib.Path, pid: int, parent: int, environ: bytes | None = b"HOME=/\0", name: str = "sh") -> None:
@@ -100,31 +104,36 @@ def test_this_process_and_the_real_proc() -> None:
     assert "51" in done.stdout
 
 
-def direction(source: bytes, source_port: int, destination: bytes, destination_port: int) -> Direction:
-    ends = Direction()
-    ends.source, ends.source_port = source, source_port
-    ends.destination, ends.destination_port = destination, destination_port
-    return ends
+def fields(protocol: int, original: Ends, reply: Ends) -> dict[str, t.Any]:
+    """Give the fields of an entry, each tuple being source, its port, destination, its port."""
+    names = ("source", "source_port", "destination", "destination_port")
+    turned = {f"reply_{name}": value for name, value in zip(names, reply)}
+    return {"protocol": protocol, **dict(zip(names, original)), **turned}
 
 
-@pytest.mark.parametrize(
-    ("original", "reply", "expected"),
-    [
-        ((CLIENT, 40000, SERVER, 22), (SERVER, 22, CLIENT, 40000), True),
-        ((SERVER, 22, CLIENT, 40000), (CLIENT, 40000, SERVER, 22), True),
-        ((CLIENT, 40000, PUBLIC, 2222), (SERVER, 22, CLIENT, 40000), True),
-        ((CLIENT, 40000, SERVER, 22), (SERVER, 22, PUBLIC, 1024), True),
-        ((CLIENT, 40001, SERVER, 22), (SERVER, 22, CLIENT, 40001), False),
-        ((CLIENT, 40000, SERVER, 23), (SERVER, 23, CLIENT, 40000), False),
-        ((CLIENT, 40000, PUBLIC, 22), (PUBLIC, 22, CLIENT, 40000), False),
-        ((CLIENT, 22, SERVER, 40000), (SERVER, 40000, CLIENT, 22), False),
-    ],
-)
-def test_entries(original: tuple[bytes, int, bytes, int], reply: tuple[bytes, int, bytes, int], expected: bool) -> None:
-    entry = Entry(int(socket.AF_INET))
-    entry.protocol = TCP
-    entry.original, entry.reply = direction(*original), direction(*reply)
+ENTRIES: list[tuple[Ends, Ends, bool]] = [
+    ((CLIENT, 40000, SERVER, 22), (SERVER, 22, CLIENT, 40000), True),
+    ((SERVER, 22, CLIENT, 40000), (CLIENT, 40000, SERVER, 22), True),
+    ((CLIENT, 40000, PUBLIC, 2222), (SERVER, 22, CLIENT, 40000), True),
+    ((CLIENT, 40000, SERVER, 22), (SERVER, 22, PUBLIC, 1024), True),
+    ((CLIENT, 40001, SERVER, 22), (SERVER, 22, CLIENT, 40001), False),
+    ((CLIENT, 40000, SERVER, 23), (SERVER, 23, CLIENT, 40000), False),
+    ((CLIENT, 40000, PUBLIC, 22), (PUBLIC, 22, CLIENT, 40000), False),
+    ((CLIENT, 22, SERVER, 40000), (SERVER, 40000, CLIENT, 22), False),
+]
+
+
+@pytest.mark.parametrize(("original", "reply", "expected"), ENTRIES)
+def test_entries(original: Ends, reply: Ends, expected: bool) -> None:
+    entry = entry_of(fields(TCP, original, reply))
     assert is_management(entry, {SSH}) is expected
     assert is_management(entry, frozenset()) is False
-    entry.protocol = UDP
-    assert is_management(entry, {SSH}) is False
+    assert is_management(entry_of(fields(UDP, original, reply)), {SSH}) is False
+
+
+@pytest.mark.parametrize("protocol", [TCP, UDP])
+def test_blocks(protocol: int) -> None:
+    [block] = blocks_of(*(fields(protocol, original, reply) for original, reply, _expected in ENTRIES))
+    others = [row for row, (_original, _reply, own) in zip(block.rows, ENTRIES) if not own or protocol == UDP]
+    assert without_management(block, {SSH}).rows == others
+    assert without_management(block, frozenset()).rows == block.rows

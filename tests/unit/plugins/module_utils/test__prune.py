@@ -6,8 +6,8 @@
 
 from __future__ import annotations
 
+import collections
 import errno
-import socket
 import typing as t
 
 import pytest
@@ -16,20 +16,30 @@ from ansible_collections.netops.conntrack.plugins.module_utils._prune import (
     Group,
     Guards,
     Outcome,
+    Plan,
     Survey,
     parse_limit,
 )
-from ansible_collections.netops.conntrack.plugins.module_utils._wire import Entry
+from ansible_collections.netops.conntrack.plugins.module_utils._selector import compile_selection
+from ansible_collections.netops.conntrack.plugins.module_utils._selector_keys import Context
+from ansible_collections.netops.conntrack.plugins.module_utils._uapi import UDP
+from messages import blocks_of
 
 UDP_GROUP = Group("ipv4", "udp", "", "")
 
 
 def survey_of(targets: int) -> Survey:
-    found = Survey(total=10, matched=targets)
-    found.groups[UDP_GROUP] = 10
-    found.targets = [(int(socket.AF_INET), b"%d" % number) for number in range(targets)]
-    found.target_groups = [UDP_GROUP] * targets
+    """Give what is found in ten entries, of which so many are to be deleted."""
+    context = Context({}, 0)
+    selection = compile_selection([{"source_port": f"1-{targets}"}], None, context)
+    found = Survey(Plan(selection, Guards((), helpers=True), context, sample=1, whole=True), None, {})
+    for block in blocks_of(*({"protocol": UDP, "source_port": port} for port in range(1, 11))):
+        assert [(group, len(selected)) for group, selected in found.sort_out(block)] == [(UDP_GROUP, targets)]
     return found
+
+
+def errors_of(numbers: list[int]) -> collections.Counter[tuple[Group, int]]:
+    return collections.Counter((UDP_GROUP, number) for number in numbers)
 
 
 @pytest.mark.parametrize(
@@ -58,23 +68,22 @@ def test_bad_limit(given: t.Any) -> None:
 
 @pytest.mark.parametrize(("helper", "protected"), [(None, False), ("ftp", True)])
 def test_an_entry_with_a_helper_is_protected(helper: str | None, protected: bool) -> None:
-    entry = Entry(int(socket.AF_INET))
-    entry.helper = helper
-    assert Guards(frozenset(), helpers=True).protect(entry) is protected
-    assert Guards(frozenset(), helpers=False).protect(entry) is False
+    [block] = blocks_of({"helper": helper, "mark": 1}, {"helper": helper, "mark": 2})
+    assert len(Guards((), helpers=True).unprotected(block)) == (0 if protected else 2)
+    assert Guards((), helpers=False).unprotected(block).rows == block.rows
 
 
 def test_entries_that_are_gone_already_do_no_harm() -> None:
-    result = Outcome(survey_of(3), [0, errno.ENOENT, 0]).result(7, True)
+    result = Outcome(survey_of(3), errors_of([0, errno.ENOENT, 0])).result(7, True)
     assert [result[name] for name in ("changed", "deleted", "already_gone", "failed")] == [True, 2, 1, 0]
     assert result["diff"] == {"before": "10  ipv4 udp\n", "after": "8  ipv4 udp\n"}
-    assert Outcome(survey_of(1), [errno.ENOENT]).result(9, False)["changed"] is False
+    assert Outcome(survey_of(1), errors_of([errno.ENOENT])).result(9, False)["changed"] is False
 
 
 @pytest.mark.parametrize(("errors", "changed"), [([0, errno.EBUSY, errno.EBUSY], True), ([errno.EPERM], False)])
 def test_deletes_that_the_kernel_refuses(errors: list[int], changed: bool) -> None:
     with pytest.raises(ConntrackError, match="refused") as caught:
-        Outcome(survey_of(len(errors)), errors).result(9, False)
+        Outcome(survey_of(len(errors)), errors_of(errors)).result(9, False)
     result = caught.value.result
     assert result["changed"] is changed
     assert result["deleted"] == errors.count(0)

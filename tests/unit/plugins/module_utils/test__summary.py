@@ -4,39 +4,31 @@
 
 from __future__ import annotations
 
-import ipaddress
-import socket
 import typing as t
 
 import pytest
-from ansible_collections.netops.conntrack.plugins.module_utils import _wire
+from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
 from ansible_collections.netops.conntrack.plugins.module_utils._summary import HISTOGRAM_BOUNDS, Summary, percent
+from messages import Fields, blocks_of
 
 SETTINGS = {"tcp_timeout_established": 432000, "udp_timeout": 30}
 SYN_SENT, ESTABLISHED = 1, 3
 
 
-def entry(protocol: int, source: str, ports: tuple[int, int] | None = None, **fields: t.Any) -> _wire.Entry:
-    """Make an entry from ``source`` to 203.0.113.1 (or 2001:db8::1)."""
-    packed = ipaddress.ip_address(source)
-    made = _wire.Entry(socket.AF_INET if packed.version == 4 else socket.AF_INET6)
-    made.protocol = protocol
-    made.original.source = packed.packed
-    made.original.destination = ipaddress.ip_address("203.0.113.1" if packed.version == 4 else "2001:db8::1").packed
-    if ports:
-        made.original.source_port, made.original.destination_port = ports
-    for name, value in fields.items():
-        setattr(made, name, value)
-    return made
+def entry(protocol: int, source: str, ports: tuple[int, int] | None = None, **fields: t.Any) -> Fields:
+    """Make the fields of an entry from ``source`` to 203.0.113.1 (or 2001:db8::1)."""
+    destination = "2001:db8::1" if ":" in source else "203.0.113.1"
+    named = dict(zip(("source_port", "destination_port"), ports or ()))
+    return {"protocol": protocol, "source": source, "destination": destination, **named, **fields}
 
 
 ENTRIES = [
     entry(
-        _wire.TCP,
+        _uapi.TCP,
         "198.18.0.1",
         (1025, 443),
         state=ESTABLISHED,
-        status=_wire.SEEN_REPLY | _wire.ASSURED | _wire.SRC_NAT | _wire.HELPER,
+        status=_uapi.SEEN_REPLY | _uapi.ASSURED | _uapi.SRC_NAT | _uapi.HELPER,
         remaining=431000,
         mark=0x10,
         zone=7,
@@ -46,11 +38,11 @@ ENTRIES = [
         bytes_reply=200,
     ),
     entry(
-        _wire.TCP,
+        _uapi.TCP,
         "198.18.0.1",
         (1026, 443),
         state=SYN_SENT,
-        status=_wire.DST_NAT | _wire.EXPECTED,
+        status=_uapi.DST_NAT | _uapi.EXPECTED,
         remaining=9,
         mark=0x10,
         packets_original=1,
@@ -58,18 +50,18 @@ ENTRIES = [
         bytes_original=40,
         bytes_reply=0,
     ),
-    entry(_wire.SCTP, "2001:db8::5", (5, 443), state=4, status=_wire.SEEN_REPLY | _wire.FIXED_TIMEOUT, remaining=10),
-    entry(_wire.UDP, "198.18.0.2", (5, 53), status=_wire.SEEN_REPLY | _wire.OFFLOAD, mark=0),
-    entry(_wire.UDP, "198.18.0.2", (6, 53), status=_wire.SEEN_REPLY | _wire.HW_OFFLOAD, remaining=30),
-    entry(_wire.ICMP, "198.18.0.3", status=0, remaining=29, packets_original=1),
+    entry(_uapi.SCTP, "2001:db8::5", (5, 443), state=4, status=_uapi.SEEN_REPLY | _uapi.FIXED_TIMEOUT, remaining=10),
+    entry(_uapi.UDP, "198.18.0.2", (5, 53), status=_uapi.SEEN_REPLY | _uapi.OFFLOAD, mark=0),
+    entry(_uapi.UDP, "198.18.0.2", (6, 53), status=_uapi.SEEN_REPLY | _uapi.HW_OFFLOAD, remaining=30),
+    entry(_uapi.ICMP, "198.18.0.3", status=0, remaining=29, packets_original=1),
     entry(99, "198.18.0.4", (7, 8), remaining=500000),
 ]
 
 
-def summarize(*entries: _wire.Entry, top: int = 10) -> dict[str, t.Any]:
+def summarize(*entries: Fields, top: int = 10) -> dict[str, t.Any]:
     summary = Summary(SETTINGS, top)
-    for one in entries:
-        summary.add(one)
+    for block in blocks_of(*entries):
+        summary.add(block)
     return summary.result()
 
 
@@ -143,7 +135,7 @@ def test_empty_table() -> None:
 
 def test_no_more_than_top_are_named() -> None:
     entries = [
-        entry(_wire.UDP, f"198.18.0.{source}", (source, 1000 + source), mark=source, zone=source)
+        entry(_uapi.UDP, f"198.18.0.{source}", (source, 1000 + source), mark=source, zone=source)
         for source in range(1, 6)
         for _time in range(source)
     ]
@@ -160,7 +152,7 @@ def test_no_more_than_top_are_named() -> None:
 
 @pytest.mark.parametrize("seconds", HISTOGRAM_BOUNDS[1:])
 def test_ranges_of_a_histogram_begin_with_their_bound(seconds: int) -> None:
-    entries = [entry(_wire.UDP, "198.18.0.1", remaining=remaining) for remaining in (seconds - 1, seconds, seconds)]
+    entries = [entry(_uapi.UDP, "198.18.0.1", remaining=remaining) for remaining in (seconds - 1, seconds, seconds)]
     histogram = summarize(*entries)["remaining"]["histogram"]
     below = next(part for part in histogram if part["below"] == seconds)
     above = next(part for part in histogram if part["from"] == seconds)

@@ -1,0 +1,108 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE to this collection: it can change without notice.
+
+"""Which entries to delete, and the requests that delete exactly these.
+
+A request names its entry by the original tuple, the id and the zone, echoed as the dump gave them. Requests for entries
+of one layout differ in a few words only, so that nothing but these words is kept of an entry (20 bytes of an IPv4
+connection with ports), and a batch of requests is one template, repeated, with these words put in as columns.
+"""
+
+from __future__ import annotations
+
+import array
+import struct
+import typing as t
+
+from ansible_collections.netops.conntrack.plugins.module_utils import _uapi, _wire
+
+BATCH = 64
+"""Requests in one datagram. An error's answer takes 832 bytes of the receive buffer, so a whole batch of them fits."""
+
+_HEADER = struct.Struct("=IHHII")
+_LENGTH, _TYPE_AND_FLAGS, _SEQUENCE = 0, 1, 2  # the words of a header
+
+
+class Batch(t.NamedTuple):
+    """Requests in one datagram, numbered from ``first``; only the last one asks for an answer if it succeeds."""
+
+    datagram: bytes
+    first: int
+    size: int
+
+
+class _Store:
+    """The entries of one layout that are to be deleted."""
+
+    def __init__(self, layout: _wire.Layout, row: bytes) -> None:
+        constant = {at for at, _word in layout.structure}
+        start = _wire.ATTRIBUTES_AT // 4
+        self._template = array.array("I", _request(layout, row))
+        self._sources = [at for at in layout.identity if at not in constant]
+        self._places = [start + position for position, at in enumerate(layout.identity) if at not in constant]
+        self._columns = [array.array("I") for _source in self._sources]
+
+    def __len__(self) -> int:
+        return len(self._columns[0])
+
+    def add(self, block: _wire.Block) -> None:
+        for column, source in zip(self._columns, self._sources):
+            column += block.word_column(source)
+
+    def batch(self, start: int, sequence: int) -> Batch:
+        """Give the requests for the entries from ``start`` on, at most BATCH of them."""
+        size = min(BATCH, len(self) - start)
+        width = len(self._template)
+        words = self._template * size
+        for place, column in zip(self._places, self._columns):
+            words[place::width] = column[start : start + size]
+        words[_SEQUENCE::width] = array.array("I", range(sequence, sequence + size))
+        words[_TYPE_AND_FLAGS - width] = _type_and_flags(_uapi.NLM_F_ACK)
+        return Batch(words.tobytes(), sequence, size)
+
+
+def _type_and_flags(flags: int) -> int:
+    word: int = struct.unpack("=I", struct.pack("=HH", _uapi.CT_DELETE, _uapi.NLM_F_REQUEST | flags))[0]
+    return word
+
+
+def _request(layout: _wire.Layout, row: bytes) -> bytes:
+    """Encode the delete of the entry in the row. A delete without a tuple would flush the table: raises ValueError."""
+    identity = layout.identity_of(row)
+    _size, kind = struct.unpack_from("=HH", identity.ljust(4, b"\0"))
+    if kind & _uapi.NLA_TYPE_MASK != _uapi.CTA_TUPLE_ORIG:
+        raise ValueError("a delete must begin with the original tuple of an entry")
+    length = _wire.ATTRIBUTES_AT + len(identity)
+    header = _HEADER.pack(length, _uapi.CT_DELETE, _uapi.NLM_F_REQUEST, 0, 0)
+    return header + row[_wire.HEADER_LENGTH : _wire.ATTRIBUTES_AT] + identity
+
+
+Tag = t.TypeVar("Tag", bound=t.Hashable)
+
+
+class Targets(t.Generic[Tag]):
+    """Entries to delete, each with a tag by which the outcome is counted."""
+
+    def __init__(self) -> None:
+        self._stores: dict[tuple[_wire.Layout, Tag], _Store] = {}
+
+    def __len__(self) -> int:
+        return sum(map(len, self._stores.values()))
+
+    def add(self, block: _wire.Block, tag: Tag) -> None:
+        """Add the entries of a block, which must not be empty."""
+        key = block.layout, tag
+        if key not in self._stores:
+            self._stores[key] = _Store(block.layout, block.rows[0])
+        self._stores[key].add(block)
+
+    def batches(self, sequence: int) -> t.Iterator[tuple[Tag, Batch]]:
+        """Give the requests in batches, each with the tag of all its entries; they are numbered from ``sequence``."""
+        for (_layout, tag), store in self._stores.items():
+            for start in range(0, len(store), BATCH):
+                batch = store.batch(start, sequence)
+                sequence += batch.size
+                yield tag, batch

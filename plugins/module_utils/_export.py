@@ -1,0 +1,114 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE to this collection: it can change without notice.
+
+"""A file with all selected entries, in one of the formats."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import tempfile
+import typing as t
+
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError, OptionError
+from ansible_collections.netops.conntrack.plugins.module_utils._extended import ExtendedLines
+from ansible_collections.netops.conntrack.plugins.module_utils._formats import csv_header, csv_lines, ndjson_lines
+from ansible_collections.netops.conntrack.plugins.module_utils._selector_keys import Context
+from ansible_collections.netops.conntrack.plugins.module_utils._wire import Block
+
+Lines = t.Callable[[Block], t.Iterable[str]]
+
+FORMATS: dict[str, t.Callable[[Context], Lines]] = {
+    "extended": ExtendedLines,
+    "ndjson": lambda context: functools.partial(ndjson_lines, context=context),
+    "csv": lambda context: functools.partial(csv_lines, context=context),
+}
+"""What makes the lines of each format."""
+
+_HEADERS = {"csv": csv_header}
+
+
+class Export:
+    """A file that gets every selected entry. It takes its name when it is complete, and is readable by its owner only.
+
+    Use ``exporting`` to make one.
+    """
+
+    def __init__(self, file: t.IO[str], dest: str, form: str, context: Context) -> None:
+        self._file = file
+        self._dest = dest
+        self._header = _HEADERS.get(form)
+        self._lines = FORMATS[form](context)
+
+    def restart(self) -> None:
+        """Drop what was written so far."""
+        with _writing(self._dest):
+            self._file.seek(0)
+            self._file.truncate()
+            if self._header:
+                self._file.write(self._header() + "\n")
+
+    def write(self, block: Block) -> None:
+        """Write the entries of a block."""
+        with _writing(self._dest):
+            self._file.writelines(f"{line}\n" for line in self._lines(block))
+
+    def finish(self) -> None:
+        """Put what was written on the disk."""
+        with _writing(self._dest):
+            self._file.flush()
+            os.fsync(self._file.fileno())
+
+
+@contextlib.contextmanager
+def _writing(dest: str) -> t.Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ConntrackError(
+            f"dest: {dest!r} could not be written ({error.strerror}), and is as it was. Give the path of a file that "
+            "can be written, on a disk with room."
+        ) from error
+
+
+def check_dest(dest: str) -> None:
+    """Raise OptionError where no file can be at ``dest``."""
+    directory = os.path.dirname(dest)
+    if not os.path.isabs(dest):
+        raise OptionError(
+            "dest", dest, "is not absolute", "Give the whole path on the target, such as /var/tmp/table.csv."
+        )
+    if os.path.isdir(dest):
+        raise OptionError("dest", dest, "is a directory", "Give the path of a file.")
+    if not os.path.isdir(directory):
+        raise OptionError("dest", dest, "is in a directory that is not there", f"Make it first: mkdir -p {directory}.")
+
+
+@contextlib.contextmanager
+def exporting(dest: str, form: str, context: Context) -> t.Iterator[Export]:
+    """Give an export whose file becomes ``dest`` at the end, whole and on the disk; an error leaves ``dest`` as it was.
+
+    Raises ConntrackError where the file cannot be written.
+    """
+    # A link stays a link: its file is replaced.
+    path = os.path.realpath(dest)
+    with _writing(dest):
+        descriptor, name = tempfile.mkstemp(prefix=".conntrack_info-", dir=os.path.dirname(path))
+    file = open(descriptor, "w", encoding="utf-8", newline="")  # noqa: SIM115  (see the closing below)
+    export = Export(file, dest, form, context)
+    try:
+        yield export
+        export.finish()
+        with _writing(dest):
+            os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+    finally:
+        # On a full disk, closing fails once more; what is complete was written before.
+        with contextlib.suppress(OSError):
+            file.close()

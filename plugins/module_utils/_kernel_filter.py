@@ -1,0 +1,90 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE to this collection: it can change without notice.
+
+"""What the kernel can be asked to leave out of a dump.
+
+It only saves time, and only a dump is ever asked so: kernels ignore a filter that they do not know (family 4.20,
+mark 3.4, IPv4 address 5.8, status 5.15, zone 6.8), which in a delete would empty the table. Every entry that comes is
+checked again. IPv6 addresses are not here, for kernels give all others than the one that was asked for, and ports are
+not, for kernels compare those of TCP and UDP only.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import typing as t
+
+from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
+
+
+class Condition(t.NamedTuple):
+    """What all wanted entries have: a field whose bits in ``mask`` are those of ``value``.
+
+    The fields are family, status, mark, zone, and the four addresses of IPv4 entries.
+    """
+
+    field: str
+    value: int
+    mask: int = 0xFFFFFFFF
+
+
+# enum ctattr_tuple and ctattr_ip of linux/netfilter/nfnetlink_conntrack.h; the flags, one for each address, are those
+# of net/netfilter/nf_internals.h (CTA_FILTER_F_CTA_IP_SRC, CTA_FILTER_F_CTA_IP_DST).
+_ADDRESSES = {
+    "source": (_uapi.CTA_TUPLE_ORIG, 1),
+    "destination": (_uapi.CTA_TUPLE_ORIG, 2),
+    "reply_source": (_uapi.CTA_TUPLE_REPLY, 1),
+    "reply_destination": (_uapi.CTA_TUPLE_REPLY, 2),
+}
+
+
+def encode(conditions: t.Iterable[Condition]) -> tuple[int, bytes]:
+    """Give the family and the attributes of a dump's request that ask for entries which meet all the conditions."""
+    by_field: dict[str, Condition] = {}
+    for one in conditions:
+        before = by_field.get(one.field, Condition(one.field, 0, 0))
+        by_field[one.field] = Condition(one.field, before.value | one.value, before.mask | one.mask)
+    addresses = {field: one.value for field, one in by_field.items() if field in _ADDRESSES}
+    family = int(socket.AF_INET) if addresses else by_field.get("family", Condition("family", 0)).value
+    attributes = b""
+    if "status" in by_field:
+        attributes += _masked(_uapi.CTA_STATUS, _uapi.CTA_STATUS_MASK, by_field["status"])
+    if "mark" in by_field:
+        attributes += _masked(_uapi.CTA_MARK, _uapi.CTA_MARK_MASK, by_field["mark"])
+    if "zone" in by_field:
+        attributes += _attribute(_uapi.CTA_ZONE, struct.pack("!H", by_field["zone"].value))
+    return family, attributes + _tuples(addresses)
+
+
+def _masked(kind: int, kind_of_mask: int, condition: Condition) -> bytes:
+    value, mask = (struct.pack("!I", number) for number in (condition.value, condition.mask))
+    return _attribute(kind, value) + _attribute(kind_of_mask, mask)
+
+
+def _tuples(addresses: t.Mapping[str, int]) -> bytes:
+    """Encode both tuples as far as they are given, and CTA_FILTER, which says what of them is meant."""
+    ips: dict[int, bytes] = {}
+    flags: dict[int, int] = {}
+    for field, address in addresses.items():
+        direction, end = _ADDRESSES[field]
+        ips[direction] = ips.get(direction, b"") + _attribute(end, struct.pack("!I", address))
+        flags[direction] = flags.get(direction, 0) | end
+    if not ips:
+        return b""
+    # CTA_FILTER_ORIG_FLAGS and CTA_FILTER_REPLY_FLAGS have the numbers of the tuples; they are in host order.
+    meant = (_attribute(direction, struct.pack("=I", bits)) for direction, bits in flags.items())
+    tuples = (_nested(direction, _nested(1, ip)) for direction, ip in ips.items())
+    return b"".join(tuples) + _nested(_uapi.CTA_FILTER, b"".join(meant))
+
+
+def _attribute(kind: int, value: bytes) -> bytes:
+    data = struct.pack("=HH", 4 + len(value), kind) + value
+    return data + bytes(-len(data) % 4)
+
+
+def _nested(kind: int, attributes: bytes) -> bytes:
+    return _attribute(kind | _uapi.NLA_F_NESTED, attributes)

@@ -1,0 +1,91 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE to this collection: it can change without notice.
+
+"""Functions of an entry, applied to whole blocks."""
+
+from __future__ import annotations
+
+import bisect
+import dataclasses
+import functools
+import typing as t
+
+from ansible_collections.netops.conntrack.plugins.module_utils._entry import Entry
+from ansible_collections.netops.conntrack.plugins.module_utils._wire import Block, Layout
+
+_MOST_REMEMBERED = 1 << 13
+_MANY = 64
+
+Result = t.TypeVar("Result")
+
+
+class Memo(t.Generic[Result]):
+    """A function of an entry that is called once for each combination of the fields that it reads, ``needs``.
+
+    Entries by the million have few combinations of state, status, packets and the like. Where a field has many values,
+    as addresses and times have, only their place among the ``steps`` counts, if there are any for the field: all the
+    numbers at which the result may change when the field's number grows. The function gets an entry that has only the
+    fields in ``needs``: to read another one is an AttributeError, never a wrong answer.
+    """
+
+    def __init__(
+        self,
+        needs: t.Iterable[str],
+        function: t.Callable[[Entry], Result],
+        steps: t.Mapping[str, t.Iterable[int]] | None = None,
+    ) -> None:
+        self._needs = tuple(sorted(needs))
+        self._function = function
+        self._steps = {field: sorted(numbers) for field, numbers in (steps or {}).items()}
+        self._plans: dict[Layout, _Plan[Result]] = {}
+
+    def __call__(self, block: Block) -> list[Result]:
+        """Give the function's results for the rows of a block, in their order."""
+        if not len(block):
+            return []
+        plan = self._plans.get(block.layout)
+        if plan is None:
+            plan = self._plans[block.layout] = self._plan(block)
+        if not plan.fields:
+            return [self._of(block, 0)] * len(block)
+        keys = list(zip(*(_column(block, field, steps) for field, steps in plan.fields.items())))
+        if not plan.known.keys() >= set(keys):
+            self._learn(plan.known, keys, block)
+        return list(map(plan.known.__getitem__, keys))
+
+    def _plan(self, block: Block) -> _Plan[Result]:
+        """Decide by the first block of a layout which fields have too many values to be taken as they are."""
+        fields: dict[str, list[int] | None] = {}
+        for field in self._needs:
+            if field in block.layout.fields:
+                many = field in self._steps and len(set(block.numbers(field))) > _MANY
+                fields[field] = self._steps[field] if many else None
+        return _Plan(fields, {})
+
+    def _learn(self, known: dict[tuple[t.Any, ...], Result], keys: list[tuple[t.Any, ...]], block: Block) -> None:
+        if len(known) > _MOST_REMEMBERED:
+            known.clear()
+        for key, row in dict(zip(keys, range(len(keys)))).items():
+            if key not in known:
+                known[key] = self._of(block, row)
+
+    def _of(self, block: Block, row: int) -> Result:
+        size = block.layout.size
+        return self._function(block.layout.entry(block.data[row * size : (row + 1) * size], self._needs))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Plan(t.Generic[Result]):
+    """How the entries of one layout are told apart (fields that vary, with their steps or None), and what is known."""
+
+    fields: dict[str, list[int] | None]
+    known: dict[tuple[t.Any, ...], Result]
+
+
+def _column(block: Block, field: str, steps: list[int] | None) -> t.Iterable[t.Any]:
+    if steps is None:
+        return block.column(field)
+    return map(functools.partial(bisect.bisect_right, steps), block.numbers(field))

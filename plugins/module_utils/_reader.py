@@ -1,0 +1,162 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE to this collection: it can change without notice.
+
+"""Receiving the datagrams of a dump, here or in a process of its own.
+
+Half of a dump's time is the kernel's, which fills each datagram while it is received. A process that does nothing but
+receive lets the other half, the decoding, run at the same time. It puts the datagrams into a ring of shared memory and
+says so over a pipe, once for several; over another pipe it is told which are free again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import itertools
+import mmap
+import os
+import signal
+import socket
+import struct
+import typing as t
+
+from ansible_collections.netops.conntrack.plugins.module_utils import _wire
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import DumpError, InterruptedDumpError
+
+ANSWER_SECONDS = 30.0
+_DATAGRAM = 32768
+"""The kernel fills no more than this of a dump's datagram (netlink_recvmsg() in net/netlink/af_netlink.c)."""
+_GROUP = 8
+_GROUPS = 16
+_TOKEN = struct.Struct(f"=i{_GROUP}I")
+"""What is said of a group: the errno that ended it (0: none), and the length of each datagram (0: there is none)."""
+
+
+def receive(source: socket.socket, buffer: bytearray | memoryview) -> int:
+    """Put the next datagram into the buffer and give its length.
+
+    Raises InterruptedDumpError where something was lost, DumpError where the kernel does not answer.
+    """
+    try:
+        return _receive(source, buffer)
+    except OSError as error:
+        raise _typed(error.errno) from error
+
+
+def _receive(source: socket.socket, buffer: bytearray | memoryview) -> int:
+    """Put the next datagram into the buffer and give its length. Raises OSError, always with its errno."""
+    try:
+        length = source.recv_into(buffer, 0, socket.MSG_TRUNC)
+    except socket.timeout as error:
+        raise OSError(errno.ETIMEDOUT, "no answer") from error
+    if length > len(buffer):
+        raise OSError(errno.EMSGSIZE, "the datagram was cut")
+    return length
+
+
+def _typed(number: int | None) -> DumpError:
+    """Give the error that an errno of the socket means for a dump."""
+    if number == errno.ENOBUFS:
+        return InterruptedDumpError("The kernel had no memory for its answer.")
+    if number == errno.ETIMEDOUT:
+        return DumpError(f"The kernel did not answer within {ANSWER_SECONDS:.0f} s. Run it again.")
+    return DumpError(f"The kernel's answer could not be received ({os.strerror(number or errno.EIO)}).")
+
+
+def datagrams(source: socket.socket) -> t.Iterator[bytes]:
+    """Give the datagrams of the dump that was asked for on the socket. Raises what ``receive`` raises."""
+    buffer = bytearray(_DATAGRAM)
+    ended = False
+    while not ended:
+        length = receive(source, buffer)
+        ended = _wire.ends_dump(buffer, length)
+        yield bytes(memoryview(buffer)[:length])
+
+
+@contextlib.contextmanager
+def read_ahead(source: socket.socket) -> t.Iterator[t.Iterator[bytes]]:
+    """Give the same datagrams as ``datagrams``, received by another process; it is gone when the context is left.
+
+    Raises OSError where there can be no other process.
+    """
+    with contextlib.ExitStack() as stack:
+        ring = stack.enter_context(mmap.mmap(-1, _GROUPS * _GROUP * _DATAGRAM))
+        filled, fill = _pipe(stack)
+        freed, free = _pipe(stack)
+        pid = os.fork()
+        if pid == 0:
+            filled.close()
+            free.close()
+            _run(source, ring, fill, freed)
+        stack.callback(_end, pid)
+        fill.close()
+        freed.close()
+        yield _received(ring, filled, free)
+
+
+def _pipe(stack: contextlib.ExitStack) -> tuple[io.FileIO, io.FileIO]:
+    """Give the ends of a pipe, to read from and to write to, which are closed with the stack."""
+    read, write = os.pipe()
+    return stack.enter_context(io.FileIO(read, "rb")), stack.enter_context(io.FileIO(write, "wb"))
+
+
+def _end(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+
+
+def _run(source: socket.socket, ring: mmap.mmap, fill: io.FileIO, freed: io.FileIO) -> t.NoReturn:
+    """Receive the dump into the ring, group by group, and end the process. No cleaning up: that is the parent's."""
+    try:
+        for group in itertools.count():
+            # An end of file means that the parent is gone.
+            if group >= _GROUPS and not freed.read(1):
+                break
+            number, lengths, ended = _receive_group(source, memoryview(ring), group % _GROUPS)
+            fill.write(_TOKEN.pack(number, *lengths, *[0] * (_GROUP - len(lengths))))
+            if ended:
+                break
+    finally:
+        os._exit(0)
+
+
+def _receive_group(source: socket.socket, ring: memoryview, group: int) -> tuple[int, list[int], bool]:
+    """Fill a group of the ring; give the errno of a failure, the lengths, and whether the dump has ended with them."""
+    lengths: list[int] = []
+    for start in range(group * _GROUP * _DATAGRAM, (group + 1) * _GROUP * _DATAGRAM, _DATAGRAM):
+        place = ring[start : start + _DATAGRAM]
+        try:
+            length = _receive(source, place)
+        except OSError as error:
+            return error.errno or errno.EIO, lengths, True
+        lengths.append(length)
+        if _wire.ends_dump(place, length):
+            return 0, lengths, True
+    return 0, lengths, False
+
+
+def _received(ring: mmap.mmap, filled: io.FileIO, free: io.FileIO) -> t.Iterator[bytes]:
+    """Give the datagrams in the ring, and free each group after its last one. Raises what ``receive`` raises."""
+    ended = False
+    for group in itertools.count():
+        if ended:
+            return
+        token = filled.read(_TOKEN.size) or b""
+        if len(token) < _TOKEN.size:
+            raise DumpError("The process that received the kernel's answer has ended early. Run it again.")
+        number, *lengths = _TOKEN.unpack(token)
+        for at, length in enumerate(lengths):
+            start = (group % _GROUPS * _GROUP + at) * _DATAGRAM
+            datagram = ring[start : start + length]
+            if length:
+                ended = _wire.ends_dump(datagram, length)
+                yield datagram
+        if number:
+            raise _typed(number)
+        # The process ends once it has received all, while groups are still being used here.
+        with contextlib.suppress(BrokenPipeError):
+            free.write(b"x")

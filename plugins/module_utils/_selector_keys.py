@@ -1,0 +1,470 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE to this collection: it can change without notice.
+
+"""The keys of a selector: each compiles its values to a test of an entry, and names the fields that the test reads."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import ipaddress
+import re
+import socket
+import sys
+import typing as t
+
+from ansible_collections.netops.conntrack.plugins.module_utils import _idle, _uapi
+from ansible_collections.netops.conntrack.plugins.module_utils._entry import Entry
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
+from ansible_collections.netops.conntrack.plugins.module_utils._kernel_filter import Condition
+from ansible_collections.netops.conntrack.plugins.module_utils._units import parse_duration, parse_number
+
+Answer = t.Optional[bool]
+Test = t.Callable[[Entry], Answer]
+"""A test answers True, False, or None where the entry lacks the field."""
+
+_LABELS_FILE = "/etc/xtables/connlabel.conf"  # where conntrack(8) takes the names of labels from
+_PORT_RANGE = re.compile(r"([0-9]+)-([0-9]+)", re.ASCII)
+
+
+@dataclasses.dataclass(frozen=True)
+class Context:
+    """What a test needs besides the entry: the sysctls by short name, and the time in nanoseconds since the epoch."""
+
+    settings: t.Mapping[str, int]
+    now: int
+
+
+Compiler = t.Callable[[list[t.Any], str, Context], Test]
+"""What makes a key's test out of its values, the option's name for errors, and the context."""
+
+
+Steps = t.Mapping[str, t.Collection[int]]
+
+
+class Key(t.NamedTuple):
+    """A selector key: what compiles it, and the fields of an entry that its tests read.
+
+    ``condition`` gives what the kernel can be asked for in place of a single value: every entry that meets the test, or
+    for which it is undecidable, meets the condition. It gives None for a value of which there is no such condition.
+    ``steps`` gives, by field, all numbers at which the test's answer changes when the field's number grows.
+    """
+
+    compile: Compiler
+    needs: tuple[str, ...]
+    condition: t.Callable[[t.Any, str], Condition | None] = lambda _value, _option: None
+    steps: t.Callable[[list[t.Any], str, Context], Steps] = lambda _values, _option, _context: {}
+
+
+# Fields that are one of a set
+
+
+def _one_of(read: t.Callable[[Entry], t.Any], wanted: frozenset[t.Any]) -> Test:
+    def test(entry: Entry) -> Answer:
+        value = read(entry)
+        return None if value is None else value in wanted
+
+    return test
+
+
+def _choice(names: t.Mapping[str, int], value: t.Any, option: str) -> int:
+    number = names.get(str(value).strip().lower())
+    if number is None:
+        raise OptionError(option, value, "is not known", f"Give one of {', '.join(names)}.")
+    return number
+
+
+def _family(values: list[t.Any], option: str, _context: Context) -> Test:
+    return _one_of(lambda entry: entry.family, frozenset(_family_number(value, option) for value in values))
+
+
+def _family_number(value: t.Any, option: str) -> int:
+    return _choice({name: number for number, name in _uapi.FAMILY_NAMES.items()}, value, option)
+
+
+def _protocol(values: list[t.Any], option: str, _context: Context) -> Test:
+    names = {name: number for number, name in _uapi.PROTOCOL_NAMES.items()}
+
+    def number_of(value: t.Any) -> int:
+        if str(value).strip().isdigit():
+            return parse_number(value, option, 255)
+        known = names.get(str(value).strip().lower())
+        if known is None:
+            raise OptionError(
+                option, value, "is not a protocol", f"Give one of {', '.join(names)}, or a number to 255."
+            )
+        return known
+
+    return _one_of(lambda entry: entry.protocol, frozenset(map(number_of, values)))
+
+
+def _state(values: list[t.Any], option: str, _context: Context) -> Test:
+    known = sorted({name for names in _uapi.STATE_NAMES.values() for name in names})
+    wanted = frozenset(str(value).strip().upper() for value in values)
+    for value in values:
+        if str(value).strip().upper() not in known:
+            raise OptionError(option, value, "is not a protocol state", f"Give one of {', '.join(known)}.")
+
+    def test(entry: Entry) -> Answer:
+        if entry.protocol not in _uapi.STATE_NAMES:
+            return False
+        name = entry.state_name
+        return None if name is None else name in wanted
+
+    return test
+
+
+def _status(bits: int) -> Key:
+    """Make a key that is true or false by status bits."""
+
+    def compiled(values: list[t.Any], option: str, _context: Context) -> Test:
+        wanted = frozenset(_boolean(value, option) for value in values)
+        return _one_of(lambda entry: None if entry.status is None else bool(entry.status & bits), wanted)
+
+    def condition(value: t.Any, option: str) -> Condition | None:
+        wanted = _boolean(value, option)
+        several = bits & (bits - 1)
+        return None if wanted and several else Condition("status", bits if wanted else 0, bits)
+
+    return Key(compiled, ("status",), condition)
+
+
+def _boolean(value: t.Any, option: str) -> bool:
+    if isinstance(value, bool):
+        return value
+    text = str(value).strip().lower()
+    if text in ("yes", "true", "on", "1"):
+        return True
+    if text in ("no", "false", "off", "0"):
+        return False
+    raise OptionError(option, value, "is neither true nor false", "Give true or false.")
+
+
+def _nat_bit(value: t.Any, option: str) -> int:
+    return _choice({"snat": _uapi.SRC_NAT, "dnat": _uapi.DST_NAT, "none": 0}, value, option)
+
+
+def _nat(values: list[t.Any], option: str, _context: Context) -> Test:
+    bits = [_nat_bit(value, option) for value in values]
+
+    def test(entry: Entry) -> Answer:
+        if entry.status is None:
+            return None
+        translated = entry.status & (_uapi.SRC_NAT | _uapi.DST_NAT)
+        return any(translated & bit if bit else not translated for bit in bits)
+
+    return test
+
+
+def _nat_condition(value: t.Any, option: str) -> Condition:
+    bit = _nat_bit(value, option)
+    return Condition("status", bit, bit or _uapi.SRC_NAT | _uapi.DST_NAT)
+
+
+def _zone(values: list[t.Any], option: str, _context: Context) -> Test:
+    wanted = frozenset(parse_number(value, option, 0xFFFF) for value in values)
+
+    def test(entry: Entry) -> Answer:
+        own = (entry.zone_original, entry.zone_reply)
+        if own == (None, None):
+            return entry.zone in wanted
+        return any(zone in wanted for zone in own)
+
+    return test
+
+
+def _helper(values: list[t.Any], option: str, _context: Context) -> Test:
+    for value in values:
+        if not isinstance(value, str) or not value.strip():
+            raise OptionError(option, value, "is not the name of a helper", "Give a name such as ftp or sip.")
+    wanted = frozenset(value.strip() for value in values)
+    return lambda entry: entry.helper in wanted
+
+
+def _label(values: list[t.Any], option: str, _context: Context) -> Test:
+    bits = [_label_bit(value, option) for value in values]
+
+    def test(entry: Entry) -> Answer:
+        labels = label_bits(entry.labels)
+        return any(labels >> bit & 1 for bit in bits)
+
+    return test
+
+
+def label_bits(labels: bytes | None) -> int:
+    """Give the kernel's bitmap of labels as a number, of which bit n is label n; an entry without a bitmap has none.
+
+    The bitmap is read in 32-bit words of the machine's own byte order, as libnetfilter_conntrack does.
+    """
+    if labels is None:
+        return 0
+    words = [labels[at : at + 4] for at in range(0, len(labels), 4)]
+    return sum(int.from_bytes(word, sys.byteorder) << 32 * at for at, word in enumerate(words))
+
+
+def _label_bit(value: t.Any, option: str) -> int:
+    if str(value).strip().isdigit():
+        return parse_number(value, option, 127)
+    try:
+        with open(_LABELS_FILE, encoding="utf-8") as file:
+            lines = [line.split("#")[0].split() for line in file]
+    except OSError:
+        lines = []
+    names = {words[1]: int(words[0]) for words in lines if len(words) == 2 and words[0].isdigit()}
+    if str(value).strip() not in names:
+        raise OptionError(
+            option, value, "is not a label", f"Give a bit from 0 to 127, or a name that {_LABELS_FILE} defines."
+        )
+    return names[str(value).strip()]
+
+
+def _mark(values: list[t.Any], option: str, _context: Context) -> Test:
+    pairs = [_mark_pair(value, option) for value in values]
+
+    def test(entry: Entry) -> Answer:
+        mark = entry.mark
+        if mark is None:
+            return None
+        return any(mark & mask == wanted for wanted, mask in pairs)
+
+    return test
+
+
+def _mark_pair(value: t.Any, option: str) -> tuple[int, int]:
+    text, _slash, mask_text = str(value).partition("/")
+    wanted = parse_number(text, option, 0xFFFFFFFF)
+    mask = parse_number(mask_text, option, 0xFFFFFFFF) if _slash else 0xFFFFFFFF
+    if wanted & ~mask:
+        raise OptionError(option, value, "can never hold, the mark has bits outside its mask", "Write mark/mask.")
+    return wanted, mask
+
+
+# Addresses and numbers of a tuple
+
+
+def _address(*fields: str) -> Key:
+    """Make a key that compares addresses, of which any may match."""
+
+    def compiled(values: list[t.Any], option: str, _context: Context) -> Test:
+        networks: dict[int, list[tuple[int, int]]] = {}
+        for value in values:
+            network = _network(value, option)
+            family = socket.AF_INET if network.version == 4 else socket.AF_INET6
+            networks.setdefault(family, []).append((int(network.network_address), int(network.netmask)))
+
+        def test(entry: Entry) -> Answer:
+            wanted = networks.get(entry.family)
+            if wanted is None:
+                return False
+            for field in fields:
+                address = int.from_bytes(getattr(entry, field), "big")
+                if any(address & mask == network for network, mask in wanted):
+                    return True
+            return False
+
+        return test
+
+    def condition(value: t.Any, option: str) -> Condition | None:
+        network = _network(value, option)
+        if len(fields) > 1 or network.max_prefixlen != 32 or network.num_addresses != 1:
+            return None
+        return Condition(fields[0], int(network.network_address))
+
+    def steps(values: list[t.Any], option: str, _context: Context) -> Steps:
+        networks = [_network(value, option) for value in values]
+        ends = [end for network in networks for end in (int(network[0]), int(network[-1]) + 1)]
+        return dict.fromkeys(fields, ends)
+
+    return Key(compiled, ("family", *fields), condition, steps)
+
+
+def _network(value: t.Any, option: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    text = str(value).strip()
+    remedy = "Give an address or a network such as 203.0.113.9, 203.0.113.0/24 or 2001:db8::/32."
+    if not isinstance(value, str):
+        raise OptionError(option, value, "is not an address or a network", remedy)
+    try:
+        return ipaddress.ip_network(text)
+    except ValueError as error:
+        with contextlib.suppress(ValueError):
+            remedy = f"Did you mean {ipaddress.ip_network(text, strict=False)}?"
+        raise OptionError(option, value, "is not an address or a network", remedy) from error
+
+
+def _port(field: str) -> Key:
+    return _tuple_number(field, 0xFFFF, _uapi.PORT_PROTOCOLS)
+
+
+def _tuple_number(field: str, maximum: int, protocols: frozenset[int]) -> Key:
+    """Make a key that compares a number of a tuple, which only ``protocols`` have."""
+
+    def compiled(values: list[t.Any], option: str, _context: Context) -> Test:
+        ranges = [_number_range(value, option, maximum) for value in values]
+
+        def test(entry: Entry) -> Answer:
+            if entry.protocol not in protocols:
+                return False
+            number = getattr(entry, field)
+            return None if number is None else any(low <= number <= high for low, high in ranges)
+
+        return test
+
+    def steps(values: list[t.Any], option: str, _context: Context) -> Steps:
+        ranges = [_number_range(value, option, maximum) for value in values]
+        return {field: [end for low, high in ranges for end in (low, high + 1)]}
+
+    return Key(compiled, ("protocol", field), steps=steps)
+
+
+def _number_range(value: t.Any, option: str, maximum: int) -> tuple[int, int]:
+    match = _PORT_RANGE.fullmatch(str(value).strip())
+    if match is None:
+        number = parse_number(value, option, maximum)
+        return number, number
+    low, high = (parse_number(part, option, maximum) for part in match.groups())
+    if low > high:
+        raise OptionError(option, value, "is an empty range", "Write the lower number first.")
+    return low, high
+
+
+# Ranges of amounts
+
+
+Range = tuple[int, t.Optional[int]]
+"""The least and the largest number of a range, both inclusive; None: there is no largest."""
+
+
+def _amount(
+    read: t.Callable[[Entry, Context], int | None],
+    parse: t.Callable[[t.Any, str], int],
+    needs: t.Iterable[str],
+    changes: t.Callable[[Range, Context], Steps] = lambda _range, _context: {},
+) -> Key:
+    """Make a key with a value of ``{min: , max: }``, both inclusive, either may be left out.
+
+    ``changes`` gives the steps (see Key) of one range.
+    """
+
+    def compiled(values: list[t.Any], option: str, context: Context) -> Test:
+        ranges = [_limits(value, option, parse) for value in values]
+
+        def test(entry: Entry) -> Answer:
+            amount = read(entry, context)
+            if amount is None:
+                return None
+            return any(low <= amount and (high is None or amount <= high) for low, high in ranges)
+
+        return test
+
+    def steps(values: list[t.Any], option: str, context: Context) -> Steps:
+        every: dict[str, list[int]] = {}
+        for value in values:
+            for field, numbers in changes(_limits(value, option, parse), context).items():
+                every.setdefault(field, []).extend(numbers)
+        return every
+
+    return Key(compiled, tuple(needs), steps=steps)
+
+
+def _limits(value: t.Any, option: str, parse: t.Callable[[t.Any, str], int]) -> Range:
+    if not isinstance(value, dict) or not value or set(value) - {"min", "max"}:
+        raise OptionError(option, value, "is not a range", "Give {min: N}, {max: N} or both; both are inclusive.")
+    low = parse(value["min"], f"{option}.min") if "min" in value else 0
+    high = parse(value["max"], f"{option}.max") if "max" in value else None
+    if high is not None and low > high:
+        raise OptionError(option, value, "is an empty range", "min must not be larger than max.")
+    return low, high
+
+
+def _ends(field: str) -> t.Callable[[Range, Context], Steps]:
+    """Give the changes of a range of a field itself."""
+
+    def changes(limits: Range, _context: Context) -> Steps:
+        low, high = limits
+        return {field: [low] if high is None else [low, high + 1]}
+
+    return changes
+
+
+def _count(value: t.Any, option: str) -> int:
+    return parse_number(value, option, (1 << 64) - 1)
+
+
+def _counter(field: str) -> Key:
+    return _amount(lambda entry, _context: getattr(entry, field), _count, [field], _ends(field))
+
+
+def _both_counters(original: str, reply: str) -> Key:
+    def read(entry: Entry, _context: Context) -> int | None:
+        one, other = getattr(entry, original), getattr(entry, reply)
+        return None if one is None or other is None else one + other
+
+    return _amount(read, _count, [original, reply])
+
+
+def _idle_changes(limits: Range, context: Context) -> Steps:
+    """Give the remaining times at which the time idle may enter or leave the range, whichever timeout is in force."""
+    low, high = limits
+    timeouts = [value for name, value in context.settings.items() if "timeout" in name]
+    changes = [change for timeout in timeouts for change in (timeout + 1, timeout - low + 1)]
+    return {"remaining": changes if high is None else changes + [timeout - high for timeout in timeouts]}
+
+
+_SECOND = 1_000_000_000
+
+
+def age(entry: Entry, context: Context) -> int | None:
+    """Give for how many seconds the entry has been there; None without a timestamp."""
+    return None if entry.start is None else max(0, context.now - entry.start) // _SECOND
+
+
+def _age_changes(limits: Range, context: Context) -> Steps:
+    """Give the starting times at which the age leaves or enters the range."""
+    low, high = limits
+    youngest = context.now - low * _SECOND + 1
+    return {"start": [youngest] if high is None else [youngest, context.now - (high + 1) * _SECOND + 1]}
+
+
+KEYS: dict[str, Key] = {
+    "family": Key(_family, ("family",), lambda value, option: Condition("family", _family_number(value, option))),
+    "protocol": Key(_protocol, ("protocol",)),
+    "state": Key(_state, ("protocol", "state")),
+    "replied": _status(_uapi.SEEN_REPLY),
+    "assured": _status(_uapi.ASSURED),
+    "offloaded": _status(_uapi.OFFLOAD | _uapi.HW_OFFLOAD),
+    "expected": _status(_uapi.EXPECTED),
+    "nat": Key(_nat, ("status",), _nat_condition),
+    "source": _address("source"),
+    "destination": _address("destination"),
+    "reply_source": _address("reply_source"),
+    "reply_destination": _address("reply_destination"),
+    "address": _address("source", "destination", "reply_source", "reply_destination"),
+    "source_port": _port("source_port"),
+    "destination_port": _port("destination_port"),
+    "reply_source_port": _port("reply_source_port"),
+    "reply_destination_port": _port("reply_destination_port"),
+    "icmp_type": _tuple_number("icmp_type", 0xFF, _uapi.ICMP_PROTOCOLS),
+    "icmp_code": _tuple_number("icmp_code", 0xFF, _uapi.ICMP_PROTOCOLS),
+    "icmp_id": _tuple_number("icmp_id", 0xFFFF, _uapi.ICMP_PROTOCOLS),
+    "mark": Key(_mark, ("mark",), lambda value, option: Condition("mark", *_mark_pair(value, option))),
+    "zone": Key(
+        _zone,
+        ("zone", "zone_original", "zone_reply"),
+        lambda value, option: Condition("zone", parse_number(value, option, 0xFFFF)),
+    ),
+    "label": Key(_label, ("labels",)),
+    "helper": Key(_helper, ("helper",)),
+    "packets_original": _counter("packets_original"),
+    "packets_reply": _counter("packets_reply"),
+    "bytes_original": _counter("bytes_original"),
+    "bytes_reply": _counter("bytes_reply"),
+    "packets": _both_counters("packets_original", "packets_reply"),
+    "bytes": _both_counters("bytes_original", "bytes_reply"),
+    "remaining": _amount(lambda e, _context: e.remaining, parse_duration, ["remaining"], _ends("remaining")),
+    "idle": _amount(lambda e, context: _idle.idle(e, context.settings), parse_duration, _idle.NEEDS, _idle_changes),
+    "age": _amount(age, parse_duration, ["start"], _age_changes),
+}
+"""Every key of the selector language."""

@@ -1,0 +1,135 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE to this collection: it can change without notice.
+
+"""Numbers of the kernel's user API (its uapi headers), and the names that conntrack(8) gives them."""
+
+from __future__ import annotations
+
+import socket
+
+# linux/netlink.h
+NLMSG_ERROR = 2
+NLMSG_DONE = 3
+NLM_F_REQUEST = 0x001
+NLM_F_ACK = 0x004
+NLM_F_DUMP = 0x300
+NLM_F_DUMP_INTR = 0x010
+NLA_TYPE_MASK = 0x3FFF
+NLA_F_NESTED = 0x8000
+
+# linux/netfilter/nfnetlink.h: the subsystem is the high byte of a message's type
+_CTNETLINK = 1 << 8
+CT_NEW = _CTNETLINK | 0
+CT_GET = _CTNETLINK | 1
+CT_DELETE = _CTNETLINK | 2
+CT_GET_STATS_CPU = _CTNETLINK | 4
+
+# linux/netfilter/nfnetlink_conntrack.h, enum ctattr_type
+CTA_TUPLE_ORIG, CTA_TUPLE_REPLY, CTA_STATUS, CTA_PROTOINFO, CTA_HELP = 1, 2, 3, 4, 5
+CTA_TIMEOUT, CTA_MARK, CTA_COUNTERS_ORIG, CTA_COUNTERS_REPLY, CTA_USE, CTA_ID = 7, 8, 9, 10, 11, 12
+CTA_ZONE, CTA_SECCTX, CTA_TIMESTAMP, CTA_MARK_MASK, CTA_LABELS, CTA_FILTER, CTA_STATUS_MASK = 18, 19, 20, 21, 22, 25, 26
+
+# linux/netfilter/nf_conntrack_common.h, enum ip_conntrack_status
+EXPECTED = 1 << 0
+SEEN_REPLY = 1 << 1
+ASSURED = 1 << 2
+SRC_NAT = 1 << 4
+DST_NAT = 1 << 5
+FIXED_TIMEOUT = 1 << 10
+HELPER = 1 << 13
+OFFLOAD = 1 << 14
+HW_OFFLOAD = 1 << 15
+
+STATUS_NAMES = {
+    EXPECTED: "EXPECTED",
+    SEEN_REPLY: "SEEN_REPLY",
+    ASSURED: "ASSURED",
+    1 << 3: "CONFIRMED",
+    SRC_NAT: "SRC_NAT",
+    DST_NAT: "DST_NAT",
+    1 << 6: "SEQ_ADJUST",
+    1 << 7: "SRC_NAT_DONE",
+    1 << 8: "DST_NAT_DONE",
+    1 << 9: "DYING",
+    FIXED_TIMEOUT: "FIXED_TIMEOUT",
+    1 << 11: "TEMPLATE",
+    1 << 12: "NAT_CLASH",
+    HELPER: "HELPER",
+    OFFLOAD: "OFFLOAD",
+    HW_OFFLOAD: "HW_OFFLOAD",
+}
+
+# linux/in.h; the names are those that conntrack(8) prints
+ICMP, TCP, UDP, DCCP, GRE, ICMPV6, SCTP, UDPLITE = 1, 6, 17, 33, 47, 58, 132, 136
+PROTOCOL_NAMES = {
+    ICMP: "icmp",
+    TCP: "tcp",
+    UDP: "udp",
+    DCCP: "dccp",
+    GRE: "gre",
+    ICMPV6: "icmpv6",
+    SCTP: "sctp",
+    UDPLITE: "udplite",
+}
+PORT_PROTOCOLS = frozenset({TCP, UDP, DCCP, SCTP, UDPLITE})
+ICMP_PROTOCOLS = frozenset({ICMP, ICMPV6})
+
+# nf_conntrack_tcp.h, nf_conntrack_sctp.h and net/netfilter/nf_conntrack_proto_dccp.c: the index is the state's number
+STATE_NAMES: dict[int, tuple[str, ...]] = {
+    TCP: (
+        "NONE",
+        "SYN_SENT",
+        "SYN_RECV",
+        "ESTABLISHED",
+        "FIN_WAIT",
+        "CLOSE_WAIT",
+        "LAST_ACK",
+        "TIME_WAIT",
+        "CLOSE",
+        "SYN_SENT2",
+    ),
+    SCTP: (
+        "NONE",
+        "CLOSED",
+        "COOKIE_WAIT",
+        "COOKIE_ECHOED",
+        "ESTABLISHED",
+        "SHUTDOWN_SENT",
+        "SHUTDOWN_RECD",
+        "SHUTDOWN_ACK_SENT",
+        "HEARTBEAT_SENT",
+    ),
+    DCCP: ("NONE", "REQUEST", "RESPOND", "PARTOPEN", "OPEN", "CLOSEREQ", "CLOSING", "TIMEWAIT", "IGNORE", "INVALID"),
+}
+
+FAMILY_NAMES = {int(socket.AF_INET): "ipv4", int(socket.AF_INET6): "ipv6"}
+
+# linux/netfilter/nfnetlink_conntrack.h, enum ctattr_stats_cpu
+CPU_STATS = {
+    1: "searched",
+    2: "found",
+    3: "new",
+    4: "invalid",
+    5: "ignore",
+    6: "delete",
+    7: "delete_list",
+    8: "insert",
+    9: "insert_failed",
+    10: "drop",
+    11: "early_drop",
+    12: "error",
+    13: "search_restart",
+    14: "clash_resolve",
+    15: "chain_toolong",
+}
+
+
+def state_name(protocol: int, state: int | None) -> str | None:
+    """Give the name of a protocol's state as conntrack(8) prints it; None where there is none."""
+    names = STATE_NAMES.get(protocol)
+    if state is None or names is None:
+        return None
+    return names[state] if state < len(names) else names[0]

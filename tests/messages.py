@@ -1,0 +1,166 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Entries as the kernel would send them, for tests that need some that it cannot be made to have at will.
+
+Written from linux/netfilter/nfnetlink_conntrack.h and ctnetlink_fill_info() in net/netfilter/nf_conntrack_netlink.c, so
+that it can judge the decoder. The fields are those of Entry; an address may be text. What is left out is not sent, but
+for what every entry has: protocol (TCP), addresses, and the reply, which is the original turned round.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import struct
+import typing as t
+
+from ansible_collections.netops.conntrack.plugins.module_utils import _wire
+from ansible_collections.netops.conntrack.plugins.module_utils._entry import Entry
+
+Fields = t.Mapping[str, t.Any]
+
+CT_NEW = 0x100
+NLM_F_MULTI = 2
+NLMSG_DONE = 3
+SEQUENCE = 1
+
+TCP, UDP, DCCP, GRE, ICMPV6, SCTP = 6, 17, 33, 47, 58, 132
+_NESTED = 0x8000
+# The number of CTA_PROTOINFO_TCP and so on, and what follows the state in it.
+_PROTOINFO: dict[int, tuple[int, tuple[tuple[int, bytes], ...]]] = {
+    TCP: (1, ((2, b"\7"), (3, b"\7"), (4, b"\x23\0"), (5, b"\x23\0"))),
+    DCCP: (2, ((2, b"\0"), (3, bytes(8)))),
+    SCTP: (3, ((2, bytes(4)), (3, bytes(4)))),
+}
+
+
+def attribute(kind: int, value: bytes) -> bytes:
+    """Encode one attribute, padded to whole words."""
+    return struct.pack("=HH", 4 + len(value), kind) + value + bytes(-len(value) % 4)
+
+
+def nested(kind: int, *attributes: bytes) -> bytes:
+    """Encode an attribute that is made of attributes."""
+    return attribute(kind | _NESTED, b"".join(attributes))
+
+
+def message(kind: int, body: bytes, *, flags: int = NLM_F_MULTI, sequence: int = SEQUENCE) -> bytes:
+    """Encode a message."""
+    return struct.pack("=IHHII", 16 + len(body), kind, flags, sequence, 0) + body
+
+
+def done(number: int = 0, *, sequence: int = SEQUENCE) -> bytes:
+    """Encode the message that ends a dump."""
+    return message(NLMSG_DONE, struct.pack("=i", -number), sequence=sequence)
+
+
+def entry_message(fields: Fields, *, more: bytes = b"", flags: int = NLM_F_MULTI, sequence: int = SEQUENCE) -> bytes:
+    """Encode an entry of a dump; ``more`` are further attributes, which come last."""
+    whole = _completed(fields)
+    attributes = b"".join(_attributes(whole))
+    return message(
+        CT_NEW, struct.pack("!BBH", whole["family"], 0, 0) + attributes + more, flags=flags, sequence=sequence
+    )
+
+
+def blocks_of(*entries: Fields) -> list[_wire.Block]:
+    """Give the blocks that the decoder makes of a datagram with these entries."""
+    return decoded(b"".join(map(entry_message, entries)))
+
+
+def decoded(datagram: bytes) -> list[_wire.Block]:
+    """Give the blocks that the decoder makes of a datagram of entries."""
+    return list(_wire.Decoder(SEQUENCE).blocks(_wire.Splitter().runs(datagram)))
+
+
+def entry_of(fields: Fields) -> Entry:
+    """Give the entry that the decoder makes of the fields."""
+    [block] = blocks_of(fields)
+    [entry] = block.entries()
+    return entry
+
+
+_TURNED = {
+    "reply_source": "destination",
+    "reply_destination": "source",
+    "reply_source_port": "destination_port",
+    "reply_destination_port": "source_port",
+    "reply_icmp_type": "icmp_type",
+    "reply_icmp_code": "icmp_code",
+    "reply_icmp_id": "icmp_id",
+}
+
+
+def _completed(fields: Fields) -> dict[str, t.Any]:
+    """Give the fields with what every entry has; what is None is not sent."""
+    six = fields.get("family") == socket.AF_INET6 or any(
+        len(_packed(fields[name])) == 16 for name in ("source", "destination", "reply_source") if name in fields
+    )
+    ends = ("2001:db8::1", "2001:db8::2") if six else ("198.18.0.1", "203.0.113.1")
+    whole = {
+        "family": int(socket.AF_INET6 if six else socket.AF_INET),
+        "protocol": TCP,
+        "source": ends[0],
+        "destination": ends[1],
+        **fields,
+    }
+    for name, turned in _TURNED.items():
+        if turned in whole:
+            whole.setdefault(name, whole[turned])
+    return {name: value for name, value in whole.items() if value is not None}
+
+
+def _packed(address: str | bytes) -> bytes:
+    return address if isinstance(address, bytes) else ipaddress.ip_address(address).packed
+
+
+def _number(fields: Fields, name: str, kind: int, size: int) -> bytes:
+    """Encode a field as a number in network order; nothing where the entry does not have it."""
+    return attribute(kind, fields[name].to_bytes(size, "big")) if name in fields else b""
+
+
+def _attributes(fields: Fields) -> t.Iterator[bytes]:
+    """Give the attributes in the order in which the kernel sends them."""
+    yield nested(1, *_tuple(fields, "", "zone_original"))
+    yield nested(2, *_tuple(fields, "reply_", "zone_reply"))
+    if fields.get("zone"):
+        yield _number(fields, "zone", 18, 2)
+    yield _number(fields, "status", 3, 4)
+    yield _number(fields, "mark", 8, 4)
+    if "secctx" in fields:
+        yield nested(19, attribute(1, fields["secctx"].encode() + b"\0"))
+    yield _number(fields, "id", 12, 4)
+    yield _number(fields, "use", 11, 4)
+    yield _number(fields, "remaining", 7, 4)
+    if "state" in fields:
+        kind, others = _PROTOINFO[fields["protocol"]]
+        yield nested(4, nested(kind, _number(fields, "state", 1, 1), *(attribute(*other) for other in others)))
+    for kind, direction in ((9, "original"), (10, "reply")):
+        packets, octets = f"packets_{direction}", f"bytes_{direction}"
+        if packets in fields or octets in fields:
+            yield nested(kind, _number(fields, packets, 1, 8), _number(fields, octets, 2, 8))
+    if "start" in fields:
+        yield nested(20, _number(fields, "start", 1, 8))
+    if "helper" in fields:
+        yield nested(5, attribute(1, fields["helper"].encode() + b"\0"))
+    if "labels" in fields:
+        yield attribute(22, fields["labels"])
+
+
+def _tuple(fields: Fields, prefix: str, zone: str) -> t.Iterator[bytes]:
+    source, destination = _packed(fields[f"{prefix}source"]), _packed(fields[f"{prefix}destination"])
+    first = 1 if len(source) == 4 else 3
+    yield nested(1, attribute(first, source), attribute(first + 1, destination))
+    icmp = 7 if fields["protocol"] == ICMPV6 else 4
+    yield nested(
+        2,
+        _number(fields, "protocol", 1, 1),
+        _number(fields, f"{prefix}source_port", 2, 2),
+        _number(fields, f"{prefix}destination_port", 3, 2),
+        _number(fields, f"{prefix}icmp_id", icmp, 2),
+        _number(fields, f"{prefix}icmp_type", icmp + 1, 1),
+        _number(fields, f"{prefix}icmp_code", icmp + 2, 1),
+    )
+    yield _number(fields, zone, 3, 2)
