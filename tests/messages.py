@@ -16,8 +16,8 @@ import socket
 import struct
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.module_utils import _wire
-from ansible_collections.netops.conntrack.plugins.module_utils._entry import Entry
+from ansible_collections.netops.conntrack.plugins.module_utils import _netlink, _wire
+from ansible_collections.netops.conntrack.plugins.module_utils._entry import FIELDS, Entry
 
 Fields = t.Mapping[str, t.Any]
 
@@ -72,7 +72,7 @@ def blocks_of(*entries: Fields) -> list[_wire.Block]:
 
 def decoded(datagram: bytes) -> list[_wire.Block]:
     """Give the blocks that the decoder makes of a datagram of entries."""
-    return list(_wire.Decoder(SEQUENCE).blocks(_wire.Splitter().runs(datagram)))
+    return list(_wire.Decoder(SEQUENCE).blocks(_netlink.Splitter().runs(datagram)))
 
 
 def entry_of(fields: Fields) -> Entry:
@@ -80,6 +80,26 @@ def entry_of(fields: Fields) -> Entry:
     [block] = blocks_of(fields)
     [entry] = block.entries()
     return entry
+
+
+def values_of(fields: Fields) -> dict[str, t.Any]:
+    """Give every field of Entry as it has to be decoded."""
+    whole = _completed(fields)
+    addresses = ("source", "destination", "reply_source", "reply_destination")
+    packed = {name: _packed(whole[name]) for name in addresses}
+    return {**dict.fromkeys(FIELDS), "zone": 0, **whole, **packed}
+
+
+def assert_columns_are_rows(block: _wire.Block) -> None:
+    """Assert that each column of a block has what the plain decode of its rows has."""
+    entries = list(block.entries())
+    assert len(entries) == len(block) == len(block.rows) > 0
+    for name in FIELDS:
+        values = [getattr(entry, name) for entry in entries]
+        assert list(block.column(name)) == values, name
+        if name in block.layout.fields and isinstance(values[0], (int, bytes)) and name != "labels":
+            numbers = [value if isinstance(value, int) else int.from_bytes(value, "big") for value in values]
+            assert list(block.numbers(name)) == numbers, name
 
 
 _TURNED = {

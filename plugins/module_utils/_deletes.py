@@ -17,7 +17,7 @@ import array
 import struct
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.module_utils import _uapi, _wire
+from ansible_collections.netops.conntrack.plugins.module_utils import _netlink, _uapi, _wire
 
 BATCH = 64
 """Requests in one datagram. An error's answer takes 832 bytes of the receive buffer, so a whole batch of them fits."""
@@ -39,7 +39,7 @@ class _Store:
 
     def __init__(self, layout: _wire.Layout, row: bytes) -> None:
         constant = {at for at, _word in layout.structure}
-        start = _wire.ATTRIBUTES_AT // 4
+        start = _netlink.ATTRIBUTES_AT // 4
         self._template = array.array("I", _request(layout, row))
         self._sources = [at for at in layout.identity if at not in constant]
         self._places = [start + position for position, at in enumerate(layout.identity) if at not in constant]
@@ -75,9 +75,9 @@ def _request(layout: _wire.Layout, row: bytes) -> bytes:
     _size, kind = struct.unpack_from("=HH", identity.ljust(4, b"\0"))
     if kind & _uapi.NLA_TYPE_MASK != _uapi.CTA_TUPLE_ORIG:
         raise ValueError("a delete must begin with the original tuple of an entry")
-    length = _wire.ATTRIBUTES_AT + len(identity)
+    length = _netlink.ATTRIBUTES_AT + len(identity)
     header = _HEADER.pack(length, _uapi.CT_DELETE, _uapi.NLM_F_REQUEST, 0, 0)
-    return header + row[_wire.HEADER_LENGTH : _wire.ATTRIBUTES_AT] + identity
+    return header + row[_netlink.HEADER_LENGTH : _netlink.ATTRIBUTES_AT] + identity
 
 
 Tag = t.TypeVar("Tag", bound=t.Hashable)

@@ -15,7 +15,7 @@ import operator
 import os
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.module_utils import _uapi, _wire
+from ansible_collections.netops.conntrack.plugins.module_utils import _netlink, _uapi, _wire
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
     DumpError,
     InterruptedDumpError,
@@ -27,7 +27,7 @@ _CHUNK_BYTES = 1 << 19
 """So many bytes of messages are made blocks at once: fewer rows in a block cost more time each, more save nothing."""
 
 # What the copies of an entry share and other entries hardly ever do: the original tuple (with more behind it of IPv4).
-_key = operator.itemgetter(slice(_wire.ATTRIBUTES_AT, 96))
+_key = operator.itemgetter(slice(_netlink.ATTRIBUTES_AT, 96))
 
 
 def blocks(datagrams: t.Iterable[bytes], sequence: int, chain: int) -> t.Iterator[_wire.Block]:
@@ -36,7 +36,7 @@ def blocks(datagrams: t.Iterable[bytes], sequence: int, chain: int) -> t.Iterato
     ``chain`` is the length of the longest hash chain that there can be. Raises InterruptedDumpError where the dump was
     not whole, MalformedError for bytes that cannot be decoded, and the error that the kernel answered.
     """
-    splitter = _wire.Splitter()
+    splitter = _netlink.Splitter()
     decoder = _wire.Decoder(sequence)
     recent = _Recent(decoder, chain)
     chunk: list[bytes] = []
@@ -44,7 +44,7 @@ def blocks(datagrams: t.Iterable[bytes], sequence: int, chain: int) -> t.Iterato
     ended = False
     for datagram in datagrams:
         runs = splitter.runs(datagram)
-        if _wire.ends_dump(datagram, len(datagram)):
+        if _netlink.ends_dump(datagram, len(datagram)):
             runs, ended = _without_end(runs)
         chunk += recent.new(runs)
         size += len(datagram)
@@ -59,16 +59,16 @@ def blocks(datagrams: t.Iterable[bytes], sequence: int, chain: int) -> t.Iterato
 def _without_end(runs: list[bytes]) -> tuple[list[bytes], bool]:
     """Give the runs before the message that ends the dump, and whether there was one. Raises the kernel's error."""
     for at, run in enumerate(runs):
-        if is_end(run, next(_wire.messages(run))):
+        if is_end(run, next(_netlink.messages(run))):
             return runs[:at], True
     return runs, False
 
 
-def is_end(datagram: bytes, message: _wire.Message) -> bool:
+def is_end(datagram: bytes, message: _netlink.Message) -> bool:
     """Say whether the message ends a dump. Raises the error that the kernel answered."""
     if message.type not in (_uapi.NLMSG_DONE, _uapi.NLMSG_ERROR):
         return False
-    _raise_for(_wire.error_of(datagram[message.start : message.end]))
+    _raise_for(_netlink.error_of(datagram[message.start : message.end]))
     return True
 
 
@@ -104,14 +104,14 @@ class _Recent:
 
 def _rows(runs: t.Iterable[bytes]) -> t.Iterator[bytes]:
     for run in runs:
-        size = _wire.size_of(run)
+        size = _netlink.size_of(run)
         for start in range(0, len(run), size):
             yield run[start : start + size]
 
 
 def _rows_backwards(runs: t.Sequence[bytes]) -> t.Iterator[bytes]:
     for run in reversed(runs):
-        size = _wire.size_of(run)
+        size = _netlink.size_of(run)
         for start in range(len(run) - size, -1, -size):
             yield run[start : start + size]
 

@@ -8,10 +8,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError
 
 NETNS_OPTION: dict[str, t.Any] = {"netns": {"type": "str"}}
@@ -24,19 +23,8 @@ MATCH_OPTIONS: dict[str, t.Any] = {
 """The options of a selection; documented in the fragment ``netops.conntrack._selection``."""
 
 
-def guarded_run(
-    module: AnsibleModule, work: t.Callable[[AnsibleModule], dict[str, t.Any]], *, netlink: bool = True
-) -> None:
-    """Do the module's ``work`` and exit with its result; turn every expected error into ``fail_json``.
-
-    ``netlink`` says whether the work needs pyroute2.
-    """
-    if netlink and importlib.util.find_spec("pyroute2") is None:
-        module.fail_json(
-            msg=missing_required_lib("pyroute2 >= 0.7.2", url="https://docs.pyroute2.org/")
-            + " On Debian and Ubuntu the package is python3-pyroute2.",
-            changed=False,
-        )
+def guarded_run(module: AnsibleModule, work: t.Callable[[AnsibleModule], dict[str, t.Any]]) -> None:
+    """Do the module's ``work`` and exit with its result; turn every expected error into ``fail_json``."""
     try:
         result = work(module)
     except ConntrackError as error:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import sys
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
@@ -39,13 +40,20 @@ def path_of(netns: str) -> str:
 def inside(netns: str | None) -> t.Iterator[None]:
     """Run the body in the namespace ``netns``, and return to the present one after it; None stays where it is.
 
-    Raises UnavailableError for a namespace that is not there, NotPermittedError without the right to enter it.
+    Raises UnavailableError for a namespace that is not there or without pyroute2, which only this needs,
+    NotPermittedError without the right to enter it.
     """
     if netns is None:
         yield
         return
-    from pyroute2 import netns as pyroute2_netns
-
+    try:
+        from pyroute2 import netns as pyroute2_netns
+    except ImportError as error:
+        raise UnavailableError(
+            f"netns: entering the network namespace {netns!r} needs the Python library pyroute2 >= 0.7.2, which "
+            f"{sys.executable} on the target does not have. On Debian and Ubuntu its package is python3-pyroute2; "
+            "else install it with pip for that interpreter."
+        ) from error
     path = path_of(netns)
     try:
         target = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

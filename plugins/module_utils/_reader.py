@@ -24,7 +24,7 @@ import socket
 import struct
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.module_utils import _wire
+from ansible_collections.netops.conntrack.plugins.module_utils import _netlink
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import DumpError, InterruptedDumpError
 
 ANSWER_SECONDS = 30.0
@@ -73,7 +73,7 @@ def datagrams(source: socket.socket) -> t.Iterator[bytes]:
     ended = False
     while not ended:
         length = receive(source, buffer)
-        ended = _wire.ends_dump(buffer, length)
+        ended = _netlink.ends_dump(buffer, length)
         yield bytes(memoryview(buffer)[:length])
 
 
@@ -134,7 +134,7 @@ def _receive_group(source: socket.socket, ring: memoryview, group: int) -> tuple
         except OSError as error:
             return error.errno or errno.EIO, lengths, True
         lengths.append(length)
-        if _wire.ends_dump(place, length):
+        if _netlink.ends_dump(place, length):
             return 0, lengths, True
     return 0, lengths, False
 
@@ -153,7 +153,7 @@ def _received(ring: mmap.mmap, filled: io.FileIO, free: io.FileIO) -> t.Iterator
             start = (group % _GROUPS * _GROUP + at) * _DATAGRAM
             datagram = ring[start : start + length]
             if length:
-                ended = _wire.ends_dump(datagram, length)
+                ended = _netlink.ends_dump(datagram, length)
                 yield datagram
         if number:
             raise _typed(number)

@@ -17,7 +17,15 @@ import os
 import socket
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.module_utils import _dump, _kernel_filter, _reader, _uapi, _wire
+from ansible_collections.netops.conntrack.plugins.module_utils import (
+    _cpu_stats,
+    _dump,
+    _kernel_filter,
+    _netlink,
+    _reader,
+    _uapi,
+    _wire,
+)
 from ansible_collections.netops.conntrack.plugins.module_utils._deletes import Batch, Targets
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
     ConntrackError,
@@ -95,7 +103,7 @@ class Table:
         with contextlib.ExitStack() as stack:
             # A socket of its own: closing is the one way to end a dump early.
             source = stack.enter_context(_open_socket())
-            source.send(_wire.encode_request(_uapi.CT_GET, _uapi.NLM_F_DUMP, 1, *_kernel_filter.encode(conditions)))
+            source.send(_netlink.encode_request(_uapi.CT_GET, _uapi.NLM_F_DUMP, 1, *_kernel_filter.encode(conditions)))
             yield from _dump.blocks(self._datagrams(source, stack), sequence=1, chain=chain)
         if read_settings().get("buckets") != buckets:
             raise InterruptedDumpError("The hash table was resized while it was read.")
@@ -141,9 +149,9 @@ class Table:
                     "Answers of the kernel to deletes were lost for want of memory, so that they cannot be counted."
                 ) from error
             datagram = bytes(memoryview(self._buffer)[:length])
-            for message in _wire.messages(datagram):
+            for message in _netlink.messages(datagram):
                 if message.type == _uapi.NLMSG_ERROR and batch.first <= message.sequence <= last:
-                    error_number = _wire.error_of(datagram[message.start : message.end])
+                    error_number = _netlink.error_of(datagram[message.start : message.end])
                     errors += [error_number] if error_number else []
                     if message.sequence == last:
                         return errors
@@ -151,11 +159,11 @@ class Table:
     def cpu_stats(self) -> list[tuple[int, dict[str, int]]]:
         """Give number and counters of each processor; the counters have 32 bits and wrap."""
         self._sequence += 1
-        self._socket.send(_wire.encode_request(_uapi.CT_GET_STATS_CPU, _uapi.NLM_F_DUMP, self._sequence))
+        self._socket.send(_netlink.encode_request(_uapi.CT_GET_STATS_CPU, _uapi.NLM_F_DUMP, self._sequence))
         stats = [
-            _wire.decode_cpu_stats(datagram, message)
+            _cpu_stats.decode(datagram, message)
             for datagram in _reader.datagrams(self._socket)
-            for message in _wire.messages(datagram)
+            for message in _netlink.messages(datagram)
             if not _dump.is_end(datagram, message)
         ]
         return sorted(stats, key=lambda item: item[0])

@@ -20,23 +20,12 @@ import array
 import collections
 import functools
 import itertools
-import re
-import struct
 import sys
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
+from ansible_collections.netops.conntrack.plugins.module_utils import _netlink, _uapi
 from ansible_collections.netops.conntrack.plugins.module_utils._entry import FIELDS, Entry
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import InterruptedDumpError, MalformedError
-
-_NLMSGHDR = struct.Struct("=IHHII")
-_NFGENMSG = struct.Struct("!BBH")
-_NLA = struct.Struct("=HH")
-_WORD = struct.Struct("=I")
-_ERRNO = struct.Struct("=i")
-HEADER_LENGTH = _NLMSGHDR.size
-ATTRIBUTES_AT = HEADER_LENGTH + _NFGENMSG.size
-_DONE_LENGTH = HEADER_LENGTH + _ERRNO.size
 
 Read = t.Callable[[bytes], t.Any]
 _number: Read = functools.partial(int.from_bytes, byteorder="big")
@@ -108,52 +97,6 @@ _ENTRY: Schema = {
 _IDENTITY = (_uapi.CTA_TUPLE_ORIG, _uapi.CTA_ID, _uapi.CTA_ZONE)
 
 
-class Message(t.NamedTuple):
-    """One netlink message inside a datagram: its type, flags and sequence number, and where it starts and ends."""
-
-    type: int
-    flags: int
-    sequence: int
-    start: int
-    end: int
-
-
-def messages(datagram: bytes) -> t.Iterator[Message]:
-    """Give the messages in a datagram. Raises MalformedError where their lengths do not add up."""
-    start, length = 0, len(datagram)
-    while start < length:
-        if length - start < HEADER_LENGTH:
-            raise MalformedError(
-                f"netlink: {length - start} bytes are left where a message header takes {HEADER_LENGTH}"
-            )
-        size, kind, flags, sequence, _port = _NLMSGHDR.unpack_from(datagram, start)
-        if size < HEADER_LENGTH or size > length - start:
-            raise MalformedError(f"netlink: a message claims {size} bytes, {length - start} are there")
-        yield Message(kind, flags, sequence, start, start + size)
-        start += (size + 3) & ~3
-
-
-def error_of(message: bytes) -> int:
-    """Give the errno that an NLMSG_ERROR or NLMSG_DONE message carries; 0 is success. Raises MalformedError."""
-    if len(message) < _DONE_LENGTH:
-        raise MalformedError("netlink: an error message without its number")
-    code: int = _ERRNO.unpack_from(message, HEADER_LENGTH)[0]
-    return -code
-
-
-def walk(data: bytes, start: int, end: int) -> t.Iterator[tuple[int, int, int]]:
-    """Give type, start and end of each attribute's value in ``data[start:end]``. Raises MalformedError."""
-    while start < end:
-        if end - start < 4:
-            raise MalformedError(f"netlink: {end - start} bytes are left where an attribute header takes 4")
-        size, kind = _NLA.unpack_from(data, start)
-        kind &= _uapi.NLA_TYPE_MASK
-        if size < 4 or size > end - start:
-            raise MalformedError(f"netlink: attribute {kind} claims {size} bytes, {end - start} are there")
-        yield kind, start + 4, start + size
-        start += (size + 3) & ~3
-
-
 class Place(t.NamedTuple):
     """Where a field's value begins and ends in a message, and how its bytes are read."""
 
@@ -173,26 +116,30 @@ class Layout:
 
     def __init__(self, message: bytes) -> None:
         """Learn the layout of a row (see Block). Raises MalformedError where its lengths or sizes do not add up."""
-        if len(message) < ATTRIBUTES_AT:
+        if len(message) < _netlink.ATTRIBUTES_AT:
             raise MalformedError("netlink: an entry without its family")
         self.size = len(message)
         self.fields: dict[str, Place] = {}
-        self._headers = set(range(ATTRIBUTES_AT // 4))
+        self._headers = set(range(_netlink.ATTRIBUTES_AT // 4))
         self._spans: dict[int, range] = {}
-        self._walk(_ENTRY, message, ATTRIBUTES_AT, self._word(message, 0))
-        self.constants: dict[str, t.Any] = {**dict.fromkeys(FIELDS), "zone": 0, "family": message[HEADER_LENGTH]}
+        self._walk(_ENTRY, message, _netlink.ATTRIBUTES_AT, self._word(message, 0))
+        self.constants: dict[str, t.Any] = {
+            **dict.fromkeys(FIELDS),
+            "zone": 0,
+            "family": message[_netlink.HEADER_LENGTH],
+        }
         self._settle_protocol(message)
         self.structure = tuple((at, self._word(message, at)) for at in sorted(self._headers))
         self.identity = tuple(at for kind in _IDENTITY for at in self._spans.get(kind, ()))
 
     @staticmethod
     def _word(message: bytes, at: int) -> int:
-        word: int = _WORD.unpack_from(message, 4 * at)[0]
+        word: int = _netlink.WORD.unpack_from(message, 4 * at)[0]
         return word
 
     def _walk(self, schema: Schema, message: bytes, start: int, end: int) -> None:
         """Note each header and each known value between ``start`` and ``end``; step over what is not known."""
-        for kind, at, until in walk(message, start, end):
+        for kind, at, until in _netlink.walk(message, start, end):
             self._headers.add(at // 4 - 1)
             known = schema.get(kind)
             if schema is _ENTRY and kind in _IDENTITY:
@@ -219,7 +166,7 @@ class Layout:
 
     def has_structure_of(self, row: bytes) -> bool:
         """Say whether a row (see Block) of the same size has this layout."""
-        return all(_WORD.unpack_from(row, 4 * at)[0] == word for at, word in self.structure)
+        return all(_netlink.WORD.unpack_from(row, 4 * at)[0] == word for at, word in self.structure)
 
     def entry(self, row: bytes, names: t.Iterable[str] = FIELDS) -> Entry:
         """Decode the fields ``names`` of a row (see Block) of this layout."""
@@ -297,39 +244,6 @@ class Block:
         return [high << 32 | part for high, part in zip(words, low)] if any(words) else low
 
 
-class Splitter:
-    """Splits datagrams into runs: messages of one size that follow one another, as rows (see Block)."""
-
-    def __init__(self) -> None:
-        self._sizes: set[int] = set()
-        self._pattern = re.compile(b"(?!)")
-
-    def runs(self, datagram: bytes) -> list[bytes]:
-        """Give the messages of a datagram. Raises MalformedError where their lengths do not add up."""
-        runs: list[bytes] = self._pattern.findall(datagram)
-        # The pattern finds runs of the sizes that it knows. They are all there is if nothing is missing between them.
-        if sum(map(len, runs)) == len(datagram):
-            return runs
-        rows = [_padded(datagram[message.start : message.end]) for message in messages(datagram)]
-        self._learn(map(size_of, rows))
-        return rows
-
-    def _learn(self, sizes: t.Iterable[int]) -> None:
-        self._sizes.update(sizes)
-        runs = (b"(?:%b.{%d})+" % (re.escape(_WORD.pack(size)), size - _WORD.size) for size in sorted(self._sizes))
-        self._pattern = re.compile(b"(?s:%b)" % b"|".join(runs))
-
-
-def size_of(run: bytes) -> int:
-    """Give the size of a run's rows."""
-    size: int = _WORD.unpack_from(run)[0]
-    return (size + 3) & ~3
-
-
-def _padded(message: bytes) -> bytes:
-    return message.ljust((len(message) + 3) & ~3, b"\0")
-
-
 class Decoder:
     """Sorts the rows that answer the request ``sequence`` into blocks."""
 
@@ -341,7 +255,7 @@ class Decoder:
         """Give all messages of entries in blocks. Raises what ``layout_of`` raises."""
         sizes = collections.defaultdict(list)
         for run in runs:
-            sizes[size_of(run)].append(run)
+            sizes[_netlink.size_of(run)].append(run)
         for size, parts in sizes.items():
             rest = b"".join(parts)
             while rest:
@@ -358,7 +272,7 @@ class Decoder:
             if layout.has_structure_of(row):
                 return layout
         # The header is part of a layout's structure: what was checked of one row holds for all that have it.
-        message = next(messages(row))
+        message = next(_netlink.messages(row))
         if message.type != _uapi.CT_NEW or message.sequence != self._sequence:
             raise MalformedError(f"netlink: a message of type {message.type:#x} in the answer to another request")
         if message.flags & _uapi.NLM_F_DUMP_INTR:
@@ -373,35 +287,7 @@ def _divide(data: bytes, layout: Layout) -> tuple[Block, bytes]:
     others: list[bytes] = []
     for at, word in layout.structure:
         column = block.word_column(at)
-        if column.tobytes() != _WORD.pack(word) * len(block):
+        if column.tobytes() != _netlink.WORD.pack(word) * len(block):
             others += itertools.compress(block.rows, map(word.__ne__, column))
             block = block.where(map(word.__eq__, column))
     return block, b"".join(others)
-
-
-def ends_dump(datagram: bytes | bytearray | memoryview, length: int) -> bool:
-    """Say whether a datagram of ``length`` bytes may be a dump's last: it is an error, or ends as NLMSG_DONE does."""
-    if length < _DONE_LENGTH:
-        return True
-    size, kind, *_rest = _NLMSGHDR.unpack_from(datagram, length - _DONE_LENGTH)
-    return (size, kind) == (_DONE_LENGTH, _uapi.NLMSG_DONE) or _NLMSGHDR.unpack_from(datagram)[1] == _uapi.NLMSG_ERROR
-
-
-def encode_request(kind: int, flags: int, sequence: int, family: int = 0, attributes: bytes = b"") -> bytes:
-    """Encode a request, such as a dump of the whole table (nfgenmsg version 0)."""
-    header = _NLMSGHDR.pack(ATTRIBUTES_AT + len(attributes), kind, _uapi.NLM_F_REQUEST | flags, sequence, 0)
-    return header + _NFGENMSG.pack(family, 0, 0) + attributes
-
-
-def decode_cpu_stats(datagram: bytes, message: Message) -> tuple[int, dict[str, int]]:
-    """Decode one processor's counters: its number, and the counters that this kernel sends (32 bits: they wrap)."""
-    if message.end - message.start < ATTRIBUTES_AT:
-        raise MalformedError("netlink: statistics without their processor")
-    cpu = _NFGENMSG.unpack_from(datagram, message.start + HEADER_LENGTH)[2]
-    counters = {}
-    for kind, at, until in walk(datagram, message.start + ATTRIBUTES_AT, message.end):
-        if kind in _uapi.CPU_STATS:
-            if until - at != 4:
-                raise MalformedError(f"netlink: {_uapi.CPU_STATS[kind]} has {until - at} bytes instead of 4")
-            counters[_uapi.CPU_STATS[kind]] = _number(datagram[at:until])
-    return cpu, counters

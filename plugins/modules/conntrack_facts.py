@@ -42,7 +42,7 @@ options:
     type: dict
     default: {}
 requirements:
-  - pyroute2 >= 0.7.2
+  - pyroute2 >= 0.7.2, for O(netns) and the subset V(namespaces) only
 seealso:
   - module: netops.conntrack.conntrack_info
   - module: netops.conntrack.conntrack_prune

@@ -17,8 +17,8 @@ description:
   - Each is deleted by its addresses, ports, zone and the kernel's id of it. An entry that ended and was replaced in the
     meantime by another connection with the same addresses and ports has another id as a rule, and stays.
   - All options are checked before the first delete. With O(max_delete), the whole table is read before it, too.
-  - A connection that sends while its entry is deleted may get a new entry at once, which is deleted if it comes up later
-    in the same reading and is selected as well.
+  - A connection that sends while its entry is deleted may get a new entry at once, which is deleted if it comes up
+    later in the same reading and is selected as well.
   - A deleted entry cannot be put back. Run with C(--check) first, which says what would be deleted.
 extends_documentation_fragment:
   - netops.conntrack._attributes

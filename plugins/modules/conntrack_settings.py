@@ -256,7 +256,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    guarded_run(module, set_settings, netlink=module.params["netns"] is not None)
+    guarded_run(module, set_settings)
 
 
 if __name__ == "__main__":

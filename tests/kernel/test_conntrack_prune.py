@@ -285,9 +285,11 @@ def test_without_root(netns: str) -> None:
     assert len(table(netns)) == 1
 
 
-def test_without_pyroute2(netns: str, tmp_path: pathlib.Path) -> None:
+def test_pyroute2_is_needed_for_netns_only(netns: str, tmp_path: pathlib.Path) -> None:
     (tmp_path / "sitecustomize.py").write_text("import sys\n\nsys.modules['pyroute2'] = None\n")
-    result = prune(netns, {"protocol": "tcp"}, env={"PYTHONPATH": f"{tmp_path}:{COLLECTIONS}"})
+    without = {"PYTHONPATH": f"{tmp_path}:{COLLECTIONS}"}
+    assert not prune(netns, {"protocol": "tcp"}, env=without).failed
+    result = prune(netns, {"protocol": "tcp"}, args={"netns": netns}, env=without)
     assert_refused(result, "pyroute2", "python3-pyroute2")
 
 

@@ -1,0 +1,123 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE to this collection: it can change without notice.
+
+"""The bytes of netlink: datagrams, messages and attributes, whatever they are about.
+
+A datagram is a row of messages; each is a header (length, type, flags, sequence, port), for nfnetlink four bytes more
+(family, version, resource), and a row of attributes. An attribute is a header (length, type) and a value; some values
+are rows of attributes again. Both are padded to four bytes. Layouts: linux/netlink.h, linux/netfilter/nfnetlink.h.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import typing as t
+
+from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import MalformedError
+
+_NLMSGHDR = struct.Struct("=IHHII")
+_NFGENMSG = struct.Struct("!BBH")
+_NLA = struct.Struct("=HH")
+_ERRNO = struct.Struct("=i")
+WORD = struct.Struct("=I")
+HEADER_LENGTH = _NLMSGHDR.size
+ATTRIBUTES_AT = HEADER_LENGTH + _NFGENMSG.size
+_DONE_LENGTH = HEADER_LENGTH + _ERRNO.size
+
+
+class Message(t.NamedTuple):
+    """One netlink message inside a datagram: its type, flags and sequence number, and where it starts and ends."""
+
+    type: int
+    flags: int
+    sequence: int
+    start: int
+    end: int
+
+
+def messages(datagram: bytes) -> t.Iterator[Message]:
+    """Give the messages in a datagram. Raises MalformedError where their lengths do not add up."""
+    start, length = 0, len(datagram)
+    while start < length:
+        if length - start < HEADER_LENGTH:
+            raise MalformedError(
+                f"netlink: {length - start} bytes are left where a message header takes {HEADER_LENGTH}"
+            )
+        size, kind, flags, sequence, _port = _NLMSGHDR.unpack_from(datagram, start)
+        if size < HEADER_LENGTH or size > length - start:
+            raise MalformedError(f"netlink: a message claims {size} bytes, {length - start} are there")
+        yield Message(kind, flags, sequence, start, start + size)
+        start += (size + 3) & ~3
+
+
+def error_of(message: bytes) -> int:
+    """Give the errno that an NLMSG_ERROR or NLMSG_DONE message carries; 0 is success. Raises MalformedError."""
+    if len(message) < _DONE_LENGTH:
+        raise MalformedError("netlink: an error message without its number")
+    code: int = _ERRNO.unpack_from(message, HEADER_LENGTH)[0]
+    return -code
+
+
+def walk(data: bytes, start: int, end: int) -> t.Iterator[tuple[int, int, int]]:
+    """Give type, start and end of each attribute's value in ``data[start:end]``. Raises MalformedError."""
+    while start < end:
+        if end - start < 4:
+            raise MalformedError(f"netlink: {end - start} bytes are left where an attribute header takes 4")
+        size, kind = _NLA.unpack_from(data, start)
+        kind &= _uapi.NLA_TYPE_MASK
+        if size < 4 or size > end - start:
+            raise MalformedError(f"netlink: attribute {kind} claims {size} bytes, {end - start} are there")
+        yield kind, start + 4, start + size
+        start += (size + 3) & ~3
+
+
+class Splitter:
+    """Splits datagrams into runs: messages of one size that follow one another, each padded to whole words (a row)."""
+
+    def __init__(self) -> None:
+        self._sizes: set[int] = set()
+        self._pattern = re.compile(b"(?!)")
+
+    def runs(self, datagram: bytes) -> list[bytes]:
+        """Give the messages of a datagram. Raises MalformedError where their lengths do not add up."""
+        runs: list[bytes] = self._pattern.findall(datagram)
+        # The pattern finds runs of the sizes that it knows. They are all there is if nothing is missing between them.
+        if sum(map(len, runs)) == len(datagram):
+            return runs
+        rows = [_padded(datagram[message.start : message.end]) for message in messages(datagram)]
+        self._learn(map(size_of, rows))
+        return rows
+
+    def _learn(self, sizes: t.Iterable[int]) -> None:
+        self._sizes.update(sizes)
+        runs = (b"(?:%b.{%d})+" % (re.escape(WORD.pack(size)), size - WORD.size) for size in sorted(self._sizes))
+        self._pattern = re.compile(b"(?s:%b)" % b"|".join(runs))
+
+
+def size_of(run: bytes) -> int:
+    """Give the size of a run's rows."""
+    size: int = WORD.unpack_from(run)[0]
+    return (size + 3) & ~3
+
+
+def _padded(message: bytes) -> bytes:
+    return message.ljust((len(message) + 3) & ~3, b"\0")
+
+
+def ends_dump(datagram: bytes | bytearray | memoryview, length: int) -> bool:
+    """Say whether a datagram of ``length`` bytes may be a dump's last: it is an error, or ends as NLMSG_DONE does."""
+    if length < _DONE_LENGTH:
+        return True
+    size, kind, *_rest = _NLMSGHDR.unpack_from(datagram, length - _DONE_LENGTH)
+    return (size, kind) == (_DONE_LENGTH, _uapi.NLMSG_DONE) or _NLMSGHDR.unpack_from(datagram)[1] == _uapi.NLMSG_ERROR
+
+
+def encode_request(kind: int, flags: int, sequence: int, family: int = 0, attributes: bytes = b"") -> bytes:
+    """Encode a request, such as a dump of the whole table (nfgenmsg version 0)."""
+    header = _NLMSGHDR.pack(ATTRIBUTES_AT + len(attributes), kind, _uapi.NLM_F_REQUEST | flags, sequence, 0)
+    return header + _NFGENMSG.pack(family, 0, 0) + attributes
