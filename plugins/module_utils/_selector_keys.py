@@ -8,10 +8,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import ipaddress
-import re
 import socket
 import sys
 import typing as t
@@ -20,14 +17,22 @@ from ansible_collections.netops.conntrack.plugins.module_utils import _idle, _ua
 from ansible_collections.netops.conntrack.plugins.module_utils._entry import Entry
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.module_utils._kernel_filter import Condition
+from ansible_collections.netops.conntrack.plugins.module_utils._selector_values import (
+    Range,
+    boolean,
+    choice,
+    label_bit,
+    mark_and_mask,
+    number_range,
+    parse_count,
+    parse_network,
+    parse_range,
+)
 from ansible_collections.netops.conntrack.plugins.module_utils._units import parse_duration, parse_number
 
 Answer = t.Optional[bool]
 Test = t.Callable[[Entry], Answer]
 """A test answers True, False, or None where the entry lacks the field."""
-
-_LABELS_FILE = "/etc/xtables/connlabel.conf"  # where conntrack(8) takes the names of labels from
-_PORT_RANGE = re.compile(r"([0-9]+)-([0-9]+)", re.ASCII)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,19 +75,12 @@ def _one_of(read: t.Callable[[Entry], t.Any], wanted: frozenset[t.Any]) -> Test:
     return test
 
 
-def _choice(names: t.Mapping[str, int], value: t.Any, option: str) -> int:
-    number = names.get(str(value).strip().lower())
-    if number is None:
-        raise OptionError(option, value, "is not known", f"Give one of {', '.join(names)}.")
-    return number
+def _family_number(value: t.Any, option: str) -> int:
+    return choice({name: number for number, name in _uapi.FAMILY_NAMES.items()}, value, option)
 
 
 def _family(values: list[t.Any], option: str, _context: Context) -> Test:
     return _one_of(lambda entry: entry.family, frozenset(_family_number(value, option) for value in values))
-
-
-def _family_number(value: t.Any, option: str) -> int:
-    return _choice({name: number for number, name in _uapi.FAMILY_NAMES.items()}, value, option)
 
 
 def _protocol(values: list[t.Any], option: str, _context: Context) -> Test:
@@ -121,30 +119,19 @@ def _status(bits: int) -> Key:
     """Make a key that is true or false by status bits."""
 
     def compiled(values: list[t.Any], option: str, _context: Context) -> Test:
-        wanted = frozenset(_boolean(value, option) for value in values)
+        wanted = frozenset(boolean(value, option) for value in values)
         return _one_of(lambda entry: None if entry.status is None else bool(entry.status & bits), wanted)
 
     def condition(value: t.Any, option: str) -> Condition | None:
-        wanted = _boolean(value, option)
+        wanted = boolean(value, option)
         several = bits & (bits - 1)
         return None if wanted and several else Condition("status", bits if wanted else 0, bits)
 
     return Key(compiled, ("status",), condition)
 
 
-def _boolean(value: t.Any, option: str) -> bool:
-    if isinstance(value, bool):
-        return value
-    text = str(value).strip().lower()
-    if text in ("yes", "true", "on", "1"):
-        return True
-    if text in ("no", "false", "off", "0"):
-        return False
-    raise OptionError(option, value, "is neither true nor false", "Give true or false.")
-
-
 def _nat_bit(value: t.Any, option: str) -> int:
-    return _choice({"snat": _uapi.SRC_NAT, "dnat": _uapi.DST_NAT, "none": 0}, value, option)
+    return choice({"snat": _uapi.SRC_NAT, "dnat": _uapi.DST_NAT, "none": 0}, value, option)
 
 
 def _nat(values: list[t.Any], option: str, _context: Context) -> Test:
@@ -185,7 +172,7 @@ def _helper(values: list[t.Any], option: str, _context: Context) -> Test:
 
 
 def _label(values: list[t.Any], option: str, _context: Context) -> Test:
-    bits = [_label_bit(value, option) for value in values]
+    bits = [label_bit(value, option) for value in values]
 
     def test(entry: Entry) -> Answer:
         labels = label_bits(entry.labels)
@@ -205,24 +192,8 @@ def label_bits(labels: bytes | None) -> int:
     return sum(int.from_bytes(word, sys.byteorder) << 32 * at for at, word in enumerate(words))
 
 
-def _label_bit(value: t.Any, option: str) -> int:
-    if str(value).strip().isdigit():
-        return parse_number(value, option, 127)
-    try:
-        with open(_LABELS_FILE, encoding="utf-8") as file:
-            lines = [line.split("#")[0].split() for line in file]
-    except OSError:
-        lines = []
-    names = {words[1]: int(words[0]) for words in lines if len(words) == 2 and words[0].isdigit()}
-    if str(value).strip() not in names:
-        raise OptionError(
-            option, value, "is not a label", f"Give a bit from 0 to 127, or a name that {_LABELS_FILE} defines."
-        )
-    return names[str(value).strip()]
-
-
 def _mark(values: list[t.Any], option: str, _context: Context) -> Test:
-    pairs = [_mark_pair(value, option) for value in values]
+    pairs = [mark_and_mask(value, option) for value in values]
 
     def test(entry: Entry) -> Answer:
         mark = entry.mark
@@ -231,15 +202,6 @@ def _mark(values: list[t.Any], option: str, _context: Context) -> Test:
         return any(mark & mask == wanted for wanted, mask in pairs)
 
     return test
-
-
-def _mark_pair(value: t.Any, option: str) -> tuple[int, int]:
-    text, _slash, mask_text = str(value).partition("/")
-    wanted = parse_number(text, option, 0xFFFFFFFF)
-    mask = parse_number(mask_text, option, 0xFFFFFFFF) if _slash else 0xFFFFFFFF
-    if wanted & ~mask:
-        raise OptionError(option, value, "can never hold, the mark has bits outside its mask", "Write mark/mask.")
-    return wanted, mask
 
 
 # Addresses and numbers of a tuple
@@ -251,7 +213,7 @@ def _address(*fields: str) -> Key:
     def compiled(values: list[t.Any], option: str, _context: Context) -> Test:
         networks: dict[int, list[tuple[int, int]]] = {}
         for value in values:
-            network = _network(value, option)
+            network = parse_network(value, option)
             family = socket.AF_INET if network.version == 4 else socket.AF_INET6
             networks.setdefault(family, []).append((int(network.network_address), int(network.netmask)))
 
@@ -268,30 +230,17 @@ def _address(*fields: str) -> Key:
         return test
 
     def condition(value: t.Any, option: str) -> Condition | None:
-        network = _network(value, option)
+        network = parse_network(value, option)
         if len(fields) > 1 or network.max_prefixlen != 32 or network.num_addresses != 1:
             return None
         return Condition(fields[0], int(network.network_address))
 
     def steps(values: list[t.Any], option: str, _context: Context) -> Steps:
-        networks = [_network(value, option) for value in values]
+        networks = [parse_network(value, option) for value in values]
         ends = [end for network in networks for end in (int(network[0]), int(network[-1]) + 1)]
         return dict.fromkeys(fields, ends)
 
     return Key(compiled, ("family", *fields), condition, steps)
-
-
-def _network(value: t.Any, option: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-    text = str(value).strip()
-    remedy = "Give an address or a network such as 203.0.113.9, 203.0.113.0/24 or 2001:db8::/32."
-    if not isinstance(value, str):
-        raise OptionError(option, value, "is not an address or a network", remedy)
-    try:
-        return ipaddress.ip_network(text)
-    except ValueError as error:
-        with contextlib.suppress(ValueError):
-            remedy = f"Did you mean {ipaddress.ip_network(text, strict=False)}?"
-        raise OptionError(option, value, "is not an address or a network", remedy) from error
 
 
 def _port(field: str) -> Key:
@@ -302,7 +251,7 @@ def _tuple_number(field: str, maximum: int, protocols: frozenset[int]) -> Key:
     """Make a key that compares a number of a tuple, which only ``protocols`` have."""
 
     def compiled(values: list[t.Any], option: str, _context: Context) -> Test:
-        ranges = [_number_range(value, option, maximum) for value in values]
+        ranges = [number_range(value, option, maximum) for value in values]
 
         def test(entry: Entry) -> Answer:
             if entry.protocol not in protocols:
@@ -313,28 +262,13 @@ def _tuple_number(field: str, maximum: int, protocols: frozenset[int]) -> Key:
         return test
 
     def steps(values: list[t.Any], option: str, _context: Context) -> Steps:
-        ranges = [_number_range(value, option, maximum) for value in values]
+        ranges = [number_range(value, option, maximum) for value in values]
         return {field: [end for low, high in ranges for end in (low, high + 1)]}
 
     return Key(compiled, ("protocol", field), steps=steps)
 
 
-def _number_range(value: t.Any, option: str, maximum: int) -> tuple[int, int]:
-    match = _PORT_RANGE.fullmatch(str(value).strip())
-    if match is None:
-        number = parse_number(value, option, maximum)
-        return number, number
-    low, high = (parse_number(part, option, maximum) for part in match.groups())
-    if low > high:
-        raise OptionError(option, value, "is an empty range", "Write the lower number first.")
-    return low, high
-
-
 # Ranges of amounts
-
-
-Range = tuple[int, t.Optional[int]]
-"""The least and the largest number of a range, both inclusive; None: there is no largest."""
 
 
 def _amount(
@@ -349,7 +283,7 @@ def _amount(
     """
 
     def compiled(values: list[t.Any], option: str, context: Context) -> Test:
-        ranges = [_limits(value, option, parse) for value in values]
+        ranges = [parse_range(value, option, parse) for value in values]
 
         def test(entry: Entry) -> Answer:
             amount = read(entry, context)
@@ -362,21 +296,11 @@ def _amount(
     def steps(values: list[t.Any], option: str, context: Context) -> Steps:
         every: dict[str, list[int]] = {}
         for value in values:
-            for field, numbers in changes(_limits(value, option, parse), context).items():
+            for field, numbers in changes(parse_range(value, option, parse), context).items():
                 every.setdefault(field, []).extend(numbers)
         return every
 
     return Key(compiled, tuple(needs), steps=steps)
-
-
-def _limits(value: t.Any, option: str, parse: t.Callable[[t.Any, str], int]) -> Range:
-    if not isinstance(value, dict) or not value or set(value) - {"min", "max"}:
-        raise OptionError(option, value, "is not a range", "Give {min: N}, {max: N} or both; both are inclusive.")
-    low = parse(value["min"], f"{option}.min") if "min" in value else 0
-    high = parse(value["max"], f"{option}.max") if "max" in value else None
-    if high is not None and low > high:
-        raise OptionError(option, value, "is an empty range", "min must not be larger than max.")
-    return low, high
 
 
 def _ends(field: str) -> t.Callable[[Range, Context], Steps]:
@@ -389,12 +313,8 @@ def _ends(field: str) -> t.Callable[[Range, Context], Steps]:
     return changes
 
 
-def _count(value: t.Any, option: str) -> int:
-    return parse_number(value, option, (1 << 64) - 1)
-
-
 def _counter(field: str) -> Key:
-    return _amount(lambda entry, _context: getattr(entry, field), _count, [field], _ends(field))
+    return _amount(lambda entry, _context: getattr(entry, field), parse_count, [field], _ends(field))
 
 
 def _both_counters(original: str, reply: str) -> Key:
@@ -402,7 +322,7 @@ def _both_counters(original: str, reply: str) -> Key:
         one, other = getattr(entry, original), getattr(entry, reply)
         return None if one is None or other is None else one + other
 
-    return _amount(read, _count, [original, reply])
+    return _amount(read, parse_count, [original, reply])
 
 
 def _idle_changes(limits: Range, context: Context) -> Steps:
@@ -449,7 +369,7 @@ KEYS: dict[str, Key] = {
     "icmp_type": _tuple_number("icmp_type", 0xFF, _uapi.ICMP_PROTOCOLS),
     "icmp_code": _tuple_number("icmp_code", 0xFF, _uapi.ICMP_PROTOCOLS),
     "icmp_id": _tuple_number("icmp_id", 0xFFFF, _uapi.ICMP_PROTOCOLS),
-    "mark": Key(_mark, ("mark",), lambda value, option: Condition("mark", *_mark_pair(value, option))),
+    "mark": Key(_mark, ("mark",), lambda value, option: Condition("mark", *mark_and_mask(value, option))),
     "zone": Key(
         _zone,
         ("zone", "zone_original", "zone_reply"),

@@ -58,8 +58,8 @@ class _Histogram:
         return {"histogram": histogram, "unknown": self._unknown}
 
 
-_Kind = tuple[_wire.Layout, t.Optional[int], t.Optional[int], t.Optional[int]]
-"""What entries are counted by: their layout, state, status, and the place of the remaining seconds among the steps."""
+_Kind = tuple[t.Optional[int], t.Optional[int], t.Optional[int]]
+"""What entries of one layout are counted by: state, status, and the place of the remaining seconds among the steps."""
 
 
 def _steps(settings: t.Mapping[str, int]) -> list[int]:
@@ -79,7 +79,7 @@ class Summary:
         self._settings = settings
         self._top = top
         self._steps = _steps(settings)
-        self._kinds: collections.Counter[_Kind] = collections.Counter()
+        self._kinds: dict[_wire.Layout, collections.Counter[_Kind]] = collections.defaultdict(collections.Counter)
         self._zones: collections.Counter[int] = collections.Counter()
         self._marks: collections.Counter[int] = collections.Counter()
         self._addresses: dict[tuple[str, AddressType], collections.Counter[int]] = collections.defaultdict(
@@ -91,37 +91,33 @@ class Summary:
 
     def add(self, block: _wire.Block) -> None:
         """Count the entries of a block."""
-        layout = block.layout
         self._add_kinds(block)
-        self._zones.update(block.column("zone"))
-        if "mark" in layout.fields:
-            self._marks.update(block.column("mark"))
+        _tally(self._zones, block, "zone")
+        _tally(self._marks, block, "mark")
         for name in ("source", "destination"):
-            self._addresses[name, _address_type(layout.fields[name])].update(block.numbers(name))
-        if layout.constants["protocol"] in _uapi.PORT_PROTOCOLS:
+            _tally(self._addresses[name, _address_type(block.layout.fields[name])], block, name)
+        if block.layout.constants["protocol"] in _uapi.PORT_PROTOCOLS:
             for name, counts in self._ports.items():
-                if name in layout.fields:
-                    counts.update(block.column(name))
+                _tally(counts, block, name)
         _add_amounts(self._packets, block, "packets")
         _add_amounts(self._bytes, block, "bytes")
 
     def _add_kinds(self, block: _wire.Block) -> None:
-        entries = len(block)
-        steps: t.Iterable[int | None] = itertools.repeat(None, entries)
+        steps: t.Iterable[int | None] = itertools.repeat(None, len(block))
         if "remaining" in block.layout.fields:
             steps = map(functools.partial(bisect.bisect_right, self._steps), block.numbers("remaining"))
-        layouts = itertools.repeat(block.layout, entries)
-        self._kinds.update(zip(layouts, block.column("state"), block.column("status"), steps))
+        self._kinds[block.layout].update(zip(block.column("state"), block.column("status"), steps))
 
     def _described(self) -> t.Iterator[tuple[Entry, int]]:
         """Give an entry for each kind, and the number of entries that it stands for."""
-        for (layout, state, status, step), count in self._kinds.items():
-            remaining = None if step is None else self._steps[step - 1]
-            yield Entry(**{**layout.constants, "state": state, "status": status, "remaining": remaining}), count
+        for layout, kinds in self._kinds.items():
+            for (state, status, step), count in kinds.items():
+                remaining = None if step is None else self._steps[step - 1]
+                yield Entry(**{**layout.constants, "state": state, "status": status, "remaining": remaining}), count
 
     def result(self) -> dict[str, t.Any]:
         """Give the counts, in the form that conntrack_facts documents as its ``table``."""
-        entries = sum(self._kinds.values())
+        entries = sum(sum(kinds.values()) for kinds in self._kinds.values())
         remaining, unused = _Histogram(), _Histogram()
         for entry, count in self._described():
             remaining.add(entry.remaining, count)
@@ -206,6 +202,14 @@ def _most_common(counts: collections.Counter[int], number: int) -> list[tuple[in
     )
     equal = heapq.nsmallest(number - len(larger), (value for value, count in counts.items() if count == least))
     return larger + [(value, least) for value in equal]
+
+
+def _tally(counts: collections.Counter[int], block: _wire.Block, name: str) -> None:
+    """Count a field's numbers; those that the entries lack are not counted, unless there is a number that it means."""
+    if name in block.layout.fields:
+        counts.update(block.numbers(name))
+    elif block.layout.constants[name] is not None:
+        counts[block.layout.constants[name]] += len(block)
 
 
 def _add_amounts(totals: dict[str, int], block: _wire.Block, amount: str) -> None:

@@ -4,14 +4,30 @@
 
 # This module_util is PRIVATE to this collection: it can change without notice.
 
-"""The bytes of ctnetlink: from the datagrams of a dump to columns of values.
+"""The messages of connection-tracking entries: where each field is, and many of them at once as columns.
 
-A netlink datagram is a row of messages; each is a header (length, type, flags, sequence, port), for conntrack four
-bytes of nfgenmsg (family, version, resource), and a row of attributes. An attribute is a header (length, type) and a
-value, padded to four bytes; some values are rows of attributes again. All numbers inside attributes are in network
-order, except labels, which are the kernel's bitmap as it lies in memory. So every header is one aligned 32-bit word.
+In a message each header of an attribute, and each number, is an aligned 32-bit word or a part of one (see _netlink).
+All numbers inside attributes are in network order, except labels, which are the kernel's bitmap as it lies in memory.
+An attribute that is not known here is stepped over. Layouts and numbers: linux/netfilter/nfnetlink_conntrack.h.
 
-TOP
+A `Layout` is learned from one message, by walking through its attributes, and says where each field is. It holds for
+every message that has the same words where the first one had headers: its structure. So whatever is decoded has been
+walked through, by itself or by a message of the same structure, and there is no other decoder. A `Block` is many
+messages of one layout, and a field of all of them is a slice with a stride. A `Decoder` sorts messages into blocks.
+
+What makes it fast, in microseconds an entry, of 200,000 entries (the mix of tests/bench/tables.py, one processor; the
+kernel's own half, sending a dump, takes 1.6):
+
+- Columns instead of entries: 2.0 for a summary from the datagrams on, 16.7 where each entry is decoded and counted.
+- Structure is compared by columns, too: 0.3 of these 2.0. Blocks are made of half a megabyte of messages at once: those
+  of a datagram alone are too short for that, larger ones no longer fit into the processor's cache.
+- Messages are parted by a pattern for runs of one size (_netlink.Splitter): 0.26, and 0.38 by walking from each to the
+  next; of a table whose messages all have one size 0.15 and 0.37.
+- A test is asked once for each combination of the values that it reads (_memo): 0.3 for the founding story's selector,
+  3.5 entry by entry. Of a field with many values only the place among the steps counts at which the answer changes:
+  0.9 for a network and an idle time, 4.8 without.
+- Deletes are a template with columns put in, and 64 ask for one answer (_deletes): 1.4 each, 10.9 one by one.
+- A second process receives while this one decodes (_reader): the larger of both halves instead of their sum.
 """
 
 from __future__ import annotations
@@ -241,7 +257,7 @@ class Block:
             return words
         low = self._numbers(start + 4, 4)
         # Few counters ever need their upper half.
-        return [high << 32 | part for high, part in zip(words, low)] if any(words) else low
+        return low if words.count(0) == len(words) else [high << 32 | part for high, part in zip(words, low)]
 
 
 class Decoder:

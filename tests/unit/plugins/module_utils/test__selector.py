@@ -10,7 +10,7 @@ import sys
 import typing as t
 
 import pytest
-from ansible_collections.netops.conntrack.plugins.module_utils import _selector_keys, _uapi
+from ansible_collections.netops.conntrack.plugins.module_utils import _selector_values, _uapi
 from ansible_collections.netops.conntrack.plugins.module_utils._entry import Entry
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError, UnavailableError
 from ansible_collections.netops.conntrack.plugins.module_utils._memo import Memo
@@ -391,7 +391,7 @@ def test_error_says_where_it_is() -> None:
 def test_names_of_labels(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "connlabel.conf"
     file.write_text("# bit name\n0 eth0-in\n33 suspicious  # by hand\nx broken\n\n")
-    monkeypatch.setattr(_selector_keys, "_LABELS_FILE", str(file))
+    monkeypatch.setattr(_selector_values, "_LABELS_FILE", str(file))
     assert decide({"label": "suspicious"}, entry(labels=label_map(33))) is True
     assert decide({"label": "suspicious"}, entry(labels=label_map(0))) is False
     assert "'broken' is not a label. Give a bit from 0 to 127, or a name that " in error_of([{"label": "broken"}])
