@@ -22,14 +22,17 @@ from ansible_collections.netops.conntrack.plugins.module_utils import _netlink, 
 BATCH = 64
 """Requests in one datagram. An error's answer takes 832 bytes of the receive buffer, so a whole batch of them fits."""
 
+_ENCODED = 64 * BATCH
+"""So many requests are encoded at once."""
+
 _HEADER = struct.Struct("=IHHII")
-_LENGTH, _TYPE_AND_FLAGS, _SEQUENCE = 0, 1, 2  # the words of a header
+_TYPE_AND_FLAGS, _SEQUENCE = 1, 2  # words of a header
 
 
 class Batch(t.NamedTuple):
     """Requests in one datagram, numbered from ``first``; only the last one asks for an answer if it succeeds."""
 
-    datagram: bytes
+    datagram: memoryview
     first: int
     size: int
 
@@ -52,16 +55,28 @@ class _Store:
         for column, source in zip(self._columns, self._sources):
             column += block.word_column(source)
 
-    def batch(self, start: int, sequence: int) -> Batch:
-        """Give the requests for the entries from ``start`` on, at most BATCH of them."""
-        size = min(BATCH, len(self) - start)
+    def batches(self, sequence: int) -> t.Iterator[Batch]:
+        """Give the requests for all entries, numbered from ``sequence``."""
+        for start in range(0, len(self), _ENCODED):
+            words = self._requests(start, min(_ENCODED, len(self) - start), sequence + start)
+            datagrams = memoryview(words.tobytes())
+            size = 4 * BATCH * len(self._template)
+            for number, at in enumerate(range(0, len(datagrams), size)):
+                datagram = datagrams[at : at + size]
+                first = sequence + start + number * BATCH
+                yield Batch(datagram, first, len(datagram) // (4 * len(self._template)))
+
+    def _requests(self, start: int, number: int, sequence: int) -> array.array[int]:
+        """Encode ``number`` requests; the last one of each batch asks for an answer."""
         width = len(self._template)
-        words = self._template * size
+        words = self._template * number
         for place, column in zip(self._places, self._columns):
-            words[place::width] = column[start : start + size]
-        words[_SEQUENCE::width] = array.array("I", range(sequence, sequence + size))
-        words[_TYPE_AND_FLAGS - width] = _type_and_flags(_uapi.NLM_F_ACK)
-        return Batch(words.tobytes(), sequence, size)
+            words[place::width] = column[start : start + number]
+        words[_SEQUENCE::width] = array.array("I", range(sequence, sequence + number))
+        asking = _type_and_flags(_uapi.NLM_F_ACK)
+        for last in (*range(BATCH - 1, number, BATCH), number - 1):
+            words[last * width + _TYPE_AND_FLAGS] = asking
+        return words
 
 
 def _type_and_flags(flags: int) -> int:
@@ -96,13 +111,12 @@ class Targets(t.Generic[Tag]):
         """Add the entries of a block, which must not be empty."""
         key = block.layout, tag
         if key not in self._stores:
-            self._stores[key] = _Store(block.layout, block.rows[0])
+            self._stores[key] = _Store(block.layout, block.data[: block.layout.size])
         self._stores[key].add(block)
 
     def batches(self, sequence: int) -> t.Iterator[tuple[Tag, Batch]]:
         """Give the requests in batches, each with the tag of all its entries; they are numbered from ``sequence``."""
         for (_layout, tag), store in self._stores.items():
-            for start in range(0, len(store), BATCH):
-                batch = store.batch(start, sequence)
-                sequence += batch.size
+            for batch in store.batches(sequence):
                 yield tag, batch
+            sequence += len(store)

@@ -69,6 +69,8 @@ def is_end(datagram: bytes, message: _netlink.Message) -> bool:
     if message.type not in (_uapi.NLMSG_DONE, _uapi.NLMSG_ERROR):
         return False
     _raise_for(_netlink.error_of(datagram[message.start : message.end]))
+    if message.flags & _uapi.NLM_F_DUMP_INTR:
+        raise InterruptedDumpError("The table was changed too much while it was read.")
     return True
 
 

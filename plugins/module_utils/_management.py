@@ -56,8 +56,10 @@ def management_connections(pid: int | None = None, proc: str = "/proc") -> froze
 
 def without_management(block: Block, connections: t.Collection[Connection]) -> Block:
     """Give the entries of the block that are not those of one of the connections."""
+    if not connections or block.layout.constants["protocol"] != TCP:
+        return block
     clients = {connection.source_port for connection in connections}
-    if block.layout.constants["protocol"] != TCP or all(clients.isdisjoint(block.column(port)) for port in _PORTS):
+    if all(clients.isdisjoint(block.column(port)) for port in _PORTS):
         return block
     return block.where(not is_management(entry, connections) for entry in block.entries(_ENDS))
 

@@ -163,7 +163,10 @@ undecidable:
   type: int
   sample: 0
 count_before:
-  description: The number of entries of the table when it was read.
+  description:
+    - The number of entries of the table when it was read.
+    - Where the kernel itself leaves out what is not selected (see the notes; not with C(--diff)), it is the number that
+      the kernel counts, which includes entries that have expired and were not removed yet.
   returned: success, or when the deletes are refused
   type: int
   sample: 98311
