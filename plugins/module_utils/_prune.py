@@ -250,7 +250,7 @@ def _prune_at_once(table: Table, plan: Plan, total: int | None) -> Outcome:
         return Outcome(table.read(collect, plan.conditions), errors)
     except ConntrackError as error:
         deleted = sum(count for (_group, number), count in errors.items() if number == 0)
-        error.result["deleted"] = deleted
+        error.result.update(changed=bool(deleted), deleted=deleted)
         error.message += f" {deleted} entries had been deleted by then."
         raise
 

@@ -83,7 +83,8 @@ class Table:
         """
         for _attempt in range(_ATTEMPTS):
             try:
-                return collect(self._blocks(conditions))
+                with contextlib.closing(self._blocks(conditions)) as blocks:
+                    return collect(blocks)
             except InterruptedDumpError:
                 continue
             except UnavailableError:
@@ -96,7 +97,7 @@ class Table:
             "the kernel had no memory for the answer. Run it again."
         )
 
-    def _blocks(self, conditions: t.Sequence[Condition]) -> t.Iterator[_wire.Block]:
+    def _blocks(self, conditions: t.Sequence[Condition]) -> t.Generator[_wire.Block, None, None]:
         """Give the entries of one dump. A resize of the hash table loses entries of a running dump without a trace."""
         buckets = read_settings().get("buckets")
         chain = _longest_chain(self.count() or 0, buckets or 1)
