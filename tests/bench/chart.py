@@ -77,7 +77,7 @@ def ticks(most: float) -> list[float]:
 def alternative(results: Results) -> str:
     """Give the chart in words, for those who do not see it."""
     told = (
-        f"{group.work} ({group.kind}): " + ", ".join(f"{_name(bar.style)} {bar.label}" for bar in group.bars)
+        f"{group.work} ({group.kind}): " + ", ".join(f"{_name(each.style)} {each.label}" for each in group.bars)
         for group in groups(results)
     )
     return "; ".join(told) + "."
@@ -86,7 +86,7 @@ def alternative(results: Results) -> str:
 def draw(results: Results) -> str:
     """Give the chart as SVG. Raises ValueError when nothing was measured."""
     shown = groups(results)
-    marks = ticks(max(bar.seconds for group in shown for bar in group.bars))
+    marks = ticks(max(each.seconds for group in shown for each in group.bars))
     scale = (_WIDTH - _LEFT - _RIGHT) / marks[-1]
     bottom = _TOP + sum(len(group.bars) * _BAR_STEP + _GROUP_GAP for group in shown)
     title = f"Seconds for a table of {largest(results):,} entries: less is better"
@@ -141,11 +141,11 @@ def _groups(shown: list[Group], scale: float) -> list[str]:
     for group in shown:
         parts.append(f'<text x="12" y="{y + 14}">{escape(group.work)}</text>')
         parts.append(f'<text class="soft" x="12" y="{y + 32}">{escape(group.kind)} table</text>')
-        for bar in group.bars:
-            width = bar.seconds * scale
+        for each in group.bars:
+            width = each.seconds * scale
             parts.append(
-                f'<rect class="{bar.style}" x="{_LEFT}" y="{y}" width="{width:.1f}" height="{_BAR}" rx="2"/>'
-                f'<text x="{_LEFT + width + 6:.1f}" y="{y + 12}">{escape(bar.label)}</text>'
+                f'<rect class="{each.style}" x="{_LEFT}" y="{y}" width="{width:.1f}" height="{_BAR}" rx="2"/>'
+                f'<text x="{_LEFT + width + 6:.1f}" y="{y + 12}">{escape(each.label)}</text>'
             )
             y += _BAR_STEP
         y += _GROUP_GAP

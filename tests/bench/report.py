@@ -46,13 +46,13 @@ class Figure:
     """A measured value and its bar, if there is one; the value is to be at most the bar, or else at least."""
 
     value: float
-    bar: float | None
+    limit: float | None
     at_most: bool = True
 
     @property
     def met(self) -> bool:
         """Whether the bar is reached; without a bar it is."""
-        return self.bar is None or (self.value <= self.bar if self.at_most else self.value >= self.bar)
+        return self.limit is None or (self.value <= self.limit if self.at_most else self.value >= self.limit)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,7 +157,7 @@ def missed(results: Results) -> list[str]:
         figures += [(f"{growth.name}: growth of time", growth.time)]
         figures += [(f"{growth.name}: growth of memory", growth.memory)]
     figures += [(f"{row.name}: times faster", row.times_faster) for row in story_rows(results)]
-    return [f"{name}: {figure.value:.4g}, the bar is {figure.bar:g}" for name, figure in figures if not figure.met]
+    return [f"{name}: {figure.value:.4g}, the bar is {figure.limit:g}" for name, figure in figures if not figure.met]
 
 
 def report(results: Results) -> str:
@@ -226,11 +226,11 @@ def _table(columns: t.Mapping[str, t.Callable[[t.Any], str]], lines: t.Sequence[
 
 
 def _bar(figure: Figure) -> str:
-    return "" if figure.bar is None else f"{figure.bar:g}"
+    return "" if figure.limit is None else f"{figure.limit:g}"
 
 
 def _verdict(*figures: Figure) -> str:
-    if all(figure.bar is None for figure in figures):
+    if all(figure.limit is None for figure in figures):
         return ""
     return "met" if all(figure.met for figure in figures) else "MISSED"
 

@@ -100,18 +100,18 @@ def test_time_bar(work: str, size: int, kind: str, one: float, overlap: float) -
 
 
 @pytest.mark.parametrize(
-    ("work", "kind", "bar"),
+    ("work", "kind", "limit"),
     [("summary", "mix", 64), ("summary", "uniform", 140), ("prune-tcp", "tcp", 40), ("prune-stale", "uniform", 40)],
 )
-def test_memory_bar_is_for_the_worst_run(work: str, kind: str, bar: float) -> None:
+def test_memory_bar_is_for_the_worst_run(work: str, kind: str, limit: float) -> None:
     fast = runs(0.1, 0.1)
 
     def missed(megabytes: float) -> list[str]:
         one = runs(0.1, 0.1, megabytes=(1.0, megabytes))
         return report.missed(results(contest(work, MILLION, kind, [1.0, 1.0], one, fast)))
 
-    assert missed(bar) == []
-    assert missed(bar + 1) == [f"{work} of 1,000,000 ({kind}), one process: MB: {bar + 1}, the bar is {bar}"]
+    assert missed(limit) == []
+    assert missed(limit + 1) == [f"{work} of 1,000,000 ({kind}), one process: MB: {limit + 1}, the bar is {limit}"]
 
 
 def test_other_sizes_have_no_bar() -> None:
@@ -214,7 +214,9 @@ def test_ticks(most: float, marks: list[float]) -> None:
 def test_bars_are_as_long_as_the_seconds() -> None:
     drawn = ElementTree.fromstring(chart.draw(results(contest(command=[4.0], one=runs(2.0), overlap=runs(1.0)))))
     bars = {
-        bar.get("class"): float(bar.get("width", 0)) for bar in drawn.iter(f"{SVG}rect") if bar.get("height") == "15"
+        rect.get("class"): float(rect.get("width", 0))
+        for rect in drawn.iter(f"{SVG}rect")
+        if rect.get("height") == "15"
     }
     assert bars["tool"] == pytest.approx(4 * bars["overlap"], abs=0.2)
     assert bars["one"] == pytest.approx(2 * bars["overlap"], abs=0.2)
