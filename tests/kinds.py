@@ -8,8 +8,13 @@ from __future__ import annotations
 
 import socket
 import struct
+import time
 
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
+from ansible_collections.netops.conntrack.plugins.module_utils._selector_keys import Context
+from ansible_collections.netops.conntrack.plugins.module_utils._settings import read_settings
+from ansible_collections.netops.conntrack.plugins.module_utils._table import Table
+from ansible_collections.netops.conntrack.plugins.module_utils._wire import Block
 from messages import NLMSG_DONE, message
 from support import run
 
@@ -137,6 +142,19 @@ def shown(netns: str, output: str, *selected: str) -> str:
     """Give what conntrack(8) lists in the format ``output``; ``selected`` are its options."""
     listing = ["conntrack", "-L", "-o", output, *selected]
     return run(["unshare", "-m", "sh", "-c", _WITH_LABELS, "sh", *listing], netns=netns, text=_LABELS)
+
+
+def read_beside(netns: str, output: str) -> tuple[list[Block], Context, str]:
+    """Read the table between two listings of the tool that agree, so that no second has passed; give all three."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        before = shown(netns, output)
+        with inside(netns), Table() as table:
+            context = Context(read_settings(), time.time_ns())
+            blocks = table.read(list)
+        if shown(netns, output) == before:
+            return blocks, context, before
+    raise AssertionError("the table did not hold still")
 
 
 def captured(netns: str) -> list[bytes]:

@@ -82,6 +82,30 @@ def entry_of(fields: Fields) -> Entry:
     return entry
 
 
+def attributes_of(data: bytes) -> list[bytes]:
+    """Give the attributes in ``data``, each with its header and padding."""
+    found = []
+    while data:
+        size = struct.unpack_from("=H", data)[0] + 3 & ~3
+        found.append(data[:size])
+        data = data[size:]
+    return found
+
+
+def changed(data: bytes, change: t.Callable[[list[bytes]], list[bytes]]) -> bytes:
+    """Give an entry's message after a change to the row of its attributes, and to each row of attributes in them."""
+    body = b"".join(_changed(data[20:], change))
+    return struct.pack("=I", 20 + len(body)) + data[4:20] + body
+
+
+def _changed(data: bytes, change: t.Callable[[list[bytes]], list[bytes]]) -> list[bytes]:
+    attributes = []
+    for one in attributes_of(data):
+        kind = struct.unpack_from("=H", one, 2)[0]
+        attributes.append(attribute(kind, b"".join(_changed(one[4:], change))) if kind & _NESTED else one)
+    return change(attributes)
+
+
 def values_of(fields: Fields) -> dict[str, t.Any]:
     """Give every field of Entry as it has to be decoded."""
     whole = _completed(fields)

@@ -117,5 +117,14 @@ def network_namespace(prefix: str, *, tracking: bool = True) -> t.Iterator[str]:
         run(["ip", "netns", "delete", name])
 
 
+def left_over() -> tuple[set[str], bool]:
+    """Give the numbers of the open files of this process, and whether it has children."""
+    try:
+        os.waitpid(-1, os.WNOHANG)
+    except ChildProcessError:
+        return set(os.listdir("/proc/self/fd")), False
+    return set(os.listdir("/proc/self/fd")), True
+
+
 def _inside(netns: str | None, command: t.Sequence[str]) -> list[str]:
     return [*(["ip", "netns", "exec", netns] if netns else []), *command]

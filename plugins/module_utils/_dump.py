@@ -57,10 +57,9 @@ def blocks(datagrams: t.Iterable[bytes], sequence: int, chain: int) -> t.Iterato
 
 
 def _without_end(runs: list[bytes]) -> tuple[list[bytes], bool]:
-    """Give the runs before the message that ends the dump, and whether there was one. Raises the kernel's error."""
-    for at, run in enumerate(runs):
-        if is_end(run, next(_netlink.messages(run))):
-            return runs[:at], True
+    """Give the runs before the message that ends the dump, and whether it is there. Raises the kernel's error."""
+    if runs and is_end(runs[-1], next(_netlink.messages(runs[-1]))):
+        return runs[:-1], True
     return runs, False
 
 

@@ -135,15 +135,17 @@ class Survey:
     """What one reading of the table finds: the entries of each group, and how many of them are to be deleted.
 
     ``total`` is the number of entries in the table, if it is known before. ``done`` are entries that are deleted
-    already, because of a reading before this one that was disturbed.
+    already, because of a reading before this one that was disturbed; ``sample`` describes some of these, and gets more.
     """
 
-    def __init__(self, plan: Plan, total: int | None, done: t.Mapping[Group, int]) -> None:
+    def __init__(
+        self, plan: Plan, total: int | None, done: t.Mapping[Group, int], sample: list[dict[str, t.Any]]
+    ) -> None:
         self._plan = plan
         self._total = total
         self._verdicts: dict[tuple[Group, Answer], _Verdict] = {}
         self._judge = Memo(_GROUP_NEEDS | plan.selection.needs, self._verdict, plan.selection.steps)
-        self._sample: list[dict[str, t.Any]] = []
+        self._sample = sample
         self._matched = sum(done.values())
         self._undecidable = 0
         self.groups = collections.Counter(done)
@@ -211,7 +213,7 @@ def prune(table: Table, plan: Plan, limit: Limit, dry_run: bool) -> Outcome:
         return _prune_at_once(table, plan, total)
 
     def collect(blocks: t.Iterator[Block]) -> tuple[Survey, Targets[Group]]:
-        found, targets = Survey(plan, total, {}), Targets[Group]()
+        found, targets = Survey(plan, total, {}, []), Targets[Group]()
         for block in blocks:
             for group, selected in found.sort_out(block):
                 if not dry_run:
@@ -224,10 +226,10 @@ def prune(table: Table, plan: Plan, limit: Limit, dry_run: bool) -> Outcome:
 
 
 def _settle(errors: Errors) -> collections.Counter[Group]:
-    """Forget the deletes that failed, whose entries come again, and give the number of the others by group."""
+    """Forget what was not deleted: it comes again, or it is no more in the table. Give the number deleted by group."""
     done: collections.Counter[Group] = collections.Counter()
     for (group, number), count in list(errors.items()):
-        if number in _GONE:
+        if number == 0:
             done[group] += count
         else:
             del errors[group, number]
@@ -236,9 +238,10 @@ def _settle(errors: Errors) -> collections.Counter[Group]:
 
 def _prune_at_once(table: Table, plan: Plan, total: int | None) -> Outcome:
     errors: Errors = collections.Counter()
+    sample: list[dict[str, t.Any]] = []
 
     def collect(blocks: t.Iterator[Block]) -> Survey:
-        found = Survey(plan, total, _settle(errors))
+        found = Survey(plan, total, _settle(errors), sample)
         for block in blocks:
             targets = Targets[Group]()
             for group, selected in found.sort_out(block):

@@ -9,11 +9,16 @@ from __future__ import annotations
 import collections
 import errno
 import itertools
+import socket
 import typing as t
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils import _deletes, _netns, _reader, _table, _wire
-from ansible_collections.netops.conntrack.plugins.module_utils._errors import DumpError, InterruptedDumpError
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
+    ConntrackError,
+    DumpError,
+    InterruptedDumpError,
+)
 from support import network_namespace, run
 
 ENTRY = ["-p", "tcp", "-s", "198.51.100.1", "-d", "203.0.113.9", "--dport", "80", "-t", "900", "--state", "ESTABLISHED"]
@@ -122,6 +127,14 @@ def test_more_deletes_than_a_batch_are_all_counted(table: _table.Table) -> None:
     assert len(targets) == 204
     assert table.delete(targets) == outcome(OK=200, ENOENT=4)
     assert table.read(identities) == []
+
+
+def test_answers_that_are_lost_are_an_error(table: _table.Table) -> None:
+    targets = table.read(all_of)
+    assert table.delete(targets) == outcome(OK=200)
+    table._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 0)
+    with pytest.raises(ConntrackError, match="were lost for want of memory"):
+        table.delete(targets)
 
 
 def test_the_outcome_is_counted_by_tag(table: _table.Table) -> None:

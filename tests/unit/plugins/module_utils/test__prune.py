@@ -32,7 +32,7 @@ def survey_of(targets: int) -> Survey:
     """Give what is found in ten entries, of which so many are to be deleted."""
     context = Context({}, 0)
     selection = compile_selection([{"source_port": f"1-{targets}"}], None, context)
-    found = Survey(Plan(selection, Guards((), helpers=True), context, sample=1, whole=True), None, {})
+    found = Survey(Plan(selection, Guards((), helpers=True), context, sample=1, whole=True), None, {}, [])
     for block in blocks_of(*({"protocol": UDP, "source_port": port} for port in range(1, 11))):
         assert [(group, len(selected)) for group, selected in found.sort_out(block)] == [(UDP_GROUP, targets)]
     return found

@@ -1,0 +1,234 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A table of some thousand entries of every kind: its summary, and each selector, beside what conntrack(8) lists."""
+
+from __future__ import annotations
+
+import bisect
+import collections
+import random
+import typing as t
+
+import pytest
+from ansible_collections.netops.conntrack.plugins.module_utils._memo import Memo
+from ansible_collections.netops.conntrack.plugins.module_utils._selector import compile_selection
+from ansible_collections.netops.conntrack.plugins.module_utils._selector_keys import KEYS, Context
+from ansible_collections.netops.conntrack.plugins.module_utils._summary import HISTOGRAM_BOUNDS, Summary
+from ansible_collections.netops.conntrack.plugins.module_utils._wire import Block
+from kinds import ACCOUNTING, fill, read_beside, shown
+from listing import entries_of
+from messages import assert_columns_are_rows
+from reference import summary
+from support import network_namespace, run
+
+ENTRIES = 4000
+TOP = 3
+
+_STATES = ("SYN_SENT", "SYN_RECV", "ESTABLISHED", "FIN_WAIT", "CLOSE_WAIT", "LAST_ACK", "TIME_WAIT", "CLOSE")
+_PORTS = "--sport {sport} --dport {dport}"
+_KINDS = (
+    *(("tcp", f"{_PORTS} --state {state}") for state in _STATES),
+    *(("udp", _PORTS),) * 4,
+    ("icmp", "--icmp-type 8 --icmp-code 0 --icmp-id {sport}"),
+    ("udplite", _PORTS),
+    ("sctp", f"{_PORTS} --state ESTABLISHED --orig-vtag 1 --reply-vtag 2"),
+    ("gre", "--srckey {sport} --dstkey {dport}"),
+)
+_STATUS = ("", "-u SEEN_REPLY", "-u SEEN_REPLY,ASSURED", "-u FIXED_TIMEOUT", "-u SEEN_REPLY,ASSURED,FIXED_TIMEOUT")
+_FURTHER = ("", "", "", "-m 1", "-m 16", "-m 4294967295", "-w 5", "--orig-zone 7", "--reply-zone 8")
+_NAT = ("", "", "--src-nat 203.0.113.7", "--dst-nat 203.0.113.8")
+_SECONDS = (35, 90, 91, 330, 930, 3630, 86430, 400030, 431000)
+
+
+def commands(sports: t.Iterable[int]) -> str:
+    """Give commands for conntrack -R, of which each has its own source port, as an id of ICMP or a key of GRE, too."""
+    chance = random.Random(7)
+    made = []
+    for sport in sports:
+        protocol, numbers = chance.choice(_KINDS)
+        ends, nat = f"-s 198.18.{chance.randrange(4)}.{chance.randrange(9)} -d 203.0.113.1", chance.choice(_NAT)
+        if protocol in ("tcp", "udp", "sctp") and chance.random() < 0.3:
+            ends, nat = f"-s 2001:db8::{chance.randrange(40):x} -d 2001:db8:1::{chance.randrange(3)}", ""
+        numbers = numbers.format(sport=sport, dport=chance.choice((22, 53, 80, 443)))
+        rest = f"{chance.choice(_STATUS)} {chance.choice(_FURTHER)} {nat} -t {chance.choice(_SECONDS)}"
+        made.append(f"-I -p {protocol} {ends} {numbers} {rest}\n")
+    return "".join(made)
+
+
+class Mixed(t.NamedTuple):
+    """One table in blocks, and as the tool listed it in the same second; ``fixed`` are ids with a fixed timeout."""
+
+    blocks: list[Block]
+    context: Context
+    listed: list[dict[str, t.Any]]
+    fixed: set[int]
+    expected: int
+
+
+@pytest.fixture(scope="module")
+def mixed() -> Mixed:
+    with network_namespace("mixed") as netns:
+        # The first half has neither counters nor timestamps.
+        run(["conntrack", "-R", "-"], netns=netns, text=commands(range(2000, 2000 + ENTRIES // 2)))
+        run(["sysctl", "-qw", *ACCOUNTING], netns=netns)
+        fill(netns)
+        run(["conntrack", "-R", "-"], netns=netns, text=commands(range(2000 + ENTRIES // 2, 2000 + ENTRIES)))
+        blocks, context, text = read_beside(netns, "xml,id,labels,ktimestamp")
+        fixed = {entry["id"] for entry in entries_of(shown(netns, "xml,id", "-u", "FIXED_TIMEOUT"))}
+        expected = len(shown(netns, "extended", "-u", "EXPECTED").splitlines())
+    return Mixed(blocks, context, entries_of(text), fixed, expected)
+
+
+def result_of(mixed: Mixed) -> dict[str, t.Any]:
+    counts = Summary(mixed.context.settings, TOP)
+    for block in mixed.blocks:
+        counts.add(block)
+    return counts.result()
+
+
+def test_the_summary_is_that_of_the_rows(mixed: Mixed) -> None:
+    entries = [entry for block in mixed.blocks for entry in block.entries()]
+    assert result_of(mixed) == summary(entries, mixed.context.settings, TOP)
+
+
+def test_columns_are_rows(mixed: Mixed) -> None:
+    assert len(mixed.blocks) > 50
+    for block in mixed.blocks:
+        assert_columns_are_rows(block)
+
+
+def amounts(listed: t.Iterable[dict[str, t.Any]], name: str) -> dict[str, int]:
+    known = [entry for entry in listed if entry[f"{name}_original"] is not None]
+    return {
+        "original": sum(entry[f"{name}_original"] for entry in known),
+        "reply": sum(entry[f"{name}_reply"] for entry in known),
+        "unknown": sum(entry[f"{name}_original"] is None for entry in listed),
+    }
+
+
+def translated(listed: t.Iterable[dict[str, t.Any]], end: str, replied: str) -> int:
+    """Count the entries of which the answers go to, or come from, somewhere else than the first packet says."""
+    return sum(
+        entry[end] != entry[f"reply_{replied}"] or entry.get(f"{end}_port") != entry.get(f"reply_{replied}_port")
+        for entry in listed
+    )
+
+
+def test_the_summary_is_that_of_the_listing(mixed: Mixed) -> None:
+    listed, result = mixed.listed, result_of(mixed)
+    assert result["entries"] == len(listed) > ENTRIES
+    assert result["families"] == collections.Counter(entry["family"] for entry in listed)
+    numbers = {
+        "tcp": 6,
+        "udp": 17,
+        "icmp": 1,
+        "icmpv6": 58,
+        "udplite": 136,
+        "sctp": 132,
+        "gre": 47,
+        "dccp": 33,
+        "99": 99,
+    }
+    assert {numbers[name]: count for name, count in result["protocols"].items()} == collections.Counter(
+        entry["protocol_number"] for entry in listed
+    )
+    states = collections.Counter(entry["state"] for entry in listed if entry["protocol_number"] == 6)
+    assert result["states"]["tcp"] == states
+    assert set(_STATES) <= set(states)
+    assert result["status"] == {
+        "assured": sum(entry["assured"] for entry in listed),
+        "unreplied": sum(not entry["replied"] for entry in listed),
+        "offloaded": 0,
+        "expected": mixed.expected,
+        "snat": translated(listed, "source", "destination"),
+        "dnat": translated(listed, "destination", "source"),
+        "fixed_timeout": len(mixed.fixed),
+        "helper": sum(entry["helper"] is not None for entry in listed),
+    }
+    assert [name for name, count in result["status"].items() if not count] == ["offloaded"]
+    assert result["evictable"] == sum(not entry["assured"] and entry["id"] not in mixed.fixed for entry in listed)
+    zones = collections.Counter(entry["zone"] for entry in listed)
+    assert (result["zones"], result["zones_distinct"]) == (named(zones, str), len(zones))
+    marks = collections.Counter(entry["mark"] for entry in listed)
+    assert (result["marks"], result["marks_distinct"]) == (named(marks, hex), len(marks))
+    for name in ("packets", "bytes"):
+        assert result[name] == amounts(listed, name)
+        assert 0 < result[name]["unknown"] < len(listed)
+
+
+def named(counts: collections.Counter[int], name: t.Callable[[int], str]) -> dict[str, int]:
+    return {name(value): count for value, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:TOP]}
+
+
+def test_the_remaining_times_are_those_of_the_listing(mixed: Mixed) -> None:
+    found = {part["from"]: part["entries"] for part in result_of(mixed)["remaining"]["histogram"]}
+    places = (bisect.bisect_right(HISTOGRAM_BOUNDS, entry["remaining"]) - 1 for entry in mixed.listed)
+    assert {bound: count for bound, count in found.items() if count} == collections.Counter(
+        HISTOGRAM_BOUNDS[place] for place in places
+    )
+    assert sum(map(bool, found.values())) > 7
+
+
+@pytest.mark.parametrize("name", ["source", "destination", "source_port", "destination_port"])
+def test_the_largest_are_those_of_the_listing(mixed: Mixed, name: str) -> None:
+    counts = collections.Counter(entry[name] for entry in mixed.listed if entry.get(name) is not None)
+    found = result_of(mixed)["top"][name]
+    assert [one["entries"] for one in found] == [count for _value, count in counts.most_common(TOP)]
+    assert all(counts[one["value"]] == one["entries"] for one in found)
+
+
+# Each selects some entries, but not all.
+SELECTORS: dict[str, t.Any] = {
+    "family": "ipv6",
+    "protocol": ["udp", "gre"],
+    "state": ["ESTABLISHED", "SYN_SENT"],
+    "replied": True,
+    "assured": False,
+    "offloaded": True,
+    "expected": True,
+    "nat": "snat",
+    "source": ["198.18.1.0/24", "2001:db8::/124"],
+    "destination": "203.0.113.0/24",
+    "reply_source": "203.0.113.8",
+    "reply_destination": ["203.0.113.7", "2001:db8::5"],
+    "address": "203.0.113.7",
+    "source_port": ["2000-2999", 5000],
+    "destination_port": [22, "80-443"],
+    "reply_source_port": 53,
+    "reply_destination_port": "3000-5000",
+    "icmp_type": 8,
+    "icmp_code": 0,
+    "icmp_id": "2000-4000",
+    "mark": ["16", "0x1/0x1"],
+    "zone": [5, 7],
+    "label": [5, 64],
+    "helper": "ftp",
+    "packets_original": {"min": 1},
+    "packets_reply": {"max": 2},
+    "bytes_original": {"min": 50},
+    "bytes_reply": {"max": 1000},
+    "packets": {"min": 1, "max": 6},
+    "bytes": {"min": 1},
+    "remaining": [{"max": 60}, {"min": "1d"}],
+    "idle": {"min": 40, "max": "1h"},
+    "age": {"max": 3600},
+}
+
+
+def test_every_key_is_tried() -> None:
+    assert SELECTORS.keys() == KEYS.keys()
+
+
+@pytest.mark.parametrize("key", SELECTORS)
+def test_a_selector_is_for_blocks_what_it_is_for_entries(mixed: Mixed, key: str) -> None:
+    selection = compile_selection([{key: SELECTORS[key]}], None, mixed.context)
+    of_block = Memo(selection.needs, selection.decide, selection.steps)
+    answers: collections.Counter[bool | None] = collections.Counter()
+    for block in mixed.blocks:
+        wanted = [selection.decide(entry) for entry in block.entries()]
+        assert of_block(block) == wanted
+        answers.update(wanted)
+    assert answers[False] > 0 or answers[None] > 0
+    assert (answers[True] > 0) is (key != "offloaded")
