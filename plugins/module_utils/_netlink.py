@@ -110,11 +110,20 @@ def _padded(message: bytes) -> bytes:
 
 
 def ends_dump(datagram: bytes | bytearray | memoryview, length: int) -> bool:
-    """Say whether a datagram of ``length`` bytes may be a dump's last: it is an error, or ends as NLMSG_DONE does."""
-    if length < _DONE_LENGTH:
+    """Say whether a datagram of ``length`` bytes is a dump's last: it is an error, or ends with NLMSG_DONE."""
+    last = length - _DONE_LENGTH
+    if last < 0 or _NLMSGHDR.unpack_from(datagram)[1] == _uapi.NLMSG_ERROR:
         return True
-    size, kind, *_rest = _NLMSGHDR.unpack_from(datagram, length - _DONE_LENGTH)
-    return (size, kind) == (_DONE_LENGTH, _uapi.NLMSG_DONE) or _NLMSGHDR.unpack_from(datagram)[1] == _uapi.NLMSG_ERROR
+    size, kind, *_rest = _NLMSGHDR.unpack_from(datagram, last)
+    return (size, kind) == (_DONE_LENGTH, _uapi.NLMSG_DONE) and _begins_message(datagram, last)
+
+
+def _begins_message(datagram: bytes | bytearray | memoryview, position: int) -> bool:
+    """Say whether a message begins at ``position``, and not in the middle of another one's value."""
+    start = 0
+    while start < position:
+        start += max(HEADER_LENGTH, (WORD.unpack_from(datagram, start)[0] + 3) & ~3)
+    return start == position
 
 
 def encode_request(kind: int, flags: int, sequence: int, family: int = 0, attributes: bytes = b"") -> bytes:

@@ -254,7 +254,7 @@ def _prune_at_once(table: Table, plan: Plan, total: int | None) -> Outcome:
     except ConntrackError as error:
         deleted = sum(count for (_group, number), count in errors.items() if number == 0)
         error.result.update(changed=bool(deleted), deleted=deleted)
-        error.message += f" {deleted} entries had been deleted by then."
+        error.message += f" At least {deleted} entries had been deleted by then."
         raise
 
 

@@ -40,8 +40,8 @@ _NETLINK_NETFILTER = 12  # linux/netlink.h
 _RECEIVE_BUFFER = 1 << 20
 _ANSWER = 1 << 16
 _ATTEMPTS = 5
-_READ_AHEAD_FROM = 50_000
-"""With fewer entries than this, starting a process that reads takes longer than it saves."""
+_READ_AHEAD_FROM = 10_000
+"""With fewer entries than this, a process that reads saves no time worth its memory."""
 
 Result = t.TypeVar("Result")
 Tag = t.TypeVar("Tag", bound=t.Hashable)

@@ -14,7 +14,11 @@ import sys
 import typing as t
 
 import pytest
+from ansible_collections.netops.conntrack.plugins.module_utils._facts import gather
+from ansible_collections.netops.conntrack.plugins.module_utils._kernel_filter import Condition
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
+from ansible_collections.netops.conntrack.plugins.module_utils._table import Table
+from ansible_collections.netops.conntrack.plugins.module_utils._wire import Block
 from support import SYSTEM_PYTHON, ModuleResult, module_path, network_namespace, run, run_module
 
 PREFIX = "net.netfilter.nf_conntrack_"
@@ -182,6 +186,21 @@ def test_amounts_zones_and_marks(filled: str) -> None:
         original, reply = (sum(int(line.all(key)[way]) for line in lines) for way in (0, 1))
         assert original > reply > 0
         assert table[key] == {"original": original, "reply": reply, "unknown": 0}
+
+
+def test_ten_selectors_and_the_summary_take_one_reading(filled: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, readings = Table._blocks, []
+
+    def counted_read(table: Table, conditions: t.Sequence[Condition]) -> t.Generator[Block, None, None]:
+        readings.append(conditions)
+        return read(table, conditions)
+
+    monkeypatch.setattr(Table, "_blocks", counted_read)
+    selectors = {f"port{port}": {"match": [{"source_port": port}]} for port in range(2000, 2010)}
+    gathered = gather(["table", "selectors"], 10, selectors, filled)
+    assert readings == [()]
+    assert gathered["table"]["entries"] == len(listed(filled))
+    assert [one["entries"] for one in gathered["selectors"].values()] == [1] * 10
 
 
 def test_top_talkers(filled: str) -> None:

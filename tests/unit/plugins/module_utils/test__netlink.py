@@ -83,7 +83,7 @@ NEARLY_DONE = struct.pack("=IHHII", 20, 3, 2, 1, 0) + bytes(4)
 
 
 @pytest.mark.parametrize(
-    ("datagram", "may_end"),
+    ("datagram", "ends"),
     [
         (done(), True),
         (done(12), True),
@@ -99,14 +99,15 @@ NEARLY_DONE = struct.pack("=IHHII", 20, 3, 2, 1, 0) + bytes(4)
         (entry_message({"labels": b"\3\0" + bytes(14)}), False),
         (entry_message({"labels": b"\x14\0\0\0\3\0\2\0\1" + bytes(7)}), False),
         (entry_message({"helper": "\x14\0\0\0\3\0\2\0\1\0\0\0"}), False),
-        # Only an attribute of twenty bytes could hold one whole.
-        (entry_message({}, more=attribute(99, NEARLY_DONE)), True),
+        # An attribute of twenty bytes that holds one whole.
+        (entry_message({}, more=attribute(99, NEARLY_DONE)), False),
+        (entry_message({}, more=attribute(99, NEARLY_DONE)) + done(), True),
     ],
 )
-def test_what_may_end_a_dump(datagram: bytes, may_end: bool) -> None:
-    assert _netlink.ends_dump(datagram, len(datagram)) is may_end
+def test_what_ends_a_dump(datagram: bytes, ends: bool) -> None:
+    assert _netlink.ends_dump(datagram, len(datagram)) is ends
     buffer = bytearray(datagram + b"\xff" * 64)
-    assert _netlink.ends_dump(memoryview(buffer), len(datagram)) is may_end
+    assert _netlink.ends_dump(memoryview(buffer), len(datagram)) is ends
 
 
 @pytest.mark.parametrize("short", [b"", b"\x14\0\0\0", done()[:19]])

@@ -71,12 +71,12 @@ def test_an_error_ends_it(pair: Pair, reader: Reader) -> None:
 
 
 @READERS
-def test_what_looks_like_the_end_ends_it_for_the_reader(pair: Pair, reader: Reader) -> None:
-    """Whether it is the end is for the decoder to say, which takes it for broken off."""
+def test_what_only_looks_like_the_end_does_not_end_it(pair: Pair, reader: Reader) -> None:
     sent = entry_message({}, more=attribute(99, done()))
-    pair[0].send(sent)
+    for datagram in (sent, ENTRY, done()):
+        pair[0].send(datagram)
     with reader(pair[1]) as datagrams:
-        assert list(datagrams) == [sent]
+        assert list(datagrams) == [sent, ENTRY, done()]
 
 
 @READERS
