@@ -149,7 +149,7 @@ def test_a_reader_that_is_killed_is_an_error(table: Table, children: list[int]) 
     with pytest.raises(DumpError, match="has ended early") as caught:
         table.read(killing)
     # It is not tried again: who kills it once does so again.
-    assert type(caught.value) is DumpError
+    assert caught.type is DumpError
     assert len(children) == 1
     assert left_over() == before
 

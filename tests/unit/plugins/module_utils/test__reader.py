@@ -124,7 +124,7 @@ def test_errors_of_the_socket(reader: Reader, number: int, kind: type[DumpError]
         assert [next(datagrams), next(datagrams)] == [ENTRY, ENTRY]
         with pytest.raises(DumpError) as caught:
             next(datagrams)
-    assert type(caught.value) is kind
+    assert caught.type is kind
 
 
 @pytest.mark.parametrize("taken", [0, 1, 20])
