@@ -25,9 +25,10 @@ options:
     default: []
 notes:
   - A selector is a dictionary. Every key that is given must hold. A list means any of its values.
-  - The kernel is asked to leave out what a single selector in O(match) excludes by a single C(family), C(replied),
-    C(assured), C(expected), C(nat), C(mark), C(zone) or IPv4 address, which takes a fraction of the time on a large
-    table. Each entry that comes is checked all the same, and a kernel that cannot do it sends all.
+  - The kernel is asked to leave out what a single selector in O(match) excludes by a single value of C(family),
+    C(replied), C(assured), C(expected), C(offloaded=false), C(nat), C(mark), C(zone), or by one IPv4 address as
+    C(source) or C(destination). That takes a fraction of the time on a large table. Each entry that comes is checked
+    all the same, and a kernel that does not know how to leave something out sends all.
   - "C(family): V(ipv4) or V(ipv6)."
   - "C(protocol): V(tcp), V(udp), V(icmp), V(icmpv6), V(sctp), V(gre), V(dccp), V(udplite), or a number."
   - "C(state): the protocol's state as C(conntrack -L) prints it, such as V(ESTABLISHED) or V(SYN_SENT)."

@@ -18,6 +18,7 @@ import struct
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils import _netlink, _uapi, _wire
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import UnavailableError
 
 BATCH = 64
 """Requests in one datagram. An error's answer takes 832 bytes of the receive buffer, so a whole batch of them fits."""
@@ -25,7 +26,6 @@ BATCH = 64
 _ENCODED = 64 * BATCH
 """So many requests are encoded at once."""
 
-_HEADER = struct.Struct("=IHHII")
 _TYPE_AND_FLAGS, _SEQUENCE = 1, 2  # words of a header
 
 
@@ -59,7 +59,7 @@ class _Store:
         """Give the requests for all entries, numbered from ``sequence``."""
         for start in range(0, len(self), _ENCODED):
             words = self._requests(start, min(_ENCODED, len(self) - start), sequence + start)
-            datagrams = memoryview(words.tobytes())
+            datagrams = memoryview(words).cast("B")
             size = 4 * BATCH * len(self._template)
             for number, at in enumerate(range(0, len(datagrams), size)):
                 datagram = datagrams[at : at + size]
@@ -85,14 +85,18 @@ def _type_and_flags(flags: int) -> int:
 
 
 def _request(layout: _wire.Layout, row: bytes) -> bytes:
-    """Encode the delete of the entry in the row. A delete without a tuple would flush the table: raises ValueError."""
+    """Encode the delete of the entry in the row.
+
+    Without a tuple it would flush the table: raises ValueError. Without an id it could hit another entry in the same
+    place: raises UnavailableError.
+    """
     identity = layout.identity_of(row)
     _size, kind = struct.unpack_from("=HH", identity.ljust(4, b"\0"))
     if kind & _uapi.NLA_TYPE_MASK != _uapi.CTA_TUPLE_ORIG:
         raise ValueError("a delete must begin with the original tuple of an entry")
-    length = _netlink.ATTRIBUTES_AT + len(identity)
-    header = _HEADER.pack(length, _uapi.CT_DELETE, _uapi.NLM_F_REQUEST, 0, 0)
-    return header + row[_netlink.HEADER_LENGTH : _netlink.ATTRIBUTES_AT] + identity
+    if "id" not in layout.fields:
+        raise UnavailableError("The kernel does not tell the ids of entries, so that none can be deleted safely.")
+    return _netlink.encode_request(_uapi.CT_DELETE, 0, 0, layout.constants["family"], identity)
 
 
 Tag = t.TypeVar("Tag", bound=t.Hashable)

@@ -36,6 +36,8 @@ def gather(
 
     ``selectors`` are match and exclude by name. Raises OptionError for a bad selector before anything is read.
     """
+    if top < 0:
+        raise OptionError("top", top, "is negative", "Give how many of the largest to name; 0 names none.")
     wanted = selectors if "selectors" in subsets else {}
     _compile_all(selectors, Context({}, 0))
     facts: dict[str, t.Any] = {}

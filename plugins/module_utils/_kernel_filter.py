@@ -6,10 +6,11 @@
 
 """What the kernel can be asked to leave out of a dump.
 
-It only saves time, and only a dump is ever asked so: kernels ignore a filter that they do not know (family 4.20,
+It only saves time, and only a dump is ever asked so: kernels ignore a filter that they do not know (family before 4.20,
 mark 3.4, IPv4 address 5.8, status 5.15, zone 6.8), which in a delete would empty the table. Every entry that comes is
-checked again. IPv6 addresses are not here, for kernels give all others than the one that was asked for, and ports are
-not, for kernels compare those of TCP and UDP only.
+checked again. What some kernels leave out wrongly is never asked for: IPv6 addresses (they give all others than the one
+that was asked for), ports (of TCP and UDP only), addresses of the reply (5.8 to 5.15.5 take the flags of the original
+direction for them), and a mark under a mask (5.8 before 5.8.13 compare all of it).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
 class Condition(t.NamedTuple):
     """What all wanted entries have: a field whose bits in ``mask`` are those of ``value``.
 
-    The fields are family, status, mark, zone, and the four addresses of IPv4 entries.
+    The fields are family, mark (with all bits), status, zone, and source and destination of IPv4 entries.
     """
 
     field: str
@@ -32,14 +33,9 @@ class Condition(t.NamedTuple):
     mask: int = 0xFFFFFFFF
 
 
-# enum ctattr_tuple and ctattr_ip of linux/netfilter/nfnetlink_conntrack.h; the flags, one for each address, are those
-# of net/netfilter/nf_internals.h (CTA_FILTER_F_CTA_IP_SRC, CTA_FILTER_F_CTA_IP_DST).
-_ADDRESSES = {
-    "source": (_uapi.CTA_TUPLE_ORIG, 1),
-    "destination": (_uapi.CTA_TUPLE_ORIG, 2),
-    "reply_source": (_uapi.CTA_TUPLE_REPLY, 1),
-    "reply_destination": (_uapi.CTA_TUPLE_REPLY, 2),
-}
+_ADDRESSES = {"source": 1, "destination": 2}
+"""The attribute in enum ctattr_ip of linux/netfilter/nfnetlink_conntrack.h, which is also the bit that says that it is
+meant (CTA_FILTER_F_CTA_IP_SRC and CTA_FILTER_F_CTA_IP_DST of net/netfilter/nf_internals.h)."""
 
 
 def encode(conditions: t.Iterable[Condition]) -> tuple[int, bytes]:
@@ -57,7 +53,7 @@ def encode(conditions: t.Iterable[Condition]) -> tuple[int, bytes]:
         attributes += _masked(_uapi.CTA_MARK, _uapi.CTA_MARK_MASK, by_field["mark"])
     if "zone" in by_field:
         attributes += _attribute(_uapi.CTA_ZONE, struct.pack("!H", by_field["zone"].value))
-    return family, attributes + _tuples(addresses)
+    return family, attributes + _tuple(addresses)
 
 
 def _masked(kind: int, kind_of_mask: int, condition: Condition) -> bytes:
@@ -65,20 +61,15 @@ def _masked(kind: int, kind_of_mask: int, condition: Condition) -> bytes:
     return _attribute(kind, value) + _attribute(kind_of_mask, mask)
 
 
-def _tuples(addresses: t.Mapping[str, int]) -> bytes:
-    """Encode both tuples as far as they are given, and CTA_FILTER, which says what of them is meant."""
-    ips: dict[int, bytes] = {}
-    flags: dict[int, int] = {}
-    for field, address in addresses.items():
-        direction, end = _ADDRESSES[field]
-        ips[direction] = ips.get(direction, b"") + _attribute(end, struct.pack("!I", address))
-        flags[direction] = flags.get(direction, 0) | end
-    if not ips:
+def _tuple(addresses: t.Mapping[str, int]) -> bytes:
+    """Encode the original tuple as far as it is given, and CTA_FILTER, which says what of it is meant."""
+    if not addresses:
         return b""
-    # CTA_FILTER_ORIG_FLAGS and CTA_FILTER_REPLY_FLAGS have the numbers of the tuples; they are in host order.
-    meant = (_attribute(direction, struct.pack("=I", bits)) for direction, bits in flags.items())
-    tuples = (_nested(direction, _nested(1, ip)) for direction, ip in ips.items())
-    return b"".join(tuples) + _nested(_uapi.CTA_FILTER, b"".join(meant))
+    ends = {_ADDRESSES[field]: struct.pack("!I", address) for field, address in addresses.items()}
+    ip = b"".join(_attribute(end, address) for end, address in ends.items())
+    # CTA_FILTER_ORIG_FLAGS is in host order.
+    meant = _attribute(1, struct.pack("=I", sum(ends)))
+    return _nested(_uapi.CTA_TUPLE_ORIG, _nested(1, ip)) + _nested(_uapi.CTA_FILTER, meant)
 
 
 def _attribute(kind: int, value: bytes) -> bytes:

@@ -48,22 +48,19 @@ class Memo(t.Generic[Result]):
             return []
         plan = self._plans.get(block.layout)
         if plan is None:
-            plan = self._plans[block.layout] = self._plan(block)
+            varying = [field for field in self._needs if field in block.layout.fields]
+            plan = self._plans[block.layout] = _Plan(dict.fromkeys(varying), {})
         if not plan.fields:
             return [self._of(block, 0)] * len(block)
-        keys = list(zip(*(_column(block, field, steps) for field, steps in plan.fields.items())))
-        if not plan.known.keys() >= set(keys):
+        keys = plan.keys(block)
+        new = set(keys) - plan.known.keys()
+        if new:
+            stepped = {field: self._steps.get(field) for field in plan.fields}
+            if len(plan.known) + len(new) > _MANY and plan.fields != stepped:
+                self._plans[block.layout] = _Plan(stepped, {})
+                return self(block)
             self._learn(plan.known, keys, block)
         return list(map(plan.known.__getitem__, keys))
-
-    def _plan(self, block: Block) -> _Plan[Result]:
-        """Decide by the first block of a layout which fields have too many values to be taken as they are."""
-        fields: dict[str, list[int] | None] = {}
-        for field in self._needs:
-            if field in block.layout.fields:
-                many = field in self._steps and len(set(block.numbers(field))) > _MANY
-                fields[field] = self._steps[field] if many else None
-        return _Plan(fields, {})
 
     def _learn(self, known: dict[tuple[t.Any, ...], Result], keys: list[tuple[t.Any, ...]], block: Block) -> None:
         if len(known) > _MOST_REMEMBERED:
@@ -83,6 +80,10 @@ class _Plan(t.Generic[Result]):
 
     fields: dict[str, list[int] | None]
     known: dict[tuple[t.Any, ...], Result]
+
+    def keys(self, block: Block) -> list[tuple[t.Any, ...]]:
+        """Give what tells the block's rows apart."""
+        return list(zip(*(_column(block, field, steps) for field, steps in self.fields.items())))
 
 
 def _column(block: Block, field: str, steps: list[int] | None) -> t.Iterable[t.Any]:

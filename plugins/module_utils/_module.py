@@ -4,7 +4,7 @@
 
 # This module_util is PRIVATE to this collection: it can change without notice.
 
-"""What every module of the collection shares: common options, the check for pyroute2, and the one place that fails."""
+"""What every module of the collection shares: common options and the one place that fails."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import errno
 import fractions
@@ -178,7 +179,7 @@ class Survey:
     @property
     def total(self) -> int:
         """The number of entries in the table."""
-        return sum(self.groups.values()) if self._total is None else self._total
+        return max(sum(self.groups.values()), self._total or 0)
 
     @property
     def would_delete(self) -> int:
@@ -209,8 +210,10 @@ def prune(table: Table, plan: Plan, limit: Limit, dry_run: bool) -> Outcome:
     deleted than the limit allows, and what Table.read and Table.delete raise, with the number of entries deleted.
     """
     total = table.count() if plan.conditions else None
+    # The kernel's own count has to stand in for what it leaves out.
+    conditions = () if total is None else plan.conditions
     if limit.given is None and not dry_run:
-        return _prune_at_once(table, plan, total)
+        return _prune_at_once(table, plan, total, conditions)
 
     def collect(blocks: t.Iterator[Block]) -> tuple[Survey, Targets[Group]]:
         found, targets = Survey(plan, total, {}, []), Targets[Group]()
@@ -220,9 +223,26 @@ def prune(table: Table, plan: Plan, limit: Limit, dry_run: bool) -> Outcome:
                     targets.add(selected, group)
         return found, targets
 
-    found, targets = table.read(collect, plan.conditions)
+    found, targets = table.read(collect, conditions)
     enforce(limit, found)
-    return Outcome(found, None if dry_run else table.delete(targets))
+    if dry_run:
+        return Outcome(found, None)
+    with _telling_what_was_deleted() as errors:
+        table.delete(targets, errors)
+    return Outcome(found, errors)
+
+
+@contextlib.contextmanager
+def _telling_what_was_deleted() -> t.Iterator[Errors]:
+    """Give where the outcome of deletes is counted, and add it to an error that ends them."""
+    errors: Errors = collections.Counter()
+    try:
+        yield errors
+    except ConntrackError as error:
+        deleted = sum(count for (_group, number), count in errors.items() if number == 0)
+        error.result.update(changed=bool(deleted), deleted=deleted)
+        error.message += f" At least {deleted} entries had been deleted by then."
+        raise
 
 
 def _settle(errors: Errors) -> collections.Counter[Group]:
@@ -236,30 +256,26 @@ def _settle(errors: Errors) -> collections.Counter[Group]:
     return done
 
 
-def _prune_at_once(table: Table, plan: Plan, total: int | None) -> Outcome:
-    errors: Errors = collections.Counter()
+def _prune_at_once(table: Table, plan: Plan, total: int | None, conditions: t.Sequence[Condition]) -> Outcome:
     sample: list[dict[str, t.Any]] = []
+    with _telling_what_was_deleted() as errors:
 
-    def collect(blocks: t.Iterator[Block]) -> Survey:
-        found = Survey(plan, total, _settle(errors), sample)
-        for block in blocks:
-            targets = Targets[Group]()
-            for group, selected in found.sort_out(block):
-                targets.add(selected, group)
-            errors.update(table.delete(targets))
-        return found
+        def collect(blocks: t.Iterator[Block]) -> Survey:
+            found = Survey(plan, total, _settle(errors), sample)
+            for block in blocks:
+                targets = Targets[Group]()
+                for group, selected in found.sort_out(block):
+                    targets.add(selected, group)
+                table.delete(targets, errors)
+            return found
 
-    try:
-        return Outcome(table.read(collect, plan.conditions), errors)
-    except ConntrackError as error:
-        deleted = sum(count for (_group, number), count in errors.items() if number == 0)
-        error.result.update(changed=bool(deleted), deleted=deleted)
-        error.message += f" At least {deleted} entries had been deleted by then."
-        raise
+        return Outcome(table.read(collect, conditions), errors)
 
 
 def enforce(limit: Limit, found: Survey) -> None:
     """Raise RefusedError if more entries would be deleted than ``limit`` allows."""
+    if limit.given is None:
+        return
     allowed, wanted = limit.of(found.total), found.would_delete
     if wanted > allowed:
         raise RefusedError(

@@ -193,6 +193,8 @@ def run_query(
     Where the kernel is asked for a part of the table only, the total is the kernel's count.
     Besides those that are returned, no entries are kept in memory; the groups are.
     """
-    conditions = selection.conditions
+    total = table.count() if selection.conditions else None
+    # The kernel's own count has to stand in for what it leaves out.
+    conditions = () if total is None else selection.conditions
     result = table.read(lambda blocks: _Pass(selection, context, query, export).run(blocks), conditions)
-    return {**result, "total": table.count()} if conditions else result
+    return result if total is None else {**result, "total": max(total, result["total"])}

@@ -19,7 +19,6 @@ import io
 import itertools
 import mmap
 import os
-import signal
 import socket
 import struct
 import typing as t
@@ -32,8 +31,9 @@ _DATAGRAM = 32768
 """The kernel fills no more than this of a dump's datagram (netlink_recvmsg() in net/netlink/af_netlink.c)."""
 _GROUP = 8
 _GROUPS = 16
-_TOKEN = struct.Struct(f"=i{_GROUP}I")
-"""What is said of a group: the errno that ended it (0: none), and the length of each datagram (0: there is none)."""
+_TOKEN = struct.Struct(f"=iI{_GROUP}I")
+"""What is said of a group: an errno, or _MORE or _ENDED; the number of its datagrams, and the length of each."""
+_MORE, _ENDED = 0, -1
 
 
 def receive(source: socket.socket, buffer: bytearray | memoryview) -> int:
@@ -43,6 +43,14 @@ def receive(source: socket.socket, buffer: bytearray | memoryview) -> int:
     """
     try:
         return _receive(source, buffer)
+    except OSError as error:
+        raise _typed(error.errno) from error
+
+
+def send(destination: socket.socket, datagram: bytes | memoryview) -> None:
+    """Send a datagram to the kernel. Raises DumpError where it does not take it, as ``receive`` does."""
+    try:
+        destination.send(datagram)
     except OSError as error:
         raise _typed(error.errno) from error
 
@@ -64,7 +72,9 @@ def _typed(number: int | None) -> DumpError:
         return InterruptedDumpError("The kernel had no memory for its answer.")
     if number == errno.ETIMEDOUT:
         return DumpError(f"The kernel did not answer within {ANSWER_SECONDS:.0f} s. Run it again.")
-    return DumpError(f"The kernel's answer could not be received ({os.strerror(number or errno.EIO)}).")
+    return DumpError(
+        f"The kernel could not be asked, or its answer not be received: {os.strerror(number or errno.EIO)}."
+    )
 
 
 def datagrams(source: socket.socket) -> t.Iterator[bytes]:
@@ -89,10 +99,8 @@ def read_ahead(source: socket.socket) -> t.Iterator[t.Iterator[bytes]]:
         freed, free = _pipe(stack)
         pid = os.fork()
         if pid == 0:
-            filled.close()
-            free.close()
-            _run(source, ring, fill, freed)
-        stack.callback(_end, pid)
+            _run(source, ring, fill, freed, (filled, free))
+        stack.callback(_end, pid, (filled, free))
         fill.close()
         freed.close()
         yield _received(ring, filled, free)
@@ -104,59 +112,63 @@ def _pipe(stack: contextlib.ExitStack) -> tuple[io.FileIO, io.FileIO]:
     return stack.enter_context(io.FileIO(read, "rb")), stack.enter_context(io.FileIO(write, "wb"))
 
 
-def _end(pid: int) -> None:
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
+def _end(pid: int, pipes: t.Iterable[io.FileIO]) -> None:
+    """Let the process end, which it does at its next use of a pipe, and wait for it."""
+    for pipe in pipes:
+        pipe.close()
+    # Where SIGCHLD is ignored, the kernel has taken it away already.
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, 0)
 
 
-def _run(source: socket.socket, ring: mmap.mmap, fill: io.FileIO, freed: io.FileIO) -> t.NoReturn:
+def _run(
+    source: socket.socket, ring: mmap.mmap, fill: io.FileIO, freed: io.FileIO, others: t.Iterable[io.FileIO]
+) -> t.NoReturn:
     """Receive the dump into the ring, group by group, and end the process. No cleaning up: that is the parent's."""
     try:
+        for pipe in others:
+            pipe.close()
         for group in itertools.count():
             # An end of file means that the parent is gone.
             if group >= _GROUPS and not freed.read(1):
                 break
-            number, lengths, ended = _receive_group(source, memoryview(ring), group % _GROUPS)
-            fill.write(_TOKEN.pack(number, *lengths, *[0] * (_GROUP - len(lengths))))
-            if ended:
+            end, lengths = _receive_group(source, memoryview(ring), group % _GROUPS)
+            fill.write(_TOKEN.pack(end, len(lengths), *lengths, *[0] * (_GROUP - len(lengths))))
+            if end != _MORE:
                 break
     finally:
         os._exit(0)
 
 
-def _receive_group(source: socket.socket, ring: memoryview, group: int) -> tuple[int, list[int], bool]:
-    """Fill a group of the ring; give the errno of a failure, the lengths, and whether the dump has ended with them."""
+def _receive_group(source: socket.socket, ring: memoryview, group: int) -> tuple[int, list[int]]:
+    """Fill a group of the ring; give how it ended (see _TOKEN), and the length of each datagram."""
     lengths: list[int] = []
     for start in range(group * _GROUP * _DATAGRAM, (group + 1) * _GROUP * _DATAGRAM, _DATAGRAM):
         place = ring[start : start + _DATAGRAM]
         try:
             length = _receive(source, place)
         except OSError as error:
-            return error.errno or errno.EIO, lengths, True
+            return error.errno or errno.EIO, lengths
         lengths.append(length)
         if _netlink.ends_dump(place, length):
-            return 0, lengths, True
-    return 0, lengths, False
+            return _ENDED, lengths
+    return _MORE, lengths
 
 
 def _received(ring: mmap.mmap, filled: io.FileIO, free: io.FileIO) -> t.Iterator[bytes]:
     """Give the datagrams in the ring, and free each group after its last one. Raises what ``receive`` raises."""
-    ended = False
     for group in itertools.count():
-        if ended:
-            return
         token = filled.read(_TOKEN.size) or b""
         if len(token) < _TOKEN.size:
             raise DumpError("The process that received the kernel's answer has ended early. Run it again.")
-        number, *lengths = _TOKEN.unpack(token)
-        for at, length in enumerate(lengths):
+        end, number, *lengths = _TOKEN.unpack(token)
+        for at, length in enumerate(lengths[:number]):
             start = (group % _GROUPS * _GROUP + at) * _DATAGRAM
-            datagram = ring[start : start + length]
-            if length:
-                ended = _netlink.ends_dump(datagram, length)
-                yield datagram
-        if number:
-            raise _typed(number)
+            yield ring[start : start + length]
+        if end == _ENDED:
+            return
+        if end != _MORE:
+            raise _typed(end)
         # The process ends once it has received all, while groups are still being used here.
         with contextlib.suppress(BrokenPipeError):
             free.write(b"x")

@@ -204,6 +204,11 @@ def _mark(values: list[t.Any], option: str, _context: Context) -> Test:
     return test
 
 
+def _mark_condition(value: t.Any, option: str) -> Condition | None:
+    mark, mask = mark_and_mask(value, option)
+    return Condition("mark", mark) if mask == 0xFFFFFFFF else None
+
+
 # Addresses and numbers of a tuple
 
 
@@ -231,7 +236,7 @@ def _address(*fields: str) -> Key:
 
     def condition(value: t.Any, option: str) -> Condition | None:
         network = parse_network(value, option)
-        if len(fields) > 1 or network.max_prefixlen != 32 or network.num_addresses != 1:
+        if fields not in (("source",), ("destination",)) or network.version != 4 or network.num_addresses != 1:
             return None
         return Condition(fields[0], int(network.network_address))
 
@@ -369,7 +374,7 @@ KEYS: dict[str, Key] = {
     "icmp_type": _tuple_number("icmp_type", 0xFF, _uapi.ICMP_PROTOCOLS),
     "icmp_code": _tuple_number("icmp_code", 0xFF, _uapi.ICMP_PROTOCOLS),
     "icmp_id": _tuple_number("icmp_id", 0xFFFF, _uapi.ICMP_PROTOCOLS),
-    "mark": Key(_mark, ("mark",), lambda value, option: Condition("mark", *mark_and_mask(value, option))),
+    "mark": Key(_mark, ("mark",), _mark_condition),
     "zone": Key(
         _zone,
         ("zone", "zone_original", "zone_reply"),

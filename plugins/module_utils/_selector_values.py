@@ -48,11 +48,13 @@ def label_bit(value: t.Any, option: str) -> int:
     if str(value).strip().isdigit():
         return parse_number(value, option, 127)
     try:
-        with open(_LABELS_FILE, encoding="utf-8") as file:
+        with open(_LABELS_FILE, encoding="utf-8", errors="replace") as file:
             lines = [line.split("#")[0].split() for line in file]
     except OSError:
         lines = []
-    names = {words[1]: int(words[0]) for words in lines if len(words) == 2 and words[0].isdigit()}
+    names = {
+        words[1]: int(words[0]) for words in lines if len(words) == 2 and words[0].isascii() and words[0].isdecimal()
+    }
     if str(value).strip() not in names:
         raise OptionError(
             option, value, "is not a label", f"Give a bit from 0 to 127, or a name that {_LABELS_FILE} defines."

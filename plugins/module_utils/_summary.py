@@ -196,6 +196,8 @@ def percent(part: int, whole: int) -> float:
 
 def _most_common(counts: collections.Counter[int], number: int) -> list[tuple[int, int]]:
     """Give the values with the largest counts; of equal counts the smaller value first, whatever order they came in."""
+    if not number:
+        return []
     least = min(heapq.nlargest(number, counts.values()), default=0)
     larger = sorted(
         ((value, count) for value, count in counts.items() if count > least), key=lambda item: (-item[1], item[0])

@@ -104,7 +104,9 @@ class Table:
         with contextlib.ExitStack() as stack:
             # A socket of its own: closing is the one way to end a dump early.
             source = stack.enter_context(_open_socket())
-            source.send(_netlink.encode_request(_uapi.CT_GET, _uapi.NLM_F_DUMP, 1, *_kernel_filter.encode(conditions)))
+            _reader.send(
+                source, _netlink.encode_request(_uapi.CT_GET, _uapi.NLM_F_DUMP, 1, *_kernel_filter.encode(conditions))
+            )
             yield from _dump.blocks(self._datagrams(source, stack), sequence=1, chain=chain)
         if read_settings().get("buckets") != buckets:
             raise InterruptedDumpError("The hash table was resized while it was read.")
@@ -125,12 +127,16 @@ class Table:
             return self._read_ahead
         return len(os.sched_getaffinity(0)) > 1 and (self.count() or 0) >= _READ_AHEAD_FROM
 
-    def delete(self, targets: Targets[Tag]) -> collections.Counter[tuple[Tag, int]]:
+    def delete(
+        self, targets: Targets[Tag], outcome: collections.Counter[tuple[Tag, int]] | None = None
+    ) -> collections.Counter[tuple[Tag, int]]:
         """Delete the targets, and give their number by tag and errno: 0 is deleted, ENOENT was gone (or replaced).
 
-        Raises ConntrackError where answers were lost, so that it cannot be told what became of each.
+        They are added to ``outcome``, if it is given, while they are deleted. Raises ConntrackError where the kernel
+        does not answer, so that it cannot be told what became of the last ones.
         """
-        outcome: collections.Counter[tuple[Tag, int]] = collections.Counter()
+        if outcome is None:
+            outcome = collections.Counter()
         for tag, batch in targets.batches(self._sequence + 1):
             errors = self._send(batch)
             outcome.update((tag, error) for error in errors)
@@ -140,27 +146,27 @@ class Table:
     def _send(self, batch: Batch) -> list[int]:
         """Send the requests and give the errnos of those that failed. Success is silent but for the last one's."""
         self._sequence = last = batch.first + batch.size - 1
-        self._socket.send(batch.datagram)
         errors: list[int] = []
-        while True:
-            try:
+        try:
+            _reader.send(self._socket, batch.datagram)
+            while True:
                 length = _reader.receive(self._socket, self._buffer)
-            except InterruptedDumpError as error:
-                raise ConntrackError(
-                    "Answers of the kernel to deletes were lost for want of memory, so that they cannot be counted."
-                ) from error
-            datagram = bytes(memoryview(self._buffer)[:length])
-            for message in _netlink.messages(datagram):
-                if message.type == _uapi.NLMSG_ERROR and batch.first <= message.sequence <= last:
-                    error_number = _netlink.error_of(datagram[message.start : message.end])
-                    errors += [error_number] if error_number else []
-                    if message.sequence == last:
-                        return errors
+                datagram = bytes(memoryview(self._buffer)[:length])
+                for message in _netlink.messages(datagram):
+                    if message.type == _uapi.NLMSG_ERROR and batch.first <= message.sequence <= last:
+                        error_number = _netlink.error_of(datagram[message.start : message.end])
+                        errors += [error_number] if error_number else []
+                        if message.sequence == last:
+                            return errors
+        except DumpError as error:
+            raise ConntrackError(
+                f"The answers to the last deletes are missing, so that these cannot be counted: {error.message}"
+            ) from error
 
     def cpu_stats(self) -> list[tuple[int, dict[str, int]]]:
         """Give number and counters of each processor; the counters have 32 bits and wrap."""
         self._sequence += 1
-        self._socket.send(_netlink.encode_request(_uapi.CT_GET_STATS_CPU, _uapi.NLM_F_DUMP, self._sequence))
+        _reader.send(self._socket, _netlink.encode_request(_uapi.CT_GET_STATS_CPU, _uapi.NLM_F_DUMP, self._sequence))
         stats = [
             _cpu_stats.decode(datagram, message)
             for datagram in _reader.datagrams(self._socket)

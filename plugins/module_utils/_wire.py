@@ -6,7 +6,7 @@
 
 """The messages of connection-tracking entries: where each field is, and many of them at once as columns.
 
-In a message each header of an attribute, and each number, is an aligned 32-bit word or a part of one (see _netlink).
+In a message each header of an attribute is an aligned 32-bit word, and each value begins at one (see _netlink).
 All numbers inside attributes are in network order, except labels, which are the kernel's bitmap as it lies in memory.
 An attribute that is not known here is stepped over. Layouts and numbers: linux/netfilter/nfnetlink_conntrack.h.
 

@@ -403,6 +403,10 @@ def test_bad_selector_is_an_error_before_anything(filled: str, selector: object,
         assert_refused(run_module("conntrack_facts", {**args, **subset}, netns=filled), *words)
 
 
+def test_a_negative_top(filled: str) -> None:
+    assert_refused(run_module("conntrack_facts", {"top": -1}, netns=filled), "top: -1 is negative", "0 names none")
+
+
 def test_not_root(filled: str) -> None:
     result = run_module("conntrack_facts", {}, netns=filled, python=SYSTEM_PYTHON, wrapper=UNPRIVILEGED)
     assert_refused(result, "needs root (CAP_NET_ADMIN)", "become: true")

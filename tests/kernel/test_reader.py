@@ -211,3 +211,12 @@ def test_the_reader_ends_when_its_parent_is_killed(netns: str) -> None:
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.kill(reader, signal.SIGKILL)
+
+
+def test_where_nobody_is_told_of_ended_processes(table: Table) -> None:
+    """SIGCHLD may be ignored from the start, as some supervisors have it: the kernel then takes ended children away."""
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        assert table.read(ports) == list(range(1, ENTRIES + 1))
+    finally:
+        signal.signal(signal.SIGCHLD, before)

@@ -94,10 +94,10 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch, table: Table, action: t.Callable[
     delete = table.delete
     actions = [action]
 
-    def delayed(targets: t.Any) -> t.Any:
+    def delayed(*args: t.Any) -> t.Any:
         while actions:
             actions.pop()()
-        return delete(targets)
+        return delete(*args)
 
     monkeypatch.setattr(table, "delete", delayed)
 

@@ -18,7 +18,9 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
     ConntrackError,
     DumpError,
     InterruptedDumpError,
+    UnavailableError,
 )
+from messages import blocks_of
 from support import network_namespace, run
 
 ENTRY = ["-p", "tcp", "-s", "198.51.100.1", "-d", "203.0.113.9", "--dport", "80", "-t", "900", "--state", "ESTABLISHED"]
@@ -133,7 +135,7 @@ def test_answers_that_are_lost_are_an_error(table: _table.Table) -> None:
     targets = table.read(all_of)
     assert table.delete(targets) == outcome(OK=200)
     table._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 0)
-    with pytest.raises(ConntrackError, match="were lost for want of memory"):
+    with pytest.raises(ConntrackError, match=r"answers to the last deletes are missing.* no memory"):
         table.delete(targets)
 
 
@@ -161,3 +163,9 @@ def test_a_delete_without_a_tuple_is_never_encoded(table: _table.Table) -> None:
         with pytest.raises(ValueError, match="original tuple"):
             all_of(iter([block]))
     assert len(table.read(identities)) == 200
+
+
+def test_a_delete_without_an_id_is_never_encoded() -> None:
+    [nameless] = blocks_of({"id": None})
+    with pytest.raises(UnavailableError, match="ids of entries"):
+        _deletes.Targets[int]().add(nameless, 0)

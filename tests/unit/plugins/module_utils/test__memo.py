@@ -180,3 +180,23 @@ def test_more_combinations_than_are_remembered() -> None:
     for turn in range(5):
         block = whole.where(mark // 4000 == turn or mark < 10 for mark in range(20000))
         assert of_block(block) == list(block.column("mark"))
+
+
+def test_many_values_that_come_late_are_told_apart_by_steps() -> None:
+    [whole] = blocks_of(*({"source_port": port} for port in range(6000)))
+    calls: list[Entry] = []
+
+    def small(entry: Entry) -> bool:
+        calls.append(entry)
+        return (entry.source_port or 0) < 100
+
+    of_block = Memo(["source_port"], small, {"source_port": [100]})
+    few = whole.where(port < 60 for port in range(6000))
+    assert of_block(few) == [True] * 60
+    assert of_block(whole) == [True] * 100 + [False] * 5900
+    assert len(calls) == 60 + 2
+
+
+def test_steps_of_which_there_are_none() -> None:
+    [block] = blocks_of(*({"source_port": port} for port in range(100)))
+    assert Memo(["source_port"], lambda _entry: 1, {"source_port": []})(block) == [1] * 100

@@ -11,7 +11,11 @@ import errno
 import typing as t
 
 import pytest
-from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError, OptionError
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
+    ConntrackError,
+    OptionError,
+    RefusedError,
+)
 from ansible_collections.netops.conntrack.plugins.module_utils._prune import (
     Group,
     Guards,
@@ -19,10 +23,12 @@ from ansible_collections.netops.conntrack.plugins.module_utils._prune import (
     Plan,
     Survey,
     parse_limit,
+    prune,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._selector import compile_selection
 from ansible_collections.netops.conntrack.plugins.module_utils._selector_keys import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._uapi import UDP
+from ansible_collections.netops.conntrack.plugins.module_utils._wire import Block
 from messages import blocks_of
 
 UDP_GROUP = Group("ipv4", "udp", "", "")
@@ -90,3 +96,55 @@ def test_deletes_that_the_kernel_refuses(errors: list[int], changed: bool) -> No
     assert sum(result["failures"].values()) == len(errors) - errors.count(0)
     for reason in result["failures"]:
         assert reason in caught.value.message
+
+
+class Stub:
+    """A table of ten UDP entries, of which the kernel counts fewer, and whose deletes get no answer after the first."""
+
+    def __init__(self, counted: int | None) -> None:
+        self.counted = counted
+        self.conditions: t.Sequence[t.Any] = ()
+
+    def count(self) -> int | None:
+        return self.counted
+
+    def read(self, collect: t.Callable[[t.Iterator[Block]], t.Any], conditions: t.Sequence[t.Any]) -> t.Any:
+        self.conditions = conditions
+        return collect(iter(blocks_of(*({"protocol": UDP, "source_port": port, "id": port} for port in range(1, 11)))))
+
+    def delete(self, _targets: t.Any, outcome: collections.Counter[tuple[Group, int]]) -> None:
+        outcome[UDP_GROUP, 0] += 1
+        raise ConntrackError("No answer.")
+
+
+def plan_of(selector: dict[str, t.Any]) -> Plan:
+    context = Context({}, 0)
+    return Plan(compile_selection([selector], None, context), Guards((), helpers=True), context, sample=0, whole=False)
+
+
+@pytest.mark.parametrize("given", [None, 100, "100%"])
+def test_what_was_deleted_before_an_error_is_told(given: t.Any) -> None:
+    with pytest.raises(ConntrackError, match=r"No answer\. At least 1 entries had been deleted by then") as caught:
+        prune(t.cast(t.Any, Stub(10)), plan_of({"protocol": "udp"}), parse_limit(given), dry_run=False)
+    assert caught.value.result == {"changed": True, "deleted": 1}
+
+
+@pytest.mark.parametrize("given", [None, "100%"])
+def test_connections_that_are_made_meanwhile_are_not_more_than_all(given: t.Any) -> None:
+    outcome = prune(t.cast(t.Any, Stub(8)), plan_of({"family": "ipv4"}), parse_limit(given), dry_run=True)
+    assert outcome.result(None, with_diff=False)["count_before"] == 10
+
+
+def test_a_limit_is_of_the_kernels_count_where_it_leaves_entries_out() -> None:
+    stub = Stub(1000)
+    outcome = prune(t.cast(t.Any, stub), plan_of({"family": "ipv4"}), parse_limit("1%"), dry_run=True)
+    assert len(stub.conditions) == 1
+    assert outcome.result(None, with_diff=False)["count_before"] == 1000
+    with pytest.raises(RefusedError, match="allows 9 of the table's 999 entries"):
+        prune(t.cast(t.Any, Stub(999)), plan_of({"family": "ipv4"}), parse_limit("1%"), dry_run=True)
+
+
+def test_without_the_kernels_count_nothing_is_left_out() -> None:
+    stub = Stub(None)
+    prune(t.cast(t.Any, stub), plan_of({"family": "ipv4"}), parse_limit(None), dry_run=True)
+    assert stub.conditions == ()

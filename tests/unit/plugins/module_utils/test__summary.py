@@ -150,6 +150,13 @@ def test_no_more_than_top_are_named() -> None:
     }
 
 
+def test_none_is_named_where_none_is_asked_for() -> None:
+    result = summarize(*({"source_port": port, "mark": port, "zone": port} for port in range(1, 4)), top=0)
+    assert (result["zones"], result["zones_distinct"]) == ({}, 3)
+    assert (result["marks"], result["marks_distinct"]) == ({}, 3)
+    assert not any(result["top"].values())
+
+
 @pytest.mark.parametrize("seconds", HISTOGRAM_BOUNDS[1:])
 def test_ranges_of_a_histogram_begin_with_their_bound(seconds: int) -> None:
     entries = [entry(_uapi.UDP, "198.18.0.1", remaining=remaining) for remaining in (seconds - 1, seconds, seconds)]
