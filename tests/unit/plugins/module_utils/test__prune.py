@@ -124,8 +124,9 @@ def plan_of(selector: dict[str, t.Any]) -> Plan:
 
 @pytest.mark.parametrize("given", [None, 100, "100%"])
 def test_what_was_deleted_before_an_error_is_told(given: t.Any) -> None:
-    with pytest.raises(ConntrackError, match=r"No answer\. At least 1 entries had been deleted by then") as caught:
+    with pytest.raises(ConntrackError) as caught:
         prune(t.cast(t.Any, Stub(10)), plan_of({"protocol": "udp"}), parse_limit(given), dry_run=False)
+    assert caught.value.message == "No answer. At least 1 entries had been deleted by then."
     assert caught.value.result == {"changed": True, "deleted": 1}
 
 
