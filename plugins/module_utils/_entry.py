@@ -61,6 +61,11 @@ class Entry:
         self.__dict__.update(fields)
 
     @property
+    def family_name(self) -> str:
+        """The family's name as conntrack(8) prints it, or the number of one that it does not know."""
+        return _uapi.FAMILY_NAMES.get(self.family, str(self.family))
+
+    @property
     def protocol_name(self) -> str:
         """The protocol's name as conntrack(8) prints it, or its number as text."""
         return _uapi.PROTOCOL_NAMES.get(self.protocol, str(self.protocol))

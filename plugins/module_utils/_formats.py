@@ -22,7 +22,6 @@ from ansible_collections.netops.conntrack.plugins.module_utils._uapi import (
     ASSURED,
     DST_NAT,
     EXPECTED,
-    FAMILY_NAMES,
     GRE,
     HW_OFFLOAD,
     OFFLOAD,
@@ -93,7 +92,7 @@ def _labels(entry: Entry, _context: Context) -> list[int]:
 
 
 FIELDS: dict[str, Reader] = {
-    "family": Reader(("family",), lambda e, _c: FAMILY_NAMES.get(e.family, str(e.family))),
+    "family": Reader(("family",), lambda e, _c: e.family_name),
     "protocol": Reader(("protocol",), lambda e, _c: e.protocol_name),
     "protocol_number": _plain("protocol"),
     "state": Reader(("protocol", "state"), lambda e, _c: e.state_name),

@@ -50,6 +50,16 @@ def idle(entry: Entry, settings: t.Mapping[str, int]) -> int | None:
     return min(explaining) - remaining if explaining else None
 
 
+def idle_changes(bounds: t.Iterable[int], settings: t.Mapping[str, int]) -> set[int]:
+    """Give all remaining times at which the time idle may pass one of the bounds, whichever timeout is in force.
+
+    Being idle for ``bound`` seconds is to have at most ``timeout - bound`` left. With the bound 0, the times are among
+    them at which another timeout explains what remains.
+    """
+    timeouts = [value for name, value in settings.items() if "timeout" in name]
+    return {timeout - bound + 1 for timeout in timeouts for bound in bounds}
+
+
 def _possible(entry: Entry, settings: t.Mapping[str, int]) -> list[int]:
     """Give the timeouts that may be in force for the entry; a cap only counts where it shortens TCP's own."""
     own = [settings[name] for name in _names(entry) if name in settings]

@@ -8,9 +8,7 @@
 
 from __future__ import annotations
 
-import bisect
 import dataclasses
-import functools
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._entry import Entry
@@ -87,6 +85,4 @@ class _Plan(t.Generic[Result]):
 
 
 def _column(block: Block, field: str, steps: list[int] | None) -> t.Iterable[t.Any]:
-    if steps is None:
-        return block.column(field)
-    return map(functools.partial(bisect.bisect_right, steps), block.numbers(field))
+    return block.column(field) if steps is None else block.places(field, steps)

@@ -32,7 +32,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._memo import Memo
 from ansible_collections.netops.conntrack.plugins.module_utils._selector import Selection
 from ansible_collections.netops.conntrack.plugins.module_utils._selector_keys import Answer, Context
 from ansible_collections.netops.conntrack.plugins.module_utils._table import Table
-from ansible_collections.netops.conntrack.plugins.module_utils._uapi import FAMILY_NAMES, SEEN_REPLY
+from ansible_collections.netops.conntrack.plugins.module_utils._uapi import SEEN_REPLY
 from ansible_collections.netops.conntrack.plugins.module_utils._units import parse_number
 from ansible_collections.netops.conntrack.plugins.module_utils._wire import Block
 
@@ -81,8 +81,7 @@ class Group(t.NamedTuple):
     def of(cls, entry: Entry) -> Group:
         """Give the group that the entry is in; it has the fields of _GROUP_NEEDS."""
         replied = "" if entry.status is None or entry.status & SEEN_REPLY else "unreplied"
-        family = FAMILY_NAMES.get(entry.family, str(entry.family))
-        return cls(family, entry.protocol_name, entry.state_name or "", replied)
+        return cls(entry.family_name, entry.protocol_name, entry.state_name or "", replied)
 
     def __str__(self) -> str:
         return " ".join(word for word in self if word)

@@ -331,11 +331,9 @@ def _both_counters(original: str, reply: str) -> Key:
 
 
 def _idle_changes(limits: Range, context: Context) -> Steps:
-    """Give the remaining times at which the time idle may enter or leave the range, whichever timeout is in force."""
     low, high = limits
-    timeouts = [value for name, value in context.settings.items() if "timeout" in name]
-    changes = [change for timeout in timeouts for change in (timeout + 1, timeout - low + 1)]
-    return {"remaining": changes if high is None else changes + [timeout - high for timeout in timeouts]}
+    bounds = [0, low] if high is None else [0, low, high + 1]
+    return {"remaining": _idle.idle_changes(bounds, context.settings)}
 
 
 _SECOND = 1_000_000_000

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import bisect
 import collections
-import functools
 import heapq
 import ipaddress
 import itertools
@@ -18,7 +17,7 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils import _uapi, _wire
 from ansible_collections.netops.conntrack.plugins.module_utils._entry import Entry
-from ansible_collections.netops.conntrack.plugins.module_utils._idle import idle
+from ansible_collections.netops.conntrack.plugins.module_utils._idle import idle, idle_changes
 
 HISTOGRAM_BOUNDS = (0, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 54000, 86400, 172800, 345600, 432000)
 """Where the ranges of a histogram begin, in seconds; the last one has no end."""
@@ -63,12 +62,8 @@ _Kind = tuple[t.Optional[int], t.Optional[int], t.Optional[int]]
 
 
 def _steps(settings: t.Mapping[str, int]) -> list[int]:
-    """Give the remaining seconds at which an entry of any kind changes its range in one of the histograms.
-
-    Being idle for ``bound`` seconds is to have at most ``timeout - bound`` left of the timeout that is in force.
-    """
-    timeouts = [value for name, value in settings.items() if "timeout" in name]
-    changes = {timeout - bound + 1 for timeout in timeouts for bound in HISTOGRAM_BOUNDS}
+    """Give the remaining seconds at which an entry of any kind changes its range in one of the histograms."""
+    changes = idle_changes(HISTOGRAM_BOUNDS, settings)
     return sorted(change for change in {*HISTOGRAM_BOUNDS, *changes} if change >= 0)
 
 
@@ -105,7 +100,7 @@ class Summary:
     def _add_kinds(self, block: _wire.Block) -> None:
         steps: t.Iterable[int | None] = itertools.repeat(None, len(block))
         if "remaining" in block.layout.fields:
-            steps = map(functools.partial(bisect.bisect_right, self._steps), block.numbers("remaining"))
+            steps = block.places("remaining", self._steps)
         self._kinds[block.layout].update(zip(block.column("state"), block.column("status"), steps))
 
     def _described(self) -> t.Iterator[tuple[Entry, int]]:
@@ -152,8 +147,7 @@ class Summary:
         evictable = 0
         for entry, count in self._described():
             bits = entry.status
-            family = _uapi.FAMILY_NAMES.get(entry.family, str(entry.family))
-            families[family] = families.get(family, 0) + count
+            families[entry.family_name] = families.get(entry.family_name, 0) + count
             protocols[entry.protocol_name] += count
             if entry.state_name is not None:
                 states.setdefault(entry.protocol_name, collections.Counter())[entry.state_name] += count

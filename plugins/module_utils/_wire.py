@@ -33,6 +33,7 @@ kernel's own half, sending a dump, takes 1.6):
 from __future__ import annotations
 
 import array
+import bisect
 import collections
 import functools
 import itertools
@@ -242,6 +243,10 @@ class Block:
         """Give a field of every row, which the layout must have, as numbers; addresses, too."""
         start, end, _read = self.layout.fields[name]
         return self._numbers(start, end - start)
+
+    def places(self, name: str, steps: list[int]) -> t.Iterator[int]:
+        """Give for the same numbers how many of ``steps``, which are sorted, are not larger."""
+        return map(functools.partial(bisect.bisect_right, steps), self.numbers(name))
 
     def _numbers(self, start: int, size: int) -> t.Sequence[int]:
         if size == 1:
