@@ -13,18 +13,22 @@ import time
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils import _netns, _wire
+from ansible_collections.netops.conntrack.plugins.module_utils._boot import next_boot
+from ansible_collections.netops.conntrack.plugins.module_utils._drift import compare
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError, UnavailableError
 from ansible_collections.netops.conntrack.plugins.module_utils._kernel_log import table_full
 from ansible_collections.netops.conntrack.plugins.module_utils._memo import Memo
+from ansible_collections.netops.conntrack.plugins.module_utils._owners import competing_owners
 from ansible_collections.netops.conntrack.plugins.module_utils._selector import Selection, compile_selection
 from ansible_collections.netops.conntrack.plugins.module_utils._selector_keys import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._settings import read_count, read_settings
 from ansible_collections.netops.conntrack.plugins.module_utils._summary import Summary, percent
 from ansible_collections.netops.conntrack.plugins.module_utils._table import Table
 
-SUBSETS = ("usage", "settings", "stats", "table", "selectors", "namespaces")
+SUBSETS = ("usage", "settings", "stats", "boot", "table", "selectors", "namespaces")
 
 _SLAB_INFO = "/proc/slabinfo"
+_MEMORY_INFO = "/proc/meminfo"
 _ENTRY_BYTES = 256  # struct nf_conn on 64 bits, where slabinfo cannot be read
 _BUCKET_BYTES = 8  # struct hlist_nulls_head
 
@@ -41,6 +45,9 @@ def gather(
     wanted = selectors if "selectors" in subsets else {}
     _compile_all(selectors, Context({}, 0))
     facts: dict[str, t.Any] = {}
+    if "boot" in subsets:
+        # Outside the namespace: what a boot sets, it sets for the machine.
+        facts["boot"] = compare(read_settings(), next_boot(), competing_owners())
     with _netns.inside(netns):
         settings = read_settings()
         with Table() as table:
@@ -74,6 +81,7 @@ def _compile_all(selectors: t.Mapping[str, t.Any], context: Context) -> dict[str
 def _usage(settings: t.Mapping[str, int], count: int) -> dict[str, t.Any]:
     limit = settings.get("max", 0)
     buckets = settings.get("buckets")
+    entry_bytes = _entry_bytes()
     return {
         "count": count,
         "max": limit,
@@ -81,7 +89,9 @@ def _usage(settings: t.Mapping[str, int], count: int) -> dict[str, t.Any]:
         "headroom": max(0, limit - count) if limit else None,
         "buckets": buckets,
         "load_factor": round(2 * count / buckets, 3) if buckets else None,
-        "memory_bytes": count * _entry_bytes() + (buckets or 0) * _BUCKET_BYTES,
+        "memory_bytes": count * entry_bytes + (buckets or 0) * _BUCKET_BYTES,
+        "entry_bytes": entry_bytes,
+        "memory_total_bytes": _memory_total(),
     }
 
 
@@ -93,6 +103,16 @@ def _entry_bytes() -> int:
     except OSError:
         sizes = []
     return int(sizes[0]) if sizes else _ENTRY_BYTES
+
+
+def _memory_total() -> int | None:
+    """Give the size of the machine's memory (proc_meminfo(5)); None where it cannot be read."""
+    try:
+        with open(_MEMORY_INFO, encoding="ascii") as file:
+            sizes = [int(line.split()[1]) for line in file if line.startswith("MemTotal:")]
+    except OSError:
+        sizes = []
+    return sizes[0] * 1024 if sizes else None
 
 
 def _stats(table: Table) -> dict[str, t.Any]:

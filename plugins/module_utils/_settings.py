@@ -12,8 +12,6 @@ import contextlib
 import dataclasses
 import difflib
 import os
-import re
-import struct
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
@@ -22,6 +20,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
     OptionError,
     UnavailableError,
 )
+from ansible_collections.netops.conntrack.plugins.module_utils._setting_values import parse_value, whole_pages
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl import (
     GAUGE,
     ROOT,
@@ -29,65 +28,50 @@ from ansible_collections.netops.conntrack.plugins.module_utils._sysctl import (
     find_sysctls,
     short_of,
 )
-from ansible_collections.netops.conntrack.plugins.module_utils._units import parse_duration
-
-_INT_MAX = 2**31 - 1
-_SWITCH = (0, 1)
-_LONGEST_TIMEOUT = _INT_MAX // 1000
-"""Seconds: the kernel takes up to INT_MAX/HZ (proc_dointvec_jiffies, kernel/sysctl.c), and HZ may be 1000."""
-
-_LIMITS = {
-    "acct": _SWITCH,
-    "buckets": (1, _INT_MAX // 8),
-    "checksum": _SWITCH,
-    "dccp_loose": _SWITCH,
-    "events": (0, 2),
-    "expect_max": (1, _INT_MAX),
-    "helper": _SWITCH,
-    "log_invalid": (0, 255),
-    "max": (1, _INT_MAX),
-    "tcp_be_liberal": _SWITCH,
-    "tcp_ignore_invalid_rst": _SWITCH,
-    "tcp_loose": _SWITCH,
-    "tcp_max_retrans": (0, 255),
-    "tcp_no_window_check": _SWITCH,
-    "timestamp": _SWITCH,
-}
-"""The values that make sense (net/netfilter/nf_conntrack_standalone.c; buckets: nf_ct_alloc_hashtable)."""
-
-_WORDS = {"yes": "1", "true": "1", "on": "1", "no": "0", "false": "0", "off": "0"}
-_INTEGER = re.compile(r"-?[0-9]{1,10}", re.ASCII)
 
 _MACHINE_WIDE = frozenset({"max", "buckets", "expect_max"})
-_PAGE_OF_BUCKETS = os.sysconf("SC_PAGE_SIZE") // struct.calcsize("P")
 
 
 @dataclasses.dataclass(frozen=True)
 class Change:
-    """A setting, the value that is ``wanted``, and the one that the kernel held ``before`` (None: unreadable)."""
+    """A setting, the value that is ``wanted``, and the one that the kernel held ``before`` (None: unreadable).
+
+    With ``least``, more than the wanted value is as good. ``limit`` is the setting max, for a change of the buckets.
+    """
 
     sysctl: Sysctl
     wanted: int
     before: int | None
+    least: bool = False
+    limit: Sysctl | None = None
 
-    @property
-    def _step(self) -> int:
-        # The kernel rounds the hash table up to whole pages; every other value is kept as it is written.
-        return _PAGE_OF_BUCKETS if self.sysctl.short == "buckets" else 1
+    def _made_of(self, value: int) -> int:
+        # Every value is kept as it is written, but for this one.
+        return whole_pages(value) if self.sysctl.short == "buckets" else value
 
     @property
     def reached(self) -> int:
-        """The value that the kernel makes of the wanted one."""
-        return -(-self.wanted // self._step) * self._step
+        """The value that the kernel has after the change."""
+        return self.before if self.before is not None and not self.needed else self._made_of(self.wanted)
 
     def holds(self, value: int | None) -> bool:
-        """Whether a kernel that holds ``value`` has what is wanted."""
-        return value is not None and self.wanted <= value < self.wanted + self._step
+        """Whether a kernel that holds ``value``, or gets it at boot, has what is wanted."""
+        if value is None:
+            return False
+        return self._made_of(value) == self._made_of(self.wanted) or (self.least and value >= self.wanted)
 
     @property
     def needed(self) -> bool:
         """Whether the kernel has to be told."""
         return not self.holds(self.before)
+
+    def write(self, value: int) -> None:
+        """Give the kernel a value. Raises what Sysctl.write raises."""
+        held = self.limit.read() if self.limit else None
+        self.sysctl.write(value)
+        # Some kernels set max when they resize the hash table.
+        if self.limit and held is not None and self.limit.read() != held:
+            self.limit.write(held)
 
 
 def read_settings(root: str = ROOT) -> dict[str, int]:
@@ -102,52 +86,98 @@ def read_count(root: str = ROOT) -> int | None:
     return gauge.read() if gauge else None
 
 
-def parse_value(short: str, value: t.Any, option: str) -> int:
-    """Give the number that ``value`` means for the setting ``short``: a timeout in seconds, a limit, or a switch.
+class Wish(t.NamedTuple):
+    """What an option wants of a setting: its name in any notation, the value, and whether more is as good."""
 
-    Raises OptionError, which names ``option``, for a value that the setting cannot usefully have.
-    """
-    if "timeout" in short:
-        return _parse_timeout(value, option)
-    lowest, highest = _LIMITS.get(short, (0, _INT_MAX))
-    text = str(value).strip().lower()
-    if highest <= 2:
-        text = _WORDS.get(text, text)
-    if not _INTEGER.fullmatch(text) or not lowest <= int(text) <= highest:
-        allowed = "true or false" if highest == 1 else f"a whole number from {lowest} to {highest}"
-        reason = "; 0 would mean no limit, and the table could take all memory" if short == "max" else ""
-        raise OptionError(option, value, "cannot be used", f"Give {allowed}{reason}.")
-    return int(text)
+    option: str
+    name: str
+    value: t.Any
+    least: bool
 
+    @property
+    def label(self) -> str:
+        """How an error names it."""
+        return f"{self.option}.{self.name}"
 
-def _parse_timeout(value: t.Any, option: str) -> int:
-    seconds = parse_duration(value, option)
-    if not 1 <= seconds <= _LONGEST_TIMEOUT:
-        remedy = f"Give 1 to {_LONGEST_TIMEOUT} seconds (24 days); with 0 every entry would expire at once."
-        raise OptionError(option, value, "cannot be used", remedy)
-    return seconds
+    @property
+    def short(self) -> str:
+        """The short name of the setting, or what was given if that is no name at all."""
+        return short_of(self.name) or self.name
 
 
-def plan(settings: t.Mapping[str, t.Any], root: str = ROOT) -> list[Change]:
-    """Give what has to become of each setting in ``settings`` (name in any notation, value), sorted by short name.
+def wishes(settings: t.Mapping[str, t.Any], at_least: t.Mapping[str, t.Any]) -> list[Wish]:
+    """Give the wishes of the two options of these names."""
+    return [Wish("settings", name, value, False) for name, value in settings.items()] + [
+        Wish("at_least", name, value, True) for name, value in at_least.items()
+    ]
+
+
+def plan(wanted: t.Sequence[Wish], root: str = ROOT) -> list[Change]:
+    """Give what has to become of each setting that is wanted, sorted by short name.
 
     Nothing is written. Raises UnavailableError without nf_conntrack, NotPermittedError without the right to write, and
     ConntrackError with every problem of every setting; its result lists ``unsupported`` and ``read_only`` ones.
     """
     sysctls = _writable_sysctls(root)
-    shorts = {name: short_of(name) or name for name in settings}
-    unsupported = [name for name in shorts if shorts[name] not in sysctls]
-    read_only = sorted({short for short in shorts.values() if short in sysctls and sysctls[short].read_only})
-    wanted, problems = _parse_all(settings, {name: short for name, short in shorts.items() if short in sysctls})
-    changes = [Change(sysctls[short], wanted[short], sysctls[short].read()) for short in sorted(wanted)]
-    problems += [_unsupported_problem(name, sysctls) for name in unsupported]
+    unsupported = [wish for wish in wanted if wish.short not in sysctls]
+    supported = [wish for wish in wanted if wish.short in sysctls]
+    read_only = sorted({wish.short for wish in supported if sysctls[wish.short].read_only})
+    numbers, problems = _parse_all(supported)
+    changes = [
+        change_of(sysctls, short, number, sysctls[short].read(), least)
+        for short, (number, least) in sorted(numbers.items())
+    ]
+    problems += [_unsupported_problem(wish, sysctls) for wish in unsupported]
     problems += _read_only_problems(read_only)
+    problems += [
+        f"at_least.{change.sysctl.short}: the present value cannot be read, so that it might be lowered. Use settings."
+        for change in changes
+        if change.least and change.before is None
+    ]
     problems += _small_max_problems(changes, read_count(root))
     if problems:
-        raise ConntrackError(
-            " ".join(problems), unsupported=[shorts[name] for name in unsupported], read_only=read_only
-        )
+        raise ConntrackError(" ".join(problems), unsupported=[wish.short for wish in unsupported], read_only=read_only)
     return changes
+
+
+def plan_unloaded(wanted: t.Sequence[Wish]) -> list[Change]:
+    """Give what will become of the settings once nf_conntrack is loaded, under the names of today's kernels.
+
+    Raises ConntrackError with the problems of their values. Whether the kernel has them cannot be told.
+    """
+    numbers, problems = _parse_all(wanted)
+    if problems:
+        raise ConntrackError(" ".join(problems))
+    changes = []
+    for short, (number, least) in sorted(numbers.items()):
+        name = f"net.netfilter.nf_conntrack_{short}"
+        changes.append(Change(Sysctl(short, name, os.path.join(ROOT, name.replace(".", "/"))), number, None, least))
+    return changes
+
+
+def plan_values(values: t.Mapping[str, int], root: str = ROOT) -> list[Change]:
+    """Give what has to become of the settings (short name to value) that a kernel had before; others are left out.
+
+    Raises ConntrackError where they cannot be written here, or max would be below the number of entries.
+    """
+    sysctls = find_sysctls(root)
+    changes = [
+        change_of(sysctls, short, values[short], sysctls[short].read()) for short in sorted(values.keys() & sysctls)
+    ]
+    needed = [change for change in changes if change.needed]
+    problems = _read_only_problems(sorted(change.sysctl.short for change in needed if change.sysctl.read_only))
+    problems += _small_max_problems((change for change in needed if change.wanted), read_count(root))
+    if problems:
+        raise ConntrackError(" ".join(problems))
+    return changes
+
+
+def change_of(
+    sysctls: t.Mapping[str, Sysctl], short: str, wanted: int, before: int | None, least: bool = False
+) -> Change:
+    """Give the change of the setting ``short``, which must be one of ``sysctls``."""
+    limit = sysctls.get("max") if short == "buckets" else None
+    return Change(sysctls[short], wanted, before, least, limit)
 
 
 def _writable_sysctls(root: str) -> dict[str, Sysctl]:
@@ -167,29 +197,30 @@ def _writable_sysctls(root: str) -> dict[str, Sysctl]:
     return sysctls
 
 
-def _parse_all(settings: t.Mapping[str, t.Any], shorts: t.Mapping[str, str]) -> tuple[dict[str, int], list[str]]:
-    wanted: dict[str, int] = {}
-    first_names: dict[str, str] = {}
+def _parse_all(wanted: t.Iterable[Wish]) -> tuple[dict[str, tuple[int, bool]], list[str]]:
+    """Give number and ``least`` of each setting by its short name, and every problem with them."""
+    numbers: dict[str, tuple[int, bool]] = {}
+    first_wishes: dict[str, Wish] = {}
     problems = []
-    for name, short in shorts.items():
+    for wish in wanted:
         try:
-            number = parse_value(short, settings[name], f"settings.{name}")
+            number = parse_value(wish.short, wish.value, wish.label), wish.least
         except OptionError as error:
             problems.append(error.message)
             continue
-        first = first_names.setdefault(short, name)
-        if wanted.setdefault(short, number) != number:
+        first = first_wishes.setdefault(wish.short, wish)
+        if numbers.setdefault(wish.short, number) != number:
             problems.append(
-                f"settings: {first!r} ({settings[first]!r}) and {name!r} ({settings[name]!r}) are two names of one "
-                "setting. Give one of them."
+                f"{first.label} ({first.value!r}) and {wish.label} ({wish.value!r}) mean the same setting. "
+                "Give one of them."
             )
-    return wanted, problems
+    return numbers, problems
 
 
-def _unsupported_problem(name: str, sysctls: t.Mapping[str, Sysctl]) -> str:
-    close = difflib.get_close_matches(short_of(name) or name, sysctls)
+def _unsupported_problem(wish: Wish, sysctls: t.Mapping[str, Sysctl]) -> str:
+    close = difflib.get_close_matches(wish.short, sysctls)
     remedy = f"Did you mean {', '.join(close)}?" if close else "See the ones it has: sysctl -a | grep conntrack."
-    return f"settings: {name!r} is no connection-tracking setting of this kernel. {remedy}"
+    return f"{wish.option}: {wish.name!r} is no connection-tracking setting of this kernel. {remedy}"
 
 
 def _read_only_problems(read_only: t.Sequence[str]) -> list[str]:
@@ -221,19 +252,22 @@ def apply(changes: t.Iterable[Change], finish: t.Callable[[], None]) -> None:
     """
     written: list[Change] = []
     try:
-        for change in _in_order(changes):
-            change.sysctl.write(change.wanted)
+        for change in in_order(changes):
             written.append(change)
+            change.write(change.wanted)
             held = change.sysctl.read()
             if not change.holds(held):
                 raise ConntrackError(f"{change.sysctl.name}: {change.wanted} was written, but the kernel holds {held}.")
         finish()
     except ConntrackError as error:
-        raise ConntrackError(f"{error.message} {_put_back(written)}", **error.result) from error
+        raise ConntrackError(f"{error.message} {put_back(written)}", **error.result) from error
 
 
-def _in_order(changes: t.Iterable[Change]) -> list[Change]:
-    """Sort so that the table never outgrows its buckets, and no lower threshold ever passes the upper one."""
+def in_order(changes: t.Iterable[Change]) -> list[Change]:
+    """Give what is needed in the order in which the kernel takes it.
+
+    The table never outgrows its buckets, and no lower threshold ever passes the upper one.
+    """
 
     def rank(change: Change) -> tuple[int, str]:
         grows = change.wanted > (change.before or 0)
@@ -243,14 +277,16 @@ def _in_order(changes: t.Iterable[Change]) -> list[Change]:
     return sorted((change for change in changes if change.needed), key=rank)
 
 
-def _put_back(written: t.Sequence[Change]) -> str:
-    for change in reversed(written):
+def put_back(written: t.Sequence[Change]) -> str:
+    """Give the kernel the values from before where it has others, and say in words which of them it has again."""
+    changed = [change for change in written if change.sysctl.read() != change.before]
+    for change in reversed(changed):
         if change.before is not None:
             with contextlib.suppress(ConntrackError):
-                change.sysctl.write(change.before)
-    left = [change for change in written if change.sysctl.read() != change.before]
+                change.write(change.before)
+    left = [change for change in changed if change.sysctl.read() != change.before]
     if left:
         return "NOT put back: " + ", ".join(f"{change.sysctl.name} (was {change.before})" for change in left) + "."
-    if written:
-        return "Put back: " + ", ".join(f"{change.sysctl.name} = {change.before}" for change in written) + "."
+    if changed:
+        return "Put back: " + ", ".join(f"{change.sysctl.name} = {change.before}" for change in changed) + "."
     return "Nothing was changed."

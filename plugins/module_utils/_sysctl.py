@@ -29,6 +29,9 @@ ROOT = "/proc/sys"
 GAUGE = "count"
 """The one sysctl of the subsystem that is a measurement: the entries of this network namespace."""
 
+HASHSIZE = "/sys/module/nf_conntrack/parameters/hashsize"
+"""The module's parameter, which resizes the table; on old kernels it is the only file that does (buckets is 0444)."""
+
 _PLACES = (
     "net/netfilter/nf_conntrack_*",
     "net/netfilter/nf_flowtable_*",
@@ -46,17 +49,20 @@ _BARE_NAME = re.compile(_PREFIX + r"?([a-z][a-z0-9_]*)", re.ASCII)
 
 @dataclasses.dataclass(frozen=True)
 class Sysctl:
-    """One setting as this kernel has it: the ``short`` name, the kernel's dotted ``name``, and its file."""
+    """One setting as this kernel has it: the ``short`` name, the kernel's dotted ``name``, and its file.
+
+    ``parameter`` is the file that takes a new value where the kernel offers its own for reading only.
+    """
 
     short: str
     name: str
     path: str
+    parameter: str | None = None
 
     @property
     def read_only(self) -> bool:
         """Whether it cannot be written here."""
-        # The mode says what the kernel offers; only access() knows of a read-only mount.
-        return not os.stat(self.path).st_mode & 0o222 or not os.access(self.path, os.W_OK)
+        return not writable(self.parameter or self.path)
 
     def read(self) -> int | None:
         """Give the present value; None when it is not one whole number, or cannot be read."""
@@ -72,13 +78,19 @@ class Sysctl:
         Raises NotPermittedError when it may not be written, ConntrackError when the kernel does not take the value.
         """
         try:
-            with open(self.path, "w", encoding="ascii") as file:
+            with open(self.parameter or self.path, "w", encoding="ascii") as file:
                 file.write(f"{value}\n")
         except OSError as error:
             message = f"settings.{self.short}: {self.name} does not take {value} ({error.strerror})."
             if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
                 raise NotPermittedError(message, read_only=[self.short]) from error
             raise ConntrackError(message) from error
+
+
+def writable(path: str) -> bool:
+    """Say whether the kernel takes a new value in this file."""
+    # The mode says what the kernel offers; only access() knows of a read-only mount.
+    return os.path.exists(path) and bool(os.stat(path).st_mode & 0o222) and os.access(path, os.W_OK)
 
 
 def short_of_sysctl(name: str) -> str | None:
@@ -102,4 +114,7 @@ def find_sysctls(root: str = ROOT) -> dict[str, Sysctl]:
             short = short_of_sysctl(name)
             if short is not None:
                 found.setdefault(short, Sysctl(short, name, path))
+    limit, buckets = found.get("max"), found.get("buckets")
+    if limit and buckets and writable(limit.path) and not writable(buckets.path) and writable(HASHSIZE):
+        found["buckets"] = dataclasses.replace(buckets, parameter=HASHSIZE)
     return found

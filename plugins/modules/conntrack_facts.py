@@ -13,7 +13,8 @@ version_added: 0.1.0
 author:
   - The netops.conntrack developers (@netops)
 description:
-  - Measures how full the connection-tracking table is, what is in it, how it is set, and what the kernel lost.
+  - Measures how full the connection-tracking table is, what is in it, how it is set, what the kernel lost, and what the
+    next boot will set.
   - The whole table is counted, both families, in one dump however many selectors are given. What is returned does not
     grow with the table.
 extends_documentation_fragment:
@@ -25,11 +26,14 @@ options:
   gather_subset:
     description:
       - What to gather. V(table) and V(selectors) read the whole table, the others do not.
+      - V(boot) reads the files that are read at boot, and looks for services that write the same settings. It is about
+        the machine that the module runs on, also where O(netns) is given, because nothing is applied to a named
+        namespace at boot.
       - V(namespaces) lists the named network namespaces of the machine.
     type: list
     elements: str
-    choices: [usage, settings, stats, table, selectors, namespaces]
-    default: [usage, settings, stats, table, selectors]
+    choices: [usage, settings, stats, boot, table, selectors, namespaces]
+    default: [usage, settings, stats, boot, table, selectors]
   top:
     description:
       - How many of the most frequent sources, destinations, ports, zones and marks to return.
@@ -46,6 +50,7 @@ requirements:
 seealso:
   - module: netops.conntrack.conntrack_info
   - module: netops.conntrack.conntrack_prune
+  - module: netops.conntrack.conntrack_settings
 """
 
 EXAMPLES = r"""
@@ -55,6 +60,10 @@ EXAMPLES = r"""
 - name: Show how full the table is
   ansible.builtin.debug:
     msg: "{{ ansible_facts['conntrack'].usage.percent }} % of {{ ansible_facts['conntrack'].usage.max }}"
+
+- name: See what the next boot will set, and what is different now
+  netops.conntrack.conntrack_facts:
+    gather_subset: [boot]
 
 - name: Count the entries of dead connections
   netops.conntrack.conntrack_facts:
@@ -86,9 +95,20 @@ ansible_facts:
           description:
             - C(count) of entries, C(max), C(percent) and C(headroom) (both null where V(max=0) means no limit), hash
               C(buckets), C(load_factor) (two chains an entry), and C(memory_bytes) without extensions.
+            - C(entry_bytes) is the size of an entry without extensions, C(memory_total_bytes) the memory of the
+              machine, null where it cannot be read.
           returned: when asked for
           type: dict
-          sample: {count: 917115, max: 917504, percent: 99.96, headroom: 389, buckets: 262144, load_factor: 6.997}
+          sample:
+            count: 917115
+            max: 917504
+            percent: 99.96
+            headroom: 389
+            buckets: 262144
+            load_factor: 6.997
+            memory_bytes: 236878592
+            entry_bytes: 256
+            memory_total_bytes: 8321499136
         settings:
           description: Every connection-tracking sysctl that this kernel has, by its short name.
           returned: when asked for
@@ -104,6 +124,48 @@ ansible_facts:
             total: {drop: 12, early_drop: 3, insert_failed: 0}
             per_cpu: [{cpu: 0, drop: 12, early_drop: 3, insert_failed: 0}]
             table_full: {messages: 4, last_seconds_ago: 61.5, unreadable: null}
+        boot:
+          description:
+            - What the next boot will set, as far as the files on the machine tell.
+            - "C(settings): by short name, for each setting that a file or a service sets. C(runtime) is the value now,
+              and C(boot) the value after the next boot (null where it will be the kernel's own default, or is no whole
+              number) by the line C(line) of C(file). C(drift) is whether the two differ, null where that is not known.
+              C(owners) are the services that write it, too, and C(overridden) the lines that lose, each with
+              C(value), C(file) and C(line)."
+            - "C(drift): the names of the settings whose value will be another one after the next boot."
+            - "C(lost): why settings will be lost at boot, for people, or null; C(lost_settings): their names."
+            - "C(invalid): the names of settings whose line gives no whole number, which the kernel refuses."
+            - "C(overridden): the names of settings for which some line asks for another value, and loses."
+            - "C(contested): the names of settings that a line sets, and a service as well."
+            - "C(module): when nf_conntrack is there, V(builtin), V(early) (before the sysctls are applied) or V(late)."
+            - "C(module_file): the line of C(modules-load.d) that loads it early, as C(file) and C(line), or null."
+            - "C(replayed_by): the line that applies the sysctls again when the module is loaded late, such as the one
+              of firewalld in C(modprobe.d), as C(file) and C(line), or null."
+            - "C(hashsize): the hash size that the module is loaded with, with C(value), C(file) and C(line), or null."
+            - "C(owners): the services that write settings, each with C(owner), C(settings) and the C(evidence)."
+          returned: when asked for
+          type: dict
+          sample:
+            settings:
+              max:
+                runtime: 262144
+                boot: 1048576
+                file: /etc/sysctl.d/90-netops-conntrack.conf
+                line: 4
+                drift: true
+                owners: [kube-proxy]
+                overridden: [{value: 524288, file: /etc/sysctl.d/50-router.conf, line: 2}]
+            drift: [max]
+            lost: null
+            lost_settings: []
+            invalid: []
+            overridden: [max]
+            contested: [max]
+            module: early
+            module_file: {file: /etc/modules-load.d/nf_conntrack.conf, line: 1}
+            replayed_by: null
+            hashsize: null
+            owners: [{owner: kube-proxy, settings: [max, buckets], evidence: process 1234}]
         table:
           description:
             - What is in the table, in C(entries), C(families), C(protocols), C(states), C(status), C(evictable) (what
@@ -154,7 +216,7 @@ def main() -> None:
                 "type": "list",
                 "elements": "str",
                 "choices": list(SUBSETS),
-                "default": ["usage", "settings", "stats", "table", "selectors"],
+                "default": [subset for subset in SUBSETS if subset != "namespaces"],
             },
             "top": {"type": "int", "default": 10},
             "selectors": {"type": "dict", "default": {}},

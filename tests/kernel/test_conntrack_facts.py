@@ -7,9 +7,12 @@
 from __future__ import annotations
 
 import collections
+import os
 import pathlib
 import re
+import shutil
 import socket
+import subprocess
 import sys
 import typing as t
 
@@ -253,7 +256,7 @@ def test_selectors(filled: str, python: str) -> None:
         "none": 0,
     }
     gathered = facts({"selectors": selectors}, netns=filled, python=python)
-    assert set(gathered) == {"usage", "settings", "stats", "table", "selectors"}
+    assert set(gathered) == {"usage", "settings", "stats", "boot", "table", "selectors"}
     undecidable = {"old": sum(line.state in ("SYN_SENT", "TIME_WAIT") for line in lines)}
     for name, entries in expected.items():
         assert gathered["selectors"][name] == {
@@ -301,7 +304,7 @@ def test_usage(filled: str) -> None:
     usage = facts({"gather_subset": ["usage"]}, netns=filled)["usage"]
     count = int(run(["conntrack", "-C"], netns=filled))
     limit, buckets = sysctl(filled, "max"), sysctl(filled, "buckets")
-    memory = usage.pop("memory_bytes")
+    memory, entry_bytes = usage.pop("memory_bytes"), usage.pop("entry_bytes")
     assert usage == {
         "count": count,
         "max": limit,
@@ -309,9 +312,10 @@ def test_usage(filled: str) -> None:
         "headroom": limit - count if limit else None,
         "buckets": buckets,
         "load_factor": round(2 * count / buckets, 3),
+        "memory_total_bytes": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
     }
-    entry_bytes = (memory - 8 * buckets) / count
     assert entry_bytes in range(200, 400)
+    assert memory == count * entry_bytes + 8 * buckets
 
 
 def test_settings(filled: str) -> None:
@@ -352,7 +356,72 @@ def test_kernel_log_that_cannot_be_read(filled: str) -> None:
 
 
 def test_what_is_gathered_without_selectors(filled: str) -> None:
-    assert set(facts({}, netns=filled)) == {"usage", "settings", "stats", "table"}
+    assert set(facts({}, netns=filled)) == {"usage", "settings", "stats", "boot", "table"}
+
+
+DROPIN = f"""# ours
+{PREFIX}generic_timeout = 500
+{PREFIX}udp_timeout = 30
+{PREFIX}udp_timeout = 49
+{PREFIX}icmp_timeout = fifty
+"""
+PUT_IN_PLACE = 'mount --bind "$1" /etc/sysctl.d; shift'
+APPLY = "/usr/lib/systemd/systemd-sysctl --prefix=/net/netfilter || :"
+"""It fails for the value that is no number, and goes on."""
+
+
+def boot_facts(netns: str, dropins: pathlib.Path, before: str = ":") -> dict[str, t.Any]:
+    """Give the facts on the boot where ``dropins`` is /etc/sysctl.d, after the command ``before`` was run there."""
+    wrapper = ("sh", "-ec", f'{PUT_IN_PLACE}; {before}; exec "$@"', "sh", str(dropins))
+    gathered: dict[str, t.Any] = facts({"gather_subset": ["boot"]}, netns=netns, wrapper=wrapper)["boot"]
+    return gathered
+
+
+def test_drift_is_gone_once_the_files_are_applied(netns: str, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "50-ours.conf").write_text(DROPIN)
+    turn(netns, generic_timeout=500, udp_timeout=50, icmp_timeout=51)
+    boot = boot_facts(netns, tmp_path)
+    file = "/etc/sysctl.d/50-ours.conf"
+    assert boot["settings"]["udp_timeout"] == {
+        "runtime": 50,
+        "boot": 49,
+        "file": file,
+        "line": 4,
+        "drift": True,
+        "owners": [],
+        "overridden": [{"value": 30, "file": file, "line": 3}],
+    }
+    assert {short: setting["drift"] for short, setting in boot["settings"].items()} == {
+        "generic_timeout": False,
+        "icmp_timeout": None,
+        "udp_timeout": True,
+    }
+    assert (boot["drift"], boot["invalid"], boot["overridden"]) == (["udp_timeout"], ["icmp_timeout"], ["udp_timeout"])
+    assert boot_facts(netns, tmp_path, APPLY)["drift"] == []
+    assert sysctl(netns, "udp_timeout") == 49
+
+
+def test_a_service_that_writes_what_a_file_sets(netns: str, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "a.conf").write_text(f"{PREFIX}tcp_timeout_established = 54000\n")
+    program = tmp_path / "kube-proxy"
+    shutil.copy("/bin/sleep", program)
+    with subprocess.Popen([program, "60"]) as process:
+        try:
+            boot = boot_facts(netns, tmp_path)
+        finally:
+            process.kill()
+    assert boot["contested"] == ["tcp_timeout_established"]
+    assert f"process {process.pid}" in [owner["evidence"] for owner in boot["owners"]]
+    assert boot_facts(netns, tmp_path)["contested"] == []
+
+
+def test_the_boot_is_the_machines_own(filled: str, netns: str, tmp_path: pathlib.Path) -> None:
+    turn(netns, generic_timeout=499)
+    (tmp_path / "a.conf").write_text(f"{PREFIX}generic_timeout = 500\n")
+    wrapper = ("sh", "-ec", f'{PUT_IN_PLACE}; exec "$@"', "sh", str(tmp_path))
+    gathered = facts({"gather_subset": ["boot", "settings"], "netns": netns}, netns=filled, wrapper=wrapper)
+    assert gathered["settings"]["generic_timeout"] == 499
+    assert gathered["boot"]["settings"]["generic_timeout"]["runtime"] == 500
 
 
 def test_empty_table(netns: str) -> None:

@@ -22,15 +22,20 @@ CHECKS: list[dict[str, str]] = DEFAULTS["conntrack_audit_checks"]
 
 WRONG: dict[str, dict[str, t.Any]] = {
     "accounting_off": {"settings.acct": 0},
+    "contested_settings": {"boot.contested": ["max"]},
+    "drift": {"boot.drift": ["buckets", "max"]},
     "entries_evicted": {"stats.total.early_drop": 1},
     "established_timeout": {"settings.tcp_timeout_established": 86401},
     "full_and_not_evictable": {"usage.percent": 80, "table.evictable": 1199},
     "generic_timeout": {"settings.generic_timeout": 600},
     "insert_failed": {"stats.total.insert_failed": 1},
+    "invalid_at_boot": {"boot.invalid": ["max"]},
     "long_chains": {"usage.load_factor": 4.01},
     "loose_pickup": {"settings.tcp_loose": 1},
     "no_limit": {"usage.max": 0, "usage.percent": None, "usage.headroom": None},
+    "overridden_line": {"boot.overridden": ["max"]},
     "packets_dropped": {"stats.total.drop": 1},
+    "settings_lost_at_boot": {"boot.lost_settings": ["max"]},
     "stale_majority": {"selectors.stale.percent": 50.0, "selectors.stale.entries": 100},
     "stale_share": {"selectors.stale.percent": 49.9, "selectors.stale.entries": 100},
     "table_full": {"usage.percent": 95},
@@ -110,6 +115,7 @@ def test_a_sick_router() -> None:
     assert found == [
         "table_full",
         "full_and_not_evictable",
+        "settings_lost_at_boot",
         "stale_majority",
         "table_full_logged",
         "established_timeout",
@@ -118,6 +124,7 @@ def test_a_sick_router() -> None:
         "entries_evicted",
         "generic_timeout",
         "insert_failed",
+        "overridden_line",
         "loose_pickup",
         "timestamps_off",
     ]

@@ -11,18 +11,20 @@ import pathlib
 import typing as t
 
 import pytest
+from ansible_collections.netops.conntrack.plugins.module_utils import _sysctl
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
     ConntrackError,
-    OptionError,
     UnavailableError,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._settings import (
     Change,
     apply,
-    parse_value,
     plan,
+    plan_unloaded,
+    plan_values,
     read_count,
     read_settings,
+    wishes,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl import Sysctl, find_sysctls, short_of
 
@@ -110,73 +112,12 @@ def test_without_nf_conntrack(tmp_path: pathlib.Path) -> None:
     assert read_settings(str(tmp_path)) == {}
     assert read_count(str(tmp_path)) is None
     with pytest.raises(UnavailableError, match=r"modprobe nf_conntrack.*ct state.*modules-load\.d"):
-        plan({"acct": 1}, str(tmp_path))
-
-
-@pytest.mark.parametrize(
-    ("short", "value", "number"),
-    [
-        ("max", 1048576, 1048576),
-        ("max", " 1048576 ", 1048576),
-        ("tcp_timeout_established", "15h", 54000),
-        ("tcp_timeout_established", 54000, 54000),
-        ("generic_timeout", "2m", 120),
-        ("frag6_timeout", "1", 1),
-        ("generic_timeout", 2147483, 2147483),
-        ("acct", True, 1),
-        ("acct", "no", 0),
-        ("tcp_loose", "Off", 0),
-        ("timestamp", "1", 1),
-        ("events", 2, 2),
-        ("events", True, 1),
-        ("log_invalid", 255, 255),
-        ("a_later_kernels_setting", 7, 7),
-    ],
-)
-def test_value(short: str, value: object, number: int) -> None:
-    assert parse_value(short, value, short) == number
-
-
-@pytest.mark.parametrize(
-    ("short", "value", "remedy"),
-    [
-        ("max", 0, "from 1 to 2147483647; 0 would mean no limit"),
-        ("max", -1, "from 1 to"),
-        ("max", 2**31, "from 1 to 2147483647"),
-        ("max", "9" * 5000, "from 1 to"),
-        ("max", "many", "whole number"),
-        ("max", "", "whole number"),
-        ("max", None, "whole number"),
-        ("max", 1.5, "whole number"),
-        ("max", True, "whole number"),
-        ("max", [1], "whole number"),
-        ("buckets", 0, "from 1 to 268435455"),
-        ("buckets", 2**28, "from 1 to 268435455"),
-        ("expect_max", 0, "from 1 to"),
-        ("log_invalid", 256, "from 0 to 255"),
-        ("log_invalid", True, "from 0 to 255"),
-        ("tcp_max_retrans", 256, "from 0 to 255"),
-        ("events", 3, "from 0 to 2"),
-        ("acct", 2, "true or false"),
-        ("acct", "maybe", "true or false"),
-        ("tcp_loose", -1, "true or false"),
-        ("generic_timeout", 0, "from 1|1 to 2147483 seconds"),
-        ("generic_timeout", "0s", "every entry would expire at once"),
-        ("generic_timeout", -1, "90s"),
-        ("generic_timeout", 2147484, "1 to 2147483 seconds"),
-        ("generic_timeout", "25d", "1 to 2147483 seconds"),
-        ("generic_timeout", "soon", "90s"),
-        ("generic_timeout", True, "90s"),
-    ],
-)
-def test_refused_value(short: str, value: object, remedy: str) -> None:
-    with pytest.raises(OptionError, match=remedy) as caught:
-        parse_value(short, value, f"settings.{short}")
-    assert caught.value.message.startswith(f"settings.{short}: {value!r} ")
+        plan(wishes({"acct": 1}, {}), str(tmp_path))
 
 
 def test_plan_uses_the_names_of_the_kernel(legacy: str) -> None:
-    changes = plan({"net.netfilter.nf_conntrack_max": 65536, "tcp_timeout_established": "15h"}, legacy)
+    wanted = {"net.netfilter.nf_conntrack_max": 65536, "tcp_timeout_established": "15h"}
+    changes = plan(wishes(wanted, {}), legacy)
     assert [(change.sysctl.name, change.wanted, change.before, change.needed) for change in changes] == [
         ("net.ipv4.ip_conntrack_max", 65536, 65536, False),
         ("net.ipv4.netfilter.ip_conntrack_tcp_timeout_established", 54000, 432000, True),
@@ -186,7 +127,7 @@ def test_plan_uses_the_names_of_the_kernel(legacy: str) -> None:
 def test_plan_names_every_problem_at_once(legacy: str) -> None:
     wanted = {"ip_conntrack_max": 1100, "count": 5, "udp_timeout": 30, "acct": 1, "tcp_loose": 7, "tcp_lose": 0}
     with pytest.raises(ConntrackError) as caught:
-        plan(wanted, legacy)
+        plan(wishes(wanted, {}), legacy)
     assert caught.value.result == {"unsupported": ["udp_timeout", "acct", "tcp_lose"], "read_only": ["count"]}
     for words in (
         "settings.max: 1100 is below the 1200 entries",
@@ -200,13 +141,111 @@ def test_plan_names_every_problem_at_once(legacy: str) -> None:
 
 def test_the_same_limit_below_the_count_is_no_change(tmp_path: pathlib.Path) -> None:
     root = write_tree(tmp_path, {**LEGACY, "net/ipv4/netfilter/ip_conntrack_count": 65537})
-    assert not plan({"max": 65536}, root)[0].needed
+    assert not plan(wishes({"max": 65536}, {}), root)[0].needed
 
 
-def test_two_names_of_one_setting(legacy: str) -> None:
-    assert len(plan({"max": 70000, "ip_conntrack_max": "70000"}, legacy)) == 1
-    with pytest.raises(ConntrackError, match=r"'max' \(70000\) and 'ip_conntrack_max' \(70001\) are two names"):
-        plan({"max": 70000, "ip_conntrack_max": 70001}, legacy)
+@pytest.mark.parametrize(
+    ("settings", "at_least", "words"),
+    [
+        ({"max": 70000, "ip_conntrack_max": 70001}, {}, ["settings.max (70000)", "settings.ip_conntrack_max (70001)"]),
+        ({"max": 70000}, {"nf_conntrack_max": 80000}, ["settings.max (70000)", "at_least.nf_conntrack_max (80000)"]),
+        ({"max": 70000}, {"max": 70000}, ["settings.max (70000)", "at_least.max (70000)"]),
+        ({}, {"max": "1M", "ip_conntrack_max": "2M"}, ["at_least.max ('1M')", "at_least.ip_conntrack_max ('2M')"]),
+    ],
+)
+def test_two_names_of_one_setting_contradict_each_other(
+    legacy: str, settings: dict[str, object], at_least: dict[str, object], words: list[str]
+) -> None:
+    with pytest.raises(ConntrackError, match="mean the same setting") as caught:
+        plan(wishes(settings, at_least), legacy)
+    for word in words:
+        assert word in caught.value.message
+
+
+def test_two_names_of_one_setting_agree(legacy: str) -> None:
+    assert len(plan(wishes({"max": 70000, "ip_conntrack_max": "70000"}, {}), legacy)) == 1
+    assert len(plan(wishes({}, {"max": 1 << 20, "ip_conntrack_max": "1M"}), legacy)) == 1
+
+
+@pytest.mark.parametrize(
+    ("least", "needed", "reached"),
+    [(65535, False, 65536), (65536, False, 65536), ("64K", False, 65536), (65537, True, 65537), ("1M", True, 1 << 20)],
+)
+def test_at_least_raises_and_never_lowers(legacy: str, least: object, needed: bool, reached: int) -> None:
+    (change,) = plan(wishes({}, {"max": least}), legacy)
+    assert (change.needed, change.reached) == (needed, reached)
+    apply([change], lambda: None)
+    assert read_settings(legacy) == {**LEGACY_SETTINGS, "max": reached}
+
+
+def test_at_least_of_a_value_that_cannot_be_read(legacy: str, tmp_path: pathlib.Path) -> None:
+    write_tree(tmp_path, {"net/netfilter/nf_conntrack_new": "a b"})
+    with pytest.raises(ConntrackError, match=r"at_least\.new: the present value cannot be read.* Use settings\."):
+        plan(wishes({}, {"new": 5}), legacy)
+    assert plan(wishes({"new": 5}, {}), legacy)[0].needed
+
+
+def test_what_was_there_before_is_planned_as_far_as_the_kernel_has_it(legacy: str) -> None:
+    changes = plan_values({"max": 65536, "tcp_loose": 0, "gone": 1}, legacy)
+    assert [(change.sysctl.short, change.wanted, change.needed) for change in changes] == [
+        ("max", 65536, False),
+        ("tcp_loose", 0, True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"max": 1100}, "settings.max: 1100 is below the 1200 entries"),
+        ({"count": 5}, "settings: count: cannot be written here"),
+    ],
+)
+def test_what_was_there_before_cannot_be_had(legacy: str, values: dict[str, int], words: str) -> None:
+    with pytest.raises(ConntrackError) as caught:
+        plan_values(values, legacy)
+    assert words in caught.value.message
+
+
+def test_a_limit_of_zero_that_was_there_before_is_no_limit(legacy: str) -> None:
+    assert plan_values({"max": 0}, legacy)[0].needed
+
+
+def test_without_the_module_values_are_checked_and_names_are_those_of_today() -> None:
+    changes = plan_unloaded(wishes({"ip_conntrack_max": "1M"}, {"tcp_timeout_established": "15h"}))
+    assert [(change.sysctl.name, change.wanted, change.before, change.needed) for change in changes] == [
+        ("net.netfilter.nf_conntrack_max", 1 << 20, None, True),
+        ("net.netfilter.nf_conntrack_tcp_timeout_established", 54000, None, True),
+    ]
+    with pytest.raises(ConntrackError, match=r"settings\.max: 0 .*at_least\.generic_timeout: 'x' "):
+        plan_unloaded(wishes({"max": 0}, {"generic_timeout": "x"}))
+
+
+@pytest.fixture
+def hashsize(tmp_path: pathlib.Path, legacy: str, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
+    """The module's parameter on an old kernel, which offers the number of buckets for reading only."""
+    parameter = tmp_path / "hashsize"
+    parameter.write_text("8192\n")
+    (tmp_path / "net/ipv4/netfilter/ip_conntrack_buckets").chmod(0o444)
+    monkeypatch.setattr(_sysctl, "HASHSIZE", str(parameter))
+    return parameter
+
+
+def test_old_kernels_take_the_buckets_as_the_modules_parameter(hashsize: pathlib.Path, legacy: str) -> None:
+    (change,) = plan(wishes({"buckets": 16384}, {}), legacy)
+    change.write(16384)
+    assert hashsize.read_text() == "16384\n"
+    assert (change.sysctl.name, change.sysctl.read()) == ("net.ipv4.netfilter.ip_conntrack_buckets", 8192)
+
+
+@pytest.mark.parametrize("read_only", ["hashsize", "net/ipv4/ip_conntrack_max"])
+def test_where_the_limits_are_another_ones_the_parameter_is_no_way_round(
+    hashsize: pathlib.Path, legacy: str, tmp_path: pathlib.Path, read_only: str
+) -> None:
+    (tmp_path / read_only).chmod(0o444)
+    with pytest.raises(ConntrackError, match=r"one value of buckets for the whole machine.*parameters/hashsize") as it:
+        plan(wishes({"buckets": 16384}, {}), legacy)
+    assert it.value.result["read_only"] == ["buckets"]
+    assert hashsize.read_text() == "8192\n"
 
 
 @pytest.fixture
@@ -236,7 +275,7 @@ def test_only_changes_are_written_and_max_never_outgrows_the_buckets(
     legacy: str, written: list[str], limits: dict[str, int], order: list[str]
 ) -> None:
     wanted = {**LEGACY_SETTINGS, **limits, "generic_timeout": 9}
-    apply(plan(wanted, legacy), lambda: None)
+    apply(plan(wishes(wanted, {}), legacy), lambda: None)
     assert written == order
     assert read_settings(legacy) == wanted
 
@@ -247,8 +286,52 @@ def test_apply_puts_everything_back_when_the_end_fails(legacy: str) -> None:
         raise ConntrackError("The file could not be replaced.")
 
     with pytest.raises(ConntrackError, match=r"could not be replaced\. Put back: .*ip_conntrack_max = 65536"):
-        apply(plan({"max": 100000, "generic_timeout": 9}, legacy), fail)
+        apply(plan(wishes({"max": 100000, "generic_timeout": 9}, {}), legacy), fail)
     assert read_settings(legacy) == LEGACY_SETTINGS
+
+
+@pytest.fixture
+def resizing(monkeypatch: pytest.MonkeyPatch, legacy: str) -> None:
+    """A kernel that sets max to eight times the buckets whenever it resizes the table."""
+    write = Sysctl.write
+
+    def resize(self: Sysctl, value: int) -> None:
+        write(self, value)
+        if self.short == "buckets":
+            write(find_sysctls(legacy)["max"], 8 * value)
+
+    monkeypatch.setattr(Sysctl, "write", resize)
+
+
+@pytest.mark.usefixtures("resizing")
+@pytest.mark.parametrize(
+    "wanted", [{"buckets": 16384}, {"buckets": 16384, "max": 100000}, {"buckets": 512, "max": 2000}]
+)
+def test_max_is_asserted_again_after_a_resize(legacy: str, wanted: dict[str, int]) -> None:
+    apply(plan(wishes(wanted, {}), legacy), lambda: None)
+    assert read_settings(legacy) == {**LEGACY_SETTINGS, **wanted}
+
+
+@pytest.mark.usefixtures("resizing")
+def test_max_is_asserted_again_when_a_resize_is_put_back(legacy: str) -> None:
+    def fail() -> None:
+        raise ConntrackError("The file could not be replaced.")
+
+    with pytest.raises(ConntrackError, match=r"Put back: .*ip_conntrack_buckets = 8192"):
+        apply(plan(wishes({"buckets": 16384}, {}), legacy), fail)
+    assert read_settings(legacy) == LEGACY_SETTINGS
+
+
+def test_what_cannot_be_put_back_is_said(legacy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        monkeypatch.setattr(Sysctl, "write", lambda _self, _value: None)
+        raise ConntrackError("The file could not be replaced.")
+
+    with pytest.raises(ConntrackError) as caught:
+        apply(plan(wishes({"tcp_loose": 0, "generic_timeout": 9}, {}), legacy), fail)
+    assert "NOT put back: " in caught.value.message
+    assert "ip_conntrack_tcp_loose (was 1)" in caught.value.message
+    assert "Put back: " not in caught.value.message.replace("NOT put back: ", "")
 
 
 def test_apply_fails_when_the_kernel_holds_another_value(legacy: str) -> None:
