@@ -8,64 +8,33 @@
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
 import os
-import re
-import tempfile
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
-    NotPermittedError,
-    OptionError,
-    UnavailableError,
-)
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
+from ansible_collections.netops.conntrack.plugins.module_utils._files import FileChange, plan_file
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl import short_of_sysctl
+from ansible_collections.netops.conntrack.plugins.module_utils._sysctl_d import Assignment, assignments, number_of
 
 _HEADER = (
     "# Connection-tracking settings, kept by Ansible (netops.conntrack.conntrack_settings).",
     "# Lines that the module does not set itself are left as they are.",
     "",
 )
-_ASSIGNMENT = re.compile(r"\s*(?P<dash>-?)\s*(?P<name>[^\s#;=-][^\s=]*)\s*=\s*(?P<value>.*?)\s*")
 
 
-@dataclasses.dataclass(frozen=True)
-class DropIn:
-    """A drop-in file: the text that it holds (empty when there is no file), and the text that it shall hold."""
+def plan_dropin(path: str, new_text: t.Callable[[str | None], str | None]) -> FileChange:
+    """Give the change of the drop-in ``path`` to what ``new_text`` makes of its text. Nothing is written.
 
-    path: str
-    text: str
-    new_text: str
-
-    @property
-    def changed(self) -> bool:
-        """Whether the file has to be written."""
-        return self.text != self.new_text
-
-
-def plan_dropin(path: str, wanted: t.Mapping[str, int]) -> DropIn:
-    """Give what becomes of the file ``path`` when it sets each sysctl in ``wanted`` (full name with dots) to its value.
-
-    Nothing is written. Raises OptionError or NotPermittedError when the file could not be read or replaced.
+    Raises OptionError or NotPermittedError when the file could not be read or replaced.
     """
     if not os.path.isabs(path) or not path.endswith(".conf"):
         problem = "is not the full path of a file that is read at boot, its name has to end in .conf"
         raise _unusable(path, problem, "Give a file such as /etc/sysctl.d/90-conntrack.conf.")
-    target = os.path.realpath(path)
-    directory = os.path.dirname(target)
+    directory = os.path.dirname(os.path.realpath(path))
     if not os.path.isdir(directory):
         raise _unusable(path, f"needs the directory {directory}", "Create it, or give another file.")
-    if os.path.lexists(target) and not os.path.isfile(target):
-        raise _unusable(path, "is not a regular file", "Give another file, or remove what is there.")
-    text = _read(target)
-    dropin = DropIn(target, text, merge(text, wanted))
-    if dropin.changed and not os.access(directory, os.W_OK | os.X_OK):
-        raise NotPermittedError(
-            f"sysctl_file: {path!r} cannot be written, {directory} is read-only for this user. "
-            "Set become: true, give another file, or set persist: false."
-        )
-    return dropin
+    return plan_file(path, new_text)
 
 
 def merge(text: str, wanted: t.Mapping[str, int]) -> str:
@@ -79,101 +48,57 @@ def merge(text: str, wanted: t.Mapping[str, int]) -> str:
 
 def boot_values(text: str) -> dict[str, int]:
     """Give what a drop-in's ``text`` sets, by short name: the last assignment counts, if it is a whole number."""
-    matches = [match for match in map(_ASSIGNMENT.fullmatch, text.split("\n")) if match]
-    last = {short_of_sysctl(match["name"]): match["value"] for match in matches}
-    return {short: int(value) for short, value in last.items() if short and value.isdecimal()}
+    last = {each.short: number_of(each.value or "") for each in _assignments(text.split("\n"))}
+    return {short: number for short, number in last.items() if short and number is not None}
 
 
-@contextlib.contextmanager
-def staged(dropin: DropIn | None) -> t.Iterator[t.Callable[[], None]]:
-    """Lay the new text complete beside the file, and give the function that puts it in the file's place at one stroke.
-
-    Raises UnavailableError when the disk does not take it. Without the call, nothing remains of it.
-    """
-    if dropin is None or not dropin.changed:
-        yield lambda: None
-        return
-    directory, name = os.path.split(dropin.path)
-    with _explained(dropin.path):
-        # No loader reads a name that does not end in .conf.
-        handle, temporary = tempfile.mkstemp(prefix=f".{name}.", suffix=".new", dir=directory)
-    try:
-        with _explained(dropin.path), open(handle, "w", encoding="utf-8", errors="surrogateescape") as file:
-            file.write(dropin.new_text)
-            file.flush()
-            os.fchmod(handle, 0o644)
-            os.fsync(handle)
-        yield lambda: _replace(temporary, dropin.path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
+def line_of(text: str, name: str) -> str | None:
+    """Give the line that sets the sysctl ``name`` under any of its names; None if none does. The last one counts."""
+    lines = text.split("\n")
+    places = _places_of(short_of_sysctl(name), lines)
+    return lines[places[-1]] if places else None
 
 
-def _identity(name: str) -> str:
-    """Give one name for all the names of a setting; a sysctl outside the subsystem has only its own."""
-    short = short_of_sysctl(name)
-    return f"net.netfilter.nf_conntrack_{short}" if short else _dotted(name)
+def restore(text: str, lines: t.Mapping[str, str | None]) -> str:
+    """Give ``text`` with the line that each setting (by short name) had, or none; "" if only our own head is left."""
+    kept = text.split("\n")
+    for short, line in lines.items():
+        for place in reversed(_places_of(short, kept)):
+            kept[place : place + 1] = [] if line is None else [line]
+            line = None
+    return "" if [line for line in kept if line] == [line for line in _HEADER if line] else "\n".join(kept)
 
 
-def _dotted(name: str) -> str:
-    return name.replace("/", ".")
+def _assignments(lines: t.Sequence[str]) -> list[Assignment]:
+    return [each for each in assignments("\n".join(lines)) if each.value is not None]
+
+
+def _places_of(short: str | None, lines: t.Sequence[str]) -> list[int]:
+    """Give the places of the lines that set this setting under any of its names."""
+    return [each.line - 1 for each in _assignments(lines) if short and each.short == short]
 
 
 def _set(lines: list[str], name: str, value: int) -> None:
-    matches = {place: match for place, match in enumerate(map(_ASSIGNMENT.fullmatch, lines)) if match}
-    places = [place for place, match in matches.items() if _identity(match["name"]) == _identity(name)]
+    places = _places_of(short_of_sysctl(name), lines)
     if not places:
         lines.insert(_place_for(name, lines), f"{name} = {value}")
         return
-    last = matches[places[-1]]
-    if (_dotted(last["name"]), last["value"]) != (name, str(value)):
-        lines[places[-1]] = f"{last['dash']}{name} = {value}"
+    (last,) = assignments(lines[places[-1]])
+    if (last.key, last.value) != (name.replace(".", "/"), str(value)):
+        lines[places[-1]] = f"{'-' if last.dash else ''}{name} = {value}"
     for place in reversed(places[:-1]):
         del lines[place]
 
 
 def _place_for(name: str, lines: t.Sequence[str]) -> int:
     """Give where a new line keeps a sorted file sorted: above the next name and the comment that belongs to it."""
-    for place, match in enumerate(map(_ASSIGNMENT.fullmatch, lines)):
-        if match and _dotted(match["name"]) > name:
+    for each in _assignments(lines):
+        if each.key.replace("/", ".") > name:
+            place = each.line - 1
             while place and lines[place - 1].lstrip().startswith(("#", ";")):
                 place -= 1
             return place
     return len(lines)
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
-            return file.read()
-    except FileNotFoundError:
-        return ""
-    except OSError as error:
-        raise NotPermittedError(
-            f"sysctl_file: {path!r} cannot be read ({error.strerror}). Set become: true."
-        ) from error
-
-
-def _replace(temporary: str, path: str) -> None:
-    with _explained(path):
-        os.replace(temporary, path)
-    # The file is in force now; without this sync only a power cut in the next seconds could still lose it.
-    with contextlib.suppress(OSError):
-        directory = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
-
-
-@contextlib.contextmanager
-def _explained(path: str) -> t.Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise UnavailableError(
-            f"sysctl_file: {path!r} cannot be written ({error.strerror}); it is as it was."
-        ) from error
 
 
 def _unusable(path: str, problem: str, remedy: str) -> OptionError:

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: conntrack_settings
-short_description: Set limits, timeouts and switches of connection tracking
+short_description: Set limits, timeouts and switches of connection tracking, now and at boot
 version_added: 0.1.0
 author:
   - The netops.conntrack developers (@netops)
 description:
-  - Sets any number of connection-tracking sysctls in one call, in the running kernel and in a drop-in file for the
-    next boot.
+  - Sets any number of connection-tracking sysctls in one call, in the running kernel and for the next boot.
   - Everything is checked before the first write. If a write fails all the same, what was written before it is put
-    back, and the file stays as it was.
+    back, in the kernel and on the disk, and the error says so.
+  - The next boot gets a drop-in of C(sysctl.d). Where C(nf_conntrack) is a module that is loaded late, a file of the
+    same name in C(/etc/modules-load.d) has it loaded before the drop-in is applied, which is lost otherwise; and where
+    V(max) and V(buckets) are set, one in C(/etc/modprobe.d) has the module loaded with that hash size.
+  - What was there before the first run is kept beside the drop-in, in a file whose name ends in C(.before), and
+    O(state=absent) goes back to it.
   - The kernel itself is asked which settings it has and under which names, those of old kernels
     (C(net.ipv4.netfilter.ip_conntrack_*)) included.
 extends_documentation_fragment:
@@ -32,7 +36,7 @@ attributes:
 options:
   settings:
     description:
-      - The wanted settings, as names and values.
+      - The wanted settings, as names and values. With O(state=absent), the values do not matter.
       - A name is the short one, such as V(max) or V(tcp_timeout_established), or any of V(nf_conntrack_max),
         V(net.netfilter.nf_conntrack_max), V(net/netfilter/nf_conntrack_max), V(ip_conntrack_max) and
         V(net.ipv4.netfilter.ip_conntrack_max). All of them mean the same setting, and it is written under the name
@@ -41,15 +45,33 @@ options:
         C(s), C(m), C(h), C(d) and C(w), such as V(90s), V(15h) or V(5d). It is V(1) to V(2147483) seconds, about 24
         days. The kernel would take V(0), with which every entry expires at once.
       - A switch, such as V(acct), V(timestamp) or V(tcp_loose), is V(true), V(false), V(1) or V(0).
-      - Every other setting is a whole number. V(max), V(buckets) and V(expect_max) are at least V(1), because
-        V(max=0) means no limit, and V(max) is not below the number of entries that the table has now.
+      - Every other setting is a whole number, also with one of the units C(K), C(M) and C(G), which are 1024, 1024 x
+        1024 and so on, as in V(1M). V(max), V(buckets) and V(expect_max) are at least V(1), because V(max=0) means no
+        limit, and V(max) is not below the number of entries that the table has now.
       - V(max), V(buckets) and V(expect_max) are one value for the whole machine, and can only be set outside any
         network namespace.
     type: dict
-    required: true
+    default: {}
+  at_least:
+    description:
+      - Settings, in the form of O(settings), that are raised to the given value where they are lower, and never
+        lowered; at boot as well.
+    type: dict
+    default: {}
+  state:
+    description:
+      - V(present) sets O(settings) and O(at_least).
+      - V(absent) goes back to what was there before the first run, in the kernel and in the files, for the settings
+        that O(settings) names; for all that O(sysctl_file) has a record of if it names none. The module C(nf_conntrack)
+        stays loaded.
+      - V(confirmed) keeps the change that waits for its confirmation, see O(confirm_within).
+    type: str
+    choices: [present, absent, confirmed]
+    default: present
   persist:
     description:
-      - Whether O(sysctl_file) keeps the settings for the next boot as well. With V(false), the file is left alone.
+      - Whether O(sysctl_file), and what belongs to it, keeps the settings for the next boot as well. With V(false), no
+        file is touched.
       - Must be V(false) with O(netns), because drop-in files are applied to the machine and not to a namespace.
     type: bool
     default: true
@@ -59,15 +81,46 @@ options:
       - Only the lines of the given settings are replaced or added. All other lines stay.
     type: path
     default: /etc/sysctl.d/90-netops-conntrack.conf
+  load_module:
+    description:
+      - Whether to load C(nf_conntrack) where the kernel does not have it yet, and with O(persist), to have it loaded
+        early at each boot if it is a module.
+    type: bool
+    default: true
+  confirm_within:
+    description:
+      - A duration, V(60s) for example, after which the router goes back to the old values by itself, unless the change
+        is confirmed. V(0) is for no confirmation; the longest is V(1h).
+      - A process on the router waits for that, before the first value is written. The files for the next boot are put
+        in their places when the change is confirmed, so that a reboot goes back, too.
+      - The task itself confirms, over a new connection to the router. If that cannot be made, the task ends as
+        unreachable, and the router goes back. It never waits where nothing changes in the kernel.
+      - By hand, O(state=confirmed) confirms. The next run of the module first takes back what still waits.
+    type: str
+    default: "0"
+  change:
+    description: For O(state=confirmed), the change to confirm, from RV(confirm.change); else the one that waits.
+    type: str
+  mode:
+    description: The permissions of the files, as for M(ansible.builtin.file). By default those they have, else V(0644).
+    type: raw
+  owner:
+    description: The owner of the files, by default the one that they have.
+    type: str
+  group:
+    description: The group of the files, by default the one that they have.
+    type: str
 notes:
   - A lower timeout does not shorten what an entry has left. It acts on the entry's next packet, and on new entries.
+    M(netops.conntrack.conntrack_update) with O(netops.conntrack.conntrack_update#module:timeout=settings) makes it act
+    at once.
   - V(acct) and V(timestamp) act on new entries only.
   - With V(tcp_loose=0) connections that are open are not picked up again after a reboot or a fail-over of the router.
-  - At boot, drop-in files may be applied before C(nf_conntrack) is loaded, and are then lost. A line C(nf_conntrack) in
-    C(/etc/modules-load.d/nf_conntrack.conf) loads it first.
   - The kernel rounds V(buckets) up to whole pages of memory, mostly to a multiple of 512.
-  - To undo a change, run the module with the values that RV(settings.runtime_before) gave.
+  - V(buckets) grow before V(max), and shrink after it, so that the table never outgrows them.
+  - To undo a change, run the module with O(state=absent).
 seealso:
+  - module: netops.conntrack.conntrack_update
   - module: ansible.posix.sysctl
   - name: Netfilter conntrack sysctl variables
     description: What each setting does, in the kernel's documentation.
@@ -121,6 +174,19 @@ EXAMPLES = r"""
       tcp_timeout_time_wait: 1m
   become: true
 
+- name: Raise the limit where it is lower, and go back if the router cannot be reached afterwards
+  netops.conntrack.conntrack_settings:
+    at_least:
+      max: 1M
+      buckets: 256K
+    confirm_within: 60s
+  become: true
+
+- name: Go back to what was there before the first run
+  netops.conntrack.conntrack_settings:
+    state: absent
+  become: true
+
 - name: Turn on accounting in a network namespace, until it is deleted
   netops.conntrack.conntrack_settings:
     netns: customer1
@@ -149,14 +215,19 @@ settings:
       description: The value in the kernel now, read back; in check mode, the value that the real run would reach.
       type: int
     boot_before:
-      description: The value that O(sysctl_file) set before; null if it set none, or with O(persist=false).
+      description:
+        - The value that the next boot would have set before, read from all the files that it reads; null for the
+          kernel's own default, or with O(persist=false).
       type: int
     boot:
-      description: The value that O(sysctl_file) sets now, or would in check mode; null with O(persist=false).
+      description: The value that the next boot sets now, or would after the real run; null as before.
       type: int
     boot_file:
-      description: The file that RV(settings.boot) is in; null with O(persist=false).
+      description: The file that RV(settings.boot) comes from. The module warns if it is not its own.
       type: str
+    boot_line:
+      description: The line of that file.
+      type: int
   sample:
     tcp_timeout_established:
       name: net.netfilter.nf_conntrack_tcp_timeout_established
@@ -166,6 +237,25 @@ settings:
       boot_before: null
       boot: 54000
       boot_file: /etc/sysctl.d/90-netops-conntrack.conf
+      boot_line: 6
+confirm:
+  description: What waits for its confirmation, or was confirmed; null if nothing does.
+  returned: success
+  type: dict
+  contains:
+    change:
+      description: The change's name, for the option O(change).
+      type: str
+    within:
+      description: The seconds that were given for it.
+      type: int
+    seconds_left:
+      description: The seconds that were left.
+      type: float
+    confirmed:
+      description: Whether it is confirmed.
+      type: bool
+  sample: {change: d28b01586ef1b5d6, within: 60, seconds_left: 59.2, confirmed: true}
 unsupported:
   description: The settings that this kernel does not have. The module fails if there are any.
   returned: success, or when settings are refused
@@ -180,83 +270,172 @@ read_only:
   sample: []
 """
 
+import contextlib
+import os
+import stat
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.netops.conntrack.plugins.module_utils._dropin import DropIn, boot_values, plan_dropin, staged
+from ansible_collections.netops.conntrack.plugins.module_utils import _confirm, _kernel_module
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
+from ansible_collections.netops.conntrack.plugins.module_utils._keeping import forget, keep
 from ansible_collections.netops.conntrack.plugins.module_utils._module import NETNS_OPTION, guarded_run
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
-from ansible_collections.netops.conntrack.plugins.module_utils._settings import Change, apply, plan
+from ansible_collections.netops.conntrack.plugins.module_utils._settings import (
+    Change,
+    plan,
+    plan_unloaded,
+    plan_values,
+    wishes,
+)
+from ansible_collections.netops.conntrack.plugins.module_utils._sysctl import find_sysctls, short_of
+from ansible_collections.netops.conntrack.plugins.module_utils._transaction import Transaction
+from ansible_collections.netops.conntrack.plugins.module_utils._units import parse_duration
+
+NOTHING_REFUSED: dict[str, t.Any] = {"unsupported": [], "read_only": []}
 
 
-def describe(change: Change, dropin: DropIn | None, check_mode: bool) -> dict[str, t.Any]:
-    """Give the result of one setting."""
-    short = change.sysctl.short
-    predicted = change.reached if change.needed else change.before
-    return {
-        "name": change.sysctl.name,
-        "wanted": change.wanted,
-        "runtime_before": change.before,
-        "runtime_after": predicted if check_mode else change.sysctl.read(),
-        "boot_before": boot_values(dropin.text).get(short) if dropin else None,
-        "boot": boot_values(dropin.new_text).get(short) if dropin else None,
-        "boot_file": dropin.path if dropin else None,
-    }
-
-
-def differences(changes: t.Iterable[Change], dropin: DropIn | None) -> list[dict[str, str]]:
-    """Give the diff: the run-time values that change, and the file if it changes."""
-    needed = [change for change in changes if change.needed]
-    diff = []
-    if needed:
-        before = "".join(f"{change.sysctl.name} = {change.before}\n" for change in needed)
-        after = "".join(f"{change.sysctl.name} = {change.reached}\n" for change in needed)
-        diff.append(_difference("run time", before, after))
-    if dropin and dropin.changed:
-        diff.append(_difference(dropin.path, dropin.text, dropin.new_text))
-    return diff
-
-
-def _difference(header: str, before: str, after: str) -> dict[str, str]:
-    return {"before_header": header, "after_header": header, "before": before, "after": after}
-
-
-def set_settings(module: AnsibleModule) -> dict[str, t.Any]:
-    """Plan the run time and the file, carry both out unless in check mode, and give the module's result."""
-    params = module.params
+def check_options(params: dict[str, t.Any]) -> None:
+    """Refuse options that contradict each other. Raises OptionError."""
     if params["netns"] is not None and params["persist"]:
         problem = (
             "cannot be combined with netns, because drop-in files are applied to the machine and not to a namespace"
         )
         raise OptionError("persist", True, problem, "Set persist: false.")
-    with inside(params["netns"]):
-        changes = plan(params["settings"])
-        wanted = {change.sysctl.name: change.wanted for change in changes}
-        dropin = plan_dropin(params["sysctl_file"], wanted) if params["persist"] else None
+    if params["state"] == "present" and not params["settings"] and not params["at_least"]:
+        raise OptionError("settings", params["settings"], "names nothing to set", "Give settings, at_least, or both.")
+    if params["state"] != "present" and params["at_least"]:
+        problem = "is for values that are to be set"
+        raise OptionError("at_least", params["at_least"], problem, "Name the settings in the option settings.")
+    if params["state"] == "absent" and not params["persist"]:
+        problem = "leaves no record of what was there before, so that nothing can be taken back"
+        raise OptionError("persist", False, problem, "Set the values that you want with state: present.")
+
+
+def within_of(params: dict[str, t.Any]) -> int:
+    """Give the seconds in which the change is to be confirmed; 0 if it need not be."""
+    seconds = parse_duration(params["confirm_within"], "confirm_within")
+    if seconds > 3600:
+        raise OptionError("confirm_within", params["confirm_within"], "is too long", "Give up to 1h; 0 for no need.")
+    return seconds
+
+
+def plan_present(module: AnsibleModule) -> Transaction:
+    """Plan to set what is wanted, and load nf_conntrack if it is missing, which is no change of any setting."""
+    params = module.params
+    wanted = wishes(params["settings"], params["at_least"])
+    missing = params["load_module"] and not find_sysctls()
+    if missing and not module.check_mode:
+        _kernel_module.load()
+    changes: list[Change]
+    if missing and module.check_mode:
+        module.warn("nf_conntrack would be loaded first. Which settings this kernel has is known only then.")
+        changes = plan_unloaded(wanted)
+    else:
+        changes = plan(wanted)
+    kept = keep(params["sysctl_file"], changes, params["load_module"]) if params["persist"] else None
+    return Transaction(changes, kept, loads=missing)
+
+
+def plan_absent(params: dict[str, t.Any]) -> Transaction:
+    """Plan to go back to what was there before the first run."""
+    for name in params["settings"]:
+        if short_of(name) is None:
+            raise OptionError("settings", name, "is no connection-tracking setting", "Give the name of one.")
+    kept, values = forget(params["sysctl_file"], {short_of(name) or name for name in params["settings"]})
+    return Transaction(plan_values(values), kept, removing=True)
+
+
+def attributes_for(module: AnsibleModule) -> t.Callable[[str, str], None]:
+    """Give the function that gives a staged file the attributes of the one that it replaces, and those asked for."""
+
+    def prepare(staged: str, path: str) -> None:
+        wanted = module.load_file_common_arguments(module.params, path=path)
+        if os.path.exists(path):
+            present = os.stat(path)
+            attributes = {"mode": stat.S_IMODE(present.st_mode), "owner": present.st_uid, "group": present.st_gid}
+            wanted.update({key: value for key, value in attributes.items() if wanted[key] is None})
+        module.set_fs_attributes_if_different({**wanted, "path": staged}, False)
+
+    return prepare
+
+
+def keep_attributes(module: AnsibleModule, transaction: Transaction) -> bool:
+    """Give the files the attributes that were asked for where they have others; say whether any had."""
+    paths = [file.path for file in (transaction.kept.files if transaction.kept else ()) if os.path.exists(file.path)]
+    wanted = [module.load_file_common_arguments(module.params, path=path) for path in paths]
+    changes = [module.set_fs_attributes_if_different(arguments, False) for arguments in wanted]
+    return any(changes)
+
+
+def change_settings(module: AnsibleModule) -> dict[str, t.Any]:
+    """Plan the change, carry it out unless in check mode, and give the module's result."""
+    params, pending = module.params, None
+    within = within_of(params)
+    with contextlib.nullcontext() if module.check_mode else _confirm.exclusive():
+        taken_back = None if module.check_mode else _confirm.take_back_pending()
+        if taken_back:
+            module.warn(f"A change that waited for its confirmation was taken back before this one. {taken_back}")
+        transaction = plan_present(module) if params["state"] == "present" else plan_absent(params)
         if not module.check_mode:
-            # The new file lies complete on the disk before the kernel is touched; all that is left to fail is a rename.
-            with staged(dropin) as commit:
-                apply(changes, commit)
-        result = {change.sysctl.short: describe(change, dropin, module.check_mode) for change in changes}
-    if any(change.sysctl.short == "tcp_loose" and change.needed and not change.wanted for change in changes):
-        module.warn("tcp_loose is off: after a reboot or a fail-over, connections that are open will not be picked up.")
-    diff = differences(changes, dropin)
-    shown = {"diff": diff} if module._diff else {}
-    return {"changed": bool(diff), "settings": result, "unsupported": [], "read_only": [], **shown}
+            pending = transaction.carry_out(attributes_for(module), within)
+    attributes_changed = pending is None and keep_attributes(module, transaction)
+    for warning in transaction.warnings():
+        module.warn(warning)
+    return {
+        "changed": transaction.changed or attributes_changed,
+        "settings": transaction.describe(module.check_mode),
+        **NOTHING_REFUSED,
+        "confirm": describe_pending(pending, confirmed=False) if pending else None,
+        **({"diff": transaction.differences()} if module._diff else {}),
+    }
+
+
+def confirm_change(module: AnsibleModule) -> dict[str, t.Any]:
+    """Keep the change that waits, unless in check mode, and give the module's result."""
+    if module.check_mode:
+        return {"changed": _confirm.waiting() is not None, "settings": {}, **NOTHING_REFUSED, "confirm": None}
+    with _confirm.exclusive():
+        pending = _confirm.confirm(module.params["change"])
+    return {"changed": True, "settings": {}, **NOTHING_REFUSED, "confirm": describe_pending(pending, confirmed=True)}
+
+
+def describe_pending(pending: _confirm.Pending, confirmed: bool) -> dict[str, t.Any]:
+    """Give what the result says of a change that waits, or waited."""
+    return {
+        "change": pending.id,
+        "within": pending.within,
+        "seconds_left": round(pending.seconds_left, 1),
+        "confirmed": confirmed,
+    }
+
+
+def work(module: AnsibleModule) -> dict[str, t.Any]:
+    """Do what the option state asks for, in the namespace."""
+    check_options(module.params)
+    with inside(module.params["netns"]):
+        return confirm_change(module) if module.params["state"] == "confirmed" else change_settings(module)
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "settings": {"type": "dict", "required": True},
+            "settings": {"type": "dict", "default": {}},
+            "at_least": {"type": "dict", "default": {}},
+            "state": {"type": "str", "choices": ["present", "absent", "confirmed"], "default": "present"},
             "persist": {"type": "bool", "default": True},
             "sysctl_file": {"type": "path", "default": "/etc/sysctl.d/90-netops-conntrack.conf"},
+            "load_module": {"type": "bool", "default": True},
+            "confirm_within": {"type": "str", "default": "0"},
+            "change": {"type": "str"},
+            "mode": {"type": "raw"},
+            "owner": {"type": "str"},
+            "group": {"type": "str"},
             **NETNS_OPTION,
         },
         supports_check_mode=True,
     )
-    guarded_run(module, set_settings)
+    guarded_run(module, work)
 
 
 if __name__ == "__main__":

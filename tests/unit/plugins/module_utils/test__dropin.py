@@ -5,14 +5,14 @@
 from __future__ import annotations
 
 import pathlib
-import stat
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._dropin import (
     boot_values,
+    line_of,
     merge,
     plan_dropin,
-    staged,
+    restore,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 
@@ -86,35 +86,60 @@ def test_boot_values(text: str, values: dict[str, int]) -> None:
     assert boot_values(text) == values
 
 
-def test_staged_file_appears_at_one_stroke(tmp_path: pathlib.Path) -> None:
-    path = tmp_path / "90.conf"
-    with staged(plan_dropin(str(path), {MAX: 5})) as commit:
-        assert not path.exists()
-        assert [file.suffix for file in tmp_path.iterdir()] == [".new"]
-        commit()
-    assert path.read_text().endswith(f"\n{MAX} = 5\n")
-    assert stat.S_IMODE(path.stat().st_mode) == 0o644
-    assert list(tmp_path.iterdir()) == [path]
+USERS = [
+    "",
+    "# mine\n",
+    f"{MAX} = 4\n",
+    f"# mine\n-net/netfilter/nf_conntrack_max=4\n\n{ACCT}=1\n; end\n",
+    f"kernel.panic = 1\r\n{MAX} = 4\r\n",
+    "net.ipv4.ip_conntrack_max = 4\n",
+    f"{MAX} = 5\n{LOOSE} = 0\n",
+]
 
 
-def test_without_commit_the_file_stays(tmp_path: pathlib.Path) -> None:
-    path = tmp_path / "90.conf"
-    path.write_text(f"{MAX} = 4\n")
-    with staged(plan_dropin(str(path), {MAX: 5})):
-        pass
-    assert path.read_text() == f"{MAX} = 4\n"
-    assert list(tmp_path.iterdir()) == [path]
+@pytest.mark.parametrize("text", USERS)
+def test_what_was_set_is_taken_out_again_and_the_lines_from_before_are_back(text: str) -> None:
+    lines = {"max": line_of(text, MAX), "tcp_loose": line_of(text, LOOSE)}
+    assert restore(merge(text, {MAX: 5, LOOSE: 0}), lines) == text
 
 
-def test_link_is_followed_and_other_bytes_are_kept(tmp_path: pathlib.Path) -> None:
-    target = tmp_path / "real"
-    target.write_bytes(b"# caf\xe9\r\n")
-    link = tmp_path / "90.conf"
-    link.symlink_to(target)
-    with staged(plan_dropin(str(link), {MAX: 5})) as commit:
-        commit()
-    assert link.is_symlink()
-    assert target.read_bytes() == b"# caf\xe9\r\n" + f"{MAX} = 5\n".encode()
+def test_only_the_settings_that_are_named_are_taken_out() -> None:
+    text = merge(f"# mine\n{MAX} = 4\n", {MAX: 5, LOOSE: 0})
+    assert restore(text, {"tcp_loose": None}) == f"# mine\n{MAX} = 5\n"
+    assert restore(text, {"max": f"{MAX} = 4"}) == f"# mine\n{MAX} = 4\n{LOOSE} = 0\n"
+    assert restore(text, {}) == text
+
+
+def test_lines_that_were_added_to_our_file_stay_with_its_head() -> None:
+    text = merge("", {MAX: 5}) + "kernel.panic = 1\n"
+    assert restore(text, {"max": None}) == text.replace(f"{MAX} = 5\n", "")
+
+
+def test_line_that_is_gone_from_the_file_is_not_invented() -> None:
+    assert restore("# mine\n", {"max": f"{MAX} = 4"}) == "# mine\n"
+
+
+def test_line_comes_back_once_where_somebody_doubled_it() -> None:
+    text = f"{MAX} = 5\n# mine\nnet.nf_conntrack_max = 6\n"
+    assert restore(text, {"max": f"{MAX}=4"}) == f"# mine\n{MAX}=4\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("", None),
+        (f"#{MAX} = 4\n{ACCT} = 1\n", None),
+        (f"{MAX} = 4\n", f"{MAX} = 4"),
+        (f"{MAX} = 4\nnet/ipv4/ip_conntrack_max=5 \n", "net/ipv4/ip_conntrack_max=5 "),
+        (f"-{MAX} = many\n", f"-{MAX} = many"),
+    ],
+)
+def test_line_of_a_setting_is_given_as_it_is_written(text: str, line: str | None) -> None:
+    assert line_of(text, MAX) == line
+
+
+def never(_text: str | None) -> str:
+    raise AssertionError("a text was asked for")
 
 
 @pytest.mark.parametrize(
@@ -130,10 +155,18 @@ def test_path_that_cannot_be_used(tmp_path: pathlib.Path, name: str, words: str)
     (tmp_path / "directory.conf").mkdir()
     (tmp_path / "masked.conf").symlink_to("/dev/null")
     with pytest.raises(OptionError, match=words) as caught:
-        plan_dropin(str(tmp_path / name), {MAX: 5})
+        plan_dropin(str(tmp_path / name), never)
     assert caught.value.message.startswith("sysctl_file: ")
 
 
 def test_relative_path_is_refused() -> None:
     with pytest.raises(OptionError, match="full path"):
-        plan_dropin("90.conf", {MAX: 5})
+        plan_dropin("90.conf", never)
+
+
+def test_text_is_made_of_the_one_that_is_there(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "90.conf"
+    path.write_text(f"{MAX} = 4\n")
+    change = plan_dropin(str(path), lambda text: merge(text or "", {MAX: 5}))
+    assert (change.path, change.text, change.new_text) == (str(path), f"{MAX} = 4\n", f"{MAX} = 5\n")
+    assert path.read_text() == f"{MAX} = 4\n"

@@ -1,0 +1,54 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The controller's half of confirm_within: the confirmation comes over a new connection, or not at all."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from ansible.errors import AnsibleConnectionFailure
+from ansible.plugins.action import ActionBase
+
+_POLL_SECONDS = 1
+
+
+class ActionModule(ActionBase):
+    """Runs the module, and confirms a change that waits for it."""
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        """Give the module's result; of a change that was to be confirmed, once that is settled.
+
+        Raises AnsibleConnectionFailure when the router cannot be reached any more: it then goes back by itself.
+        """
+        super().run(tmp, task_vars)
+        result: dict[str, t.Any] = self._execute_module(task_vars=task_vars)
+        waits = result.get("confirm")
+        if result.get("failed") or not waits or waits["confirmed"]:
+            return result
+        answer = self._confirm(waits, task_vars)
+        if answer.get("failed"):
+            return {**result, "failed": True, "changed": False, "msg": answer.get("msg", "")}
+        return {**result, "confirm": answer["confirm"]}
+
+    def _confirm(self, waits: dict[str, t.Any], task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
+        """Give the answer to the confirmation, which is sent until the router answers or has gone back."""
+        given = self._task.args
+        arguments = {key: given[key] for key in ("netns", "persist") if key in given}
+        arguments.update(state="confirmed", change=waits["change"])
+        deadline = time.monotonic() + waits["seconds_left"]
+        while True:
+            in_time = time.monotonic() < deadline
+            self._connection.reset()
+            try:
+                answer: dict[str, t.Any] = self._execute_module(module_args=arguments, task_vars=task_vars)
+                return answer
+            except AnsibleConnectionFailure as error:
+                if not in_time:
+                    raise AnsibleConnectionFailure(
+                        f"The router could not be reached over a new connection after the change, which was not "
+                        f"confirmed within {waits['within']} s: it has gone back to the old values by itself. {error}"
+                    ) from error
+            time.sleep(_POLL_SECONDS)

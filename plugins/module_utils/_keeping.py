@@ -1,0 +1,214 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE to this collection: it can change without notice.
+
+"""The files that keep settings over a boot, and the record of what was there before the first of them was written.
+
+Beside a drop-in of sysctl.d there are files of the same name in modules-load.d, without which a drop-in is lost where
+nf_conntrack is a module, and in modprobe.d, which gives the module its hash size when it is loaded. Each is written
+where it is needed, and only there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import typing as t
+
+from ansible_collections.netops.conntrack.plugins.module_utils._boot import NextBoot, next_boot
+from ansible_collections.netops.conntrack.plugins.module_utils._dropin import (
+    boot_values,
+    line_of,
+    merge,
+    plan_dropin,
+    restore,
+)
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
+from ansible_collections.netops.conntrack.plugins.module_utils._files import FileChange, plan_file
+from ansible_collections.netops.conntrack.plugins.module_utils._settings import Change
+
+_MODULES_LOAD = "/etc/modules-load.d"
+_MODPROBE = "/etc/modprobe.d"
+_HEADER = "# Kept by Ansible (netops.conntrack.conntrack_settings) for the settings in {}.\n"
+_RECORD_VERSION = 1
+
+
+class Before(t.NamedTuple):
+    """What was found before the first run: the sysctl's name, the kernel's value, and the line of the drop-in."""
+
+    name: str
+    runtime: int | None
+    line: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """What was found: of each setting, by its short name, and the text of each file (None: there was none)."""
+
+    settings: t.Mapping[str, Before]
+    files: t.Mapping[str, str | None]
+
+    @classmethod
+    def of_text(cls, text: str | None, path: str) -> Record:
+        """Read a record's text. Raises OptionError, which names the file, for one that is not whole."""
+        if text is None:
+            return cls({}, {})
+        try:
+            data = json.loads(text)
+            settings = {short: Before(**before) for short, before in data["settings"].items()}
+            record = cls(settings, dict(data["files"]))
+            if not record._is_sound:
+                raise TypeError
+            return record
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise OptionError(
+                "sysctl_file",
+                path,
+                "is not the record that this module wrote of what was there before",
+                "Put that file right, or remove it: what is there now then counts as what was there before.",
+            ) from error
+
+    @property
+    def _is_sound(self) -> bool:
+        texts = [*self.files.values(), *(before.line for before in self.settings.values())]
+        numbers = [before.runtime for before in self.settings.values()]
+        sound_texts = all(text is None or isinstance(text, str) for text in texts)
+        return sound_texts and all(number is None or isinstance(number, int) for number in numbers)
+
+    def text_before(self, path: str) -> t.Callable[[str | None], str | None]:
+        """Give the function from the text that the file ``path`` has to the one from before the first run."""
+        return lambda text: self.files.get(os.path.realpath(path), text)
+
+    def text(self) -> str | None:
+        """Give the text to be kept; None for a record of nothing."""
+        if not self.settings:
+            return None
+        data = {
+            "version": _RECORD_VERSION,
+            "settings": {short: before._asdict() for short, before in self.settings.items()},
+            "files": self.files,
+        }
+        return json.dumps(data, indent=2, sort_keys=True) + "\n"
+
+
+@dataclasses.dataclass(frozen=True)
+class Kept:
+    """What becomes of the files, and what the next boot makes of them: now, and when they are changed."""
+
+    record: FileChange
+    files: list[FileChange]
+    before: NextBoot
+    after: NextBoot
+
+    @property
+    def changed(self) -> list[FileChange]:
+        """The files that an operator wants to see in a diff."""
+        return [file for file in self.files if file.changed]
+
+
+def keep(sysctl_file: str, changes: t.Sequence[Change], load_module: bool) -> Kept:
+    """Plan the files that give the next boot what is wanted. Nothing is written.
+
+    Raises OptionError or NotPermittedError for a file that cannot be used.
+    """
+    record_file, record = _read_record(sysctl_file)
+    modules = plan_file(
+        os.path.join(_MODULES_LOAD, os.path.basename(sysctl_file)),
+        lambda text: _header(sysctl_file) + "nf_conntrack\n" if load_module and _loaded_late() else text,
+    )
+    held = next_boot({modules.path: modules.new_text}) if any(change.least for change in changes) else None
+    numbers = {change.sysctl.name: _number_to_keep(change, held) for change in changes}
+    wanted = {name: number for name, number in numbers.items() if number is not None}
+    dropin = plan_dropin(sysctl_file, lambda text: merge(text or "", wanted) if wanted else text)
+    modprobe = _plan_modprobe(sysctl_file, dropin, lambda text: text)
+    files = [modules, modprobe, dropin]
+    found = {}
+    for change in changes:
+        old, new = (line_of(text or "", change.sysctl.name) for text in (dropin.text, dropin.new_text))
+        if change.needed or old != new:
+            found[change.sysctl.short] = Before(change.sysctl.name, change.before, old)
+    texts = {file.path: file.text for file in files if file.changed}
+    return _kept(record_file, Record({**found, **record.settings}, {**texts, **record.files}), files)
+
+
+def _number_to_keep(change: Change, held: NextBoot | None) -> int | None:
+    """Give the number for the drop-in; None where the boot has at least as much without it."""
+    if held is None or not change.least:
+        return change.wanted
+    at_boot = number_at_boot(held, change.sysctl.short)
+    if change.holds(at_boot):
+        return None
+    # Where no file sets it, the boot has the kernel's own value, which may be as much as there is now.
+    return change.reached if at_boot is None else change.wanted
+
+
+def forget(sysctl_file: str, shorts: t.Collection[str]) -> tuple[Kept, dict[str, int]]:
+    """Plan the files as they were before the first run, for the settings ``shorts``, or for all if there are none.
+
+    Gives the kernel's values from then, too, by short name. Nothing is written; raises what ``keep`` raises.
+    """
+    record_file, record = _read_record(sysctl_file)
+    gone = {short: before for short, before in record.settings.items() if not shorts or short in shorts}
+    left = Record({short: before for short, before in record.settings.items() if short not in gone}, record.files)
+    lines = {short: before.line for short, before in gone.items()}
+    created = record.files.get(os.path.realpath(sysctl_file), "") is None
+    dropin = plan_dropin(sysctl_file, lambda text: _restored(text, lines, created))
+    modprobe, modules = _modprobe_path(sysctl_file), os.path.join(_MODULES_LOAD, os.path.basename(sysctl_file))
+    if left.settings:
+        files = [dropin, _plan_modprobe(sysctl_file, dropin, record.text_before(modprobe))]
+    else:
+        files = [dropin, *(plan_file(path, record.text_before(path)) for path in (modprobe, modules))]
+    values = {short: before.runtime for short, before in gone.items() if before.runtime is not None}
+    return _kept(record_file, left, files), values
+
+
+def _restored(text: str | None, lines: t.Mapping[str, str | None], created: bool) -> str | None:
+    restored = restore(text or "", lines)
+    return None if text is None or (created and not restored) else restored
+
+
+def number_at_boot(boot: NextBoot, short: str) -> int | None:
+    """Give the number that a setting has after the boot; None where it is the kernel's default, or no number."""
+    value = boot.in_force(short)
+    return value.value if value else None
+
+
+def _kept(record_file: FileChange, record: Record, files: list[FileChange]) -> Kept:
+    overlay = {file.path: file.new_text for file in files if file.changed}
+    before = next_boot()
+    new_record = dataclasses.replace(record_file, new_text=record.text())
+    return Kept(new_record, files, before, next_boot(overlay) if overlay else before)
+
+
+def _read_record(sysctl_file: str) -> tuple[FileChange, Record]:
+    path = f"{os.path.realpath(sysctl_file)}.before"
+    file = plan_file(path, lambda text: text)
+    return file, Record.of_text(file.text, path)
+
+
+def _loaded_late() -> bool:
+    return next_boot().module == "late"
+
+
+def _modprobe_path(sysctl_file: str) -> str:
+    return os.path.join(_MODPROBE, os.path.basename(sysctl_file))
+
+
+def _plan_modprobe(sysctl_file: str, dropin: FileChange, otherwise: t.Callable[[str | None], str | None]) -> FileChange:
+    """Plan the hash size for the time of loading.
+
+    Only where the drop-in sets max as well: the kernel makes it 8 times the hash size that a module is loaded with.
+    """
+    values = boot_values(dropin.new_text or "")
+    needed = "buckets" in values and "max" in values and next_boot().module != "builtin"
+    line = f"options nf_conntrack hashsize={values.get('buckets')}\n"
+    return plan_file(
+        _modprobe_path(sysctl_file), lambda text: _header(sysctl_file) + line if needed else otherwise(text)
+    )
+
+
+def _header(sysctl_file: str) -> str:
+    return _HEADER.format(sysctl_file)
