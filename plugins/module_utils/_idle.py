@@ -4,7 +4,7 @@
 
 # This module_util is PRIVATE to this collection: it can change without notice.
 
-"""How long an entry has been without a packet: the timeout in force for it, minus what remains of it."""
+"""The timeouts of an entry, and how long it has been without a packet: the one in force, minus what remains of it."""
 
 from __future__ import annotations
 
@@ -60,12 +60,24 @@ def idle_changes(bounds: t.Iterable[int], settings: t.Mapping[str, int]) -> set[
     return {timeout - bound + 1 for timeout in timeouts for bound in bounds}
 
 
+def longest_timeout(entry: Entry, settings: t.Mapping[str, int]) -> int | None:
+    """Give the most seconds that the sysctls let the entry be idle for; None where none is known for it.
+
+    That is the longest timeout of its protocol and state, without TCP's caps, which are in force at times only.
+    """
+    return max(_own(entry, settings), default=None)
+
+
 def _possible(entry: Entry, settings: t.Mapping[str, int]) -> list[int]:
     """Give the timeouts that may be in force for the entry; a cap only counts where it shortens TCP's own."""
-    own = [settings[name] for name in _names(entry) if name in settings]
+    own = _own(entry, settings)
     if entry.protocol != _uapi.TCP:
         return own
     return own + [settings[cap] for cap in _CAPS if own and settings.get(cap, own[0]) < own[0]]
+
+
+def _own(entry: Entry, settings: t.Mapping[str, int]) -> list[int]:
+    return [settings[name] for name in _names(entry) if name in settings]
 
 
 def _names(entry: Entry) -> tuple[str, ...]:

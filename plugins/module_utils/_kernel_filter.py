@@ -20,6 +20,7 @@ import struct
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
+from ansible_collections.netops.conntrack.plugins.module_utils._netlink import encode_attribute
 
 
 class Condition(t.NamedTuple):
@@ -52,13 +53,13 @@ def encode(conditions: t.Iterable[Condition]) -> tuple[int, bytes]:
     if "mark" in by_field:
         attributes += _masked(_uapi.CTA_MARK, _uapi.CTA_MARK_MASK, by_field["mark"])
     if "zone" in by_field:
-        attributes += _attribute(_uapi.CTA_ZONE, struct.pack("!H", by_field["zone"].value))
+        attributes += encode_attribute(_uapi.CTA_ZONE, struct.pack("!H", by_field["zone"].value))
     return family, attributes + _tuple(addresses)
 
 
 def _masked(kind: int, kind_of_mask: int, condition: Condition) -> bytes:
     value, mask = (struct.pack("!I", number) for number in (condition.value, condition.mask))
-    return _attribute(kind, value) + _attribute(kind_of_mask, mask)
+    return encode_attribute(kind, value) + encode_attribute(kind_of_mask, mask)
 
 
 def _tuple(addresses: t.Mapping[str, int]) -> bytes:
@@ -66,16 +67,11 @@ def _tuple(addresses: t.Mapping[str, int]) -> bytes:
     if not addresses:
         return b""
     ends = {_ADDRESSES[field]: struct.pack("!I", address) for field, address in addresses.items()}
-    ip = b"".join(_attribute(end, address) for end, address in ends.items())
+    ip = b"".join(encode_attribute(end, address) for end, address in ends.items())
     # CTA_FILTER_ORIG_FLAGS is in host order.
-    meant = _attribute(1, struct.pack("=I", sum(ends)))
+    meant = encode_attribute(1, struct.pack("=I", sum(ends)))
     return _nested(_uapi.CTA_TUPLE_ORIG, _nested(1, ip)) + _nested(_uapi.CTA_FILTER, meant)
 
 
-def _attribute(kind: int, value: bytes) -> bytes:
-    data = struct.pack("=HH", 4 + len(value), kind) + value
-    return data + bytes(-len(data) % 4)
-
-
 def _nested(kind: int, attributes: bytes) -> bytes:
-    return _attribute(kind | _uapi.NLA_F_NESTED, attributes)
+    return encode_attribute(kind | _uapi.NLA_F_NESTED, attributes)

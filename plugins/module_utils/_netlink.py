@@ -26,6 +26,7 @@ _NLA = struct.Struct("=HH")
 _ERRNO = struct.Struct("=i")
 WORD = struct.Struct("=I")
 HEADER_LENGTH = _NLMSGHDR.size
+_SEQUENCE_AT = 8
 ATTRIBUTES_AT = HEADER_LENGTH + _NFGENMSG.size
 _DONE_LENGTH = HEADER_LENGTH + _ERRNO.size
 
@@ -130,3 +131,14 @@ def encode_request(kind: int, flags: int, sequence: int, family: int = 0, attrib
     """Encode a request, such as a dump of the whole table (nfgenmsg version 0)."""
     header = _NLMSGHDR.pack(ATTRIBUTES_AT + len(attributes), kind, _uapi.NLM_F_REQUEST | flags, sequence, 0)
     return header + _NFGENMSG.pack(family, 0, 0) + attributes
+
+
+def renumbered(message: bytes, sequence: int) -> bytes:
+    """Give the message with another sequence number."""
+    return message[:_SEQUENCE_AT] + WORD.pack(sequence) + message[_SEQUENCE_AT + WORD.size :]
+
+
+def encode_attribute(kind: int, value: bytes) -> bytes:
+    """Encode one attribute, padded to whole words."""
+    data = _NLA.pack(4 + len(value), kind) + value
+    return data + bytes(-len(data) % 4)

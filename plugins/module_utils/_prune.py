@@ -9,19 +9,24 @@
 from __future__ import annotations
 
 import collections
-import contextlib
 import dataclasses
 import errno
 import fractions
 import itertools
-import os
 import re
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.module_utils._deletes import Targets
+from ansible_collections.netops.conntrack.plugins.module_utils._account import (
+    GROUP_NEEDS,
+    Group,
+    count_of,
+    lines,
+    part_of,
+    telling_what_was,
+    without_failures,
+)
 from ansible_collections.netops.conntrack.plugins.module_utils._entry import Entry
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
-    ConntrackError,
     OptionError,
     RefusedError,
 )
@@ -29,10 +34,10 @@ from ansible_collections.netops.conntrack.plugins.module_utils._formats import a
 from ansible_collections.netops.conntrack.plugins.module_utils._kernel_filter import Condition
 from ansible_collections.netops.conntrack.plugins.module_utils._management import Connection, without_management
 from ansible_collections.netops.conntrack.plugins.module_utils._memo import Memo
+from ansible_collections.netops.conntrack.plugins.module_utils._requests import Targets
 from ansible_collections.netops.conntrack.plugins.module_utils._selector import Selection
 from ansible_collections.netops.conntrack.plugins.module_utils._selector_keys import Answer, Context
-from ansible_collections.netops.conntrack.plugins.module_utils._table import Table
-from ansible_collections.netops.conntrack.plugins.module_utils._uapi import SEEN_REPLY
+from ansible_collections.netops.conntrack.plugins.module_utils._table import Errors, Table
 from ansible_collections.netops.conntrack.plugins.module_utils._units import parse_number
 from ansible_collections.netops.conntrack.plugins.module_utils._wire import Block
 
@@ -67,27 +72,6 @@ def parse_limit(value: t.Any) -> Limit:
     if percent > 100:
         raise OptionError("max_delete", value, "is more than the whole table", 'Give a share from "0%" to "100%".')
     return Limit(value, percent=percent)
-
-
-class Group(t.NamedTuple):
-    """What the diff counts by."""
-
-    family: str
-    protocol: str
-    state: str
-    replied: str
-
-    @classmethod
-    def of(cls, entry: Entry) -> Group:
-        """Give the group that the entry is in; it has the fields of _GROUP_NEEDS."""
-        replied = "" if entry.status is None or entry.status & SEEN_REPLY else "unreplied"
-        return cls(entry.family_name, entry.protocol_name, entry.state_name or "", replied)
-
-    def __str__(self) -> str:
-        return " ".join(word for word in self if word)
-
-
-_GROUP_NEEDS = frozenset({"family", "protocol", "state", "status"})
 
 
 class _Verdict:
@@ -144,7 +128,7 @@ class Survey:
         self._plan = plan
         self._total = total
         self._verdicts: dict[tuple[Group, Answer], _Verdict] = {}
-        self._judge = Memo(_GROUP_NEEDS | plan.selection.needs, self._verdict, plan.selection.steps)
+        self._judge = Memo(GROUP_NEEDS | plan.selection.needs, self._verdict, plan.selection.steps)
         self._sample = sample
         self._matched = sum(done.values())
         self._undecidable = 0
@@ -164,8 +148,7 @@ class Survey:
                 self._undecidable += count
             elif verdict.decision:
                 self._matched += count
-                selected = block if count == len(block) else block.where(one is verdict for one in verdicts)
-                targets = self._plan.guards.unprotected(selected)
+                targets = self._plan.guards.unprotected(part_of(block, verdicts, verdict))
                 if len(targets):
                     self.targets[verdict.group] += len(targets)
                     self._note(targets)
@@ -197,10 +180,6 @@ class Survey:
         }
 
 
-Errors = collections.Counter[tuple[Group, int]]
-"""What became of entries: their number by group and errno, 0 being deleted."""
-
-
 def prune(table: Table, plan: Plan, limit: Limit, dry_run: bool) -> Outcome:
     """Delete what the plan selects, unless it is a dry run.
 
@@ -226,25 +205,12 @@ def prune(table: Table, plan: Plan, limit: Limit, dry_run: bool) -> Outcome:
     enforce(limit, found)
     if dry_run:
         return Outcome(found, None)
-    with _telling_what_was_deleted() as errors:
+    with telling_what_was("deleted") as errors:
         table.delete(targets, errors)
     return Outcome(found, errors)
 
 
-@contextlib.contextmanager
-def _telling_what_was_deleted() -> t.Iterator[Errors]:
-    """Give where the outcome of deletes is counted, and add it to an error that ends them."""
-    errors: Errors = collections.Counter()
-    try:
-        yield errors
-    except ConntrackError as error:
-        deleted = sum(count for (_group, number), count in errors.items() if number == 0)
-        error.result.update(changed=bool(deleted), deleted=deleted)
-        error.message += f" At least {deleted} entries had been deleted by then."
-        raise
-
-
-def _settle(errors: Errors) -> collections.Counter[Group]:
+def _settle(errors: Errors[Group]) -> collections.Counter[Group]:
     """Forget what was not deleted: it comes again, or it is no more in the table. Give the number deleted by group."""
     done: collections.Counter[Group] = collections.Counter()
     for (group, number), count in list(errors.items()):
@@ -257,7 +223,7 @@ def _settle(errors: Errors) -> collections.Counter[Group]:
 
 def _prune_at_once(table: Table, plan: Plan, total: int | None, conditions: t.Sequence[Condition]) -> Outcome:
     sample: list[dict[str, t.Any]] = []
-    with _telling_what_was_deleted() as errors:
+    with telling_what_was("deleted") as errors:
 
         def collect(blocks: t.Iterator[Block]) -> Survey:
             found = Survey(plan, total, _settle(errors), sample)
@@ -291,35 +257,21 @@ class Outcome:
     """What was found, and what became of the targets; None instead means that nothing was tried, as in check mode."""
 
     found: Survey
-    errors: Errors | None
-
-    def _count(self, *numbers: int) -> int:
-        """Give the number of targets with one of these errnos."""
-        return sum(count for (_group, number), count in (self.errors or {}).items() if number in numbers)
+    errors: Errors[Group] | None
 
     def result(self, count_after: int | None, with_diff: bool) -> dict[str, t.Any]:
         """Give the module's result. Raises ConntrackError, with all counts, if the kernel refused a delete."""
-        deleted = self._count(0)
+        errors: Errors[Group] = collections.Counter() if self.errors is None else self.errors
+        deleted = count_of(errors, 0)
         result = {
             "changed": bool(self.found.would_delete if self.errors is None else deleted),
             **self.found.counts(),
             "deleted": deleted,
-            "already_gone": self._count(errno.ENOENT),
+            "already_gone": count_of(errors, errno.ENOENT),
             "count_after": count_after,
             **({"diff": self.diff()} if with_diff else {}),
         }
-        failures: collections.Counter[str] = collections.Counter()
-        for (_group, number), count in (self.errors or {}).items():
-            if number not in _GONE:
-                failures[os.strerror(number)] += count
-        if failures:
-            reasons = ", ".join(f"{number} times {reason!r}" for reason, number in sorted(failures.items()))
-            raise ConntrackError(
-                f"The kernel refused {sum(failures.values())} of {self.found.would_delete} deletes: {reasons}. "
-                f"{deleted} entries were deleted. Run the module again for the rest.",
-                **result,
-                failures=dict(failures),
-            )
+        without_failures(result, errors, _GONE, "deleted")
         return {**result, "failed": 0}
 
     def diff(self) -> dict[str, str]:
@@ -331,10 +283,6 @@ class Outcome:
             )
         before = {group: self.found.groups[group] for group, count in deleted.items() if count}
         return {
-            "before": _lines(before),
-            "after": _lines({group: number - deleted[group] for group, number in before.items()}),
+            "before": lines(before),
+            "after": lines({group: number - deleted[group] for group, number in before.items()}),
         }
-
-
-def _lines(groups: t.Mapping[Group, int]) -> str:
-    return "".join(f"{number}  {group}\n" for group, number in sorted(groups.items()))

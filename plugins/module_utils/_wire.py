@@ -26,7 +26,7 @@ kernel's own half, sending a dump, takes 1.6):
 - A test is asked once for each combination of the values that it reads (_memo): 0.3 for the founding story's selector,
   3.5 entry by entry. Of a field with many values only the place among the steps counts at which the answer changes:
   0.9 for a network and an idle time, 4.8 without.
-- Deletes are a template with columns put in, and 64 ask for one answer (_deletes): 1.4 each, 10.9 one by one.
+- Deletes are a template with columns put in, and 64 ask for one answer (_requests): 1.4 each, 10.9 one by one.
 - A second process receives while this one decodes (_reader): the larger of both halves instead of their sum.
 """
 

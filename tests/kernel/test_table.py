@@ -13,7 +13,7 @@ import socket
 import typing as t
 
 import pytest
-from ansible_collections.netops.conntrack.plugins.module_utils import _deletes, _netns, _reader, _table, _wire
+from ansible_collections.netops.conntrack.plugins.module_utils import _netns, _reader, _requests, _table, _wire
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
     ConntrackError,
     DumpError,
@@ -46,14 +46,14 @@ def zones(blocks: Blocks) -> list[int]:
     return sorted(entry.zone for block in blocks for entry in block.entries() if entry.source_port == 1000)
 
 
-def all_of(blocks: Blocks) -> _deletes.Targets[str]:
-    targets = _deletes.Targets[str]()
+def all_of(blocks: Blocks) -> _requests.Targets[str]:
+    targets = _requests.Targets[str]()
     for block in blocks:
         targets.add(block, "all")
     return targets
 
 
-def those_in_zone_7(blocks: Blocks) -> _deletes.Targets[str]:
+def those_in_zone_7(blocks: Blocks) -> _requests.Targets[str]:
     return all_of(block for block in blocks if "zone" in block.layout.fields)
 
 
@@ -107,7 +107,7 @@ def test_a_delete_takes_one_entry(table: _table.Table) -> None:
 
 
 def test_a_new_connection_in_the_place_of_an_old_one_stays(table: _table.Table) -> None:
-    def with_other_ids(blocks: Blocks) -> _deletes.Targets[str]:
+    def with_other_ids(blocks: Blocks) -> _requests.Targets[str]:
         return all_of(rebuilt(block, [with_other_id(block.layout, row) for row in block.rows]) for block in blocks)
 
     assert table.delete(table.read(with_other_ids)) == outcome(ENOENT=200)
@@ -121,8 +121,8 @@ def with_other_id(layout: _wire.Layout, row: bytes) -> bytes:
     return row[:at] + bytes([row[at] ^ 1]) + row[at + 1 :]
 
 
-def test_more_deletes_than_a_batch_are_all_counted(table: _table.Table) -> None:
-    def each_twice_in_one_block(blocks: Blocks) -> _deletes.Targets[str]:
+def test_more_requests_than_a_batch_are_all_counted(table: _table.Table) -> None:
+    def each_twice_in_one_block(blocks: Blocks) -> _requests.Targets[str]:
         return all_of(rebuilt(block, [*block.rows[:150], *block.rows[:3], *block.rows[150:]]) for block in blocks)
 
     targets = table.read(each_twice_in_one_block)
@@ -135,20 +135,20 @@ def test_answers_that_are_lost_are_an_error(table: _table.Table) -> None:
     targets = table.read(all_of)
     assert table.delete(targets) == outcome(OK=200)
     table._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 0)
-    with pytest.raises(ConntrackError, match=r"answers to the last deletes are missing.* no memory"):
+    with pytest.raises(ConntrackError, match=r"answers to the last requests are missing.* no memory"):
         table.delete(targets)
 
 
 def test_the_outcome_is_counted_by_tag(table: _table.Table) -> None:
-    def by_port(blocks: Blocks) -> _deletes.Targets[int]:
-        targets = _deletes.Targets[int]()
+    def by_port(blocks: Blocks) -> _requests.Targets[int]:
+        targets = _requests.Targets[int]()
         for block in blocks:
             for tag in (0, 1):
                 targets.add(block.where(port % 2 == tag for port in block.column("source_port")), tag)
         return targets
 
     # The entry in zone 7 has an even port, and so a block with no odd one.
-    def by_port_in_zone_0(blocks: Blocks) -> _deletes.Targets[int]:
+    def by_port_in_zone_0(blocks: Blocks) -> _requests.Targets[int]:
         return by_port(block for block in blocks if "zone" not in block.layout.fields)
 
     assert table.delete(table.read(by_port_in_zone_0)) == {(0, 0): 100, (1, 0): 99}
@@ -168,4 +168,4 @@ def test_a_delete_without_a_tuple_is_never_encoded(table: _table.Table) -> None:
 def test_a_delete_without_an_id_is_never_encoded() -> None:
     [nameless] = blocks_of({"id": None})
     with pytest.raises(UnavailableError, match="ids of entries"):
-        _deletes.Targets[int]().add(nameless, 0)
+        _requests.Targets[int]().add(nameless, 0)

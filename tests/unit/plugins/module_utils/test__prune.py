@@ -11,13 +11,13 @@ import errno
 import typing as t
 
 import pytest
+from ansible_collections.netops.conntrack.plugins.module_utils._account import Group
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
     ConntrackError,
     OptionError,
     RefusedError,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._prune import (
-    Group,
     Guards,
     Outcome,
     Plan,

@@ -1,0 +1,231 @@
+#!/usr/bin/python
+
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: conntrack_update
+short_description: Lower the remaining time, or set the mark, of connection-tracking entries
+version_added: 0.3.0
+author:
+  - The netops.conntrack developers (@netops)
+description:
+  - A lower timeout in the sysctls acts on an entry with its next packet only, so that an idle one stays for days. This
+    module lowers what such entries have left, so that the new timeout acts at once.
+  - It can also set the mark of entries, or some bits of it.
+  - A remaining time is only ever lowered. The next packet of a connection gives it the timeout of the sysctls again.
+  - All options are checked, and the whole table is read, before the first update.
+  - The kernel does not compare its id of an entry with the one in an update. So each entry is looked up right before,
+    and left alone if another connection has taken its place or if it does not need the update any more. In the moment
+    between look-up and update, below a millisecond, a new connection with the same addresses and ports may take its
+    place and be updated instead, and a connection that just had a packet may lose what it gained by it.
+extends_documentation_fragment:
+  - netops.conntrack._attributes
+  - netops.conntrack._netns
+  - netops.conntrack._selection
+attributes:
+  check_mode:
+    support: full
+    details:
+      - In check mode RV(updated) is V(0), and RV(would_update) is what the real run would update.
+  diff_mode:
+    support: full
+    details:
+      - The diff has the number of entries with too much time left, and of those with another mark, by family, protocol,
+        state and whether a reply was seen.
+  idempotent:
+    support: full
+options:
+  timeout:
+    description:
+      - What the entries may have left at most. Those with more get this, the others stay as they are.
+      - V(settings) is the timeout that the sysctls have now for the entry's protocol and state. Of the two for UDP and
+        GRE it is the longer one as soon as there was a reply.
+      - "V({settings: {tcp_timeout_established: 15h}}) has other values instead of those of the sysctls, for example to
+        see in check mode what lower ones would do. They are as in
+        O(netops.conntrack.conntrack_settings#module:settings)."
+      - "V({max: 15h}) is the same time for all that O(match) selects, which it needs. An entry that is idle for this
+        time ends, whatever the sysctls say. To end entries at once, use M(netops.conntrack.conntrack_prune)."
+    type: raw
+  mark:
+    description:
+      - The mark to set. With a mask such as in V(0x10/0xff), the other bits stay.
+      - Needs O(match).
+    type: str
+  protect_management:
+    description:
+      - Whether the entries of the SSH connections stay as they are that the module itself runs in. They are found
+        through C(SSH_CONNECTION) in the environment of the module's process and of those that started it, also through
+        C(sudo).
+    type: bool
+    default: true
+notes:
+  - At least one of O(timeout) and O(mark) is required.
+  - An entry that was made with a fixed timeout (status C(FIXED_TIMEOUT)) keeps it, because the kernel refuses to change
+    it, and is counted in RV(fixed_timeout) if that is too long. Its mark can be set.
+  - The kernel does not show the timeout of an offloaded entry, which depends on the flowtable's sysctls. It stays, and
+    is counted in RV(without_timeout). Its mark can be set.
+  - Entries may have a longer timeout than the sysctls say by a rule (C(ct timeout) of nftables). Name these in
+    O(exclude), or they are treated like all others until their next packet.
+seealso:
+  - module: netops.conntrack.conntrack_settings
+  - module: netops.conntrack.conntrack_prune
+  - name: conntrack(8)
+    description: The manual of the tool that lists the table on the command line.
+    link: https://conntrack-tools.netfilter.org/manual.html
+"""
+
+EXAMPLES = r"""
+- name: Let lower timeouts act at once
+  netops.conntrack.conntrack_update:
+    timeout: settings
+  become: true
+
+- name: Show how many idle connections have more than 15 hours left, and change nothing
+  netops.conntrack.conntrack_update:
+    match:
+      - protocol: tcp
+        state: ESTABLISHED
+    exclude:
+      - destination_port: 179
+    timeout: {max: 15h}
+  become: true
+  check_mode: true
+  diff: true
+
+- name: Mark the connections of one customer in the lower byte of the mark
+  netops.conntrack.conntrack_update:
+    match:
+      - address: [198.51.100.0/24, "2001:db8:7::/48"]
+    mark: "0x10/0xff"
+  become: true
+"""
+
+RETURN = r"""
+matched:
+  description: The number of entries that the selectors select.
+  returned: success, or when updates are refused
+  type: int
+  sample: 98311
+protected:
+  description: The number of entries that stay as they are although they need the update, being the module's own SSH
+    connection.
+  returned: success, or when updates are refused
+  type: int
+  sample: 0
+would_update:
+  description: The number of entries that need the update when the table is read, and can have it.
+  returned: success, or when updates are refused
+  type: int
+  sample: 71203
+updated:
+  description: The number of entries that were updated; V(0) in check mode.
+  returned: success, or when updates are refused
+  type: int
+  sample: 71200
+unchanged:
+  description: The number of entries that have what is wanted without an update.
+  returned: success, or when updates are refused
+  type: int
+  sample: 27097
+already_gone:
+  description: The number of entries that ended by themselves, or were replaced, between the reading and the update.
+  returned: success, or when updates are refused
+  type: int
+  sample: 3
+fixed_timeout:
+  description: The number of entries that have more time left than wanted and keep it, because their timeout is fixed.
+  returned: success, or when updates are refused
+  type: int
+  sample: 11
+without_timeout:
+  description: The number of entries for which the kernel shows no timeout, because they are offloaded. Always V(0)
+    without O(timeout).
+  returned: success, or when updates are refused
+  type: int
+  sample: 0
+undecidable:
+  description:
+    - The number of entries that lack what the selectors ask for. None of them is selected.
+    - With O(timeout=settings), also the number of those for whose protocol and state there is no sysctl. They are in
+      RV(matched), and keep what they have left.
+  returned: success, or when updates are refused
+  type: int
+  sample: 0
+failed:
+  description: The number of entries that could not be updated. If there are any, the module fails.
+  returned: success
+  type: int
+  sample: 0
+failures:
+  description: The number of entries that could not be updated, by the kernel's reason.
+  returned: when updates are refused
+  type: dict
+  sample:
+    Device or resource busy: 2
+unavailable:
+  description: The sysctl that has to be on for these selectors.
+  returned: when a sysctl that the selectors need is off
+  type: str
+  sample: net.netfilter.nf_conntrack_acct
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
+from ansible_collections.netops.conntrack.plugins.module_utils._management import management_connections
+from ansible_collections.netops.conntrack.plugins.module_utils._module import (
+    MATCH_OPTIONS,
+    NETNS_OPTION,
+    guarded_run,
+)
+from ansible_collections.netops.conntrack.plugins.module_utils._selected import selected
+from ansible_collections.netops.conntrack.plugins.module_utils._update import (
+    Aim,
+    Plan,
+    instead_of_sysctls,
+    parse_mark,
+    parse_timeout,
+    update,
+)
+
+
+def update_table(module: AnsibleModule) -> dict[str, t.Any]:
+    """Check the options, update the table unless in check mode, and give the module's result."""
+    params = module.params
+    timeout, mark = parse_timeout(params["timeout"]), parse_mark(params["mark"])
+    if mark is not None and params["match"] is None:
+        remedy = "Give match with the selectors of the entries to mark."
+        raise OptionError("mark", params["mark"], "would be set on every entry", remedy)
+    if isinstance(timeout, int) and params["match"] is None:
+        problem = "would end every connection that is idle for so long"
+        remedy = "Give match with the selectors of the entries that are meant, or timeout: settings."
+        raise OptionError("timeout", params["timeout"], problem, remedy)
+    own = instead_of_sysctls(params["timeout"])
+    with selected(params) as (table, selection, context):
+        connections = management_connections() if params["protect_management"] else frozenset()
+        plan = Plan(selection, Aim(timeout, mark, {**context.settings, **own}), connections)
+        return update(table, plan, dry_run=module.check_mode).result(module._diff)
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            **MATCH_OPTIONS,
+            "timeout": {"type": "raw"},
+            "mark": {"type": "str"},
+            "protect_management": {"type": "bool", "default": True},
+            **NETNS_OPTION,
+        },
+        required_one_of=[("timeout", "mark")],
+        supports_check_mode=True,
+    )
+    guarded_run(module, update_table)
+
+
+if __name__ == "__main__":
+    main()

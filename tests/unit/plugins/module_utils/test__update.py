@@ -1,0 +1,230 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the kernel cannot be made to do at will: offloaded entries, entries without a mark, updates that it refuses."""
+
+from __future__ import annotations
+
+import errno
+import typing as t
+
+import pytest
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
+    ConntrackError,
+    OptionError,
+    UnavailableError,
+)
+from ansible_collections.netops.conntrack.plugins.module_utils._requests import Request, Targets
+from ansible_collections.netops.conntrack.plugins.module_utils._selector import compile_selection
+from ansible_collections.netops.conntrack.plugins.module_utils._selector_keys import Context
+from ansible_collections.netops.conntrack.plugins.module_utils._table import Errors
+from ansible_collections.netops.conntrack.plugins.module_utils._update import (
+    Aim,
+    Judge,
+    Mark,
+    Plan,
+    Verdict,
+    parse_mark,
+    parse_timeout,
+    update,
+)
+from ansible_collections.netops.conntrack.plugins.module_utils._wire import Block
+from generated import SETTINGS
+from messages import Fields, attribute, blocks_of
+
+TCP, UDP, GRE, SCTP = 6, 17, 47, 132
+ESTABLISHED, TIME_WAIT = 3, 7
+SEEN_REPLY, FIXED_TIMEOUT, OFFLOAD = 1 << 1, 1 << 10, 1 << 14
+LONG = 10**6
+TCP_ENTRY = {"protocol": TCP, "state": ESTABLISHED, "status": 0, "remaining": LONG, "mark": 0, "id": 1}
+
+
+def plan_of(
+    timeout: int | str | None,
+    mark: Mark | None = None,
+    settings: t.Mapping[str, int] = SETTINGS,
+    match: list[t.Any] | None = None,
+) -> Plan:
+    return Plan(compile_selection(match, None, Context(settings, 0)), Aim(timeout, mark, settings), ())
+
+
+def verdicts(plan: Plan, *entries: Fields) -> list[Verdict]:
+    """Give the verdicts on entries of one layout, in their order."""
+    [block] = blocks_of(*entries)
+    return Judge(plan)(block)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [(None, None), ("settings", "settings"), ({"max": "15h"}, 54000), ({"max": 1}, 1), ({"max": "5d"}, 432000)],
+)
+def test_timeout(given: t.Any, expected: t.Any) -> None:
+    assert parse_timeout(given) == expected
+
+
+@pytest.mark.parametrize(
+    "given", [0, 54000, "15h", "", True, [], {}, {"max": 0}, {"max": None}, {"min": 1}, {"max": 1, "min": 1}]
+)
+def test_bad_timeout(given: t.Any) -> None:
+    with pytest.raises(OptionError, match="timeout"):
+        parse_timeout(given)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [(None, None), ("0x10", (0x10, 0xFFFFFFFF)), ("16", (16, 0xFFFFFFFF)), ("0x10/0xff", (0x10, 0xFF))],
+)
+def test_mark(given: t.Any, expected: t.Any) -> None:
+    assert parse_mark(given) == expected
+
+
+@pytest.mark.parametrize("given", ["", "red", "-1", "0x100/0xff", "1/", "0/0", "0x1ffffffff"])
+def test_bad_mark(given: t.Any) -> None:
+    with pytest.raises(OptionError, match="mark"):
+        parse_mark(given)
+
+
+@pytest.mark.parametrize(
+    ("fields", "settings", "cap"),
+    [
+        ({}, SETTINGS, 432000),
+        ({"state": TIME_WAIT}, SETTINGS, 125),
+        ({"state": 0}, SETTINGS, None),
+        ({"state": 200}, SETTINGS, None),
+        ({}, {"udp_timeout": 30}, None),
+        ({}, {"tcp_timeout_established": -1}, None),
+        ({}, {"tcp_timeout_established": 0}, 1),
+        ({"protocol": UDP, "state": None}, SETTINGS, 30),
+        ({"protocol": UDP, "state": None, "status": SEEN_REPLY}, SETTINGS, 180),
+        ({"protocol": UDP, "state": None, "status": SEEN_REPLY}, {"udp_timeout": 30}, 30),
+        ({"protocol": GRE, "state": None, "status": SEEN_REPLY}, SETTINGS, 181),
+        ({"protocol": SCTP, "state": 4}, SETTINGS, 210),
+        ({"protocol": SCTP, "state": 7}, SETTINGS, None),
+        ({"protocol": 99, "state": None}, SETTINGS, 600),
+    ],
+)
+def test_the_cap_of_the_settings(fields: Fields, settings: dict[str, int], cap: int | None) -> None:
+    [verdict] = verdicts(plan_of("settings", settings=settings), {**TCP_ENTRY, **fields})
+    assert verdict.change.timeout == cap
+    assert verdict.obstacle == ("undecidable" if cap is None else "")
+
+
+@pytest.mark.parametrize(
+    ("fields", "change", "obstacle"),
+    [
+        ({}, (900, (5, 255)), ""),
+        ({"mark": 0xF05}, (900, None), ""),
+        ({"remaining": 900}, (None, (5, 255)), ""),
+        ({"remaining": 900, "mark": 5}, (None, None), ""),
+        ({"remaining": 901, "mark": 5}, (900, None), ""),
+        ({"status": FIXED_TIMEOUT}, (None, (5, 255)), "fixed_timeout"),
+        ({"status": FIXED_TIMEOUT, "mark": 5}, (None, None), "fixed_timeout"),
+        ({"status": FIXED_TIMEOUT, "remaining": 900, "mark": 5}, (None, None), ""),
+        ({"status": OFFLOAD, "remaining": None, "state": None}, (None, (5, 255)), "without_timeout"),
+        ({"status": OFFLOAD, "remaining": None, "state": None, "mark": 5}, (None, None), "without_timeout"),
+    ],
+)
+def test_what_an_entry_is_sent(fields: Fields, change: t.Any, obstacle: str) -> None:
+    [verdict] = verdicts(plan_of(900, (5, 0xFF)), {**TCP_ENTRY, **fields})
+    assert (tuple(verdict.change), verdict.obstacle) == (change, obstacle)
+
+
+def test_of_many_times_only_those_above_the_cap_are_lowered() -> None:
+    """Also where so many differ that only their place among the steps counts."""
+    entries = [{**TCP_ENTRY, "remaining": seconds, "id": seconds} for seconds in range(700, 1100)]
+    match = [{"remaining": {"min": 800}}]
+    found = verdicts(plan_of(900, match=match), *entries)
+    assert [verdict.change.timeout for verdict in found] == [None] * 201 + [900] * 199
+    assert [verdict.decision for verdict in found] == [False] * 100 + [True] * 300
+
+
+@pytest.mark.parametrize("match", [None, [{"protocol": "tcp"}]])
+def test_a_kernel_that_shows_no_marks(match: list[t.Any] | None) -> None:
+    with pytest.raises(UnavailableError, match="CONFIG_NF_CONNTRACK_MARK"):
+        verdicts(plan_of(None, (5, 0xFF), match=match), {**TCP_ENTRY, "mark": None})
+
+
+def test_a_mark_that_is_not_asked_for_may_be_unknown() -> None:
+    plan = plan_of(None, (5, 0xFF), match=[{"protocol": "udp"}])
+    assert [verdict.decision for verdict in verdicts(plan, {**TCP_ENTRY, "mark": None})] == [False]
+    [verdict] = verdicts(plan_of(900), {**TCP_ENTRY, "mark": None})
+    assert verdict.change == (900, None)
+
+
+class Stub:
+    """A table of ten entries whose updates end with these errnos, one after the other; ``now`` is what they became."""
+
+    def __init__(self, ends: t.Sequence[int], now: Fields | None = None) -> None:
+        self.ends = iter(ends)
+        self.now = now or {}
+        self.sent: list[bytes] = []
+
+    def read(self, collect: t.Callable[[t.Iterator[Block]], t.Any], _conditions: t.Any) -> t.Any:
+        return collect(iter(self._blocks({})))
+
+    def _blocks(self, now: Fields) -> list[Block]:
+        return blocks_of(*({**TCP_ENTRY, "source_port": port, "id": port, **now} for port in range(1, 11)))
+
+    def look_up(self, targets: Targets[Verdict], _outcome: Errors[Verdict]) -> t.Iterator[tuple[Verdict, list[Block]]]:
+        for tag, _batch in targets.batches(Request(0), 1):
+            yield tag, self._blocks(self.now)
+
+    def update(self, targets: Targets[Verdict], request: Request, outcome: Errors[Verdict]) -> None:
+        self.sent.append(request.attributes)
+        for tag, batch in targets.batches(request, 1):
+            for _number in range(batch.size):
+                end = next(self.ends)
+                if end < 0:
+                    raise ConntrackError("No answer.")
+                outcome[tag, end] += 1
+
+
+def result_of(stub: Stub, timeout: int = 900, mark: Mark | None = None) -> dict[str, t.Any]:
+    return update(t.cast(t.Any, stub), plan_of(timeout, mark), dry_run=False).result(with_diff=True)
+
+
+def test_what_is_sent() -> None:
+    stub = Stub([0] * 10)
+    result_of(stub, mark=(0x10, 0xFF))
+    assert stub.sent == [attribute(7, b"\0\0\3\x84") + attribute(8, b"\0\0\0\x10") + attribute(21, b"\0\0\0\xff")]
+
+
+def test_updates_that_are_too_late_do_no_harm() -> None:
+    result = result_of(Stub([0, errno.ENOENT, errno.ETIME, errno.EPERM, *[0] * 6]))
+    numbers = [result[name] for name in ("would_update", "updated", "already_gone", "fixed_timeout", "failed")]
+    assert numbers == [10, 7, 2, 1, 0]
+    assert result["diff"] == {
+        "before": "10  ipv4 tcp ESTABLISHED unreplied: more than 900 s left\n",
+        "after": "3  ipv4 tcp ESTABLISHED unreplied: more than 900 s left\n",
+    }
+
+
+@pytest.mark.parametrize(
+    ("now", "name"),
+    [
+        ({"remaining": 5}, "unchanged"),
+        ({"status": FIXED_TIMEOUT}, "fixed_timeout"),
+        ({"remaining": None, "state": None}, "without_timeout"),
+    ],
+)
+def test_entries_that_need_no_update_any_more(now: Fields, name: str) -> None:
+    stub = Stub([], now)
+    result = result_of(stub)
+    assert (result["changed"], result["would_update"], result[name]) == (False, 10, 10)
+    assert stub.sent == []
+
+
+@pytest.mark.parametrize(("ends", "updated"), [([0, *[errno.EBUSY] * 9], 1), ([errno.EBUSY] * 10, 0)])
+def test_updates_that_the_kernel_refuses(ends: list[int], updated: int) -> None:
+    with pytest.raises(ConntrackError, match=f"refused {10 - updated} of 10 requests: {10 - updated} times") as caught:
+        result_of(Stub(ends))
+    assert caught.value.result["failures"] == {"Device or resource busy": 10 - updated}
+    assert (caught.value.result["changed"], caught.value.result["updated"]) == (bool(updated), updated)
+
+
+def test_what_was_updated_before_an_error_is_told() -> None:
+    with pytest.raises(ConntrackError) as caught:
+        result_of(Stub([0, 0, -1]))
+    assert caught.value.message == "No answer. At least 2 entries had been updated by then."
+    assert caught.value.result == {"changed": True, "updated": 2}
