@@ -89,6 +89,25 @@ def run_module(
         raise AssertionError(f"{name} printed no JSON, rc {done.returncode}\n{done.stdout}{done.stderr}") from None
 
 
+def run_ansible(
+    command: t.Sequence[str], inventory: pathlib.Path, home: pathlib.Path, *, timeout: float = 120
+) -> subprocess.CompletedProcess[str]:
+    """Run the Ansible ``command`` on ``inventory`` as an operator in the checkout would, with ``home`` for a home."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
+    environment |= {"HOME": str(home), "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1"}
+    executable = str(pathlib.Path(sys.executable).parent / command[0])
+    return subprocess.run(
+        [executable, "-i", str(inventory), *command[1:]],
+        cwd=CHECKOUT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
 def module_path(python: str = sys.executable) -> str:
     """Give the PYTHONPATH with which ``python`` finds the collection and ansible-core, and no other library of ours."""
     if python == sys.executable:

@@ -13,6 +13,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._filter import as
 from ansible_collections.netops.conntrack.plugins.plugin_utils._profiles import plan
 from ansible_collections.netops.conntrack.plugins.plugin_utils._render import render
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report import roll_up
+from ansible_collections.netops.conntrack.plugins.plugin_utils._sizing import size
 
 
 class FilterModule:
@@ -25,4 +26,5 @@ class FilterModule:
             "conntrack_plan": as_filter(plan),
             "conntrack_render": as_filter(render),
             "conntrack_rollup": as_filter(roll_up),
+            "conntrack_sizing": as_filter(size),
         }

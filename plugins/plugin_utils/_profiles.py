@@ -4,7 +4,7 @@
 
 # This plugin_util is PRIVATE to this collection: it can change without notice.
 
-"""What a profile and a user's own values mean for one router."""
+"""What a profile, a sizing and a user's own values mean for one router."""
 
 from __future__ import annotations
 
@@ -14,19 +14,26 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import Op
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl import short_of
 
 _OVERRIDE = "set by conntrack_tune_overrides"
+_SIZED = ("max", "buckets")
 
 
 def plan(
-    profile: t.Mapping[str, t.Any], overrides: dict[str, t.Any], available: list[str]
+    profile: t.Mapping[str, t.Any],
+    overrides: dict[str, t.Any],
+    available: list[str],
+    sizing: t.Mapping[str, t.Any] | None = None,
 ) -> dict[str, dict[str, t.Any] | list[str]]:
-    """Give the ``settings`` to make by short name, ``why`` of each, and the profile's names that are ``left_out``.
+    """Give the ``settings`` to make by short name, ``why`` of each, and the names that are ``left_out``.
 
     ``profile`` maps a setting's name to its value and why; ``available`` lists the short names that the router's kernel
-    has. An override wins over the profile, and stays in when it is not available: the module then refuses it by name.
+    has; ``sizing`` is what ``size`` gives, if there was one. A sizing wins over the profile, and an override over both.
+    An override stays in when it is not available: the module then refuses it by name.
 
     Raises OptionError for an entry of the profile without value or why.
     """
     wanted = {_short(name): _entry(name, entry) for name, entry in profile.items()}
+    if sizing:
+        wanted |= {name: {"value": sizing[name], "why": sizing["why"]} for name in _SIZED}
     own = {_short(name): value for name, value in overrides.items()}
     left_out = sorted(wanted.keys() - own - set(available))
     settings = {name: entry["value"] for name, entry in wanted.items() if name not in left_out} | own

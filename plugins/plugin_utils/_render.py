@@ -21,6 +21,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._markup import (
     as_markdown,
     as_text,
 )
+from ansible_collections.netops.conntrack.plugins.plugin_utils._sizing import binary_size
 
 _WRITERS: dict[str, t.Callable[[Block], str]] = {"markdown": as_markdown, "text": as_text}
 _WORDS = {"finding": "found", "passed": "not found", "unknown": "unknown"}
@@ -50,6 +51,8 @@ def _page(document: _Document) -> list[Block]:
         *_section(_title(document, "Found"), _found(document)),
         *_section("Could not be told", _untold(document)),
         *_section("Settings that would change" if check_mode else "Settings changed", _settings(document)),
+        *_section("Size of the table", _sizings(document)),
+        *_section("Entries that would be re-capped" if check_mode else "Entries re-capped", _recaps(document)),
         *_section("Entries that would be deleted" if check_mode else "Entries deleted", _deletions(document)),
     ]
 
@@ -75,6 +78,10 @@ def _headline(document: _Document) -> list[Block]:
     if any(host["settings"] for host in hosts):
         changed = _counted(totals["settings_changed"], "setting")
         parts.append(f"{changed} {'would change' if check_mode else 'changed'}")
+    if any(map(_recap, hosts)):
+        fixed = f" ({totals['fixed_timeout']} with a fixed timeout left)" if totals["fixed_timeout"] else ""
+        count = _counted(totals["would_recap" if check_mode else "recapped"], "entry", "entries")
+        parts.append(f"{count} {'would be re-capped' if check_mode else 're-capped'}{fixed}")
     if any(host["prune"] for host in hosts):
         count = totals["would_delete" if check_mode else "deleted"]
         parts.append(f"{_counted(count, 'entry', 'entries')} {'would be deleted' if check_mode else 'deleted'}")
@@ -82,6 +89,11 @@ def _headline(document: _Document) -> list[Block]:
         Heading(1, f"Connection tracking of {_counted(totals['hosts'], 'router')}, {document['time']}"),
         Paragraph(f"{'Check mode, nothing was changed. ' if check_mode else ''}{'; '.join(parts)}."),
     ]
+
+
+def _recap(host: _Host) -> _Host | None:
+    """Give the account of the entries of a router that were brought down to the new timeouts, if they were."""
+    return host["settings"]["recap"] if host["settings"] else None
 
 
 def _overview(document: _Document) -> Table:
@@ -203,24 +215,75 @@ def _value_of(check_id: str) -> t.Callable[[_Host], str]:
     def show(audit: _Host) -> str:
         finding = _finding(audit, check_id)
         value = finding.get("value")
-        return _WORDS.get(finding.get("status", ""), "not checked") if value is None else _number(value)
+        return _WORDS.get(finding.get("status", ""), "not checked") if value is None else _shown(value)
 
     return show
 
 
 def _settings(document: _Document) -> Items:
-    """Give one item for each change, with the routers that share it; and what was left out of a profile."""
+    """Give one item for each change, with the routers that share it; what was left out; and who confirmed or did not.
+
+    The reason for a size stands in a section of its own, with what the size costs.
+    """
+    tuned = {name: host["settings"] for name, host in document["hosts"].items() if host["settings"]}
+    routers: dict[tuple[str, str, str], list[str]] = {}
+    for name, settings in tuned.items():
+        size = (settings["sizing"] or {}).get("why")
+        for short, change in settings["changes"].items():
+            why = "" if change["why"] == size else change["why"]
+            routers.setdefault((short, _change(change), why), []).append(name)
+    changes = [
+        (short, [f"{change}: {_names(names)}", *filter(None, [why])])
+        for (short, change, why), names in sorted(routers.items())
+    ]
+    left_out = [
+        (name, [f"cannot be set here, and was left out: {', '.join(settings['left_out'])}"])
+        for name, settings in tuned.items()
+        if settings["left_out"]
+    ]
+    return Items(changes + left_out + _confirmations(tuned))
+
+
+def _confirmations(tuned: dict[str, _Host]) -> list[tuple[str, list[str]]]:
+    texts = {True: "over a new connection", False: "NOT confirmed: the router puts its old values back by itself"}
+    routers = {
+        text: [name for name, settings in tuned.items() if settings["confirmed"] is answer]
+        for answer, text in texts.items()
+    }
+    return [("confirmed", [f"{text}: {_names(names)}"]) for text, names in routers.items() if names]
+
+
+def _sizings(document: _Document) -> Items:
+    """Give one item for each size that was worked out, with the routers that share it: what it costs, and why."""
     routers: dict[tuple[str, str, str], list[str]] = {}
     for name, host in document["hosts"].items():
-        for short, change in (host["settings"] or {"changes": {}})["changes"].items():
-            routers.setdefault((short, _change(change), change["why"]), []).append(name)
-    changes = [(short, [f"{change}: {_names(names)}", why]) for (short, change, why), names in sorted(routers.items())]
-    left_out = [
-        (name, [f"cannot be set here, and was left out of the profile: {', '.join(host['settings']['left_out'])}"])
-        for name, host in document["hosts"].items()
-        if host["settings"] and host["settings"]["left_out"]
+        sizing = (host["settings"] or {}).get("sizing")
+        if sizing:
+            routers.setdefault((sizing["limited_by"], _size(sizing), sizing["why"]), []).append(name)
+    return Items(
+        [(limited_by, [f"{size}: {_names(names)}", why]) for (limited_by, size, why), names in sorted(routers.items())]
+    )
+
+
+def _size(sizing: _Host) -> str:
+    values = [
+        f"{short} {sizing[short]}" if before == sizing[short] else f"{short} {before} → {sizing[short]}"
+        for short, before in (("max", sizing["max_before"]), ("buckets", sizing["buckets_before"]))
     ]
-    return Items(changes + left_out)
+    total = binary_size(sizing["memory_total_bytes"])
+    cost = (
+        f"{binary_size(sizing['memory_bytes'])} of memory when full ({_number(sizing['memory_percent'])} % of {total})"
+    )
+    return ", ".join([*values, cost])
+
+
+def _recaps(document: _Document) -> Table:
+    """Give the account of each router whose entries were brought down to the new timeouts."""
+    done = ("would_update",) if document["check_mode"] else ("updated", "already_gone")
+    columns = ("matched", *done, "unchanged", "fixed_timeout", "undecidable")
+    recaps = {name: _recap(host) for name, host in document["hosts"].items()}
+    rows = [[name, *(_number(recap[column]) for column in columns)] for name, recap in recaps.items() if recap]
+    return Table([["router", *(column.replace("_", " ") for column in columns)], *rows])
 
 
 def _change(change: _Host) -> str:
@@ -252,6 +315,14 @@ def _counted(count: int, one: str, many: str = "") -> str:
 def _names(names: list[str]) -> str:
     more = f", and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return ", ".join(names[:_SHOWN]) + more
+
+
+def _shown(value: t.Any) -> str:
+    """Give a finding's value; names in brackets, because the routers stand between commas."""
+    if not isinstance(value, list):
+        return _number(value)
+    names = _names([str(name) for name in value])
+    return f"({names})" if len(value) > 1 else names or "none"
 
 
 def _number(value: t.Any) -> str:

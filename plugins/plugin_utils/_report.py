@@ -26,7 +26,8 @@ def roll_up(records: dict[str, Record], hosts: list[str], time: str, check_mode:
     """Give the document about ``hosts``, at ``time`` (a text), from the record that each of them left.
 
     A record has ``before`` and ``after`` (what an audit found), ``tune``, ``prune`` and ``failure``, each of which may
-    be missing or empty. A host without a record is reported as failed.
+    be missing or empty; so may ``sizing``, ``recap`` and ``confirmed`` in ``tune``. A host without a record is reported
+    as failed.
     """
     reports = {host: _host_report(records.get(host, {"failure": _NOT_FINISHED})) for host in sorted(set(hosts))}
     return {
@@ -67,6 +68,9 @@ def _settings(tune: Record | None) -> Record | None:
         "profile": tune["profile"],
         "left_out": tune["left_out"],
         "changes": {short: change for short, change in changes.items() if _differs(change)},
+        "sizing": None if "max" in tune["left_out"] else tune.get("sizing") or None,
+        "recap": tune.get("recap") or None,
+        "confirmed": tune.get("confirmed"),
     }
 
 
@@ -106,6 +110,7 @@ def _totals(reports: t.Collection[Record]) -> Record:
     failures = [report["failure"] for report in reports if report["failure"]]
     unreachable = sum(failure["unreachable"] for failure in failures)
     prunes = [report["prune"] for report in reports if report["prune"]]
+    recaps = [report["settings"]["recap"] for report in reports if report["settings"] and report["settings"]["recap"]]
     return {
         "hosts": len(reports),
         "done": len(reports) - len(failures),
@@ -114,6 +119,9 @@ def _totals(reports: t.Collection[Record]) -> Record:
         "findings_before": _count_findings(reports, "before"),
         "findings_after": _count_findings(reports, "after"),
         "settings_changed": sum(len(report["settings"]["changes"]) for report in reports if report["settings"]),
+        "would_recap": sum(recap["would_update"] for recap in recaps),
+        "recapped": sum(recap["updated"] for recap in recaps),
+        "fixed_timeout": sum(recap["fixed_timeout"] for recap in recaps),
         "would_delete": sum(prune["would_delete"] for prune in prunes),
         "deleted": sum(prune["deleted"] for prune in prunes),
     }

@@ -12,18 +12,16 @@ import os
 import pathlib
 import re
 import subprocess
-import sys
 import typing as t
 
 import lab
 import pytest
 from construction import stale_entries
 from record import Lab
-from support import CHECKOUT, run
+from support import run, run_ansible
 from topology import Router
 
 STALE = 100
-TIMEOUT_SECONDS = 120
 
 _RECAP = re.compile(r"^(\S+) +: ok=\d+ +changed=(\d+) +unreachable=(\d+) +failed=(\d+)", re.MULTILINE)
 _IDENTITY = ("src=", "dst=", "sport=", "dport=", "type=", "code=", "zone=", "mark=")
@@ -61,19 +59,24 @@ class Fleet:
         directory, name = self.home / "reports", f"run{self.runs}"
         report = {"conntrack_audit_report_directory": str(directory), "conntrack_audit_report_name": name}
         command = ["ansible-playbook", f"netops.conntrack.{playbook}", "--extra-vars", json.dumps(report), *options]
-        done = self._call(command)
+        done = run_ansible(command, self.built.inventory, self.home)
         file = directory / f"{name}.json"
         assert file.exists(), done.stdout + done.stderr
         return Outcome(done.returncode, done.stdout + done.stderr, json.loads(file.read_text(encoding="utf-8")))
 
     def module(self, name: str, args: dict[str, t.Any], *options: str) -> dict[str, dict[str, t.Any]]:
         """Call one module ad hoc on all routers; give what it returned, by router."""
-        arguments = ["-a", json.dumps(args)] if args else []
-        done = self._call(["ansible", "routers", "-m", name, *arguments, *options])
+        done = self.ansible(name, args, *options)
         found = re.findall(r"^(\S+) \| \S+ => (\{.*?^\})$", done.stdout, re.MULTILINE | re.DOTALL)
         assert len(found) == len(self.routers), done.stdout + done.stderr
         assert done.returncode == 0, done.stdout + done.stderr
         return {host: json.loads(data) for host, data in found}
+
+    def ansible(self, name: str, args: dict[str, t.Any], *options: str) -> subprocess.CompletedProcess[str]:
+        """Call one module ad hoc on all routers, however it ends."""
+        arguments = ["-a", json.dumps(args)] if args else []
+        command = ["ansible", "routers", "-m", name, *arguments, *options]
+        return run_ansible(command, self.built.inventory, self.home)
 
     def stale(self) -> dict[str, int]:
         return {router.name: stale_entries(router) for router in self.routers}
@@ -84,21 +87,6 @@ class Fleet:
     def state(self) -> dict[str, tuple[list[str], dict[str, str], dict[str, str]]]:
         """Give all that a dry run has to leave alone, by router: entries, settings, and what is set at boot."""
         return {router.name: (_entries(router), _settings(router), _boot(router)) for router in self.routers}
-
-    def _call(self, command: list[str]) -> subprocess.CompletedProcess[str]:
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
-        environment |= {"HOME": str(self.home), "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1"}
-        executable = str(pathlib.Path(sys.executable).parent / command[0])
-        return subprocess.run(
-            [executable, "-i", str(self.built.inventory), *command[1:]],
-            cwd=CHECKOUT,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT_SECONDS,
-            check=False,
-        )
 
 
 @pytest.fixture

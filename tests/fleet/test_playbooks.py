@@ -31,8 +31,12 @@ def pruned(report: dict[str, t.Any], what: str) -> dict[str, int]:
     return {host: result["prune"][what] for host, result in report["hosts"].items()}
 
 
-def settings(report: dict[str, t.Any]) -> dict[str, t.Any]:
-    return {host: result["settings"] for host, result in report["hosts"].items()}
+def changes(report: dict[str, t.Any]) -> dict[str, t.Any]:
+    return {host: result["settings"]["changes"] for host, result in report["hosts"].items()}
+
+
+def recapped(report: dict[str, t.Any], what: str) -> dict[str, int]:
+    return {host: result["settings"]["recap"][what] for host, result in report["hosts"].items()}
 
 
 def test_site_foretells_does_and_rests(fleet: t.Any) -> None:
@@ -49,7 +53,11 @@ def test_site_foretells_does_and_rests(fleet: t.Any) -> None:
     first = fleet.play("site")
     assert first.rc == 0, first.output
     assert pruned(first.report, "deleted") == pruned(rehearsal.report, "would_delete")
-    assert settings(first.report) == settings(rehearsal.report)
+    assert changes(first.report) == changes(rehearsal.report)
+    # Flows that live get the new timeout by themselves before the re-cap comes to them; stale entries never do.
+    foretold, done = recapped(rehearsal.report, "would_update"), recapped(first.report, "updated")
+    assert all(stale[host] <= done[host] <= foretold[host] for host in FIVE)
+    assert {result["settings"]["confirmed"] for result in first.report["hosts"].values()} == {True}
     assert fleet.stale() == dict.fromkeys(FIVE, 0)
     assert fleet.state() != before
     assert fleet.flows_carry()

@@ -86,7 +86,15 @@ def start_sshd(ssh: pathlib.Path, router: Router) -> None:
 
 def inventory(ssh: pathlib.Path, prefix: str, routers: list[Router]) -> str:
     """Give the inventory for Ansible: the group ``routers``."""
-    hosts = "".join(f"    {router.name}:\n      ansible_host: {router.address}\n" for router in routers)
+    return inventory_of(ssh, prefix, {router.name: {"ansible_host": router.address} for router in routers})
+
+
+def inventory_of(ssh: pathlib.Path, prefix: str, variables: t.Mapping[str, t.Mapping[str, t.Any]]) -> str:
+    """Give the inventory for Ansible with the hosts that ``variables`` names, and with these variables of theirs."""
+    hosts = "".join(
+        f"    {host}:\n" + "".join(f"      {name}: {value}\n" for name, value in of_host.items())
+        for host, of_host in variables.items()
+    )
     return f"""---
 routers:
   hosts:
@@ -94,14 +102,29 @@ routers:
     ansible_user: root
     ansible_python_interpreter: /usr/bin/python3
     ansible_ssh_private_key_file: {ssh}/id
-    ansible_ssh_common_args: {" ".join(_ssh_options(ssh))}
+    ansible_ssh_common_args: {" ".join(ssh_options(ssh))}
     ansible_control_path_dir: {masters_directory(prefix)}
 """
 
 
 def ssh_command(ssh: pathlib.Path, router: Router, command: t.Sequence[str]) -> list[str]:
     """Give the ssh command that runs ``command`` on ``router``; without a ``command``, a shell."""
-    return ["ssh", *_ssh_options(ssh), "-i", f"{ssh}/id", f"root@{router.address}", *command]
+    return ["ssh", *ssh_options(ssh), "-i", f"{ssh}/id", f"root@{router.address}", *command]
+
+
+def ssh_options(ssh: pathlib.Path) -> list[str]:
+    """Give the options for every ssh to a router: nothing that this machine or its user has set, and short waits."""
+    options = {
+        "UserKnownHostsFile": ssh / "known_hosts",
+        "StrictHostKeyChecking": "yes",
+        "IdentitiesOnly": "yes",
+        "IdentityAgent": "none",
+        # A connection whose entry was deleted hangs: this ends it within 15 s.
+        "ServerAliveInterval": 5,
+        "ServerAliveCountMax": 3,
+        "ConnectTimeout": 5,
+    }
+    return ["-F", "none", *(part for name, value in options.items() for part in ("-o", f"{name}={value}"))]
 
 
 def masters_directory(prefix: str) -> pathlib.Path:
@@ -148,17 +171,3 @@ MaxSessions 100
 SetEnv HOME={ssh}/{router.name}.home
 Subsystem sftp internal-sftp
 """
-
-
-def _ssh_options(ssh: pathlib.Path) -> list[str]:
-    options = {
-        "UserKnownHostsFile": ssh / "known_hosts",
-        "StrictHostKeyChecking": "yes",
-        "IdentitiesOnly": "yes",
-        "IdentityAgent": "none",
-        # A connection whose entry was deleted hangs: this ends it within 15 s.
-        "ServerAliveInterval": 5,
-        "ServerAliveCountMax": 3,
-        "ConnectTimeout": 5,
-    }
-    return ["-F", "none", *(part for name, value in options.items() for part in ("-o", f"{name}={value}"))]

@@ -36,11 +36,11 @@ class Process:
     started: int
 
 
-def run(command: t.Sequence[str], *, netns: str | None = None, text: str = "") -> str:
+def run(command: t.Sequence[str], *, netns: str | None = None, text: str = "", patience: float = _PATIENCE) -> str:
     """Run ``command`` (in ``netns``) with ``text`` as its input and give what it prints.
 
     The command dies with its caller, so that an `up` that was killed has nothing still at work when `down` comes.
-    Raises LabError with the command's own words when it fails.
+    Raises LabError with the command's own words when it fails, or is not finished after ``patience`` seconds.
     """
     enter = ("ip", "netns", "exec", netns) if netns else ()
     try:
@@ -49,11 +49,11 @@ def run(command: t.Sequence[str], *, netns: str | None = None, text: str = "") -
             input=text,
             capture_output=True,
             text=True,
-            timeout=_PATIENCE,
+            timeout=patience,
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise LabError(f"{' '.join(command)}: not finished after {_PATIENCE:.0f} s") from error
+        raise LabError(f"{' '.join(command)}: not finished after {patience:.0f} s") from error
     if done.returncode != 0:
         raise LabError(f"{' '.join(command)}: {done.stderr.strip() or f'exit status {done.returncode}'}")
     return done.stdout

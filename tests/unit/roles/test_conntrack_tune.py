@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 import yaml
-from ansible_collections.netops.conntrack.plugins.module_utils._settings import parse_value
+from ansible_collections.netops.conntrack.plugins.module_utils._setting_values import parse_value
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl import short_of
 from ansible_collections.netops.conntrack.plugins.plugin_utils._profiles import plan
 from support import CHECKOUT

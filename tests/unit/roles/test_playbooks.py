@@ -47,7 +47,7 @@ class Fleet:
         (collection / "plugins").mkdir(parents=True)
         for part in ("roles", "playbooks", "meta", "galaxy.yml"):
             (collection / part).symlink_to(CHECKOUT / part)
-        for part in ("filter", "plugin_utils", "module_utils"):
+        for part in ("action", "filter", "plugin_utils", "module_utils"):
             (collection / "plugins" / part).symlink_to(CHECKOUT / "plugins" / part)
         (collection / "plugins" / "modules").symlink_to(HERE / "stand_ins")
         self.hosts: dict[str, dict[str, t.Any]] = {}
@@ -172,6 +172,74 @@ def test_what_goes_wrong_on_one_router_is_named_and_the_others_are_done(fleet: F
     )
     assert run.document["hosts"]["good"]["after"]["selectors"]["stale"]["entries"] == 0
     assert (fleet.directory / "limited.json").read_text() == before
+
+
+def test_the_size_that_fits_each_router_is_set_and_explained(fleet: Fleet) -> None:
+    fleet.add("busy")
+    fleet.add("contained", read_only=["buckets", "max"])
+    fleet.add("crowded")
+    fleet.hosts["crowded"]["conntrack_tune_memory_share"] = 0.5
+    fleet.add("own")
+    fleet.hosts["own"]["conntrack_tune_overrides"] = {"nf_conntrack_max": 120000}
+    fleet.add("unasked")
+    for name in fleet.hosts.keys() - {"unasked"}:
+        fleet.hosts[name]["conntrack_tune_size"] = True
+
+    predicted = fleet.play("tune", "-e", "conntrack_tune_peak=150k", "--check")
+    real = fleet.play("tune", "-e", "conntrack_tune_peak=150k")
+
+    assert real.rc == 0, real.output
+    assert real.column("settings", "changes") == predicted.column("settings", "changes")
+    sizings = real.column("settings", "sizing")
+    assert [name for name, sizing in sizings.items() if sizing is None] == ["contained", "unasked"]
+    assert real.column("settings", "left_out")["contained"] == ["buckets", "max"]
+    limits = {
+        name: (sizing["limited_by"], sizing["max"], sizing["buckets"]) for name, sizing in sizings.items() if sizing
+    }
+    assert limits == {
+        "busy": ("peak", 327680, 327680),
+        "crowded": ("present", 102400, 16384),
+        "own": ("override", 120000, 120320),
+    }
+    changes = real.column("settings", "changes")
+    assert {short: changes["busy"][short]["after"] for short in ("max", "buckets")} == {
+        "max": 327680,
+        "buckets": 327680,
+    }
+    assert (changes["own"]["max"]["after"], changes["own"]["buckets"]["after"]) == (120000, 120320)
+    assert not {"max", "buckets"} & (changes["contained"].keys() | changes["unasked"].keys())
+    assert "max 102400 → 327680, buckets 16384 → 327680, 162.5 MiB of memory when full" in real.output
+
+
+def test_a_change_is_confirmed_and_idle_entries_are_recapped(fleet: Fleet) -> None:
+    fleet.add("busy", idle=437)
+    fleet.add("forgetful", gone_back=True)
+    fleet.add("quiet")
+    options = ("-e", "conntrack_tune_confirm_within=60s")
+
+    predicted = fleet.play("tune", "--check", *options)
+    assert predicted.rc == 0, predicted.output
+    assert {name: each["would_update"] for name, each in predicted.column("settings", "recap").items()} == {
+        "busy": 437,
+        "forgetful": 0,
+        "quiet": 0,
+    }
+    assert set(predicted.column("settings", "confirmed").values()) == {None}
+
+    real = fleet.play("tune", *options)
+    assert real.document["failed"] == ["forgetful"]
+    message = real.document["hosts"]["forgetful"]["failure"]["message"]
+    assert message == "No change waits for its confirmation. Put back: all of it."
+    assert real.column("settings", "confirmed") == {"busy": True, "quiet": True}
+    assert {name: each["updated"] for name, each in real.column("settings", "recap").items()} == {
+        "busy": 437,
+        "quiet": 0,
+    }
+    assert "437 entries re-capped (3 with a fixed timeout left)" in real.output
+
+    second = fleet.play("tune", "--limit", "busy", *options)
+    assert second.recap["busy"]["changed"] == 0
+    assert second.column("settings", "confirmed") == {"busy": None}
 
 
 def test_nothing_but_dead_routers_is_a_report_too(fleet: Fleet) -> None:

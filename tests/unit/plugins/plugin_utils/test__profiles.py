@@ -44,6 +44,47 @@ def test_each_setting_says_why() -> None:
     assert result["why"] == {"acct": OWN, "generic_timeout": "Shorter.", "max": OWN}
 
 
+SIZING = {"max": 1000, "buckets": 512, "memory_bytes": 452096, "why": "Room for all."}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "available", "values", "why", "left_out"),
+    [
+        (
+            {},
+            ["max", "buckets"],
+            {"max": 1000, "buckets": 512},
+            {"max": "Room for all.", "buckets": "Room for all."},
+            [],
+        ),
+        (
+            {"nf_conntrack_max": 5},
+            ["max", "buckets"],
+            {"max": 5, "buckets": 512},
+            {"max": OWN, "buckets": "Room for all."},
+            [],
+        ),
+        ({}, ["max"], {"max": 1000}, {"max": "Room for all."}, ["buckets"]),
+        ({}, [], {}, {}, ["buckets", "max"]),
+        ({"max": 5}, [], {"max": 5}, {"max": OWN}, ["buckets"]),
+    ],
+)
+def test_a_sizing_stands_between_profile_and_overrides(
+    overrides: dict[str, t.Any],
+    available: list[str],
+    values: dict[str, t.Any],
+    why: dict[str, str],
+    left_out: list[str],
+) -> None:
+    profile = {"max": {"value": 1, "why": "The profile's."}}
+    assert plan(profile, overrides, available, SIZING) == {"settings": values, "why": why, "left_out": left_out}
+
+
+@pytest.mark.parametrize("sizing", [None, {}])
+def test_without_a_sizing_there_is_none(sizing: dict[str, t.Any] | None) -> None:
+    assert plan({}, {}, ["max", "buckets"], sizing) == {"settings": {}, "why": {}, "left_out": []}
+
+
 def test_a_profile_may_use_any_notation() -> None:
     profile = {"net.netfilter.nf_conntrack_acct": {"value": 1, "why": "Counters."}}
     assert plan(profile, {}, ["acct"])["settings"] == {"acct": 1}

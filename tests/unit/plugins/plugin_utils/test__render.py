@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.plugin_utils._render import render
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report import roll_up
+from ansible_collections.netops.conntrack.plugins.plugin_utils._sizing import size
 
 TIME = "2026-05-01T03:00:00Z"
 CHECKS: dict[str, dict[str, t.Any]] = {
@@ -41,6 +42,24 @@ def tune(left_out: list[str], boot: int | None = 54000) -> dict[str, t.Any]:
     setting = {"runtime_before": 432000, "runtime_after": 54000, "boot_before": None, "boot": boot}
     why = {"tcp_timeout_established": "15 hours instead of 5 days."}
     return {"profile": "story", "left_out": left_out, "settings": {"tcp_timeout_established": setting}, "why": why}
+
+
+def sized(count: int = 412_000, left_out: tuple[str, ...] = (), **wishes: t.Any) -> dict[str, t.Any]:
+    """Give what a tune leaves that sized the table of a router with 8 GiB."""
+    present = {"count": count, "max": 262_144, "buckets": 262_144}
+    sizing = size(present | {"entry_bytes": 256, "memory_total_bytes": 8 << 30}, **wishes)
+    settings = {
+        short: {"runtime_before": 262_144, "runtime_after": sizing[short], "boot_before": None, "boot": sizing[short]}
+        for short in ("max", "buckets")
+        if short not in left_out
+    }
+    why = dict.fromkeys(settings, sizing["why"])
+    return {"profile": "story", "left_out": list(left_out), "settings": settings, "why": why, "sizing": sizing}
+
+
+def recap(updated: int, fixed_timeout: int) -> dict[str, t.Any]:
+    account = {"matched": 500, "would_update": 439, "updated": updated, "unchanged": 60}
+    return tune([]) | {"recap": account | {"already_gone": 2, "fixed_timeout": fixed_timeout, "undecidable": 1}}
 
 
 BEFORE = audit(970, 700, full="finding", stale="finding", loose="finding")
@@ -125,7 +144,7 @@ def test_a_dry_run_says_would_and_shows_no_after() -> None:
         "router  matched  protected  would delete  undecidable\nr1      700      1          699           3\n" in text
     )
     assert "tcp_timeout_established  432000 → 54000: r1\n" in text
-    assert "cannot be set here, and was left out of the profile: dccp_loose\n" in text
+    assert "cannot be set here, and was left out: dccp_loose\n" in text
     assert "→ after" not in text
     assert "Found now\n" in text
 
@@ -181,6 +200,104 @@ def test_the_same_change_is_shown_once_with_all_its_routers() -> None:
     text = page({"r1": {"tune": tune([])}, "r2": {"tune": tune([])}, "r3": {"tune": tune([], None)}})
     assert "→ 54000: r1, r2\n" in text
     assert "432000 → 54000: r3\n" in text
+
+
+def test_a_size_is_explained_once_with_what_it_costs() -> None:
+    text = page({"r1": {"tune": sized()}, "r2": {"tune": sized()}, "r3": {"tune": sized(500, peak=1000)}})
+    assert (
+        """\
+Settings changed
+----------------
+
+buckets  262144 → 917504, at boot not set → 917504: r1, r2
+buckets  at boot not set → 262144: r3
+max      262144 → 917504, at boot not set → 917504: r1, r2
+max      at boot not set → 262144: r3
+
+Size of the table
+-----------------
+
+peak     max 262144 → 917504, buckets 262144 → 917504, 399 MiB of memory when full (4.9 % of 8 GiB): r1, r2
+         2 times the 412000 entries of now makes 824000, rounded up. A lookup in the full table walks a chain
+         of 2 entries.
+present  max 262144, buckets 262144, 114 MiB of memory when full (1.4 % of 8 GiB): r3
+         2 times the peak of 1000 entries makes 2000; sizing never lowers max. A lookup in the full table
+         walks a chain of 2 entries.
+"""
+        in text
+    )
+    assert "**peak** max 262144 → 917504, buckets" in page({"r1": {"tune": sized()}}, "markdown")
+
+
+def test_a_size_that_cannot_be_set_is_only_said_to_be_left_out() -> None:
+    text = page({"r1": {"tune": sized(left_out=("buckets", "max"))}})
+    assert "r1  cannot be set here, and was left out: buckets, max\n" in text
+    assert "Size of the table" not in text
+
+
+def test_an_own_value_beside_a_size_keeps_its_reason() -> None:
+    tuned = sized(overrides={"max": "1M"})
+    tuned["why"]["max"] = "set by conntrack_tune_overrides"
+    text = page({"r1": {"tune": tuned}})
+    assert "→ 1048576: r1\n         set by conntrack_tune_overrides\n" in text
+    assert "override  max 262144 → 1048576, buckets 262144 → 1048576, 456 MiB" in text
+
+
+@pytest.mark.parametrize(
+    ("tunes", "headline", "rows"),
+    [
+        (
+            [recap(437, 3)],
+            "437 entries re-capped (3 with a fixed timeout left).",
+            ["r0      500      437      2             60         3              1\n"],
+        ),
+        ([recap(1, 0)], "1 entry re-capped.", ["r0      500      1        2 "]),
+        ([recap(1, 2), tune([]), recap(9, 1)], "10 entries re-capped (3 with a", ["r0      500", "r2      500"]),
+    ],
+)
+def test_recapped_entries_are_counted(tunes: list[dict[str, t.Any]], headline: str, rows: list[str]) -> None:
+    text = page({f"r{number}": {"tune": one} for number, one in enumerate(tunes)})
+    account = text.split("Entries re-capped\n")[1]
+    assert headline in text
+    assert "router  matched  updated  already gone  unchanged  fixed timeout  undecidable\n" in account
+    assert [row for row in rows if row not in account] == []
+    assert "r1 " not in account
+
+
+def test_a_dry_run_says_what_would_be_recapped() -> None:
+    text = page({"r1": {"tune": recap(0, 3)}}, check_mode=True)
+    assert "439 entries would be re-capped (3 with a fixed timeout left)." in text
+    account = text.split("Entries that would be re-capped\n")[1]
+    assert "router  matched  would update  unchanged  fixed timeout  undecidable\n" in account
+    assert "r1      500      439           60         3              1\n" in account
+
+
+@pytest.mark.parametrize(
+    ("answer", "line"),
+    [
+        (True, "over a new connection: r1\n"),
+        (False, "NOT confirmed: the router puts its old values back by itself: r1\n"),
+        (None, None),
+    ],
+)
+def test_who_confirmed_is_told(answer: bool | None, line: str | None) -> None:
+    text = page({"r1": {"tune": tune([]) | {"confirmed": answer}}})
+    assert line in text if line else "confirmed" not in text
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "shown"),
+    [
+        (["buckets", "max"], ["max"], "r1 (buckets, max) → max\n"),
+        (["max"], [], "r1 max → none\n"),
+        ([f"k{number:02}" for number in range(12)], ["max"], "k09, and 2 more) → max\n"),
+    ],
+)
+def test_names_that_are_a_value_are_told_from_routers(before: list[str], after: list[str], shown: str) -> None:
+    audits = [audit(1, 0, loose="finding"), audit(1, 0, loose="finding")]
+    for one, value in zip(audits, (before, after), strict=True):
+        one["findings"][0]["value"] = value
+    assert shown in page({"r1": {"before": audits[0], "after": audits[1]}})
 
 
 def test_markdown_escapes_what_comes_from_routers() -> None:

@@ -37,6 +37,10 @@ def tune(**settings: dict[str, t.Any]) -> dict[str, t.Any]:
     }
 
 
+def recap(would_update: int, updated: int, fixed_timeout: int) -> dict[str, int]:
+    return {"would_update": would_update, "updated": updated, "fixed_timeout": fixed_timeout}
+
+
 def failure(unreachable: bool) -> dict[str, t.Any]:
     return {"step": "Measure", "message": "no answer", "unreachable": unreachable}
 
@@ -75,13 +79,13 @@ def test_totals_of_a_fleet() -> None:
     records = {
         "r1": {
             "before": audit(HIGH, LOW),
-            "tune": tune(acct=setting(0, 1), tcp_loose=setting(1, 1)),
+            "tune": tune(acct=setting(0, 1), tcp_loose=setting(1, 1)) | {"recap": recap(41, 40, 1)},
             "prune": {"would_delete": 10, "deleted": 9, "already_gone": 1},
             "after": audit(PASSED, LOW),
         },
         "r2": {
             "before": audit(HIGH),
-            "tune": tune(acct=setting(0, 1)),
+            "tune": tune(acct=setting(0, 1)) | {"recap": recap(5, 5, 2)},
             "prune": {"would_delete": 5, "deleted": 5, "already_gone": 0},
         },
         "r3": {"failure": failure(True)},
@@ -96,6 +100,9 @@ def test_totals_of_a_fleet() -> None:
         "findings_before": 4,
         "findings_after": 1,
         "settings_changed": 2,
+        "would_recap": 46,
+        "recapped": 45,
+        "fixed_timeout": 3,
         "would_delete": 15,
         "deleted": 14,
     }
@@ -117,6 +124,9 @@ def test_an_empty_fleet() -> None:
         "findings_before": None,
         "findings_after": None,
         "settings_changed": 0,
+        "would_recap": 0,
+        "recapped": 0,
+        "fixed_timeout": 0,
         "would_delete": 0,
         "deleted": 0,
     }
@@ -146,6 +156,24 @@ def test_a_setting_counts_when_it_changed_now_or_at_boot(one: dict[str, t.Any], 
         "why": "Because.",
     }
     assert settings["changes"] == ({"acct": expected} if changed else {})
+
+
+@pytest.mark.parametrize(
+    ("extra", "sizing", "recap", "confirmed"),
+    [
+        ({}, None, None, None),
+        ({"sizing": {}, "recap": {}, "confirmed": None}, None, None, None),
+        ({"sizing": {"max": 5}, "recap": recap(2, 2, 0), "confirmed": True}, {"max": 5}, 2, True),
+        ({"sizing": {"max": 5}, "left_out": ["buckets"], "confirmed": False}, {"max": 5}, None, False),
+        ({"sizing": {"max": 5}, "left_out": ["buckets", "max"]}, None, None, None),
+    ],
+)
+def test_what_a_tune_may_add(
+    extra: dict[str, t.Any], sizing: dict[str, t.Any] | None, recap: int | None, confirmed: bool | None
+) -> None:
+    settings = roll_up({"r1": {"tune": tune() | extra}}, ["r1"], TIME)["hosts"]["r1"]["settings"]
+    assert (settings["sizing"], (settings["recap"] or {}).get("updated")) == (sizing, recap)
+    assert settings["confirmed"] is confirmed
 
 
 @pytest.mark.parametrize(("deleted", "gone", "not_deleted"), [(10, 0, 0), (7, 1, 2), (0, 0, 10)])

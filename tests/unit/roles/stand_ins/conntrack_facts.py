@@ -23,7 +23,7 @@ def main() -> None:
         module.fail_json(msg=router["no_facts"])
     facts = router["facts"]
     if module.params["gather_subset"]:
-        facts = {"settings": facts["settings"]}
+        facts = {subset: facts[subset] for subset in module.params["gather_subset"]}
     module.exit_json(ansible_facts={"conntrack": facts})
 
 

@@ -15,11 +15,23 @@ from ansible.module_utils.basic import AnsibleModule
 
 def main() -> None:
     module = AnsibleModule(
-        {"settings": {"type": "dict"}, "persist": {"type": "bool"}, "sysctl_file": {"type": "path"}},
+        {
+            "settings": {"type": "dict"},
+            "persist": {"type": "bool"},
+            "sysctl_file": {"type": "path"},
+            "state": {"type": "str"},
+            "change": {"type": "str"},
+            "confirm_within": {"type": "str"},
+        },
         supports_check_mode=True,
     )
     path = pathlib.Path(os.environ["ROUTER"])
     router = json.loads(path.read_text())
+    confirm = {"change": "one", "within": 60, "seconds_left": 59.0, "confirmed": False}
+    if module.params["state"] == "confirmed":
+        if router.get("gone_back") or module.params["change"] != "one":
+            module.fail_json(msg="No change waits for its confirmation. Put back: all of it.")
+        module.exit_json(changed=True, settings={}, confirm={**confirm, "confirmed": True})
     present, boot, wanted = router["facts"]["settings"], router["boot"], module.params["settings"]
     unsupported = sorted(wanted.keys() - present.keys())
     read_only = sorted(wanted.keys() & set(router.get("read_only", [])))
@@ -43,7 +55,10 @@ def main() -> None:
         present.update(router.get("overwritten", {}))
         boot.update(wanted)
         path.write_text(json.dumps(router))
-    module.exit_json(changed=changed, settings=settings, unsupported=[], read_only=[])
+    waits = changed and not module.check_mode and module.params["confirm_within"] != "0"
+    module.exit_json(
+        changed=changed, settings=settings, unsupported=[], read_only=[], confirm=confirm if waits else None
+    )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,49 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Every command that the documentation tells an operator to type does what it should on real routers."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+import shlex
+import typing as t
+
+from support import CHECKOUT, run_ansible
+
+PAGES = [CHECKOUT / "README.md", *sorted(CHECKOUT.glob("docs/*.md")), *sorted(CHECKOUT.glob("roles/*/README.md"))]
+_COMMAND = re.compile(r"^\$ (ansible(?:-playbook)? .* -i inventory\.yml .*)$", re.MULTILINE)
+
+# The routers of the lab are network namespaces, in which these can only be read, and have an empty package database.
+MACHINE_WIDE = re.compile(r"\bmax\b.*: ?\"?[0-9]")
+OF_THE_SYSTEM = "ansible.builtin."
+
+EDGE = "edge:\n  hosts:\n    router1:\n"
+
+
+def documented_commands() -> list[str]:
+    found = [command for page in PAGES for command in _COMMAND.findall(page.read_text(encoding="utf-8"))]
+    return [command for command in dict.fromkeys(found) if OF_THE_SYSTEM not in command]
+
+
+def test_documented_commands(make_fleet: t.Callable[[str, int], t.Any], tmp_path: pathlib.Path) -> None:
+    fleet = make_fleet("ncdocs", 1)
+    groups = tmp_path / "edge.yml"
+    groups.write_text(EDGE, encoding="utf-8")
+    commands = documented_commands()
+    assert len(commands) > 20
+    failures = []
+    for command in commands:
+        words = shlex.split(command, comments=True)
+        at = words.index("inventory.yml")
+        words = [*words[: at - 1], "-i", str(groups), *words[at + 1 :]]
+        if words[0] == "ansible-playbook":
+            words += ["-e", f"conntrack_audit_report_directory={tmp_path}"]
+        done = run_ansible(words, fleet.built.inventory, fleet.home)
+        refused = "for the whole machine: set it in the first network namespace" in done.stdout
+        right = refused if MACHINE_WIDE.search(command) else done.returncode == 0
+        if not right:
+            failures.append(f"{command}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
+    assert not failures, "\n".join(failures)
