@@ -10,6 +10,7 @@ import typing as t
 
 import lab
 import pytest
+from support import run
 
 FIVE = {f"router{number}" for number in range(1, 6)}
 TWO = ("--extra-vars", "target=router1:router2")
@@ -97,6 +98,28 @@ def test_prune_alone_prunes_its_target_only(pair: t.Any) -> None:
     assert outcome.rc == 0, outcome.output
     assert pair.stale() == {"router1": 0, "router2": 0, "router3": stale["router3"]}
     assert pair.flows_carry()
+
+
+def test_tune_acts_on_idle_entries_at_once(make_fleet: Make) -> None:
+    fleet = make_fleet("nctest", 1)
+    router = fleet.routers[0].namespace
+    idle = "-I -p tcp -s 198.18.0.1 -d 203.0.113.1 --sport {} --dport 443 --state ESTABLISHED -t 431999 -u {}\n"
+    text = "".join(idle.format(port, "SEEN_REPLY,ASSURED") for port in range(1, 10_001))
+    text += "".join(idle.format(port, "SEEN_REPLY,ASSURED,FIXED_TIMEOUT") for port in range(20_001, 20_008))
+    run(["conntrack", "-R", "-"], netns=router, text=text)
+
+    def with_more(*selected: str) -> int:
+        listing = run(["conntrack", "-L", "-o", "extended", *selected], netns=router)
+        return sum(int(line.split()[4]) > 54_000 for line in listing.splitlines())
+
+    assert with_more() >= 10_007
+    outcome = fleet.play("tune")
+    assert outcome.rc == 0, outcome.output
+    assert (with_more(), with_more("-u", "FIXED_TIMEOUT")) == (7, 7)
+    recap = outcome.report["hosts"]["router1"]["settings"]["recap"]
+    assert recap["updated"] >= 10_000
+    assert recap["fixed_timeout"] == 7
+    assert fleet.flows_carry()
 
 
 def test_tune_alone_sets_its_target_only(pair: t.Any) -> None:
