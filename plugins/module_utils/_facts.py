@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import collections
+import os
 import time
 import typing as t
 
@@ -179,8 +180,14 @@ def _namespaces() -> dict[str, t.Any]:
     """Give count and share of the limit for each named network namespace of the host."""
     result = {}
     for name in _netns.names():
-        with _netns.inside(name):
-            count, limit = read_count(), read_settings().get("max", 0)
+        try:
+            with _netns.inside(name):
+                count, limit = read_count(), read_settings().get("max", 0)
+        except UnavailableError:
+            if os.path.exists(_netns.path_of(name)):
+                raise
+            # It was deleted since the names were listed.
+            continue
         share = percent(count, limit) if limit and count is not None else None
         result[name] = {"count": count, "percent": share}
     return result

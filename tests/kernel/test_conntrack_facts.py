@@ -17,6 +17,7 @@ import sys
 import typing as t
 
 import pytest
+from ansible_collections.netops.conntrack.plugins.module_utils import _netns
 from ansible_collections.netops.conntrack.plugins.module_utils._facts import gather
 from ansible_collections.netops.conntrack.plugins.module_utils._kernel_filter import Condition
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
@@ -437,6 +438,11 @@ def test_netns_by_name_and_by_path(filled: str, netns: str) -> None:
         gathered = facts({"netns": where}, netns=filled)
         assert gathered["usage"]["count"] == gathered["table"]["entries"] == 1
         assert gathered["settings"]["generic_timeout"] == 123
+
+
+def test_a_namespace_that_goes_while_they_are_read_is_left_out(filled: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_netns, "names", lambda: ["facts-deleted", filled])
+    assert list(gather(["namespaces"], 0, {}, None)["namespaces"]) == [filled]
 
 
 def test_namespaces(filled: str, netns: str) -> None:
