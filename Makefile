@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-# `make` alone lists the targets. PYTHON=... names the interpreter to make .venv with, KEEP=1 lets the demo's lab stand.
+# `make` alone lists the targets. PYTHON=... names the interpreter to make .venv with, KEEP=1 lets the demo's lab stand,
+# VM_KERNEL=6.12 chooses the virtual machine's kernel.
 
 RUN := tools/requirements-run.txt
 TEST := $(RUN) tools/requirements-test.txt
-IN_VENV := PATH="$(CURDIR)/.venv/bin:$$PATH"
+IN_VENV := PATH="$(CURDIR)/.venv/bin:$$PATH:/usr/sbin:/sbin"
 
 export PYTHON KEEP
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup lint sanity unit bench lab-up lab-down clean
+.PHONY: help demo test setup lint sanity unit vm bench lab-up lab-down clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,13 +18,13 @@ demo: ## build a lab of routers, run the playbooks on it, show before and after 
 	@$(IN_VENV) python tools/demo.py
 
 test: ## run every test there is (as root)
-	@tools/setup --lab $(TEST)
+	@tools/setup --lab --vm $(TEST)
 	@tools/lint
 	@tools/sanity
 	@$(IN_VENV) python -m pytest
 
 setup: ## install what is missing for all the targets (as root)
-	@tools/setup --lab $(TEST)
+	@tools/setup --lab --vm $(TEST)
 
 lint: ## run ruff, mypy, ansible-lint, yamllint and antsibull-changelog
 	@tools/setup $(TEST)
@@ -36,6 +37,10 @@ sanity: ## run ansible-test sanity on every Python that is present
 unit: ## run the tests that need neither root nor a lab
 	@tools/setup $(TEST)
 	@$(IN_VENV) python -m pytest tests/unit
+
+vm: ## boot a virtual machine with another kernel, tune it, reboot it, cut its connection (as root)
+	@tools/setup --vm $(TEST)
+	@$(IN_VENV) python -m pytest tests/vm --durations=0 --durations-min=1
 
 bench: ## measure time and memory on a large table (as root)
 	@tools/setup --lab $(TEST)

@@ -24,7 +24,7 @@ class ActionModule(ActionBase):
         Raises AnsibleConnectionFailure when the router cannot be reached any more: it then goes back by itself.
         """
         super().run(tmp, task_vars)
-        result: dict[str, t.Any] = self._execute_module(task_vars=task_vars)
+        result = self._change(task_vars)
         waits = result.get("confirm")
         if result.get("failed") or not waits or waits["confirmed"]:
             return result
@@ -32,6 +32,19 @@ class ActionModule(ActionBase):
         if answer.get("failed"):
             return {**result, "failed": True, "changed": False, "msg": answer.get("msg", "")}
         return {**result, "confirm": answer["confirm"]}
+
+    def _change(self, task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
+        within = str(self._task.args.get("confirm_within", 0))
+        try:
+            result: dict[str, t.Any] = self._execute_module(task_vars=task_vars)
+            return result
+        except AnsibleConnectionFailure as error:
+            if within == "0":
+                raise
+            raise AnsibleConnectionFailure(
+                f"The connection broke during the change, which nobody will confirm: within {within}, the router goes "
+                f"back to the old values by itself. {error}"
+            ) from error
 
     def _confirm(self, waits: dict[str, t.Any], task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
         """Give the answer to the confirmation, which is sent until the router answers or has gone back."""

@@ -21,6 +21,9 @@ TOLERANCE = 1
 KEY = "net.netfilter.nf_conntrack_tcp_timeout_established"
 OLD, NEW = 432000, 54000
 
+SAID = "back to the old values by itself"
+"""In the message, whether the cut comes before or after the module's answer."""
+
 # What a mistake in a firewall does: everything to the SSH port is dropped, the open connection's packets as well.
 _CUT = """
 table inet cut {
@@ -91,7 +94,7 @@ def test_cut_connection_brings_the_old_values_back(fleet: t.Any) -> None:
         done = fleet.ansible("conntrack_settings", args)
     assert_back_in_time(times)
     assert "UNREACHABLE" in done.stdout
-    assert f"was not confirmed within {WITHIN} s: it has gone back to the old values by itself" in done.stdout
+    assert SAID in done.stdout
     assert (router.timeout, router.files) == (OLD, [])
 
     # Reachable again: the same change holds, now and at boot, and nothing comes back for it later.
@@ -109,7 +112,7 @@ def test_tune_over_a_connection_that_is_cut(fleet: t.Any) -> None:
     assert_back_in_time(times)
     assert outcome.rc != 0
     assert outcome.report["unreachable"] == ["router1"]
-    assert "has gone back to the old values" in outcome.report["hosts"]["router1"]["failure"]["message"]
+    assert SAID in outcome.report["hosts"]["router1"]["failure"]["message"]
     assert (router.timeout, router.files) == (OLD, [])
 
 

@@ -85,19 +85,44 @@ def test_packages_to_install_by_hand_are_named_without_apt_get(
     assert "run make again" in said
 
 
-def test_an_old_python_is_named(bare_checkout: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    old = executable(
-        tmp_path / "python3.9",
-        """#!/bin/sh
+@pytest.fixture
+def old_python(tmp_path: pathlib.Path) -> str:
+    return str(
+        executable(
+            tmp_path / "python3.9",
+            """#!/bin/sh
 case "$*" in
   --version) echo Python 3.9.18 ;;
   *version_info*) exit 1 ;;
 esac
 """,
+        )
     )
-    said = run_setup(bare_checkout, "tools/requirements-run.txt", env={"PATH": "/usr/bin:/bin", "PYTHON": str(old)})
-    assert f"{old} is Python 3.9.18" in said
+
+
+def test_an_old_python_is_named(bare_checkout: pathlib.Path, old_python: str) -> None:
+    said = run_setup(bare_checkout, "tools/requirements-run.txt", env={"PATH": "/usr/bin:/bin", "PYTHON": old_python})
+    assert f"{old_python} is Python 3.9.18" in said
     assert "3.11 or newer" in said
+
+
+def test_without_the_packages_of_the_virtual_machine_setup_goes_on(
+    bare_checkout: pathlib.Path, tmp_path: pathlib.Path, old_python: str
+) -> None:
+    programs = tmp_path / "bin"
+    for name in ("dirname", "git", "id", "ssh-keygen"):
+        (programs / name).parent.mkdir(exist_ok=True)
+        (programs / name).symlink_to(t.cast(str, shutil.which(name)))
+    executable(programs / "uname", "#!/bin/sh\necho x86_64\n")
+    environment = {"PATH": str(programs), "PYTHON": old_python}
+    said = run_setup(bare_checkout, "--vm", "tools/requirements-run.txt", env=environment)
+    assert "missing: mmdebstrap qemu-system-x86." in said
+    assert "The tests in a virtual machine will not be run." in said
+    assert f"{old_python} is Python 3.9.18" in said, "it did not go on"
+
+
+def test_an_unknown_option_is_refused(bare_checkout: pathlib.Path) -> None:
+    assert "--wm: no such option" in run_setup(bare_checkout, "--lab", "--wm", "tools/requirements-run.txt")
 
 
 def test_a_stub_that_runs_no_python_is_no_interpreter(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,180 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a real reboot leaves of the settings, and a router that cannot be reached any more after a change."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+import platform
+import subprocess
+import typing as t
+
+import pytest
+import vm
+from prerequisites import NotRun
+from support import run_ansible
+from vm import VirtualMachine
+
+OVERRIDES = {"max": 131072, "buckets": 32768}
+WANTED = {**OVERRIDES, "acct": 1, "tcp_timeout_established": 54000, "generic_timeout": 120}
+"""The overrides and what the profile `story` sets."""
+HASH_SIZE = "/sys/module/nf_conntrack/parameters/hashsize"
+PLAIN = "/etc/sysctl.d/90-plain.conf"
+
+ANSIBLE_SECONDS = 400
+CONFIRM_SECONDS = 15
+SLACK_SECONDS = 3
+"""What an emulated processor may take to start putting back, and to notice."""
+RULES = """
+table inet cut {
+  chain input { type filter hook input priority -10; tcp dport 22 %s drop; }
+}
+"""
+CUT = """
+import os, pathlib, subprocess, time
+
+setting = pathlib.Path("/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_established")
+before = setting.read_text()
+while setting.read_text() == before:
+    time.sleep(0.05)
+changed = time.monotonic()
+subprocess.run(["nft", "--file", "/run/cut.nft"], check=True)
+while setting.read_text() != before:
+    time.sleep(0.05)
+pathlib.Path("/run/cut.new").write_text(f"{time.monotonic() - changed}")
+os.rename("/run/cut.new", "/run/cut")
+"""
+"""Cuts the connection as soon as a value changes, and writes down after how many seconds the old one was back."""
+
+
+@dataclasses.dataclass(frozen=True)
+class State:
+    """What a router holds now, and the files that decide what it will hold after a reboot."""
+
+    values: dict[str, int]
+    hash_size: int
+    files: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Tuned:
+    """A router before and after the playbook, and after its reboot."""
+
+    before: State
+    after: State
+    rebooted: State
+
+
+@pytest.fixture(scope="module")
+def router() -> t.Iterator[VirtualMachine]:
+    try:
+        with vm.started() as machine:
+            yield machine
+    except NotRun as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.fixture(scope="module")
+def tuned(router: VirtualMachine, tmp_path_factory: pytest.TempPathFactory) -> Tuned:
+    before = look(router)
+    home = tmp_path_factory.mktemp("tuned")
+    variables = {"conntrack_tune_overrides": OVERRIDES, "conntrack_audit_report_directory": str(home / "reports")}
+    command = ["ansible-playbook", "netops.conntrack.tune", "--extra-vars", json.dumps(variables)]
+    done = run_ansible(command, router.inventory, home, timeout=ANSIBLE_SECONDS)
+    assert done.returncode == 0, done.stdout + done.stderr
+    after = look(router)
+    router.reboot()
+    return Tuned(before, after, look(router))
+
+
+@pytest.fixture
+def cut_off(router: VirtualMachine) -> t.Iterator[t.Callable[[str], None]]:
+    """Give what arms the router to drop those packets to its ssh port that match, once a setting changes."""
+
+    def arm(match: str) -> None:
+        router.sh("cat >/run/cut.nft && nft --check --file /run/cut.nft", text=RULES % match)
+        router.sh("cat >/run/cut.py && systemd-run --quiet --unit=cut python3 /run/cut.py", text=CUT)
+
+    yield arm
+    router.sh("systemctl stop cut; systemctl reset-failed cut; rm -f /run/cut; nft delete table inet cut || true")
+
+
+def look(router: VirtualMachine) -> State:
+    """Read everything in one go, through the way in that nothing here cuts."""
+    directories = "/etc/sysctl.d /etc/modules-load.d /etc/modprobe.d"
+    settings = "net/netfilter/nf_conntrack_"
+    listing = router.sh(
+        f"cd /proc/sys && grep -H '' {' '.join(settings + name for name in WANTED)} && cat {HASH_SIZE} && "
+        f"find {directories} -type f | sort | xargs grep -H ''"
+    ).splitlines()
+    values = dict(line.removeprefix(settings).split(":") for line in listing[: len(WANTED)])
+    hash_size, *files = listing[len(WANTED) :]
+    return State({name: int(value) for name, value in values.items()}, int(hash_size), "\n".join(files))
+
+
+def test_it_is_another_kernel(router: VirtualMachine) -> None:
+    ours, theirs = platform.release(), router.sh("uname -r")
+    assert ours.split(".")[:2] != theirs.split(".")[:2]
+
+
+def test_a_plain_file_in_sysctl_d_is_lost_at_boot(router: VirtualMachine) -> None:
+    before = look(router)
+    text = "".join(f"net.netfilter.nf_conntrack_{name} = {value}\n" for name, value in WANTED.items())
+    router.sh(f"cat >{PLAIN} && sysctl --quiet --load {PLAIN}", text=text)
+    assert look(router).values == WANTED
+    router.reboot()
+    router.sh(f"rm {PLAIN}")
+    found = look(router)
+    said = router.sh("systemctl show --property=Result --value systemd-sysctl.service nftables.service")
+    assert said.split() == ["success", "success"]
+    assert found.values == before.values
+    assert not found.values.items() & WANTED.items()
+
+
+def test_what_tune_sets_is_in_force_after_a_reboot(tuned: Tuned) -> None:
+    assert not tuned.before.values.items() & WANTED.items()
+    assert tuned.after.values == WANTED
+    assert tuned.rebooted.values == WANTED
+    assert tuned.rebooted.hash_size == WANTED["buckets"]
+    assert tuned.rebooted.files == tuned.after.files != tuned.before.files
+
+
+def test_absent_brings_back_what_was_before_the_first_run(
+    router: VirtualMachine, tuned: Tuned, tmp_path: pathlib.Path
+) -> None:
+    done = settings(router, {"state": "absent"}, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert look(router) == tuned.before
+
+
+@pytest.mark.parametrize("match", ["tcp flags & (syn | ack) == syn", ""], ids=["new connections", "every packet"])
+def test_a_router_that_was_cut_off_goes_back_in_time(
+    router: VirtualMachine, tmp_path: pathlib.Path, cut_off: t.Callable[[str], None], match: str
+) -> None:
+    before = look(router)
+    cut_off(match)
+    wanted = {"tcp_timeout_established": "1h", "max": 100000, "buckets": 16384}
+    done = settings(router, {"settings": wanted, "confirm_within": CONFIRM_SECONDS}, tmp_path)
+    assert done.returncode != 0, done.stdout
+    assert "UNREACHABLE" in done.stdout
+    assert "back to the old values by itself" in done.stdout
+    seconds = float(wait_for_text(router, "/run/cut"))
+    print(f"the old values were back after {seconds:.1f} s")
+    assert seconds <= CONFIRM_SECONDS + SLACK_SECONDS
+    assert look(router) == before
+
+
+def settings(
+    router: VirtualMachine, arguments: dict[str, t.Any], home: pathlib.Path
+) -> subprocess.CompletedProcess[str]:
+    command = ["ansible", "routers", "-m", "netops.conntrack.conntrack_settings", "-a", json.dumps(arguments)]
+    return run_ansible(command, router.inventory, home, timeout=ANSIBLE_SECONDS)
+
+
+def wait_for_text(router: VirtualMachine, file: str) -> str:
+    """Give what a file of the router holds, once it is there."""
+    return router.sh(f"for _ in $(seq 100); do [ -e {file} ] && break; sleep 0.5; done; cat {file}")
