@@ -63,6 +63,7 @@ options:
     type: bool
     default: true
 notes:
+  - What the selector C(idle) can tell begins anew for an entry whose time was lowered. To delete by it, prune first.
   - At least one of O(timeout) and O(mark) is required.
   - An entry that was made with a fixed timeout (status C(FIXED_TIMEOUT)) keeps it, because the kernel refuses to change
     it, and is counted in RV(fixed_timeout) if that is too long. Its mark can be set.
