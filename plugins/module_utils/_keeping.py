@@ -105,7 +105,7 @@ class Kept:
 
     @property
     def changed(self) -> list[FileChange]:
-        """The files that an operator wants to see in a diff."""
+        """The files that change, as an operator wants to see them in a diff: without the record."""
         return [file for file in self.files if file.changed]
 
 
@@ -115,15 +115,17 @@ def keep(sysctl_file: str, changes: t.Sequence[Change], load_module: bool) -> Ke
     Raises OptionError or NotPermittedError for a file that cannot be used.
     """
     record_file, record = _read_record(sysctl_file)
+    before = next_boot()
+    loads = load_module and before.module == "late"
     modules = plan_file(
         os.path.join(_MODULES_LOAD, os.path.basename(sysctl_file)),
-        lambda text: _header(sysctl_file) + "nf_conntrack\n" if load_module and _loaded_late() else text,
+        lambda text: _header(sysctl_file) + "nf_conntrack\n" if loads else text,
     )
     held = next_boot({modules.path: modules.new_text}) if any(change.least for change in changes) else None
     numbers = {change.sysctl.name: _number_to_keep(change, held) for change in changes}
     wanted = {name: number for name, number in numbers.items() if number is not None}
     dropin = plan_dropin(sysctl_file, lambda text: merge(text or "", wanted) if wanted else text)
-    modprobe = _plan_modprobe(sysctl_file, dropin, lambda text: text)
+    modprobe = _plan_modprobe(sysctl_file, dropin, before, lambda text: text)
     files = [modules, modprobe, dropin]
     found = {}
     for change in changes:
@@ -131,7 +133,7 @@ def keep(sysctl_file: str, changes: t.Sequence[Change], load_module: bool) -> Ke
         if change.needed or old != new:
             found[change.sysctl.short] = Before(change.sysctl.name, change.before, old)
     texts = {file.path: file.text for file in files if file.changed}
-    return _kept(record_file, Record({**found, **record.settings}, {**texts, **record.files}), files)
+    return _kept(record_file, Record({**found, **record.settings}, {**texts, **record.files}), files, before)
 
 
 def _number_to_keep(change: Change, held: NextBoot | None) -> int | None:
@@ -151,6 +153,7 @@ def forget(sysctl_file: str, shorts: t.Collection[str]) -> tuple[Kept, dict[str,
     Gives the kernel's values from then, too, by short name. Nothing is written; raises what ``keep`` raises.
     """
     record_file, record = _read_record(sysctl_file)
+    boot = next_boot()
     gone = {short: before for short, before in record.settings.items() if not shorts or short in shorts}
     left = Record({short: before for short, before in record.settings.items() if short not in gone}, record.files)
     lines = {short: before.line for short, before in gone.items()}
@@ -158,11 +161,11 @@ def forget(sysctl_file: str, shorts: t.Collection[str]) -> tuple[Kept, dict[str,
     dropin = plan_dropin(sysctl_file, lambda text: _restored(text, lines, created))
     modprobe, modules = _modprobe_path(sysctl_file), os.path.join(_MODULES_LOAD, os.path.basename(sysctl_file))
     if left.settings:
-        files = [dropin, _plan_modprobe(sysctl_file, dropin, record.text_before(modprobe))]
+        files = [dropin, _plan_modprobe(sysctl_file, dropin, boot, record.text_before(modprobe))]
     else:
         files = [dropin, *(plan_file(path, record.text_before(path)) for path in (modprobe, modules))]
     values = {short: before.runtime for short, before in gone.items() if before.runtime is not None}
-    return _kept(record_file, left, files), values
+    return _kept(record_file, left, files, boot), values
 
 
 def _restored(text: str | None, lines: t.Mapping[str, str | None], created: bool) -> str | None:
@@ -176,9 +179,8 @@ def number_at_boot(boot: NextBoot, short: str) -> int | None:
     return value.value if value else None
 
 
-def _kept(record_file: FileChange, record: Record, files: list[FileChange]) -> Kept:
+def _kept(record_file: FileChange, record: Record, files: list[FileChange], before: NextBoot) -> Kept:
     overlay = {file.path: file.new_text for file in files if file.changed}
-    before = next_boot()
     new_record = dataclasses.replace(record_file, new_text=record.text())
     return Kept(new_record, files, before, next_boot(overlay) if overlay else before)
 
@@ -189,21 +191,19 @@ def _read_record(sysctl_file: str) -> tuple[FileChange, Record]:
     return file, Record.of_text(file.text, path)
 
 
-def _loaded_late() -> bool:
-    return next_boot().module == "late"
-
-
 def _modprobe_path(sysctl_file: str) -> str:
     return os.path.join(_MODPROBE, os.path.basename(sysctl_file))
 
 
-def _plan_modprobe(sysctl_file: str, dropin: FileChange, otherwise: t.Callable[[str | None], str | None]) -> FileChange:
+def _plan_modprobe(
+    sysctl_file: str, dropin: FileChange, boot: NextBoot, otherwise: t.Callable[[str | None], str | None]
+) -> FileChange:
     """Plan the hash size for the time of loading.
 
     Only where the drop-in sets max as well: the kernel makes it 8 times the hash size that a module is loaded with.
     """
     values = boot_values(dropin.new_text or "")
-    needed = "buckets" in values and "max" in values and next_boot().module != "builtin"
+    needed = "buckets" in values and "max" in values and boot.module != "builtin"
     line = f"options nf_conntrack hashsize={values.get('buckets')}\n"
     return plan_file(
         _modprobe_path(sysctl_file), lambda text: _header(sysctl_file) + line if needed else otherwise(text)

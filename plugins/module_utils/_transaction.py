@@ -112,7 +112,7 @@ class Transaction:
             before = "".join(f"{change.sysctl.name} = {change.before}\n" for change in needed)
             after = "".join(f"{change.sysctl.name} = {change.reached}\n" for change in needed)
             diff.append(_difference("run time", before, after))
-        files = [file for file in (self.kept.files if self.kept else ()) if file.changed]
+        files = self.kept.changed if self.kept else []
         return diff + [_difference(file.path, file.text or "", file.new_text or "") for file in files]
 
     def warnings(self) -> list[str]:
@@ -135,11 +135,17 @@ class Transaction:
 def _reason(short: str, boot: NextBoot) -> str:
     value = boot.in_force(short)
     if value is not None:
-        return f"{value.source.file}:{value.source.line} sets it to {value.text}, and is read last."
+        return f"{value.source.file}:{value.source.line} sets it to {_printable(value.text)}, and is read last."
     if short in boot.lost:
         return f"{boot.why_lost}."
     return "The drop-in is in no directory that is read at boot."
 
 
 def _difference(header: str, before: str, after: str) -> dict[str, str]:
-    return {"before_header": header, "after_header": header, "before": before, "after": after}
+    texts = {"before": _printable(before), "after": _printable(after)}
+    return {"before_header": header, "after_header": header, **texts}
+
+
+def _printable(text: str) -> str:
+    """Give ``text`` with what is no UTF-8 replaced, because Ansible takes no such answer from a module."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

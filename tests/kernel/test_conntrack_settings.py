@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import stat
@@ -490,6 +491,15 @@ def test_another_dropin_that_wins_is_named(settings: Settings, netns: str) -> No
         found = result.data["settings"]["acct"]
         assert (found["boot"], found["boot_file"], found["boot_line"]) == (0, "/etc/sysctl.d/99-zz.conf", 2)
         assert found["runtime_after"] == 1
+
+
+def test_bytes_that_are_no_text_are_kept_and_do_not_spoil_the_answer(settings: Settings, netns: str) -> None:
+    settings.dropin.write_bytes(b"# caf\xe9\r\n")
+    (settings.etc / "sysctl.d" / "99-zz.conf").write_bytes(f"{PREFIX}acct = ".encode() + b"\xe9\n")
+    result = settings({"settings": {"acct": 1}}, netns=netns, diff=True)
+    # Ansible refuses what cannot be encoded, after the change.
+    assert "\N{REPLACEMENT CHARACTER}" in json.dumps(result.data, ensure_ascii=False).encode().decode()
+    assert settings.dropin.read_bytes() == b"# caf\xe9\r\n" + f"{PREFIX}acct = 1\n".encode()
 
 
 def test_dropin_that_no_boot_reads_is_warned_of(settings: Settings, netns: str, tmp_path: pathlib.Path) -> None:

@@ -40,7 +40,7 @@ def nothing(_staged: str, _path: str) -> None:
     """Prepare nothing."""
 
 
-def made(directory: pathlib.Path, names: t.Iterable[str] = STARTS) -> list[FileChange]:
+def made(directory: pathlib.Path, names: t.Iterable[str] = tuple(STARTS)) -> list[FileChange]:
     """Make the files of STARTS that are there at first, and plan their changes."""
     for name in names:
         old, _new = STARTS[name]

@@ -1,0 +1,36 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How long the tasks of a play took, and how many of them changed something: one line of JSON at its end."""
+
+from __future__ import annotations
+
+import json
+import time
+import typing as t
+
+from ansible.plugins.callback import CallbackBase
+
+DOCUMENTATION = """
+name: bench_seconds
+type: aggregate
+short_description: The seconds from the first task to the end
+description: Prints them as JSON.
+"""
+
+
+class CallbackModule(CallbackBase):  # type: ignore[misc]
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "aggregate"
+    CALLBACK_NAME = "bench_seconds"
+    started = 0.0
+
+    def v2_playbook_on_task_start(self, task: t.Any, is_conditional: bool) -> None:
+        self.started = self.started or time.monotonic()
+
+    def v2_playbook_on_stats(self, stats: t.Any) -> None:
+        seconds = time.monotonic() - self.started
+        bad = sum(stats.failures.values()) + sum(stats.dark.values())
+        told = {"seconds": seconds, "changed": sum(stats.changed.values()), "bad": bad}
+        self._display.display(f"bench_seconds: {json.dumps(told)}")

@@ -1,0 +1,369 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Changes that go back by themselves unless they are confirmed in time, in the kernel and in the files."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import fcntl
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+import typing as t
+
+import pytest
+from ansible_collections.netops.conntrack.plugins.module_utils import _confirm
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import UnavailableError
+from killing import Router, State
+from support import ModuleResult, module_path, network_namespace, run, run_module
+
+PREFIX = "net.netfilter.nf_conntrack_"
+WANTED = {"acct": True, "generic_timeout": "2m"}
+HELD = {"acct": 1, "generic_timeout": 120}
+DROPIN = "sysctl.d/90-netops-conntrack.conf"
+CONFIRMED = {"state": "confirmed"}
+TOLERANCE = 1.0
+"""Seconds that going back may take, on a machine that has other things to do."""
+
+
+@pytest.fixture
+def router(tmp_path: pathlib.Path) -> t.Iterator[Router]:
+    with network_namespace("confirm") as netns, contextlib.closing(Router(tmp_path / "router", netns)) as built:
+        built.write(DROPIN, f"# mine\n{PREFIX}generic_timeout=500\n")
+        yield built
+
+
+def settings(router: Router, args: dict[str, t.Any]) -> dict[str, t.Any]:
+    result = router.run(args)
+    assert result is not None
+    return result
+
+
+def change(router: Router, within: str, **more: t.Any) -> dict[str, t.Any]:
+    """Make the change that waits ``within`` so long; give what the result says about that."""
+    result = settings(router, {"settings": WANTED, "confirm_within": within, **more})
+    assert result["changed"] is True
+    waits: dict[str, t.Any] = result["confirm"]
+    return waits
+
+
+def assert_in_force(router: Router, first: State, *, now: bool, at_boot: bool) -> None:
+    kernel, files = router.state()
+    assert kernel == {**first.kernel, **(HELD if now else {})}
+    assert (files != first.files) is at_boot
+    assert (f"{PREFIX}acct = 1\n" in files[DROPIN]) is at_boot
+
+
+def refusal(router: Router, args: dict[str, t.Any]) -> str:
+    result = settings(router, args)
+    assert result["failed"]
+    return str(result["msg"])
+
+
+@pytest.mark.parametrize("within", [1, 2])
+def test_it_goes_back_by_itself_within_the_promised_time(router: Router, within: int) -> None:
+    first, began = router.state(), time.monotonic()
+    waits = change(router, f"{within}s")
+    assert (waits["within"], waits["confirmed"]) == (within, False)
+    assert 0 < waits["seconds_left"] <= within
+    assert_in_force(router, first, now=True, at_boot=False)
+    while router.state() != first:
+        assert time.monotonic() - began < within + TOLERANCE
+        time.sleep(0.02)
+    assert time.monotonic() - began >= within
+    assert_nothing_waits(router)
+    assert f"It was not confirmed within {within} s. Put back: " in refusal(router, CONFIRMED)
+    assert settings(router, {"settings": WANTED})["changed"] is True
+
+
+def assert_nothing_waits(router: Router) -> None:
+    give_up = time.monotonic() + TOLERANCE
+    while router.journals or router.left_over():
+        assert time.monotonic() < give_up
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("by_name", [True, False])
+def test_what_is_confirmed_stays(router: Router, by_name: bool) -> None:
+    first = router.state()
+    waits = change(router, "1s")
+    confirmed = settings(router, {**CONFIRMED, "change": waits["change"]} if by_name else CONFIRMED)
+    assert confirmed["changed"] is True
+    assert confirmed["confirm"] == {**confirmed["confirm"], "change": waits["change"], "confirmed": True}
+    assert_in_force(router, first, now=True, at_boot=True)
+    assert_nothing_waits(router)
+    time.sleep(1.5)
+    assert_in_force(router, first, now=True, at_boot=True)
+    assert settings(router, {"settings": WANTED, "confirm_within": "1h"})["changed"] is False
+    settings(router, {"state": "absent"})
+    assert router.state() == first
+
+
+def test_going_back_to_what_was_before_waits_too(router: Router) -> None:
+    first = router.state()
+    settings(router, {"settings": WANTED})
+    tuned = router.state()
+    result = settings(router, {"state": "absent", "confirm_within": "1h"})
+    assert router.state() == State(first.kernel, tuned.files)
+    settings(router, {**CONFIRMED, "change": result["confirm"]["change"]})
+    assert router.state() == first
+    assert_nothing_waits(router)
+
+
+def test_wrong_change_is_not_confirmed_and_goes_on_waiting(router: Router) -> None:
+    first = router.state()
+    waits = change(router, "1h")
+    message = refusal(router, {**CONFIRMED, "change": "0123456789abcdef"})
+    assert "'0123456789abcdef' does not wait" in message
+    assert waits["change"] in message
+    assert len(router.journals) == 1
+    assert_in_force(router, first, now=True, at_boot=False)
+
+
+def test_nothing_waits(router: Router) -> None:
+    assert refusal(router, CONFIRMED) == "No change waits for its confirmation."
+    assert settings(router, {**CONFIRMED, "_ansible_check_mode": True})["changed"] is False
+
+
+def test_next_run_takes_it_back_first_and_says_so(router: Router) -> None:
+    first = router.state()
+    change(router, "1h")
+    result = settings(router, {"settings": {"udp_timeout": 50}})
+    assert "A change that waited for its confirmation was taken back before this one." in str(result["warnings"])
+    assert f"Put back: {PREFIX}acct = 0, {PREFIX}generic_timeout = 600." in str(result["warnings"])
+    assert router.state().kernel == {**first.kernel, "udp_timeout": 50}
+    assert_nothing_waits(router)
+    settings(router, {"state": "absent"})
+    assert router.state() == first
+
+
+def test_next_run_may_wait_as_well(router: Router) -> None:
+    first = router.state()
+    old = change(router, "1h")
+    new = change(router, "1h")
+    assert old["change"] != new["change"]
+    assert_in_force(router, first, now=True, at_boot=False)
+    assert old["change"] in refusal(router, {**CONFIRMED, "change": old["change"]})
+    assert settings(router, {**CONFIRMED, "change": new["change"]})["changed"] is True
+    assert_in_force(router, first, now=True, at_boot=True)
+
+
+def test_check_mode_changes_nothing_and_leaves_alone_what_waits(router: Router) -> None:
+    first = router.snapshot()
+    args = {"settings": WANTED, "confirm_within": "1h", "_ansible_check_mode": True}
+    result = settings(router, args)
+    assert (result["changed"], result["confirm"]) == (True, None)
+    assert router.snapshot() == first
+    change(router, "1h")
+    waiting = router.snapshot()
+    assert settings(router, {**CONFIRMED, "_ansible_check_mode": True})["changed"] is True
+    settings(router, {"settings": {"udp_timeout": 50}, "_ansible_check_mode": True})
+    assert router.snapshot() == waiting
+
+
+def test_nothing_waits_where_the_kernel_has_it_already(router: Router) -> None:
+    first = router.state()
+    settings(router, {"settings": WANTED, "persist": False})
+    for changed in (True, False):
+        result = settings(router, {"settings": WANTED, "confirm_within": "1h"})
+        assert (result["changed"], result["confirm"]) == (changed, None)
+        assert_in_force(router, first, now=True, at_boot=True)
+        assert_nothing_waits(router)
+
+
+def test_without_files_there_is_nothing_for_the_boot_to_confirm(router: Router) -> None:
+    first = router.state()
+    waits = change(router, "1h", persist=False)
+    settings(router, {**CONFIRMED, "change": waits["change"]})
+    assert_in_force(router, first, now=True, at_boot=False)
+    assert_nothing_waits(router)
+
+
+def test_after_a_reboot_the_old_values_hold_and_nothing_is_left(router: Router) -> None:
+    first = router.snapshot()
+    change(router, "1h")
+    # What a reboot does: /run is empty, the kernel's settings come from the files, the files are as they are.
+    staged = {path: text for path, text in router.snapshot().files.items() if router.etc in path.parents}
+    assert len(staged) > len(first.files)
+    router.restore(first._replace(files=staged))
+    assert settings(router, CONFIRMED)["failed"]
+    settings(router, {"state": "absent"})
+    assert router.left_over() == []
+    assert router.state().kernel == first.kernel
+
+
+def test_without_its_journal_nothing_goes_back(router: Router) -> None:
+    first = router.state()
+    change(router, "1s")
+    router.journals[0].unlink()
+    time.sleep(1.5)
+    assert_in_force(router, first, now=True, at_boot=False)
+
+
+def test_write_that_fails_leaves_nothing_waiting(router: Router) -> None:
+    first = router.state()
+    wanted = {**WANTED, "frag6_high_thresh": 5}
+    result = settings(router, {"settings": wanted, "confirm_within": "1h"})
+    assert result["failed"]
+    assert f"Put back: {PREFIX}acct = 0, {PREFIX}generic_timeout = 600." in result["msg"]
+    assert router.state() == first
+    assert_nothing_waits(router)
+
+
+def test_unknown_owner_leaves_nothing_waiting(router: Router) -> None:
+    first = router.state()
+    result = settings(router, {"settings": WANTED, "confirm_within": "1h", "owner": "nobody-such"})
+    assert "failed to look up user nobody-such" in result["msg"]
+    assert router.state() == first
+    assert_nothing_waits(router)
+
+
+def test_file_that_somebody_changed_meanwhile_is_left_alone(router: Router) -> None:
+    first = router.state()
+    waits = change(router, "1h")
+    router.write(DROPIN, "# theirs\n")
+    message = refusal(router, {**CONFIRMED, "change": waits["change"]})
+    assert "90-netops-conntrack.conf was changed by somebody else in the meantime" in message
+    assert f"Put back: {PREFIX}acct = 0, {PREFIX}generic_timeout = 600." in message
+    assert router.state() == State(first.kernel, {DROPIN: "# theirs\n"})
+    assert_nothing_waits(router)
+
+
+# One run at a time
+
+
+def test_run_waits_until_the_other_one_is_done(router: Router) -> None:
+    settings(router, {"settings": {"udp_timeout": 50}})
+    (path,) = router.run_directory.glob("lock-*")
+    with path.open() as lock, concurrent.futures.ThreadPoolExecutor() as pool:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        running = pool.submit(settings, router, {"settings": WANTED})
+        with pytest.raises(TimeoutError):
+            running.result(timeout=1)
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        assert running.result(timeout=10)["changed"] is True
+
+
+@pytest.mark.parametrize("args", [{"settings": {"udp_timeout": 50}, "_ansible_check_mode": True}])
+def test_dry_run_does_not_wait(router: Router, args: dict[str, t.Any]) -> None:
+    settings(router, {"settings": WANTED})
+    (path,) = router.run_directory.glob("lock-*")
+    with path.open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert settings(router, args)["changed"] is True
+
+
+def test_lock_that_is_held_too_long_is_an_error(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_confirm, "DIRECTORY", str(tmp_path / "run"))
+    monkeypatch.setattr(_confirm, "_LOCK_SECONDS", 0)
+    words = r"Another run has been changing the settings for 0 s.*fuser .*/lock-"
+    with _confirm.exclusive(), pytest.raises(UnavailableError, match=words), _confirm.exclusive():
+        raise AssertionError("it has the lock, too")
+    with _confirm.exclusive():
+        pass
+
+
+# Real processes, and the real /run
+
+
+def real(netns: str, **args: t.Any) -> ModuleResult:
+    return run_module("conntrack_settings", {"persist": False, **args}, netns=netns)
+
+
+def sysctl(netns: str, short: str) -> int:
+    return int(run(["sysctl", "-n", PREFIX + short], netns=netns))
+
+
+@pytest.fixture
+def netns() -> t.Iterator[str]:
+    with network_namespace("confirm") as name:
+        number = run(["stat", "-L", "-c", "%i", "/proc/self/ns/net"], netns=name).strip()
+        yield name
+        for path in pathlib.Path(_confirm.DIRECTORY).glob(f"*-{number}"):
+            path.unlink()
+
+
+other_netns = netns
+
+
+def test_other_namespaces_are_not_concerned(netns: str, other_netns: str) -> None:
+    real(netns, settings=WANTED, confirm_within="1h")
+    assert "No change waits" in real(other_netns, state="confirmed").msg
+    assert not real(other_netns, settings=WANTED).data.get("warnings")
+    assert sysctl(netns, "acct") == sysctl(other_netns, "acct") == 1
+    assert real(netns, state="confirmed").data["changed"] is True
+    through = run_module("conntrack_settings", {"persist": False, "netns": netns, "settings": WANTED})
+    assert through.data["changed"] is False
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGKILL])
+def test_it_goes_back_when_the_session_ends(netns: str, number: signal.Signals) -> None:
+    args = {"settings": WANTED, "persist": False, "confirm_within": "1s"}
+    module = [sys.executable, "-m", "ansible_collections.netops.conntrack.plugins.modules.conntrack_settings"]
+    began = time.monotonic()
+    with subprocess.Popen(
+        ["ip", "netns", "exec", netns, "sh", "-c", '"$@"; exec sleep 60', "sh", *module],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "PYTHONPATH": module_path()},
+    ) as session:
+        assert session.stdin
+        assert session.stdout
+        session.stdin.write(json.dumps({"ANSIBLE_MODULE_ARGS": args}))
+        session.stdin.close()
+        while not (line := session.stdout.readline()).strip():
+            pass
+        assert json.loads(line)["confirm"]["confirmed"] is False
+        os.killpg(session.pid, number)
+        assert session.stdout.read() == ""  # ssh would wait for whoever still has it
+    assert session.returncode == -number
+    assert sysctl(netns, "acct") == 1
+    while (sysctl(netns, "acct"), sysctl(netns, "generic_timeout")) != (0, 600):
+        assert time.monotonic() - began < 1 + 2 * TOLERANCE  # a process was started, too
+        time.sleep(0.02)
+
+
+def test_process_that_waits_holds_on_to_nothing_and_ends_with_the_confirmation(netns: str) -> None:
+    real(netns, settings=WANTED, confirm_within="1h")
+    (pid,) = run(["ip", "netns", "pids", netns]).split()
+    process = pathlib.Path("/proc") / pid
+    assert {handle.name: os.readlink(handle) for handle in (process / "fd").iterdir()} == dict.fromkeys(
+        "012", "/dev/null"
+    )
+    assert os.readlink(process / "cwd") == "/"
+    assert os.getsid(int(pid)) not in (os.getsid(0), int(pid))
+    real(netns, state="confirmed")
+    give_up = time.monotonic() + TOLERANCE
+    while run(["ip", "netns", "pids", netns]):
+        assert time.monotonic() < give_up
+        time.sleep(0.02)
+
+
+def test_killed_process_leaves_the_change_to_the_next_run(netns: str) -> None:
+    real(netns, settings=WANTED, confirm_within="1s")
+    (pid,) = run(["ip", "netns", "pids", netns]).split()
+    os.kill(int(pid), signal.SIGKILL)
+    time.sleep(1.2)
+    assert sysctl(netns, "acct") == 1
+    result = real(netns, settings={"udp_timeout": 50})
+    assert "was taken back before this one" in str(result.data["warnings"])
+    assert (sysctl(netns, "acct"), sysctl(netns, "udp_timeout")) == (0, 50)
+
+
+def test_two_runs_at_once_come_one_after_the_other(netns: str) -> None:
+    values = [{"generic_timeout": 100 + number, "udp_timeout": 100 + number} for number in range(4)]
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        results = list(pool.map(lambda value: real(netns, settings=value), values))
+    assert all(result.data["changed"] for result in results)
+    before = {result.data["settings"]["udp_timeout"]["runtime_before"] for result in results}
+    assert len(before) == len(values)
+    assert sysctl(netns, "generic_timeout") == sysctl(netns, "udp_timeout") >= 100
