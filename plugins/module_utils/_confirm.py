@@ -21,7 +21,8 @@ import json
 import os
 import secrets
 import select
-import signal
+import socket
+import struct
 import syslog
 import time
 import typing as t
@@ -40,6 +41,7 @@ DIRECTORY = "/run/netops-conntrack"
 _LOCK_SECONDS = 60
 _POLL_SECONDS = 0.25
 _START_SECONDS = 10
+_SO_NETNS_COOKIE = 71  # asm-generic/socket.h
 _CGROUP_ROOTS = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd")
 
 
@@ -210,7 +212,18 @@ def _now() -> float:
 
 
 def _path(what: str) -> str:
-    return os.path.join(DIRECTORY, f"{what}-{os.stat('/proc/self/ns/net').st_ino}")
+    return os.path.join(DIRECTORY, f"{what}-{_namespace()}")
+
+
+def _namespace() -> int:
+    """Give the number of the network namespace that the process is in."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as any_socket:
+            cookie: int = struct.unpack("=Q", any_socket.getsockopt(socket.SOL_SOCKET, _SO_NETNS_COOKIE, 8))[0]
+            return cookie
+    except OSError:
+        # A kernel before 5.14; the number of a namespace's file comes again once the namespace is deleted.
+        return os.stat("/proc/self/ns/net").st_ino
 
 
 def _remove(path: str) -> None:
@@ -254,7 +267,6 @@ def _detach(pending: Pending, tell: int) -> t.NoReturn:
         os.setsid()
         if os.fork() == 0:
             _leave_session()
-            signal.signal(signal.SIGHUP, signal.SIG_IGN)
             os.chdir("/")
             null = os.open(os.devnull, os.O_RDWR)
             for number in (0, 1, 2):

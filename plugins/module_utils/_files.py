@@ -173,6 +173,11 @@ def read_text(path: str) -> str | None:
         raise NotPermittedError(f"{path!r} cannot be read ({error.strerror}). Set become: true.") from error
 
 
+def printable(text: str) -> str:
+    """Give a text that ``read_text`` gave for people and for JSON: what is no UTF-8 is replaced."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def _remove(path: str) -> None:
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)

@@ -14,6 +14,8 @@ from __future__ import annotations
 import os
 import typing as t
 
+from ansible_collections.netops.conntrack.plugins.module_utils._files import printable
+
 _PLACES = ("/etc", "/run", "/usr/local/lib", "/usr/lib", "/lib")
 """Highest precedence first; ``/lib`` is mostly the same directory as ``/usr/lib``, and then adds nothing."""
 
@@ -35,12 +37,13 @@ class Tree:
         return self._root + path
 
     def read(self, path: str) -> str | None:
-        """Give the text of a file; None where there is none, or none that can be read."""
+        """Give the text of a file, what is no UTF-8 replaced; None where there is none, or none that can be read."""
         for name in (path, self._target(path)) if self._overlay else ():
             if name in self._overlay:
-                return self._overlay[name]
+                text = self._overlay[name]
+                return text and printable(text)
         try:
-            with open(self.path(path), encoding="utf-8", errors="surrogateescape") as file:
+            with open(self.path(path), encoding="utf-8", errors="replace") as file:
                 return file.read()
         except OSError:
             return None

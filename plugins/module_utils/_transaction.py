@@ -16,6 +16,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._boot import Next
 from ansible_collections.netops.conntrack.plugins.module_utils._files import (
     FileChange,
     Prepare,
+    printable,
     put_all,
     put_back_all,
     staged,
@@ -135,17 +136,12 @@ class Transaction:
 def _reason(short: str, boot: NextBoot) -> str:
     value = boot.in_force(short)
     if value is not None:
-        return f"{value.source.file}:{value.source.line} sets it to {_printable(value.text)}, and is read last."
+        return f"{value.source.file}:{value.source.line} sets it to {value.text}, and is read last."
     if short in boot.lost:
         return f"{boot.why_lost}."
     return "The drop-in is in no directory that is read at boot."
 
 
 def _difference(header: str, before: str, after: str) -> dict[str, str]:
-    texts = {"before": _printable(before), "after": _printable(after)}
+    texts = {"before": printable(before), "after": printable(after)}
     return {"before_header": header, "after_header": header, **texts}
-
-
-def _printable(text: str) -> str:
-    """Give ``text`` with what is no UTF-8 replaced, because Ansible takes no such answer from a module."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

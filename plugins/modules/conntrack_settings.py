@@ -362,8 +362,9 @@ def attributes_for(module: AnsibleModule) -> t.Callable[[str, str], None]:
 
 def keep_attributes(module: AnsibleModule, transaction: Transaction) -> bool:
     """Give the files the attributes that were asked for where they have others; say whether any had."""
-    paths = [file.path for file in (transaction.kept.files if transaction.kept else ()) if os.path.exists(file.path)]
-    wanted = [module.load_file_common_arguments(module.params, path=path) for path in paths]
+    kept = transaction.kept
+    paths = [file.path for file in (kept.record, *kept.files)] if kept and not transaction.removing else []
+    wanted = [module.load_file_common_arguments(module.params, path=path) for path in paths if os.path.exists(path)]
     changes = [module.set_fs_attributes_if_different(arguments, False) for arguments in wanted]
     return any(changes)
 
