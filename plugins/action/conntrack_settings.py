@@ -18,12 +18,16 @@ _POLL_SECONDS = 1
 class ActionModule(ActionBase):
     """Runs the module, and confirms a change that waits for it."""
 
+    _supports_async = True
+
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """Give the module's result; of a change that was to be confirmed, once that is settled.
 
         Raises AnsibleConnectionFailure when the router cannot be reached any more: it then goes back by itself.
         """
         super().run(tmp, task_vars)
+        if self._task.async_val and self._within != "0":
+            return {"failed": True, "msg": "confirm_within: cannot be combined with async. Leave one of them out."}
         result = self._change(task_vars)
         waits = result.get("confirm")
         if result.get("failed") or not waits or waits["confirmed"]:
@@ -33,17 +37,21 @@ class ActionModule(ActionBase):
             return {**result, "failed": True, "changed": False, "msg": answer.get("msg", "")}
         return {**result, "confirm": answer["confirm"]}
 
+    @property
+    def _within(self) -> str:
+        return str(self._task.args.get("confirm_within") or 0)
+
     def _change(self, task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
-        within = str(self._task.args.get("confirm_within", 0))
         try:
-            result: dict[str, t.Any] = self._execute_module(task_vars=task_vars)
+            asynchronous = bool(self._task.async_val)
+            result: dict[str, t.Any] = self._execute_module(task_vars=task_vars, wrap_async=asynchronous)
             return result
         except AnsibleConnectionFailure as error:
-            if within == "0":
+            if self._within == "0":
                 raise
             raise AnsibleConnectionFailure(
-                f"The connection broke during the change, which nobody will confirm: within {within}, the router goes "
-                f"back to the old values by itself. {error}"
+                f"The connection broke during the change, which nobody will confirm: within {self._within}, the router "
+                f"goes back to the old values by itself. {error}"
             ) from error
 
     def _confirm(self, waits: dict[str, t.Any], task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
@@ -54,14 +62,15 @@ class ActionModule(ActionBase):
         deadline = time.monotonic() + waits["seconds_left"]
         while True:
             in_time = time.monotonic() < deadline
-            self._connection.reset()
             try:
+                self._connection.reset()
                 answer: dict[str, t.Any] = self._execute_module(module_args=arguments, task_vars=task_vars)
                 return answer
             except AnsibleConnectionFailure as error:
                 if not in_time:
                     raise AnsibleConnectionFailure(
                         f"The router could not be reached over a new connection after the change, which was not "
-                        f"confirmed within {waits['within']} s: it has gone back to the old values by itself. {error}"
+                        f"confirmed within {waits['within']} s: it has gone back to the old values by itself, "
+                        f"unless the confirmation reached it and only the answer was lost. {error}"
                     ) from error
             time.sleep(_POLL_SECONDS)

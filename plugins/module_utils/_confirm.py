@@ -38,6 +38,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._settings import 
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl import find_sysctls
 
 DIRECTORY = "/run/netops-conntrack"
+_NEEDS_ROOT = "Changing the connection-tracking settings needs root. Set become: true."
 _LOCK_SECONDS = 60
 _POLL_SECONDS = 0.25
 _START_SECONDS = 10
@@ -57,6 +58,7 @@ class Pending:
     deadline: float
     written: list[Change]
     files: list[FileChange]
+    confirmed: bool = False
 
     @classmethod
     def begin(cls, changes: t.Iterable[Change], files: t.Iterable[FileChange], within: int) -> Pending:
@@ -78,6 +80,7 @@ class Pending:
                 "deadline": self.deadline,
                 "written": [[change.sysctl.short, change.wanted, change.before] for change in self.written],
                 "files": [dataclasses.astuple(file) for file in self.files],
+                "confirmed": self.confirmed,
             }
         )
 
@@ -90,16 +93,18 @@ class Pending:
             change_of(sysctls, short, wanted, before) for short, wanted, before in data["written"] if short in sysctls
         ]
         files = [FileChange(*file) for file in data["files"]]
-        return cls(data["id"], data["within"], data["deadline"], written, files)
+        return cls(data["id"], data["within"], data["deadline"], written, files, data["confirmed"])
 
     def take_back(self) -> str:
         """Give the kernel its old values, and the boot its old files; say in words what was put back."""
-        said = put_back(self.written)
+        said = [put_back(self.written)]
         for file in reversed(self.files):
-            with contextlib.suppress(UnavailableError):
+            try:
                 file.put_back()
-            file.clean_up()
-        return said
+                file.clean_up()
+            except ConntrackError as error:
+                said.append(f"NOT put back: {file.path}; what it was lies beside it. {error.message}")
+        return " ".join(said)
 
 
 @contextlib.contextmanager
@@ -114,7 +119,7 @@ def exclusive() -> t.Iterator[None]:
         os.makedirs(DIRECTORY, mode=0o700, exist_ok=True)
         lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except PermissionError as error:
-        raise NotPermittedError("Changing the connection-tracking settings needs root. Set become: true.") from error
+        raise NotPermittedError(_NEEDS_ROOT) from error
     except OSError as error:
         raise UnavailableError(f"{path} cannot be written ({error.strerror}), and with it nothing else is.") from error
     try:
@@ -138,12 +143,8 @@ def _wait_for(lock: int, end: float) -> None:
 
 
 def waiting() -> Pending | None:
-    """Give the change that waits for its confirmation; None if none does."""
-    try:
-        with open(_path("pending"), encoding="ascii") as file:
-            return Pending.of_json(file.read())
-    except FileNotFoundError:
-        return None
+    """Give the change that waits for its confirmation; None if none does. Raises NotPermittedError without root."""
+    return _read("pending")
 
 
 def take_back_pending() -> str | None:
@@ -182,17 +183,29 @@ def disarm() -> None:
     _remove(_path("pending"))
 
 
-def confirm(change: str | None) -> Pending:
-    """Keep the change that waits, at boot as well: put its files in their places.
+def find(change: str | None) -> Pending:
+    """Give the change that waits, or the one that was confirmed last if that is ``change``: its answer may be lost.
 
-    Raises RefusedError when none waits, or another one than ``change``; ConntrackError when the files cannot be put in
-    place, and the old values were put back.
+    Raises RefusedError when there is none, or another one than ``change``.
     """
     pending = waiting()
     if pending is None:
-        raise RefusedError(f"No change waits for its confirmation. {_last_words()}".rstrip())
+        pending = _read("confirmed")
+        if pending is None or pending.id != change:
+            raise RefusedError(f"No change waits for its confirmation. {_last_words()}".rstrip())
     if change not in (None, pending.id):
         raise RefusedError(f"change: {change!r} does not wait for its confirmation, but {pending.id!r} does.")
+    return pending
+
+
+def confirm(change: str | None) -> Pending:
+    """Keep the change that waits, at boot as well: put its files in their places.
+
+    Raises what ``find`` raises; ConntrackError when the files cannot be put in place, and the old values were put back.
+    """
+    pending = find(change)
+    if pending.confirmed:
+        return pending
     try:
         for file in pending.files:
             file.check()
@@ -201,6 +214,8 @@ def confirm(change: str | None) -> Pending:
         said = pending.take_back()
         disarm()
         raise ConntrackError(f"{error.message} {said}", **error.result) from error
+    pending = dataclasses.replace(pending, confirmed=True)
+    _write(_path("confirmed"), pending.as_json())
     disarm()
     for file in pending.files:
         file.clean_up()
@@ -236,6 +251,16 @@ def _write(path: str, text: str) -> None:
     with open(whole, "w", encoding="ascii") as file:
         file.write(text)
     os.replace(whole, path)
+
+
+def _read(what: str) -> Pending | None:
+    try:
+        with open(_path(what), encoding="ascii") as file:
+            return Pending.of_json(file.read())
+    except FileNotFoundError:
+        return None
+    except PermissionError as error:
+        raise NotPermittedError(_NEEDS_ROOT) from error
 
 
 def _last_words() -> str:

@@ -71,6 +71,9 @@ class FileChange:
 
     def put(self) -> None:
         """Put what is staged in the place of the file, which is kept aside. Raises UnavailableError."""
+        if read_text(self.path) == self.new_text:
+            # A process that was killed came so far before.
+            return
         with self._explained():
             if self.text is not None:
                 os.link(self.path, self._kept)
@@ -90,7 +93,7 @@ class FileChange:
 
     def check(self) -> None:
         """Raise UnavailableError if somebody has changed the file since."""
-        if read_text(self.path) != self.text:
+        if read_text(self.path) not in (self.text, self.new_text):
             raise UnavailableError(f"{self.path} was changed by somebody else in the meantime; it is left as it is.")
 
     def clean_up(self) -> None:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._boot import NextBoot, next_boot
@@ -27,12 +28,14 @@ from ansible_collections.netops.conntrack.plugins.module_utils._dropin import (
     restore,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
-from ansible_collections.netops.conntrack.plugins.module_utils._files import FileChange, plan_file
+from ansible_collections.netops.conntrack.plugins.module_utils._files import FileChange, plan_file, read_text
 from ansible_collections.netops.conntrack.plugins.module_utils._settings import Change
 
 _MODULES_LOAD = "/etc/modules-load.d"
 _MODPROBE = "/etc/modprobe.d"
-_HEADER = "# Kept by Ansible (netops.conntrack.conntrack_settings) for the settings in {}.\n"
+_HEADER = "# Kept by Ansible (netops.conntrack.conntrack_settings) for the settings in {}."
+_LOADS = re.compile(r"\s*nf_conntrack\s*")
+_SIZES = re.compile(r"\s*options\s+nf_conntrack\s+hashsize=\S*\s*")
 _RECORD_VERSION = 1
 
 
@@ -78,10 +81,6 @@ class Record:
         sound_texts = all(text is None or isinstance(text, str) for text in texts)
         return sound_texts and all(number is None or isinstance(number, int) for number in numbers)
 
-    def text_before(self, path: str) -> t.Callable[[str | None], str | None]:
-        """Give the function from the text that the file ``path`` has to the one from before the first run."""
-        return lambda text: self.files.get(os.path.realpath(path), text)
-
     def text(self) -> str | None:
         """Give the text to be kept; None for a record of nothing."""
         if not self.settings:
@@ -114,26 +113,24 @@ def keep(sysctl_file: str, changes: t.Sequence[Change], load_module: bool) -> Ke
 
     Raises OptionError or NotPermittedError for a file that cannot be used.
     """
-    record_file, record = _read_record(sysctl_file)
-    before = next_boot()
-    loads = load_module and before.module == "late"
-    modules = plan_file(
-        os.path.join(_MODULES_LOAD, os.path.basename(sysctl_file)),
-        lambda text: _header(sysctl_file) + "nf_conntrack\n" if loads else text,
-    )
+    record = _read_record(sysctl_file)
+    boot = next_boot()
+    loads = load_module and boot.module == "late"
+    modules = _plan_line(sysctl_file, _MODULES_LOAD, _LOADS, "nf_conntrack" if loads else None)
     held = next_boot({modules.path: modules.new_text}) if any(change.least for change in changes) else None
     numbers = {change.sysctl.name: _number_to_keep(change, held) for change in changes}
     wanted = {name: number for name, number in numbers.items() if number is not None}
     dropin = plan_dropin(sysctl_file, lambda text: merge(text or "", wanted) if wanted else text)
-    modprobe = _plan_modprobe(sysctl_file, dropin, before, lambda text: text)
+    modprobe = _plan_line(sysctl_file, _MODPROBE, _SIZES, _hash_size_line(dropin, boot))
     files = [modules, modprobe, dropin]
     found = {}
     for change in changes:
         old, new = (line_of(text or "", change.sysctl.name) for text in (dropin.text, dropin.new_text))
-        if change.needed or old != new:
+        # Where our drop-in was right all along, and only the kernel was not, there is nothing to go back to.
+        if old != new or (change.needed and new is None):
             found[change.sysctl.short] = Before(change.sysctl.name, change.before, old)
     texts = {file.path: file.text for file in files if file.changed}
-    return _kept(record_file, Record({**found, **record.settings}, {**texts, **record.files}), files, before)
+    return _kept(sysctl_file, Record({**found, **record.settings}, {**texts, **record.files}), files, boot)
 
 
 def _number_to_keep(change: Change, held: NextBoot | None) -> int | None:
@@ -152,20 +149,19 @@ def forget(sysctl_file: str, shorts: t.Collection[str]) -> tuple[Kept, dict[str,
 
     Gives the kernel's values from then, too, by short name. Nothing is written; raises what ``keep`` raises.
     """
-    record_file, record = _read_record(sysctl_file)
+    record = _read_record(sysctl_file)
     boot = next_boot()
     gone = {short: before for short, before in record.settings.items() if not shorts or short in shorts}
     left = Record({short: before for short, before in record.settings.items() if short not in gone}, record.files)
     lines = {short: before.line for short, before in gone.items()}
     created = record.files.get(os.path.realpath(sysctl_file), "") is None
     dropin = plan_dropin(sysctl_file, lambda text: _restored(text, lines, created))
-    modprobe, modules = _modprobe_path(sysctl_file), os.path.join(_MODULES_LOAD, os.path.basename(sysctl_file))
-    if left.settings:
-        files = [dropin, _plan_modprobe(sysctl_file, dropin, boot, record.text_before(modprobe))]
-    else:
-        files = [dropin, *(plan_file(path, record.text_before(path)) for path in (modprobe, modules))]
+    size = _hash_size_line(dropin, boot) if left.settings else None
+    files = [dropin, _plan_line(sysctl_file, _MODPROBE, _SIZES, size, record)]
+    if not left.settings:
+        files.append(_plan_line(sysctl_file, _MODULES_LOAD, _LOADS, None, record))
     values = {short: before.runtime for short, before in gone.items() if before.runtime is not None}
-    return _kept(record_file, left, files, boot), values
+    return _kept(sysctl_file, left, files, boot), values
 
 
 def _restored(text: str | None, lines: t.Mapping[str, str | None], created: bool) -> str | None:
@@ -179,36 +175,55 @@ def number_at_boot(boot: NextBoot, short: str) -> int | None:
     return value.value if value else None
 
 
-def _kept(record_file: FileChange, record: Record, files: list[FileChange], before: NextBoot) -> Kept:
+def _kept(sysctl_file: str, record: Record, files: list[FileChange], before: NextBoot) -> Kept:
     overlay = {file.path: file.new_text for file in files if file.changed}
-    new_record = dataclasses.replace(record_file, new_text=record.text())
-    return Kept(new_record, files, before, next_boot(overlay) if overlay else before)
+    record_file = plan_file(_record_path(sysctl_file), lambda _text: record.text())
+    return Kept(record_file, files, before, next_boot(overlay) if overlay else before)
 
 
-def _read_record(sysctl_file: str) -> tuple[FileChange, Record]:
-    path = f"{os.path.realpath(sysctl_file)}.before"
-    file = plan_file(path, lambda text: text)
-    return file, Record.of_text(file.text, path)
+def _record_path(sysctl_file: str) -> str:
+    return f"{os.path.realpath(sysctl_file)}.before"
 
 
-def _modprobe_path(sysctl_file: str) -> str:
-    return os.path.join(_MODPROBE, os.path.basename(sysctl_file))
+def _read_record(sysctl_file: str) -> Record:
+    path = _record_path(sysctl_file)
+    return Record.of_text(read_text(path), path)
 
 
-def _plan_modprobe(
-    sysctl_file: str, dropin: FileChange, boot: NextBoot, otherwise: t.Callable[[str | None], str | None]
-) -> FileChange:
-    """Plan the hash size for the time of loading.
+def _hash_size_line(dropin: FileChange, boot: NextBoot) -> str | None:
+    """Give the line with the hash size for the time of loading; None where it is not needed.
 
     Only where the drop-in sets max as well: the kernel makes it 8 times the hash size that a module is loaded with.
     """
     values = boot_values(dropin.new_text or "")
-    needed = "buckets" in values and "max" in values and boot.module != "builtin"
-    line = f"options nf_conntrack hashsize={values.get('buckets')}\n"
-    return plan_file(
-        _modprobe_path(sysctl_file), lambda text: _header(sysctl_file) + line if needed else otherwise(text)
-    )
+    if boot.module == "builtin" or not {"buckets", "max"} <= values.keys():
+        return None
+    return f"options nf_conntrack hashsize={values['buckets']}"
 
 
-def _header(sysctl_file: str) -> str:
-    return _HEADER.format(sysctl_file)
+def _plan_line(
+    sysctl_file: str, directory: str, ours: re.Pattern[str], line: str | None, record: Record | None = None
+) -> FileChange:
+    """Plan our ``line`` in the file of the drop-in's name in a directory; the other lines stay.
+
+    Without a line, the file is left as it is, or gets from the ``record`` the lines that it had in place of ours.
+    """
+    path = os.path.join(directory, os.path.basename(sysctl_file))
+    if line is not None:
+        return plan_file(path, lambda text: _with_lines(text, sysctl_file, ours, [line]))
+    if record is None or os.path.realpath(path) not in record.files:
+        return plan_file(path, lambda text: text)
+    was = record.files[os.path.realpath(path)]
+    before = [each for each in (was or "").split("\n") if ours.fullmatch(each)]
+    nothing = None if was is None else ""
+    return plan_file(path, lambda text: text and (_with_lines(text, sysctl_file, ours, before) or nothing))
+
+
+def _with_lines(text: str | None, sysctl_file: str, ours: re.Pattern[str], lines: list[str]) -> str | None:
+    """Give the text with these lines in place of ours; None if nothing but our head is left."""
+    header = _HEADER.format(sysctl_file)
+    kept = (header if text is None else text).removesuffix("\n").split("\n")
+    places = [place for place, each in enumerate(kept) if ours.fullmatch(each)]
+    at = places[-1] if places else len(kept)
+    new = [each for place, each in enumerate(kept[:at]) if place not in places] + lines + kept[at + 1 :]
+    return "\n".join([*new, ""]) if [each for each in new if each not in ("", header)] else None

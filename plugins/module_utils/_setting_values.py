@@ -17,6 +17,8 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import Op
 from ansible_collections.netops.conntrack.plugins.module_utils._units import parse_duration
 
 _INT_MAX = 2**31 - 1
+_BYTE = 255
+_LOWEST_HZ = 100
 _SWITCH = (0, 1)
 _LONGEST_TIMEOUT = _INT_MAX // 1000
 """Seconds: the kernel takes up to INT_MAX/HZ (proc_dointvec_jiffies, kernel/sysctl.c), and HZ may be 1000."""
@@ -66,6 +68,15 @@ def parse_value(short: str, value: t.Any, option: str) -> int:
 def whole_pages(buckets: int) -> int:
     """Give the size that the kernel makes of a hash size: whole pages of memory (nf_ct_alloc_hashtable)."""
     return -(-buckets // _PAGE_OF_BUCKETS) * _PAGE_OF_BUCKETS
+
+
+def kernel_takes(short: str, number: int) -> bool:
+    """Say whether the kernel takes the number; it takes some that make no sense, such as a timeout of 0 or of -1."""
+    if "timeout" in short:
+        return abs(number) <= _INT_MAX // _LOWEST_HZ
+    lowest, highest = _LIMITS.get(short, (0, _INT_MAX))
+    # Those of one byte have their bounds in the kernel, too (proc_dou8vec_minmax, kernel/sysctl.c).
+    return lowest <= number <= highest if highest <= _BYTE else -_INT_MAX - 1 <= number <= _INT_MAX
 
 
 def _number(text: str, highest: int) -> int | None:

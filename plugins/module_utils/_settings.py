@@ -261,6 +261,9 @@ def apply(changes: t.Iterable[Change], finish: t.Callable[[], None]) -> None:
         finish()
     except ConntrackError as error:
         raise ConntrackError(f"{error.message} {put_back(written)}", **error.result) from error
+    except BaseException:
+        put_back(written)
+        raise
 
 
 def in_order(changes: t.Iterable[Change]) -> list[Change]:

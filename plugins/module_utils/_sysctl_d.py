@@ -16,6 +16,7 @@ import re
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._fragments import Tree
+from ansible_collections.netops.conntrack.plugins.module_utils._setting_values import kernel_takes
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl import GAUGE, short_of_sysctl
 
 _BLANKS = " \t\n\r"
@@ -81,11 +82,11 @@ class Line(t.NamedTuple):
         """Whether it sets all that match, and not one setting by its name."""
         return bool(_PATTERN.search(self.key))
 
-    @property
-    def boot_value(self) -> BootValue:
-        """What it sets."""
+    def boot_value(self, short: str) -> BootValue:
+        """Give what it sets, as the value of the setting ``short``."""
         text = self.assignment.value or ""
-        return BootValue(number_of(text), text, self.source)
+        number = number_of(text)
+        return BootValue(number if number is not None and kernel_takes(short, number) else None, text, self.source)
 
 
 def assignments(text: str) -> t.Iterator[Assignment]:
@@ -149,7 +150,7 @@ def winners(lines: t.Iterable[Line], keys: t.Mapping[str, str]) -> dict[str, Boo
     for line in last.values():
         if line.assignment.value is not None:
             targets = _targets(line, keys)
-            wins.update((short, line.boot_value) for key, short in targets if key == line.key or key not in last)
+            wins.update((short, line.boot_value(short)) for key, short in targets if key == line.key or key not in last)
     return wins
 
 
@@ -162,8 +163,8 @@ def losers(
         named = short_of_key(line.key)
         shorts = [named] if named else [short for _key, short in _targets(line, keys)]
         for short in shorts:
-            if line.assignment.value is not None and wins.get(short) != line.boot_value:
-                result.setdefault(short, []).append(line.boot_value)
+            if line.assignment.value is not None and wins.get(short) != line.boot_value(short):
+                result.setdefault(short, []).append(line.boot_value(short))
     return result
 
 

@@ -47,7 +47,7 @@ options:
       - A switch, such as V(acct), V(timestamp) or V(tcp_loose), is V(true), V(false), V(1) or V(0).
       - Every other setting is a whole number, also with one of the units C(K), C(M) and C(G), which are 1024, 1024 x
         1024 and so on, as in V(1M). V(max), V(buckets) and V(expect_max) are at least V(1), because V(max=0) means no
-        limit, and V(max) is not below the number of entries that the table has now.
+        limit, and V(max) is not below the number of entries that the table of this namespace has now.
       - V(max), V(buckets) and V(expect_max) are one value for the whole machine, and can only be set outside any
         network namespace.
     type: dict
@@ -282,7 +282,6 @@ from ansible_collections.netops.conntrack.plugins.module_utils._keeping import f
 from ansible_collections.netops.conntrack.plugins.module_utils._module import NETNS_OPTION, guarded_run
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
 from ansible_collections.netops.conntrack.plugins.module_utils._settings import (
-    Change,
     plan,
     plan_unloaded,
     plan_values,
@@ -297,7 +296,7 @@ NOTHING_REFUSED: dict[str, t.Any] = {"unsupported": [], "read_only": []}
 
 def check_options(params: dict[str, t.Any]) -> None:
     """Refuse options that contradict each other. Raises OptionError."""
-    if params["netns"] is not None and params["persist"]:
+    if params["netns"] is not None and params["persist"] and params["state"] != "confirmed":
         problem = (
             "cannot be combined with netns, because drop-in files are applied to the machine and not to a namespace"
         )
@@ -325,13 +324,12 @@ def plan_present(module: AnsibleModule) -> Transaction:
     params = module.params
     wanted = wishes(params["settings"], params["at_least"])
     missing = params["load_module"] and not find_sysctls()
-    if missing and not module.check_mode:
-        _kernel_module.load()
-    changes: list[Change]
+    changes = plan_unloaded(wanted) if missing else []
     if missing and module.check_mode:
         module.warn("nf_conntrack would be loaded first. Which settings this kernel has is known only then.")
-        changes = plan_unloaded(wanted)
     else:
+        if missing:
+            _kernel_module.load()
         changes = plan(wanted)
     kept = keep(params["sysctl_file"], changes, params["load_module"]) if params["persist"] else None
     return Transaction(changes, kept, loads=missing)
@@ -355,6 +353,9 @@ def attributes_for(module: AnsibleModule) -> t.Callable[[str, str], None]:
             present = os.stat(path)
             attributes = {"mode": stat.S_IMODE(present.st_mode), "owner": present.st_uid, "group": present.st_gid}
             wanted.update({key: value for key, value in attributes.items() if wanted[key] is None})
+        if module.selinux_enabled():
+            context_of = module.selinux_context if os.path.exists(path) else module.selinux_default_context
+            wanted["secontext"] = context_of(path)
         module.set_fs_attributes_if_different({**wanted, "path": staged}, False)
 
     return prepare
@@ -369,14 +370,24 @@ def keep_attributes(module: AnsibleModule, transaction: Transaction) -> bool:
     return any(changes)
 
 
+def settle_what_waits(module: AnsibleModule) -> bool:
+    """Take back a change that waits for its confirmation, in check mode only tell of it; say whether there is one."""
+    if module.check_mode:
+        said = _confirm.waiting() and "A change waits for its confirmation, and would be taken back before this one."
+    else:
+        said = _confirm.take_back_pending()
+        said = said and f"A change that waited for its confirmation was taken back before this one. {said}"
+    if said:
+        module.warn(said)
+    return bool(said)
+
+
 def change_settings(module: AnsibleModule) -> dict[str, t.Any]:
     """Plan the change, carry it out unless in check mode, and give the module's result."""
     params, pending = module.params, None
     within = within_of(params)
     with contextlib.nullcontext() if module.check_mode else _confirm.exclusive():
-        taken_back = None if module.check_mode else _confirm.take_back_pending()
-        if taken_back:
-            module.warn(f"A change that waited for its confirmation was taken back before this one. {taken_back}")
+        taken_back = settle_what_waits(module)
         transaction = plan_present(module) if params["state"] == "present" else plan_absent(params)
         if not module.check_mode:
             pending = transaction.carry_out(attributes_for(module), within)
@@ -384,30 +395,29 @@ def change_settings(module: AnsibleModule) -> dict[str, t.Any]:
     for warning in transaction.warnings():
         module.warn(warning)
     return {
-        "changed": transaction.changed or attributes_changed,
+        "changed": transaction.changed or attributes_changed or taken_back,
         "settings": transaction.describe(module.check_mode),
         **NOTHING_REFUSED,
-        "confirm": describe_pending(pending, confirmed=False) if pending else None,
+        "confirm": describe_pending(pending) if pending else None,
         **({"diff": transaction.differences()} if module._diff else {}),
     }
 
 
 def confirm_change(module: AnsibleModule) -> dict[str, t.Any]:
     """Keep the change that waits, unless in check mode, and give the module's result."""
-    if module.check_mode:
-        return {"changed": _confirm.waiting() is not None, "settings": {}, **NOTHING_REFUSED, "confirm": None}
-    with _confirm.exclusive():
-        pending = _confirm.confirm(module.params["change"])
-    return {"changed": True, "settings": {}, **NOTHING_REFUSED, "confirm": describe_pending(pending, confirmed=True)}
+    with contextlib.nullcontext() if module.check_mode else _confirm.exclusive():
+        found = _confirm.find(module.params["change"])
+        pending = found if module.check_mode else _confirm.confirm(module.params["change"])
+    return {"changed": not found.confirmed, "settings": {}, **NOTHING_REFUSED, "confirm": describe_pending(pending)}
 
 
-def describe_pending(pending: _confirm.Pending, confirmed: bool) -> dict[str, t.Any]:
+def describe_pending(pending: _confirm.Pending) -> dict[str, t.Any]:
     """Give what the result says of a change that waits, or waited."""
     return {
         "change": pending.id,
         "within": pending.within,
         "seconds_left": round(pending.seconds_left, 1),
-        "confirmed": confirmed,
+        "confirmed": pending.confirmed,
     }
 
 

@@ -208,6 +208,9 @@ def update_table(module: AnsibleModule) -> dict[str, t.Any]:
         raise OptionError("timeout", params["timeout"], problem, remedy)
     own = instead_of_sysctls(params["timeout"])
     with selected(params) as (table, selection, context):
+        for name in sorted(own.keys() - context.settings.keys()):
+            remedy = "ansible_facts['conntrack'].settings lists those that it has."
+            raise OptionError("timeout.settings", name, "is no connection-tracking setting of this kernel", remedy)
         connections = management_connections() if params["protect_management"] else frozenset()
         plan = Plan(selection, Aim(timeout, mark, {**context.settings, **own}), connections)
         return update(table, plan, dry_run=module.check_mode).result(module._diff)

@@ -29,12 +29,16 @@ def plan(
     has; ``sizing`` is what ``size`` gives, if there was one. A sizing wins over the profile, and an override over both.
     An override stays in when it is not available: the module then refuses it by name.
 
-    Raises OptionError for an entry of the profile without value or why.
+    Raises OptionError for an entry of the profile without value or why, and for two names of one setting.
     """
     wanted = {_short(name): _entry(name, entry) for name, entry in profile.items()}
     if sizing:
         wanted |= {name: {"value": sizing[name], "why": sizing["why"]} for name in _SIZED}
-    own = {_short(name): value for name, value in overrides.items()}
+    own: dict[str, t.Any] = {}
+    for name, value in overrides.items():
+        if own.setdefault(_short(name), value) != value:
+            problem = "is another value for a setting that stands there under another name, too"
+            raise OptionError(f"conntrack_tune_overrides, {name}", value, problem, "Give one of them.")
     left_out = sorted(wanted.keys() - own - set(available))
     settings = {name: entry["value"] for name, entry in wanted.items() if name not in left_out} | own
     why = {name: _OVERRIDE if name in own else str(wanted[name]["why"]) for name in settings}

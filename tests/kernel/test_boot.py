@@ -37,7 +37,15 @@ grep -H . nf_conntrack_* > "$tree/after"
 """
 """Puts a tree in the place of the machine's configuration, in namespaces of its own, and applies it."""
 
-KEYS = ("generic_timeout", "icmp_timeout", "udp_timeout", "udp_timeout_stream", "tcp_timeout_close", "log_invalid")
+KEYS = (
+    "generic_timeout",
+    "icmp_timeout",
+    "udp_timeout",
+    "udp_timeout_stream",
+    "tcp_timeout_close",
+    "log_invalid",
+    "acct",
+)
 NAMES = (
     *(f"net.netfilter.nf_conntrack_{key}" for key in KEYS),
     *(f"net/netfilter/nf_conntrack_{key}" for key in KEYS[:3]),
@@ -55,7 +63,27 @@ PATTERNS = (
 )
 SPACE = st.sampled_from(["", " ", "\t", "  "])
 VALUES = st.sampled_from(
-    ["0", "1", "7", "11", "0x10", "010", "23", "many", "1,2", "1 2", "5 # five", "5#", "+9", "", "1.5", "0x", "08"]
+    [
+        "0",
+        "1",
+        "7",
+        "11",
+        "0x10",
+        "010",
+        "23",
+        "many",
+        "1,2",
+        "1 2",
+        "5 # five",
+        "5#",
+        "+9",
+        "",
+        "1.5",
+        "0x",
+        "08",
+        "300",
+        "5000000000",
+    ]
 )
 
 

@@ -106,6 +106,16 @@ def test_what_is_confirmed_stays(router: Router, by_name: bool) -> None:
     assert router.state() == first
 
 
+def test_answer_that_was_lost_can_be_asked_for_again(router: Router) -> None:
+    waits = change(router, "1h")
+    by_name = {**CONFIRMED, "change": waits["change"]}
+    assert settings(router, by_name)["changed"] is True
+    again = settings(router, by_name)
+    assert (again["changed"], again["confirm"]["confirmed"]) == (False, True)
+    assert "No change waits" in refusal(router, CONFIRMED)
+    assert "No change waits" in refusal(router, {**CONFIRMED, "change": "another"})
+
+
 def test_going_back_to_what_was_before_waits_too(router: Router) -> None:
     first = router.state()
     settings(router, {"settings": WANTED})

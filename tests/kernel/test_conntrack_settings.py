@@ -398,6 +398,27 @@ def test_no_settings_and_read_only_settings(settings: Settings, untouched: str, 
     assert_refused(result, *words)
 
 
+def test_module_is_loaded_only_for_values_that_can_be_used(
+    settings: Settings, untouched: str, tmp_path: pathlib.Path
+) -> None:
+    loader = tmp_path / "bin" / "modprobe"
+    loader.parent.mkdir()
+    loader.write_text(f"#!/bin/sh\necho $* >{tmp_path}/loaded\necho 'no such module' >&2\nexit 1\n")
+    loader.chmod(0o755)
+    options: dict[str, t.Any] = {
+        "netns": untouched,
+        "mount": "mount -t tmpfs tmpfs /proc/sys/net/netfilter",
+        "env": {"PATH": f"{loader.parent}:{os.environ['PATH']}"},
+    }
+    assert_refused(settings({"settings": {"max": "lots"}}, **options), "settings.max: 'lots' cannot be used")
+    assert_refused(settings({"settings": {"max": 5}, "load_module": False}, **options), "modprobe nf_conntrack")
+    assert settings({"settings": {"max": 5}}, check=True, **options).data["changed"] is True
+    assert not (tmp_path / "loaded").exists()
+    assert_refused(settings({"settings": {"max": 5}}, **options), "did not load it: no such module")
+    assert (tmp_path / "loaded").read_text() == "nf_conntrack\n"
+    assert settings.files == []
+
+
 def test_tcp_loose_off_is_warned_of_once(settings: Settings, netns: str) -> None:
     args = {"settings": {"tcp_loose": False}, "persist": False}
     assert "will not be picked up" in str(settings(args, netns=netns).data["warnings"])

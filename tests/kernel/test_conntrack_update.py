@@ -340,6 +340,7 @@ def test_the_management_connection(netns: str, protect: bool, mark: int) -> None
         ({"timeout": {"min": 5}}, ["timeout", "min"]),
         ({"timeout": {"max": 5, "min": 1}}, ["timeout", "min"]),
         ({"timeout": {"max": "15h"}}, ["timeout", "every connection that is idle for so long", "Give match"]),
+        ({"timeout": {"settings": {"udp_timeot": 5}}}, ["timeout.settings", "udp_timeot", "no connection-tracking"]),
         ({"timeout": {"settings": "now"}}, ["timeout", "{settings: {...}}"]),
         ({"timeout": {"settings": {"udp_timeout": -1}}}, ["timeout.settings.udp_timeout", "-1", "90s"]),
         ({"timeout": {"max": 0}}, ["timeout.max", "0", "conntrack_prune"]),

@@ -237,8 +237,10 @@ def test_a_change_is_confirmed_and_idle_entries_are_recapped(fleet: Fleet) -> No
     }
     assert "437 entries re-capped (3 with a fixed timeout left)" in real.output
 
-    second = fleet.play("tune", "--limit", "busy", *options)
+    second = fleet.play("tune", "--limit", "busy", "-e", "conntrack_tune_recap=false", *options)
+    assert second.rc == 0, second.output
     assert second.recap["busy"]["changed"] == 0
+    assert second.column("settings", "recap") == {"busy": None}
     assert second.column("settings", "confirmed") == {"busy": None}
 
 

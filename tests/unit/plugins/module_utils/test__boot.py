@@ -175,14 +175,18 @@ SYSCTL_D: dict[str, tuple[Tree, dict[str, str]]] = {
     ),
     "sysctl.conf without a link": ({"etc/sysctl.conf": f"{MAX}=1"}, {}),
     "a name wins over a pattern": (
-        {"etc/sysctl.d/a.conf": f"{MAX}=1", "etc/sysctl.d/b.conf": "net.netfilter.nf_conntrack_[am]*=2"},
-        {"acct": "2 /etc/sysctl.d/b.conf:1", "max": "1 /etc/sysctl.d/a.conf:1"},
+        {"etc/sysctl.d/a.conf": f"{MAX}=1", "etc/sysctl.d/b.conf": "net.netfilter.nf_conntrack_[am]*=0"},
+        {"acct": "0 /etc/sysctl.d/b.conf:1", "max": "1 /etc/sysctl.d/a.conf:1"},
     ),
     "an exclusion": (
-        {"etc/sysctl.d/a.conf": f"net.netfilter.nf_conntrack_[am]*=2\n-{MAX}"},
-        {"acct": "2 /etc/sysctl.d/a.conf:1"},
+        {"etc/sysctl.d/a.conf": f"net.netfilter.nf_conntrack_[am]*=0\n-{MAX}"},
+        {"acct": "0 /etc/sysctl.d/a.conf:1"},
     ),
     "no wildcard matches a slash": ({"etc/sysctl.d/a.conf": "net*max=2\nn*=2"}, {}),
+    "a number that the kernel refuses": (
+        {"etc/sysctl.d/a.conf": f"{ACCT}=2\nnet.netfilter.nf_conntrack_udp_timeout=5000000000"},
+        {"acct": "None /etc/sysctl.d/a.conf:1", "udp_timeout": "None /etc/sysctl.d/a.conf:2"},
+    ),
     "two names of one setting": (
         {"etc/sysctl.d/a.conf": f"{MAX}=1\nnet.nf_conntrack_max=2"},
         {"max": "2 /etc/sysctl.d/a.conf:2"},

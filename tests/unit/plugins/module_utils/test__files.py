@@ -151,7 +151,7 @@ def test_put_back_leaves_the_file_that_somebody_else_made(tmp_path: pathlib.Path
     assert state(tmp_path) == {"new": "somebody else's\n"}
 
 
-@pytest.mark.parametrize(("name", "text"), [("new", "theirs\n"), ("replaced", "theirs\n"), ("removed", None)])
+@pytest.mark.parametrize(("name", "text"), [("new", "theirs\n"), ("replaced", "theirs\n"), ("replaced", None)])
 def test_check_finds_what_somebody_else_did(tmp_path: pathlib.Path, name: str, text: str | None) -> None:
     (change,) = made(tmp_path, [name])
     change.check()

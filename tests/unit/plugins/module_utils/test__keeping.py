@@ -365,6 +365,52 @@ def test_forget_without_a_file_or_a_record(machine: Machine) -> None:
     assert machine.files == {}
 
 
+def test_lines_of_others_stay_in_every_file(machine: Machine) -> None:
+    machine.has_a_module()
+    modules, options = (
+        "8021q\nbonding\n",
+        "options bonding mode=1\noptions nf_conntrack hashsize=1024\nblacklist pcspkr\n",
+    )
+    machine.write(f"etc/{LOAD}", modules)
+    machine.write(f"etc/{OPTIONS}", options)
+    machine.set({"max": 131072, "buckets": 131072})
+    assert machine.files[LOAD] == f"{modules}nf_conntrack\n"
+    assert machine.files[OPTIONS] == options.replace("1024", "131072")
+
+    # What somebody adds afterwards outlives the next run, and going back.
+    machine.write(f"etc/{LOAD}", f"{machine.files[LOAD]}dummy\n")
+    machine.write(f"etc/{OPTIONS}", f"{machine.files[OPTIONS]}options nf_conntrack enable_hooks=1\n")
+    machine.set({"max": 262144, "buckets": 262144})
+    machine.forget()
+    assert machine.files == {
+        LOAD: f"{modules}dummy\n",
+        OPTIONS: f"{options}options nf_conntrack enable_hooks=1\n",
+    }
+
+
+def test_lines_that_others_add_to_our_own_files_stay(machine: Machine) -> None:
+    machine.has_a_module()
+    machine.set({"max": 131072, "buckets": 131072})
+    machine.write(f"etc/{LOAD}", f"{machine.files[LOAD]}dummy\n")
+    machine.forget()
+    assert machine.files == {LOAD: f"{HEAD.format(machine.sysctl_file)}dummy\n"}
+
+
+def test_empty_file_comes_back_empty(machine: Machine) -> None:
+    machine.has_a_module()
+    machine.write(f"etc/{LOAD}", "")
+    machine.set({"acct": 1})
+    assert machine.files[LOAD].endswith("nf_conntrack\n")
+    machine.forget()
+    assert machine.files == {LOAD: ""}
+
+
+def test_right_dropin_and_a_kernel_that_drifted_need_no_record(machine: Machine) -> None:
+    machine.write(f"etc/{DROPIN}", f"{ACCT} = 1\n")
+    assert machine.set({"acct": 1}).changed == []
+    assert machine.files == {DROPIN: f"{ACCT} = 1\n"}
+
+
 def test_lines_that_a_user_added_to_our_file_stay(machine: Machine) -> None:
     machine.set({"acct": 1})
     ours = machine.files[DROPIN]

@@ -98,5 +98,11 @@ def test_an_incomplete_profile_is_refused_by_name(entry: t.Any) -> None:
         plan({"acct": entry}, {}, ["acct"])
 
 
+def test_two_names_of_one_setting_must_agree() -> None:
+    assert plan({}, {"max": 70, "nf_conntrack_max": 70}, ["max"])["settings"] == {"max": 70}
+    with pytest.raises(OptionError, match="conntrack_tune_overrides, nf_conntrack_max: 80 is another value"):
+        plan({}, {"max": 70, "nf_conntrack_max": 80}, ["max"])
+
+
 def test_the_value_zero_is_complete() -> None:
     assert plan({"acct": {"value": 0, "why": "x"}}, {}, ["acct"])["settings"] == {"acct": 0}
