@@ -248,7 +248,7 @@ def _remove(path: str) -> None:
 
 def _write(path: str, text: str) -> None:
     whole = f"{path}.new"
-    with open(whole, "w", encoding="ascii") as file:
+    with open(whole, "w", encoding="utf-8") as file:
         file.write(text)
     os.replace(whole, path)
 
