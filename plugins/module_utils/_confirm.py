@@ -102,8 +102,8 @@ class Pending:
             try:
                 file.put_back()
                 file.clean_up()
-            except ConntrackError as error:
-                said.append(f"NOT put back: {file.path}; what it was lies beside it. {error.message}")
+            except ConntrackError:
+                said.append(f"NOT put back: {file.path}, it has the new text; the old one lies beside it.")
         return " ".join(said)
 
 

@@ -52,20 +52,21 @@ def boot_values(text: str) -> dict[str, int]:
     return {short: number for short, number in last.items() if short and number is not None}
 
 
-def line_of(text: str, name: str) -> str | None:
-    """Give the line that sets the sysctl ``name`` under any of its names; None if none does. The last one counts."""
+def lines_of(text: str, name: str) -> str | None:
+    """Give the lines that set the sysctl ``name`` under any of its names, as one text; None if there are none."""
     lines = text.split("\n")
     places = _places_of(short_of_sysctl(name), lines)
-    return lines[places[-1]] if places else None
+    return "\n".join(lines[place] for place in places) if places else None
 
 
 def restore(text: str, lines: t.Mapping[str, str | None]) -> str:
-    """Give ``text`` with the line that each setting (by short name) had, or none; "" if only our own head is left."""
+    """Give ``text`` with the lines that each setting (by short name) had, or none; "" if only our own head is left."""
     kept = text.split("\n")
-    for short, line in lines.items():
+    for short, old in lines.items():
+        new = [] if old is None else old.split("\n")
         for place in reversed(_places_of(short, kept)):
-            kept[place : place + 1] = [] if line is None else [line]
-            line = None
+            kept[place : place + 1] = new
+            new = []
     return "" if [line for line in kept if line] == [line for line in _HEADER if line] else "\n".join(kept)
 
 

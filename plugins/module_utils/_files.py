@@ -139,16 +139,22 @@ def put_all(files: t.Iterable[FileChange]) -> None:
         for file in files:
             done.append(file)
             file.put()
+    except UnavailableError as error:
+        raise UnavailableError(" ".join([error.message, *put_back_all(done)])) from error
     except BaseException:
         put_back_all(done)
         raise
 
 
-def put_back_all(files: t.Sequence[FileChange]) -> None:
-    """Put the files from before in their places, as far as the disk lets."""
+def put_back_all(files: t.Sequence[FileChange]) -> list[str]:
+    """Put the files from before in their places; say in words which of them the disk did not take."""
+    said = []
     for file in reversed(files):
-        with contextlib.suppress(UnavailableError):
+        try:
             file.put_back()
+        except UnavailableError:
+            said.append(f"NOT put back: {file.path}, it has the new text.")
+    return said
 
 
 @contextlib.contextmanager

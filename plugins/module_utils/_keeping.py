@@ -22,7 +22,7 @@ import typing as t
 from ansible_collections.netops.conntrack.plugins.module_utils._boot import NextBoot, next_boot
 from ansible_collections.netops.conntrack.plugins.module_utils._dropin import (
     boot_values,
-    line_of,
+    lines_of,
     merge,
     plan_dropin,
     restore,
@@ -40,11 +40,11 @@ _RECORD_VERSION = 1
 
 
 class Before(t.NamedTuple):
-    """What was found before the first run: the sysctl's name, the kernel's value, and the line of the drop-in."""
+    """What was found before the first run: the sysctl's name, the kernel's value, and the drop-in's lines."""
 
     name: str
     runtime: int | None
-    line: str | None
+    lines: str | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Record:
 
     @property
     def _is_sound(self) -> bool:
-        texts = [*self.files.values(), *(before.line for before in self.settings.values())]
+        texts = [*self.files.values(), *(before.lines for before in self.settings.values())]
         numbers = [before.runtime for before in self.settings.values()]
         sound_texts = all(text is None or isinstance(text, str) for text in texts)
         return sound_texts and all(number is None or isinstance(number, int) for number in numbers)
@@ -125,7 +125,7 @@ def keep(sysctl_file: str, changes: t.Sequence[Change], load_module: bool) -> Ke
     files = [modules, modprobe, dropin]
     found = {}
     for change in changes:
-        old, new = (line_of(text or "", change.sysctl.name) for text in (dropin.text, dropin.new_text))
+        old, new = (lines_of(text or "", change.sysctl.name) for text in (dropin.text, dropin.new_text))
         # Where our drop-in was right all along, and only the kernel was not, there is nothing to go back to.
         if old != new or (change.needed and new is None):
             found[change.sysctl.short] = Before(change.sysctl.name, change.before, old)
@@ -153,7 +153,7 @@ def forget(sysctl_file: str, shorts: t.Collection[str]) -> tuple[Kept, dict[str,
     boot = next_boot()
     gone = {short: before for short, before in record.settings.items() if not shorts or short in shorts}
     left = Record({short: before for short, before in record.settings.items() if short not in gone}, record.files)
-    lines = {short: before.line for short, before in gone.items()}
+    lines = {short: before.lines for short, before in gone.items()}
     created = record.files.get(os.path.realpath(sysctl_file), "") is None
     dropin = plan_dropin(sysctl_file, lambda text: _restored(text, lines, created))
     size = _hash_size_line(dropin, boot) if left.settings else None

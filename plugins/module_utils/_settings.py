@@ -260,7 +260,9 @@ def apply(changes: t.Iterable[Change], finish: t.Callable[[], None]) -> None:
                 raise ConntrackError(f"{change.sysctl.name}: {change.wanted} was written, but the kernel holds {held}.")
         finish()
     except ConntrackError as error:
-        raise ConntrackError(f"{error.message} {put_back(written)}", **error.result) from error
+        said = put_back(written)
+        changed = any(change.sysctl.read() != change.before for change in written)
+        raise ConntrackError(f"{error.message} {said}", **{"changed": changed, **error.result}) from error
     except BaseException:
         put_back(written)
         raise

@@ -9,7 +9,7 @@ import pathlib
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._dropin import (
     boot_values,
-    line_of,
+    lines_of,
     merge,
     plan_dropin,
     restore,
@@ -99,7 +99,7 @@ USERS = [
 
 @pytest.mark.parametrize("text", USERS)
 def test_what_was_set_is_taken_out_again_and_the_lines_from_before_are_back(text: str) -> None:
-    lines = {"max": line_of(text, MAX), "tcp_loose": line_of(text, LOOSE)}
+    lines = {"max": lines_of(text, MAX), "tcp_loose": lines_of(text, LOOSE)}
     assert restore(merge(text, {MAX: 5, LOOSE: 0}), lines) == text
 
 
@@ -130,12 +130,12 @@ def test_line_comes_back_once_where_somebody_doubled_it() -> None:
         ("", None),
         (f"#{MAX} = 4\n{ACCT} = 1\n", None),
         (f"{MAX} = 4\n", f"{MAX} = 4"),
-        (f"{MAX} = 4\nnet/ipv4/ip_conntrack_max=5 \n", "net/ipv4/ip_conntrack_max=5 "),
+        (f"{MAX} = 4\nnet/ipv4/ip_conntrack_max=5 \n", f"{MAX} = 4\nnet/ipv4/ip_conntrack_max=5 "),
         (f"-{MAX} = many\n", f"-{MAX} = many"),
     ],
 )
-def test_line_of_a_setting_is_given_as_it_is_written(text: str, line: str | None) -> None:
-    assert line_of(text, MAX) == line
+def test_lines_of_a_setting_are_given_as_they_are_written(text: str, line: str | None) -> None:
+    assert lines_of(text, MAX) == line
 
 
 def never(_text: str | None) -> str:

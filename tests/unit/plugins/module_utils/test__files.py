@@ -268,3 +268,17 @@ def test_only_regular_files_are_replaced(tmp_path: pathlib.Path, name: str, word
 def test_unreadable_file_is_named(tmp_path: pathlib.Path) -> None:
     with pytest.raises(NotPermittedError, match=rf"'{tmp_path}' cannot be read \(Is a directory\)"):
         read_text(str(tmp_path))
+
+
+def test_file_that_cannot_be_put_back_is_named(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = made(tmp_path, ["replaced", "removed"])
+
+    def fail(_self: FileChange) -> None:
+        raise UnavailableError("the disk is gone")
+
+    with staged([first, second], nothing):
+        monkeypatch.setattr(FileChange, "put_back", fail)
+        (tmp_path / ".removed.old").mkdir()
+        with pytest.raises(UnavailableError, match=f"NOT put back: {tmp_path}/replaced, it has the new text"):
+            put_all([first, second])
+        (tmp_path / ".removed.old").rmdir()

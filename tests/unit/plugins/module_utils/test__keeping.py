@@ -190,7 +190,7 @@ def test_at_least_is_not_set_at_boot_where_another_file_gives_as_much(
     machine.set({}, {"max": 131072})
     if text is None:
         assert DROPIN not in machine.files
-        assert machine.record["settings"] == {"max": {"name": MAX, "runtime": 65536, "line": None}}
+        assert machine.record["settings"] == {"max": {"name": MAX, "runtime": 65536, "lines": None}}
     else:
         assert machine.files[DROPIN].endswith(f"\n{text}")
     assert not keep(machine.sysctl_file, machine.changes({}, {"max": 131072}), True).changed
@@ -227,9 +227,9 @@ def test_record_says_what_was_there_before(machine: Machine) -> None:
     assert machine.record == {
         "version": 1,
         "settings": {
-            "acct": {"name": ACCT, "runtime": 0, "line": None},
-            "generic_timeout": {"name": GENERIC, "runtime": 600, "line": f"-{GENERIC}=500"},
-            "tcp_loose": {"name": f"{PREFIX}tcp_loose", "runtime": 1, "line": None},
+            "acct": {"name": ACCT, "runtime": 0, "lines": None},
+            "generic_timeout": {"name": GENERIC, "runtime": 600, "lines": f"-{GENERIC}=500"},
+            "tcp_loose": {"name": f"{PREFIX}tcp_loose", "runtime": 1, "lines": None},
         },
         "files": {machine.sysctl_file: f"# mine\n-{GENERIC}=500\n"},
     }
@@ -239,7 +239,7 @@ def test_record_of_the_first_run_outlives_the_later_ones(machine: Machine) -> No
     machine.set({"acct": 1})
     machine.set({"acct": 0, "generic_timeout": 100})
     machine.set({"acct": 1, "generic_timeout": 200})
-    before = {short: (entry["runtime"], entry["line"]) for short, entry in machine.record["settings"].items()}
+    before = {short: (entry["runtime"], entry["lines"]) for short, entry in machine.record["settings"].items()}
     assert before == {"acct": (0, None), "generic_timeout": (600, None)}
     assert machine.record["files"] == {machine.sysctl_file: None}
     assert machine.forget() == {"acct": 0, "generic_timeout": 600}
@@ -264,9 +264,9 @@ def test_nothing_to_do_leaves_no_record(machine: Machine) -> None:
         '{"settings": {}}',
         '{"settings": [], "files": {}}',
         '{"settings": {"acct": {}}, "files": {}}',
-        '{"settings": {"acct": {"name": "n", "runtime": 0, "line": null, "more": 1}}, "files": {}}',
-        '{"settings": {"acct": {"name": "n", "runtime": "many", "line": null}}, "files": {}}',
-        '{"settings": {"acct": {"name": "n", "runtime": 0, "line": 5}}, "files": {}}',
+        '{"settings": {"acct": {"name": "n", "runtime": 0, "lines": null, "more": 1}}, "files": {}}',
+        '{"settings": {"acct": {"name": "n", "runtime": "many", "lines": null}}, "files": {}}',
+        '{"settings": {"acct": {"name": "n", "runtime": 0, "lines": 5}}, "files": {}}',
         '{"settings": {"acct": null}, "files": {}}',
         '{"settings": {}, "files": 5}',
         '{"settings": {}, "files": {"/etc/modprobe.d/90.conf": 5}}',
@@ -417,6 +417,18 @@ def test_lines_that_a_user_added_to_our_file_stay(machine: Machine) -> None:
     machine.write(f"etc/{DROPIN}", ours + "kernel.panic = 1\n")
     assert machine.forget() == {"acct": 0}
     assert machine.files == {DROPIN: ours.replace(f"{ACCT} = 1\n", "kernel.panic = 1\n")}
+
+
+def test_every_line_of_a_setting_comes_back(machine: Machine) -> None:
+    machine.write(f"etc/{DROPIN}", f"{ACCT} = 0\n# and again\n-net/netfilter/nf_conntrack_acct=0\n{GENERIC} = 5\n")
+    machine.set({"acct": 1})
+    assert machine.files[DROPIN].count("acct") == 1
+    machine.forget()
+    lines = machine.files[DROPIN].splitlines()
+    assert sorted(lines) == sorted(
+        [f"{ACCT} = 0", "# and again", "-net/netfilter/nf_conntrack_acct=0", f"{GENERIC} = 5"]
+    )
+    assert lines.index(f"{ACCT} = 0") < lines.index("-net/netfilter/nf_conntrack_acct=0")
 
 
 def test_dropin_that_a_user_removed_is_not_made_again(machine: Machine) -> None:
