@@ -57,6 +57,7 @@ options:
       - Settings, in the form of O(settings), that are raised to the given value where they are lower, and never
         lowered; at boot as well.
     type: dict
+    version_added: 0.3.0
     default: {}
   state:
     description:
@@ -66,6 +67,7 @@ options:
         stays loaded.
       - V(confirmed) keeps the change that waits for its confirmation, see O(confirm_within).
     type: str
+    version_added: 0.3.0
     choices: [present, absent, confirmed]
     default: present
   persist:
@@ -86,6 +88,7 @@ options:
       - Whether to load C(nf_conntrack) where the kernel does not have it yet, and with O(persist), to have it loaded
         early at each boot if it is a module.
     type: bool
+    version_added: 0.3.0
     default: true
   confirm_within:
     description:
@@ -95,21 +98,27 @@ options:
         in their places when the change is confirmed, so that a reboot goes back, too.
       - The task itself confirms, over a new connection to the router. If that cannot be made, the task ends as
         unreachable, and the router goes back. It never waits where nothing changes in the kernel.
+      - Not possible for a task with C(async).
       - By hand, O(state=confirmed) confirms. The next run of the module first takes back what still waits.
     type: str
+    version_added: 0.3.0
     default: "0"
   change:
     description: For O(state=confirmed), the change to confirm, from RV(confirm.change); else the one that waits.
     type: str
+    version_added: 0.3.0
   mode:
     description: The permissions of the files, as for M(ansible.builtin.file). By default those they have, else V(0644).
     type: raw
+    version_added: 0.3.0
   owner:
     description: The owner of the files, by default the one that they have.
     type: str
+    version_added: 0.3.0
   group:
     description: The group of the files, by default the one that they have.
     type: str
+    version_added: 0.3.0
 notes:
   - A lower timeout does not shorten what an entry has left. It acts on the entry's next packet, and on new entries.
     M(netops.conntrack.conntrack_update) with O(netops.conntrack.conntrack_update#module:timeout=settings) makes it act
