@@ -145,7 +145,7 @@ class _Killer:
         sys.addaudithook(self.hear)
         os.register_at_fork(after_in_child=self.disarm)
         self.open, self.os_open = builtins.open, os.open
-        builtins.open, os.open, os.fsync = self.open_file, self.open_handle, self.sync  # type: ignore[assignment]
+        builtins.open, os.open, os.fsync = self.open_file, self.open_handle, self.sync  # type: ignore[assignment] # less overloaded
 
     def point(self) -> None:
         self.left -= 1
@@ -173,7 +173,7 @@ class _Killer:
             self.point()
             # One write(2) gives the kernel its number; a text on a disk may well come to it in parts.
             if stat.S_ISREG(about.st_mode) and about.st_dev != self.proc:
-                opened.write = functools.partial(self.write_halves, opened)  # type: ignore[assignment]
+                opened.write = functools.partial(self.write_halves, opened)  # type: ignore[assignment] # a method, replaced
         return opened
 
     def write_halves(self, opened: t.IO[str], text: str) -> None:
@@ -198,7 +198,7 @@ def _serve(run_directory: str) -> None:
     def read(self: _fragments.Tree, path: str) -> str | None:
         return _MODULE_IS_LATE if path == "/proc/modules" else real_read(self, path)
 
-    _fragments.Tree.read = read  # type: ignore[method-assign]
+    _fragments.Tree.read = read  # type: ignore[method-assign] # in this process only
     _confirm.DIRECTORY = run_directory
     sysctls = [sysctl for short, sysctl in _sysctl.find_sysctls().items() if short != _sysctl.GAUGE]
     for line in sys.stdin:

@@ -33,7 +33,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
     RefusedError,
     UnavailableError,
 )
-from ansible_collections.netops.conntrack.plugins.module_utils._files import FileChange, put_all
+from ansible_collections.netops.conntrack.plugins.module_utils._files import FileChange, put_all, remove
 from ansible_collections.netops.conntrack.plugins.module_utils._settings import Change, change_of, in_order, put_back
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl import find_sysctls
 
@@ -166,7 +166,7 @@ def arm(pending: Pending) -> None:
     Raises UnavailableError when it cannot be started; then nothing waits.
     """
     try:
-        _remove(_path("taken-back"))
+        remove(_path("taken-back"))
         _write(_path("pending"), pending.as_json())
         if not _start_waiting(pending):
             raise OSError("it did not start")
@@ -180,7 +180,7 @@ def arm(pending: Pending) -> None:
 
 def disarm() -> None:
     """Forget the change that waits."""
-    _remove(_path("pending"))
+    remove(_path("pending"))
 
 
 def find(change: str | None) -> Pending:
@@ -239,11 +239,6 @@ def _namespace() -> int:
     except OSError:
         # A kernel before 5.14; the number of a namespace's file comes again once the namespace is deleted.
         return os.stat("/proc/self/ns/net").st_ino
-
-
-def _remove(path: str) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
 
 
 def _write(path: str, text: str) -> None:

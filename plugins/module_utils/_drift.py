@@ -12,7 +12,7 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._boot import NextBoot
 from ansible_collections.netops.conntrack.plugins.module_utils._owners import Owner
-from ansible_collections.netops.conntrack.plugins.module_utils._setting_values import whole_pages
+from ansible_collections.netops.conntrack.plugins.module_utils._setting_values import kept_as
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl_d import BootValue, Source
 
 
@@ -51,14 +51,10 @@ def _setting(short: str, runtime: t.Mapping[str, int], boot: NextBoot, owners: t
         "runtime": now,
         "boot": wanted,
         **_place_of(coming or boot.values.get(short)),
-        "drift": None if now is None or wanted is None else _reached(short, wanted) != now,
+        "drift": None if now is None or wanted is None else kept_as(short, wanted) != now,
         "owners": sorted({owner.owner for owner in owners if short in owner.settings}),
         "overridden": [{"value": lost.value, **_place_of(lost)} for lost in boot.overridden.get(short, ())],
     }
-
-
-def _reached(short: str, wanted: int) -> int:
-    return whole_pages(wanted) if short == "buckets" else wanted
 
 
 def _others(value: BootValue, overridden: t.Iterable[BootValue]) -> bool:

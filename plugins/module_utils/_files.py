@@ -57,8 +57,8 @@ class FileChange:
         """Lay the new text complete beside the file. Raises UnavailableError when the disk does not take it."""
         with self._explained():
             os.makedirs(os.path.dirname(self.path), mode=0o755, exist_ok=True)
-            _remove(self._staged)
-            _remove(self._kept)
+            remove(self._staged)
+            remove(self._kept)
             if self.new_text is None:
                 return
             handle = os.open(self._staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -78,7 +78,7 @@ class FileChange:
             if self.text is not None:
                 os.link(self.path, self._kept)
             if self.new_text is None:
-                _remove(self.path)
+                remove(self.path)
             else:
                 os.replace(self._staged, self.path)
         _sync(os.path.dirname(self.path))
@@ -89,7 +89,7 @@ class FileChange:
             if os.path.exists(self._kept):
                 os.replace(self._kept, self.path)
             elif self.text is None and read_text(self.path) == self.new_text:
-                _remove(self.path)
+                remove(self.path)
 
     def check(self) -> None:
         """Raise UnavailableError if somebody has changed the file since."""
@@ -100,7 +100,7 @@ class FileChange:
         """Remove what lies beside the file."""
         for path in (self._staged, self._kept):
             with contextlib.suppress(OSError):
-                _remove(path)
+                remove(path)
 
     @contextlib.contextmanager
     def _explained(self) -> t.Iterator[None]:
@@ -187,7 +187,8 @@ def printable(text: str) -> str:
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-def _remove(path: str) -> None:
+def remove(path: str) -> None:
+    """Remove a file, which may be gone already. Raises OSError."""
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
 

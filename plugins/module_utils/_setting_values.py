@@ -70,6 +70,11 @@ def whole_pages(buckets: int) -> int:
     return -(-buckets // _PAGE_OF_BUCKETS) * _PAGE_OF_BUCKETS
 
 
+def kept_as(short: str, number: int) -> int:
+    """Give what the kernel makes of a number that it takes: the number itself, but for the hash size."""
+    return whole_pages(number) if short == "buckets" else number
+
+
 def kernel_takes(short: str, number: int) -> bool:
     """Say whether the kernel takes the number; it takes some that make no sense, such as a timeout of 0 or of -1."""
     if "timeout" in short:

@@ -20,7 +20,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
     OptionError,
     UnavailableError,
 )
-from ansible_collections.netops.conntrack.plugins.module_utils._setting_values import parse_value, whole_pages
+from ansible_collections.netops.conntrack.plugins.module_utils._setting_values import kept_as, parse_value
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl import (
     GAUGE,
     ROOT,
@@ -46,8 +46,7 @@ class Change:
     limit: Sysctl | None = None
 
     def _made_of(self, value: int) -> int:
-        # Every value is kept as it is written, but for this one.
-        return whole_pages(value) if self.sysctl.short == "buckets" else value
+        return kept_as(self.sysctl.short, value)
 
     @property
     def reached(self) -> int:
@@ -82,7 +81,11 @@ def read_settings(root: str = ROOT) -> dict[str, int]:
 
 def read_count(root: str = ROOT) -> int | None:
     """Give the number of entries in this network namespace; None where the kernel does not say."""
-    gauge = find_sysctls(root).get(GAUGE)
+    return _count(find_sysctls(root))
+
+
+def _count(sysctls: t.Mapping[str, Sysctl]) -> int | None:
+    gauge = sysctls.get(GAUGE)
     return gauge.read() if gauge else None
 
 
@@ -134,7 +137,7 @@ def plan(wanted: t.Sequence[Wish], root: str = ROOT) -> list[Change]:
         for change in changes
         if change.least and change.before is None
     ]
-    problems += _small_max_problems(changes, read_count(root))
+    problems += _small_max_problems(changes, _count(sysctls))
     if problems:
         raise ConntrackError(" ".join(problems), unsupported=[wish.short for wish in unsupported], read_only=read_only)
     return changes
@@ -166,7 +169,7 @@ def plan_values(values: t.Mapping[str, int], root: str = ROOT) -> list[Change]:
     ]
     needed = [change for change in changes if change.needed]
     problems = _read_only_problems(sorted(change.sysctl.short for change in needed if change.sysctl.read_only))
-    problems += _small_max_problems((change for change in needed if change.wanted), read_count(root))
+    problems += _small_max_problems((change for change in needed if change.wanted), _count(sysctls))
     if problems:
         raise ConntrackError(" ".join(problems))
     return changes
