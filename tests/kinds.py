@@ -12,7 +12,7 @@ import time
 
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
 from ansible_collections.netops.conntrack.plugins.module_utils._selector_keys import Context
-from ansible_collections.netops.conntrack.plugins.module_utils._settings import read_settings
+from ansible_collections.netops.conntrack.plugins.module_utils._sysctl import read_settings
 from ansible_collections.netops.conntrack.plugins.module_utils._table import Table
 from ansible_collections.netops.conntrack.plugins.module_utils._wire import Block
 from messages import NLMSG_DONE, message

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.netops.conntrack.plugins.plugin_utils._batches import batches
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks import find
 from ansible_collections.netops.conntrack.plugins.plugin_utils._filter import as_filter
+from ansible_collections.netops.conntrack.plugins.plugin_utils._health import health, stopped
 from ansible_collections.netops.conntrack.plugins.plugin_utils._profiles import plan
 from ansible_collections.netops.conntrack.plugins.plugin_utils._render import render
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report import roll_up
@@ -22,9 +24,12 @@ class FilterModule:
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """Give the filters by name."""
         return {
+            "conntrack_batches": as_filter(batches),
             "conntrack_findings": as_filter(find),
+            "conntrack_health": as_filter(health),
             "conntrack_plan": as_filter(plan),
             "conntrack_render": as_filter(render),
             "conntrack_rollup": as_filter(roll_up),
             "conntrack_sizing": as_filter(size),
+            "conntrack_stopped": as_filter(stopped),
         }

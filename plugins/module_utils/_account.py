@@ -15,9 +15,10 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._entry import Entry
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError
-from ansible_collections.netops.conntrack.plugins.module_utils._table import Errors, Tag
+from ansible_collections.netops.conntrack.plugins.module_utils._requests import Tag
 from ansible_collections.netops.conntrack.plugins.module_utils._uapi import SEEN_REPLY
 from ansible_collections.netops.conntrack.plugins.module_utils._wire import Block
+from ansible_collections.netops.conntrack.plugins.module_utils._writable import Errors
 
 
 class Group(t.NamedTuple):

@@ -22,8 +22,8 @@ from ansible_collections.netops.conntrack.plugins.module_utils._memo import Memo
 from ansible_collections.netops.conntrack.plugins.module_utils._owners import competing_owners
 from ansible_collections.netops.conntrack.plugins.module_utils._selector import Selection, compile_selection
 from ansible_collections.netops.conntrack.plugins.module_utils._selector_keys import Context
-from ansible_collections.netops.conntrack.plugins.module_utils._settings import read_count, read_settings
 from ansible_collections.netops.conntrack.plugins.module_utils._summary import Summary, percent
+from ansible_collections.netops.conntrack.plugins.module_utils._sysctl import read_count, read_settings
 from ansible_collections.netops.conntrack.plugins.module_utils._table import Table
 
 SUBSETS = ("usage", "settings", "stats", "boot", "table", "selectors", "namespaces")
@@ -53,7 +53,7 @@ def gather(
         settings = read_settings()
         with Table() as table:
             if "usage" in subsets:
-                facts["usage"] = _usage(settings, read_count() or 0)
+                facts["usage"] = _usage(settings, table.count() or 0)
             if "settings" in subsets:
                 facts["settings"] = settings
             if "stats" in subsets:

@@ -23,6 +23,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
     OptionError,
     UnavailableError,
 )
+from ansible_collections.netops.conntrack.plugins.module_utils._text import read_text
 
 Prepare = t.Callable[[str, str], None]
 """Gives a staged file the owner, mode and security context that it shall have in the place of another (the second)."""
@@ -169,22 +170,6 @@ def staged(files: t.Iterable[FileChange], prepare: Prepare) -> t.Iterator[list[F
     finally:
         for file in files:
             file.clean_up()
-
-
-def read_text(path: str) -> str | None:
-    """Give the text of a file, bytes that are no UTF-8 escaped; None where there is none. Raises NotPermittedError."""
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
-            return file.read()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise NotPermittedError(f"{path!r} cannot be read ({error.strerror}). Set become: true.") from error
-
-
-def printable(text: str) -> str:
-    """Give a text that ``read_text`` gave for people and for JSON: what is no UTF-8 is replaced."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def remove(path: str) -> None:

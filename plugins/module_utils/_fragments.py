@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.module_utils._files import printable
+from ansible_collections.netops.conntrack.plugins.module_utils._text import printable
 
 _PLACES = ("/etc", "/run", "/usr/local/lib", "/usr/lib", "/lib")
 """Highest precedence first; ``/lib`` is mostly the same directory as ``/usr/lib``, and then adds nothing."""

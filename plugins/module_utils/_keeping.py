@@ -28,8 +28,9 @@ from ansible_collections.netops.conntrack.plugins.module_utils._dropin import (
     restore,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
-from ansible_collections.netops.conntrack.plugins.module_utils._files import FileChange, plan_file, read_text
+from ansible_collections.netops.conntrack.plugins.module_utils._files import FileChange, plan_file
 from ansible_collections.netops.conntrack.plugins.module_utils._settings import Change
+from ansible_collections.netops.conntrack.plugins.module_utils._text import read_text
 
 _MODULES_LOAD = "/etc/modules-load.d"
 _MODPROBE = "/etc/modprobe.d"

@@ -37,9 +37,9 @@ from ansible_collections.netops.conntrack.plugins.module_utils._memo import Memo
 from ansible_collections.netops.conntrack.plugins.module_utils._requests import Targets
 from ansible_collections.netops.conntrack.plugins.module_utils._selector import Selection
 from ansible_collections.netops.conntrack.plugins.module_utils._selector_keys import Answer, Context
-from ansible_collections.netops.conntrack.plugins.module_utils._table import Errors, Table
 from ansible_collections.netops.conntrack.plugins.module_utils._units import parse_number
 from ansible_collections.netops.conntrack.plugins.module_utils._wire import Block
+from ansible_collections.netops.conntrack.plugins.module_utils._writable import Errors, WritableTable
 
 _PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*%", re.ASCII)
 _MOST_ENTRIES = 0xFFFFFFFF
@@ -180,12 +180,12 @@ class Survey:
         }
 
 
-def prune(table: Table, plan: Plan, limit: Limit, dry_run: bool) -> Outcome:
+def prune(table: WritableTable, plan: Plan, limit: Limit, dry_run: bool) -> Outcome:
     """Delete what the plan selects, unless it is a dry run.
 
     With a limit, the whole table is read before the first delete, for which the names of the targets are kept (see
     Targets); without one, each part of the table is pruned once it is read. Raises RefusedError if more would be
-    deleted than the limit allows, and what Table.read and Table.delete raise, with the number of entries deleted.
+    deleted than the limit allows, and what the table's ``read`` and ``delete`` raise, with the number of those deleted.
     """
     total = table.count() if plan.conditions else None
     # The kernel's own count has to stand in for what it leaves out.
@@ -221,7 +221,7 @@ def _settle(errors: Errors[Group]) -> collections.Counter[Group]:
     return done
 
 
-def _prune_at_once(table: Table, plan: Plan, total: int | None, conditions: t.Sequence[Condition]) -> Outcome:
+def _prune_at_once(table: WritableTable, plan: Plan, total: int | None, conditions: t.Sequence[Condition]) -> Outcome:
     sample: list[dict[str, t.Any]] = []
     with telling_what_was("deleted") as errors:
 

@@ -15,14 +15,14 @@ import typing as t
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
 from ansible_collections.netops.conntrack.plugins.module_utils._selector import Selection, compile_selection
 from ansible_collections.netops.conntrack.plugins.module_utils._selector_keys import Context
-from ansible_collections.netops.conntrack.plugins.module_utils._settings import read_settings
-from ansible_collections.netops.conntrack.plugins.module_utils._table import Table
+from ansible_collections.netops.conntrack.plugins.module_utils._sysctl import read_settings
+from ansible_collections.netops.conntrack.plugins.module_utils._writable import WritableTable
 
 
 class Selected(t.NamedTuple):
     """An open table, which of its entries are selected, and the context that decides it."""
 
-    table: Table
+    table: WritableTable
     selection: Selection
     context: Context
 
@@ -37,6 +37,6 @@ def selected(params: t.Mapping[str, t.Any]) -> t.Iterator[Selected]:
     with inside(params["netns"]):
         context = Context(read_settings(), time.time_ns())
         selection = compile_selection(params["match"], params["exclude"], context)
-        with Table() as table:
+        with WritableTable() as table:
             selection.require(context.settings)
             yield Selected(table, selection, context)

@@ -26,6 +26,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._sysctl import (
     ROOT,
     Sysctl,
     find_sysctls,
+    held,
     short_of,
 )
 
@@ -71,22 +72,6 @@ class Change:
         # Some kernels set max when they resize the hash table.
         if self.limit and held is not None and self.limit.read() != held:
             self.limit.write(held)
-
-
-def read_settings(root: str = ROOT) -> dict[str, int]:
-    """Give every setting's present value by short name; one that is not a whole number is left out."""
-    values = {short: sysctl.read() for short, sysctl in find_sysctls(root).items() if short != GAUGE}
-    return {short: value for short, value in values.items() if value is not None}
-
-
-def read_count(root: str = ROOT) -> int | None:
-    """Give the number of entries in this network namespace; None where the kernel does not say."""
-    return _count(find_sysctls(root))
-
-
-def _count(sysctls: t.Mapping[str, Sysctl]) -> int | None:
-    gauge = sysctls.get(GAUGE)
-    return gauge.read() if gauge else None
 
 
 class Wish(t.NamedTuple):
@@ -137,7 +122,7 @@ def plan(wanted: t.Sequence[Wish], root: str = ROOT) -> list[Change]:
         for change in changes
         if change.least and change.before is None
     ]
-    problems += _small_max_problems(changes, _count(sysctls))
+    problems += _small_max_problems(changes, held(sysctls, GAUGE))
     if problems:
         raise ConntrackError(" ".join(problems), unsupported=[wish.short for wish in unsupported], read_only=read_only)
     return changes
@@ -169,7 +154,7 @@ def plan_values(values: t.Mapping[str, int], root: str = ROOT) -> list[Change]:
     ]
     needed = [change for change in changes if change.needed]
     problems = _read_only_problems(sorted(change.sysctl.short for change in needed if change.sysctl.read_only))
-    problems += _small_max_problems((change for change in needed if change.wanted), _count(sysctls))
+    problems += _small_max_problems((change for change in needed if change.wanted), held(sysctls, GAUGE))
     if problems:
         raise ConntrackError(" ".join(problems))
     return changes

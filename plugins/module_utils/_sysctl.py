@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import dataclasses
 import errno
-import glob
 import os
 import re
+import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
     ConntrackError,
@@ -32,13 +32,7 @@ GAUGE = "count"
 HASHSIZE = "/sys/module/nf_conntrack/parameters/hashsize"
 """The module's parameter, which resizes the table; on old kernels it is the only file that does (buckets is 0444)."""
 
-_PLACES = (
-    "net/netfilter/nf_conntrack_*",
-    "net/netfilter/nf_flowtable_*",
-    "net/nf_conntrack_max",
-    "net/ipv4/netfilter/ip_conntrack_*",
-    "net/ipv4/ip_conntrack_max",
-)
+DIRECTORIES = ("net/netfilter", "net", "net/ipv4/netfilter", "net/ipv4")
 """Where kernels keep the settings; of two names for the same one, the first is used."""
 
 _DIRECTORY = r"net[./](?:netfilter[./]|ipv4[./](?:netfilter[./])?)?"
@@ -108,13 +102,37 @@ def short_of(name: str) -> str | None:
 def find_sysctls(root: str = ROOT) -> dict[str, Sysctl]:
     """Give what this kernel has, by short name, the gauge ``count`` included; empty without nf_conntrack."""
     found: dict[str, Sysctl] = {}
-    for place in _PLACES:
-        for path in sorted(glob.glob(os.path.join(glob.escape(root), place))):
-            name = os.path.relpath(path, root).replace("/", ".")
-            short = short_of_sysctl(name)
+    for directory in DIRECTORIES:
+        for file in _names(os.path.join(root, directory)):
+            path = f"{directory}/{file}"
+            short = short_of_sysctl(path)
             if short is not None:
-                found.setdefault(short, Sysctl(short, name, path))
+                found.setdefault(short, Sysctl(short, path.replace("/", "."), os.path.join(root, path)))
     limit, buckets = found.get("max"), found.get("buckets")
     if limit and buckets and writable(limit.path) and not writable(buckets.path) and writable(HASHSIZE):
         found["buckets"] = dataclasses.replace(buckets, parameter=HASHSIZE)
     return found
+
+
+def _names(directory: str) -> list[str]:
+    try:
+        return sorted(os.listdir(directory))
+    except OSError:
+        return []
+
+
+def held(sysctls: t.Mapping[str, Sysctl], short: str) -> int | None:
+    """Give the present value of the setting ``short``; None where the kernel lacks it, or does not say."""
+    sysctl = sysctls.get(short)
+    return sysctl.read() if sysctl else None
+
+
+def read_settings(root: str = ROOT) -> dict[str, int]:
+    """Give every setting's present value by short name; one that is not a whole number is left out."""
+    values = {short: sysctl.read() for short, sysctl in find_sysctls(root).items() if short != GAUGE}
+    return {short: value for short, value in values.items() if value is not None}
+
+
+def read_count(root: str = ROOT) -> int | None:
+    """Give the number of entries in this network namespace; None where the kernel does not say."""
+    return held(find_sysctls(root), GAUGE)

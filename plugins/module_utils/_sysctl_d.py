@@ -17,14 +17,13 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._fragments import Tree
 from ansible_collections.netops.conntrack.plugins.module_utils._setting_values import kernel_takes
-from ansible_collections.netops.conntrack.plugins.module_utils._sysctl import GAUGE, short_of_sysctl
+from ansible_collections.netops.conntrack.plugins.module_utils._sysctl import DIRECTORIES, GAUGE, short_of_sysctl
 
 _BLANKS = " \t\n\r"
 _SEPARATOR = re.compile(r"[./]")
 _SWAPPED = str.maketrans("./", "/.")
 _PATTERN = re.compile(r"[*?\[]")
 _NUMBER = re.compile(r"(?P<sign>-?)(?:0x(?P<hexadecimal>[0-9a-f]+)|(?P<octal>0[0-7]*)|(?P<decimal>[1-9][0-9]*))")
-_DIRECTORIES = ("net/netfilter", "net", "net/ipv4/netfilter", "net/ipv4")
 
 
 class Source(t.NamedTuple):
@@ -120,7 +119,7 @@ def short_of_key(key: str) -> str | None:
 
 def kernel_keys(tree: Tree) -> dict[str, str]:
     """Give the files below /proc/sys in which the kernel has its settings now, all their names, with the short ones."""
-    keys = [f"{directory}/{name}" for directory in _DIRECTORIES for name in tree.names(f"/proc/sys/{directory}")]
+    keys = [f"{directory}/{name}" for directory in DIRECTORIES for name in tree.names(f"/proc/sys/{directory}")]
     return {key: short for key in sorted(keys) for short in [short_of_key(key)] if short}
 
 

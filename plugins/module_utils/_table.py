@@ -11,9 +11,7 @@ The sockets are plain ones: dumps are decoded as they stream in, which pyroute2'
 
 from __future__ import annotations
 
-import collections
 import contextlib
-import errno
 import os
 import socket
 import typing as t
@@ -28,55 +26,42 @@ from ansible_collections.netops.conntrack.plugins.module_utils import (
     _wire,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
-    ConntrackError,
     DumpError,
     InterruptedDumpError,
     UnavailableError,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._kernel_filter import Condition
-from ansible_collections.netops.conntrack.plugins.module_utils._requests import (
-    DELETE,
-    LOOK_UP,
-    Batch,
-    Request,
-    Targets,
-)
-from ansible_collections.netops.conntrack.plugins.module_utils._settings import read_count, read_settings
+from ansible_collections.netops.conntrack.plugins.module_utils._sysctl import GAUGE, find_sysctls, held
 
 _NETLINK_NETFILTER = 12  # linux/netlink.h
 _RECEIVE_BUFFER = 1 << 20
-_ANSWER = 1 << 16
 _ATTEMPTS = 5
 _READ_AHEAD_FROM = 10_000
 """With fewer entries than this, a process that reads saves no time worth its memory."""
-_LOOKED_UP = 1
-"""The number that entries which were looked up get, so that the layout of one holds for all."""
 
 Result = t.TypeVar("Result")
-Tag = t.TypeVar("Tag", bound=t.Hashable)
-Errors = collections.Counter[tuple[Tag, int]]
-"""What became of targets: their number by tag and errno, 0 being success."""
+Opened = t.TypeVar("Opened", bound="Table")
 
 
 class Table:
-    """The table as it can be read and changed. A context manager, which closes the socket.
+    """The table as it can be read. A context manager, which closes the socket.
 
     ``read_ahead`` says whether a second process receives the dumps while this one decodes them; by default one does
     where that is faster. Raises UnavailableError where the kernel tracks no connections.
     """
 
     def __init__(self, read_ahead: bool | None = None) -> None:
-        if not read_settings():
+        self._sysctls = find_sysctls()
+        if not self._sysctls:
             raise UnavailableError(
                 "nf_conntrack is not there: the kernel tracks no connections. Load it with 'modprobe nf_conntrack' "
                 "(a firewall rule that matches on ct state loads it too)."
             )
         self._read_ahead = read_ahead
         self._socket = _open_socket()
-        self._buffer = bytearray(_ANSWER)
         self._sequence = 0
 
-    def __enter__(self) -> Table:
+    def __enter__(self: Opened) -> Opened:
         return self
 
     def __exit__(self, *_unused: object) -> None:
@@ -110,7 +95,7 @@ class Table:
 
     def _blocks(self, conditions: t.Sequence[Condition]) -> t.Generator[_wire.Block, None, None]:
         """Give the entries of one dump. A resize of the hash table loses entries of a running dump without a trace."""
-        buckets = read_settings().get("buckets")
+        buckets = self._held("buckets")
         chain = _longest_chain(self.count() or 0, buckets or 1)
         with contextlib.ExitStack() as stack:
             # A socket of its own: closing is the one way to end a dump early.
@@ -119,7 +104,7 @@ class Table:
                 source, _netlink.encode_request(_uapi.CT_GET, _uapi.NLM_F_DUMP, 1, *_kernel_filter.encode(conditions))
             )
             yield from _dump.blocks(self._datagrams(source, stack), sequence=1, chain=chain)
-        if read_settings().get("buckets") != buckets:
+        if self._held("buckets") != buckets:
             raise InterruptedDumpError("The hash table was resized while it was read.")
 
     def _datagrams(self, source: socket.socket, stack: contextlib.ExitStack) -> t.Iterator[bytes]:
@@ -131,89 +116,15 @@ class Table:
 
     def count(self) -> int | None:
         """Give the number of entries as the kernel counts them, expired ones included; None if it does not say."""
-        return read_count()
+        return self._held(GAUGE)
+
+    def _held(self, short: str) -> int | None:
+        return held(self._sysctls, short)
 
     def _should_read_ahead(self) -> bool:
         if self._read_ahead is not None:
             return self._read_ahead
         return len(os.sched_getaffinity(0)) > 1 and (self.count() or 0) >= _READ_AHEAD_FROM
-
-    def delete(self, targets: Targets[Tag], outcome: Errors[Tag] | None = None) -> Errors[Tag]:
-        """Delete the targets, and give their number by tag and errno: 0 is deleted, ENOENT was gone (or replaced).
-
-        They are added to ``outcome``, if it is given, while they are deleted. Raises ConntrackError where the kernel
-        does not answer, so that it cannot be told what became of the last ones.
-        """
-        return self._change(targets, DELETE, outcome)
-
-    def update(self, targets: Targets[Tag], request: Request, outcome: Errors[Tag] | None = None) -> Errors[Tag]:
-        """Send the request (see _requests.update) for each target; all else is as with ``delete``.
-
-        The kernel does not compare the id: what has replaced a target is updated in its place. So ``look_up`` first.
-        """
-        return self._change(targets, request, outcome)
-
-    def look_up(self, targets: Targets[Tag], outcome: Errors[Tag]) -> t.Iterator[tuple[Tag, list[_wire.Block]]]:
-        """Give, in batches of one tag, those targets that are still there, as they are now.
-
-        The others are added to ``outcome`` by their errno: ENOENT is gone (or replaced). Raises ConntrackError where
-        the kernel does not answer.
-        """
-        decoder = _wire.Decoder(_LOOKED_UP)
-        splitter = _netlink.Splitter()
-        for tag, batch in self._batches(targets, LOOK_UP):
-            errors, entries = self._send(batch)
-            wanted = batch.names()
-            found = []
-            for block in decoder.blocks(splitter.runs(b"".join(entries))):
-                same = [name in wanted for name in zip(*map(block.word_column, block.layout.identity))]
-                if any(same):
-                    found.append(block if all(same) else block.where(same))
-            outcome.update((tag, error) for error in errors)
-            outcome[tag, errno.ENOENT] += batch.size - len(errors) - sum(map(len, found))
-            yield tag, found
-
-    def _change(self, targets: Targets[Tag], request: Request, outcome: Errors[Tag] | None) -> Errors[Tag]:
-        if outcome is None:
-            outcome = collections.Counter()
-        for tag, batch in self._batches(targets, request):
-            errors, _entries = self._send(batch)
-            outcome.update((tag, error) for error in errors)
-            outcome[tag, 0] += batch.size - len(errors)
-        return outcome
-
-    def _batches(self, targets: Targets[Tag], request: Request) -> t.Iterator[tuple[Tag, Batch]]:
-        """Give the requests, with numbers that no other request on the socket has."""
-        first = self._sequence + 1
-        self._sequence += len(targets)
-        return targets.batches(request, first)
-
-    def _send(self, batch: Batch) -> tuple[list[int], list[bytes]]:
-        """Send the requests, and give the errnos of those that failed, and the entries in the other ones' answers.
-
-        Success is silent but for the last one's.
-        """
-        errors: list[int] = []
-        entries: list[bytes] = []
-        try:
-            _reader.send(self._socket, batch.datagram)
-            while True:
-                length = _reader.receive(self._socket, self._buffer)
-                datagram = bytes(memoryview(self._buffer)[:length])
-                for message in _netlink.messages(datagram):
-                    if not batch.first <= message.sequence <= batch.last:
-                        continue
-                    if message.type == _uapi.CT_NEW:
-                        entries.append(_netlink.renumbered(datagram[message.start : message.end], _LOOKED_UP))
-                    elif message.type == _uapi.NLMSG_ERROR:
-                        error_number = _netlink.error_of(datagram[message.start : message.end])
-                        errors += [error_number] if error_number else []
-                        if message.sequence == batch.last:
-                            return errors, entries
-        except DumpError as error:
-            raise ConntrackError(
-                f"The answers to the last requests are missing, so that these cannot be counted: {error.message}"
-            ) from error
 
     def cpu_stats(self) -> list[tuple[int, dict[str, int]]]:
         """Give number and counters of each processor; the counters have 32 bits and wrap."""

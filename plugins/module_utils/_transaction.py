@@ -16,13 +16,13 @@ from ansible_collections.netops.conntrack.plugins.module_utils._boot import Next
 from ansible_collections.netops.conntrack.plugins.module_utils._files import (
     FileChange,
     Prepare,
-    printable,
     put_all,
     put_back_all,
     staged,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._keeping import Kept, number_at_boot
 from ansible_collections.netops.conntrack.plugins.module_utils._settings import Change, apply
+from ansible_collections.netops.conntrack.plugins.module_utils._text import printable
 
 
 @dataclasses.dataclass(frozen=True)

@@ -41,10 +41,10 @@ from ansible_collections.netops.conntrack.plugins.module_utils._selector_keys im
 from ansible_collections.netops.conntrack.plugins.module_utils._selector_values import mark_and_mask
 from ansible_collections.netops.conntrack.plugins.module_utils._setting_values import parse_value
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl import short_of
-from ansible_collections.netops.conntrack.plugins.module_utils._table import Errors, Table
 from ansible_collections.netops.conntrack.plugins.module_utils._uapi import FIXED_TIMEOUT
 from ansible_collections.netops.conntrack.plugins.module_utils._units import parse_duration
 from ansible_collections.netops.conntrack.plugins.module_utils._wire import Block
+from ansible_collections.netops.conntrack.plugins.module_utils._writable import Errors, WritableTable
 
 SETTINGS = "settings"
 """The timeout that the sysctls give an entry."""
@@ -260,11 +260,11 @@ class Survey:
         return sum(self.targets.values())
 
 
-def update(table: Table, plan: Plan, dry_run: bool) -> Outcome:
+def update(table: WritableTable, plan: Plan, dry_run: bool) -> Outcome:
     """Bring the selected entries to what the plan aims at, unless it is a dry run.
 
     The whole table is read before the first update, for which the names of the targets are kept (see Targets). Raises
-    what Table.read, Table.look_up and Table.update raise, with the number of entries updated, and UnavailableError
+    what the table's ``read``, ``look_up`` and ``update`` raise, with the number of those updated, and UnavailableError
     where a mark is to be set and the kernel shows none.
     """
     judge = Judge(plan)
@@ -294,7 +294,7 @@ def update(table: Table, plan: Plan, dry_run: bool) -> Outcome:
     return Outcome(found, errors, settled)
 
 
-def _send(table: Table, block: Block, verdict: Verdict, change: Change, errors: Errors[Verdict]) -> None:
+def _send(table: WritableTable, block: Block, verdict: Verdict, change: Change, errors: Errors[Verdict]) -> None:
     targets = Targets[Verdict]()
     targets.add(block, verdict)
     table.update(targets, _requests.update(*change), errors)

@@ -16,6 +16,9 @@ import typing as t
 _WIDTH = 110
 """Columns of a terminal to which running text is broken."""
 
+_NARROWEST = 40
+"""Columns that running text gets beside the longest of labels."""
+
 _MARKDOWN = re.compile(r"[\\`*<>\[\]|&~]|(?<!\w)_|_(?!\w)")
 """What Markdown (with tables, as on GitHub) takes for markup in the middle of a line."""
 
@@ -52,8 +55,10 @@ class Items:
 Block = t.Union[Heading, Paragraph, Table, Items]
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
     """Give ``text`` in one line, with each character that would steer a terminal or break a line shown as its code."""
+    if text.isprintable():
+        return text
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
     )
@@ -75,23 +80,25 @@ def _markdown_item(label: str, lines: list[str]) -> str:
 
 
 def _escaped(text: str) -> str:
-    return _MARKDOWN.sub(lambda match: f"\\{match.group()}", _visible(text))
+    return _MARKDOWN.sub(lambda match: f"\\{match.group()}", visible(text))
 
 
 def as_text(block: Block) -> str:
     """Give ``block`` for a terminal: columns aligned, running text broken into lines."""
     if isinstance(block, Table):
-        return _aligned([[_visible(cell) for cell in row] for row in block.rows])
+        return _aligned([[visible(cell) for cell in row] for row in block.rows])
     if isinstance(block, Items):
-        margin = max(len(_visible(label)) for label, _lines in block.items) + 2
+        margin = max(len(visible(label)) for label, _lines in block.items) + 2
         return "\n".join(_text_item(label, lines, margin) for label, lines in block.items)
-    text = _visible(block.text)
+    text = visible(block.text)
     return f"{text}\n{'=-'[block.level - 1] * len(text)}" if isinstance(block, Heading) else text
 
 
 def _text_item(label: str, lines: list[str], margin: int) -> str:
-    wrapped = [part for line in lines for part in textwrap.wrap(_visible(line), _WIDTH - margin)]
-    labels = [_visible(label), *[""] * len(wrapped)]
+    width = max(_WIDTH - margin, _NARROWEST)
+    # The names of routers have hyphens, and are to be copied.
+    wrapped = [part for line in lines for part in textwrap.wrap(visible(line), width, break_on_hyphens=False)]
+    labels = [visible(label), *[""] * len(wrapped)]
     return "\n".join(f"{left:{margin}}{right}" for left, right in zip(labels, wrapped, strict=False))
 
 

@@ -10,54 +10,148 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks import SEVERITIES
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Goes up when a key of the document is renamed, removed, or changes its meaning."""
 
-_NOT_FINISHED = {"step": "?", "message": "stopped by an error, see the output above", "unreachable": False}
+VERDICTS = ("unreachable", "failed", "not_begun", *SEVERITIES, "unknown", "passed", "done")
+"""Worst first: a router that nobody could look at may be in any state."""
+
+NOT_FINISHED = {"step": "?", "message": "stopped by an error, see the output above", "unreachable": False}
+"""The failure of a router that a play lost on the way."""
+
+_TRACES = ("tune", "prune", "health", "failure")
+"""What in a record shows that a router's turn had come."""
+
 _CHECK_KEYS = ("title", "severity", "advice")
 _FINDING_KEYS = ("id", "status", "value", "reason")
 
 Record = dict[str, t.Any]
 
 
-def roll_up(records: dict[str, Record], hosts: list[str], time: str, check_mode: bool = False) -> Record:
+def roll_up(
+    records: dict[str, Record],
+    hosts: list[str],
+    time: str,
+    check_mode: bool = False,
+    rollout: Record | None = None,
+) -> Record:
     """Give the document about ``hosts``, at ``time`` (a text), from the record that each of them left.
 
-    A record has ``before`` and ``after`` (what an audit found), ``tune``, ``prune`` and ``failure``, each of which may
-    be missing or empty; so may ``sizing``, ``recap`` and ``confirmed`` in ``tune``. A host without a record is reported
-    as failed.
+    A record has ``before`` and ``after`` (what an audit found), ``tune``, ``prune``, ``health`` (the gates of a
+    roll-out) and ``failure``, each of which may be missing or empty; so may all in an audit but ``usage``,
+    ``selectors`` and ``findings``, and ``sizing``, ``recap`` and ``confirmed`` in ``tune``. A host without a record is
+    reported as failed. With a ``rollout`` (``batches``, lists of hosts, and ``stopped``, with the number ``batch`` from
+    1 and its ``gates``) the turn of those in its batches had not come on which nothing was begun.
     """
-    reports = {host: _host_report(records.get(host, {"failure": _NOT_FINISHED})) for host in sorted(set(hosts))}
+    waiting = _not_begun(rollout, records)
+    known = {host: records.get(host, {} if host in waiting else {"failure": NOT_FINISHED}) for host in hosts}
+    reports = {host: _host_report(record, host in waiting) for host, record in known.items()}
+    return assemble(reports, _checks(records.values()), time, check_mode, rollout)
+
+
+def assemble(
+    reports: dict[str, Record], checks: dict[str, Record], time: str, check_mode: bool, rollout: Record | None = None
+) -> Record:
+    """Give the document that holds the ``reports`` of routers, by name, as they stand in a document under ``hosts``."""
+    reports = dict(sorted(reports.items()))
     return {
         "schema_version": SCHEMA_VERSION,
         "time": time,
         "check_mode": check_mode,
+        "baseline": None,
         "totals": _totals(reports.values()),
         "unreachable": _with_verdict(reports, "unreachable"),
         "failed": _with_verdict(reports, "failed"),
-        "checks": _checks(records.values()),
+        "not_begun": _with_verdict(reports, "not_begun"),
+        "rollout": rollout,
+        "checks": checks,
         "hosts": reports,
     }
 
 
-def _host_report(record: Record) -> Record:
+def last_audit(host: Record) -> Record | None:
+    """Give what a router is like now, from its part of the document: its last audit, or None if it had none."""
+    return host.get("after") or host.get("before") or None
+
+
+def failing(document: Record, fail_on: str = "") -> dict[str, str]:
+    """Give the routers for which a run has to fail, each with the reason.
+
+    These are the routers that were not done, and with ``fail_on`` (a severity) those whose last audit has a finding as
+    bad as that or worse. Raises OptionError for any other severity.
+    """
+    bad = severities_from(fail_on) if fail_on else ()
+    reasons = {host: _reason_to_fail(report, document["checks"], bad) for host, report in document["hosts"].items()}
+    return {host: reason for host, reason in reasons.items() if reason}
+
+
+def severities_from(fail_on: str) -> tuple[str, ...]:
+    """Give the severity ``fail_on`` and all that are worse. Raises OptionError for any other word."""
+    if fail_on not in SEVERITIES:
+        raise OptionError("fail_on", fail_on, "is no severity", f"Give one of {', '.join(SEVERITIES)}, or nothing.")
+    return SEVERITIES[: SEVERITIES.index(fail_on) + 1]
+
+
+def _reason_to_fail(report: Record, checks: dict[str, Record], bad: t.Collection[str]) -> str:
+    if report["failure"]:
+        return f"{report['failure']['step']}: {report['failure']['message']}"
+    if report["verdict"] == "not_begun":
+        return "not begun, because the roll-out was stopped"
+    findings = _found(last_audit(report))
+    titles = [check["title"] for check in map(checks.__getitem__, findings) if check["severity"] in bad]
+    return "; ".join(titles)
+
+
+def _found(audit: Record | None) -> list[str]:
+    return [finding["id"] for finding in (audit or {}).get("findings", []) if finding["status"] == "finding"]
+
+
+def _not_begun(rollout: Record | None, records: dict[str, Record]) -> set[str]:
+    """Give the routers of a roll-out on which nothing was begun."""
+    planned = {host for batch in rollout["batches"] for host in batch} if rollout else set()
+    return {host for host in planned if not any(records.get(host, {}).get(trace) for trace in _TRACES)}
+
+
+def _host_report(record: Record, waiting: bool) -> Record:
     report = {
         "before": _audit(record.get("before")),
         "settings": _settings(record.get("tune")),
         "prune": _prune(record.get("prune")),
         "after": _audit(record.get("after")),
-        "failure": record.get("failure") or None,
+        "health": _findings(record["health"]) if record.get("health") else None,
+        "failure": record.get("failure") or _unhealthy(record.get("health") or []),
+        "trend": None,
     }
-    return {"verdict": _verdict(report, record), **report}
+    return {"verdict": "not_begun" if waiting else _verdict(report, record), **report}
+
+
+def _unhealthy(gates: list[Record]) -> Record | None:
+    """Give the failure of a router that the first of these gates of a roll-out did not let pass, if there is one."""
+    for gate in gates:
+        if gate["status"] == "finding":
+            return {"step": f"Health gate {gate['id']}", "message": gate["title"], "unreachable": False}
+    return None
 
 
 def _audit(audit: Record | None) -> Record | None:
     if not audit:
         return None
-    findings = [{key: finding[key] for key in _FINDING_KEYS} for finding in audit["findings"]]
-    return {"usage": audit["usage"], "selectors": audit["selectors"], "findings": findings}
+    stats = audit.get("stats")
+    return {
+        "usage": audit["usage"],
+        "selectors": audit["selectors"],
+        "findings": _findings(audit["findings"]),
+        "table": audit.get("table"),
+        "stats": {key: stats[key] for key in ("total", "table_full")} if stats else None,
+        "drift": audit.get("drift"),
+    }
+
+
+def _findings(findings: list[Record]) -> list[Record]:
+    return [{key: finding[key] for key in _FINDING_KEYS} for finding in findings]
 
 
 def _settings(tune: Record | None) -> Record | None:
@@ -107,15 +201,16 @@ def _verdict(report: Record, record: Record) -> str:
 
 
 def _totals(reports: t.Collection[Record]) -> Record:
-    failures = [report["failure"] for report in reports if report["failure"]]
-    unreachable = sum(failure["unreachable"] for failure in failures)
+    verdicts = [report["verdict"] for report in reports]
+    unreachable, failed, not_begun = (verdicts.count(verdict) for verdict in VERDICTS[:3])
     prunes = [report["prune"] for report in reports if report["prune"]]
     recaps = [report["settings"]["recap"] for report in reports if report["settings"] and report["settings"]["recap"]]
     return {
         "hosts": len(reports),
-        "done": len(reports) - len(failures),
+        "done": len(reports) - unreachable - failed - not_begun,
         "unreachable": unreachable,
-        "failed": len(failures) - unreachable,
+        "failed": failed,
+        "not_begun": not_begun,
         "findings_before": _count_findings(reports, "before"),
         "findings_after": _count_findings(reports, "after"),
         "settings_changed": sum(len(report["settings"]["changes"]) for report in reports if report["settings"]),
@@ -130,8 +225,7 @@ def _totals(reports: t.Collection[Record]) -> Record:
 def _count_findings(reports: t.Collection[Record], phase: str) -> int | None:
     """Give the number of findings in all audits of the ``phase``; None when there was no such audit."""
     audits = [report[phase] for report in reports if report[phase]]
-    statuses = [finding["status"] for audit in audits for finding in audit["findings"]]
-    return statuses.count("finding") if audits else None
+    return sum(len(_found(audit)) for audit in audits) if audits else None
 
 
 def _with_verdict(reports: dict[str, Record], verdict: str) -> list[str]:
@@ -145,4 +239,10 @@ def _checks(records: t.Iterable[Record]) -> dict[str, Record]:
         for audit in (record.get("before"), record.get("after"))
         for finding in (audit or {}).get("findings", [])
     ]
-    return {finding["id"]: {key: finding[key] for key in _CHECK_KEYS} for finding in findings}
+    return worst_of((finding["id"], {key: finding[key] for key in _CHECK_KEYS}) for finding in findings)
+
+
+def worst_of(checks: t.Iterable[tuple[str, Record]]) -> dict[str, Record]:
+    """Give the checks by id; where routers have a check in several severities, the worst, which no gate may miss."""
+    ranked = sorted(checks, key=lambda item: SEVERITIES.index(item[1]["severity"]), reverse=True)
+    return dict(ranked)

@@ -16,14 +16,10 @@ import argparse
 import dataclasses
 import datetime
 import json
-import os
 import pathlib
-import re
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 import typing as t
 
 TESTS = pathlib.Path(__file__).resolve().parent.parent
@@ -34,9 +30,10 @@ import access
 import lab
 from bench import machine, posix
 from bench.contests import progress
+from bench.controller import Controller
 from bench.errors import BenchError
 from bench.report import markdown_table, seconds
-from support import COLLECTIONS, run
+from support import run
 from topology import Router
 
 WORK = TESTS.parent / ".work" / "bench"
@@ -92,8 +89,6 @@ _LINES = (
     ("first_process", "first run, all of ansible-playbook", ""),
     ("second_process", "second run, all of ansible-playbook", ""),
 )
-_SECONDS = 600
-_TOLD = re.compile(r"^bench_seconds: (\{.*\})$", re.MULTILINE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,43 +109,6 @@ class Results:
     machine: dict[str, str | int]
     settings: int
     sides: dict[str, Side]
-
-
-class Controller:
-    """Ansible on a router of the lab, with an empty home and one open connection."""
-
-    def __init__(self, inventory: pathlib.Path, home: pathlib.Path, posix_collections: pathlib.Path) -> None:
-        self.inventory, self.home = inventory, home
-        config = home / "ansible.cfg"
-        config.write_text(
-            f"[defaults]\ncollections_path = {COLLECTIONS}:{posix_collections}\n"
-            f"callback_plugins = {TESTS / 'bench' / 'callbacks'}\ncallbacks_enabled = bench_seconds\n"
-            "interpreter_python = auto_silent\n[ssh_connection]\npipelining = True\n",
-            encoding="utf-8",
-        )
-        kept = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
-        self.environment = {**kept, "HOME": str(home), "ANSIBLE_CONFIG": str(config), "ANSIBLE_NOCOLOR": "1"}
-
-    def play(self, task: dict[str, t.Any]) -> tuple[float, float, int]:
-        """Run a play of this one task; give the seconds of the task, those of the process, and the changed tasks."""
-        playbook = self.home / "play.yml"
-        playbook.write_text(json.dumps([{"hosts": "routers", "gather_facts": False, "tasks": [task]}]))
-        command = [
-            str(pathlib.Path(sys.executable).parent / "ansible-playbook"),
-            "-i",
-            str(self.inventory),
-            str(playbook),
-        ]
-        started = time.monotonic()
-        done = subprocess.run(
-            command, env=self.environment, cwd=self.home, capture_output=True, text=True, timeout=_SECONDS, check=False
-        )
-        took = time.monotonic() - started
-        told = _TOLD.search(done.stdout)
-        if done.returncode or told is None:
-            raise BenchError(f"{done.stdout}{done.stderr}")
-        figures = json.loads(told.group(1))
-        return figures["seconds"], took, figures["changed"]
 
 
 def main() -> None:
@@ -194,15 +152,15 @@ def _round(controller: Controller, router: Router, name: str, side: Side) -> Non
         (1, side.first_tasks, side.first_process),
         (0, side.second_tasks, side.second_process),
     ):
-        task_seconds, process_seconds, changed = controller.play(TASKS[name])
-        if changed != changes:
-            raise BenchError(f"{name}: {changed} tasks changed something, and not {changes}")
+        done = controller.play(TASKS[name])
+        if done.changed != changes:
+            raise BenchError(f"{name}: {done.changed} tasks changed something, and not {changes}")
         wrong = {short: held for short, held in _kernel(router).items() if held != WANTED[short]}
         if wrong:
             raise BenchError(f"{name}: not what was wanted: {wrong}")
-        tasks.append(task_seconds)
-        process.append(process_seconds)
-        progress(f"{name}: {task_seconds:.2f} s of {process_seconds:.2f} s, changed={changed}")
+        tasks.append(done.task_seconds)
+        process.append(done.seconds)
+        progress(f"{name}: {done.task_seconds:.2f} s of {done.seconds:.2f} s, changed={done.changed}")
 
 
 def _kernel(router: Router) -> dict[str, int]:

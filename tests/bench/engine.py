@@ -32,8 +32,8 @@ from ansible_collections.netops.conntrack.plugins.module_utils._prune import Gua
 from ansible_collections.netops.conntrack.plugins.module_utils._query import Query, run_query
 from ansible_collections.netops.conntrack.plugins.module_utils._selector import compile_selection
 from ansible_collections.netops.conntrack.plugins.module_utils._selector_keys import Context
-from ansible_collections.netops.conntrack.plugins.module_utils._settings import read_settings
-from ansible_collections.netops.conntrack.plugins.module_utils._table import Table
+from ansible_collections.netops.conntrack.plugins.module_utils._sysctl import read_settings
+from ansible_collections.netops.conntrack.plugins.module_utils._writable import WritableTable
 from bench.story import STORY
 
 TCP: dict[str, t.Any] = {"protocol": "tcp"}
@@ -42,13 +42,13 @@ OVERLAP = {"yes": True, "no": False, "auto": None}
 Counts = dict[str, t.Any]
 
 
-def summary(table: Table, _args: argparse.Namespace) -> Counts:
+def summary(table: WritableTable, _args: argparse.Namespace) -> Counts:
     """Count the whole table, as conntrack_facts does."""
     counts: Counts = count_table(table, read_settings(), top=10, selectors={}, with_summary=True)["table"]
     return {name: counts[name] for name in ("entries", "families", "protocols", "states", "status", "packets", "bytes")}
 
 
-def delete(table: Table, args: argparse.Namespace) -> Counts:
+def delete(table: WritableTable, args: argparse.Namespace) -> Counts:
     """Select and delete, as conntrack_prune does without or with a limit."""
     context = Context(read_settings(), time.time_ns())
     selection = compile_selection([{"prune-tcp": TCP, "prune-stale": STORY}[args.work]], None, context)
@@ -57,7 +57,7 @@ def delete(table: Table, args: argparse.Namespace) -> Counts:
     return {name: result[name] for name in ("matched", "deleted", "already_gone", "failed")}
 
 
-def export(table: Table, args: argparse.Namespace) -> Counts:
+def export(table: WritableTable, args: argparse.Namespace) -> Counts:
     """Write every entry to a file, as conntrack_info does."""
     context = Context(read_settings(), time.time_ns())
     with exporting(os.path.abspath(args.dest), "extended", context) as file:
@@ -96,7 +96,7 @@ def main() -> None:
     memory_before = megabytes()
     launched = time.clock_gettime(time.CLOCK_BOOTTIME)
     started = time.perf_counter()
-    with Table(OVERLAP[args.overlap]) as table:
+    with WritableTable(OVERLAP[args.overlap]) as table:
         counts = WORKS[args.work](table, args)
     seconds = time.perf_counter() - started
     print(

@@ -19,10 +19,10 @@ from ansible_collections.netops.conntrack.plugins.module_utils import _requests
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
 from ansible_collections.netops.conntrack.plugins.module_utils._selector import compile_selection
 from ansible_collections.netops.conntrack.plugins.module_utils._selector_keys import Context
-from ansible_collections.netops.conntrack.plugins.module_utils._settings import read_settings
-from ansible_collections.netops.conntrack.plugins.module_utils._table import Table
+from ansible_collections.netops.conntrack.plugins.module_utils._sysctl import read_settings
 from ansible_collections.netops.conntrack.plugins.module_utils._update import Aim, Plan, update
 from ansible_collections.netops.conntrack.plugins.module_utils._wire import Block
+from ansible_collections.netops.conntrack.plugins.module_utils._writable import WritableTable
 from support import SYSTEM_PYTHON, ModuleResult, network_namespace, run, run_module
 
 IDLE, CAP, FIXED = 10_000, 54_000, 7
@@ -236,7 +236,7 @@ def test_a_sysctl_of_0_does_not_end_entries_at_once(netns: str) -> None:
     insert(TCP.format(1), netns=netns)
     sysctl(netns, tcp_timeout_established=0)
     assert counts(recap(netns, timeout="settings", check=True))["would_update"] == 1
-    with inside(netns), Table() as table:
+    with inside(netns), WritableTable() as table:
         aim = Aim("settings", None, read_settings())
         [entry] = table.read(lambda blocks: [entry for block in blocks for entry in block.entries()])
         assert aim.cap(entry) == 1
@@ -394,7 +394,7 @@ Meanwhile = t.Callable[[t.Callable[[], object], int | str, Mark | None], dict[st
 @pytest.fixture
 def updated_meanwhile(netns: str, monkeypatch: pytest.MonkeyPatch) -> t.Iterator[Meanwhile]:
     """Be in the namespace, and give what updates every entry and has something done before the first is looked up."""
-    with inside(netns), Table() as table:
+    with inside(netns), WritableTable() as table:
 
         def run_it(
             action: t.Callable[[], object], timeout: int | str, mark: tuple[int, int] | None
@@ -481,7 +481,7 @@ def with_timeout(seconds: int) -> _requests.Request:
 
 
 def test_a_timeout_of_0_ends_an_entry(netns: str) -> None:
-    with inside(netns), Table() as table:
+    with inside(netns), WritableTable() as table:
         insert(TCP.format(1))
         assert table.update(table.read(targets), with_timeout(0)) == {("all", 0): 1}
         assert listed() == []
@@ -490,7 +490,7 @@ def test_a_timeout_of_0_ends_an_entry(netns: str) -> None:
 
 
 def test_a_fixed_timeout_is_refused(netns: str) -> None:
-    with inside(netns), Table() as table:
+    with inside(netns), WritableTable() as table:
         insert(f"{TCP.format(1)} -u FIXED_TIMEOUT")
         assert table.update(table.read(targets), _requests.update(900, (5, 5))) == {
             ("all", errno.EPERM): 1,
@@ -500,7 +500,7 @@ def test_a_fixed_timeout_is_refused(netns: str) -> None:
 
 
 def test_an_update_never_makes_an_entry(netns: str) -> None:
-    with inside(netns), Table() as table:
+    with inside(netns), WritableTable() as table:
         insert(TCP.format(1))
         found = table.read(targets)
         run(["conntrack", "-F"])

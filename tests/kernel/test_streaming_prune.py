@@ -20,9 +20,9 @@ from ansible_collections.netops.conntrack.plugins.module_utils._netns import ins
 from ansible_collections.netops.conntrack.plugins.module_utils._prune import Guards, Plan, parse_limit, prune
 from ansible_collections.netops.conntrack.plugins.module_utils._selector import compile_selection
 from ansible_collections.netops.conntrack.plugins.module_utils._selector_keys import Context
-from ansible_collections.netops.conntrack.plugins.module_utils._settings import read_settings
-from ansible_collections.netops.conntrack.plugins.module_utils._table import Table
+from ansible_collections.netops.conntrack.plugins.module_utils._sysctl import read_settings
 from ansible_collections.netops.conntrack.plugins.module_utils._wire import Block
+from ansible_collections.netops.conntrack.plugins.module_utils._writable import WritableTable
 from support import network_namespace, run
 
 STALE, REPLIED, DATAGRAMS = 4000, 1500, 500
@@ -72,12 +72,12 @@ def namespace() -> t.Iterator[None]:
 
 
 @pytest.fixture(params=[False, True], ids=["alone", "read_ahead"])
-def table(request: pytest.FixtureRequest) -> t.Iterator[Table]:
-    with Table(read_ahead=request.param) as opened:
+def table(request: pytest.FixtureRequest) -> t.Iterator[WritableTable]:
+    with WritableTable(read_ahead=request.param) as opened:
         yield opened
 
 
-def pruned(table: Table, limit: str | None = None, whole: bool = True) -> dict[str, t.Any]:
+def pruned(table: WritableTable, limit: str | None = None, whole: bool = True) -> dict[str, t.Any]:
     """Prune, and give the result with its diff; the numbers in it must add up."""
     context = Context(read_settings(), time.time_ns())
     match = {"protocol": "tcp", "state": "ESTABLISHED", "replied": False}
@@ -89,7 +89,7 @@ def pruned(table: Table, limit: str | None = None, whole: bool = True) -> dict[s
     return result
 
 
-def meanwhile(monkeypatch: pytest.MonkeyPatch, table: Table, action: t.Callable[[], object]) -> None:
+def meanwhile(monkeypatch: pytest.MonkeyPatch, table: WritableTable, action: t.Callable[[], object]) -> None:
     """Have ``action`` done before the first delete, which is in the middle of the dump."""
     delete = table.delete
     actions = [action]
@@ -126,7 +126,7 @@ def without_sample(result: dict[str, t.Any]) -> dict[str, t.Any]:
 
 @pytest.mark.parametrize("whole", [False, True])
 @pytest.mark.parametrize("limit", [None, "100%"])
-def test_every_way_gives_the_same(table: Table, limit: str | None, whole: bool) -> None:
+def test_every_way_gives_the_same(table: WritableTable, limit: str | None, whole: bool) -> None:
     result = pruned(table, limit, whole)
     assert without_sample(result) == EXPECTED
     assert [(entry["source"], entry["replied"]) for entry in result["sample"]] == [("198.18.0.1", False)] * 3
@@ -135,7 +135,7 @@ def test_every_way_gives_the_same(table: Table, limit: str | None, whole: bool) 
     assert (again["changed"], again["matched"], again["count_before"]) == (False, 0, REPLIED + DATAGRAMS)
 
 
-def test_entries_that_come_meanwhile(table: Table, tmp_path: pathlib.Path) -> None:
+def test_entries_that_come_meanwhile(table: WritableTable, tmp_path: pathlib.Path) -> None:
     """Those that are selected are deleted if the dump meets them; the others stay."""
     (tmp_path / "more").write_text(commands(Counts(3000, 0, 1000), 10000))
     with (tmp_path / "more").open() as more, subprocess.Popen(["conntrack", "-R", "-"], stdin=more) as inserting:
@@ -147,7 +147,7 @@ def test_entries_that_come_meanwhile(table: Table, tmp_path: pathlib.Path) -> No
     assert after[1:] == (REPLIED, DATAGRAMS + 1000)
 
 
-def test_entries_that_come_between_two_parts_of_the_dump(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_entries_that_come_between_two_parts_of_the_dump(table: WritableTable, monkeypatch: pytest.MonkeyPatch) -> None:
     meanwhile(monkeypatch, table, lambda: insert(Counts(500, 500, 500), 10000))
     result = pruned(table)
     after = left()
@@ -155,7 +155,7 @@ def test_entries_that_come_between_two_parts_of_the_dump(table: Table, monkeypat
     assert after[1:] == (REPLIED + 500, DATAGRAMS + 500)
 
 
-def test_entries_that_others_delete_meanwhile(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_entries_that_others_delete_meanwhile(table: WritableTable, monkeypatch: pytest.MonkeyPatch) -> None:
     """Those in the datagrams that were already here are gone when it is their turn; the other ones never come."""
     removed = [f"-D -p tcp -s 198.18.0.1 --sport {port}\n" for port in range(1, STALE, 200)]
     meanwhile(monkeypatch, table, lambda: run(["conntrack", "-R", "-"], text="".join(removed)))
@@ -186,20 +186,20 @@ def broken_off(monkeypatch: pytest.MonkeyPatch, times: int, after: int = 2000) -
 
 @pytest.mark.parametrize("whole", [False, True])
 @pytest.mark.parametrize("times", [1, 4])
-def test_a_dump_that_breaks_off(table: Table, monkeypatch: pytest.MonkeyPatch, times: int, whole: bool) -> None:
+def test_a_dump_that_breaks_off(table: WritableTable, monkeypatch: pytest.MonkeyPatch, times: int, whole: bool) -> None:
     broken_off(monkeypatch, times, after=1000)
     assert without_sample(pruned(table, whole=whole)) == EXPECTED
     assert left() == (0, REPLIED, DATAGRAMS)
 
 
 def test_the_sample_is_there_even_if_all_went_in_a_dump_that_broke_off(
-    table: Table, monkeypatch: pytest.MonkeyPatch
+    table: WritableTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken_off(monkeypatch, 4, after=TOTAL)
     assert [entry["source"] for entry in pruned(table)["sample"]] == ["198.18.0.1"] * 3
 
 
-def test_what_others_deleted_in_a_dump_that_broke_off(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_others_deleted_in_a_dump_that_broke_off(table: WritableTable, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is not in the table that counts, which is that of the last dump and what was deleted before."""
     broken_off(monkeypatch, 1)
     meanwhile(monkeypatch, table, lambda: run(["conntrack", "-D", "-p", "tcp", "-s", "198.18.0.1"]))
@@ -208,7 +208,7 @@ def test_what_others_deleted_in_a_dump_that_broke_off(table: Table, monkeypatch:
     assert result["count_before"] == REPLIED + DATAGRAMS
 
 
-def test_a_table_that_never_holds_still(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_that_never_holds_still(table: WritableTable, monkeypatch: pytest.MonkeyPatch) -> None:
     broken_off(monkeypatch, 5, after=500)
     with pytest.raises(DumpError, match="in 5 attempts") as caught:
         pruned(table)
@@ -253,7 +253,7 @@ def test_a_resize_starts_the_dump_again(resize: Resize) -> None:
                 resize()
         return found[-1]
 
-    with Table(read_ahead=False) as table:
+    with WritableTable(read_ahead=False) as table:
         whole = table.read(collect)
     assert len(whole) == len(set(whole)) == TOTAL
     # The first dump was another, without a word from the kernel.
@@ -273,6 +273,6 @@ def test_a_resize_while_entries_are_deleted(resize: Resize, monkeypatch: pytest.
         return receive(*args)
 
     monkeypatch.setattr(_reader, "receive", disturbed)
-    with Table(read_ahead=False) as table:
+    with WritableTable(read_ahead=False) as table:
         assert without_sample(pruned(table)) == EXPECTED
     assert left() == (0, REPLIED, DATAGRAMS)

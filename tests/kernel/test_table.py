@@ -13,13 +13,15 @@ import socket
 import typing as t
 
 import pytest
-from ansible_collections.netops.conntrack.plugins.module_utils import _netns, _reader, _requests, _table, _wire
+from ansible_collections.netops.conntrack.plugins.module_utils import _netns, _reader, _requests, _wire
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
     ConntrackError,
     DumpError,
     InterruptedDumpError,
     UnavailableError,
 )
+from ansible_collections.netops.conntrack.plugins.module_utils._sysctl import Sysctl
+from ansible_collections.netops.conntrack.plugins.module_utils._writable import WritableTable
 from messages import blocks_of
 from support import network_namespace, run
 
@@ -29,12 +31,12 @@ Blocks = t.Iterator[_wire.Block]
 
 
 @pytest.fixture
-def table() -> t.Iterator[_table.Table]:
+def table() -> t.Iterator[WritableTable]:
     """Give the table of a namespace with 200 entries; the same tuple twice, in zone 0 and in zone 7."""
     with network_namespace("table") as name:
         lines = "".join(f"-I {' '.join(ENTRY)} --sport {port}\n" for port in range(1000, 1199))
         run(["conntrack", "-R", "-"], netns=name, text=lines + f"-I {' '.join(ENTRY)} --sport 1000 -w 7\n")
-        with _netns.inside(name), _table.Table() as opened:
+        with _netns.inside(name), WritableTable() as opened:
             yield opened
 
 
@@ -67,12 +69,12 @@ def outcome(**numbers: int) -> collections.Counter[tuple[str, int]]:
     return collections.Counter({("all", getattr(errno, name, 0)): number for name, number in numbers.items()})
 
 
-def test_every_entry_comes_once(table: _table.Table) -> None:
+def test_every_entry_comes_once(table: WritableTable) -> None:
     found = table.read(identities)
     assert len(found) == len(set(found)) == 200
 
 
-def test_a_disturbed_dump_is_started_again(table: _table.Table, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disturbed_dump_is_started_again(table: WritableTable, monkeypatch: pytest.MonkeyPatch) -> None:
     receive = _reader.receive
     calls: list[None] = []
 
@@ -88,16 +90,17 @@ def test_a_disturbed_dump_is_started_again(table: _table.Table, monkeypatch: pyt
 
 
 def test_a_table_that_cannot_be_read_whole_is_not_reported(
-    table: _table.Table, monkeypatch: pytest.MonkeyPatch
+    table: WritableTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes = itertools.count()
-    monkeypatch.setattr(_table, "read_settings", lambda: {"buckets": next(sizes)})
+    read = Sysctl.read
+    monkeypatch.setattr(Sysctl, "read", lambda each: next(sizes) if each.short == "buckets" else read(each))
     with pytest.raises(DumpError, match="as a whole in 5 attempts"):
         table.read(identities)
     assert next(sizes) == 10
 
 
-def test_a_delete_takes_one_entry(table: _table.Table) -> None:
+def test_a_delete_takes_one_entry(table: WritableTable) -> None:
     wanted = table.read(those_in_zone_7)
     assert len(wanted) == 1
     assert table.delete(wanted) == outcome(OK=1)
@@ -106,7 +109,7 @@ def test_a_delete_takes_one_entry(table: _table.Table) -> None:
     assert table.delete(wanted) == outcome(ENOENT=1)
 
 
-def test_a_new_connection_in_the_place_of_an_old_one_stays(table: _table.Table) -> None:
+def test_a_new_connection_in_the_place_of_an_old_one_stays(table: WritableTable) -> None:
     def with_other_ids(blocks: Blocks) -> _requests.Targets[str]:
         return all_of(rebuilt(block, [with_other_id(block.layout, row) for row in block.rows]) for block in blocks)
 
@@ -121,7 +124,7 @@ def with_other_id(layout: _wire.Layout, row: bytes) -> bytes:
     return row[:at] + bytes([row[at] ^ 1]) + row[at + 1 :]
 
 
-def test_more_requests_than_a_batch_are_all_counted(table: _table.Table) -> None:
+def test_more_requests_than_a_batch_are_all_counted(table: WritableTable) -> None:
     def each_twice_in_one_block(blocks: Blocks) -> _requests.Targets[str]:
         return all_of(rebuilt(block, [*block.rows[:150], *block.rows[:3], *block.rows[150:]]) for block in blocks)
 
@@ -131,7 +134,7 @@ def test_more_requests_than_a_batch_are_all_counted(table: _table.Table) -> None
     assert table.read(identities) == []
 
 
-def test_answers_that_are_lost_are_an_error(table: _table.Table) -> None:
+def test_answers_that_are_lost_are_an_error(table: WritableTable) -> None:
     targets = table.read(all_of)
     assert table.delete(targets) == outcome(OK=200)
     table._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 0)
@@ -139,7 +142,7 @@ def test_answers_that_are_lost_are_an_error(table: _table.Table) -> None:
         table.delete(targets)
 
 
-def test_the_outcome_is_counted_by_tag(table: _table.Table) -> None:
+def test_the_outcome_is_counted_by_tag(table: WritableTable) -> None:
     def by_port(blocks: Blocks) -> _requests.Targets[int]:
         targets = _requests.Targets[int]()
         for block in blocks:
@@ -155,7 +158,7 @@ def test_the_outcome_is_counted_by_tag(table: _table.Table) -> None:
     assert table.read(zones) == [7]
 
 
-def test_a_delete_without_a_tuple_is_never_encoded(table: _table.Table) -> None:
+def test_a_delete_without_a_tuple_is_never_encoded(table: WritableTable) -> None:
     [block] = table.read(lambda blocks: [block for block in blocks if "zone" not in block.layout.fields])
     layout = block.layout
     for wrong in ((), layout.identity[-2:]):

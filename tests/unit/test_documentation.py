@@ -17,7 +17,7 @@ from support import CHECKOUT
 
 PREFIX = "netops.conntrack."
 PAGES = [CHECKOUT / "README.md", *sorted(CHECKOUT.glob("docs/*.md")), *sorted(CHECKOUT.glob("roles/*/README.md"))]
-PLAYBOOK_VARIABLES = {"target", "batch"}
+PLAYBOOK_VARIABLES = {"target", "batch", "fail_on"}
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
@@ -137,7 +137,11 @@ def test_extra_variable_exists(page: str, variable: str) -> None:
 @pytest.mark.parametrize("variable", sorted(PLAYBOOK_VARIABLES))
 @pytest.mark.parametrize("playbook", ["audit", "tune", "prune", "site"])
 def test_playbook_takes(playbook: str, variable: str) -> None:
-    assert f"{{{{ {variable} | default(" in (CHECKOUT / "playbooks" / f"{playbook}.yml").read_text(encoding="utf-8")
+    files = (
+        CHECKOUT / "playbooks" / f"{playbook}.yml",
+        CHECKOUT / "roles" / "conntrack_audit" / "defaults" / "main.yml",
+    )
+    assert any(f"{{{{ {variable} | default(" in file.read_text(encoding="utf-8") for file in files)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

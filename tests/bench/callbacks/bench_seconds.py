@@ -2,11 +2,15 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How long the tasks of a play took, and how many of them changed something: one line of JSON at its end."""
+"""How long the tasks of a play took, what of the machine the main process took, and how many tasks changed something.
+
+One line of JSON at the end of the play.
+"""
 
 from __future__ import annotations
 
 import json
+import resource
 import time
 import typing as t
 
@@ -16,7 +20,7 @@ DOCUMENTATION = """
 name: bench_seconds
 type: aggregate
 short_description: The seconds from the first task to the end
-description: Prints them as JSON.
+description: Prints them as JSON, with the processor time and memory of the main process.
 """
 
 
@@ -32,5 +36,12 @@ class CallbackModule(CallbackBase):  # type: ignore[misc] # Ansible has no types
     def v2_playbook_on_stats(self, stats: t.Any) -> None:
         seconds = time.monotonic() - self.started
         bad = sum(stats.failures.values()) + sum(stats.dark.values())
-        told = {"seconds": seconds, "changed": sum(stats.changed.values()), "bad": bad}
+        main = resource.getrusage(resource.RUSAGE_SELF)
+        told = {
+            "seconds": seconds,
+            "main_processor": main.ru_utime + main.ru_stime,
+            "megabytes": main.ru_maxrss * 1024 / 1e6,
+            "changed": sum(stats.changed.values()),
+            "bad": bad,
+        }
         self._display.display(f"bench_seconds: {json.dumps(told)}")

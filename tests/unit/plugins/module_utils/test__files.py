@@ -22,9 +22,9 @@ from ansible_collections.netops.conntrack.plugins.module_utils._files import (
     plan_file,
     put_all,
     put_back_all,
-    read_text,
     staged,
 )
+from ansible_collections.netops.conntrack.plugins.module_utils._text import read_text
 
 STARTS: dict[str, tuple[str | None, str | None]] = {
     "new": (None, "new\n"),

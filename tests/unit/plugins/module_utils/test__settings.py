@@ -22,11 +22,15 @@ from ansible_collections.netops.conntrack.plugins.module_utils._settings import 
     plan,
     plan_unloaded,
     plan_values,
-    read_count,
-    read_settings,
     wishes,
 )
-from ansible_collections.netops.conntrack.plugins.module_utils._sysctl import Sysctl, find_sysctls, short_of
+from ansible_collections.netops.conntrack.plugins.module_utils._sysctl import (
+    Sysctl,
+    find_sysctls,
+    read_count,
+    read_settings,
+    short_of,
+)
 
 LEGACY = {
     "net/ipv4/ip_conntrack_max": 65536,

@@ -18,7 +18,6 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
 from ansible_collections.netops.conntrack.plugins.module_utils._requests import Request, Targets
 from ansible_collections.netops.conntrack.plugins.module_utils._selector import compile_selection
 from ansible_collections.netops.conntrack.plugins.module_utils._selector_keys import Context
-from ansible_collections.netops.conntrack.plugins.module_utils._table import Errors
 from ansible_collections.netops.conntrack.plugins.module_utils._update import (
     Aim,
     Judge,
@@ -30,6 +29,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._update import (
     update,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._wire import Block
+from ansible_collections.netops.conntrack.plugins.module_utils._writable import Errors
 from generated import SETTINGS
 from messages import Fields, attribute, blocks_of
 

@@ -67,3 +67,12 @@ def test_running_text_is_broken_into_lines_under_its_label() -> None:
     assert len(lines) == 3
     assert max(map(len, lines)) <= 110
     assert [line[:6] for line in lines] == ["high  ", " " * 6, " " * 6]
+
+
+def test_a_label_longer_than_the_line_leaves_room_for_its_text() -> None:
+    assert as_text(Items([("r" * 200, ["some words"])])) == f"{'r' * 200}  some words"
+
+
+def test_a_name_with_hyphens_stays_whole() -> None:
+    lines = as_text(Items([("x", [", ".join(["edge-ams-01"] * 20)])])).splitlines()
+    assert [name for line in lines for name in line[3:].rstrip(",").split(", ")] == ["edge-ams-01"] * 20

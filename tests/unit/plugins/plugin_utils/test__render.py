@@ -9,10 +9,18 @@ import json
 import typing as t
 
 import pytest
+import yaml
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
+from ansible_collections.netops.conntrack.plugins.plugin_utils._csv import as_csv
+from ansible_collections.netops.conntrack.plugins.plugin_utils._html import as_html
+from ansible_collections.netops.conntrack.plugins.plugin_utils._junit import as_junit
+from ansible_collections.netops.conntrack.plugins.plugin_utils._order import worst_first
+from ansible_collections.netops.conntrack.plugins.plugin_utils._prometheus import as_prometheus
 from ansible_collections.netops.conntrack.plugins.plugin_utils._render import render
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report import roll_up
 from ansible_collections.netops.conntrack.plugins.plugin_utils._sizing import size
+from documents import fleet_document
+from support import CHECKOUT
 
 TIME = "2026-05-01T03:00:00Z"
 CHECKS: dict[str, dict[str, t.Any]] = {
@@ -90,9 +98,9 @@ The routers, before → after
 ---------------------------
 
 router  verdict      findings  entries    % full     stale    changed  deleted
-r1      info         3 → 1     970 → 271  97 → 27.1  700 → 0  1        697
 r2      unreachable
 r3      failed       3         970        97         700
+r1      info         3 → 1     970 → 271  97 → 27.1  700 → 0  1        697
 
 Not done
 --------
@@ -106,13 +114,13 @@ Found, before → after
 ---------------------
 
 critical  The table is full: 2 routers, now 1
-          r1 97 → 27.1, r3 97
+          r3 97, r1 97 → 27.1
           Prune it.
 high      Stale entries: 2 routers, now 1
-          r1 700 → 0, r3 700
+          r3 700, r1 700 → 0
           Delete them.
 info      Loose pick-up: 2 routers, now 2
-          r1 found, r3 found
+          r3 found, r1 found
           Leave it on.
 
 Settings changed
@@ -300,6 +308,13 @@ def test_names_that_are_a_value_are_told_from_routers(before: list[str], after: 
     assert shown in page({"r1": {"before": audits[0], "after": audits[1]}})
 
 
+def test_an_empty_value_is_shown_by_its_status() -> None:
+    audits = [audit(1, 0, loose="finding"), audit(1, 0, loose="passed")]
+    for one, value in zip(audits, ("max acct", ""), strict=True):
+        one["findings"][0]["value"] = value
+    assert "r1 max acct → not found\n" in page({"r1": {"before": audits[0], "after": audits[1]}})
+
+
 def test_markdown_escapes_what_comes_from_routers() -> None:
     record = copy.deepcopy(DEAD)
     record["failure"]["message"] = "<b>|no\nroute"
@@ -313,11 +328,195 @@ def test_an_empty_fleet_is_a_page_too() -> None:
     assert "0 of 0 routers done." in page({})
 
 
-def test_an_unknown_style_is_refused() -> None:
-    with pytest.raises(OptionError, match=r"^style: 'html' is unknown\. Give one of markdown, text"):
-        page({}, "html")
+def test_an_unknown_style_is_refused_and_all_others_are_named() -> None:
+    with pytest.raises(OptionError, match=r"^style: 'pdf' is unknown\. Give one of (.*)\.$") as refused:
+        page({}, "pdf")
+    styles = "json, html, markdown, text, csv, prometheus, junit"
+    assert str(refused.value).endswith(f"Give one of {styles}.")
+    options = yaml.safe_load((CHECKOUT / "plugins/filter/conntrack_render.yml").read_text(encoding="utf-8"))
+    assert options["DOCUMENTATION"]["options"]["style"]["choices"] == styles.split(", ")
+
+
+@pytest.mark.parametrize(
+    ("style", "writer"), [("html", as_html), ("csv", as_csv), ("prometheus", as_prometheus), ("junit", as_junit)]
+)
+def test_each_format_has_its_writer(style: str, writer: t.Callable[[dict[str, t.Any]], str]) -> None:
+    document = fleet_document(12, hostile=True)
+    assert render(document, style) == writer(document)
+
+
+def test_which_findings_fail_is_for_junit_alone() -> None:
+    document = fleet_document(12)
+    assert render(document, "junit", "high") == as_junit(document, "high") != as_junit(document)
+    assert render(document, "csv", "high") == as_csv(document)
+    with pytest.raises(OptionError, match=r"^fail_on: 'worse' is no severity"):
+        render(document, "junit", "worse")
+
+
+def test_json_is_sorted_and_compact_and_text_of_any_kind_survives() -> None:
+    document = fleet_document(12, hostile=True)
+    text = render(document, "json")
+    assert json.loads(text) == document
+    assert text == json.dumps(document, sort_keys=True, separators=(",", ":")) + "\n"
+    text.encode("ascii")
 
 
 def test_the_document_survives_json() -> None:
     document = roll_up({"r1": FULL_RUN, "r2": DEAD}, ["r1", "r2"], TIME)
     assert render(json.loads(json.dumps(document, sort_keys=True))) == render(document)
+
+
+def stopped_rollout(gates: list[dict[str, t.Any]]) -> dict[str, t.Any]:
+    return {"batches": [["r1"], ["r2", "r3"], ["r4", "r5"]], "stopped": {"batch": 2, "gates": gates}}
+
+
+def gate(host: str, **changes: t.Any) -> dict[str, t.Any]:
+    title = "Packets were dropped since the change"
+    return {"host": host, "id": "drops", "title": title, "value": 12, "reason": None} | changes
+
+
+HELD_UP = {"id": "drops", "status": "finding", "value": 12, "reason": None, "title": "Packets were dropped"}
+
+
+def rollout_page(rollout: dict[str, t.Any], **records: dict[str, t.Any]) -> str:
+    hosts = [host for batch in rollout["batches"] for host in batch]
+    return render(roll_up(dict.fromkeys(hosts, FULL_RUN) | records, hosts, TIME, False, rollout))
+
+
+def test_a_stopped_rollout_says_where_why_who_was_not_begun_and_how_to_go_on() -> None:
+    gates = [gate("r3"), gate("r3", id="steps", title="A step failed", value=None, reason="no answer")]
+    waiting = {"before": BEFORE}
+    text = rollout_page(stopped_rollout(gates), r3=FULL_RUN | {"health": [HELD_UP]}, r4=waiting, r5=waiting)
+    assert "2 of 5 routers done; failed: r3; not begun: r4, r5; stopped after batch 2; " in text
+    assert (
+        """\
+The roll-out
+------------
+
+batches    3, of 1, 2, 2 routers
+stopped    after batch 2
+           r3: drops: Packets were dropped since the change: 12
+           r3: steps: A step failed: no answer
+not begun  2 routers: r4, r5
+to go on   Heal what stopped it, then run the playbook again with --limit @REPORT.retry, the file beside this
+           report. It lists the routers that are not done.
+
+The routers,"""
+        in text
+    )
+    assert "r3  failed\n    Health gate drops: Packets were dropped\n" in text
+    assert "\nr4      not begun  3         970        97         700\n" in text
+
+
+def test_a_stop_in_the_last_batch_leaves_no_router_behind() -> None:
+    text = rollout_page({"batches": [["r1"]], "stopped": {"batch": 1, "gates": [gate("r1")]}})
+    assert "batches    1, of 1 routers\nstopped    after batch 1\n" in text
+    assert "not begun  no router\n" in text
+
+
+def test_many_gates_of_a_stop_are_cut() -> None:
+    hosts = [f"r{number:02}" for number in range(12)]
+    text = rollout_page({"batches": [hosts], "stopped": {"batch": 1, "gates": [gate(host) for host in hosts]}})
+    assert "           r09: drops: Packets were dropped since the change: 12\n           and 2 more\nnot begun" in text
+
+
+@pytest.mark.parametrize(
+    ("batches", "present"),
+    [([["r1"], ["r2", "r3"]], "batches  2, of 1, 2 routers\n\nThe routers"), ([["r1", "r2"]], None)],
+)
+def test_a_rollout_that_went_through_is_one_line_and_one_batch_is_none(
+    batches: list[list[str]], present: str | None
+) -> None:
+    text = rollout_page({"batches": batches, "stopped": None})
+    assert present in text if present else "The roll-out" not in text
+
+
+def trend(**changes: t.Any) -> dict[str, t.Any]:
+    return {
+        "entries": {"before": 500, "now": 271},
+        "percent": {"before": None, "now": 27.1},
+        "selectors": {"stale": {"before": 0, "now": 0}},
+        "new_top": {"source": [], "destination": []},
+        "drift": {"new": [], "gone": []},
+        "findings": {"new": [], "gone": []},
+    } | changes
+
+
+def trend_page(**trends: dict[str, t.Any] | None) -> str:
+    document = roll_up(dict.fromkeys(trends, FULL_RUN), list(trends), TIME)
+    document["baseline"] = {"time": "2026-04-24T03:00:00Z"}
+    for name, of_host in trends.items():
+        document["hosts"][name]["trend"] = of_host
+    return render(document)
+
+
+def test_what_has_changed_since_the_baseline() -> None:
+    talkers = {"source": ["192.0.2.1", "2001:db8::1"], "destination_port": [443]}
+    drift = {"new": ["max"], "gone": ["acct"]}
+    text = trend_page(
+        r1=trend(findings={"new": ["full"], "gone": ["loose"]}),
+        r2=trend(findings={"new": ["full"], "gone": []}, new_top=talkers, drift=drift),
+        r3=None,
+        r4=trend(new_top=None, drift=None, selectors={"stale": {"before": None, "now": 5}}),
+    )
+    assert (
+        """\
+The routers, 2026-04-24T03:00:00Z → 2026-05-01T03:00:00Z
+--------------------------------------------------------
+
+router  entries    % full    stale
+r1      500 → 271  ? → 27.1  0
+r2      500 → 271  ? → 27.1  0
+r4      500 → 271  ? → 27.1  ? → 5
+
+New since 2026-04-24T03:00:00Z, or gone
+---------------------------------------
+
+critical      new: The table is full: r1, r2
+info          no longer: Loose pick-up: r1
+drift         new: max: r2
+drift         no longer: acct: r2
+r2            new among the top: source 192.0.2.1, 2001:db8::1; destination port 443
+not compared  without an audit then or now: r3
+"""
+        in text
+    )
+
+
+def test_without_a_baseline_nothing_is_compared() -> None:
+    assert "since" not in page({"r1": FULL_RUN}).lower()
+    assert "New since" not in trend_page(r1=trend())
+
+
+def test_the_worst_come_first_and_a_large_fleet_is_cut() -> None:
+    document = fleet_document(300)
+    text = render(document)
+    overview = text.split("The routers, before → after\n")[1].split("\n\n")[1].splitlines()[1:]
+    worst = [name for name, _host in worst_first(document)]
+    assert [row.split()[0] for row in overview] == worst[:25]
+    assert f"\n\n{300 - 25} more are in the JSON document of this report.\n\n" in text
+    assert len(text.splitlines()) < 600
+    assert sorted(json.loads(render(document, "json"))["hosts"]) == sorted(worst)
+
+
+@pytest.mark.parametrize("style", ["text", "markdown"])
+def test_hostile_names_reach_no_terminal_and_no_markup(style: str) -> None:
+    text = render(fleet_document(20, hostile=True), style)
+    assert [character for character in text if not character.isprintable() and character != "\n"] == []
+    assert ("<script>" in text) == (style == "text")
+
+
+def test_a_selector_may_have_the_name_of_a_column() -> None:
+    document = fleet_document(3)
+    for host in document["hosts"].values():
+        for audit in filter(None, (host["before"], host["after"])):
+            audit["selectors"] = {"router": audit["selectors"]["stale"]}
+    text = render(document)
+    assert all(name in text.split("The routers, before")[1].split("Found")[0] for name in document["hosts"])
+
+
+def test_a_prune_that_could_not_be_told_is_not_nothing() -> None:
+    document = fleet_document(12)
+    name = next(name for name, host in document["hosts"].items() if host["prune"] and host["prune"]["unavailable"])
+    row = next(line for line in render(document).splitlines() if line.startswith(f"{name} "))
+    assert row.endswith("?")

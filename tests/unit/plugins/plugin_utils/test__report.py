@@ -7,7 +7,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report import roll_up
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report import failing, roll_up
 
 TIME = "2026-05-01T03:00:00Z"
 
@@ -97,6 +97,7 @@ def test_totals_of_a_fleet() -> None:
         "done": 2,
         "unreachable": 1,
         "failed": 1,
+        "not_begun": 0,
         "findings_before": 4,
         "findings_after": 1,
         "settings_changed": 2,
@@ -121,6 +122,7 @@ def test_an_empty_fleet() -> None:
         "done": 0,
         "unreachable": 0,
         "failed": 0,
+        "not_begun": 0,
         "findings_before": None,
         "findings_after": None,
         "settings_changed": 0,
@@ -130,7 +132,7 @@ def test_an_empty_fleet() -> None:
         "would_delete": 0,
         "deleted": 0,
     }
-    assert (document["schema_version"], document["time"], document["check_mode"]) == (1, TIME, True)
+    assert (document["schema_version"], document["time"], document["check_mode"]) == (2, TIME, True)
     assert (document["hosts"], document["checks"]) == ({}, {})
 
 
@@ -189,3 +191,11 @@ def test_findings_are_kept_without_the_texts_that_all_routers_share() -> None:
     before = roll_up({"r1": {"before": audit(HIGH)}}, ["r1"], TIME)["hosts"]["r1"]["before"]
     assert before["findings"] == [{"id": "full", "status": "finding", "value": 1, "reason": None}]
     assert before["usage"] == {"count": 5}
+
+
+def test_a_check_has_the_worst_severity_that_a_router_gives_it() -> None:
+    mild, bad = finding("full", severity="info"), finding("full", severity="critical")
+    for first, second in ((mild, bad), (bad, mild)):
+        document = roll_up({"a": {"before": audit(first)}, "b": {"before": audit(second)}}, ["a", "b"], TIME)
+        assert document["checks"]["full"]["severity"] == "critical"
+        assert "b" in failing(document, "high") or "a" in failing(document, "high")

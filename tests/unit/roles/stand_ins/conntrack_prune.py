@@ -38,6 +38,7 @@ def main() -> None:
     if not module.check_mode:
         deleted = stale["entries"] - stuck
         usage["count"] -= deleted
+        usage["percent"] = round(100 * usage["count"] / usage["max"], 2)
         stale["entries"] = stuck
         account |= {"deleted": deleted, "failed": stuck, "count_after": usage["count"]}
         path.write_text(json.dumps(router))

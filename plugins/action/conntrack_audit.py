@@ -1,0 +1,73 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One task for each router: the module measures it, and the checks are evaluated here, where jmespath is."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
+from ansible.plugins.action import ActionBase
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError
+from ansible_collections.netops.conntrack.plugins.plugin_utils._checks import find
+from ansible_collections.netops.conntrack.plugins.plugin_utils._filter import plain
+
+_FACTS = "netops.conntrack.conntrack_facts"
+_PASSED_ON = ("selectors", "top", "netns")
+
+
+class ActionModule(ActionBase):
+    """Runs the module conntrack_facts, and adds what the checks say of the facts."""
+
+    _supports_async = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        """Give the module's result with the ``audit``; a failed module's result as it is.
+
+        Raises AnsibleActionFail for a bad option or check, before the router is asked.
+        """
+        super().run(tmp, task_vars)
+        _validation, options = self.validate_argument_spec(
+            {
+                "checks": {"type": "list", "elements": "dict", "required": True},
+                "selectors": {"type": "dict", "default": {}},
+                "top": {"type": "int", "default": 10},
+                "netns": {"type": "str"},
+                "new_connection": {"type": "bool", "default": False},
+            }
+        )
+        options = plain(options)
+        self._findings({}, options["checks"])
+        arguments = {name: options[name] for name in _PASSED_ON if options[name] is not None}
+        result: dict[str, t.Any] = self._execute_module(_FACTS, module_args=arguments, task_vars=task_vars)
+        if result.get("failed"):
+            return result
+        facts = plain(result["ansible_facts"]["conntrack"])
+        result["audit"] = {
+            "usage": facts["usage"],
+            "selectors": facts.get("selectors", {}),
+            "table": facts["table"],
+            "stats": facts["stats"],
+            "drift": facts["boot"]["drift"],
+            "findings": self._findings(facts, options["checks"]),
+        }
+        result["new_connection"] = self._connects_anew() if options["new_connection"] else None
+        return result
+
+    def _findings(self, facts: dict[str, t.Any], checks: list[t.Any]) -> list[dict[str, t.Any]]:
+        try:
+            return find(facts, checks)
+        except ConntrackError as error:
+            raise AnsibleActionFail(error.message) from error
+
+    def _connects_anew(self) -> bool | None:
+        """Tell whether the router can be reached over a new connection; None where there is none to be made."""
+        if self._connection.transport.rpartition(".")[2] == "local":
+            return None
+        try:
+            self._connection.reset()
+            return bool(self._low_level_execute_command("true")["rc"] == 0)
+        except AnsibleConnectionFailure:
+            return False

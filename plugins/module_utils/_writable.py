@@ -1,0 +1,118 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE to this collection: it can change without notice.
+
+"""The connection-tracking table as it can be changed, entry by entry."""
+
+from __future__ import annotations
+
+import collections
+import errno
+import typing as t
+
+from ansible_collections.netops.conntrack.plugins.module_utils import _netlink, _reader, _uapi, _wire
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError, DumpError
+from ansible_collections.netops.conntrack.plugins.module_utils._requests import (
+    DELETE,
+    LOOK_UP,
+    Batch,
+    Request,
+    Tag,
+    Targets,
+)
+from ansible_collections.netops.conntrack.plugins.module_utils._table import Table
+
+_ANSWER = 1 << 16
+_LOOKED_UP = 1
+"""The number that entries which were looked up get, so that the layout of one holds for all."""
+
+Errors = collections.Counter[tuple[Tag, int]]
+"""What became of targets: their number by tag and errno, 0 being success."""
+
+
+class WritableTable(Table):
+    """The table as it can be read and changed."""
+
+    def __init__(self, read_ahead: bool | None = None) -> None:
+        """Open it, as Table does."""
+        super().__init__(read_ahead)
+        self._buffer = bytearray(_ANSWER)
+
+    def delete(self, targets: Targets[Tag], outcome: Errors[Tag] | None = None) -> Errors[Tag]:
+        """Delete the targets, and give their number by tag and errno: 0 is deleted, ENOENT was gone (or replaced).
+
+        They are added to ``outcome``, if it is given, while they are deleted. Raises ConntrackError where the kernel
+        does not answer, so that it cannot be told what became of the last ones.
+        """
+        return self._change(targets, DELETE, outcome)
+
+    def update(self, targets: Targets[Tag], request: Request, outcome: Errors[Tag] | None = None) -> Errors[Tag]:
+        """Send the request (see _requests.update) for each target; all else is as with ``delete``.
+
+        The kernel does not compare the id: what has replaced a target is updated in its place. So ``look_up`` first.
+        """
+        return self._change(targets, request, outcome)
+
+    def look_up(self, targets: Targets[Tag], outcome: Errors[Tag]) -> t.Iterator[tuple[Tag, list[_wire.Block]]]:
+        """Give, in batches of one tag, those targets that are still there, as they are now.
+
+        The others are added to ``outcome`` by their errno: ENOENT is gone (or replaced). Raises ConntrackError where
+        the kernel does not answer.
+        """
+        decoder = _wire.Decoder(_LOOKED_UP)
+        splitter = _netlink.Splitter()
+        for tag, batch in self._batches(targets, LOOK_UP):
+            errors, entries = self._send(batch)
+            wanted = batch.names()
+            found = []
+            for block in decoder.blocks(splitter.runs(b"".join(entries))):
+                same = [name in wanted for name in zip(*map(block.word_column, block.layout.identity))]
+                if any(same):
+                    found.append(block if all(same) else block.where(same))
+            outcome.update((tag, error) for error in errors)
+            outcome[tag, errno.ENOENT] += batch.size - len(errors) - sum(map(len, found))
+            yield tag, found
+
+    def _change(self, targets: Targets[Tag], request: Request, outcome: Errors[Tag] | None) -> Errors[Tag]:
+        if outcome is None:
+            outcome = collections.Counter()
+        for tag, batch in self._batches(targets, request):
+            errors, _entries = self._send(batch)
+            outcome.update((tag, error) for error in errors)
+            outcome[tag, 0] += batch.size - len(errors)
+        return outcome
+
+    def _batches(self, targets: Targets[Tag], request: Request) -> t.Iterator[tuple[Tag, Batch]]:
+        """Give the requests, with numbers that no other request on the socket has."""
+        first = self._sequence + 1
+        self._sequence += len(targets)
+        return targets.batches(request, first)
+
+    def _send(self, batch: Batch) -> tuple[list[int], list[bytes]]:
+        """Send the requests, and give the errnos of those that failed, and the entries in the other ones' answers.
+
+        Success is silent but for the last one's.
+        """
+        errors: list[int] = []
+        entries: list[bytes] = []
+        try:
+            _reader.send(self._socket, batch.datagram)
+            while True:
+                length = _reader.receive(self._socket, self._buffer)
+                datagram = bytes(memoryview(self._buffer)[:length])
+                for message in _netlink.messages(datagram):
+                    if not batch.first <= message.sequence <= batch.last:
+                        continue
+                    if message.type == _uapi.CT_NEW:
+                        entries.append(_netlink.renumbered(datagram[message.start : message.end], _LOOKED_UP))
+                    elif message.type == _uapi.NLMSG_ERROR:
+                        error_number = _netlink.error_of(datagram[message.start : message.end])
+                        errors += [error_number] if error_number else []
+                        if message.sequence == batch.last:
+                            return errors, entries
+        except DumpError as error:
+            raise ConntrackError(
+                f"The answers to the last requests are missing, so that these cannot be counted: {error.message}"
+            ) from error

@@ -1,0 +1,93 @@
+#!/usr/bin/python
+
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: conntrack_audit
+short_description: Gather facts about connection tracking and evaluate checks on them
+version_added: 0.4.0
+author:
+  - The netops.conntrack developers (@netops)
+description:
+  - Measures the router with one call of M(netops.conntrack.conntrack_facts), and evaluates checks on the facts.
+  - The checks are evaluated on the controller, which needs C(jmespath). They are looked at before the router is asked.
+  - What is returned does not grow with the table.
+extends_documentation_fragment:
+  - netops.conntrack._attributes
+  - netops.conntrack._attributes.reads_only
+  - netops.conntrack._attributes.facts
+  - netops.conntrack._netns
+attributes:
+  action:
+    description: Has an action plugin, which runs on the controller.
+    support: full
+  async:
+    description: Can be run in the background.
+    support: none
+options:
+  checks:
+    description:
+      - The checks, as P(netops.conntrack.conntrack_findings#filter) takes them. Those of the collection are in the
+        defaults of the role P(netops.conntrack.conntrack_audit#role).
+    type: list
+    elements: dict
+    required: true
+  selectors:
+    description: What to count, as O(netops.conntrack.conntrack_facts#module:selectors).
+    type: dict
+    default: {}
+  top:
+    description: How many of the most frequent sources, destinations, ports, zones and marks to return.
+    type: int
+    default: 10
+  new_connection:
+    description:
+      - Whether to try, once measured, a new connection to the router. The one that was open is given up.
+    type: bool
+    default: false
+seealso:
+  - module: netops.conntrack.conntrack_facts
+  - module: netops.conntrack.conntrack_report
+  - plugin: netops.conntrack.conntrack_findings
+    plugin_type: filter
+"""
+
+EXAMPLES = r"""
+- name: Measure and check
+  netops.conntrack.conntrack_audit:
+    checks:
+      - id: full
+        title: The table is 90 % full or more
+        when: usage.percent >= `90`
+        value: usage.percent
+        severity: critical
+        advice: Look at what fills it.
+  register: audited
+
+- name: Stop where something is wrong
+  ansible.builtin.assert:
+    that: "'finding' not in audited.audit.findings | map(attribute='status')"
+"""
+
+RETURN = r"""
+audit:
+  description:
+    - C(usage), C(table), C(stats) and C(selectors) as M(netops.conntrack.conntrack_facts) returns them; C(drift), the
+      names of settings with another value after the next boot.
+    - C(findings), the checks with their C(status) V(finding), V(unknown) or V(passed), C(value) and C(reason). The
+      worst come first.
+  returned: success
+  type: dict
+new_connection:
+  description: Whether a new connection was made. Null where none was asked for, or where there is none to be made.
+  returned: success
+  type: bool
+ansible_facts:
+  description: The facts of M(netops.conntrack.conntrack_facts), all under C(conntrack).
+  returned: success
+  type: dict
+"""

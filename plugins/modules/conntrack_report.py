@@ -1,0 +1,122 @@
+#!/usr/bin/python
+
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: conntrack_report
+short_description: Report on all routers of a play
+version_added: 0.4.0
+author:
+  - The netops.conntrack developers (@netops)
+description:
+  - Rolls up what the roles of this collection registered on the routers of the play, and writes the reports on the
+    controller. No router is asked, and none is changed.
+  - To be run once, in a play without C(serial). The entry point C(report) of the role
+    P(netops.conntrack.conntrack_audit#role) does.
+extends_documentation_fragment:
+  - netops.conntrack._attributes
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Nothing on the routers changes. The reports are written in check mode, too.
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+  action:
+    description: Has an action plugin, which runs on the controller.
+    support: full
+options:
+  directory:
+    description: Where the files go, on the controller. It is made if it is not there. Empty for no files.
+    type: str
+    default: ""
+  name:
+    description: The name of the files, without ending. Needed with O(directory).
+    type: str
+    default: ""
+  formats:
+    description:
+      - Which files to write. Their endings are C(.json), C(.html), C(.md), C(.txt), C(.csv), C(.prom), and C(.xml) for
+        V(junit).
+      - The file with the ending C(.retry) lists the routers that were not done, for C(--limit @FILE). It is written
+        where there are such.
+    type: list
+    elements: str
+    choices: [json, html, markdown, text, csv, prometheus, junit]
+    default: [json]
+  baseline:
+    description: The C(.json) file of an earlier report, which this one is compared with.
+    type: str
+    default: ""
+  slices:
+    description: The C(.json) files of reports on parts of a fleet. They are put together instead of the play's routers.
+    type: list
+    elements: str
+    default: []
+  fail_on:
+    description: The severity from which a finding puts its router among the RV(failing). Empty for none.
+    type: str
+    choices: ["", critical, high, medium, low, info]
+    default: ""
+  only_prepare:
+    description:
+      - Only look whether the report can be written later. The directory is made, and the O(baseline) and O(slices) are
+        read. So a wrong option is refused before a router is changed.
+    type: bool
+    default: false
+seealso:
+  - module: netops.conntrack.conntrack_audit
+  - plugin: netops.conntrack.conntrack_rollup
+    plugin_type: filter
+  - plugin: netops.conntrack.conntrack_render
+    plugin_type: filter
+"""
+
+EXAMPLES = r"""
+- name: Report on the fleet
+  netops.conntrack.conntrack_report:
+    directory: ./conntrack-reports
+    name: fleet
+    formats: [json, html]
+    fail_on: critical
+  register: reported
+  run_once: true
+
+- name: Put together the reports of two slices
+  netops.conntrack.conntrack_report:
+    directory: ./conntrack-reports
+    name: all
+    slices:
+      - conntrack-reports/north.json
+      - conntrack-reports/south.json
+  run_once: true
+  when: false # until both are there
+"""
+
+RETURN = r"""
+text:
+  description: The report as a page for the terminal, line by line.
+  returned: success, without O(only_prepare)
+  type: list
+  elements: str
+files:
+  description: The paths of the files.
+  returned: success, without O(only_prepare)
+  type: list
+  elements: str
+failing:
+  description: The routers that were not done, or have a finding to fail on, each with the reason.
+  returned: success, without O(only_prepare)
+  type: dict
+  sample: {router2: "Measure and check: Connection timed out"}
+fleet:
+  description: The routers in short, worst first, for who draws them on a terminal.
+  returned: success, without O(only_prepare)
+  type: dict
+"""

@@ -1,0 +1,254 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This plugin_util is PRIVATE to this collection: it can change without notice.
+
+"""The section of one router in the HTML report: what was found, its charts, what was done, and how it was before."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.netops.conntrack.plugins.plugin_utils._html_contents import contents
+from ansible_collections.netops.conntrack.plugins.plugin_utils._html_parts import (
+    Fleet,
+    audits_of,
+    badge,
+    block,
+    course,
+    definitions,
+    rows_of,
+    shown,
+    status_of,
+    used,
+)
+from ansible_collections.netops.conntrack.plugins.plugin_utils._html_table import NO_LIMIT
+from ansible_collections.netops.conntrack.plugins.plugin_utils._html_text import (
+    UNKNOWN,
+    Html,
+    counted,
+    element,
+    number,
+    percentage,
+    together,
+)
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report import Record, last_audit
+from ansible_collections.netops.conntrack.plugins.plugin_utils._sizing import binary_size
+
+_COUNTERS = {"drop": "dropped", "early_drop": "evicted early", "insert_failed": "inserts failed"}
+_RECAP = ("matched", "would_update", "updated", "unchanged", "already_gone", "fixed_timeout", "undecidable")
+_PRUNE = (
+    "matched",
+    "protected",
+    "would_delete",
+    "deleted",
+    "already_gone",
+    "not_deleted",
+    "matches_now",
+    "undecidable",
+)
+_CONFIRMED = {
+    True: "Confirmed over a new connection.",
+    False: "NOT confirmed: the router puts its old values back by itself.",
+    None: "",
+}
+
+
+def router_section(fleet: Fleet, name: str, host: Record) -> Html:
+    """Give the section of a router, closed but for its headline."""
+    parts = [
+        _failure(host["failure"]),
+        _findings(fleet.document["checks"], host),
+        *contents(fleet, host),
+        _changes(host["settings"], fleet.check_mode),
+        _recap(host["settings"], fleet.check_mode),
+        _deletions(host["prune"], fleet.check_mode),
+        _gates(host["health"]),
+        _trend(fleet, host["trend"]),
+        _figures(host),
+    ]
+    body = element("div", *filter(None, parts), id=fleet.anchors[name], class_="body")
+    return element("details", _headline(name, host), body, class_="router")
+
+
+def _headline(name: str, host: Record) -> Html:
+    last = last_audit(host)
+    told = _fullness(last) if last else "not measured"
+    return element("summary", badge(host["verdict"]), element("b", name), element("small", told))
+
+
+def _fullness(audit: Record) -> str:
+    usage, found = audit["usage"], counted(len(status_of(audit, "finding")), "finding")
+    if usage["max"] == 0:
+        return f"{counted(usage['count'], 'entry', 'entries')}, {NO_LIMIT}, {found}"
+    return f"{percentage(usage['percent'])} % of {number(usage['max'])}, {found}"
+
+
+def _failure(failure: Record | None) -> Html:
+    if not failure:
+        return Html("")
+    return block("Not done", element("p", element("strong", failure["step"]), ": ", failure["message"]))
+
+
+def _findings(checks: dict[str, Record], host: Record) -> Html:
+    """Give what is found now with its cure, what cannot be told and why, and what is no longer found."""
+    last = last_audit(host)
+    still, unknown, passed = (status_of(last, status) for status in ("finding", "unknown", "passed"))
+    before = {finding["id"]: finding["value"] for finding in (host["before"] or {"findings": []})["findings"]}
+    articles = []
+    for check_id, finding in (still | unknown).items():
+        check = checks[check_id]
+        values = shown([before.get(check_id, finding["value"]), finding["value"]], _value)
+        parts = [
+            element("h4", check["title"], together([": ", values]) if values else ""),
+            element("p", finding["reason"], class_="soft") if finding["reason"] else "",
+            element("p", check["advice"], class_="cure") if check_id in still else "",
+        ]
+        told = badge(check["severity"] if check_id in still else "unknown")
+        articles.append(element("article", told, *parts, class_="finding"))
+    cured = [checks[check_id]["title"] for check_id in status_of(host["before"], "finding") if check_id in passed]
+    return block(
+        "Findings",
+        *articles,
+        _line("No longer found: ", cured),
+        element("p", f"{counted(len(passed), 'check')} passed.", class_="soft") if passed else "",
+    )
+
+
+def _line(opening: str, texts: t.Sequence[str]) -> Html:
+    return element("p", opening, "; ".join(texts), class_="soft") if texts else Html("")
+
+
+def _value(value: t.Any) -> str:
+    """Give the value of a check, many of which have none."""
+    return "" if value is None else number(value)
+
+
+def _changes(settings: Record | None, check_mode: bool) -> Html:
+    if not settings:
+        return Html("")
+    rows = [
+        (
+            short,
+            shown([change["before"], change["after"]], _setting),
+            shown([change["boot_before"], change["boot_after"]], _setting),
+            change["why"],
+        )
+        for short, change in sorted(settings["changes"].items())
+    ]
+    return block(
+        "Settings that would change" if check_mode else "Settings changed",
+        element("div", rows_of(("Setting", "Now", "At boot", "Why"), rows), class_="scroll") if rows else "None.",
+        element("p", f"Profile {settings['profile']}. {_CONFIRMED[settings['confirmed']]}", class_="soft"),
+        _line("Cannot be set here, and was left out: ", settings["left_out"]),
+        _sizing(settings["sizing"]),
+    )
+
+
+def _recap(settings: Record | None, check_mode: bool) -> Html:
+    title = "Entries that would be re-capped" if check_mode else "Entries re-capped"
+    return _account(title, settings and settings["recap"], _RECAP)
+
+
+def _setting(value: t.Any) -> str:
+    return "not set" if value is None else str(value)
+
+
+def _sizing(sizing: Record | None) -> Html:
+    if not sizing:
+        return Html("")
+    share = f"{number(sizing['memory_percent'])} % of {binary_size(sizing['memory_total_bytes'])}"
+    return element(
+        "p",
+        f"Size worked out: {number(sizing['max'])} entries in {number(sizing['buckets'])} buckets, ",
+        f"{binary_size(sizing['memory_bytes'])} of memory when full ({share}). ",
+        sizing["why"],
+        class_="soft",
+    )
+
+
+def _account(title: str, account: Record | None, keys: t.Sequence[str]) -> Html:
+    if not account:
+        return Html("")
+    return block(title, definitions((key.replace("_", " "), number(account[key])) for key in keys if key in account))
+
+
+def _deletions(prune: Record | None, check_mode: bool) -> Html:
+    title = "Entries that would be deleted" if check_mode else "Entries deleted"
+    if prune and prune["unavailable"]:
+        return block(title, element("p", f"Nobody could tell which: {prune['unavailable']}"))
+    return _account(title, prune, _PRUNE)
+
+
+def _gates(gates: list[Record] | None) -> Html:
+    """Give the gates of the roll-out: those that passed in one line."""
+    articles = [
+        element(
+            "article",
+            badge("failed" if gate["status"] == "finding" else gate["status"]),
+            element("h4", gate["id"], f": {number(gate['value'])}" if gate["value"] is not None else ""),
+            element("p", gate["reason"], class_="soft") if gate["reason"] else "",
+            class_="finding",
+        )
+        for gate in gates or []
+        if gate["status"] != "passed"
+    ]
+    passed = [gate["id"] for gate in gates or [] if gate["status"] == "passed"]
+    return block("Gates of the roll-out", *articles, _line("Passed: ", passed))
+
+
+def _trend(fleet: Fleet, trend: Record | None) -> Html:
+    if not trend:
+        return Html("")
+    checks, drift = fleet.document["checks"], trend["drift"] or {"new": [], "gone": []}
+    titles = {
+        which: "; ".join(checks[check_id]["title"] for check_id in trend["findings"][which] if check_id in checks)
+        for which in ("new", "gone")
+    }
+    told = [
+        ("entries", _since(trend["entries"])),
+        ("% full", _since(trend["percent"], percentage)),
+        *((name, _since(entries)) for name, entries in sorted(trend["selectors"].items())),
+        ("new drift", ", ".join(drift["new"])),
+        ("drift gone", ", ".join(drift["gone"])),
+        ("new findings", titles["new"]),
+        ("findings gone", titles["gone"]),
+    ]
+    baseline = fleet.document["baseline"]
+    since = f"Since {baseline['time']}" if baseline else "Since the baseline"
+    return block(since, definitions(pair for pair in told if pair[1]))
+
+
+def _since(values: Record, text_of: t.Callable[[t.Any], str] = number) -> Html:
+    return shown([values["before"], values["now"]], text_of)
+
+
+def _figures(host: Record) -> Html:
+    if not audits_of(host):
+        return Html("")
+    figures = [
+        ("buckets", shown(course(host, used("buckets")))),
+        ("load factor", shown(course(host, used("load_factor")))),
+        ("memory", shown(course(host, used("memory_bytes")), _memory)),
+        *((word, shown(course(host, _counter(key)))) for key, word in _COUNTERS.items()),
+        ("table full in the kernel log", shown(course(host, _table_full))),
+        ("drift at the next boot", shown(course(host, _drift))),
+    ]
+    return block("Figures", definitions(figures))
+
+
+def _memory(size: int | None) -> str:
+    return UNKNOWN if size is None else binary_size(size)
+
+
+def _counter(key: str) -> t.Callable[[Record], t.Any]:
+    return lambda audit: audit["stats"] and audit["stats"]["total"].get(key)
+
+
+def _table_full(audit: Record) -> t.Any:
+    return audit["stats"] and audit["stats"]["table_full"]["messages"]
+
+
+def _drift(audit: Record) -> str | None:
+    return None if audit["drift"] is None else ", ".join(audit["drift"]) or "none"

@@ -1,0 +1,434 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This plugin_util is PRIVATE to this collection: it can change without notice.
+
+"""The fleet's document as a page for people: the routers, what was found, what was changed, what was not done."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.netops.conntrack.plugins.plugin_utils._markup import Block, Heading, Items, Paragraph, Table
+from ansible_collections.netops.conntrack.plugins.plugin_utils._order import worst_checks_first, worst_first
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report import Record, last_audit
+from ansible_collections.netops.conntrack.plugins.plugin_utils._sizing import binary_size
+
+_WORDS = {"finding": "found", "passed": "not found", "unknown": "unknown"}
+_NOT_DONE = {"unreachable": "unreachable", "failed": "failed", "not_begun": "not begun"}
+"""Keys of the document that list the routers which were not done, and how the page calls them."""
+
+_SHOWN = 10
+"""Routers named in one line."""
+
+_MOST = 25
+"""Rows of a table, or items of a list: more than that nobody reads. The JSON document has all."""
+
+
+def page(document: Record) -> list[Block]:
+    """Give the fleet's ``document`` (see roll_up) as a page without markup: its sections, the worst routers first."""
+    document = {**document, "hosts": dict(worst_first(document))}
+    check_mode = document["check_mode"]
+    return [
+        *_headline(document),
+        *_section("The roll-out", _rollout(document)),
+        *_section(_title(document, "The routers"), _overview(document)),
+        *_section("Not done", _not_done(document)),
+        *_section(_title(document, "Found"), _found(document)),
+        *_section("Could not be told", _untold(document)),
+        *_since_baseline(document),
+        *_section("Settings that would change" if check_mode else "Settings changed", _settings(document)),
+        *_section("Size of the table", _sizings(document)),
+        *_section("Entries that would be re-capped" if check_mode else "Entries re-capped", _recaps(document)),
+        *_section("Entries that would be deleted" if check_mode else "Entries deleted", _deletions(document)),
+    ]
+
+
+def _section(title: str, block: Table | Items) -> list[Block]:
+    """Give a section with the first of the ``block``, and how many more there are; nothing if it is empty."""
+    count = len(block.rows) - 1 if isinstance(block, Table) else len(block.items)
+    if not count:
+        return []
+    shown = Table(block.rows[: _MOST + 1]) if isinstance(block, Table) else Items(block.items[:_MOST])
+    more = [Paragraph(f"{count - _MOST} more are in the JSON document of this report.")] if count > _MOST else []
+    return [Heading(2, title), shown, *more]
+
+
+def _title(document: Record, what: str) -> str:
+    return f"{what}, before → after" if _has_after(document) else f"{what} now"
+
+
+def _has_after(document: Record) -> bool:
+    return any(host["after"] for host in document["hosts"].values())
+
+
+def _headline(document: Record) -> list[Block]:
+    totals, check_mode, hosts = document["totals"], document["check_mode"], document["hosts"].values()
+    parts = [f"{totals['done']} of {_counted(totals['hosts'], 'router')} done"]
+    parts += [f"{word}: {_names(document[key])}" for key, word in _NOT_DONE.items() if document[key]]
+    if document["rollout"] and document["rollout"]["stopped"]:
+        parts.append(f"stopped after batch {document['rollout']['stopped']['batch']}")
+    if any(host["settings"] for host in hosts):
+        changed = _counted(totals["settings_changed"], "setting")
+        parts.append(f"{changed} {'would change' if check_mode else 'changed'}")
+    if any(map(_recap, hosts)):
+        fixed = f" ({totals['fixed_timeout']} with a fixed timeout left)" if totals["fixed_timeout"] else ""
+        count = _counted(totals["would_recap" if check_mode else "recapped"], "entry", "entries")
+        parts.append(f"{count} {'would be re-capped' if check_mode else 're-capped'}{fixed}")
+    if any(host["prune"] for host in hosts):
+        count = totals["would_delete" if check_mode else "deleted"]
+        parts.append(f"{_counted(count, 'entry', 'entries')} {'would be deleted' if check_mode else 'deleted'}")
+    return [
+        Heading(1, f"Connection tracking of {_counted(totals['hosts'], 'router')}, {document['time']}"),
+        Paragraph(f"{'Check mode, nothing was changed. ' if check_mode else ''}{'; '.join(parts)}."),
+    ]
+
+
+def _rollout(document: Record) -> Items:
+    """Give the batches, where and why the roll-out was stopped, and how to go on; nothing for a single batch."""
+    rollout = document["rollout"] or {"batches": [], "stopped": None}
+    sizes = [str(len(batch)) for batch in rollout["batches"]]
+    if len(sizes) < 2 and not rollout["stopped"]:
+        return Items([])
+    items = [("batches", [f"{len(sizes)}, of {_names(sizes)} routers"])]
+    return Items([*items, *_stop(document, rollout["stopped"])] if rollout["stopped"] else items)
+
+
+def _stop(document: Record, stopped: Record) -> list[tuple[str, list[str]]]:
+    gates = [f"{gate['host']}: {_gate(gate)}" for gate in stopped["gates"]]
+    waiting = document["not_begun"]
+    remedy = (
+        "Heal what stopped it, then run the playbook again with --limit @REPORT.retry, the file beside this report. It "
+        "lists the routers that are not done."
+    )
+    return [
+        ("stopped", [f"after batch {stopped['batch']}", *gates[:_SHOWN], *_more(gates)]),
+        ("not begun", [f"{_counted(len(waiting), 'router')}: {_names(waiting)}" if waiting else "no router"]),
+        ("to go on", [remedy]),
+    ]
+
+
+def _gate(gate: Record) -> str:
+    told = [_shown(gate["value"])] if gate["value"] is not None else []
+    return ": ".join([gate["id"], gate["title"], *told, *filter(None, [gate["reason"]])])
+
+
+def _recap(host: Record) -> Record | None:
+    """Give the account of the entries of a router that were brought down to the new timeouts, if they were."""
+    return host["settings"]["recap"] if host["settings"] else None
+
+
+def _overview(document: Record) -> Table:
+    """Give the table with a row for each router; a column that is empty for all of them is left out."""
+    hosts, check_mode = document["hosts"], document["check_mode"]
+    # Pairs, because a selector may have the name of another column.
+    columns: list[tuple[str, t.Callable[[Record], str]]] = [
+        ("verdict", _verdict),
+        ("findings", lambda host: _course(host, _count_findings)),
+        ("entries", lambda host: _course(host, lambda audit: _number(audit["usage"]["count"]))),
+        ("% full", lambda host: _course(host, lambda audit: _number(audit["usage"]["percent"]))),
+        *((name, _selector_column(name)) for name in _selector_names(hosts.values())),
+        ("would change" if check_mode else "changed", _changes_cell),
+        ("would delete" if check_mode else "deleted", _deletions_column(check_mode)),
+    ]
+    cells = [(title, [cell(host) for host in hosts.values()]) for title, cell in columns]
+    used = [("router", list(hosts)), *((title, column) for title, column in cells if any(column))]
+    return Table(
+        [[title for title, _column in used], *map(list, zip(*(column for _title, column in used), strict=True))]
+    )
+
+
+def _verdict(host: Record) -> str:
+    return _NOT_DONE.get(host["verdict"]) or str(host["verdict"])
+
+
+def _course(host: Record, text_of: t.Callable[[Record], str]) -> str:
+    """Give what ``text_of`` says of a router's audits, before and after."""
+    return _arrow(text_of(host[phase]) for phase in ("before", "after") if host[phase])
+
+
+def _arrow(texts: t.Iterable[str]) -> str:
+    """Give ``before → after``; one text if both are the same."""
+    return " → ".join(dict.fromkeys(texts))
+
+
+def _count_findings(audit: Record) -> str:
+    return str(sum(finding["status"] == "finding" for finding in audit["findings"]))
+
+
+def _selector_names(hosts: t.Iterable[Record]) -> list[str]:
+    audits = (host[phase] or {} for host in hosts for phase in ("before", "after"))
+    return sorted({name for audit in audits for name in audit.get("selectors", {})})
+
+
+def _selector_column(name: str) -> t.Callable[[Record], str]:
+    return lambda host: _course(host, lambda audit: _number(audit["selectors"].get(name, {}).get("entries")))
+
+
+def _changes_cell(host: Record) -> str:
+    return str(len(host["settings"]["changes"])) if host["settings"] else ""
+
+
+def _deletions_column(check_mode: bool) -> t.Callable[[Record], str]:
+    key = "would_delete" if check_mode else "deleted"
+
+    def cell(host: Record) -> str:
+        if not host["prune"]:
+            return ""
+        return _number(None if host["prune"]["unavailable"] else host["prune"][key])
+
+    return cell
+
+
+def _not_done(document: Record) -> Items:
+    return Items(
+        [
+            (name, [_verdict(host), f"{host['failure']['step']}: {host['failure']['message']}"])
+            for name, host in document["hosts"].items()
+            if host["failure"]
+        ]
+    )
+
+
+def _found(document: Record) -> Items:
+    """Give the checks that were a finding on some router, worst first; the advice for those that still are."""
+    items = []
+    for check_id, check in worst_checks_first(document):
+        affected = _affected(document, check_id)
+        still = [name for name, host in affected.items() if _status(last_audit(host), check_id) == "finding"]
+        if affected:
+            count = f"{_counted(len(affected), 'router')}{f', now {len(still)}' if _has_after(document) else ''}"
+            courses = [f"{name} {_course(host, _value_of(check_id))}" for name, host in affected.items()]
+            advice = [check["advice"]] if still else []
+            items.append((check["severity"], [f"{check['title']}: {count}", _names(courses), *advice]))
+    return Items(items)
+
+
+def _untold(document: Record) -> Items:
+    """Give what nobody could look at in the last audit or the prune of some router, and why."""
+    items = []
+    for check_id, check in worst_checks_first(document):
+        last = {name: last_audit(host) for name, host in document["hosts"].items()}
+        routers = [name for name, audit in last.items() if _status(audit, check_id) == "unknown"]
+        reasons = sorted({_finding(last[name], check_id)["reason"] for name in routers})
+        if routers:
+            items.append((check["severity"], [f"{check['title']}: {_names(routers)}", *reasons]))
+    return Items(items + _unavailable(document))
+
+
+def _unavailable(document: Record) -> list[tuple[str, list[str]]]:
+    routers: dict[str, list[str]] = {}
+    for name, host in document["hosts"].items():
+        if host["prune"] and host["prune"]["unavailable"]:
+            routers.setdefault(host["prune"]["unavailable"], []).append(name)
+    return [
+        ("prune", [f"Which entries to delete: {_names(names)}", reason]) for reason, names in sorted(routers.items())
+    ]
+
+
+def _affected(document: Record, check_id: str) -> dict[str, Record]:
+    return {
+        name: host
+        for name, host in document["hosts"].items()
+        if "finding" in (_status(host["before"], check_id), _status(host["after"], check_id))
+    }
+
+
+def _finding(audit: Record | None, check_id: str) -> Record:
+    findings = audit["findings"] if audit else []
+    return next((finding for finding in findings if finding["id"] == check_id), {})
+
+
+def _status(audit: Record | None, check_id: str) -> str:
+    return str(_finding(audit, check_id).get("status"))
+
+
+def _value_of(check_id: str) -> t.Callable[[Record], str]:
+    """Give how to show a check of an audit: by its value, or else by a word for its status."""
+
+    def show(audit: Record) -> str:
+        finding = _finding(audit, check_id)
+        value = finding.get("value")
+        return _WORDS.get(finding.get("status", ""), "not checked") if value in (None, "") else _shown(value)
+
+    return show
+
+
+def _since_baseline(document: Record) -> list[Block]:
+    if not document["baseline"]:
+        return []
+    time = document["baseline"]["time"]
+    trends = {name: host["trend"] for name, host in document["hosts"].items()}
+    compared = {name: trend for name, trend in trends.items() if trend}
+    others = [name for name, trend in trends.items() if not trend]
+    news = [*_new_findings(document, compared), *_new_drift(compared), *_new_talkers(compared)]
+    news += [("not compared", [f"without an audit then or now: {_names(others)}"])] if others else []
+    return [
+        *_section(f"The routers, {time} → {document['time']}", _trends(compared)),
+        *_section(f"New since {time}, or gone", Items(news)),
+    ]
+
+
+def _trends(compared: dict[str, Record]) -> Table:
+    selectors = sorted({name for trend in compared.values() for name in trend["selectors"]})
+    rows = [
+        [
+            name,
+            _since(trend["entries"]),
+            _since(trend["percent"]),
+            *(_since(trend["selectors"].get(selector, {})) for selector in selectors),
+        ]
+        for name, trend in compared.items()
+    ]
+    return Table([["router", "entries", "% full", *selectors], *rows])
+
+
+def _since(course: Record) -> str:
+    return _arrow(_number(course.get(key)) for key in ("before", "now"))
+
+
+def _new_findings(document: Record, compared: dict[str, Record]) -> list[tuple[str, list[str]]]:
+    items = []
+    for check_id, check in worst_checks_first(document):
+        for key, word in (("new", "new"), ("gone", "no longer")):
+            names = [name for name, trend in compared.items() if check_id in trend["findings"][key]]
+            items += [(check["severity"], [f"{word}: {check['title']}: {_names(names)}"])] if names else []
+    return items
+
+
+def _new_drift(compared: dict[str, Record]) -> list[tuple[str, list[str]]]:
+    drifts = {name: trend["drift"] for name, trend in compared.items() if trend["drift"]}
+    items = []
+    for key, word in (("new", "new"), ("gone", "no longer")):
+        for short in sorted({short for drift in drifts.values() for short in drift[key]}):
+            names = [name for name, drift in drifts.items() if short in drift[key]]
+            items.append(("drift", [f"{word}: {short}: {_names(names)}"]))
+    return items
+
+
+def _new_talkers(compared: dict[str, Record]) -> list[tuple[str, list[str]]]:
+    return [
+        (name, [f"new among the top: {'; '.join(kinds)}"])
+        for name, trend in compared.items()
+        for kinds in [[_talkers(kind, values) for kind, values in (trend["new_top"] or {}).items() if values]]
+        if kinds
+    ]
+
+
+def _talkers(kind: str, values: list[t.Any]) -> str:
+    return f"{kind.replace('_', ' ')} {_names([str(value) for value in values])}"
+
+
+def _settings(document: Record) -> Items:
+    """Give one item for each change, with the routers that share it; what was left out; and who confirmed or did not.
+
+    The reason for a size stands in a section of its own, with what the size costs.
+    """
+    tuned = {name: host["settings"] for name, host in document["hosts"].items() if host["settings"]}
+    routers: dict[tuple[str, str, str], list[str]] = {}
+    for name, settings in tuned.items():
+        size = (settings["sizing"] or {}).get("why")
+        for short, change in settings["changes"].items():
+            why = "" if change["why"] == size else change["why"]
+            routers.setdefault((short, _change(change), why), []).append(name)
+    changes = [
+        (short, [f"{change}: {_names(names)}", *filter(None, [why])])
+        for (short, change, why), names in sorted(routers.items())
+    ]
+    left_out = [
+        (name, [f"cannot be set here, and was left out: {', '.join(settings['left_out'])}"])
+        for name, settings in tuned.items()
+        if settings["left_out"]
+    ]
+    return Items(changes + left_out + _confirmations(tuned))
+
+
+def _confirmations(tuned: dict[str, Record]) -> list[tuple[str, list[str]]]:
+    texts = {True: "over a new connection", False: "NOT confirmed: the router puts its old values back by itself"}
+    routers = {
+        text: [name for name, settings in tuned.items() if settings["confirmed"] is answer]
+        for answer, text in texts.items()
+    }
+    return [("confirmed", [f"{text}: {_names(names)}"]) for text, names in routers.items() if names]
+
+
+def _sizings(document: Record) -> Items:
+    """Give one item for each size that was worked out, with the routers that share it: what it costs, and why."""
+    routers: dict[tuple[str, str, str], list[str]] = {}
+    for name, host in document["hosts"].items():
+        sizing = (host["settings"] or {}).get("sizing")
+        if sizing:
+            routers.setdefault((sizing["limited_by"], _size(sizing), sizing["why"]), []).append(name)
+    return Items(
+        [(limited_by, [f"{size}: {_names(names)}", why]) for (limited_by, size, why), names in sorted(routers.items())]
+    )
+
+
+def _size(sizing: Record) -> str:
+    values = [
+        f"{short} {sizing[short]}" if before == sizing[short] else f"{short} {before} → {sizing[short]}"
+        for short, before in (("max", sizing["max_before"]), ("buckets", sizing["buckets_before"]))
+    ]
+    total = binary_size(sizing["memory_total_bytes"])
+    cost = (
+        f"{binary_size(sizing['memory_bytes'])} of memory when full ({_number(sizing['memory_percent'])} % of {total})"
+    )
+    return ", ".join([*values, cost])
+
+
+def _recaps(document: Record) -> Table:
+    """Give the account of each router whose entries were brought down to the new timeouts."""
+    done = ("would_update",) if document["check_mode"] else ("updated", "already_gone")
+    columns = ("matched", *done, "unchanged", "fixed_timeout", "undecidable")
+    recaps = {name: _recap(host) for name, host in document["hosts"].items()}
+    rows = [[name, *(_number(recap[column]) for column in columns)] for name, recap in recaps.items() if recap]
+    return Table([["router", *(column.replace("_", " ") for column in columns)], *rows])
+
+
+def _change(change: Record) -> str:
+    now, boot = ("before", "after"), ("boot_before", "boot_after")
+    texts = {
+        place: " → ".join("not set" if change[key] is None else str(change[key]) for key in keys)
+        for place, keys in {"": now, "at boot ": boot}.items()
+        if change[keys[0]] != change[keys[1]]
+    }
+    return ", ".join(f"{place}{text}" for place, text in texts.items())
+
+
+def _deletions(document: Record) -> Table:
+    """Give the account of each prune that had something to account for."""
+    done = ("would_delete",) if document["check_mode"] else ("deleted", "already_gone", "not_deleted", "matches_now")
+    columns = ("matched", "protected", *done, "undecidable")
+    rows = [
+        [name, *(_number(host["prune"][column]) for column in columns)]
+        for name, host in document["hosts"].items()
+        if host["prune"] and (host["prune"]["matched"] != 0 or host["prune"]["undecidable"] != 0)
+    ]
+    return Table([["router", *(column.replace("_", " ") for column in columns)], *rows])
+
+
+def _counted(count: int, one: str, many: str = "") -> str:
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def _names(names: list[str]) -> str:
+    return ", ".join([*names[:_SHOWN], *_more(names)])
+
+
+def _more(names: list[str]) -> list[str]:
+    return [f"and {len(names) - _SHOWN} more"] if len(names) > _SHOWN else []
+
+
+def _shown(value: t.Any) -> str:
+    """Give a finding's value; names in brackets, because the routers stand between commas."""
+    if not isinstance(value, list):
+        return _number(value)
+    names = _names([str(name) for name in value])
+    return f"({names})" if len(value) > 1 else names or "none"
+
+
+def _number(value: t.Any) -> str:
+    if value is None:
+        return "?"
+    return f"{value:.1f}".removesuffix(".0") if isinstance(value, float) else str(value)

@@ -1,0 +1,223 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This plugin_util is PRIVATE to this collection: it can change without notice.
+
+"""The fleet's document as metrics, for the textfile collector of Prometheus' node_exporter."""
+
+from __future__ import annotations
+
+import datetime
+import typing as t
+
+from ansible_collections.netops.conntrack.plugins.plugin_utils._jmespath import follow
+from ansible_collections.netops.conntrack.plugins.plugin_utils._order import worst_first
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report import VERDICTS, Record, last_audit
+
+_PREFIX = "netops_conntrack_"
+
+_ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n", "\0": r"\\x00"})
+"""What the text format wants escaped in the value of a label; and NUL, at which Prometheus stops reading."""
+
+_Samples = t.Iterable[tuple[dict[str, t.Any], t.Any]]
+"""Labels and value; a value of None is not known, and is left out."""
+
+
+class _Metric(t.NamedTuple):
+    """A metric, and how to get its samples from a router: what the document says of it, with ``now`` and ``checks``."""
+
+    name: str
+    help: str
+    samples: t.Callable[[Record], _Samples]
+    type: str = "gauge"
+
+
+def as_prometheus(document: Record) -> str:
+    """Give the fleet's ``document`` (see roll_up) in Prometheus' text format, without timestamps.
+
+    All metrics of a router have the label ``host``. What is not known has no sample.
+    """
+    routers = [
+        (name, {**host, "now": last_audit(host), "checks": document["checks"]}) for name, host in worst_first(document)
+    ]
+    texts = [_written(metric, [({}, document)]) for metric in _OF_THE_REPORT]
+    texts += [_written(metric, [({"host": name}, router) for name, router in routers]) for metric in _OF_A_ROUTER]
+    return "".join(texts)
+
+
+def _written(metric: _Metric, sources: list[tuple[dict[str, t.Any], Record]]) -> str:
+    """Give the lines of a metric; nothing if it has no sample."""
+    name = f"{_PREFIX}{metric.name}"
+    lines = [
+        f"{name}{_labels({**common, **labels})} {value}\n"
+        for common, source in sources
+        for labels, value in metric.samples(source)
+        if value is not None
+    ]
+    return "".join([f"# HELP {name} {metric.help}\n# TYPE {name} {metric.type}\n", *lines]) if lines else ""
+
+
+def _labels(labels: dict[str, t.Any]) -> str:
+    pairs = [f'{name}="{_escaped(str(value))}"' for name, value in labels.items()]
+    return f"{{{','.join(pairs)}}}" if pairs else ""
+
+
+def _escaped(text: str) -> str:
+    # A lone surrogate, which JSON can hold, is no UTF-8.
+    return text.encode("utf-8", "backslashreplace").decode("utf-8").translate(_ESCAPES)
+
+
+def _time(document: Record) -> _Samples:
+    try:
+        yield {}, int(datetime.datetime.fromisoformat(document["time"]).timestamp())
+    except ValueError:
+        return
+
+
+def _info(document: Record) -> _Samples:
+    mode = "true" if document["check_mode"] else "false"
+    yield {"schema_version": document["schema_version"], "check_mode": mode}, 1
+
+
+def _verdicts(document: Record) -> _Samples:
+    verdicts = [host["verdict"] for host in document["hosts"].values()]
+    return [({"verdict": verdict}, verdicts.count(verdict)) for verdict in VERDICTS]
+
+
+def _stopped(document: Record) -> _Samples:
+    if document["rollout"]:
+        yield {}, int(bool(document["rollout"]["stopped"]))
+
+
+def _up(router: Record) -> _Samples:
+    """A router whose turn did not come may never have been asked: neither up nor down."""
+    if router["verdict"] == "unreachable":
+        yield {}, 0
+    elif router["now"] or router["verdict"] == "done":
+        yield {}, 1
+    elif router["verdict"] == "failed":
+        yield {}, 0
+
+
+def _verdict(router: Record) -> _Samples:
+    yield {"verdict": router["verdict"]}, 1
+
+
+def _figure(path: str) -> t.Callable[[Record], _Samples]:
+    """Give the function to get the number at ``path``, or the length of the list or dict there."""
+
+    def samples(router: Record) -> _Samples:
+        value = follow(router, path.split("."))
+        yield {}, len(value) if isinstance(value, (list, dict)) else value
+
+    return samples
+
+
+def _counter(name: str) -> t.Callable[[Record], _Samples]:
+    return _figure(f"now.stats.total.{name}")
+
+
+def _utilisation(router: Record) -> _Samples:
+    percent = follow(router, ("now", "usage", "percent"))
+    yield {}, None if percent is None else round(percent / 100, 4)
+
+
+def _counts(path: str, label: str) -> t.Callable[[Record], _Samples]:
+    """Give the function to get a number for each key of the dict at ``path``, the key as ``label``."""
+
+    def samples(router: Record) -> _Samples:
+        counts = follow(router, path.split(".")) or {}
+        return [({label: key}, value) for key, value in counts.items()]
+
+    return samples
+
+
+def _states(router: Record) -> _Samples:
+    protocols = follow(router, ("now", "table", "states")) or {}
+    return [
+        ({"protocol": protocol, "state": state}, entries)
+        for protocol, states in protocols.items()
+        for state, entries in states.items()
+    ]
+
+
+def _selectors(key: str) -> t.Callable[[Record], _Samples]:
+    def samples(router: Record) -> _Samples:
+        selectors = follow(router, ("now", "selectors")) or {}
+        return [({"selector": name}, counts.get(key)) for name, counts in selectors.items()]
+
+    return samples
+
+
+def _histogram(name: str) -> t.Callable[[Record], _Samples]:
+    """Give the function to get the ranges: no histogram of Prometheus, which would also need the sum of the seconds."""
+
+    def samples(router: Record) -> _Samples:
+        ranges = follow(router, ("now", "table", name, "histogram")) or []
+        return [
+            ({"from": each["from"], "below": "+Inf" if each["below"] is None else each["below"]}, each["entries"])
+            for each in ranges
+        ]
+
+    return samples
+
+
+def _findings(router: Record) -> _Samples:
+    return [(labels, int(status == "finding")) for labels, status in _statuses(router) if status != "unknown"]
+
+
+def _unknown_checks(router: Record) -> _Samples:
+    return [(labels, 1) for labels, status in _statuses(router) if status == "unknown"]
+
+
+def _statuses(router: Record) -> t.Iterator[tuple[dict[str, t.Any], str]]:
+    for finding in follow(router, ("now", "findings")) or []:
+        check = router["checks"][finding["id"]]
+        yield {"check": finding["id"], "severity": check["severity"]}, finding["status"]
+
+
+def _gates(router: Record) -> _Samples:
+    gates = router["health"] or []
+    return [({"gate": gate["id"]}, int(gate["status"] == "finding")) for gate in gates if gate["status"] != "unknown"]
+
+
+_OF_THE_REPORT = (
+    _Metric("report_timestamp_seconds", "When the report was made.", _time),
+    _Metric("report_info", "The version of the document, and whether the run was one with --check.", _info),
+    _Metric("routers", "Routers by verdict.", _verdicts),
+    _Metric("rollout_stopped", "Whether a gate stopped the roll-out.", _stopped),
+)
+
+_OF_A_ROUTER = (
+    _Metric("up", "Whether the run could measure the router.", _up),
+    _Metric("verdict_info", "What the report says of the router in one word.", _verdict),
+    _Metric("entries", "Entries in the connection-tracking table.", _figure("now.usage.count")),
+    _Metric("entries_limit", "Entries that the table may hold, 0 for no limit.", _figure("now.usage.max")),
+    _Metric("utilisation_ratio", "Entries as a share of the limit.", _utilisation),
+    _Metric("buckets", "Buckets of the hash table.", _figure("now.usage.buckets")),
+    _Metric("memory_bytes", "Memory of buckets, and entries without extensions.", _figure("now.usage.memory_bytes")),
+    _Metric("evictable_entries", "Entries that the kernel may evict to make room.", _figure("now.table.evictable")),
+    _Metric("family_entries", "Entries by address family.", _counts("now.table.families", "family")),
+    _Metric("protocol_entries", "Entries by protocol.", _counts("now.table.protocols", "protocol")),
+    _Metric("state_entries", "Entries by protocol and its state.", _states),
+    _Metric("status_entries", "Entries by status; an entry can have several.", _counts("now.table.status", "status")),
+    _Metric("selector_entries", "Entries that a selector selects.", _selectors("entries")),
+    _Metric("selector_undecidable_entries", "Entries that lack what a selector asks for.", _selectors("undecidable")),
+    _Metric("remaining_entries", "Entries by the seconds until they expire.", _histogram("remaining")),
+    _Metric("remaining_unknown_entries", "Entries that lack this time.", _figure("now.table.remaining.unknown")),
+    _Metric("idle_entries", "Entries by the seconds since their last packet.", _histogram("idle")),
+    _Metric("idle_unknown_entries", "Entries that lack this time.", _figure("now.table.idle.unknown")),
+    _Metric("drop_total", "Packets dropped since boot, for want of room or memory.", _counter("drop"), "counter"),
+    _Metric("early_drop_total", "Entries evicted since boot, to make room.", _counter("early_drop"), "counter"),
+    _Metric("insert_failed_total", "Entries not inserted since boot.", _counter("insert_failed"), "counter"),
+    _Metric("table_full_messages", "Its lines in the kernel log.", _figure("now.stats.table_full.messages")),
+    _Metric("drift_settings", "Settings that will have another value after the next boot.", _figure("now.drift")),
+    _Metric("check_finding", "Whether a check is a finding.", _findings),
+    _Metric("check_unknown", "Checks that could not be told.", _unknown_checks),
+    _Metric("gate_finding", "Whether a gate of the roll-out held the router up.", _gates),
+    _Metric("changed_settings", "Settings that the run changed, or is to change.", _figure("settings.changes")),
+    _Metric("recapped_entries", "Entries that the run gave less time.", _figure("settings.recap.updated")),
+    _Metric("would_delete_entries", "Entries that the run was to delete.", _figure("prune.would_delete")),
+    _Metric("deleted_entries", "Entries that the run deleted.", _figure("prune.deleted")),
+)

@@ -1,0 +1,59 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This plugin_util is PRIVATE to this collection: it can change without notice.
+
+"""Reports that were written as JSON, read back: also those of earlier versions of the document."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report import SCHEMA_VERSION, Record
+
+_KINDS = {"time": str, "check_mode": bool, "checks": dict, "hosts": dict}
+_HOST_KEYS = {"verdict", "before", "settings", "prune", "after", "failure"}
+_REMEDY = "Give a .json file that a playbook of this collection wrote."
+
+# What was added to the document, to a router, to an audit and to the settings since the first version.
+_DOCUMENT: Record = {"baseline": None, "not_begun": [], "rollout": None}
+_HOST: Record = {"health": None, "trend": None}
+_AUDIT: Record = {"table": None, "stats": None, "drift": None}
+_SETTINGS: Record = {"sizing": None, "recap": None, "confirmed": None}
+
+
+def read_back(document: t.Any, option: str) -> Record:
+    """Give the ``document`` in its present version, what an earlier one lacks being null.
+
+    Raises OptionError, which names ``option``, for what is no such document, and for one of a later version.
+    """
+    if not isinstance(document, dict):
+        raise OptionError(option, type(document).__name__, "is no report", _REMEDY)
+    version = document.get("schema_version")
+    if isinstance(version, bool) or not isinstance(version, int) or version < 1:
+        raise OptionError(f"{option}, schema_version", version, "is no version of a report", _REMEDY)
+    if version > SCHEMA_VERSION:
+        problem = f"is later than {SCHEMA_VERSION}, the last one that is known here"
+        raise OptionError(f"{option}, schema_version", version, problem, "Update the collection netops.conntrack.")
+    wrong = [key for key, kind in _KINDS.items() if not isinstance(document.get(key), kind)]
+    if wrong:
+        raise OptionError(option, ", ".join(wrong), "is not as in a report", _REMEDY)
+    hosts = {host: _host(report, f"{option}, host {host}") for host, report in document["hosts"].items()}
+    return {**_DOCUMENT, **document, "schema_version": SCHEMA_VERSION, "hosts": hosts}
+
+
+def _host(report: t.Any, option: str) -> Record:
+    given = _mapping(report, option, _HOST_KEYS)
+    parts = {"before": _AUDIT, "after": _AUDIT, "settings": _SETTINGS}
+    complete = {
+        key: given[key] and {**added, **_mapping(given[key], f"{option}, {key}")} for key, added in parts.items()
+    }
+    return {**_HOST, **given, **complete}
+
+
+def _mapping(value: t.Any, option: str, keys: t.AbstractSet[str] = frozenset()) -> Record:
+    if not isinstance(value, dict) or not value.keys() >= keys:
+        raise OptionError(option, type(value).__name__, "is not as in a report", _REMEDY)
+    return value

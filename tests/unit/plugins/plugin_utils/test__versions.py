@@ -1,0 +1,73 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import copy
+import json
+import typing as t
+
+import documents
+import pytest
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
+from ansible_collections.netops.conntrack.plugins.plugin_utils._render import render
+from ansible_collections.netops.conntrack.plugins.plugin_utils._versions import read_back
+from earlier import as_version_1
+
+FLEET = documents.fleet_document(24, hostile=True)
+FIRST_HOST = next(iter(FLEET["hosts"]))
+
+
+def test_what_was_written_as_json_is_read_back() -> None:
+    assert read_back(json.loads(json.dumps(FLEET)), "slices") == FLEET
+
+
+def test_what_the_first_version_lacks_is_null() -> None:
+    earlier = as_version_1(FLEET)
+    untouched = copy.deepcopy(earlier)
+    document = read_back(earlier, "slices")
+    assert earlier == untouched
+    assert document.keys() == FLEET.keys()
+    assert (document["schema_version"], document["baseline"], document["not_begun"]) == (2, None, [])
+    for host, report in document["hosts"].items():
+        assert report.keys() == FLEET["hosts"][host].keys()
+        assert report["health"] is report["trend"] is None
+        for audit in filter(None, (report["before"], report["after"])):
+            assert audit["table"] is audit["stats"] is audit["drift"] is None
+            assert audit["usage"]
+        if report["settings"]:
+            assert report["settings"]["recap"] is report["settings"]["sizing"] is None
+
+
+@pytest.mark.parametrize("style", ["text", "markdown"])
+def test_a_report_of_the_first_version_can_be_shown(style: str) -> None:
+    assert "Connection tracking of 24 routers" in render(read_back(as_version_1(FLEET), "slices"), style)
+
+
+def host(**changes: t.Any) -> dict[str, t.Any]:
+    return {"hosts": {FIRST_HOST: FLEET["hosts"][FIRST_HOST] | changes}}
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        (None, r": 'NoneType' is no report"),
+        ([FLEET], r": 'list' is no report"),
+        ("report.json", r": 'str' is no report"),
+        ({}, r", schema_version: None is no version"),
+        (FLEET | {"schema_version": "2"}, r", schema_version: '2' is no version"),
+        (FLEET | {"schema_version": True}, r", schema_version: True is no version"),
+        (FLEET | {"schema_version": 0}, r", schema_version: 0 is no version"),
+        (FLEET | {"schema_version": 3}, r", schema_version: 3 is later than 2, .* Update the collection"),
+        ({"schema_version": 2}, r": 'time, check_mode, checks, hosts' is not as in a report"),
+        (FLEET | {"time": None}, r": 'time' is not as in a report"),
+        (FLEET | {"hosts": []}, r": 'hosts' is not as in a report"),
+        (FLEET | {"hosts": {"r1": None}}, r", host r1: 'NoneType' is not as in a report"),
+        (FLEET | {"hosts": {"r1": {"verdict": "done"}}}, r", host r1: 'dict' is not as in a report"),
+        (FLEET | host(before=[1]), r", host .*, before: 'list' is not as in a report"),
+    ],
+)
+def test_what_is_no_report_is_refused_by_the_name_of_the_option(document: t.Any, message: str) -> None:
+    with pytest.raises(OptionError, match=f"^baseline{message}"):
+        read_back(document, "baseline")
