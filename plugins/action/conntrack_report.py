@@ -73,13 +73,14 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(error.message) from error
 
     def _report(self, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        slices = [_read("slices", path) for path in options["slices"]]
+        merged = merge(slices) if slices else None
+        baseline = _read("baseline", options["baseline"]) if options["baseline"] else None
         if options["directory"]:
             _make_directory(options)
-        slices = [_read("slices", path) for path in options["slices"]]
-        baseline = _read("baseline", options["baseline"]) if options["baseline"] else None
         if options["only_prepare"]:
             return {"changed": False}
-        document = merge(slices) if slices else self._roll_up(task_vars)
+        document = merged or self._roll_up(task_vars)
         if baseline:
             document = with_trend(document, baseline)
         reasons = failing(document, options["fail_on"])
