@@ -151,4 +151,5 @@ def test_every_source_file_says_its_licence() -> None:
 
 
 def test_no_file_has_a_mark_of_unfinished_work() -> None:
-    assert [str(path) for path in FILES if UNFINISHED.search((CHECKOUT / path).read_bytes())] == []
+    texts = (path for path in FILES if path.suffix != ".png")
+    assert [str(path) for path in texts if UNFINISHED.search((CHECKOUT / path).read_bytes())] == []
