@@ -48,7 +48,9 @@ def test_documented_commands(make_fleet: t.Callable[[str, int], t.Any], tmp_path
             words += ["-e", f"conntrack_audit_report_directory={tmp_path}"]
         done = run_ansible(words, fleet.built.inventory, fleet.home)
         refused = "for the whole machine: set it in the first network namespace" in done.stdout
-        right = refused if MACHINE_WIDE.search(command) else done.returncode == 0
+        # Whether the lab has such a finding depends on what the machine's kernel has logged lately.
+        found = "fail_on=" in command and done.returncode == 2 and "router1, " in done.stdout
+        right = refused if MACHINE_WIDE.search(command) else found or done.returncode == 0
         if not right:
             failures.append(f"{command}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
     assert not failures, "\n".join(failures)
