@@ -324,21 +324,20 @@ def test_host_that_failed_is_an_error(
 
 
 @pytest.fixture
-def grandchild() -> t.Iterator[subprocess.Popen[str]]:
-    """Give a process with a child of its own, whose number it prints."""
+def family() -> t.Iterator[tuple[int, int]]:
+    """Give a process and its child, both of which run a shell."""
     command = ["sh", "-c", "sh -c 'echo $$; read line'; true"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        yield process
         assert process.stdin is not None
+        assert process.stdout is not None
+        yield process.pid, int(process.stdout.readline())
         process.stdin.close()
 
 
-def test_memory_is_that_of_all_processes_below(grandchild: subprocess.Popen[str]) -> None:
-    assert grandchild.stdout is not None
-    pids = {grandchild.pid, int(grandchild.stdout.readline())}
-    assert pids <= set(proc.below(os.getpid()))
+def test_memory_is_that_of_all_processes_below(family: tuple[int, int]) -> None:
+    assert set(family) <= set(proc.below(os.getpid()))
     assert os.getpid() not in proc.below(os.getpid())
-    assert 0 < proc.megabytes(pids) < 50
+    assert 0 < proc.megabytes(family) < 50
     with proc.tree_megabytes(os.getpid(), 0.01) as samples:
         give_up = time.monotonic() + 20
         while len(samples) < 3 and time.monotonic() < give_up:
@@ -368,8 +367,8 @@ def test_open_connections_are_found_by_their_sockets(tmp_path: pathlib.Path, mon
     assert used.connection_memory() == pytest.approx(proc.megabytes([os.getpid()]), rel=0.2)
 
 
-def test_processes_are_found_by_their_command_line(grandchild: subprocess.Popen[str]) -> None:
-    assert grandchild.pid in proc.titled("sh")
+def test_processes_are_found_by_their_command_line(family: tuple[int, int]) -> None:
+    assert set(family) <= set(proc.titled("sh"))
     assert not proc.titled("no such command")
 
 
