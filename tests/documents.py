@@ -301,6 +301,17 @@ def fleet_document(
     return document
 
 
+def kinds_of_fleets() -> dict[str, Document]:
+    """Give a document of each kind that a format has to do with, by what it is of."""
+    return {
+        "a run that was stopped": fleet_document(40),
+        "hostile names": fleet_document(40, hostile=True),
+        "an audit": fleet_document(12, after=False, with_trend=False),
+        "check mode": fleet_document(12, check_mode=True),
+        "no routers": fleet_document(0),
+    }
+
+
 def _names(hosts: int, hostile: bool) -> list[str]:
     names = [
         f"{_WHAT[number % len(_WHAT)]}-{_WHERE[number // len(_WHAT) % len(_WHERE)]}"

@@ -20,25 +20,16 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._checks import SE
 from ansible_collections.netops.conntrack.plugins.plugin_utils._filter import plain
 from ansible_collections.netops.conntrack.plugins.plugin_utils._merge import merge
 from ansible_collections.netops.conntrack.plugins.plugin_utils._records import left_out, record, rollout
-from ansible_collections.netops.conntrack.plugins.plugin_utils._render import render
+from ansible_collections.netops.conntrack.plugins.plugin_utils._render import ENDINGS, render
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report import NOT_FINISHED, Record, failing, roll_up
 from ansible_collections.netops.conntrack.plugins.plugin_utils._terminal import summary
 from ansible_collections.netops.conntrack.plugins.plugin_utils._trend import with_trend
 from ansible_collections.netops.conntrack.plugins.plugin_utils._versions import read_back
 
-_ENDINGS = {
-    "json": "json",
-    "html": "html",
-    "markdown": "md",
-    "text": "txt",
-    "csv": "csv",
-    "prometheus": "prom",
-    "junit": "xml",
-}
 _SPEC = {
     "directory": {"type": "str", "default": ""},
     "name": {"type": "str", "default": ""},
-    "formats": {"type": "list", "elements": "str", "choices": list(_ENDINGS), "default": ["json"]},
+    "formats": {"type": "list", "elements": "str", "choices": list(ENDINGS), "default": ["json"]},
     "baseline": {"type": "str", "default": ""},
     "slices": {"type": "list", "elements": "str", "default": []},
     "fail_on": {"type": "str", "choices": ["", *SEVERITIES], "default": ""},
@@ -102,7 +93,7 @@ class ActionModule(ActionBase):
         hosts = list(task_vars["ansible_play_hosts_all"])
         hostvars = task_vars["hostvars"]
         controller = hostvars.raw_get("localhost")
-        records = {host: record(hostvars.raw_get(host)) or {} for host in hosts}
+        records = {host: record(hostvars.raw_get(host)) for host in hosts}
         for host in left_out(controller):
             if host in records:
                 records[host].setdefault("failure", _LONE)
@@ -152,8 +143,8 @@ def _write_all(document: Record, options: dict[str, t.Any]) -> list[str]:
     files = []
     try:
         _write_retry(document, f"{stem}.{_RETRY}")
-        for style in sorted(options["formats"], key=list(_ENDINGS).index):
-            files.append(f"{stem}.{_ENDINGS[style]}")
+        for style in sorted(options["formats"], key=list(ENDINGS).index):
+            files.append(f"{stem}.{ENDINGS[style]}")
             _write(files[-1], render(document, style, options["fail_on"]))
     except OSError as error:
         raise _not_writable(directory, error) from None

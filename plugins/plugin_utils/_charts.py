@@ -15,6 +15,7 @@ import collections
 import typing as t
 import zlib
 
+from ansible_collections.netops.conntrack.plugins.plugin_utils._checks import FULL, NEARLY_FULL
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html_text import (
     UNKNOWN,
     Html,
@@ -34,9 +35,6 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._scales import (
     rounded,
     stacked,
 )
-
-NEARLY_FULL, FULL = 80, 95
-"""Percent at which the checks table_nearly_full and table_full of the role conntrack_audit begin."""
 
 HATCH = "hatch"
 """The class, and the id of the pattern, of what is not known."""

@@ -21,6 +21,9 @@ SEVERITIES = ("critical", "high", "medium", "low", "info")
 STATUSES = ("finding", "unknown", "passed")
 """Worst first: what is not known may well be bad."""
 
+NEARLY_FULL, FULL = 80, 95
+"""Percent at which the checks table_nearly_full and table_full of the role conntrack_audit begin."""
+
 _REQUIRED = ("id", "title", "when", "severity", "advice")
 _KEYS = frozenset(_REQUIRED) | {"value"}
 _REASON_KEYS = ("unavailable", "unreadable")
@@ -87,9 +90,19 @@ def find(facts: dict[str, t.Any], checks: list[t.Any]) -> list[dict[str, t.Any]]
 
     Raises OptionError, which names the check, for one that is incomplete, given twice, or no JMESPath.
     """
+    return findings(facts, parse(checks))
+
+
+def parse(checks: list[t.Any]) -> list[Check]:
+    """Give the ``checks`` ready to be evaluated. Raises OptionError as ``find`` does."""
     parsed = [Check.parse(check, position) for position, check in enumerate(checks)]
     _refuse_duplicates(parsed)
-    return sorted((check.finding(facts) for check in parsed), key=_rank)
+    return parsed
+
+
+def findings(facts: dict[str, t.Any], checks: list[Check]) -> list[dict[str, t.Any]]:
+    """Give what ``parse``d checks say of ``facts``, worst first; OptionError for one that cannot be evaluated."""
+    return sorted((check.finding(facts) for check in checks), key=_rank)
 
 
 def _refuse_duplicates(checks: list[Check]) -> None:

@@ -15,7 +15,7 @@ import typing as t
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks import SEVERITIES
 from ansible_collections.netops.conntrack.plugins.plugin_utils._jmespath import follow
 from ansible_collections.netops.conntrack.plugins.plugin_utils._markup import visible
-from ansible_collections.netops.conntrack.plugins.plugin_utils._order import batch_numbers, worst_first
+from ansible_collections.netops.conntrack.plugins.plugin_utils._order import batch_numbers, selector_names, worst_first
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report import Record, last_audit
 
 _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
@@ -79,11 +79,9 @@ def as_csv(document: Record) -> str:
 
 
 def _selector_paths(document: Record) -> dict[str, list[str]]:
-    audits = [host[phase] for host in document["hosts"].values() for phase in ("before", "after") if host[phase]]
-    names = sorted({name for audit in audits for name in audit["selectors"]})
     return {
         f"selector_{name}_{phase}": [phase, "selectors", name, "entries"]
-        for name in names
+        for name in sorted(selector_names(document))
         for phase in ("before", "after")
     }
 

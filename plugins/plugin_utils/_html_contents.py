@@ -11,15 +11,14 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.plugin_utils._charts import (
-    FULL,
     HATCH,
-    NEARLY_FULL,
     Counts,
     histogram,
     pairs,
     shares,
     stack,
 )
+from ansible_collections.netops.conntrack.plugins.plugin_utils._checks import FULL, NEARLY_FULL
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html_parts import (
     ARROW,
     Fleet,

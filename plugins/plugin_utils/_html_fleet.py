@@ -11,7 +11,8 @@ from __future__ import annotations
 import collections
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.plugin_utils._charts import FULL, NEARLY_FULL, Point, fleet_map, stack
+from ansible_collections.netops.conntrack.plugins.plugin_utils._charts import Point, fleet_map, stack
+from ansible_collections.netops.conntrack.plugins.plugin_utils._checks import FULL, NEARLY_FULL
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html_findings import (
     affected_by_check,
     findings,
@@ -39,9 +40,8 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._html_text import
     number,
     together,
 )
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report import VERDICTS, Record, last_audit
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report import NOT_DONE, VERDICTS, Record, last_audit
 
-_NOT_DONE = ("unreachable", "failed", "not_begun")
 _SHAPES = {
     "critical": "square",
     "high": "triangle",
@@ -99,7 +99,7 @@ def _tiles(fleet: Fleet) -> Html:
     of_all = together([number(totals["done"]), element("s", f" of {number(totals['hosts'])}")])
     tiles = [
         _tile("routers done", of_all),
-        *(_tile(_spoken(verdict), _amount(totals[verdict]), verdict) for verdict in _NOT_DONE),
+        *(_tile(_spoken(verdict), _amount(totals[verdict]), verdict) for verdict in NOT_DONE),
         _tile("findings", shown(counts or [None])),
     ]
     would = "would be " if fleet.check_mode else ""

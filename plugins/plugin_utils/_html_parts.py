@@ -19,7 +19,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._html_text import
     number,
     together,
 )
-from ansible_collections.netops.conntrack.plugins.plugin_utils._order import worst_first
+from ansible_collections.netops.conntrack.plugins.plugin_utils._order import selector_names, worst_first
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report import Record
 from ansible_collections.netops.conntrack.plugins.plugin_utils._scales import colours
 
@@ -61,14 +61,13 @@ class Fleet:
         audits = [audit for host in document["hosts"].values() for audit in audits_of(host)]
         tables = [audit["table"] for audit in audits if audit["table"]]
         states = {state for table in tables for counts in table["states"].values() for state in counts}
-        selectors = {name for audit in audits for name in audit["selectors"]}
         return cls(
             document=document,
             routers=worst_first(document),
             anchors={name: f"r{place}" for place, name in enumerate(sorted(document["hosts"]), 1)},
             protocols=colours((name for table in tables for name in table["protocols"]), _PROTOCOLS, SLOTS),
             states=colours(states, _STATES, SLOTS),
-            selectors=sorted(selectors, key=lambda name: (name != "stale", name)),
+            selectors=selector_names(document),
         )
 
     @property

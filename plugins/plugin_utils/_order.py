@@ -33,6 +33,12 @@ def batch_numbers(document: Record) -> dict[str, int]:
     return {host: number for number, batch in enumerate(batches, 1) for host in batch}
 
 
+def selector_names(document: Record) -> list[str]:
+    """Give the names of all selectors that were counted on any router: ``stale`` first, then by name."""
+    audits = (host[phase] for host in document["hosts"].values() for phase in ("before", "after") if host[phase])
+    return sorted({name for audit in audits for name in audit["selectors"]}, key=lambda name: (name != "stale", name))
+
+
 def _rank(item: tuple[str, Record]) -> tuple[int, float, str]:
     name, host = item
     percent = (last_audit(host) or {"usage": {}})["usage"].get("percent")

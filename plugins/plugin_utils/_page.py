@@ -11,7 +11,11 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.plugin_utils._markup import Block, Heading, Items, Paragraph, Table
-from ansible_collections.netops.conntrack.plugins.plugin_utils._order import worst_checks_first, worst_first
+from ansible_collections.netops.conntrack.plugins.plugin_utils._order import (
+    selector_names,
+    worst_checks_first,
+    worst_first,
+)
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report import Record, last_audit
 from ansible_collections.netops.conntrack.plugins.plugin_utils._sizing import binary_size
 
@@ -128,7 +132,7 @@ def _overview(document: Record) -> Table:
         ("findings", lambda host: _course(host, _count_findings)),
         ("entries", lambda host: _course(host, lambda audit: _number(audit["usage"]["count"]))),
         ("% full", lambda host: _course(host, lambda audit: _number(audit["usage"]["percent"]))),
-        *((name, _selector_column(name)) for name in _selector_names(hosts.values())),
+        *((name, _selector_column(name)) for name in sorted(selector_names(document))),
         ("would change" if check_mode else "changed", _changes_cell),
         ("would delete" if check_mode else "deleted", _deletions_column(check_mode)),
     ]
@@ -155,11 +159,6 @@ def _arrow(texts: t.Iterable[str]) -> str:
 
 def _count_findings(audit: Record) -> str:
     return str(sum(finding["status"] == "finding" for finding in audit["findings"]))
-
-
-def _selector_names(hosts: t.Iterable[Record]) -> list[str]:
-    audits = (host[phase] or {} for host in hosts for phase in ("before", "after"))
-    return sorted({name for audit in audits for name in audit.get("selectors", {})})
 
 
 def _selector_column(name: str) -> t.Callable[[Record], str]:

@@ -22,8 +22,8 @@ _PREFIX = re.compile(r"^((Task|Action) failed: )+")
 """What Ansible puts before every message."""
 
 
-def record(variables: Variables) -> dict[str, t.Any] | None:
-    """Give the record of a router (see roll_up) from its ``variables``; None if no role has left anything there."""
+def record(variables: Variables) -> dict[str, t.Any]:
+    """Give the record of a router (see roll_up) from its ``variables``; empty if no role has left anything there."""
     audits = {phase: variables.get(f"conntrack_audit_{phase}") or {} for phase in _STEPS}
     found = {
         "before": audits["before"].get("audit"),
@@ -34,7 +34,7 @@ def record(variables: Variables) -> dict[str, t.Any] | None:
         "failure": variables.get("conntrack_audit_failure") or _not_answered(audits),
     }
     given: dict[str, t.Any] = plain({key: value for key, value in found.items() if value})
-    return given or None
+    return given
 
 
 def _not_answered(audits: t.Mapping[str, Variables]) -> dict[str, t.Any] | None:

@@ -30,7 +30,7 @@ def render(document: Record, style: str = "text", fail_on: str = "") -> str:
     """
     if style not in _WRITERS:
         raise OptionError("style", style, "is unknown", f"Give one of {', '.join(_WRITERS)}.")
-    return as_junit(document, fail_on) if style == "junit" else _WRITERS[style](document)
+    return as_junit(document, fail_on) if style == "junit" else _WRITERS[style][1](document)
 
 
 def _as_page(write: t.Callable[[Block], str], document: Record) -> str:
@@ -41,12 +41,16 @@ def _as_json(document: Record) -> str:
     return json.dumps(document, sort_keys=True, separators=(",", ":")) + "\n"
 
 
-_WRITERS: dict[str, t.Callable[[Record], str]] = {
-    "json": _as_json,
-    "html": as_html,
-    "markdown": functools.partial(_as_page, as_markdown),
-    "text": functools.partial(_as_page, as_text),
-    "csv": as_csv,
-    "prometheus": as_prometheus,
-    "junit": as_junit,
+_WRITERS: dict[str, tuple[str, t.Callable[[Record], str]]] = {
+    "json": ("json", _as_json),
+    "html": ("html", as_html),
+    "markdown": ("md", functools.partial(_as_page, as_markdown)),
+    "text": ("txt", functools.partial(_as_page, as_text)),
+    "csv": ("csv", as_csv),
+    "prometheus": ("prom", as_prometheus),
+    "junit": ("xml", as_junit),
 }
+"""By style, the ending of its files, and what writes it."""
+
+ENDINGS = {style: ending for style, (ending, _writer) in _WRITERS.items()}
+"""The endings of files by style. What can be had in no other way comes first."""

@@ -19,6 +19,9 @@ SCHEMA_VERSION = 2
 VERDICTS = ("unreachable", "failed", "not_begun", *SEVERITIES, "unknown", "passed", "done")
 """Worst first: a router that nobody could look at may be in any state."""
 
+NOT_DONE = VERDICTS[:3]
+"""Those of routers that were not done."""
+
 NOT_FINISHED = {"step": "?", "message": "stopped by an error, see the output above", "unreachable": False}
 """The failure of a router that a play lost on the way."""
 
@@ -202,7 +205,7 @@ def _verdict(report: Record, record: Record) -> str:
 
 def _totals(reports: t.Collection[Record]) -> Record:
     verdicts = [report["verdict"] for report in reports]
-    unreachable, failed, not_begun = (verdicts.count(verdict) for verdict in VERDICTS[:3])
+    unreachable, failed, not_begun = (verdicts.count(verdict) for verdict in NOT_DONE)
     prunes = [report["prune"] for report in reports if report["prune"]]
     recaps = [report["settings"]["recap"] for report in reports if report["settings"] and report["settings"]["recap"]]
     return {

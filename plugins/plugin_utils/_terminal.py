@@ -18,15 +18,13 @@ import unicodedata
 
 from ansible import constants
 from ansible.utils.color import stringc
+from ansible_collections.netops.conntrack.plugins.plugin_utils._checks import FULL, NEARLY_FULL
 from ansible_collections.netops.conntrack.plugins.plugin_utils._markup import visible
-from ansible_collections.netops.conntrack.plugins.plugin_utils._order import batch_numbers, worst_first
+from ansible_collections.netops.conntrack.plugins.plugin_utils._order import batch_numbers, selector_names, worst_first
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report import Record, last_audit
 
 NARROWEST = 20
 """Columns of the narrowest table, a shortened name and a verdict; a terminal with less gets this one."""
-
-_FULL, _NEARLY_FULL = 95, 80
-"""Percent from which the checks table_full and table_nearly_full of the role conntrack_audit are findings."""
 
 _NAME_SHARE, _BAR_SHARE = 4, 8
 """A name keeps a fourth of the width, if it is that long, before it is shortened; a bar is an eighth, within limits."""
@@ -64,7 +62,7 @@ def summary(document: Record) -> Record:
     or not measured. ``selectors`` are names; ``stale_*`` are entries of the first one, ``stale`` if there is such.
     ``check_mode`` and ``stopped`` are those of the document, ``files`` is a place for the paths of the reports.
     """
-    selectors, batches = _selectors(document), batch_numbers(document)
+    selectors, batches = selector_names(document), batch_numbers(document)
     return {
         "check_mode": document["check_mode"],
         "selectors": selectors,
@@ -75,12 +73,6 @@ def summary(document: Record) -> Record:
         "files": [],
         "stopped": document["rollout"]["stopped"] if document["rollout"] else None,
     }
-
-
-def _selectors(document: Record) -> list[str]:
-    audits = filter(None, map(last_audit, document["hosts"].values()))
-    names = {name for audit in audits for name in audit["selectors"]}
-    return sorted(names, key=lambda name: (name != "stale", name))
 
 
 def _figures(host: Record, selectors: list[str]) -> Record:
@@ -348,9 +340,9 @@ def _pressure(row: Record) -> tuple[str, str | None]:
     percent = _percent_now(row)
     if percent is None:
         return "", None
-    if percent >= _FULL:
+    if percent >= FULL:
         return "!!", "COLOR_ERROR"
-    return ("!", "COLOR_WARN") if percent >= _NEARLY_FULL else ("", "COLOR_OK")
+    return ("!", "COLOR_WARN") if percent >= NEARLY_FULL else ("", "COLOR_OK")
 
 
 def _bar(row: Record, cells: int, signs: _Signs) -> str:

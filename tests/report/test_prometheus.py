@@ -10,16 +10,10 @@ import typing as t
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.plugin_utils._prometheus import as_prometheus
-from documents import HOSTILE_NAMES, Document, fleet_document
+from documents import HOSTILE_NAMES, Document, kinds_of_fleets
 from support import CHECKOUT, run
 
-FLEETS: dict[str, Document] = {
-    "a run that was stopped": fleet_document(40),
-    "hostile names": fleet_document(40, hostile=True),
-    "an audit": fleet_document(12, after=False, with_trend=False),
-    "check mode": fleet_document(12, check_mode=True),
-    "no routers": fleet_document(0),
-}
+FLEETS = kinds_of_fleets()
 
 _SAMPLE = re.compile(r"(?P<name>[a-z_]+)(?:\{(?P<labels>.*)\})? (?P<value>[-+0-9.e]+)")
 _LABEL = re.compile(r'([a-z_]+)="((?:[^"\\\n]|\\[\\"n])*)"(?:,|$)')

@@ -13,15 +13,9 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._checks import SE
 from ansible_collections.netops.conntrack.plugins.plugin_utils._junit import as_junit
 from ansible_collections.netops.conntrack.plugins.plugin_utils._markup import visible
 from ansible_collections.netops.conntrack.plugins.plugin_utils._order import worst_first
-from documents import Document, fleet_document
+from documents import Document, kinds_of_fleets
 
-FLEETS: dict[str, Document] = {
-    "a run that was stopped": fleet_document(40),
-    "hostile names": fleet_document(40, hostile=True),
-    "an audit": fleet_document(12, after=False, with_trend=False),
-    "check mode": fleet_document(12, check_mode=True),
-    "no routers": fleet_document(0),
-}
+FLEETS = kinds_of_fleets()
 
 CHILDREN = {
     "testsuites": {"testsuite"},
