@@ -189,7 +189,7 @@ class _Killer:
 
 
 def _serve(run_directory: str) -> None:
-    from ansible_collections.netops.conntrack.plugins.module_utils import _confirm, _fragments, _sysctl
+    from ansible_collections.netops.conntrack.plugins.module_utils import _fragments, _run_directory, _sysctl
     from ansible_collections.netops.conntrack.plugins.modules import conntrack_settings
 
     gc.disable()  # it would copy in each process what all of them share
@@ -199,7 +199,7 @@ def _serve(run_directory: str) -> None:
         return _MODULE_IS_LATE if path == "/proc/modules" else real_read(self, path)
 
     _fragments.Tree.read = read  # type: ignore[method-assign] # in this process only
-    _confirm.DIRECTORY = run_directory
+    _run_directory.DIRECTORY = run_directory
     sysctls = [sysctl for short, sysctl in _sysctl.find_sysctls().items() if short != _sysctl.GAUGE]
     for line in sys.stdin:
         request = json.loads(line)

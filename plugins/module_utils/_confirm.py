@@ -21,8 +21,6 @@ import json
 import os
 import secrets
 import select
-import socket
-import struct
 import syslog
 import time
 import typing as t
@@ -34,15 +32,14 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
     UnavailableError,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._files import FileChange, put_all, remove
+from ansible_collections.netops.conntrack.plugins.module_utils._run_directory import make, path_of, write
 from ansible_collections.netops.conntrack.plugins.module_utils._settings import Change, change_of, in_order, put_back
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl import find_sysctls
 
-DIRECTORY = "/run/netops-conntrack"
 _NEEDS_ROOT = "Changing the connection-tracking settings needs root. Set become: true."
 _LOCK_SECONDS = 60
 _POLL_SECONDS = 0.25
 _START_SECONDS = 10
-_SO_NETNS_COOKIE = 71  # asm-generic/socket.h
 _CGROUP_ROOTS = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd")
 
 
@@ -114,9 +111,9 @@ def exclusive() -> t.Iterator[None]:
     Raises UnavailableError when another one does not end within a minute, or there is no place for the lock;
     NotPermittedError without root.
     """
-    path = _path("lock")
+    path = path_of("lock")
     try:
-        os.makedirs(DIRECTORY, mode=0o700, exist_ok=True)
+        make()
         lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except PermissionError as error:
         raise NotPermittedError(_NEEDS_ROOT) from error
@@ -137,7 +134,7 @@ def _wait_for(lock: int, end: float) -> None:
             if time.monotonic() > end:
                 raise UnavailableError(
                     f"Another run has been changing the settings for {_LOCK_SECONDS} s. Run it again when that one is "
-                    f"done; fuser {_path('lock')} shows its process."
+                    f"done; fuser {path_of('lock')} shows its process."
                 ) from None
         time.sleep(_POLL_SECONDS)
 
@@ -166,8 +163,8 @@ def arm(pending: Pending) -> None:
     Raises UnavailableError when it cannot be started; then nothing waits.
     """
     try:
-        remove(_path("taken-back"))
-        _write(_path("pending"), pending.as_json())
+        remove(path_of("taken-back"))
+        write(path_of("pending"), pending.as_json())
         if not _start_waiting(pending):
             raise OSError("it did not start")
     except OSError as error:
@@ -180,7 +177,7 @@ def arm(pending: Pending) -> None:
 
 def disarm() -> None:
     """Forget the change that waits."""
-    remove(_path("pending"))
+    remove(path_of("pending"))
 
 
 def find(change: str | None) -> Pending:
@@ -215,7 +212,7 @@ def confirm(change: str | None) -> Pending:
         disarm()
         raise ConntrackError(f"{error.message} {said}", **error.result) from error
     pending = dataclasses.replace(pending, confirmed=True)
-    _write(_path("confirmed"), pending.as_json())
+    write(path_of("confirmed"), pending.as_json())
     disarm()
     for file in pending.files:
         file.clean_up()
@@ -226,31 +223,9 @@ def _now() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-def _path(what: str) -> str:
-    return os.path.join(DIRECTORY, f"{what}-{_namespace()}")
-
-
-def _namespace() -> int:
-    """Give the number of the network namespace that the process is in."""
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as any_socket:
-            cookie: int = struct.unpack("=Q", any_socket.getsockopt(socket.SOL_SOCKET, _SO_NETNS_COOKIE, 8))[0]
-            return cookie
-    except OSError:
-        # A kernel before 5.14; the number of a namespace's file comes again once the namespace is deleted.
-        return os.stat("/proc/self/ns/net").st_ino
-
-
-def _write(path: str, text: str) -> None:
-    whole = f"{path}.new"
-    with open(whole, "w", encoding="utf-8") as file:
-        file.write(text)
-    os.replace(whole, path)
-
-
 def _read(what: str) -> Pending | None:
     try:
-        with open(_path(what), encoding="ascii") as file:
+        with open(path_of(what), encoding="ascii") as file:
             return Pending.of_json(file.read())
     except FileNotFoundError:
         return None
@@ -260,7 +235,7 @@ def _read(what: str) -> Pending | None:
 
 def _last_words() -> str:
     try:
-        with open(_path("taken-back"), encoding="utf-8") as file:
+        with open(path_of("taken-back"), encoding="utf-8") as file:
             return file.read()
     except FileNotFoundError:
         return ""
@@ -315,7 +290,7 @@ def _close_all_but(*kept: int) -> None:
 
 
 def _wait(pending: Pending) -> None:
-    journal = _path("pending")
+    journal = path_of("pending")
     while pending.seconds_left:
         if not os.path.exists(journal):
             return
@@ -329,6 +304,6 @@ def _wait(pending: Pending) -> None:
             return
         words = f"It was not confirmed within {pending.within} s. {pending.take_back()}"
         disarm()
-        _write(_path("taken-back"), words)
+        write(path_of("taken-back"), words)
     syslog.openlog("netops.conntrack", 0, syslog.LOG_DAEMON)
     syslog.syslog(syslog.LOG_WARNING, f"A change of the connection-tracking settings was taken back. {words}")

@@ -24,9 +24,15 @@ import struct
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils import _netlink
-from ansible_collections.netops.conntrack.plugins.module_utils._errors import DumpError, InterruptedDumpError
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
+    DumpError,
+    InterruptedDumpError,
+    UnavailableError,
+)
 
 ANSWER_SECONDS = 30.0
+_NETLINK_NETFILTER = 12  # linux/netlink.h
+_RECEIVE_BUFFER = 1 << 20
 _DATAGRAM = 32768
 """The kernel fills no more than this of a dump's datagram (netlink_recvmsg() in net/netlink/af_netlink.c)."""
 _GROUP = 8
@@ -34,6 +40,21 @@ _GROUPS = 16
 _TOKEN = struct.Struct(f"=iI{_GROUP}I")
 """What is said of a group: an errno, or _MORE or _ENDED; the number of its datagrams, and the length of each."""
 _MORE, _ENDED = 0, -1
+
+
+def open_socket() -> socket.socket:
+    """Return a netlink socket for netfilter. Raises UnavailableError where the kernel has none."""
+    try:
+        opened = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_NETFILTER)
+    except OSError as error:
+        raise UnavailableError(
+            f"The kernel has no netlink interface for netfilter ({error.strerror}). Load it with "
+            "'modprobe nf_conntrack_netlink'."
+        ) from error
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+    opened.settimeout(ANSWER_SECONDS)
+    opened.bind((0, 0))
+    return opened
 
 
 def receive(source: socket.socket, buffer: bytearray | memoryview) -> int:

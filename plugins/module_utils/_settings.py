@@ -29,6 +29,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._sysctl import (
     held,
     short_of,
 )
+from ansible_collections.netops.conntrack.plugins.module_utils._timeout_record import changing
 
 _MACHINE_WIDE = frozenset({"max", "buckets", "expect_max"})
 
@@ -66,12 +67,25 @@ class Change:
         return not self.holds(self.before)
 
     def write(self, value: int) -> None:
-        """Give the kernel a value. Raises what Sysctl.write raises."""
+        """Give the kernel a value, and record a timeout. Raises what Sysctl.write and ``changing`` raise."""
+        self._write(value, record_required=True)
+
+    def restore(self, value: int) -> None:
+        """Give the kernel a value that it had before, also where that cannot be recorded. Raises as Sysctl.write."""
+        self._write(value, record_required=False)
+
+    def _write(self, value: int, record_required: bool) -> None:
         held = self.limit.read() if self.limit else None
-        self.sysctl.write(value)
+        with self._recorded(value, record_required):
+            self.sysctl.write(value)
         # Some kernels set max when they resize the hash table.
         if self.limit and held is not None and self.limit.read() != held:
             self.limit.write(held)
+
+    def _recorded(self, value: int, required: bool) -> contextlib.AbstractContextManager[None]:
+        if "timeout" not in self.sysctl.short or not self.sysctl.path.startswith(f"{ROOT}/"):
+            return contextlib.nullcontext()
+        return changing(self.sysctl.short, self.sysctl.read(), value, required)
 
 
 class Wish(t.NamedTuple):
@@ -276,7 +290,7 @@ def put_back(written: t.Sequence[Change]) -> str:
     for change in reversed(changed):
         if change.before is not None:
             with contextlib.suppress(ConntrackError):
-                change.write(change.before)
+                change.restore(change.before)
     left = [change for change in changed if change.sysctl.read() != change.before]
     if left:
         return "NOT put back: " + ", ".join(f"{change.sysctl.name} (was {change.before})" for change in left) + "."

@@ -33,8 +33,6 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
 from ansible_collections.netops.conntrack.plugins.module_utils._kernel_filter import Condition
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl import GAUGE, find_sysctls, held
 
-_NETLINK_NETFILTER = 12  # linux/netlink.h
-_RECEIVE_BUFFER = 1 << 20
 _ATTEMPTS = 5
 _READ_AHEAD_FROM = 10_000
 """With fewer entries than this, a process that reads saves no time worth its memory."""
@@ -58,7 +56,7 @@ class Table:
                 "(a firewall rule that matches on ct state loads it too)."
             )
         self._read_ahead = read_ahead
-        self._socket = _open_socket()
+        self._socket = _reader.open_socket()
         self._sequence = 0
 
     def __enter__(self: Opened) -> Opened:
@@ -99,7 +97,7 @@ class Table:
         chain = _longest_chain(self.count() or 0, buckets or 1)
         with contextlib.ExitStack() as stack:
             # A socket of its own: closing is the one way to end a dump early.
-            source = stack.enter_context(_open_socket())
+            source = stack.enter_context(_reader.open_socket())
             _reader.send(
                 source, _netlink.encode_request(_uapi.CT_GET, _uapi.NLM_F_DUMP, 1, *_kernel_filter.encode(conditions))
             )
@@ -145,17 +143,3 @@ def _longest_chain(count: int, buckets: int) -> int:
     The lengths are Poisson-distributed: the chance that a certain chain is longer is below 1e-9 at any load.
     """
     return 8 + 4 * -(-count // buckets)
-
-
-def _open_socket() -> socket.socket:
-    try:
-        opened = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_NETFILTER)
-    except OSError as error:
-        raise UnavailableError(
-            f"The kernel has no netlink interface for netfilter ({error.strerror}). Load it with "
-            "'modprobe nf_conntrack_netlink'."
-        ) from error
-    opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
-    opened.settimeout(_reader.ANSWER_SECONDS)
-    opened.bind((0, 0))
-    return opened

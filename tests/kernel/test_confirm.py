@@ -19,7 +19,7 @@ import time
 import typing as t
 
 import pytest
-from ansible_collections.netops.conntrack.plugins.module_utils import _confirm
+from ansible_collections.netops.conntrack.plugins.module_utils import _confirm, _run_directory
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import UnavailableError
 from killing import Router, State
 from support import ModuleResult, module_path, network_namespace, run, run_module
@@ -271,7 +271,7 @@ def test_dry_run_does_not_wait(router: Router, args: dict[str, t.Any]) -> None:
 
 
 def test_lock_that_is_held_too_long_is_an_error(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_confirm, "DIRECTORY", str(tmp_path / "run"))
+    monkeypatch.setattr(_run_directory, "DIRECTORY", str(tmp_path / "run"))
     monkeypatch.setattr(_confirm, "_LOCK_SECONDS", 0)
     words = r"Another run has been changing the settings for 0 s.*fuser .*/lock-"
     with _confirm.exclusive(), pytest.raises(UnavailableError, match=words), _confirm.exclusive():
@@ -296,7 +296,7 @@ def netns() -> t.Iterator[str]:
     with network_namespace("confirm") as name:
         number = run(["stat", "-L", "-c", "%i", "/proc/self/ns/net"], netns=name).strip()
         yield name
-        for path in pathlib.Path(_confirm.DIRECTORY).glob(f"*-{number}"):
+        for path in pathlib.Path(_run_directory.DIRECTORY).glob(f"*-{number}"):
             path.unlink()
 
 

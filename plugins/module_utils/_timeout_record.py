@@ -1,0 +1,244 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE to this collection: it can change without notice.
+
+"""What this collection did to timeouts since the boot, kept on the router.
+
+The time that an entry has left counts down from the timeout that was in force at its last packet. So a timeout that was
+changed since then has to be known, with the time of the change, or the entry's idle time cannot be told. Every sysctl
+that this collection writes, in either direction and also when a change is rolled back, is recorded here right before
+and right after it is written. Times are in seconds of CLOCK_MONOTONIC, on which the kernel's own timeouts run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import json
+import os
+import time
+import typing as t
+
+from ansible_collections.netops.conntrack.plugins.module_utils import _run_directory
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
+    ConntrackError,
+    NotPermittedError,
+    UnavailableError,
+)
+
+_FILE = "timeouts"
+_VERSION = 1
+_MOST = 1000
+"""So many changes are kept at most. Each is dropped once no entry can have a timeout from before it."""
+
+_WITH_TIMEOUT_OF_BIRTH = "gre_"
+"""GRE entries keep the timeouts of their birth (gre_packet() in net/netfilter/nf_conntrack_proto_gre.c)."""
+
+
+class Change(t.NamedTuple):
+    """A write of the sysctl ``short``, between the times ``begun`` and ``done`` (None: it is not known to be done)."""
+
+    short: str
+    old: int
+    new: int
+    begun: float
+    done: float | None
+
+
+class Shortening(t.NamedTuple):
+    """A run that gave entries ``most`` seconds to live at most, whatever their sysctls say."""
+
+    most: int
+    begun: float
+    done: float | None
+
+
+class Lowered(t.NamedTuple):
+    """A sysctl that was lowered from ``old`` to ``new``, ``elapsed`` seconds ago."""
+
+    old: int
+    new: int
+    elapsed: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """The changes and shortenings of which entries in the table can still bear traces, oldest first.
+
+    ``now`` is the time at which the record was read.
+    """
+
+    changes: tuple[Change, ...] = ()
+    shortenings: tuple[Shortening, ...] = ()
+    now: float = 0.0
+
+    def changes_of(self, short: str) -> list[Change]:
+        """Return the changes of one sysctl, oldest first."""
+        return [change for change in self.changes if change.short == short]
+
+    def lowered(self, short: str) -> Lowered | None:
+        """Return the last change of the sysctl if it was lowered; None if it was not, or there is none."""
+        changes = self.changes_of(short)
+        if not changes or changes[-1].new >= changes[-1].old:
+            return None
+        last = changes[-1]
+        return Lowered(last.old, last.new, max(0.0, self.now - last.begun))
+
+
+def read_record() -> Record:
+    """Return what is recorded for the network namespace that the process is in.
+
+    Raises NotPermittedError where it may not be read, ConntrackError for a file that is damaged.
+    """
+    now = time.monotonic()
+    path = _run_directory.path_of(_FILE)
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+    except FileNotFoundError:
+        return Record(now=now)
+    except PermissionError as error:
+        raise NotPermittedError(f"{path} cannot be read without root. Set become: true.") from error
+    except (OSError, ValueError) as error:
+        raise _damaged(path) from error
+    return _parse(text, path, now)
+
+
+@contextlib.contextmanager
+def changing(short: str, old: int | None, new: int, required: bool = True) -> t.Iterator[None]:
+    """Record that the body gives the sysctl ``short`` the value ``new``, and when.
+
+    Nothing is recorded where the value stays, or is not known. Where it cannot be recorded and is ``required``, raises
+    UnavailableError, or ConntrackError for a damaged file, before the body runs. If not, the body runs anyway.
+    """
+    if old is None or old == new:
+        yield
+        return
+    begun = time.monotonic()
+    try:
+        _add(Change(short, old, new, begun, None))
+    except ConntrackError:
+        if required:
+            raise
+    try:
+        yield
+    finally:
+        # A change that is not known to be done counts for longer than it has to.
+        with contextlib.suppress(ConntrackError):
+            _set_done(begun)
+
+
+def record_shortened(most: int) -> None:
+    """Record that from now on entries get ``most`` seconds to live at most. Call it before the first one does.
+
+    Raises UnavailableError where it cannot be recorded.
+    """
+    _add(Shortening(most, time.monotonic(), None))
+
+
+def end_shortening() -> None:
+    """Record that the last shortening has come to its end."""
+    with _locked() as path:
+        record = _present(path)
+        if record.shortenings and record.shortenings[-1].done is None:
+            last = record.shortenings[-1]._replace(done=time.monotonic())
+            _write(path, dataclasses.replace(record, shortenings=(*record.shortenings[:-1], last)))
+
+
+def _add(what: Change | Shortening) -> None:
+    with _locked() as path:
+        record = _present(path)
+        if isinstance(what, Change):
+            _write(path, dataclasses.replace(record, changes=(*record.changes, what)[-_MOST:]))
+        else:
+            _write(path, dataclasses.replace(record, shortenings=(*record.shortenings, what)[-_MOST:]))
+
+
+def _set_done(begun: float) -> None:
+    with _locked() as path:
+        record = _present(path)
+        done = time.monotonic()
+        changes = (each._replace(done=done) if each.begun == begun else each for each in record.changes)
+        _write(path, dataclasses.replace(record, changes=tuple(changes)))
+
+
+@contextlib.contextmanager
+def _locked() -> t.Iterator[str]:
+    """Yield the record's path, while no other process changes it. Raises UnavailableError."""
+    path = _run_directory.path_of(_FILE)
+    try:
+        _run_directory.make()
+        lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise _not_writable(path, error) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield path
+    finally:
+        os.close(lock)
+
+
+def _present(path: str) -> Record:
+    """Return the record without what no entry can bear traces of any more."""
+    record = read_record()
+    return Record(
+        tuple(change for change in record.changes if _counts(change, record.now)),
+        tuple(each for each in record.shortenings if each.done is None or record.now - each.done < each.most),
+        record.now,
+    )
+
+
+def _counts(change: Change, now: float) -> bool:
+    if change.done is None or change.short.startswith(_WITH_TIMEOUT_OF_BIRTH):
+        return True
+    return now - change.done < max(change.old, change.new)
+
+
+def _write(path: str, record: Record) -> None:
+    data = {"version": _VERSION, "changes": record.changes, "shortenings": record.shortenings}
+    try:
+        _run_directory.write(path, json.dumps(data))
+    except OSError as error:
+        raise _not_writable(path, error) from error
+
+
+def _parse(text: str, path: str, now: float) -> Record:
+    try:
+        data = json.loads(text)
+        changes = tuple(_change(*fields) for fields in data["changes"])
+        shortenings = tuple(_shortening(*fields) for fields in data["shortenings"])
+        if data["version"] != _VERSION:
+            raise ValueError("it has another version")
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise _damaged(path) from error
+    return Record(changes, shortenings, now)
+
+
+def _change(short: t.Any, old: t.Any, new: t.Any, begun: t.Any, done: t.Any) -> Change:
+    if not isinstance(short, str) or not isinstance(old, int) or not isinstance(new, int):
+        raise TypeError("a change without its values")
+    return Change(short, old, new, float(begun), None if done is None else float(done))
+
+
+def _shortening(most: t.Any, begun: t.Any, done: t.Any) -> Shortening:
+    if not isinstance(most, int):
+        raise TypeError("a shortening without its time")
+    return Shortening(most, float(begun), None if done is None else float(done))
+
+
+def _damaged(path: str) -> ConntrackError:
+    return ConntrackError(
+        f"{path} is not the record that this collection wrote of changed timeouts, so that nobody can tell how long "
+        "entries have been idle. Remove that file. Until the longest timeout has passed, idle times may then be too "
+        "high: use confirm_idle."
+    )
+
+
+def _not_writable(path: str, error: OSError) -> UnavailableError:
+    return UnavailableError(
+        f"{path} cannot be written ({error.strerror}). Without the record of a changed timeout, the idle time of "
+        "entries could not be told afterwards. Nothing was changed."
+    )
