@@ -150,7 +150,7 @@ def read_beside(netns: str, output: str) -> tuple[list[Block], Context, str]:
     while time.monotonic() < deadline:
         before = shown(netns, output)
         with inside(netns), Table() as table:
-            context = Context(read_settings(), time.time_ns())
+            context = Context.read(read_settings())
             blocks = table.read(list)
         if shown(netns, output) == before:
             return blocks, context, before

@@ -111,7 +111,7 @@ def values_of(fields: Fields) -> dict[str, t.Any]:
     whole = _completed(fields)
     addresses = ("source", "destination", "reply_source", "reply_destination")
     packed = {name: _packed(whole[name]) for name in addresses}
-    return {**dict.fromkeys(FIELDS), "zone": 0, **whole, **packed}
+    return {**dict.fromkeys(FIELDS), "zone": 0, "has_ports": "source_port" in whole, **whole, **packed}
 
 
 def assert_columns_are_rows(block: _wire.Block) -> None:

@@ -11,7 +11,7 @@ import ipaddress
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._entry import Entry
-from ansible_collections.netops.conntrack.plugins.module_utils._idle import idle
+from ansible_collections.netops.conntrack.plugins.module_utils._idle import Timeouts, idle
 
 # linux/netfilter/nf_conntrack_common.h
 _STATUS = {
@@ -31,7 +31,7 @@ _BOUNDS = (0, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 54000, 86400, 
 Counts = collections.Counter[t.Any]
 
 
-def summary(entries: t.Sequence[Entry], settings: t.Mapping[str, int], top: int) -> dict[str, t.Any]:
+def summary(entries: t.Sequence[Entry], timeouts: Timeouts, top: int) -> dict[str, t.Any]:
     """Give what Summary.result gives of these entries."""
     zones = collections.Counter(entry.zone for entry in entries)
     marks = collections.Counter(entry.mark for entry in entries if entry.mark is not None)
@@ -53,7 +53,7 @@ def summary(entries: t.Sequence[Entry], settings: t.Mapping[str, int], top: int)
         "packets": _amounts(entries, "packets"),
         "bytes": _amounts(entries, "bytes"),
         "remaining": _histogram([entry.remaining for entry in entries]),
-        "idle": _histogram([idle(entry, settings) for entry in entries]),
+        "idle": _histogram([idle(entry, timeouts) for entry in entries]),
         "top": {
             "source": _top(collections.Counter(entry.source for entry in entries), top, len(entries)),
             "destination": _top(collections.Counter(entry.destination for entry in entries), top, len(entries)),

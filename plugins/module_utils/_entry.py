@@ -18,9 +18,10 @@ class Entry:
 
     Addresses are packed, ports hold the keys of GRE, ``protocol`` and ``state`` are numbers, ``remaining`` is in
     seconds, ``start`` in nanoseconds since the epoch, ``labels`` the kernel's bitmap. ``zone`` is 0 unless sent, as in
-    the kernel; ``zone_original`` and ``zone_reply`` are zones of one direction only. Parts of a tuple without a prefix
-    are the original direction's. A field that was not asked for raises AttributeError, so that it is never taken for
-    unknown.
+    the kernel; ``zone_original`` and ``zone_reply`` are zones of one direction only. ``has_ports`` says whether the
+    tuple has ports, or the keys of GRE, which it lacks where the kernel does not track the protocol itself. Parts of a
+    tuple without a prefix are the original direction's. A field that was not asked for raises AttributeError, so that
+    it is never taken for unknown.
     """
 
     family: int
@@ -29,6 +30,7 @@ class Entry:
     destination: bytes
     source_port: int | None
     destination_port: int | None
+    has_ports: bool
     icmp_type: int | None
     icmp_code: int | None
     icmp_id: int | None

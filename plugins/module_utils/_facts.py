@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import collections
 import os
-import time
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils import _netns, _wire
@@ -132,10 +131,11 @@ def count_table(
     table: Table, settings: t.Mapping[str, int], top: int, selectors: t.Mapping[str, t.Any], with_summary: bool
 ) -> dict[str, t.Any]:
     """Count the table and every selector in one dump."""
-    compiled = _compile_all(selectors, Context(settings, time.time_ns()))
+    context = Context.read(settings)
+    compiled = _compile_all(selectors, context)
 
     def collect(blocks: t.Iterator[_wire.Block]) -> dict[str, t.Any]:
-        summary = Summary(settings, top)
+        summary = Summary(context.timeouts, top)
         tallies = {name: collections.Counter[t.Optional[bool]]() for name in compiled}
         tests = [
             (Memo(selection.needs, selection.decide, selection.steps), tallies[name])

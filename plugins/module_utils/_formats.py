@@ -16,8 +16,8 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._entry import Entry
 from ansible_collections.netops.conntrack.plugins.module_utils._idle import NEEDS as IDLE_NEEDS
-from ansible_collections.netops.conntrack.plugins.module_utils._idle import idle
-from ansible_collections.netops.conntrack.plugins.module_utils._selector_keys import Context, age, label_bits
+from ansible_collections.netops.conntrack.plugins.module_utils._idle import age, idle
+from ansible_collections.netops.conntrack.plugins.module_utils._selector_keys import Context, label_bits
 from ansible_collections.netops.conntrack.plugins.module_utils._uapi import (
     ASSURED,
     DST_NAT,
@@ -124,8 +124,8 @@ FIELDS: dict[str, Reader] = {
     "packets": _sum("packets_original", "packets_reply"),
     "bytes": _sum("bytes_original", "bytes_reply"),
     "remaining": _plain("remaining"),
-    "idle": Reader(tuple(IDLE_NEEDS), lambda e, c: idle(e, c.settings)),
-    "age": Reader(("start",), age),
+    "idle": Reader(tuple(IDLE_NEEDS), lambda e, c: idle(e, c.timeouts)),
+    "age": Reader(("start",), lambda e, c: age(e.start, c.timeouts)),
     "id": _plain("id"),
 }
 """How each field of an entry is read; None is unknown, times are in seconds."""

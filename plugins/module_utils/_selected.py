@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
@@ -35,7 +34,7 @@ def selected(params: t.Mapping[str, t.Any]) -> t.Iterator[Selected]:
     switch is off without which the selection cannot be decided, NotPermittedError without the right to enter.
     """
     with inside(params["netns"]):
-        context = Context(read_settings(), time.time_ns())
+        context = Context.read(read_settings())
         selection = compile_selection(params["match"], params["exclude"], context)
         with WritableTable() as table:
             selection.require(context.settings)

@@ -9,13 +9,22 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import socket
 import sys
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.module_utils import _idle, _uapi
+from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
 from ansible_collections.netops.conntrack.plugins.module_utils._entry import Entry
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
+from ansible_collections.netops.conntrack.plugins.module_utils._idle import NEEDS as IDLE_NEEDS
+from ansible_collections.netops.conntrack.plugins.module_utils._idle import (
+    Timeouts,
+    age,
+    age_changes,
+    idle,
+    idle_changes,
+)
 from ansible_collections.netops.conntrack.plugins.module_utils._kernel_filter import Condition
 from ansible_collections.netops.conntrack.plugins.module_utils._selector_values import (
     Range,
@@ -37,10 +46,28 @@ Test = t.Callable[[Entry], Answer]
 
 @dataclasses.dataclass(frozen=True)
 class Context:
-    """What a test needs besides the entry: the sysctls by short name, and the time in nanoseconds since the epoch."""
+    """What a test needs besides the entry: the sysctls by short name, and the time in nanoseconds since the epoch.
+
+    ``given`` is what is known of timeouts; without it, nothing but the sysctls is.
+    """
 
     settings: t.Mapping[str, int]
     now: int
+    given: Timeouts | None = None
+
+    @classmethod
+    def read(cls, settings: t.Mapping[str, int]) -> Context:
+        """Return the context of this moment in the present network namespace, whose sysctls are ``settings``.
+
+        Raises what Timeouts.read raises.
+        """
+        timeouts = Timeouts.read(settings)
+        return cls(settings, timeouts.now, timeouts)
+
+    @functools.cached_property
+    def timeouts(self) -> Timeouts:
+        """What is known of the timeouts that entries may have got."""
+        return self.given or Timeouts(self.settings, self.now)
 
 
 Compiler = t.Callable[[list[t.Any], str, Context], Test]
@@ -331,24 +358,21 @@ def _both_counters(original: str, reply: str) -> Key:
 
 
 def _idle_changes(limits: Range, context: Context) -> Steps:
-    low, high = limits
-    bounds = [0, low] if high is None else [0, low, high + 1]
-    return {"remaining": _idle.idle_changes(bounds, context.settings)}
-
-
-_SECOND = 1_000_000_000
-
-
-def age(entry: Entry, context: Context) -> int | None:
-    """Give for how many seconds the entry has been there; None without a timestamp."""
-    return None if entry.start is None else max(0, context.now - entry.start) // _SECOND
+    bounds = _bounds(limits)
+    return {
+        "remaining": idle_changes(bounds, context.timeouts),
+        "start": age_changes(bounds, context.timeouts),
+    }
 
 
 def _age_changes(limits: Range, context: Context) -> Steps:
-    """Give the starting times at which the age leaves or enters the range."""
+    return {"start": age_changes(_bounds(limits), context.timeouts)}
+
+
+def _bounds(limits: Range) -> list[int]:
+    """Return the numbers at which an amount enters or leaves the range."""
     low, high = limits
-    youngest = context.now - low * _SECOND + 1
-    return {"start": [youngest] if high is None else [youngest, context.now - (high + 1) * _SECOND + 1]}
+    return [low] if high is None else [low, high + 1]
 
 
 KEYS: dict[str, Key] = {
@@ -387,7 +411,7 @@ KEYS: dict[str, Key] = {
     "packets": _both_counters("packets_original", "packets_reply"),
     "bytes": _both_counters("bytes_original", "bytes_reply"),
     "remaining": _amount(lambda e, _context: e.remaining, parse_duration, ["remaining"], _ends("remaining")),
-    "idle": _amount(lambda e, context: _idle.idle(e, context.settings), parse_duration, _idle.NEEDS, _idle_changes),
-    "age": _amount(age, parse_duration, ["start"], _age_changes),
+    "idle": _amount(lambda e, context: idle(e, context.timeouts), parse_duration, IDLE_NEEDS, _idle_changes),
+    "age": _amount(lambda e, context: age(e.start, context.timeouts), parse_duration, ["start"], _age_changes),
 }
 """Every key of the selector language."""

@@ -17,7 +17,7 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils import _uapi, _wire
 from ansible_collections.netops.conntrack.plugins.module_utils._entry import Entry
-from ansible_collections.netops.conntrack.plugins.module_utils._idle import idle, idle_changes
+from ansible_collections.netops.conntrack.plugins.module_utils._idle import Timeouts, age_changes, idle, idle_changes
 
 HISTOGRAM_BOUNDS = (0, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 54000, 86400, 172800, 345600, 432000)
 """Where the ranges of a histogram begin, in seconds; the last one has no end."""
@@ -57,23 +57,76 @@ class _Histogram:
         return {"histogram": histogram, "unknown": self._unknown}
 
 
-_Kind = tuple[t.Optional[int], t.Optional[int], t.Optional[int]]
-"""What entries of one layout are counted by: state, status, and the place of the remaining seconds among the steps."""
+_Kind = tuple[t.Optional[int], t.Optional[int], t.Optional[int], t.Optional[int], t.Optional[str]]
+"""What entries of one layout are counted by: state, status, the bins of remaining time and of start, and helper."""
+
+_MOST_REMEMBERED = 1 << 16
 
 
-def _steps(settings: t.Mapping[str, int]) -> list[int]:
-    """Give the remaining seconds at which an entry of any kind changes its range in one of the histograms."""
-    changes = idle_changes(HISTOGRAM_BOUNDS, settings)
-    return sorted(change for change in {*HISTOGRAM_BOUNDS, *changes} if change >= 0)
+class _Bins(dict[int, int]):
+    """The bin of each number among sorted breakpoints, by number: how many of these are not larger than it.
+
+    Most numbers come many times, and to look one up costs a third of a bisection.
+    """
+
+    def __init__(self, breakpoints: t.Iterable[int]) -> None:
+        super().__init__()
+        self.breakpoints = sorted(breakpoints)
+
+    def __missing__(self, number: int) -> int:
+        if len(self) >= _MOST_REMEMBERED:
+            self.clear()
+        place = self[number] = bisect.bisect_right(self.breakpoints, number)
+        return place
+
+    def start_of(self, place: int) -> int:
+        """Return the least number in the bin, 0 for the first one."""
+        return self.breakpoints[place - 1] if place else 0
+
+
+def _remaining_bins(timeouts: Timeouts) -> _Bins:
+    """Return the bins in which an entry of any kind keeps its range in both histograms."""
+    changes = idle_changes(HISTOGRAM_BOUNDS, timeouts)
+    return _Bins(change for change in {*HISTOGRAM_BOUNDS, *changes} if change >= 0)
+
+
+class _StartBins:
+    """The bins of starting times, which are nanoseconds in 64 bits: as _Bins, by the upper halves where these tell."""
+
+    def __init__(self, breakpoints: t.Iterable[int]) -> None:
+        self._exact = _Bins(max(0, number) for number in breakpoints)
+        # A unit of the upper half with a breakpoint in it is in several bins.
+        self._units = {number >> 32 for number in self._exact.breakpoints}
+        self._by_unit: dict[int, int] = {}
+
+    def column(self, block: _wire.Block) -> list[int]:
+        """Return the bin of every row of a block whose entries have a starting time."""
+        upper, lower = block.halves("start")
+        for unit in set(upper).difference(self._by_unit):
+            self._by_unit[unit] = -1 if unit in self._units else self._bin(unit << 32)
+        places = list(map(self._by_unit.__getitem__, upper))
+        if -1 in places:
+            places = [
+                self._bin(unit << 32 | rest) if place < 0 else place for place, unit, rest in zip(places, upper, lower)
+            ]
+        return places
+
+    def _bin(self, start: int) -> int:
+        return bisect.bisect_right(self._exact.breakpoints, start)
+
+    def start_of(self, place: int) -> int:
+        """Return the least starting time in the bin."""
+        return self._exact.start_of(place)
 
 
 class Summary:
     """What is in a table, counted block by block; ``top`` is how many of the largest are named."""
 
-    def __init__(self, settings: t.Mapping[str, int], top: int) -> None:
-        self._settings = settings
+    def __init__(self, timeouts: Timeouts, top: int) -> None:
+        self._timeouts = timeouts
         self._top = top
-        self._steps = _steps(settings)
+        self._remaining = _remaining_bins(timeouts)
+        self._starts = _StartBins(age_changes(HISTOGRAM_BOUNDS, timeouts))
         self._kinds: dict[_wire.Layout, collections.Counter[_Kind]] = collections.defaultdict(collections.Counter)
         self._zones: collections.Counter[int] = collections.Counter()
         self._marks: collections.Counter[int] = collections.Counter()
@@ -98,17 +151,27 @@ class Summary:
         _add_amounts(self._bytes, block, "bytes")
 
     def _add_kinds(self, block: _wire.Block) -> None:
-        steps: t.Iterable[int | None] = itertools.repeat(None, len(block))
+        remaining: t.Iterable[int | None] = itertools.repeat(None, len(block))
+        starts: t.Iterable[int | None] = itertools.repeat(None, len(block))
         if "remaining" in block.layout.fields:
-            steps = block.places("remaining", self._steps)
-        self._kinds[block.layout].update(zip(block.column("state"), block.column("status"), steps))
+            remaining = map(self._remaining.__getitem__, block.numbers("remaining"))
+        if "start" in block.layout.fields:
+            starts = self._starts.column(block)
+        columns = (block.column("state"), block.column("status"), remaining, starts, block.column("helper"))
+        self._kinds[block.layout].update(zip(*columns))
 
     def _described(self) -> t.Iterator[tuple[Entry, int]]:
         """Give an entry for each kind, and the number of entries that it stands for."""
         for layout, kinds in self._kinds.items():
-            for (state, status, step), count in kinds.items():
-                remaining = None if step is None else self._steps[step - 1]
-                yield Entry(**{**layout.constants, "state": state, "status": status, "remaining": remaining}), count
+            for (state, status, remaining, start, helper), count in kinds.items():
+                fields = {
+                    "state": state,
+                    "status": status,
+                    "remaining": None if remaining is None else self._remaining.start_of(remaining),
+                    "start": None if start is None else self._starts.start_of(start),
+                    "helper": helper,
+                }
+                yield Entry(**{**layout.constants, **fields}), count
 
     def result(self) -> dict[str, t.Any]:
         """Give the counts, in the form that conntrack_facts documents as its ``table``."""
@@ -116,7 +179,7 @@ class Summary:
         remaining, unused = _Histogram(), _Histogram()
         for entry, count in self._described():
             remaining.add(entry.remaining, count)
-            unused.add(idle(entry, self._settings), count)
+            unused.add(idle(entry, self._timeouts), count)
         return {
             "entries": entries,
             **self._kind_counts(),

@@ -125,10 +125,10 @@ class Place(t.NamedTuple):
 class Layout:
     """Where everything is in the messages of entries that have the same attributes, of the same sizes and order.
 
-    ``fields`` has the place of each field, ``constants`` what all such entries share: family, protocol, and the value
-    of each field that they lack (None, and 0 of ``zone``). ``structure`` are number and value of the words that make it
-    this layout: the headers, the family's and the protocols'. ``identity`` are the numbers of the words that name an
-    entry in a delete: its original tuple, id and zone as they were sent.
+    ``fields`` has the place of each field, ``constants`` what all such entries share: family, protocol, whether they
+    have ports, and the value of each field that they lack (None, and 0 of ``zone``). ``structure`` are number and value
+    of the words that make it this layout: the headers, the family's and the protocols'. ``identity`` are the numbers of
+    the words that name an entry in a delete: its original tuple, id and zone as they were sent.
     """
 
     def __init__(self, message: bytes) -> None:
@@ -143,6 +143,7 @@ class Layout:
         self.constants: dict[str, t.Any] = {
             **dict.fromkeys(FIELDS),
             "zone": 0,
+            "has_ports": "source_port" in self.fields,
             "family": message[_netlink.HEADER_LENGTH],
         }
         self._settle_protocol(message)
@@ -247,6 +248,11 @@ class Block:
     def places(self, name: str, steps: list[int]) -> t.Iterator[int]:
         """Give for the same numbers how many of ``steps``, which are sorted, are not larger."""
         return map(functools.partial(bisect.bisect_right, steps), self.numbers(name))
+
+    def halves(self, name: str) -> tuple[t.Sequence[int], t.Sequence[int]]:
+        """Return the upper and the lower halves of a number of 64 bits of every row, which the layout must have."""
+        start = self.layout.fields[name].start
+        return self._numbers(start, 4), self._numbers(start + 4, 4)
 
     def _numbers(self, start: int, size: int) -> t.Sequence[int]:
         if size == 1:

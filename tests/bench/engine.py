@@ -50,7 +50,7 @@ def summary(table: WritableTable, _args: argparse.Namespace) -> Counts:
 
 def delete(table: WritableTable, args: argparse.Namespace) -> Counts:
     """Select and delete, as conntrack_prune does without or with a limit."""
-    context = Context(read_settings(), time.time_ns())
+    context = Context.read(read_settings())
     selection = compile_selection([{"prune-tcp": TCP, "prune-stale": STORY}[args.work]], None, context)
     plan = Plan(selection, Guards(frozenset(), helpers=True), context, sample=5, whole=False)
     result = prune(table, plan, parse_limit(args.max_delete), dry_run=False).result(None, with_diff=False)
@@ -59,7 +59,7 @@ def delete(table: WritableTable, args: argparse.Namespace) -> Counts:
 
 def export(table: WritableTable, args: argparse.Namespace) -> Counts:
     """Write every entry to a file, as conntrack_info does."""
-    context = Context(read_settings(), time.time_ns())
+    context = Context.read(read_settings())
     with exporting(os.path.abspath(args.dest), "extended", context) as file:
         result = run_query(table, compile_selection(None, None, context), context, Query([], [], 0), file)
     return {"matched": result["matched"]}

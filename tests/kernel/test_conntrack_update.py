@@ -11,7 +11,6 @@ import errno
 import re
 import struct
 import sys
-import time
 import typing as t
 
 import pytest
@@ -399,7 +398,7 @@ def updated_meanwhile(netns: str, monkeypatch: pytest.MonkeyPatch) -> t.Iterator
         def run_it(
             action: t.Callable[[], object], timeout: int | str, mark: tuple[int, int] | None
         ) -> dict[str, t.Any]:
-            context = Context(read_settings(), time.time_ns())
+            context = Context.read(read_settings())
             plan = Plan(compile_selection(None, None, context), Aim(timeout, mark, context.settings), ())
             look_up = table.look_up
 

@@ -49,7 +49,7 @@ def line_of(data: bytes) -> str:
 
 def use(blocks: t.Iterable[Block]) -> int:
     """Do with the blocks whatever is done with any, each in its way of reading them; give the number of entries."""
-    counts, lines_of = Summary(CONTEXT.settings, 3), ExtendedLines(CONTEXT)
+    counts, lines_of = Summary(CONTEXT.timeouts, 3), ExtendedLines(CONTEXT)
     selection = compile_selection(
         [{"remaining": {"min": 60}, "source_port": "1-99"}, {"packets": {"min": 1}}], None, CONTEXT
     )

@@ -82,7 +82,7 @@ def mixed() -> Mixed:
 
 
 def result_of(mixed: Mixed) -> dict[str, t.Any]:
-    counts = Summary(mixed.context.settings, TOP)
+    counts = Summary(mixed.context.timeouts, TOP)
     for block in mixed.blocks:
         counts.add(block)
     return counts.result()
@@ -90,7 +90,7 @@ def result_of(mixed: Mixed) -> dict[str, t.Any]:
 
 def test_the_summary_is_that_of_the_rows(mixed: Mixed) -> None:
     entries = [entry for block in mixed.blocks for entry in block.entries()]
-    assert result_of(mixed) == summary(entries, mixed.context.settings, TOP)
+    assert result_of(mixed) == summary(entries, mixed.context.timeouts, TOP)
 
 
 def test_columns_are_rows(mixed: Mixed) -> None:

@@ -10,7 +10,6 @@ import itertools
 import os
 import pathlib
 import subprocess
-import time
 import typing as t
 
 import pytest
@@ -79,7 +78,7 @@ def table(request: pytest.FixtureRequest) -> t.Iterator[WritableTable]:
 
 def pruned(table: WritableTable, limit: str | None = None, whole: bool = True) -> dict[str, t.Any]:
     """Prune, and give the result with its diff; the numbers in it must add up."""
-    context = Context(read_settings(), time.time_ns())
+    context = Context.read(read_settings())
     match = {"protocol": "tcp", "state": "ESTABLISHED", "replied": False}
     plan = Plan(compile_selection([match], None, context), Guards((), helpers=True), context, sample=3, whole=whole)
     result = prune(table, plan, parse_limit(limit), dry_run=False).result(table.count(), with_diff=True)

@@ -8,7 +8,9 @@ import typing as t
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
+from ansible_collections.netops.conntrack.plugins.module_utils._idle import Timeouts
 from ansible_collections.netops.conntrack.plugins.module_utils._summary import HISTOGRAM_BOUNDS, Summary, percent
+from generated import NOW
 from messages import Fields, blocks_of
 
 SETTINGS = {"tcp_timeout_established": 432000, "udp_timeout": 30}
@@ -59,7 +61,7 @@ ENTRIES = [
 
 
 def summarize(*entries: Fields, top: int = 10) -> dict[str, t.Any]:
-    summary = Summary(SETTINGS, top)
+    summary = Summary(Timeouts(SETTINGS, NOW), top)
     for block in blocks_of(*entries):
         summary.add(block)
     return summary.result()

@@ -37,6 +37,8 @@ TCP, UDP, GRE, SCTP = 6, 17, 47, 132
 ESTABLISHED, TIME_WAIT = 3, 7
 SEEN_REPLY, FIXED_TIMEOUT, OFFLOAD = 1 << 1, 1 << 10, 1 << 14
 LONG = 10**6
+PORTS = {"source_port": 5, "destination_port": 9}
+
 TCP_ENTRY = {"protocol": TCP, "state": ESTABLISHED, "status": 0, "remaining": LONG, "mark": 0, "id": 1}
 
 
@@ -98,9 +100,10 @@ def test_bad_mark(given: t.Any) -> None:
         ({"protocol": UDP, "state": None}, SETTINGS, 30),
         ({"protocol": UDP, "state": None, "status": SEEN_REPLY}, SETTINGS, 180),
         ({"protocol": UDP, "state": None, "status": SEEN_REPLY}, {"udp_timeout": 30}, 30),
-        ({"protocol": GRE, "state": None, "status": SEEN_REPLY}, SETTINGS, 181),
-        ({"protocol": SCTP, "state": 4}, SETTINGS, 210),
-        ({"protocol": SCTP, "state": 7}, SETTINGS, None),
+        ({"protocol": GRE, "state": None, "status": SEEN_REPLY, **PORTS}, SETTINGS, 181),
+        ({"protocol": SCTP, "state": 4, **PORTS}, SETTINGS, 210),
+        ({"protocol": SCTP, "state": 7, **PORTS}, SETTINGS, None),
+        ({"protocol": SCTP, "state": None}, SETTINGS, 600),
         ({"protocol": 99, "state": None}, SETTINGS, 600),
     ],
 )
