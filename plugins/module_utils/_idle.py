@@ -25,6 +25,7 @@ import typing as t
 from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
 from ansible_collections.netops.conntrack.plugins.module_utils._entry import Entry
 from ansible_collections.netops.conntrack.plugins.module_utils._timeout_policies import (
+    GENERIC,
     Policy,
     has_flow_tables,
     list_policies,
@@ -54,6 +55,8 @@ _NOT_RENEWED = frozenset({"tcp_timeout_syn_sent", "tcp_timeout_syn_recv", "sctp_
 (tcp_packet(), nf_conntrack_sctp_packet()). So the last packet may have come at any time."""
 
 _STATES = {_uapi.TCP: "tcp_timeout", _uapi.DCCP: "dccp_timeout", _uapi.SCTP: "sctp_timeout"}
+
+_GENERIC_NAMES = ("generic_timeout",)
 
 _MAY_LACK_A_TRACKER = frozenset({_uapi.DCCP, _uapi.GRE, _uapi.SCTP, _uapi.UDPLITE})
 """What a kernel can be built without, or has no more. Its entries are generic then, and without ports."""
@@ -188,8 +191,9 @@ class Timeouts:
             yield from self._of_sysctl(_RESET) if own else ()
         if entry.protocol == _uapi.GRE and expected:
             yield from map(Explanation, _PPTP)
+        protocol = GENERIC if names == _GENERIC_NAMES else entry.protocol
         for policy in self.policies:
-            if policy.protocol == entry.protocol and policy.family in (None, entry.family):
+            if policy.protocol in (protocol, entry.protocol) and policy.family in (None, entry.family):
                 yield from map(Explanation, _of_policy(policy, names))
         yield from self._shortened()
 
@@ -307,11 +311,11 @@ def _names(entry: Entry, settings: t.Mapping[str, int]) -> tuple[str, ...]:
     if entry.protocol in _uapi.ICMP_PROTOCOLS:
         return (f"{entry.protocol_name}_timeout",)
     if entry.protocol in _MAY_LACK_A_TRACKER and not entry.has_ports:
-        return ("generic_timeout",)
+        return _GENERIC_NAMES
     if entry.protocol in _STATES:
         state = entry.state_name
         return () if state is None else (f"{_STATES[entry.protocol]}_{state.lower()}",)
-    names = _TWO_TIMEOUTS.get(entry.protocol, ("generic_timeout", "generic_timeout"))
+    names = _TWO_TIMEOUTS.get(entry.protocol, _GENERIC_NAMES)
     if entry.protocol == _uapi.UDPLITE and _OLD_UDPLITE[0] in settings:
         names = _OLD_UDPLITE
     replied = bool((entry.status or 0) & _uapi.SEEN_REPLY)

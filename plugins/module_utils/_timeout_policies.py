@@ -86,7 +86,10 @@ _NAMES: dict[int, tuple[str, ...]] = {
 """The attributes of a policy's timeouts, which are numbered from 1: linux/netfilter/nfnetlink_cttimeout.h, enum
 ctattr_timeout_tcp and those after it. They are named like the sysctls."""
 
-_GENERIC = ("generic_timeout",)
+GENERIC = 255
+"""The protocol of a policy for all protocols that the kernel does not know (nf_conntrack_l4proto_generic)."""
+
+_GENERIC_NAMES = ("generic_timeout",)
 
 
 class Policy(t.NamedTuple):
@@ -130,7 +133,7 @@ def _policy(fields: t.Mapping[int, bytes], family: int, protocol: int, data: int
     if protocol not in fields or data not in fields:
         return None
     number = int.from_bytes(fields[protocol], "big")
-    names = _NAMES.get(number, _GENERIC)
+    names = _NAMES.get(number, _GENERIC_NAMES)
     values = {
         names[kind - 1]: int.from_bytes(value, "big")
         for kind, value in _nested(fields[data]).items()

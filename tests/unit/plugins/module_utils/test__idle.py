@@ -22,7 +22,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._idle import (
     idle_changes,
     longest_timeout,
 )
-from ansible_collections.netops.conntrack.plugins.module_utils._timeout_policies import Policy
+from ansible_collections.netops.conntrack.plugins.module_utils._timeout_policies import GENERIC, Policy
 from ansible_collections.netops.conntrack.plugins.module_utils._timeout_record import Change, Record, Shortening
 from generated import NOW, SECOND
 from hypothesis import given, settings
@@ -264,8 +264,12 @@ class TestPolicies:
     def test_those_of_another_protocol_do_not_count(self) -> None:
         assert seconds(_uapi.ICMP, 10, known(policies=[self.VOIP, self.WEB])) == 21
 
-    def test_any_of_a_policy_for_an_unknown_protocol(self) -> None:
-        assert seconds(99, 650, known(policies=[Policy(None, 99, {"generic_timeout": 700})])) == 49
+    @pytest.mark.parametrize("of", [99, GENERIC])
+    def test_protocol_that_the_kernel_does_not_know(self, of: int) -> None:
+        timeouts = known(policies=[Policy(None, of, {"generic_timeout": 700})])
+        assert seconds(99, 650, timeouts) == 49
+        assert seconds(_uapi.ICMP, 32, timeouts) == 0
+        assert seconds(_uapi.ICMP, 650, timeouts) is None
 
 
 class TestRecord:

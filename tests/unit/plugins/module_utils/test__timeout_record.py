@@ -1,0 +1,157 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import contextlib
+import pathlib
+import time
+import typing as t
+
+import pytest
+from ansible_collections.netops.conntrack.plugins.module_utils import _run_directory
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError, UnavailableError
+from ansible_collections.netops.conntrack.plugins.module_utils._timeout_record import (
+    Change,
+    Record,
+    changing,
+    end_shortening,
+    read_record,
+    record_shortened,
+)
+
+
+@pytest.fixture(autouse=True)
+def run_directory(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
+    monkeypatch.setattr(_run_directory, "DIRECTORY", str(tmp_path / "run"))
+    return tmp_path / "run"
+
+
+def record_file() -> pathlib.Path:
+    return pathlib.Path(_run_directory.path_of("timeouts"))
+
+
+def pass_seconds(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    real = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: real + seconds)
+
+
+def test_nothing_is_recorded_at_first(run_directory: pathlib.Path) -> None:
+    assert read_record().changes == ()
+    assert not run_directory.exists()
+
+
+def test_change_is_recorded_before_and_after_it_is_made() -> None:
+    with changing("udp_timeout", 30, 10):
+        [begun] = read_record().changes
+        assert (begun.short, begun.old, begun.new, begun.done) == ("udp_timeout", 30, 10, None)
+    [change] = read_record().changes
+    assert change.done is not None
+    assert begun.begun == change.begun <= change.done <= time.monotonic()
+
+
+def test_change_that_fails_is_recorded_as_one_that_may_have_been_made() -> None:
+    with pytest.raises(ConntrackError, match="refused"), changing("udp_timeout", 30, 10):
+        raise ConntrackError("refused")
+    [change] = read_record().changes
+    assert (change.old, change.new) == (30, 10)
+
+
+@pytest.mark.parametrize("old", [None, 30])
+def test_what_stays_or_is_not_known_is_not_recorded(old: int | None) -> None:
+    with changing("udp_timeout", old, 30):
+        pass
+    assert read_record().changes == ()
+
+
+def test_changes_come_in_their_order() -> None:
+    for short, old, new in (("udp_timeout", 30, 10), ("icmp_timeout", 30, 5), ("udp_timeout", 10, 20)):
+        with changing(short, old, new):
+            pass
+    assert [(change.old, change.new) for change in read_record().changes_of("udp_timeout")] == [(30, 10), (10, 20)]
+
+
+def test_old_changes_are_dropped_once_no_entry_can_bear_their_traces(monkeypatch: pytest.MonkeyPatch) -> None:
+    for short in ("udp_timeout", "gre_timeout"):
+        with changing(short, 30, 10):
+            pass
+    with changing("tcp_timeout_established", 432_000, 54_000):
+        pass
+    pass_seconds(monkeypatch, 31)
+    with changing("icmp_timeout", 30, 40):
+        pass
+    names = [change.short for change in read_record().changes]
+    assert names == ["gre_timeout", "tcp_timeout_established", "icmp_timeout"]
+
+
+def test_what_was_lowered(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read_record().lowered("udp_timeout") is None
+    with changing("udp_timeout", 30, 10):
+        pass
+    pass_seconds(monkeypatch, 5)
+    lowered = read_record().lowered("udp_timeout")
+    assert lowered is not None
+    assert (lowered.old, lowered.new) == (30, 10)
+    assert 5 <= lowered.elapsed < 6
+    with changing("udp_timeout", 10, 20):
+        pass
+    assert read_record().lowered("udp_timeout") is None
+
+
+def test_shortening_is_recorded_from_its_beginning_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    record_shortened(3_600)
+    [begun] = read_record().shortenings
+    assert (begun.most, begun.done) == (3_600, None)
+    end_shortening()
+    [ended] = read_record().shortenings
+    assert ended.done is not None
+    assert ended.done >= ended.begun == begun.begun
+    pass_seconds(monkeypatch, 3_601)
+    record_shortened(5)
+    assert [each.most for each in read_record().shortenings] == [5]
+
+
+def test_what_cannot_be_recorded_is_not_done(run_directory: pathlib.Path) -> None:
+    run_directory.write_text("a file where the directory belongs")
+    for required in (True, False):
+        done = []
+        outcome = pytest.raises(UnavailableError, match="cannot be written") if required else contextlib.nullcontext()
+        with outcome, changing("udp_timeout", 30, 10, required):
+            done.append("changed")
+        assert done == ([] if required else ["changed"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        '{"version": 1}',
+        '{"version": 2, "changes": [], "shortenings": []}',
+        '{"version": 1, "changes": [["udp_timeout", 30]], "shortenings": []}',
+        '{"version": 1, "changes": [["udp_timeout", 30, null, 1, 2]], "shortenings": []}',
+        '{"version": 1, "changes": [["udp_timeout", 30, 10, "now", 2]], "shortenings": []}',
+        '{"version": 1, "changes": [], "shortenings": [["x", 1, 2]]}',
+        '{"version": 1, "changes": 7, "shortenings": []}',
+        "[" * 100_000,
+        "\udcff",
+    ],
+)
+def test_damaged_record_is_named_with_the_remedy(run_directory: pathlib.Path, text: str) -> None:
+    run_directory.mkdir()
+    record_file().write_bytes(text.encode("utf-8", "surrogateescape"))
+    readings: list[t.Callable[[], object]] = [read_record, lambda: changing("udp_timeout", 30, 10).__enter__()]
+    for reading in readings:
+        with pytest.raises(ConntrackError, match="is not the record") as caught:
+            reading()
+        assert str(record_file()) in caught.value.message
+        assert "Remove that file." in caught.value.message
+
+
+def test_lowered_and_raised_again_is_not_lowered() -> None:
+    changes = (Change("a", 5, 3, 1.0, 1.1), Change("a", 3, 4, 2.0, 2.1))
+    assert Record(changes, (), 3.0).lowered("a") is None
+    assert Record(changes[:1], (), 3.0).lowered("a") == (5, 3, 2.0)
