@@ -12,7 +12,6 @@ import bisect
 import collections
 import heapq
 import ipaddress
-import itertools
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils import _uapi, _wire
@@ -57,66 +56,50 @@ class _Histogram:
         return {"histogram": histogram, "unknown": self._unknown}
 
 
-_Kind = tuple[t.Optional[int], t.Optional[int], t.Optional[int], t.Optional[int], t.Optional[str]]
-"""What entries of one layout are counted by: state, status, the bins of remaining time and of start, and helper."""
+_KIND_FIELDS = ("state", "status", "remaining", "start", "helper")
+"""What entries of one layout are counted by, as far as it has these: bins of times, and the values of the others."""
 
-_MOST_REMEMBERED = 1 << 16
+_Kind = tuple[t.Any, ...]
+"""The values of these fields that a layout has."""
+
+_SEVERAL = -1
 
 
-class _Bins(dict[int, int]):
-    """The bin of each number among sorted breakpoints, by number: how many of these are not larger than it.
+def _remaining_breakpoints(timeouts: Timeouts) -> list[int]:
+    """Return the remaining times between which an entry of any kind keeps its range in both histograms."""
+    changes = idle_changes(HISTOGRAM_BOUNDS, timeouts)
+    return sorted(change for change in {*HISTOGRAM_BOUNDS, *changes} if change >= 0)
 
-    Most numbers come many times, and to look one up costs a third of a bisection.
+
+class _StartBins(dict[int, int]):
+    """The bins of starting times, which are nanoseconds in 64 bits, by their upper halves, where these tell.
+
+    There are few different upper halves, in units of 4.3 seconds, and to look one up costs a third of a bisection.
     """
 
     def __init__(self, breakpoints: t.Iterable[int]) -> None:
         super().__init__()
-        self.breakpoints = sorted(breakpoints)
+        self.breakpoints = sorted({0, *(max(0, number) for number in breakpoints)})
+        # A unit with a breakpoint in it is in several bins.
+        self.update((number >> 32, _SEVERAL) for number in self.breakpoints)
 
-    def __missing__(self, number: int) -> int:
-        if len(self) >= _MOST_REMEMBERED:
-            self.clear()
-        place = self[number] = bisect.bisect_right(self.breakpoints, number)
+    def __missing__(self, unit: int) -> int:
+        place = self[unit] = self._bin(unit << 32)
         return place
-
-    def start_of(self, place: int) -> int:
-        """Return the least number in the bin, 0 for the first one."""
-        return self.breakpoints[place - 1] if place else 0
-
-
-def _remaining_bins(timeouts: Timeouts) -> _Bins:
-    """Return the bins in which an entry of any kind keeps its range in both histograms."""
-    changes = idle_changes(HISTOGRAM_BOUNDS, timeouts)
-    return _Bins(change for change in {*HISTOGRAM_BOUNDS, *changes} if change >= 0)
-
-
-class _StartBins:
-    """The bins of starting times, which are nanoseconds in 64 bits: as _Bins, by the upper halves where these tell."""
-
-    def __init__(self, breakpoints: t.Iterable[int]) -> None:
-        self._exact = _Bins(max(0, number) for number in breakpoints)
-        # A unit of the upper half with a breakpoint in it is in several bins.
-        self._units = {number >> 32 for number in self._exact.breakpoints}
-        self._by_unit: dict[int, int] = {}
 
     def column(self, block: _wire.Block) -> list[int]:
         """Return the bin of every row of a block whose entries have a starting time."""
-        upper, lower = block.halves("start")
-        for unit in set(upper).difference(self._by_unit):
-            self._by_unit[unit] = -1 if unit in self._units else self._bin(unit << 32)
-        places = list(map(self._by_unit.__getitem__, upper))
-        if -1 in places:
-            places = [
-                self._bin(unit << 32 | rest) if place < 0 else place for place, unit, rest in zip(places, upper, lower)
-            ]
+        units = block.upper_halves("start")
+        places = list(map(self.__getitem__, units))
+        if _SEVERAL in places:
+            rest = block.lower_halves("start")
+            for row, place in enumerate(places):
+                if place is _SEVERAL:
+                    places[row] = self._bin(units[row] << 32 | rest[row])
         return places
 
     def _bin(self, start: int) -> int:
-        return bisect.bisect_right(self._exact.breakpoints, start)
-
-    def start_of(self, place: int) -> int:
-        """Return the least starting time in the bin."""
-        return self._exact.start_of(place)
+        return bisect.bisect_right(self.breakpoints, start)
 
 
 class Summary:
@@ -125,7 +108,7 @@ class Summary:
     def __init__(self, timeouts: Timeouts, top: int) -> None:
         self._timeouts = timeouts
         self._top = top
-        self._remaining = _remaining_bins(timeouts)
+        self._remaining = _remaining_breakpoints(timeouts)
         self._starts = _StartBins(age_changes(HISTOGRAM_BOUNDS, timeouts))
         self._kinds: dict[_wire.Layout, collections.Counter[_Kind]] = collections.defaultdict(collections.Counter)
         self._zones: collections.Counter[int] = collections.Counter()
@@ -151,26 +134,27 @@ class Summary:
         _add_amounts(self._bytes, block, "bytes")
 
     def _add_kinds(self, block: _wire.Block) -> None:
-        remaining: t.Iterable[int | None] = itertools.repeat(None, len(block))
-        starts: t.Iterable[int | None] = itertools.repeat(None, len(block))
-        if "remaining" in block.layout.fields:
-            remaining = map(self._remaining.__getitem__, block.numbers("remaining"))
-        if "start" in block.layout.fields:
-            starts = self._starts.column(block)
-        columns = (block.column("state"), block.column("status"), remaining, starts, block.column("helper"))
-        self._kinds[block.layout].update(zip(*columns))
+        columns = [self._column(block, name) for name in _KIND_FIELDS if name in block.layout.fields]
+        if columns:
+            self._kinds[block.layout].update(zip(*columns))
+        else:
+            self._kinds[block.layout][()] += len(block)
+
+    def _column(self, block: _wire.Block, name: str) -> t.Iterable[t.Any]:
+        if name == "remaining":
+            return block.places(name, self._remaining)
+        return self._starts.column(block) if name == "start" else block.column(name)
 
     def _described(self) -> t.Iterator[tuple[Entry, int]]:
         """Give an entry for each kind, and the number of entries that it stands for."""
         for layout, kinds in self._kinds.items():
-            for (state, status, remaining, start, helper), count in kinds.items():
-                fields = {
-                    "state": state,
-                    "status": status,
-                    "remaining": None if remaining is None else self._remaining.start_of(remaining),
-                    "start": None if start is None else self._starts.start_of(start),
-                    "helper": helper,
-                }
+            names = [name for name in _KIND_FIELDS if name in layout.fields]
+            for kind, count in kinds.items():
+                fields = dict(zip(names, kind))
+                if "remaining" in fields:
+                    fields["remaining"] = self._remaining[fields["remaining"] - 1]
+                if "start" in fields:
+                    fields["start"] = self._starts.breakpoints[fields["start"] - 1]
                 yield Entry(**{**layout.constants, **fields}), count
 
     def result(self) -> dict[str, t.Any]:

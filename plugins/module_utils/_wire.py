@@ -249,10 +249,13 @@ class Block:
         """Give for the same numbers how many of ``steps``, which are sorted, are not larger."""
         return map(functools.partial(bisect.bisect_right, steps), self.numbers(name))
 
-    def halves(self, name: str) -> tuple[t.Sequence[int], t.Sequence[int]]:
-        """Return the upper and the lower halves of a number of 64 bits of every row, which the layout must have."""
-        start = self.layout.fields[name].start
-        return self._numbers(start, 4), self._numbers(start + 4, 4)
+    def upper_halves(self, name: str) -> t.Sequence[int]:
+        """Return the upper half of a number of 64 bits of every row, which the layout must have."""
+        return self._numbers(self.layout.fields[name].start, 4)
+
+    def lower_halves(self, name: str) -> t.Sequence[int]:
+        """Return the lower halves of the same numbers."""
+        return self._numbers(self.layout.fields[name].start + 4, 4)
 
     def _numbers(self, start: int, size: int) -> t.Sequence[int]:
         if size == 1:
