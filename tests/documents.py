@@ -200,7 +200,20 @@ class Router:
             "memory_bytes": count * 256 + buckets * 8,
             "entry_bytes": 256,
             "memory_total_bytes": 8 << 30,
+            "listeners": self._listeners(),
         }
+
+    def _listeners(self) -> list[_Facts] | None:
+        reads = {"process": "conntrackd", "pid": 812, "port_id": 812, "receive_queue_bytes": 0, "drops": 0}
+        hangs = {"process": None, "pid": None, "port_id": 4_294_963_111, "receive_queue_bytes": 212_992, "drops": 70}
+        # Kernels without /proc/net/netlink do not tell.
+        of_kinds: dict[str, list[_Facts] | None] = {
+            "drifting": [reads],
+            "unhealthy": [reads],
+            "nearly_full": [reads, hangs],
+            "no_limit": None,
+        }
+        return of_kinds.get(self.kind, [])
 
     def _stale(self) -> _Facts:
         if not self.settings["acct"]:
@@ -234,8 +247,8 @@ class Router:
                 "unreplied": self.stale + live // 8,
             },
             "evictable": self.entries - assured - offloaded,
-            "zones": {"0": self.entries} if self.entries else {},
-            "zones_distinct": min(1, self.entries),
+            "not_listed": {"nearly_full": 3, "no_limit": None}.get(self.kind, 0),
+            **self._zones(),
             "marks": {"0x0": self.entries} if self.entries else {},
             "marks_distinct": min(1, self.entries),
             "packets": self._amounts(14, live),
@@ -243,6 +256,20 @@ class Router:
             "remaining": _histogram(rng, [(live - offloaded, _REMAINING), (self.stale, _REMAINING)], offloaded),
             "idle": _histogram(rng, [(live - offloaded, _IDLE), (self.stale, _DEAD_IDLE)], offloaded),
             "top": self._top(rng),
+        }
+
+    def _zones(self) -> _Facts:
+        """Give the entries by zone; a router with a VRF has zones of the original direction."""
+        of_vrf = self.entries // 3 if self.kind == "drifting" else 0
+        zones = _largest_first({"0": self.entries - of_vrf, "110": of_vrf})
+        original = {"110": of_vrf} if of_vrf else {}
+        return {
+            "zones": zones,
+            "zones_distinct": len(zones),
+            "zones_original": original,
+            "zones_original_distinct": len(original),
+            "zones_reply": {},
+            "zones_reply_distinct": 0,
         }
 
     def _amounts(self, each: int, live: int) -> dict[str, int]:

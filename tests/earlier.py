@@ -15,6 +15,9 @@ _LATER_IN_HOSTS = {"health", "trend"}
 _LATER_IN_AUDITS = {"table", "stats", "drift"}
 _LATER_IN_SETTINGS = {"sizing", "recap", "confirmed"}
 
+_LATER_IN_USAGE = {"listeners"}
+_LATER_IN_TABLES = {"not_listed", "zones_original", "zones_original_distinct", "zones_reply", "zones_reply_distinct"}
+
 
 def as_version_1(document: Document) -> Document:
     """Give ``document`` as the first version wrote it: without what was added since."""
@@ -23,6 +26,16 @@ def as_version_1(document: Document) -> Document:
         earlier["hosts"][host] = _without(report, _LATER_IN_HOSTS)
         for key, later in (("before", _LATER_IN_AUDITS), ("after", _LATER_IN_AUDITS), ("settings", _LATER_IN_SETTINGS)):
             earlier["hosts"][host][key] = report[key] and _without(report[key], later)
+    return earlier
+
+
+def without_later_keys(document: Document) -> Document:
+    """Give ``document`` without the keys that its version has got since."""
+    earlier = copy.deepcopy(document)
+    for report in earlier["hosts"].values():
+        for audit in filter(None, (report["before"], report["after"])):
+            audit["usage"] = _without(audit["usage"], _LATER_IN_USAGE)
+            audit["table"] = audit["table"] and _without(audit["table"], _LATER_IN_TABLES)
     return earlier
 
 

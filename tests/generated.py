@@ -62,15 +62,13 @@ _BYTE = st.integers(0, 0xFF)
 _WORD = st.integers(0, 0xFFFFFFFF)
 _COUNTER = st.integers(0, 3) | st.integers(0, (1 << 64) - 1)
 _ZONE = st.sampled_from([1, 2, 65535])
+_ZONE_FIELDS = ("zone", "zone_original", "zone_reply")
 _TEXT = st.text(st.characters(min_codepoint=33, max_codepoint=0x2FF), min_size=1, max_size=15)
 
 _ALWAYS_POSSIBLE: dict[str, st.SearchStrategy[t.Any]] = {
     "status": st.sampled_from([0, 0x2, 0xA, 0xE, 0x18E]) | st.integers(0, 0xFFFF),
     "remaining": st.sampled_from(_EDGES) | _WORD,
     "mark": st.sampled_from([0, 1, 0x10, 0xFFFFFFFF]) | _WORD,
-    "zone": _ZONE,
-    "zone_original": _ZONE,
-    "zone_reply": _ZONE,
     "packets_original": _COUNTER,
     "packets_reply": _COUNTER,
     "bytes_original": _COUNTER,
@@ -99,4 +97,5 @@ def fields(draw: st.DrawFn) -> dict[str, t.Any]:
     if protocol in _STATES:
         optional["state"] = st.integers(0, _STATES[protocol])
     optional |= {"reply_source": address, "reply_destination": address}
-    return {"protocol": protocol, **draw(st.fixed_dictionaries(required, optional=optional))}
+    zone = draw(st.fixed_dictionaries({}, optional={draw(st.sampled_from(_ZONE_FIELDS)): _ZONE}))
+    return {"protocol": protocol, **zone, **draw(st.fixed_dictionaries(required, optional=optional))}

@@ -64,7 +64,6 @@ def _entry_of(flow: ElementTree.Element) -> dict[str, t.Any]:
         **_direction_of(flow, "reply", "reply_"),
         "remaining": _number(flow, f"{_OWN}/timeout"),
         "mark": _number(flow, f"{_OWN}/mark"),
-        "zone": _number(flow, f"{_OWN}/zone") or 0,
         "use": _number(flow, f"{_OWN}/use"),
         "id": _number(flow, f"{_OWN}/id"),
         "start": _number(flow, f"{_OWN}/timestamp/start"),
@@ -73,6 +72,8 @@ def _entry_of(flow: ElementTree.Element) -> dict[str, t.Any]:
         "replied": flow.find(f"{_OWN}/unreplied") is None,
         "helper": flow.findtext("helper"),
     }
+    zones = (_number(flow, f"{_OWN}/zone"), fields["zone_original"], fields["zone_reply"])
+    fields["zone"] = next((zone for zone in zones if zone is not None), 0)
     if protocol != _SCTP:
         fields["state"] = flow.findtext(f"{_OWN}/state")
     return fields

@@ -111,7 +111,9 @@ def values_of(fields: Fields) -> dict[str, t.Any]:
     whole = _completed(fields)
     addresses = ("source", "destination", "reply_source", "reply_destination")
     packed = {name: _packed(whole[name]) for name in addresses}
-    return {**dict.fromkeys(FIELDS), "zone": 0, "has_ports": "source_port" in whole, **whole, **packed}
+    # A zone that holds for one direction only is the entry's zone all the same.
+    zone = whole.get("zone_original", whole.get("zone_reply", 0))
+    return {**dict.fromkeys(FIELDS), "zone": zone, "has_ports": "source_port" in whole, **whole, **packed}
 
 
 def assert_columns_are_rows(block: _wire.Block) -> None:
@@ -169,7 +171,7 @@ def _attributes(fields: Fields) -> t.Iterator[bytes]:
     """Give the attributes in the order in which the kernel sends them."""
     yield nested(1, *_tuple(fields, "", "zone_original"))
     yield nested(2, *_tuple(fields, "reply_", "zone_reply"))
-    if fields.get("zone"):
+    if fields.get("zone") and not fields.keys() & {"zone_original", "zone_reply"}:
         yield _number(fields, "zone", 18, 2)
     yield _number(fields, "status", 3, 4)
     yield _number(fields, "mark", 8, 4)

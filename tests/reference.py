@@ -33,7 +33,6 @@ Counts = collections.Counter[t.Any]
 
 def summary(entries: t.Sequence[Entry], timeouts: Timeouts, top: int) -> dict[str, t.Any]:
     """Give what Summary.result gives of these entries."""
-    zones = collections.Counter(entry.zone for entry in entries)
     marks = collections.Counter(entry.mark for entry in entries if entry.mark is not None)
     known = [entry.status for entry in entries if entry.status is not None]
     return {
@@ -46,8 +45,9 @@ def summary(entries: t.Sequence[Entry], timeouts: Timeouts, top: int) -> dict[st
             "unreplied": sum(not status & _SEEN_REPLY for status in known),
         },
         "evictable": sum(not status & _NOT_EVICTABLE for status in known),
-        "zones": {str(zone): count for zone, count in _largest(zones, top)},
-        "zones_distinct": len(zones),
+        **_zones("zones", map(_zone, entries), top),
+        **_zones("zones_original", (entry.zone_original for entry in entries), top),
+        **_zones("zones_reply", (entry.zone_reply for entry in entries), top),
         "marks": {hex(mark): count for mark, count in _largest(marks, top)},
         "marks_distinct": len(marks),
         "packets": _amounts(entries, "packets"),
@@ -73,6 +73,20 @@ def _states(entries: t.Iterable[Entry]) -> dict[str, Counts]:
         if entry.state_name is not None:
             states.setdefault(entry.protocol_name, collections.Counter())[entry.state_name] += 1
     return states
+
+
+def _zone(entry: Entry) -> int:
+    """Return the entry's zone, in whichever of three places it was sent."""
+    sent = [zone for zone in (entry.zone_original, entry.zone_reply) if zone is not None]
+    return sent[0] if sent else entry.zone
+
+
+def _zones(name: str, values: t.Iterable[int | None], top: int) -> dict[str, t.Any]:
+    counts = collections.Counter(zone for zone in values if zone is not None)
+    return {
+        name: {str(zone): count for zone, count in _largest(counts, top)},
+        f"{name}_distinct": len(counts),
+    }
 
 
 def _largest(counts: Counts, number: int) -> list[tuple[t.Any, int]]:

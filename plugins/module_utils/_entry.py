@@ -17,11 +17,12 @@ class Entry:
     """One entry as the kernel sent it, or only those of its fields that are needed. None: the message did not say.
 
     Addresses are packed, ports hold the keys of GRE, ``protocol`` and ``state`` are numbers, ``remaining`` is in
-    seconds, ``start`` in nanoseconds since the epoch, ``labels`` the kernel's bitmap. ``zone`` is 0 unless sent, as in
-    the kernel; ``zone_original`` and ``zone_reply`` are zones of one direction only. ``has_ports`` says whether the
-    tuple has ports, or the keys of GRE, which it lacks where the kernel does not track the protocol itself. Parts of a
-    tuple without a prefix are the original direction's. A field that was not asked for raises AttributeError, so that
-    it is never taken for unknown.
+    seconds, ``start`` in nanoseconds since the epoch, ``labels`` the kernel's bitmap. ``zone`` is the entry's one zone,
+    whichever direction it holds for, and 0 unless sent, as in the kernel. ``zone_original`` or ``zone_reply`` is the
+    same number again where the zone holds for that direction only. ``has_ports`` says whether the tuple has ports, or
+    the keys of GRE, which it lacks where the kernel does not track the protocol itself. Parts of a tuple without a
+    prefix are the original direction's. A field that was not asked for raises AttributeError, so that it is never taken
+    for unknown.
     """
 
     family: int

@@ -4,7 +4,7 @@
 
 # This module_util is PRIVATE to this collection: it can change without notice.
 
-"""Entries as the lines that ``conntrack -L -o extended`` of conntrack-tools 1.4.7 prints."""
+"""Entries as the lines that ``conntrack -L`` of conntrack-tools 1.4.7 prints, with ``-o extended`` or without."""
 
 from __future__ import annotations
 
@@ -37,10 +37,6 @@ def _flag(entry: Entry) -> str:
     return next((flag for bit, flag in flags if (entry.status or 0) & bit), "")
 
 
-def _zone(entry: Entry) -> str:
-    return f" zone={entry.zone}" if entry.zone else ""
-
-
 def _numbers_of(protocol: int) -> dict[str, str]:
     """Give what the tool prints of a tuple's numbers, by field."""
     if protocol in _uapi.PORT_PROTOCOLS:
@@ -55,10 +51,10 @@ def _numbers_of(protocol: int) -> dict[str, str]:
 class _Template:
     """The line of the entries of one layout: a text with gaps, and the columns that fill them."""
 
-    def __init__(self, layout: Layout, context: Context) -> None:
+    def __init__(self, layout: Layout, context: Context, short: bool) -> None:
         self._layout = layout
         self._context = context
-        self._text = self._head()
+        self._text = self._protocol() if short else f"{self._family()} {self._protocol()}"
         self._columns: list[Column] = []
         self._value("remaining", " %d")
         self._word(Memo(("protocol", "state"), _state))
@@ -68,7 +64,8 @@ class _Template:
         self._word(Memo(("status",), _flag))
         self._value("mark", " mark=%d")
         self._value("secctx", " secctx=%s")
-        self._word(Memo(("zone",), _zone))
+        if not layout.fields.keys() & {"zone_original", "zone_reply"}:
+            self._value("zone", " zone=%d")
         if "start" in layout.fields:
             self._fill(" delta-time=%d", self._delta)
         self._value("helper", " helper=%s")
@@ -78,11 +75,14 @@ class _Template:
         """Give the line of each entry."""
         return map(self._text.__mod__, zip(*(column(block) for column in self._columns)))
 
-    def _head(self) -> str:
+    def _family(self) -> str:
         number = 2 if self._layout.constants["family"] == socket.AF_INET else 10
-        family = _uapi.FAMILY_NAMES.get(self._layout.constants["family"], "unknown")
+        name = _uapi.FAMILY_NAMES.get(self._layout.constants["family"], "unknown")
+        return f"{name:<8} {number}"
+
+    def _protocol(self) -> str:
         protocol = self._layout.constants["protocol"]
-        return f"{family:<8} {number} {_uapi.PROTOCOL_NAMES.get(protocol, 'unknown'):<8} {protocol}"
+        return f"{_uapi.PROTOCOL_NAMES.get(protocol, 'unknown'):<8} {protocol}"
 
     def _fill(self, text: str, column: Column) -> None:
         self._text += text
@@ -115,15 +115,19 @@ class _Template:
 
 
 class ExtendedLines:
-    """Gives the lines of blocks; what it learns of a layout is kept for the next block."""
+    """Gives the lines of blocks; what it learns of a layout is kept for the next block.
 
-    def __init__(self, context: Context) -> None:
+    ``short`` leaves out the address family, as the tool does without ``-o extended``.
+    """
+
+    def __init__(self, context: Context, short: bool = False) -> None:
         self._context = context
+        self._short = short
         self._templates: dict[Layout, _Template] = {}
 
     def __call__(self, block: Block) -> t.Iterator[str]:
         """Give the line of each entry of the block."""
         template = self._templates.get(block.layout)
         if template is None:
-            template = self._templates[block.layout] = _Template(block.layout, self._context)
+            template = self._templates[block.layout] = _Template(block.layout, self._context, self._short)
         return template.lines(block)

@@ -17,13 +17,14 @@ from ansible_collections.netops.conntrack.plugins.module_utils._boot import next
 from ansible_collections.netops.conntrack.plugins.module_utils._drift import compare
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError, UnavailableError
 from ansible_collections.netops.conntrack.plugins.module_utils._kernel_log import table_full
+from ansible_collections.netops.conntrack.plugins.module_utils._listeners import listeners
 from ansible_collections.netops.conntrack.plugins.module_utils._memo import Memo
 from ansible_collections.netops.conntrack.plugins.module_utils._owners import competing_owners
 from ansible_collections.netops.conntrack.plugins.module_utils._selector import Selection, compile_selection
 from ansible_collections.netops.conntrack.plugins.module_utils._selector_keys import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._summary import Summary, percent
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl import read_count, read_settings
-from ansible_collections.netops.conntrack.plugins.module_utils._table import Table
+from ansible_collections.netops.conntrack.plugins.module_utils._table import Table, not_listed
 
 SUBSETS = ("usage", "settings", "stats", "boot", "table", "selectors", "namespaces")
 
@@ -58,7 +59,10 @@ def gather(
             if "stats" in subsets:
                 facts["stats"] = _stats(table)
             if "table" in subsets or wanted:
+                before = table.count()
                 facts.update(count_table(table, settings, top, wanted, with_summary="table" in subsets))
+            if "table" in subsets:
+                facts["table"]["not_listed"] = not_listed(before, table.count(), facts["table"]["entries"])
     if "namespaces" in subsets:
         facts["namespaces"] = _namespaces()
     return facts
@@ -92,7 +96,13 @@ def _usage(settings: t.Mapping[str, int], count: int) -> dict[str, t.Any]:
         "memory_bytes": count * entry_bytes + (buckets or 0) * _BUCKET_BYTES,
         "entry_bytes": entry_bytes,
         "memory_total_bytes": _memory_total(),
+        "listeners": _listeners(),
     }
+
+
+def _listeners() -> list[dict[str, t.Any]] | None:
+    found = listeners()
+    return None if found is None else [listener._asdict() for listener in found]
 
 
 def _entry_bytes() -> int:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import difflib
 import heapq
 import itertools
 import typing as t
@@ -18,43 +17,38 @@ import typing as t
 from ansible_collections.netops.conntrack.plugins.module_utils._entry import Entry
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.module_utils._export import Export
+from ansible_collections.netops.conntrack.plugins.module_utils._extended import ExtendedLines
 from ansible_collections.netops.conntrack.plugins.module_utils._formats import ALL_FIELDS, as_dict
+from ansible_collections.netops.conntrack.plugins.module_utils._grouping import ADDRESSES, check_field, group_reader
 from ansible_collections.netops.conntrack.plugins.module_utils._memo import Memo
 from ansible_collections.netops.conntrack.plugins.module_utils._selector import Selection
 from ansible_collections.netops.conntrack.plugins.module_utils._selector_keys import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._table import Table
-from ansible_collections.netops.conntrack.plugins.module_utils._wire import Block
-
-# A group has these as its sums.
-_GROUP_FIELDS = [name for name in ALL_FIELDS if name not in ("packets", "bytes")]
-
-# As text, 9.0.0.0 would come after 10.0.0.0.
-_ADDRESSES = ("source", "destination", "reply_source", "reply_destination")
+from ansible_collections.netops.conntrack.plugins.module_utils._wire import Block, Layout
 
 
 @dataclasses.dataclass(frozen=True)
 class Query:
-    """What to tell of the selected entries: groups by fields, and ``limit`` entries, sorted or as they come."""
+    """What to return of the selected entries.
+
+    That is groups by fields or by networks, and ``limit`` entries, sorted or as they come: as dicts where ``entries``
+    is true, and as lines of text where ``lines`` is. There are at most ``limit`` groups, too.
+    """
 
     group_by: t.Sequence[str]
     sort_by: t.Sequence[str]
     limit: int
+    entries: bool = True
+    lines: bool = False
 
     def check(self) -> None:
         """Raise OptionError for a field that cannot be grouped or sorted by, and for a negative limit."""
         for at, name in enumerate(self.group_by):
-            _check_field(f"group_by[{at}]", name, name, _GROUP_FIELDS)
+            group_reader(name, f"group_by[{at}]")
         for at, name in enumerate(self.sort_by):
-            _check_field(f"sort_by[{at}]", name, name.removeprefix("-"), list(ALL_FIELDS))
+            check_field(f"sort_by[{at}]", name, name.removeprefix("-"), list(ALL_FIELDS))
         if self.limit < 0:
             raise OptionError("limit", self.limit, "is below 0", "Give how many entries to return; 0 returns none.")
-
-
-def _check_field(option: str, given: str, name: str, fields: t.Sequence[str]) -> None:
-    if name not in fields:
-        close = difflib.get_close_matches(name, fields, 1)
-        remedy = f"Did you mean {close[0]!r}?" if close else f"The fields are {', '.join(fields)}."
-        raise OptionError(option, given, "is not a field that can stand here", remedy)
 
 
 _COUNTERS = ("packets_original", "packets_reply", "bytes_original", "bytes_reply")
@@ -92,6 +86,14 @@ class Group:
         }
 
 
+class _Taken(t.NamedTuple):
+    """An entry that is returned: its values, and its message with the layout, of which its line is made."""
+
+    entry: Entry
+    layout: Layout
+    row: bytes
+
+
 class _Pass:
     """One pass over the entries of a dump, with its counts; a dump that starts again takes a new one."""
 
@@ -100,7 +102,8 @@ class _Pass:
         self._query = query
         self._export = export
         self._decide = Memo(selection.needs, selection.decide, selection.steps)
-        self._group_of = Memo((need for name in query.group_by for need in ALL_FIELDS[name].needs), self._group)
+        self._group_readers = [group_reader(name, "group_by") for name in query.group_by]
+        self._group_of = Memo({need for reader in self._group_readers for need in reader.needs}, self._group)
         self._groups: dict[tuple[t.Any, ...], Group] = {}
         self._total = self._matched = self._undecidable = 0
 
@@ -108,7 +111,7 @@ class _Pass:
         if self._export:
             self._export.restart()
         selected = self._selected(blocks)
-        taken = self._take(selected)
+        taken = self._take(selected) if self._query.entries or self._query.lines else []
         # What is not returned is counted all the same.
         collections.deque(selected, maxlen=0)
         largest = heapq.nlargest(self._query.limit, self._groups.values(), key=lambda group: group.entries)
@@ -116,10 +119,15 @@ class _Pass:
             "total": self._total,
             "matched": self._matched,
             "undecidable": self._undecidable,
-            "entries": [as_dict(entry, self._context) for entry in taken],
+            "entries": [as_dict(one.entry, self._context) for one in taken] if self._query.entries else [],
+            "lines": self._lines_of(taken) if self._query.lines else [],
             "groups": [group.as_dict(self._query.group_by) for group in largest],
             "groups_distinct": len(self._groups),
         }
+
+    def _lines_of(self, taken: t.Iterable[_Taken]) -> list[str]:
+        lines_of = ExtendedLines(self._context, short=True)
+        return [line for one in taken for line in lines_of(Block(one.layout, one.row))]
 
     def _selected(self, blocks: t.Iterator[Block]) -> t.Iterator[Block]:
         for block in blocks:
@@ -142,21 +150,25 @@ class _Pass:
             self._export.write(block)
 
     def _group(self, entry: Entry) -> Group:
-        values = tuple(_hashable(ALL_FIELDS[name].read(entry, self._context)) for name in self._query.group_by)
+        values = tuple(_hashable(reader.read(entry, self._context)) for reader in self._group_readers)
         return self._groups.setdefault(values, Group(values))
 
-    def _take(self, selected: t.Iterator[Block]) -> list[Entry]:
+    def _take(self, selected: t.Iterator[Block]) -> list[_Taken]:
         """Give the entries to return; of those that are not, none is kept."""
-        entries = (entry for block in selected for entry in block.entries())
+        entries = (
+            _Taken(entry, block.layout, row) for block in selected for entry, row in zip(block.entries(), block.rows)
+        )
         if not self._query.sort_by:
             return list(itertools.islice(entries, self._query.limit))
         return heapq.nsmallest(self._query.limit, entries, key=self._rank)
 
-    def _rank(self, entry: Entry) -> list[tuple[bool, t.Any]]:
+    def _rank(self, taken: _Taken) -> list[tuple[bool, t.Any]]:
+        entry = taken.entry
         ranks = []
         for field in self._query.sort_by:
             name = field.removeprefix("-")
-            value = _order(entry, name) if name in _ADDRESSES else ALL_FIELDS[name].read(entry, self._context)
+            # As text, 9.0.0.0 would come after 10.0.0.0.
+            value = _order(entry, name) if name in ADDRESSES else ALL_FIELDS[name].read(entry, self._context)
             descending = field.startswith("-") and value is not None
             ranks.append((value is None, _Descending(value) if descending else value))
         return ranks

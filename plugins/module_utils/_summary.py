@@ -111,7 +111,8 @@ class Summary:
         self._remaining = _remaining_breakpoints(timeouts)
         self._starts = _StartBins(age_changes(HISTOGRAM_BOUNDS, timeouts))
         self._kinds: dict[_wire.Layout, collections.Counter[_Kind]] = collections.defaultdict(collections.Counter)
-        self._zones: collections.Counter[int] = collections.Counter()
+        # An entry has one zone. It is counted again by the direction where it holds for that direction only.
+        self._zones = {name: collections.Counter[int]() for name in ("zone", "zone_original", "zone_reply")}
         self._marks: collections.Counter[int] = collections.Counter()
         self._addresses: dict[tuple[str, AddressType], collections.Counter[int]] = collections.defaultdict(
             collections.Counter
@@ -123,7 +124,8 @@ class Summary:
     def add(self, block: _wire.Block) -> None:
         """Count the entries of a block."""
         self._add_kinds(block)
-        _tally(self._zones, block, "zone")
+        for name, zones in self._zones.items():
+            _tally(zones, block, name)
         _tally(self._marks, block, "mark")
         for name in ("source", "destination"):
             _tally(self._addresses[name, _address_type(block.layout.fields[name])], block, name)
@@ -167,8 +169,7 @@ class Summary:
         return {
             "entries": entries,
             **self._kind_counts(),
-            "zones": {str(zone): count for zone, count in _most_common(self._zones, self._top)},
-            "zones_distinct": len(self._zones),
+            **self._zone_counts(),
             "marks": {hex(mark): count for mark, count in _most_common(self._marks, self._top)},
             "marks_distinct": len(self._marks),
             "packets": self._packets,
@@ -211,6 +212,15 @@ class Summary:
             "status": status,
             "evictable": evictable,
         }
+
+    def _zone_counts(self) -> dict[str, t.Any]:
+        """Return the zones with most entries, those of any direction and those of one direction only."""
+        counts: dict[str, t.Any] = {}
+        for field, name in (("zone", "zones"), ("zone_original", "zones_original"), ("zone_reply", "zones_reply")):
+            zones = self._zones[field]
+            counts[name] = {str(zone): count for zone, count in _most_common(zones, self._top)}
+            counts[f"{name}_distinct"] = len(zones)
+        return counts
 
     def _most_common_addresses(self, name: str) -> list[tuple[str, int]]:
         largest = [

@@ -137,6 +137,18 @@ class Table:
         return sorted(stats, key=lambda item: item[0])
 
 
+def not_listed(before: int | None, after: int | None, listed: int) -> int | None:
+    """Return how many entries the kernel counts, but did not list in a dump of ``listed`` entries.
+
+    These are entries that were deleted but not freed yet, and those of packets that wait in a queue. ``before`` and
+    ``after`` are the kernel's counts around the dump. The smaller one holds, because a dump ends by freeing expired
+    entries and new ones come all the time. None where the kernel does not count.
+    """
+    if before is None or after is None:
+        return None
+    return max(0, min(before, after) - listed)
+
+
 def _longest_chain(count: int, buckets: int) -> int:
     """Give the length of a hash chain that a random hash does not exceed: 8 more than 4 times the mean, rounded up.
 

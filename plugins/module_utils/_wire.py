@@ -147,6 +147,7 @@ class Layout:
             "family": message[_netlink.HEADER_LENGTH],
         }
         self._settle_protocol(message)
+        self._settle_zone()
         self.structure = tuple((at, self._word(message, at)) for at in sorted(self._headers))
         self.identity = tuple(at for kind in _IDENTITY for at in self._spans.get(kind, ()))
 
@@ -181,6 +182,16 @@ class Layout:
         own = states.get(_STATE_FIELDS.get(protocol, ""))
         if own is not None:
             self.fields["state"] = own
+
+    def _settle_zone(self) -> None:
+        """Read the entry's zone from where it was sent.
+
+        An entry has one zone (struct nf_conntrack_zone). It is sent inside a tuple when it holds for that direction
+        only (ctnetlink_fill_info() in net/netfilter/nf_conntrack_netlink.c).
+        """
+        for name in ("zone_original", "zone_reply"):
+            if name in self.fields:
+                self.fields.setdefault("zone", self.fields[name])
 
     def has_structure_of(self, row: bytes) -> bool:
         """Say whether a row (see Block) of the same size has this layout."""

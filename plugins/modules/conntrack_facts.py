@@ -97,6 +97,11 @@ ansible_facts:
               C(buckets), C(load_factor) (two chains an entry), and C(memory_bytes) without extensions.
             - C(entry_bytes) is the size of an entry without extensions, C(memory_total_bytes) the memory of the
               machine, null where it cannot be read.
+            - C(listeners) are the programs in the network namespace that get an event for each connection that ends,
+              those that lost most first, null where the kernel does not tell. C(process) and C(pid) are name and number
+              of the process, null where it cannot be seen, C(port_id) is the netlink address of its socket,
+              C(receive_queue_bytes) what it has not read yet, and C(drops) how many messages it lost. One that does
+              not read can keep deleted entries in the table, see C(table.not_listed).
           returned: when asked for
           type: dict
           sample:
@@ -109,6 +114,7 @@ ansible_facts:
             memory_bytes: 236878592
             entry_bytes: 256
             memory_total_bytes: 8321499136
+            listeners: [{process: conntrackd, pid: 812, port_id: 812, receive_queue_bytes: 0, drops: 0}]
         settings:
           description: Every connection-tracking sysctl that this kernel has, by its short name.
           returned: when asked for
@@ -171,6 +177,13 @@ ansible_facts:
             - What is in the table, in C(entries), C(families), C(protocols), C(states), C(status), C(evictable) (what
               the kernel may drop early), C(zones), C(marks), C(packets), C(bytes), the histograms C(remaining) and
               C(idle) in seconds, and C(top) talkers.
+            - C(not_listed) is the number of entries that the kernel counts and does not list. They were deleted, but a
+              program that listens for it with reliable delivery has not read that yet, or they belong to packets that
+              wait in a queue. They take up room, and no prune frees them. Null where the kernel does not count.
+            - C(zones) counts the entries by zone, as the selector C(zone) selects them, whether a zone holds for both
+              directions or for one. C(zones_original) and C(zones_reply) count those whose zone holds for that
+              direction only. C(zones_distinct), C(zones_original_distinct), C(zones_reply_distinct) and
+              C(marks_distinct) are the numbers of different ones, of which O(top) are returned.
             - C(unknown) counts the entries that do not have the field.
           returned: when asked for
           type: dict
@@ -179,6 +192,10 @@ ansible_facts:
             families: {ipv4: 2, ipv6: 1}
             protocols: {tcp: 2, udp: 1}
             states: {tcp: {ESTABLISHED: 2}}
+            not_listed: 0
+            zones: {"110": 2, "0": 1}
+            zones_original: {"110": 2}
+            zones_reply: {}
         selectors:
           description:
             - By name, C(entries) and C(percent) of the table, and how many entries were C(undecidable).

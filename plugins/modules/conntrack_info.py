@@ -40,6 +40,10 @@ options:
       - Fields of an entry, such as V(protocol) and V(state). Entries with the same values are counted together in
         RV(groups).
       - Any field that RV(entries) has, besides V(packets) and V(bytes), which a group has as sums.
+      - An address can be given with the length of a prefix, to group by network. V(source/24) has the IPv4 networks
+        of 256 addresses, V(destination/64) the IPv6 networks of that length.
+      - A length up to 32 is for IPv4, a longer one for IPv6. Entries of the other family are one group, whose network
+        is null. Two lengths are for IPv4 and IPv6, as in V(source/24/64).
     type: list
     elements: str
     default: []
@@ -53,9 +57,22 @@ options:
     default: []
   limit:
     description:
-      - How many entries, and how many groups, are returned at most. The counts are always those of the whole table.
+      - How many entries, lines and groups are returned at most, of each. The counts are always those of the whole
+        table.
     type: int
     default: 100
+  entries:
+    description:
+      - Whether RV(entries) are returned.
+      - By default they are, unless O(group_by) or O(lines) asks for something else.
+    type: bool
+    version_added: 0.5.0
+  lines:
+    description:
+      - Whether RV(lines) are returned, which show an entry in a single line.
+    type: bool
+    default: false
+    version_added: 0.5.0
   dest:
     description:
       - A file on the target that gets all selected entries, not only O(limit) of them, in no particular order.
@@ -92,6 +109,20 @@ EXAMPLES = r"""
     match:
       - source: 198.51.100.0/24
     sort_by: [-bytes]
+    limit: 10
+  become: true
+
+- name: The customer networks with most connections, IPv4 and IPv6
+  netops.conntrack.conntrack_info:
+    group_by: [source/24/64]
+    limit: 5
+  become: true
+
+- name: Ten UDP entries, as conntrack -L prints them
+  netops.conntrack.conntrack_info:
+    match:
+      - protocol: udp
+    lines: true
     limit: 10
   become: true
 
@@ -139,7 +170,8 @@ undecidable:
   type: int
   sample: 0
 entries:
-  description: The first O(limit) of the selected entries, sorted by O(sort_by). What is unknown is null.
+  description: The first O(limit) of the selected entries, sorted by O(sort_by). What is unknown is null. Empty where
+    O(entries) is false.
   returned: success
   type: list
   elements: dict
@@ -225,11 +257,26 @@ entries:
     icmp_id:
       description: The identifier of an ICMP or ICMPv6 echo.
       type: int
+    reply_icmp_type:
+      description: The type of the ICMP or ICMPv6 message that is expected as the reply.
+      type: int
+    reply_icmp_code:
+      description: The code of that message.
+      type: int
+    reply_icmp_id:
+      description: The identifier of that message, which NAT can make another one.
+      type: int
     mark:
       description: The connection's mark.
       type: int
     zone:
-      description: The connection-tracking zone of both directions.
+      description: The connection-tracking zone, whether it holds for both directions or for one. V(0) without a zone.
+      type: int
+    zone_original:
+      description: The zone again, if it holds for the original direction only. Otherwise null.
+      type: int
+    zone_reply:
+      description: The zone again, if it holds for the reply direction only. Otherwise null.
       type: int
     labels:
       description: The numbers of the connection's labels.
@@ -268,6 +315,15 @@ entries:
     id:
       description: The kernel's number of the entry.
       type: int
+lines:
+  description: The first O(limit) of the selected entries, sorted by O(sort_by), each as the line that C(conntrack -L)
+    prints. Empty where O(lines) is false.
+  returned: success
+  type: list
+  elements: str
+  sample:
+    - udp      17 29 src=198.51.100.2 dst=203.0.113.2 sport=43781 dport=53 [UNREPLIED] src=203.0.113.2 dst=198.51.100.2
+      sport=53 dport=43781 mark=0 use=1
 groups:
   description: The O(limit) largest groups of the selected entries by O(group_by), the largest first. Each has the
     fields of O(group_by), with the values that its entries share, and these.
@@ -320,11 +376,20 @@ from ansible_collections.netops.conntrack.plugins.module_utils._query import Que
 from ansible_collections.netops.conntrack.plugins.module_utils._selected import selected
 
 
+def _returns_entries(params: t.Mapping[str, t.Any]) -> bool:
+    """Say whether the entries are returned as dicts: by default where nothing else was asked for."""
+    if params["entries"] is None:
+        return not params["group_by"] and not params["lines"]
+    return bool(params["entries"])
+
+
 def query_table(module: AnsibleModule) -> dict[str, t.Any]:
     """Check every option, read the table, write ``dest`` unless in check mode, and give the module's result."""
     params = module.params
     dest = params["dest"]
-    query = Query(params["group_by"], params["sort_by"], params["limit"])
+    query = Query(
+        params["group_by"], params["sort_by"], params["limit"], entries=_returns_entries(params), lines=params["lines"]
+    )
     query.check()
     if dest is not None:
         check_dest(dest)
@@ -341,6 +406,8 @@ def main() -> None:
             "group_by": {"type": "list", "elements": "str", "default": []},
             "sort_by": {"type": "list", "elements": "str", "default": []},
             "limit": {"type": "int", "default": 100},
+            "entries": {"type": "bool"},
+            "lines": {"type": "bool", "default": False},
             "dest": {"type": "path"},
             "format": {"type": "str", "choices": list(FORMATS), "default": "extended"},
             **MATCH_OPTIONS,

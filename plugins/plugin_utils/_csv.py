@@ -36,6 +36,7 @@ _COLUMNS = {
     "buckets": "now.usage.buckets",
     "load_factor": "now.usage.load_factor",
     "memory_bytes": "now.usage.memory_bytes",
+    "not_listed": "now.table.not_listed",
     **{f"findings_{severity}": f"findings.{severity}" for severity in SEVERITIES},
     "checks_unknown": "findings.unknown",
     "drift": "now.drift",

@@ -37,6 +37,11 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._report import Re
 from ansible_collections.netops.conntrack.plugins.plugin_utils._sizing import binary_size
 
 _COUNTERS = {"drop": "dropped", "early_drop": "evicted early", "insert_failed": "inserts failed"}
+_ZONES = {
+    "zones": "entries by zone",
+    "zones_original": "by zone of the original direction only",
+    "zones_reply": "by zone of the reply direction only",
+}
 _RECAP = ("matched", "would_update", "updated", "unchanged", "already_gone", "fixed_timeout", "undecidable")
 _PRUNE = (
     "matched",
@@ -234,6 +239,8 @@ def _figures(host: Record) -> Html:
         *((word, shown(course(host, _counter(key)))) for key, word in _COUNTERS.items()),
         ("table full in the kernel log", shown(course(host, _table_full))),
         ("drift at the next boot", shown(course(host, _drift))),
+        ("counted, but not listed", shown(course(host, _not_listed))),
+        *((word, shown(course(host, _zones(key)))) for key, word in _zones_to_show(host)),
     ]
     return block("Figures", definitions(figures))
 
@@ -248,6 +255,27 @@ def _counter(key: str) -> t.Callable[[Record], t.Any]:
 
 def _table_full(audit: Record) -> t.Any:
     return audit["stats"] and audit["stats"]["table_full"]["messages"]
+
+
+def _not_listed(audit: Record) -> int | None:
+    count: int | None = audit["table"] and audit["table"].get("not_listed")
+    return count
+
+
+def _zones_to_show(host: Record) -> list[tuple[str, str]]:
+    """Return the counts of zones, and how they are called, that say something: most routers have zone 0 only."""
+    tables = [audit["table"] for audit in audits_of(host) if audit["table"]]
+    return [(key, word) for key, word in _ZONES.items() if any(set(table.get(key) or {}) - {"0"} for table in tables)]
+
+
+def _zones(key: str) -> t.Callable[[Record], str]:
+    def text_of(audit: Record) -> str:
+        zones = audit["table"] and audit["table"].get(key)
+        if zones is None:
+            return UNKNOWN
+        return ", ".join(f"{zone}: {number(entries)}" for zone, entries in zones.items()) or "none"
+
+    return text_of
 
 
 def _drift(audit: Record) -> str | None:

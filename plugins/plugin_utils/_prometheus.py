@@ -198,6 +198,22 @@ _OF_A_ROUTER = (
     _Metric("buckets", "Buckets of the hash table.", _figure("now.usage.buckets")),
     _Metric("memory_bytes", "Memory of buckets, and entries without extensions.", _figure("now.usage.memory_bytes")),
     _Metric("evictable_entries", "Entries that the kernel may evict to make room.", _figure("now.table.evictable")),
+    _Metric(
+        "not_listed_entries",
+        "Entries that are counted and not listed: deleted, not freed.",
+        _figure("now.table.not_listed"),
+    ),
+    _Metric("zone_entries", "Entries by zone, of the zones with most.", _counts("now.table.zones", "zone")),
+    _Metric(
+        "zone_original_entries",
+        "Those whose zone holds for the original direction only.",
+        _counts("now.table.zones_original", "zone"),
+    ),
+    _Metric(
+        "zone_reply_entries",
+        "Those whose zone holds for the reply direction only.",
+        _counts("now.table.zones_reply", "zone"),
+    ),
     _Metric("family_entries", "Entries by address family.", _counts("now.table.families", "family")),
     _Metric("protocol_entries", "Entries by protocol.", _counts("now.table.protocols", "protocol")),
     _Metric("state_entries", "Entries by protocol and its state.", _states),

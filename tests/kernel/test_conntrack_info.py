@@ -11,6 +11,7 @@ import json
 import pathlib
 import re
 import stat
+import time
 import typing as t
 
 import pytest
@@ -19,6 +20,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._query import Que
 from ansible_collections.netops.conntrack.plugins.module_utils._selector import compile_selection
 from ansible_collections.netops.conntrack.plugins.module_utils._selector_keys import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._wire import Block
+from kinds import ACCOUNTING, MADE, fill
 from messages import Fields, blocks_of
 from support import SYSTEM_PYTHON, ModuleResult, network_namespace, run, run_module
 
@@ -99,12 +101,113 @@ def test_groups(netns: str) -> None:
     ]
     assert third == {**udp, "without_counters": 0}
     assert result["groups_distinct"] == 4
-    assert len(result["entries"]) == 3
+    assert result["matched"] == TOTAL
 
 
 def test_groups_by_a_list(netns: str) -> None:
     [group] = info(netns, {"group_by": ["nat", "labels"]}).data["groups"]
     assert (group["nat"], group["labels"], group["entries"]) == ([], [], TOTAL)
+
+
+@pytest.mark.parametrize(
+    ("args", "returned"),
+    [
+        ({}, {"entries"}),
+        ({"group_by": ["protocol"]}, {"groups"}),
+        ({"lines": True}, {"lines"}),
+        ({"group_by": ["protocol"], "entries": True}, {"groups", "entries"}),
+        ({"group_by": ["protocol"], "lines": True}, {"groups", "lines"}),
+        ({"group_by": ["protocol"], "lines": True, "entries": True}, {"groups", "lines", "entries"}),
+        ({"entries": False}, set()),
+    ],
+)
+def test_what_is_returned(netns: str, args: dict[str, t.Any], returned: set[str]) -> None:
+    result = info(netns, {**args, "limit": 2}).data
+    assert {name: len(result[name]) for name in ("groups", "lines", "entries")} == {
+        name: 2 if name in returned else 0 for name in ("groups", "lines", "entries")
+    }
+    assert (result["total"], result["matched"]) == (TOTAL, TOTAL)
+
+
+def networks(netns: str, name: str) -> dict[str | None, int]:
+    """Return the number of entries for each network of a grouping by ``name``."""
+    groups = info(netns, {"group_by": [name]}).data["groups"]
+    counts = {group[name]: group["entries"] for group in groups}
+    assert len(counts) == len(groups)
+    return counts
+
+
+FORTY = TCP // 3
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        (
+            "source/24",
+            {
+                "198.18.0.0/24": FORTY,
+                "198.18.1.0/24": FORTY,
+                "198.18.2.0/24": FORTY,
+                "198.18.9.0/24": UDP,
+                None: SIX,
+            },
+        ),
+        ("source/23", {"198.18.0.0/23": 2 * FORTY, "198.18.2.0/23": FORTY, "198.18.8.0/23": UDP, None: SIX}),
+        ("source/0", {"0.0.0.0/0": TCP + UDP, None: SIX}),
+        ("destination/32", {"203.0.113.1/32": TCP, "203.0.113.2/32": UDP, None: SIX}),
+        ("source/64", {None: TCP + UDP, "2001:db8::/64": SIX}),
+        (
+            "source/127",
+            {None: TCP + UDP, "2001:db8::/127": 2, "2001:db8::2/127": 2, "2001:db8::4/127": 2, "2001:db8::6/127": 1},
+        ),
+        ("reply_source/128", {None: TCP + UDP, "2001:db8::ff/128": SIX}),
+        ("reply_destination/16/32", {"198.18.0.0/16": TCP + UDP, "2001:db8::/32": SIX}),
+        ("source/0/0", {"0.0.0.0/0": TCP + UDP, "::/0": SIX}),
+        ("destination/8/128", {"203.0.0.0/8": TCP + UDP, "2001:db8::ff/128": SIX}),
+    ],
+)
+def test_groups_by_network(netns: str, name: str, wanted: dict[str | None, int]) -> None:
+    assert networks(netns, name) == wanted
+
+
+def test_a_network_beside_another_field(netns: str) -> None:
+    groups = info(netns, {"group_by": ["family", "source/16"]}).data["groups"]
+    assert [(group["family"], group["source/16"], group["entries"]) for group in groups] == [
+        ("ipv4", "198.18.0.0/16", TCP + UDP),
+        ("ipv6", None, SIX),
+    ]
+
+
+def lines_of(listing: str) -> list[str]:
+    return sorted(listing.splitlines())
+
+
+@pytest.mark.parametrize("accounting", [False, True])
+def test_lines_are_those_of_the_tool(accounting: bool) -> None:
+    """Byte for byte, of every kind of entry, from a reading between two listings that agree."""
+    with network_namespace("lines") as netns:
+        if accounting:
+            run(["sysctl", "-qw", *ACCOUNTING], netns=netns)
+        fill(netns)
+        deadline = time.monotonic() + 30
+        while True:
+            before = run(["conntrack", "-L"], netns=netns)
+            result = info(netns, {"lines": True, "limit": 1000}).data
+            if run(["conntrack", "-L"], netns=netns) == before:
+                break
+            assert time.monotonic() < deadline, "the table did not hold still"
+    assert sorted(result["lines"]) == lines_of(before)
+    assert len(result["lines"]) == result["matched"] > len(MADE) + 20
+    assert all(word in before for word in ("zone=5", "zone-orig=9", "zone-reply=8", "mark=4660", "helper=ftp", "gre "))
+
+
+def test_lines_are_sorted_as_entries(netns: str) -> None:
+    args = {"sort_by": ["-mark"], "limit": 3, "lines": True, "entries": True}
+    result = info(netns, args).data
+    marks = [TCP - 1, TCP - 2, TCP - 3]
+    assert [entry["mark"] for entry in result["entries"]] == marks
+    assert [int(re.findall(r"mark=(\d+)", line)[0]) for line in result["lines"]] == marks
 
 
 @pytest.mark.parametrize(
@@ -134,7 +237,9 @@ def test_unknown_values_come_last(netns: str) -> None:
 
 @pytest.mark.parametrize("sort_by", [[], ["id"]])
 def test_limit_zero_still_counts(netns: str, sort_by: list[str]) -> None:
-    result = info(netns, {"limit": 0, "group_by": ["protocol"], "sort_by": sort_by}).data
+    args = {"limit": 0, "group_by": ["protocol"], "sort_by": sort_by, "entries": True, "lines": True}
+    result = info(netns, args).data
+    assert result["lines"] == []
     assert (result["entries"], result["groups"], result["groups_distinct"], result["matched"]) == ([], [], 2, TOTAL)
 
 
@@ -189,6 +294,12 @@ def test_a_link_is_followed(netns: str, tmp_path: pathlib.Path) -> None:
     [
         ({"group_by": ["protocl"]}, "group_by[0]: 'protocl' .* Did you mean 'protocol'"),
         ({"group_by": ["bytes"]}, "group_by[0]: 'bytes' "),
+        ({"group_by": ["source/32/33", "source/33/129"]}, "group_by[1]: 'source/33/129' .* source/24/64"),
+        ({"group_by": ["source/129"]}, "group_by[0]: 'source/129' has a prefix that is too long"),
+        ({"group_by": ["source/"]}, "group_by[0]: 'source/' has no length of a prefix. Give source/N"),
+        ({"group_by": ["source/255.255.255.0"]}, "has no length of a prefix"),
+        ({"group_by": ["source_port/24"]}, "group_by[0]: 'source_port/24' is not a field"),
+        ({"sort_by": ["source/24"]}, "sort_by[0]: 'source/24' is not a field"),
         ({"sort_by": ["source", "-byte"]}, "sort_by[1]: '-byte' .* Did you mean 'bytes'"),
         ({"sort_by": ["--bytes"]}, "sort_by[0]: '--bytes' "),
         ({"sort_by": ["zzzzzz"]}, "The fields are family, "),

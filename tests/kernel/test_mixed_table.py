@@ -149,8 +149,10 @@ def test_the_summary_is_that_of_the_listing(mixed: Mixed) -> None:
     }
     assert [name for name, count in result["status"].items() if not count] == ["offloaded"]
     assert result["evictable"] == sum(not entry["assured"] and entry["id"] not in mixed.fixed for entry in listed)
-    zones = collections.Counter(entry["zone"] for entry in listed)
-    assert (result["zones"], result["zones_distinct"]) == (named(zones, str), len(zones))
+    for name, field in (("zones", "zone"), ("zones_original", "zone_original"), ("zones_reply", "zone_reply")):
+        zones = collections.Counter(entry[field] for entry in listed if entry[field] is not None)
+        assert zones
+        assert (result[name], result[f"{name}_distinct"]) == (named(zones, str), len(zones))
     marks = collections.Counter(entry["mark"] for entry in listed)
     assert (result["marks"], result["marks_distinct"]) == (named(marks, hex), len(marks))
     for name in ("packets", "bytes"):

@@ -121,6 +121,7 @@ def test_figures_of_a_router() -> None:
         "buckets": now["usage"]["buckets"],
         "memory_bytes": now["usage"]["memory_bytes"],
         "evictable_entries": now["table"]["evictable"],
+        "not_listed_entries": now["table"]["not_listed"],
         "selector_entries": now["selectors"]["stale"]["entries"],
         "selector_undecidable_entries": now["selectors"]["stale"]["undecidable"],
         "drop_total": total["drop"],

@@ -98,12 +98,12 @@ KEYS_THAT_THE_COLLECTION_DECIDES = {
     "a selector": a_path("hosts", "*", "before", "selectors", "*"),
     "a finding": a_path("hosts", "*", "before", "findings", "*"),
     "health": a_path("hosts", "*", "health", "*"),
-    "table": a_path("hosts", "*", "before", "table"),
     "amounts": a_path("hosts", "*", "before", "table", "packets"),
     "a histogram": a_path("hosts", "*", "before", "table", "idle"),
     "a range": a_path("hosts", "*", "before", "table", "idle", "histogram", "*"),
     "top": a_path("hosts", "*", "before", "table", "top"),
     "a talker": a_path("hosts", "*", "before", "table", "top", "source", "*"),
+    "a listener": a_path("hosts", "*", "before", "usage", "listeners", "*"),
     "stats": a_path("hosts", "*", "before", "stats"),
     "table_full": a_path("hosts", "*", "before", "stats", "table_full"),
     "settings": a_path("hosts", "*", "settings"),
@@ -117,7 +117,14 @@ KEYS_THAT_THE_COLLECTION_DECIDES = {
     "news": a_path("hosts", "*", "trend", "findings"),
 }
 WITH_OPTIONAL_KEYS = {
-    "usage": (a_path("hosts", "*", "before", "usage"), {"entry_bytes", "memory_total_bytes"}),
+    "usage": (a_path("hosts", "*", "before", "usage"), {"entry_bytes", "memory_total_bytes", "listeners"}),
+    "table": (
+        a_path("hosts", "*", "before", "table"),
+        {
+            "not_listed",
+            *(f"{name}{end}" for name in ("zones_original", "zones_reply") for end in ("", "_distinct")),
+        },
+    ),
     "prune": (a_path("hosts", "*", "prune"), {"count_before", "count_after", "sample"}),
 }
 

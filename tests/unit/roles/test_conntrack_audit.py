@@ -32,14 +32,16 @@ WRONG: dict[str, dict[str, t.Any]] = {
     "invalid_at_boot": {"boot.invalid": ["max"]},
     "long_chains": {"usage.load_factor": 4.01},
     "loose_pickup": {"settings.tcp_loose": 1},
+    "not_listed": {"table.not_listed": 1200},
     "no_limit": {"usage.max": 0, "usage.percent": None, "usage.headroom": None},
     "overridden_line": {"boot.overridden": ["max"]},
     "packets_dropped": {"stats.total.drop": 1},
     "settings_lost_at_boot": {"boot.lost_settings": ["max"]},
     "stale_majority": {"selectors.stale.percent": 50.0, "selectors.stale.entries": 100},
     "stale_share": {"selectors.stale.percent": 49.9, "selectors.stale.entries": 100},
-    "table_full": {"usage.percent": 95},
+    "table_full": {"usage.percent": 95, "table.not_listed": 5999},
     "table_full_logged": {"stats.table_full.messages": 1, "stats.table_full.last_seconds_ago": 86399.5},
+    "table_full_not_listed": {"usage.percent": 95, "table.not_listed": 6000},
     "table_nearly_full": {"usage.percent": 94.9},
     "timestamps_off": {"settings.timestamp": 0},
 }
@@ -50,10 +52,12 @@ FINE: dict[str, dict[str, t.Any]] = {
     "full_and_not_evictable": {"usage.percent": 80, "table.evictable": 1200},
     "generic_timeout": {"settings.generic_timeout": 599},
     "long_chains": {"usage.load_factor": 4},
+    "not_listed": {"table.not_listed": 1199},
     "stale_majority": {"selectors.stale.percent": 100, "selectors.stale.entries": 99},
     "stale_share": {"selectors.stale.percent": 9.9, "selectors.stale.entries": 100},
     "table_full": {"usage.percent": 94.9},
     "table_full_logged": {"stats.table_full.messages": 1, "stats.table_full.last_seconds_ago": 86400},
+    "table_full_not_listed": {"usage.percent": 94.9, "table.not_listed": 6000},
     "table_nearly_full": {"usage.percent": 79.9},
 }
 """What just does not."""
@@ -107,6 +111,54 @@ def test_the_check_is_unknown_without_the_facts_that_it_reads(check_id: str) -> 
 def test_the_value_of_a_finding_is_shown(check: dict[str, str]) -> None:
     (finding,) = find(facts_with(WRONG[check["id"]]), [check])
     assert (finding["value"] is not None) == ("value" in check)
+
+
+LISTENER = {"process": "conntrackd", "pid": 812, "port_id": 812, "receive_queue_bytes": 4096, "drops": 7}
+BEHIND = [LISTENER, {**LISTENER, "process": None, "pid": None}, {**LISTENER, "process": "collector", "pid": 9}]
+FINE_LISTENERS = [{**LISTENER, "drops": 0}, {**LISTENER, "receive_queue_bytes": 0}]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"table.not_listed": 0}, {"table_full"}),
+        ({"table.not_listed": None}, {"table_full"}),
+        # Half of a small table may be packets in a queue, or what came and went while it was read.
+        ({"table.not_listed": 999, "usage.count": 1000}, {"table_full"}),
+        ({"table.not_listed": 1000, "usage.count": 1000}, {"table_full_not_listed"}),
+        ({"table.not_listed": 1200}, {"table_full", "not_listed"}),
+        ({"table.not_listed": 6000}, {"table_full_not_listed"}),
+        ({"table.not_listed": 6000, "usage.percent": 80}, {"not_listed"}),
+        ({"table.not_listed": 6000, "usage.percent": 80, "table.evictable": 0}, {"not_listed"}),
+        ({"table.not_listed": 12000, "table.entries": 0, "table.evictable": 0}, {"table_full_not_listed"}),
+        ({"table.not_listed": 6000, "usage.max": 0, "usage.percent": None}, {"not_listed", "no_limit"}),
+        ({"table.not_listed": 0, "usage.count": 0, "usage.percent": 0}, set()),
+    ],
+)
+def test_no_prune_is_advised_that_cannot_free_entries(changes: dict[str, t.Any], expected: set[str]) -> None:
+    findings = find(facts_with({"usage.percent": 95, **changes}), CHECKS)
+    found = [finding for finding in findings if finding["status"] == "finding"]
+    assert {finding["id"] for finding in found} == expected
+    for finding in found:
+        assert ("No prune frees them" in finding["advice"]) == ("not_listed" in finding["id"])
+
+
+@pytest.mark.parametrize(
+    ("listeners", "value"),
+    [
+        (BEHIND, "6000 (conntrackd 812, collector 9)"),
+        ([*FINE_LISTENERS, BEHIND[0]], "6000 (conntrackd 812)"),
+        (FINE_LISTENERS, 6000),
+        ([BEHIND[1]], 6000),
+        ([], 6000),
+        (None, 6000),
+    ],
+)
+@pytest.mark.parametrize("check_id", ["not_listed", "table_full_not_listed"])
+def test_the_program_is_named_that_does_not_read(check_id: str, listeners: t.Any, value: t.Any) -> None:
+    percent = {"not_listed": 94, "table_full_not_listed": 95}[check_id]
+    facts = facts_with({"table.not_listed": 6000, "usage.percent": percent, "usage.listeners": listeners})
+    assert [finding["value"] for finding in find(facts, CHECKS) if finding["id"] == check_id] == [value]
 
 
 def test_a_sick_router() -> None:

@@ -56,7 +56,7 @@ ENTRIES = [
     entry(_uapi.UDP, "198.18.0.2", (5, 53), status=_uapi.SEEN_REPLY | _uapi.OFFLOAD, mark=0),
     entry(_uapi.UDP, "198.18.0.2", (6, 53), status=_uapi.SEEN_REPLY | _uapi.HW_OFFLOAD, remaining=30),
     entry(_uapi.ICMP, "198.18.0.3", status=0, remaining=29, packets_original=1),
-    entry(99, "198.18.0.4", (7, 8), remaining=500000),
+    entry(99, "198.18.0.4", (7, 8), remaining=500000, zone_original=7),
 ]
 
 
@@ -93,8 +93,12 @@ def test_every_key() -> None:
             "helper": 1,
         },
         "evictable": 2,
-        "zones": {"0": 6, "7": 1},
+        "zones": {"0": 5, "7": 2},
         "zones_distinct": 2,
+        "zones_original": {"7": 1},
+        "zones_original_distinct": 1,
+        "zones_reply": {},
+        "zones_reply_distinct": 0,
         "marks": {"0x10": 2, "0x0": 1},
         "marks_distinct": 2,
         "packets": {"original": 4, "reply": 2, "unknown": 5},

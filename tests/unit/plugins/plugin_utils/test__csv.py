@@ -15,8 +15,8 @@ from documents import HOSTILE_NAMES, Document, fleet_document
 
 FIXED = (
     "router,verdict,batch,entries_before,entries_after,percent_before,percent_after,max,buckets,load_factor,"
-    "memory_bytes,findings_critical,findings_high,findings_medium,findings_low,findings_info,checks_unknown,drift,drop,"
-    "early_drop,insert_failed,profile,settings_changed,would_recap,recapped,would_delete,deleted,failure_step,"
+    "memory_bytes,not_listed,findings_critical,findings_high,findings_medium,findings_low,findings_info,"
+    "checks_unknown,drift,drop,early_drop,insert_failed,profile,settings_changed,would_recap,recapped,would_delete,deleted,failure_step,"
     "failure_message,entries_baseline,percent_baseline,findings_new,findings_gone,drift_new,drift_gone"
 )
 

@@ -405,6 +405,31 @@ def test_a_router_shows_which_gate_it_did_not_pass() -> None:
     assert "Passed: " in gates.text
 
 
+def test_a_router_shows_its_zones_and_what_is_not_listed() -> None:
+    document = fleet_document(20, after=False)
+    figures = {
+        name: {
+            pair.children[0].text: pair.children[1].text for pair in block(details(page, name), "Figures").all("div")
+        }
+        for page in [read(as_html(document))]
+        for name, host in document["hosts"].items()
+        if host["before"]
+    }
+    tables = {name: document["hosts"][name]["before"]["table"] for name in figures}
+    for name, shown in figures.items():
+        table = tables[name]
+        listed = table["not_listed"]
+        assert shown["counted, but not listed"] == ("?" if listed is None else str(listed))
+        zones = {zone: f"{entries:,}" for zone, entries in table["zones"].items()}
+        wanted = ", ".join(f"{zone}: {entries}" for zone, entries in zones.items())
+        assert shown.get("entries by zone") == (wanted if "110" in zones else None)
+        original = f"110: {zones['110']}" if "110" in zones else None
+        assert shown.get("by zone of the original direction only") == original
+        assert "by zone of the reply direction only" not in shown
+    assert {table["not_listed"] for table in tables.values()} == {None, 0, 3}
+    assert any("110" in table["zones"] for table in tables.values())
+
+
 def test_before_lies_beside_now() -> None:
     name, host = next((name, host) for name, host in fleet()["hosts"].items() if host["after"] and host["before"])
     section = details(page_of_fleet(), name)

@@ -11,9 +11,12 @@ import typing as t
 import documents
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
+from ansible_collections.netops.conntrack.plugins.plugin_utils._merge import merge
 from ansible_collections.netops.conntrack.plugins.plugin_utils._render import render
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report import last_audit
+from ansible_collections.netops.conntrack.plugins.plugin_utils._trend import trend
 from ansible_collections.netops.conntrack.plugins.plugin_utils._versions import read_back
-from earlier import as_version_1
+from earlier import as_version_1, without_later_keys
 
 FLEET = documents.fleet_document(24, hostile=True)
 FIRST_HOST = next(iter(FLEET["hosts"]))
@@ -43,6 +46,25 @@ def test_what_the_first_version_lacks_is_null() -> None:
 @pytest.mark.parametrize("style", ["text", "markdown"])
 def test_a_report_of_the_first_version_can_be_shown(style: str) -> None:
     assert "Connection tracking of 24 routers" in render(read_back(as_version_1(FLEET), "slices"), style)
+
+
+@pytest.mark.parametrize("style", ["json", "html", "markdown", "text", "csv", "prometheus", "junit"])
+def test_a_report_without_the_keys_that_came_later_is_shown_and_merged(style: str) -> None:
+    earlier = without_later_keys(FLEET)
+    assert earlier != FLEET
+    assert "not_listed_entries" not in render(merge([earlier]), style)
+    assert FIRST_HOST in earlier["hosts"]
+
+
+def test_a_report_without_the_keys_that_came_later_is_a_baseline() -> None:
+    earlier = read_back(without_later_keys(FLEET), "baseline")
+    compared = 0
+    for name, report in FLEET["hosts"].items():
+        now, then = last_audit(report), last_audit(earlier["hosts"][name])
+        if now and then:
+            assert trend(now, then) == trend(now, now)
+            compared += 1
+    assert compared > 20
 
 
 def host(**changes: t.Any) -> dict[str, t.Any]:
