@@ -11,6 +11,7 @@ import json
 import pathlib
 import re
 import stat
+import time
 import typing as t
 
 import pytest
