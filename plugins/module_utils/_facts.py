@@ -18,13 +18,18 @@ from ansible_collections.netops.conntrack.plugins.module_utils._drift import com
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError, UnavailableError
 from ansible_collections.netops.conntrack.plugins.module_utils._kernel_log import table_full
 from ansible_collections.netops.conntrack.plugins.module_utils._listeners import listeners
-from ansible_collections.netops.conntrack.plugins.module_utils._memo import Memo
+from ansible_collections.netops.conntrack.plugins.module_utils._named_selectors import NAMED
 from ansible_collections.netops.conntrack.plugins.module_utils._owners import competing_owners
-from ansible_collections.netops.conntrack.plugins.module_utils._selector import Selection, compile_selection
+from ansible_collections.netops.conntrack.plugins.module_utils._selector import (
+    Selection,
+    compile_selection,
+    refuse_null,
+)
 from ansible_collections.netops.conntrack.plugins.module_utils._selector_keys import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._summary import Summary, percent
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl import read_count, read_settings
 from ansible_collections.netops.conntrack.plugins.module_utils._table import Table, not_listed
+from ansible_collections.netops.conntrack.plugins.module_utils._tallies import Tallies
 
 SUBSETS = ("usage", "settings", "stats", "boot", "table", "selectors", "namespaces")
 
@@ -35,12 +40,14 @@ _BUCKET_BYTES = 8  # struct hlist_nulls_head
 
 
 def gather(
-    subsets: t.Collection[str], top: int, selectors: t.Mapping[str, t.Any], netns: str | None
+    subsets: t.Collection[str], top: int, selectors: t.Mapping[str, t.Any] | None, netns: str | None
 ) -> dict[str, t.Any]:
     """Give the facts of ``subsets``, measured in the namespace ``netns``; the table is dumped at most once.
 
-    ``selectors`` are match and exclude by name. Raises OptionError for a bad selector before anything is read.
+    ``selectors`` are match, exclude and select by name; None stands for all selectors that have a name.
+    Raises OptionError for a bad selector before anything is read.
     """
+    selectors = NAMED if selectors is None else selectors
     if top < 0:
         raise OptionError("top", top, "is negative", "Give how many of the largest to name; 0 names none.")
     wanted = selectors if "selectors" in subsets else {}
@@ -69,17 +76,18 @@ def gather(
 
 
 def _compile_all(selectors: t.Mapping[str, t.Any], context: Context) -> dict[str, Selection]:
-    compiled = {}
-    for name, selector in selectors.items():
-        option = f"selectors.{name}"
-        if not isinstance(selector, dict) or set(selector) - {"match", "exclude"} or "match" not in selector:
-            raise OptionError(option, selector, "is not a selection", "Give {match: [...], exclude: [...]}.")
-        parts = [selector["match"], selector.get("exclude") or []]
-        for part in parts:
-            if not isinstance(part, list):
-                raise OptionError(option, part, "is not a list of selectors", "Give a list of dicts.")
-        compiled[name] = compile_selection(parts[0], parts[1], context, option)
-    return compiled
+    return {name: _compile(selector, context, f"selectors.{name}") for name, selector in selectors.items()}
+
+
+def _compile(selector: t.Any, context: Context, option: str) -> Selection:
+    remedy = "Give {match: [...]}, {select: [...]} or both, and {exclude: [...]} if need be."
+    if not isinstance(selector, dict) or not selector or set(selector) - {"match", "exclude", "select"}:
+        raise OptionError(option, selector, "is not a selection", remedy)
+    refuse_null(selector, selector, option)
+    names = selector.get("select", [])
+    if "match" not in selector and not names and not selector.get("exclude"):
+        raise OptionError(option, selector, "selects nothing", remedy)
+    return compile_selection(selector.get("match"), selector.get("exclude"), context, option, names)
 
 
 def _usage(settings: t.Mapping[str, int], count: int) -> dict[str, t.Any]:
@@ -146,44 +154,17 @@ def count_table(
 
     def collect(blocks: t.Iterator[_wire.Block]) -> dict[str, t.Any]:
         summary = Summary(context.timeouts, top)
-        tallies = {name: collections.Counter[t.Optional[bool]]() for name in compiled}
-        tests = [
-            (Memo(selection.needs, selection.decide, selection.steps), tallies[name])
-            for name, selection in compiled.items()
-        ]
-        total = 0
+        tallies = Tallies(compiled)
         for block in blocks:
-            total += len(block)
             if with_summary:
                 summary.add(block)
-            for decide, tally in tests:
-                tally.update(decide(block))
+            tallies.add(block)
         counts: dict[str, t.Any] = {"table": summary.result()} if with_summary else {}
         if compiled:
-            counts["selectors"] = {
-                name: _tally(selection, settings, tallies[name], total) for name, selection in compiled.items()
-            }
+            counts["selectors"] = tallies.result(settings)
         return counts
 
     return table.read(collect)
-
-
-def _tally(
-    selection: Selection, settings: t.Mapping[str, int], tally: t.Mapping[bool | None, int], total: int
-) -> dict[str, t.Any]:
-    """Give what a selector counted: unknown, not 0, where the kernel keeps nothing to decide it with."""
-    unavailable = None
-    try:
-        selection.require(settings)
-    except UnavailableError as error:
-        unavailable = error.message
-    known = unavailable is None
-    return {
-        "entries": tally[True] if known else None,
-        "percent": percent(tally[True], total) if known else None,
-        "undecidable": tally[None],
-        "unavailable": unavailable,
-    }
 
 
 def _namespaces() -> dict[str, t.Any]:

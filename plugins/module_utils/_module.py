@@ -17,17 +17,23 @@ NETNS_OPTION: dict[str, t.Any] = {"netns": {"type": "str"}}
 """The option that the modules share; documented in the fragment ``netops.conntrack._netns``."""
 
 MATCH_OPTIONS: dict[str, t.Any] = {
-    "match": {"type": "list", "elements": "dict"},
-    "exclude": {"type": "list", "elements": "dict", "default": []},
+    "match": {"type": "raw"},
+    "exclude": {"type": "raw", "default": []},
+    "select": {"type": "list", "elements": "str", "default": []},
 }
 """The options of a selection; documented in the fragment ``netops.conntrack._selection``."""
 
 
 def guarded_run(module: AnsibleModule, work: t.Callable[[AnsibleModule], dict[str, t.Any]]) -> None:
-    """Do the module's ``work`` and exit with its result; turn every expected error into ``fail_json``."""
+    """Do the module's ``work`` and exit with its result; turn every expected error into ``fail_json``.
+
+    What the result has under ``warnings``, a list of texts, is shown as Ansible shows warnings.
+    """
     try:
         result = work(module)
     except ConntrackError as error:
         module.fail_json(msg=error.message, **{"changed": False, **error.result})
     else:
+        for warning in result.pop("warnings", ()):
+            module.warn(warning)
         module.exit_json(**result)

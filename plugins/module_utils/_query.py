@@ -209,4 +209,5 @@ def run_query(
     # The kernel's own count has to stand in for what it leaves out.
     conditions = () if total is None else selection.conditions
     result = table.read(lambda blocks: _Pass(selection, context, query, export).run(blocks), conditions)
-    return result if total is None else {**result, "total": max(total, result["total"])}
+    counted = result if total is None else {**result, "total": max(total, result["total"])}
+    return selection.checked(counted, context.settings)

@@ -4,15 +4,20 @@
 
 # This module_util is PRIVATE to this collection: it can change without notice.
 
-"""The options netns, match and exclude, made a table and a selection of its entries."""
+"""The options netns, match, exclude and select, made a table and a selection of its entries."""
 
 from __future__ import annotations
 
 import contextlib
 import typing as t
 
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
-from ansible_collections.netops.conntrack.plugins.module_utils._selector import Selection, compile_selection
+from ansible_collections.netops.conntrack.plugins.module_utils._selector import (
+    Selection,
+    compile_selection,
+    refuse_null,
+)
 from ansible_collections.netops.conntrack.plugins.module_utils._selector_keys import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl import read_settings
 from ansible_collections.netops.conntrack.plugins.module_utils._writable import WritableTable
@@ -27,15 +32,19 @@ class Selected(t.NamedTuple):
 
 
 @contextlib.contextmanager
-def selected(params: t.Mapping[str, t.Any]) -> t.Iterator[Selected]:
+def selected(params: t.Mapping[str, t.Any], or_all: bool = True) -> t.Iterator[Selected]:
     """Run the body in the namespace of the options, with its table.
 
-    Raises OptionError for a bad selection, UnavailableError where there is no such namespace or table, or where a
-    switch is off without which the selection cannot be decided, NotPermittedError without the right to enter.
+    ``or_all`` says that without match and select all entries are meant, instead of none.
+    Raises OptionError for a bad selection, UnavailableError where there is no such namespace or table,
+    NotPermittedError without the right to enter.
     """
+    refuse_null(params, ("exclude",))
+    if not or_all and params["match"] is None and not params["select"]:
+        remedy = "Give match or select. For all entries: match={family: [ipv4, ipv6]}."
+        raise OptionError("match", None, "selects nothing", remedy)
     with inside(params["netns"]):
         context = Context.read(read_settings())
-        selection = compile_selection(params["match"], params["exclude"], context)
+        selection = compile_selection(params["match"], params["exclude"], context, select=params["select"])
         with WritableTable() as table:
-            selection.require(context.settings)
             yield Selected(table, selection, context)

@@ -26,7 +26,9 @@ from ansible_collections.netops.conntrack.plugins.module_utils._idle import (
     idle_changes,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._kernel_filter import Condition
+from ansible_collections.netops.conntrack.plugins.module_utils._selector_hints import hint_for_state
 from ansible_collections.netops.conntrack.plugins.module_utils._selector_values import (
+    Network,
     Range,
     boolean,
     choice,
@@ -36,8 +38,12 @@ from ansible_collections.netops.conntrack.plugins.module_utils._selector_values 
     parse_count,
     parse_network,
     parse_range,
+    port_range,
+    protocol_number,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._units import parse_duration, parse_number
+
+_MOST_ZONE = 0xFFFF
 
 Answer = t.Optional[bool]
 Test = t.Callable[[Entry], Answer]
@@ -70,31 +76,57 @@ class Context:
         return self.given or Timeouts(self.settings, self.now)
 
 
-Compiler = t.Callable[[list[t.Any], str, Context], Test]
-"""What makes a key's test out of its values, the option's name for errors, and the context."""
-
-
 Steps = t.Mapping[str, t.Collection[int]]
+
+Kind = tuple[int, int]
+"""A family and a protocol, both as numbers."""
+
+EVERY_KIND: frozenset[Kind] = frozenset((family, protocol) for family in _uapi.FAMILY_NAMES for protocol in range(256))
+"""All that an entry can be."""
+
+
+class Compiled(t.NamedTuple):
+    """What a key with its values is for an entry and for the kernel.
+
+    Only entries of ``kinds`` can meet the test. ``condition`` is what the kernel can be asked for in place of a single
+    value: every entry that meets the test, or for which it is undecidable, meets the condition. It is None where there
+    is no such condition. ``steps`` has, by field, all numbers at which the test's answer changes when the field's
+    number grows.
+    """
+
+    test: Test
+    kinds: frozenset[Kind] = EVERY_KIND
+    condition: Condition | None = None
+    steps: Steps = {}
 
 
 class Key(t.NamedTuple):
-    """A selector key: what compiles it, and the fields of an entry that its tests read.
+    """A selector key: what compiles its values, and the fields of an entry that its tests read.
 
-    ``condition`` gives what the kernel can be asked for in place of a single value: every entry that meets the test, or
-    for which it is undecidable, meets the condition. It gives None for a value of which there is no such condition.
-    ``steps`` gives, by field, all numbers at which the test's answer changes when the field's number grows.
+    ``compile`` takes the values, the option's name for errors, and the context. Raises OptionError for a bad value.
     """
 
-    compile: Compiler
+    compile: t.Callable[[list[t.Any], str, Context], Compiled]
     needs: tuple[str, ...]
-    condition: t.Callable[[t.Any, str], Condition | None] = lambda _value, _option: None
-    steps: t.Callable[[list[t.Any], str, Context], Steps] = lambda _values, _option, _context: {}
+
+
+def _of_families(families: t.Collection[int]) -> frozenset[Kind]:
+    return frozenset(kind for kind in EVERY_KIND if kind[0] in families)
+
+
+def _of_protocols(protocols: t.Collection[int]) -> frozenset[Kind]:
+    return frozenset(kind for kind in EVERY_KIND if kind[1] in protocols)
+
+
+def _only(conditions: t.Sequence[Condition | None]) -> Condition | None:
+    """Return the condition of a single value. There is none for several: the kernel cannot be asked for any of them."""
+    return conditions[0] if len(conditions) == 1 else None
 
 
 # Fields that are one of a set
 
 
-def _one_of(read: t.Callable[[Entry], t.Any], wanted: frozenset[t.Any]) -> Test:
+def _one_of(read: t.Callable[[Entry], t.Any], wanted: t.Collection[t.Any]) -> Test:
     def test(entry: Entry) -> Answer:
         value = read(entry)
         return None if value is None else value in wanted
@@ -102,36 +134,21 @@ def _one_of(read: t.Callable[[Entry], t.Any], wanted: frozenset[t.Any]) -> Test:
     return test
 
 
-def _family_number(value: t.Any, option: str) -> int:
-    return choice({name: number for number, name in _uapi.FAMILY_NAMES.items()}, value, option)
+def _family(values: list[t.Any], option: str, _context: Context) -> Compiled:
+    names = {name: number for number, name in _uapi.FAMILY_NAMES.items()}
+    wanted = {choice(names, value, option) for value in values}
+    conditions = [Condition("family", number) for number in wanted]
+    return Compiled(_one_of(lambda entry: entry.family, wanted), _of_families(wanted), _only(conditions))
 
 
-def _family(values: list[t.Any], option: str, _context: Context) -> Test:
-    return _one_of(lambda entry: entry.family, frozenset(_family_number(value, option) for value in values))
+def _protocol(values: list[t.Any], option: str, _context: Context) -> Compiled:
+    wanted = {protocol_number(value, option) for value in values}
+    return Compiled(_one_of(lambda entry: entry.protocol, wanted), _of_protocols(wanted))
 
 
-def _protocol(values: list[t.Any], option: str, _context: Context) -> Test:
-    names = {name: number for number, name in _uapi.PROTOCOL_NAMES.items()}
-
-    def number_of(value: t.Any) -> int:
-        if str(value).strip().isdigit():
-            return parse_number(value, option, 255)
-        known = names.get(str(value).strip().lower())
-        if known is None:
-            raise OptionError(
-                option, value, "is not a protocol", f"Give one of {', '.join(names)}, or a number to 255."
-            )
-        return known
-
-    return _one_of(lambda entry: entry.protocol, frozenset(map(number_of, values)))
-
-
-def _state(values: list[t.Any], option: str, _context: Context) -> Test:
-    known = sorted({name for names in _uapi.STATE_NAMES.values() for name in names})
-    wanted = frozenset(str(value).strip().upper() for value in values)
-    for value in values:
-        if str(value).strip().upper() not in known:
-            raise OptionError(option, value, "is not a protocol state", f"Give one of {', '.join(known)}.")
+def _state(values: list[t.Any], option: str, _context: Context) -> Compiled:
+    wanted = frozenset(_state_of(value, option) for value in values)
+    protocols = [protocol for protocol, names in _uapi.STATE_NAMES.items() if wanted.intersection(names)]
 
     def test(entry: Entry) -> Answer:
         if entry.protocol not in _uapi.STATE_NAMES:
@@ -139,47 +156,49 @@ def _state(values: list[t.Any], option: str, _context: Context) -> Test:
         name = entry.state_name
         return None if name is None else name in wanted
 
-    return test
+    return Compiled(test, _of_protocols(protocols))
+
+
+def _state_of(value: t.Any, option: str) -> str:
+    known = sorted({name for names in _uapi.STATE_NAMES.values() for name in names})
+    name = str(value).strip().upper()
+    if name not in known:
+        remedy = hint_for_state(name) or f"Give one of {', '.join(known)}."
+        raise OptionError(option, value, "is not a protocol state", remedy)
+    return name
 
 
 def _status(bits: int) -> Key:
     """Make a key that is true or false by status bits."""
 
-    def compiled(values: list[t.Any], option: str, _context: Context) -> Test:
-        wanted = frozenset(boolean(value, option) for value in values)
-        return _one_of(lambda entry: None if entry.status is None else bool(entry.status & bits), wanted)
+    def compiled(values: list[t.Any], option: str, _context: Context) -> Compiled:
+        wanted = {boolean(value, option) for value in values}
+        test = _one_of(lambda entry: None if entry.status is None else bool(entry.status & bits), wanted)
+        return Compiled(test, condition=_only([condition(value) for value in wanted]))
 
-    def condition(value: t.Any, option: str) -> Condition | None:
-        wanted = boolean(value, option)
+    def condition(wanted: bool) -> Condition | None:
         several = bits & (bits - 1)
         return None if wanted and several else Condition("status", bits if wanted else 0, bits)
 
-    return Key(compiled, ("status",), condition)
+    return Key(compiled, ("status",))
 
 
-def _nat_bit(value: t.Any, option: str) -> int:
-    return choice({"snat": _uapi.SRC_NAT, "dnat": _uapi.DST_NAT, "none": 0}, value, option)
-
-
-def _nat(values: list[t.Any], option: str, _context: Context) -> Test:
-    bits = [_nat_bit(value, option) for value in values]
+def _nat(values: list[t.Any], option: str, _context: Context) -> Compiled:
+    names = {"snat": _uapi.SRC_NAT, "dnat": _uapi.DST_NAT, "none": 0}
+    bits = {choice(names, value, option) for value in values}
+    either = _uapi.SRC_NAT | _uapi.DST_NAT
 
     def test(entry: Entry) -> Answer:
         if entry.status is None:
             return None
-        translated = entry.status & (_uapi.SRC_NAT | _uapi.DST_NAT)
+        translated = entry.status & either
         return any(translated & bit if bit else not translated for bit in bits)
 
-    return test
+    return Compiled(test, condition=_only([Condition("status", bit, bit or either) for bit in bits]))
 
 
-def _nat_condition(value: t.Any, option: str) -> Condition:
-    bit = _nat_bit(value, option)
-    return Condition("status", bit, bit or _uapi.SRC_NAT | _uapi.DST_NAT)
-
-
-def _zone(values: list[t.Any], option: str, _context: Context) -> Test:
-    wanted = frozenset(parse_number(value, option, 0xFFFF) for value in values)
+def _zone(values: list[t.Any], option: str, _context: Context) -> Compiled:
+    wanted = {parse_number(value, option, _MOST_ZONE) for value in values}
 
     def test(entry: Entry) -> Answer:
         own = (entry.zone_original, entry.zone_reply)
@@ -187,25 +206,38 @@ def _zone(values: list[t.Any], option: str, _context: Context) -> Test:
             return entry.zone in wanted
         return any(zone in wanted for zone in own)
 
-    return test
+    return Compiled(test, condition=_only([Condition("zone", zone) for zone in wanted]))
 
 
-def _helper(values: list[t.Any], option: str, _context: Context) -> Test:
+def _zone_of_direction(field: str) -> Key:
+    """Make a key for the zone of one direction only. Entries whose zone is that of both directions do not have it."""
+
+    def compiled(values: list[t.Any], option: str, _context: Context) -> Compiled:
+        wanted = {parse_number(value, option, _MOST_ZONE) for value in values}
+        if 0 in wanted:
+            remedy = f"Give 1 to {_MOST_ZONE}, or zone: 0 for the entries of the default zone."
+            raise OptionError(option, 0, "is the default zone, which is never that of one direction only", remedy)
+        return Compiled(lambda entry: getattr(entry, field) in wanted)
+
+    return Key(compiled, (field,))
+
+
+def _helper(values: list[t.Any], option: str, _context: Context) -> Compiled:
     for value in values:
-        if not isinstance(value, str) or not value.strip():
+        if not isinstance(value, str) or "=" in value or len(value.split()) != 1:
             raise OptionError(option, value, "is not the name of a helper", "Give a name such as ftp or sip.")
     wanted = frozenset(value.strip() for value in values)
-    return lambda entry: entry.helper in wanted
+    return Compiled(lambda entry: entry.helper in wanted)
 
 
-def _label(values: list[t.Any], option: str, _context: Context) -> Test:
+def _label(values: list[t.Any], option: str, _context: Context) -> Compiled:
     bits = [label_bit(value, option) for value in values]
 
     def test(entry: Entry) -> Answer:
         labels = label_bits(entry.labels)
         return any(labels >> bit & 1 for bit in bits)
 
-    return test
+    return Compiled(test)
 
 
 def label_bits(labels: bytes | None) -> int:
@@ -219,7 +251,7 @@ def label_bits(labels: bytes | None) -> int:
     return sum(int.from_bytes(word, sys.byteorder) << 32 * at for at, word in enumerate(words))
 
 
-def _mark(values: list[t.Any], option: str, _context: Context) -> Test:
+def _mark(values: list[t.Any], option: str, _context: Context) -> Compiled:
     pairs = [mark_and_mask(value, option) for value in values]
 
     def test(entry: Entry) -> Answer:
@@ -228,12 +260,8 @@ def _mark(values: list[t.Any], option: str, _context: Context) -> Test:
             return None
         return any(mark & mask == wanted for wanted, mask in pairs)
 
-    return test
-
-
-def _mark_condition(value: t.Any, option: str) -> Condition | None:
-    mark, mask = mark_and_mask(value, option)
-    return Condition("mark", mark) if mask == 0xFFFFFFFF else None
+    conditions = [Condition("mark", mark) if mask == 0xFFFFFFFF else None for mark, mask in pairs]
+    return Compiled(test, condition=_only(conditions))
 
 
 # Addresses and numbers of a tuple
@@ -242,15 +270,15 @@ def _mark_condition(value: t.Any, option: str) -> Condition | None:
 def _address(*fields: str) -> Key:
     """Make a key that compares addresses, of which any may match."""
 
-    def compiled(values: list[t.Any], option: str, _context: Context) -> Test:
-        networks: dict[int, list[tuple[int, int]]] = {}
-        for value in values:
-            network = parse_network(value, option)
+    def compiled(values: list[t.Any], option: str, _context: Context) -> Compiled:
+        networks = [parse_network(value, option) for value in values]
+        by_family: dict[int, list[tuple[int, int]]] = {}
+        for network in networks:
             family = socket.AF_INET if network.version == 4 else socket.AF_INET6
-            networks.setdefault(family, []).append((int(network.network_address), int(network.netmask)))
+            by_family.setdefault(family, []).append((int(network.network_address), int(network.netmask)))
 
         def test(entry: Entry) -> Answer:
-            wanted = networks.get(entry.family)
+            wanted = by_family.get(entry.family)
             if wanted is None:
                 return False
             for field in fields:
@@ -259,31 +287,30 @@ def _address(*fields: str) -> Key:
                     return True
             return False
 
-        return test
-
-    def condition(value: t.Any, option: str) -> Condition | None:
-        network = parse_network(value, option)
-        if fields not in (("source",), ("destination",)) or network.version != 4 or network.num_addresses != 1:
-            return None
-        return Condition(fields[0], int(network.network_address))
-
-    def steps(values: list[t.Any], option: str, _context: Context) -> Steps:
-        networks = [parse_network(value, option) for value in values]
+        condition = _only([_address_condition(fields, network) for network in networks])
         ends = [end for network in networks for end in (int(network[0]), int(network[-1]) + 1)]
-        return dict.fromkeys(fields, ends)
+        return Compiled(test, _of_families(by_family), condition, dict.fromkeys(fields, ends))
 
-    return Key(compiled, ("family", *fields), condition, steps)
-
-
-def _port(field: str) -> Key:
-    return _tuple_number(field, 0xFFFF, _uapi.PORT_PROTOCOLS)
+    return Key(compiled, ("family", *fields))
 
 
-def _tuple_number(field: str, maximum: int, protocols: frozenset[int]) -> Key:
-    """Make a key that compares a number of a tuple, which only ``protocols`` have."""
+def _address_condition(fields: tuple[str, ...], network: Network) -> Condition | None:
+    if fields not in (("source",), ("destination",)) or network.version != 4 or network.num_addresses != 1:
+        return None
+    return Condition(fields[0], int(network.network_address))
 
-    def compiled(values: list[t.Any], option: str, _context: Context) -> Test:
-        ranges = [number_range(value, option, maximum) for value in values]
+
+def _number(maximum: int) -> t.Callable[[t.Any, str], tuple[int, int]]:
+    return lambda value, option: number_range(value, option, maximum)
+
+
+def _tuple_number(
+    field: str, parse: t.Callable[[t.Any, str], tuple[int, int]], protocols: t.Collection[int] = range(256)
+) -> Key:
+    """Make a key that compares a number with ranges that ``parse`` reads. Only entries of ``protocols`` have it."""
+
+    def compiled(values: list[t.Any], option: str, _context: Context) -> Compiled:
+        ranges = [parse(value, option) for value in values]
 
         def test(entry: Entry) -> Answer:
             if entry.protocol not in protocols:
@@ -291,13 +318,23 @@ def _tuple_number(field: str, maximum: int, protocols: frozenset[int]) -> Key:
             number = getattr(entry, field)
             return None if number is None else any(low <= number <= high for low, high in ranges)
 
-        return test
+        ends = [end for low, high in ranges for end in (low, high + 1)]
+        return Compiled(test, _of_protocols(protocols), steps={field: ends})
 
-    def steps(values: list[t.Any], option: str, _context: Context) -> Steps:
-        ranges = [number_range(value, option, maximum) for value in values]
-        return {field: [end for low, high in ranges for end in (low, high + 1)]}
+    return Key(compiled, ("protocol", field))
 
-    return Key(compiled, ("protocol", field), steps=steps)
+
+def _port(field: str) -> Key:
+    return _tuple_number(field, port_range, _uapi.PORT_PROTOCOLS)
+
+
+def _gre_key(field: str) -> Key:
+    """Make a key for one of the two keys of GRE, which the kernel keeps where other protocols have their ports."""
+    return _tuple_number(field, _number(0xFFFF), frozenset({_uapi.GRE}))
+
+
+def _icmp(field: str, maximum: int) -> Key:
+    return _tuple_number(field, _number(maximum), _uapi.ICMP_PROTOCOLS)
 
 
 # Ranges of amounts
@@ -311,10 +348,10 @@ def _amount(
 ) -> Key:
     """Make a key with a value of ``{min: , max: }``, both inclusive, either may be left out.
 
-    ``changes`` gives the steps (see Key) of one range.
+    ``changes`` gives the steps (see Compiled) of one range.
     """
 
-    def compiled(values: list[t.Any], option: str, context: Context) -> Test:
+    def compiled(values: list[t.Any], option: str, context: Context) -> Compiled:
         ranges = [parse_range(value, option, parse) for value in values]
 
         def test(entry: Entry) -> Answer:
@@ -323,16 +360,13 @@ def _amount(
                 return None
             return any(low <= amount and (high is None or amount <= high) for low, high in ranges)
 
-        return test
+        steps: dict[str, list[int]] = {}
+        for limits in ranges:
+            for field, numbers in changes(limits, context).items():
+                steps.setdefault(field, []).extend(numbers)
+        return Compiled(test, steps=steps)
 
-    def steps(values: list[t.Any], option: str, context: Context) -> Steps:
-        every: dict[str, list[int]] = {}
-        for value in values:
-            for field, numbers in changes(parse_range(value, option, parse), context).items():
-                every.setdefault(field, []).extend(numbers)
-        return every
-
-    return Key(compiled, tuple(needs), steps=steps)
+    return Key(compiled, tuple(needs))
 
 
 def _ends(field: str) -> t.Callable[[Range, Context], Steps]:
@@ -376,14 +410,14 @@ def _bounds(limits: Range) -> list[int]:
 
 
 KEYS: dict[str, Key] = {
-    "family": Key(_family, ("family",), lambda value, option: Condition("family", _family_number(value, option))),
+    "family": Key(_family, ("family",)),
     "protocol": Key(_protocol, ("protocol",)),
     "state": Key(_state, ("protocol", "state")),
     "replied": _status(_uapi.SEEN_REPLY),
     "assured": _status(_uapi.ASSURED),
     "offloaded": _status(_uapi.OFFLOAD | _uapi.HW_OFFLOAD),
     "expected": _status(_uapi.EXPECTED),
-    "nat": Key(_nat, ("status",), _nat_condition),
+    "nat": Key(_nat, ("status",)),
     "source": _address("source"),
     "destination": _address("destination"),
     "reply_source": _address("reply_source"),
@@ -393,15 +427,21 @@ KEYS: dict[str, Key] = {
     "destination_port": _port("destination_port"),
     "reply_source_port": _port("reply_source_port"),
     "reply_destination_port": _port("reply_destination_port"),
-    "icmp_type": _tuple_number("icmp_type", 0xFF, _uapi.ICMP_PROTOCOLS),
-    "icmp_code": _tuple_number("icmp_code", 0xFF, _uapi.ICMP_PROTOCOLS),
-    "icmp_id": _tuple_number("icmp_id", 0xFFFF, _uapi.ICMP_PROTOCOLS),
-    "mark": Key(_mark, ("mark",), _mark_condition),
-    "zone": Key(
-        _zone,
-        ("zone", "zone_original", "zone_reply"),
-        lambda value, option: Condition("zone", parse_number(value, option, 0xFFFF)),
-    ),
+    "source_key": _gre_key("source_port"),
+    "destination_key": _gre_key("destination_port"),
+    "reply_source_key": _gre_key("reply_source_port"),
+    "reply_destination_key": _gre_key("reply_destination_port"),
+    "icmp_type": _icmp("icmp_type", 0xFF),
+    "icmp_code": _icmp("icmp_code", 0xFF),
+    "icmp_id": _icmp("icmp_id", 0xFFFF),
+    "reply_icmp_type": _icmp("reply_icmp_type", 0xFF),
+    "reply_icmp_code": _icmp("reply_icmp_code", 0xFF),
+    "reply_icmp_id": _icmp("reply_icmp_id", 0xFFFF),
+    "id": _tuple_number("id", _number(0xFFFFFFFF)),
+    "mark": Key(_mark, ("mark",)),
+    "zone": Key(_zone, ("zone", "zone_original", "zone_reply")),
+    "zone_original": _zone_of_direction("zone_original"),
+    "zone_reply": _zone_of_direction("zone_reply"),
     "label": Key(_label, ("labels",)),
     "helper": Key(_helper, ("helper",)),
     "packets_original": _counter("packets_original"),

@@ -14,7 +14,7 @@ import struct
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
-from ansible_collections.netops.conntrack.plugins.module_utils._units import parse_duration
+from ansible_collections.netops.conntrack.plugins.module_utils._units import MULTIPLES, parse_duration
 
 _INT_MAX = 2**31 - 1
 _BYTE = 255
@@ -46,7 +46,6 @@ _PAGE_OF_BUCKETS = os.sysconf("SC_PAGE_SIZE") // struct.calcsize("P")
 
 _WORDS = {"yes": 1, "true": 1, "on": 1, "no": 0, "false": 0, "off": 0}
 _NUMBER = re.compile(r"([0-9]{1,10})([kmg]?)", re.ASCII)
-_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 
 def parse_value(short: str, value: t.Any, option: str) -> int:
@@ -88,7 +87,7 @@ def _number(text: str, highest: int) -> int | None:
     if highest <= 2 and text in _WORDS:
         return _WORDS[text]
     match = _NUMBER.fullmatch(text)
-    return int(match.group(1)) * _UNITS[match.group(2)] if match else None
+    return int(match.group(1)) * MULTIPLES[match.group(2)] if match else None
 
 
 def _parse_timeout(value: t.Any, option: str) -> int:

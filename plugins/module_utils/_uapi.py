@@ -107,6 +107,10 @@ STATE_NAMES: dict[int, tuple[str, ...]] = {
 
 FAMILY_NAMES = {int(socket.AF_INET): "ipv4", int(socket.AF_INET6): "ipv6"}
 
+# nf_conntrack_icmp_packet() and nf_conntrack_icmpv6_packet() in net/netfilter/nf_conntrack_proto_icmp*.c
+IMPOSSIBLE_KINDS = frozenset({(int(socket.AF_INET6), ICMP), (int(socket.AF_INET), ICMPV6)})
+"""Family and protocol of entries that the kernel never makes for a packet."""
+
 # linux/netfilter/nfnetlink_conntrack.h, enum ctattr_stats_cpu
 CPU_STATS = {
     1: "searched",

@@ -14,8 +14,13 @@ import typing as t
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_DURATION = re.compile(r"([0-9]{1,18})([smhdw]?)", re.ASCII)
-_NUMBER = re.compile(r"0[xX][0-9a-fA-F]{1,16}|[0-9]{1,20}", re.ASCII)
+_DURATION = re.compile(r"([0-9]{1,18})(?:\.0+)?([smhdw]?)", re.ASCII)
+_HEXADECIMAL = re.compile(r"0[xX][0-9a-fA-F]{1,16}", re.ASCII)
+_DECIMAL = re.compile(r"([0-9]{1,20})(?:\.0+)?", re.ASCII)
+_AMOUNT = re.compile(r"([0-9]{1,20})([kmg])", re.ASCII)
+
+MULTIPLES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+"""What the units of an amount stand for."""
 
 
 def parse_duration(value: t.Any, option: str) -> int:
@@ -23,7 +28,7 @@ def parse_duration(value: t.Any, option: str) -> int:
 
     Raises OptionError, in which ``option`` names where the value came from.
     """
-    match = None if isinstance(value, bool) else _DURATION.fullmatch(str(value).strip())
+    match = None if isinstance(value, bool) else _DURATION.fullmatch(_text_of(value))
     if match is None:
         remedy = "Give seconds, or a number with a unit: 90s, 15m, 15h, 5d."
         raise OptionError(option, value, "is not a duration", remedy)
@@ -31,14 +36,38 @@ def parse_duration(value: t.Any, option: str) -> int:
 
 
 def parse_number(value: t.Any, option: str, maximum: int) -> int:
-    """Give ``value`` as an integer from 0 to ``maximum``, written in decimal or as 0x hexadecimal.
+    """Return ``value`` as an integer from 0 to ``maximum``, written in decimal or as 0x hexadecimal.
+
+    A decimal fraction is taken where it is whole, because arithmetic in templates gives numbers such as 54000.0.
+    Raises OptionError, in which ``option`` names where the value came from.
+    """
+    text = _text_of(value)
+    decimal = _DECIMAL.fullmatch(text)
+    if isinstance(value, bool) or (decimal is None and _HEXADECIMAL.fullmatch(text) is None):
+        raise OptionError(option, value, "is not a whole number", f"Give a number from 0 to {maximum}.")
+    number = int(decimal.group(1)) if decimal else int(text, 16)
+    return _at_most(maximum, number, value, option)
+
+
+def parse_amount(value: t.Any, option: str, maximum: int) -> int:
+    """Return ``value`` as an integer like ``parse_number``, also with one of the units K, M and G (powers of 1024).
 
     Raises OptionError, in which ``option`` names where the value came from.
     """
-    text = str(value).strip()
-    if isinstance(value, bool) or _NUMBER.fullmatch(text) is None:
-        raise OptionError(option, value, "is not a whole number", f"Give a number from 0 to {maximum}.")
-    number = int(text, 0) if text[:2] in ("0x", "0X") else int(text)
+    match = _AMOUNT.fullmatch(_text_of(value).lower())
+    if match is None:
+        return parse_number(value, option, maximum)
+    number, unit = match.groups()
+    return _at_most(maximum, int(number) * MULTIPLES[unit], value, option)
+
+
+def _text_of(value: t.Any) -> str:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value).strip()
+
+
+def _at_most(maximum: int, number: int, value: t.Any, option: str) -> int:
     if number > maximum:
         raise OptionError(option, value, "is too large", f"Give a number from 0 to {maximum}.")
     return number

@@ -41,10 +41,11 @@ options:
     default: 10
   selectors:
     description:
-      - Names, each with what to count under it, a dict of C(match) and C(exclude), which are lists of selectors.
-      - The keys of a selector are those of O(netops.conntrack.conntrack_prune#module:match).
+      - Names, each with what to count under it, a dict of C(match), C(exclude) and C(select), which are those of
+        O(netops.conntrack.conntrack_prune#module:match), O(netops.conntrack.conntrack_prune#module:exclude) and
+        O(netops.conntrack.conntrack_prune#module:select).
+      - Without it, all selectors that have a name are counted. With V({}), none is.
     type: dict
-    default: {}
 requirements:
   - pyroute2 >= 0.7.2, for O(netns) and the subset V(namespaces) only
 seealso:
@@ -65,19 +66,18 @@ EXAMPLES = r"""
   netops.conntrack.conntrack_facts:
     gather_subset: [boot]
 
-- name: Count the entries of dead connections
+- name: Count what the collection has a name for, such as half-open and idle connections
+  netops.conntrack.conntrack_facts:
+    gather_subset: [usage, selectors]
+
+- name: Count the entries of dead connections, and those of one network
   netops.conntrack.conntrack_facts:
     gather_subset: [usage, selectors]
     selectors:
       stale:
-        match:
-          - protocol: tcp
-            state: ESTABLISHED
-            replied: false
-            packets_original:
-              max: 1
-            bytes_original:
-              max: 40
+        select: [stale]
+      customer7:
+        match: address=198.51.100.0/24
 """
 
 RETURN = r"""
@@ -198,13 +198,14 @@ ansible_facts:
             zones_reply: {}
         selectors:
           description:
-            - By name, C(entries) and C(percent) of the table, and how many entries were C(undecidable).
-            - Both are null, and C(unavailable) says why, where the selector needs accounting or timestamps and they
-              are off.
-          returned: when selectors are given
+            - By name, C(entries) and C(percent) of the table, how many of them each protocol has (C(protocols)), and
+              how many entries of the table were C(undecidable).
+            - The first three are null, and C(unavailable) says why, where no entry is selected and some are undecidable
+              because accounting or timestamps are off.
+          returned: when asked for
           type: dict
           sample:
-            stale: {entries: 825403, percent: 90.0, undecidable: 0, unavailable: null}
+            stale: {entries: 825403, percent: 90.0, protocols: {tcp: 825403}, undecidable: 0, unavailable: null}
         namespaces:
           description: By network namespace, C(count) and C(percent) of the limit.
           returned: when asked for
@@ -236,7 +237,7 @@ def main() -> None:
                 "default": [subset for subset in SUBSETS if subset != "namespaces"],
             },
             "top": {"type": "int", "default": 10},
-            "selectors": {"type": "dict", "default": {}},
+            "selectors": {"type": "dict"},
             **NETNS_OPTION,
         },
         supports_check_mode=True,

@@ -128,12 +128,7 @@ EXAMPLES = r"""
 
 - name: Keep all stale entries in a file before they are pruned
   netops.conntrack.conntrack_info:
-    match:
-      - protocol: tcp
-        state: ESTABLISHED
-        replied: false
-        packets_original: {max: 1}
-        bytes_original: {max: 40}
+    select: [stale]
     dest: /var/tmp/stale.csv
     format: csv
     limit: 0

@@ -37,14 +37,6 @@ attributes:
   idempotent:
     support: full
 options:
-  match:
-    description:
-      - Which entries to delete, a list that is not empty. An entry is selected when any of these selectors holds, and
-        none of O(exclude) does.
-      - The keys of a selector are listed in the notes.
-    type: list
-    elements: dict
-    required: true
   protect_management:
     description:
       - Whether the entries of the SSH connections stay that the module itself runs in. They are found through
@@ -77,26 +69,20 @@ seealso:
 """
 
 EXAMPLES = r"""
+# On the command line, the selector stands in quotes, with blanks between its keys:
+#
+#   ansible HOSTS -b -m netops.conntrack.conntrack_prune -a 'match="protocol=tcp state=SYN_SENT"'
+
 - name: Show what would be deleted, and delete nothing
   netops.conntrack.conntrack_prune:
-    match:
-      - protocol: tcp
-        state: ESTABLISHED
-        replied: false
-        packets_original: {max: 1}
-        bytes_original: {max: 40}
+    select: [stale]
   become: true
   check_mode: true
   diff: true
 
 - name: Delete connections of a single bare packet, but never more than 40 percent of the table
   netops.conntrack.conntrack_prune:
-    match:
-      - protocol: tcp
-        state: ESTABLISHED
-        replied: false
-        packets_original: {max: 1}
-        bytes_original: {max: 40}
+    select: [stale]
     max_delete: 40%
   become: true
 
@@ -114,8 +100,7 @@ EXAMPLES = r"""
 - name: Forget everything about one address in a network namespace
   netops.conntrack.conntrack_prune:
     netns: customer1
-    match:
-      - address: 203.0.113.9
+    match: address=203.0.113.9
     max_delete: 1000
   become: true
 """
@@ -183,7 +168,7 @@ sample:
   sample: []
 unavailable:
   description: The sysctl that has to be on for these selectors.
-  returned: when a sysctl that the selectors need is off
+  returned: when no entry is selected, and entries are undecidable because the sysctl is off
   type: str
   sample: net.netfilter.nf_conntrack_acct
 """
@@ -208,19 +193,18 @@ def prune_table(module: AnsibleModule) -> dict[str, t.Any]:
     limit = parse_limit(params["max_delete"])
     if params["sample"] < 0:
         raise OptionError("sample", params["sample"], "is negative", "Give 0 or more.")
-    with selected(params) as (table, selection, context):
+    with selected(params, or_all=False) as (table, selection, context):
         connections = management_connections() if params["protect_management"] else frozenset()
         guards = Guards(connections, helpers="helper" not in selection.keys)
         plan = Plan(selection, guards, context, params["sample"], whole=module._diff)
         outcome = prune(table, plan, limit, dry_run=module.check_mode)
-        return outcome.result(table.count(), module._diff)
+        return selection.checked(outcome.result(table.count(), module._diff), context.settings)
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **MATCH_OPTIONS,
-            "match": {**MATCH_OPTIONS["match"], "required": True},
             "protect_management": {"type": "bool", "default": True},
             "max_delete": {"type": "raw"},
             "sample": {"type": "int", "default": 5},

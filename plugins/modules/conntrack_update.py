@@ -53,7 +53,7 @@ options:
   mark:
     description:
       - The mark to set. With a mask such as in V(0x10/0xff), the other bits stay.
-      - Needs O(match).
+      - Needs O(match) or O(select).
     type: str
   protect_management:
     description:
@@ -169,7 +169,7 @@ failures:
     Device or resource busy: 2
 unavailable:
   description: The sysctl that has to be on for these selectors.
-  returned: when a sysctl that the selectors need is off
+  returned: when no entry is selected, and entries are undecidable because the sysctl is off
   type: str
   sample: net.netfilter.nf_conntrack_acct
 """
@@ -199,10 +199,10 @@ def update_table(module: AnsibleModule) -> dict[str, t.Any]:
     """Check the options, update the table unless in check mode, and give the module's result."""
     params = module.params
     timeout, mark = parse_timeout(params["timeout"]), parse_mark(params["mark"])
-    if mark is not None and params["match"] is None:
+    if mark is not None and params["match"] is None and not params["select"]:
         remedy = "Give match with the selectors of the entries to mark."
         raise OptionError("mark", params["mark"], "would be set on every entry", remedy)
-    if isinstance(timeout, int) and params["match"] is None:
+    if isinstance(timeout, int) and params["match"] is None and not params["select"]:
         problem = "would end every connection that is idle for so long"
         remedy = "Give match with the selectors of the entries that are meant, or timeout: settings."
         raise OptionError("timeout", params["timeout"], problem, remedy)
@@ -213,7 +213,8 @@ def update_table(module: AnsibleModule) -> dict[str, t.Any]:
             raise OptionError("timeout.settings", name, "is no connection-tracking setting of this kernel", remedy)
         connections = management_connections() if params["protect_management"] else frozenset()
         plan = Plan(selection, Aim(timeout, mark, {**context.settings, **own}), connections)
-        return update(table, plan, dry_run=module.check_mode).result(module._diff)
+        result = update(table, plan, dry_run=module.check_mode).result(module._diff)
+        return selection.checked(result, context.settings)
 
 
 def main() -> None:

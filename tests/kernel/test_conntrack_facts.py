@@ -20,6 +20,7 @@ import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils import _netns
 from ansible_collections.netops.conntrack.plugins.module_utils._facts import gather
 from ansible_collections.netops.conntrack.plugins.module_utils._kernel_filter import Condition
+from ansible_collections.netops.conntrack.plugins.module_utils._named_selectors import NAMED
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
 from ansible_collections.netops.conntrack.plugins.module_utils._table import Table
 from ansible_collections.netops.conntrack.plugins.module_utils._wire import Block
@@ -261,6 +262,8 @@ def test_selectors(filled: str, python: str) -> None:
     assert set(gathered) == {"usage", "settings", "stats", "boot", "table", "selectors"}
     undecidable = {"old": sum(line.state in ("SYN_SENT", "TIME_WAIT") for line in lines)}
     for name, entries in expected.items():
+        protocols = gathered["selectors"][name].pop("protocols")
+        assert sum(protocols.values()) == entries
         assert gathered["selectors"][name] == {
             "entries": entries,
             "percent": round(100 * entries / len(lines), 2),
@@ -280,11 +283,17 @@ def test_selectors_that_need_a_switch_that_is_off(netns: str) -> None:
     }
     gathered = facts({"gather_subset": ["selectors"], "selectors": selectors}, netns=netns)["selectors"]
     for name, switch in (("small", "acct"), ("young", "timestamp")):
-        assert (gathered[name]["entries"], gathered[name]["percent"]) == (None, None)
+        assert [gathered[name][key] for key in ("entries", "percent", "protocols")] == [None] * 3
         assert gathered[name]["undecidable"] == 1
         assert f"{PREFIX}{switch} is 0" in gathered[name]["unavailable"]
         assert f"sysctl -w {PREFIX}{switch}=1" in gathered[name]["unavailable"]
-    assert gathered["udp"] == {"entries": 1, "percent": 100.0, "undecidable": 0, "unavailable": None}
+    assert gathered["udp"] == {
+        "entries": 1,
+        "percent": 100.0,
+        "protocols": {"udp": 1},
+        "undecidable": 0,
+        "unavailable": None,
+    }
 
 
 def test_without_accounting_amounts_are_unknown(netns: str) -> None:
@@ -358,7 +367,28 @@ def test_kernel_log_that_cannot_be_read(filled: str) -> None:
 
 
 def test_what_is_gathered_without_selectors(filled: str) -> None:
-    assert set(facts({}, netns=filled)) == {"usage", "settings", "stats", "boot", "table"}
+    gathered = facts({}, netns=filled)
+    assert set(gathered) == {"usage", "settings", "stats", "boot", "table", "selectors"}
+    assert list(gathered["selectors"]) == list(NAMED)
+    lines = listed(filled)
+    half_open = gathered["selectors"]["half_open"]
+    assert half_open["entries"] == sum(line.state in ("SYN_SENT", "SYN_RECV") for line in lines) > 0
+    unanswered = [line for line in lines if line.protocol != "tcp" and "[UNREPLIED]" in line.text]
+    assert gathered["selectors"]["unanswered"]["protocols"] == collections.Counter(line.protocol for line in unanswered)
+    assert set(facts({"selectors": {}}, netns=filled)) == {"usage", "settings", "stats", "boot", "table"}
+
+
+def test_named_selectors_beside_own_ones(filled: str) -> None:
+    own = {
+        "mine": {"select": "half_open", "match": "protocol=udp"},
+        "not_udp": {"select": ["unanswered"], "exclude": "protocol=udp"},
+    }
+    gathered = facts({"gather_subset": ["selectors"], "selectors": own}, netns=filled)["selectors"]
+    lines = listed(filled)
+    mine = [line for line in lines if line.state in ("SYN_SENT", "SYN_RECV") or line.protocol == "udp"]
+    not_udp = [line for line in lines if line.protocol not in ("tcp", "udp") and "[UNREPLIED]" in line.text]
+    assert [gathered["mine"]["entries"], gathered["not_udp"]["entries"]] == [len(mine), len(not_udp)]
+    assert 0 < len(not_udp) < len(mine)
 
 
 DROPIN = f"""# ours
@@ -466,8 +496,19 @@ def test_netns_that_is_not_there(filled: str) -> None:
         ({"match": [{"protocl": "tcp"}]}, ["selectors.bad.match[0]: 'protocl' ", "Did you mean 'protocol'?"]),
         ({"match": [], "exclude": []}, ["selectors.bad.match: [] selects nothing"]),
         ({"match": [{"zone": 0}], "exclude": [{}]}, ["selectors.bad.exclude[0]: {} is empty"]),
-        ({"match": {"zone": 0}}, ["selectors.bad: {'zone': 0} is not a list of selectors"]),
-        ({"exclude": []}, ["selectors.bad: {'exclude': []} is not a selection", "{match: [...], exclude: [...]}"]),
+        ({"match": {"zon": 0}}, ["selectors.bad.match: 'zon' is not a selector key"]),
+        (
+            {"match": "zone=0,mark=5"},
+            ["selectors.bad.match: 'zone=0,mark=5' is not one selector", 'match="zone=0 mark=5"'],
+        ),
+        ({"exclude": []}, ["selectors.bad: {'exclude': []} selects nothing", "{match: [...]}"]),
+        ({"exclude": [{"zone": 0}]}, ["selectors.bad.exclude: [{'zone': 0}] alone is no selection."]),
+        ({"match": [{"zone": 0}], "exclude": None}, ["selectors.bad.exclude: None is null"]),
+        ({"match": None}, ["selectors.bad.match: None is null"]),
+        ({"select": None}, ["selectors.bad.select: None is null"]),
+        ({"select": []}, ["selectors.bad: {'select': []} selects nothing"]),
+        ({"select": ["stael"]}, ["selectors.bad.select: 'stael' is not the name of a selector. Did you mean 'stale'?"]),
+        ({}, ["selectors.bad: {} is not a selection"]),
         ({"match": [{"zone": 0}], "exlude": []}, ["selectors.bad: ", "is not a selection"]),
         ("zone", ["selectors.bad: 'zone' is not a selection"]),
     ],

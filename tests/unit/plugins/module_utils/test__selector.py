@@ -10,11 +10,17 @@ import sys
 import typing as t
 
 import pytest
-from ansible_collections.netops.conntrack.plugins.module_utils import _selector_values, _uapi
+from ansible_collections.netops.conntrack.plugins.module_utils import _selector_hints, _selector_values, _uapi
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError, UnavailableError
 from ansible_collections.netops.conntrack.plugins.module_utils._memo import Memo
 from ansible_collections.netops.conntrack.plugins.module_utils._selector import compile_selection
-from ansible_collections.netops.conntrack.plugins.module_utils._selector_keys import Answer, Context, label_bits
+from ansible_collections.netops.conntrack.plugins.module_utils._selector_keys import (
+    EVERY_KIND,
+    KEYS,
+    Answer,
+    Context,
+    label_bits,
+)
 from messages import Fields, blocks_of, entry_of
 
 SECOND = 1_000_000_000
@@ -50,6 +56,11 @@ def six(**fields: t.Any) -> Fields:
 
 def ping(**fields: t.Any) -> Fields:
     return entry(_uapi.ICMP, **{"icmp_type": 8, "icmp_code": 0, "icmp_id": 77, **fields})
+
+
+def gre(**fields: t.Any) -> Fields:
+    """Make an entry of GRE, whose keys stand where the ports of other protocols do."""
+    return {**tcp(**fields), "protocol": _uapi.GRE}
 
 
 def label_map(*labels: int) -> bytes:
@@ -91,6 +102,13 @@ KINDS: list[tuple[dict[str, t.Any], Fields, Answer]] = [
     ({"protocol": "99"}, entry(99), True),
     ({"protocol": ["udp", 99]}, entry(99), True),
     ({"protocol": ["udp", 98]}, entry(99), False),
+    ({"protocol": "esp"}, entry(50), True),
+    ({"protocol": "AH"}, entry(51), True),
+    ({"protocol": "ospf"}, entry(89), True),
+    ({"protocol": "vrrp, igmp"}, entry(112), True),
+    ({"protocol": "ipv6-icmp"}, entry(_uapi.ICMPV6), True),
+    ({"protocol": 17.0}, entry(_uapi.UDP), True),
+    ({"protocol": "hopopt"}, entry(0), True),
     ({"state": "ESTABLISHED"}, tcp(state=3), True),
     ({"state": "established"}, tcp(state=3), True),
     ({"state": "ESTABLISHED"}, tcp(state=2), False),
@@ -158,6 +176,11 @@ ADDRESSES: list[tuple[dict[str, t.Any], Fields, Answer]] = [
     ({"address": "198.51.100.1"}, tcp(), True),
     ({"address": "198.51.100.2"}, tcp(), False),
     ({"address": "2001:db8:ffff::9"}, six(), True),
+    ({"source": "::ffff:198.18.0.1"}, tcp(), True),
+    ({"source": "::ffff:198.18.0.0/111"}, tcp(source="198.19.255.255"), True),
+    ({"source": "::ffff:198.18.0.0/111"}, tcp(source="198.20.0.0"), False),
+    ({"source": "::/0"}, tcp(), False),
+    ({"source": "203.0.113.0/24,198.18.0.1"}, tcp(), True),
 ]
 
 NUMBERS: list[tuple[dict[str, t.Any], Fields, Answer]] = [
@@ -190,6 +213,29 @@ NUMBERS: list[tuple[dict[str, t.Any], Fields, Answer]] = [
     ({"icmp_id": 78}, ping(), False),
     ({"icmp_id": 77}, ping(icmp_id=None), None),
     ({"icmp_type": 8}, tcp(), False),
+    ({"reply_icmp_type": 0}, ping(reply_icmp_type=0), True),
+    ({"reply_icmp_type": 8}, ping(reply_icmp_type=0), False),
+    ({"reply_icmp_code": "0-3"}, ping(reply_icmp_code=3), True),
+    ({"reply_icmp_id": 78}, ping(reply_icmp_id=78), True),
+    ({"reply_icmp_id": 77}, ping(reply_icmp_id=78), False),
+    ({"reply_icmp_id": 77}, tcp(), False),
+    ({"source_key": 40000}, tcp(), False),
+    ({"source_key": 40000}, gre(), True),
+    ({"source_key": 443}, gre(), False),
+    ({"destination_key": "0:500"}, gre(), True),
+    ({"reply_source_key": 443}, gre(), True),
+    ({"reply_destination_key": 50000}, gre(), True),
+    ({"destination_port": 443}, gre(), False),
+    ({"id": 4026531840}, tcp(id=4026531840), True),
+    ({"id": "1-5"}, tcp(id=6), False),
+    ({"id": 6}, tcp(), None),
+    ({"destination_port": "80,443"}, tcp(), True),
+    ({"destination_port": ["80,8080", 22]}, tcp(), False),
+    ({"destination_port": "400:500"}, tcp(), True),
+    ({"destination_port": "https"}, tcp(), True),
+    ({"destination_port": "HTTPS"}, tcp(), True),
+    ({"destination_port": "ssh, http"}, tcp(), False),
+    ({"destination_port": 443.0}, tcp(), True),
     ({"mark": 0x10}, entry(mark=0x10), True),
     ({"mark": "0x10"}, entry(mark=0x110), False),
     ({"mark": "0x10/0xff"}, entry(mark=0x110), True),
@@ -209,6 +255,12 @@ RARE: list[tuple[dict[str, t.Any], Fields, Answer]] = [
     ({"zone": 7}, entry(zone_reply=7), True),
     ({"zone": 0}, entry(zone_original=7), False),
     ({"zone": 8}, entry(zone_original=7), False),
+    ({"zone_original": 7}, entry(zone_original=7), True),
+    ({"zone_original": 7}, entry(zone_reply=7), False),
+    ({"zone_original": 7}, entry(zone=7), False),
+    ({"zone_reply": [6, 7]}, entry(zone_reply=7), True),
+    ({"zone_reply": 7}, entry(zone_original=7), False),
+    ({"zone_reply": 7}, entry(), False),
     ({"label": 0}, entry(labels=label_map(0)), True),
     ({"label": 1}, entry(labels=label_map(0, 33)), False),
     ({"label": "33"}, entry(labels=label_map(0, 33)), True),
@@ -232,6 +284,9 @@ AMOUNTS: list[tuple[dict[str, t.Any], Fields, Answer]] = [
     ({"packets_original": [{"max": 1}, {"min": 11}]}, entry(**COUNTED), False),
     ({"packets_original": {"max": 0}}, entry(packets_original=0), True),
     ({"packets_original": {"min": 0}}, entry(), None),
+    ({"packets_original": {"max": 10.0}}, entry(**COUNTED), True),
+    ({"bytes_original": {"max": "1K"}}, entry(**COUNTED), True),
+    ({"bytes_original": {"min": "1K"}}, entry(**COUNTED), False),
     ({"packets_reply": {"min": 5, "max": 5}}, entry(**COUNTED), True),
     ({"packets_reply": {"min": 10}}, entry(**COUNTED), False),
     ({"bytes_original": {"min": 1000, "max": 1000}}, entry(**COUNTED), True),
@@ -271,7 +326,8 @@ def test_selector(selector: dict[str, t.Any], one: Fields, answer: Answer) -> No
 
 def test_every_key_is_in_the_tables() -> None:
     remedy = error_of([{"?": 1}]).partition("The keys are ")[2].rstrip(".")
-    assert sorted({key for selector, _one, _answer in SELECTORS for key in selector}) == remedy.split(", ")
+    assert sorted(KEYS) == remedy.split(", ")
+    assert sorted({key for selector, _one, _answer in SELECTORS for key in selector}) == sorted(KEYS)
 
 
 HOLDS: dict[str, t.Any] = {"protocol": "tcp"}
@@ -308,11 +364,15 @@ def test_three_valued_logic(match: list[dict[str, t.Any]], exclude: list[dict[st
     assert compile_selection(match, exclude, CONTEXT).decide(entry_of(tcp())) is answer
 
 
-@pytest.mark.parametrize(
-    ("exclude", "answer"), [(None, True), ([], True), ([HOLDS], False), ([FAILS], True), ([UNKNOWN], None)]
-)
-def test_without_match_every_entry_that_is_not_excluded(exclude: list[t.Any] | None, answer: Answer) -> None:
-    assert compile_selection(None, exclude, CONTEXT).decide(entry_of(tcp())) is answer
+@pytest.mark.parametrize("exclude", [None, []])
+def test_without_match_every_entry(exclude: list[t.Any] | None) -> None:
+    assert compile_selection(None, exclude, CONTEXT).decide(entry_of(tcp())) is True
+
+
+def test_exclude_alone_is_no_selection() -> None:
+    words = "alone is no selection. Give match or select. For all entries but these: match={family: [ipv4, ipv6]}."
+    assert error_of(None, [HOLDS]) == f"exclude: [{HOLDS}] {words}"
+    assert error_of(None, "protocol=tcp", "selectors.x") == f"selectors.x.exclude: 'protocol=tcp' {words}"
 
 
 NO_NETWORK = "is not an address or a network."
@@ -323,14 +383,27 @@ NO_RANGE = "is not a range. Give {min: N}, {max: N} or both; both are inclusive.
     ("selector", "words"),
     [
         ({}, ["match[0]: {} is empty and would select every entry"]),
-        ("tcp", ["match[0]: 'tcp' is not a selector."]),
+        ("tcp", ["match[0]: 'tcp' is not one selector, because of 'tcp'."]),
+        (5, ["match[0]: 5 is not a selector."]),
+        (None, ["match[0]: None is null, which is never a selector."]),
+        ([], ["match[0]: [] is not a selector."]),
         ({"protocl": "tcp"}, ["match[0]: 'protocl' is not a selector key. Did you mean 'protocol'?"]),
         ({"xyzzy": 1}, ["match[0]: 'xyzzy' is not a selector key. The keys are address, age, "]),
         ({1: 1}, ["match[0]: 1 is not a selector key."]),
         ({"protocol": "tcp", "port": []}, ["match[0]: 'port' is not a selector key."]),
         ({"protocol": []}, ["match[0].protocol: [] is empty. Give at least one value"]),
         ({"family": "ipx"}, ["match[0].family: 'ipx' is not known. Give one of ipv4, ipv6."]),
-        ({"protocol": "tpc"}, ["match[0].protocol: 'tpc' is not a protocol. Give one of icmp, tcp, ", "to 255"]),
+        ({"protocol": "tpc"}, ["match[0].protocol: 'tpc' is not a protocol. Did you mean 'tcp'?", "to 255."]),
+        ({"protocol": "opsf"}, ["match[0].protocol: 'opsf' is not a protocol. Did you mean 'ospf'?"]),
+        ({"protocol": "ip"}, ["match[0].protocol: 'ip' is not a protocol. Leave the key out for every protocol."]),
+        ({"protocol": "mptcp"}, ["match[0].protocol: 'mptcp' is not a protocol."]),
+        ({"zone_original": 0}, ["match[0].zone_original: 0 is the default zone", "zone: 0 for"]),
+        ({"zone_reply": 65536}, ["match[0].zone_reply: 65536 is too large"]),
+        ({"id": 1 << 32}, ["match[0].id: 4294967296 is too large"]),
+        ({"source_key": "ssh"}, ["match[0].source_key: 'ssh' is not a whole number"]),
+        ({"source_port": "80,,443"}, ["match[0].source_port: '80,,443' is an empty text or has one in it"]),
+        ({"source_port": "1K"}, ["match[0].source_port: '1K' is neither a port nor a service"]),
+        ({"idle.min": "1h"}, ["match[0]: 'idle.min' is not a selector key. In a dict, write idle: {min: ...}."]),
         ({"protocol": 256}, ["match[0].protocol: 256 is too large"]),
         (
             {"state": "ESTABLISHD"},
@@ -347,7 +420,7 @@ NO_RANGE = "is not a range. Give {min: N}, {max: N} or both; both are inclusive.
         ({"source": "router1"}, [f"'router1' {NO_NETWORK}"]),
         ({"address": 3232235521}, [f"match[0].address: 3232235521 {NO_NETWORK}"]),
         ({"source_port": 65536}, ["match[0].source_port: 65536 is too large. Give a number from 0 to 65535."]),
-        ({"source_port": "ssh"}, ["match[0].source_port: 'ssh' is not a whole number"]),
+        ({"source_port": "shs"}, ["match[0].source_port: 'shs' is neither a port nor a service that this host knows."]),
         ({"source_port": -1}, ["match[0].source_port: -1 is not a whole number"]),
         ({"source_port": "9-8"}, ["match[0].source_port: '9-8' is an empty range. Write the lower number first."]),
         ({"source_port": "1-65536"}, ["match[0].source_port: '65536' is too large"]),
@@ -359,7 +432,8 @@ NO_RANGE = "is not a range. Give {min: N}, {max: N} or both; both are inclusive.
         ({"zone": 65536}, ["match[0].zone: 65536 is too large"]),
         ({"label": 128}, ["match[0].label: 128 is too large"]),
         ({"label": "no-such-label"}, ["match[0].label: 'no-such-label' is not a label. Give a bit from 0 to 127"]),
-        ({"helper": ""}, ["match[0].helper: '' is not the name of a helper"]),
+        ({"helper": "ftp,state=CLOSE"}, ["match[0].helper: 'state=CLOSE' is not the name of a helper"]),
+        ({"helper": "ftp sip"}, ["match[0].helper: 'ftp sip' is not the name of a helper"]),
         ({"helper": 21}, ["match[0].helper: 21 is not the name of a helper"]),
         ({"packets": 5}, [f"match[0].packets: 5 {NO_RANGE}"]),
         ({"packets": {}}, [f"match[0].packets: {{}} {NO_RANGE}"]),
@@ -402,40 +476,223 @@ def test_label_bits() -> None:
     assert label_bits(label_map(0, 31, 32, 127)) == 1 << 0 | 1 << 31 | 1 << 32 | 1 << 127
 
 
+NOTHING = [
+    *(pytest.param({key: None}, f"match[0].{key}: None is null", id=f"{key} null") for key in KEYS),
+    *(pytest.param({key: [None]}, f"match[0].{key}: [None] is null", id=f"{key} null in a list") for key in KEYS),
+    *(pytest.param({key: ""}, f"match[0].{key}: '' is an empty text", id=f"{key} empty") for key in KEYS),
+    *(pytest.param({key: [" "]}, f"match[0].{key}: [' '] is an empty text", id=f"{key} blank") for key in KEYS),
+    *(
+        pytest.param({key: {end: nothing}}, f"match[0].{key}.{end}: {nothing!r} is ", id=f"{key} {end} {nothing}")
+        for key in ("packets", "idle")
+        for end in ("min", "max")
+        for nothing in (None, "")
+    ),
+]
+
+
+@pytest.mark.parametrize(("selector", "beginning"), NOTHING)
+def test_nothing_is_never_a_value(selector: dict[str, t.Any], beginning: str) -> None:
+    message = error_of([selector])
+    assert message.startswith(beginning)
+    assert "which is never a value" in message
+    place = beginning.replace("match", "exclude")
+    assert error_of([HOLDS], [selector]).startswith(place)
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("dport", "'destination_port'"),
+        ("--dport", "'destination_port'"),
+        ("orig-port-dst", "'destination_port'"),
+        ("sport", "'source_port'"),
+        ("orig-port-src", "'source_port'"),
+        ("reply-port-src", "'reply_source_port'"),
+        ("reply-port-dst", "'reply_destination_port'"),
+        ("proto", "'protocol'"),
+        ("src", "'source'"),
+        ("dst", "'destination'"),
+        ("orig-src", "'source'"),
+        ("orig_dst", "'destination'"),
+        ("reply-src", "'reply_source'"),
+        ("reply-dst", "'reply_destination'"),
+        ("srckey", "'source_key'"),
+        ("reply-key-dst", "'reply_destination_key'"),
+        ("orig-zone", "'zone_original'"),
+        ("reply-zone", "'zone_reply'"),
+        ("labels", "'label'"),
+        ("reply-source", "'reply_source'"),
+        ("any-nat", "nat: [snat, dnat]"),
+        ("src-nat", "nat: snat"),
+        ("dst-nat", "nat: dnat"),
+        ("timeout", "remaining: {max: ...}"),
+        ("status", "replied, assured, offloaded or expected"),
+        ("UNREPLIED", "replied: false"),
+        ("port", "source_port or destination_port"),
+    ],
+)
+def test_words_of_other_tools(word: str, meant: str) -> None:
+    message = error_of([{word: 1}])
+    assert message.startswith(f"match[0]: {word!r} is not a selector key. Did you mean {meant}")
+
+
+def test_every_hint_names_a_key() -> None:
+    assert set(_selector_hints._KEYS_OF_WORDS.values()) <= KEYS.keys()
+    assert not KEYS.keys() & (_selector_hints._KEYS_OF_WORDS.keys() | _selector_hints._SENTENCES.keys())
+
+
+@pytest.mark.parametrize(
+    ("state", "meant"),
+    [
+        ("NEW", "replied: false"),
+        ("related", "expected: true"),
+        ("UNREPLIED", "replied: false"),
+        ("assured", "assured: true"),
+    ],
+)
+def test_states_of_other_tools(state: str, meant: str) -> None:
+    message = error_of([{"state": state}])
+    assert message.startswith(f"match[0].state: {state!r} is not a protocol state.")
+    assert meant in message
+
+
+CONTRADICTIONS: list[tuple[dict[str, t.Any], str]] = [
+    ({"protocol": "icmp", "destination_port": 80}, "destination_port is of tcp, udp, dccp, sctp, udplite."),
+    ({"protocol": ["icmp", "gre"], "source_port": 80}, "protocol is of icmp, gre."),
+    ({"protocol": "udp", "state": "ESTABLISHED"}, "state is of tcp, sctp."),
+    ({"protocol": "sctp", "state": "SYN_SENT"}, "protocol is of sctp. state is of tcp."),
+    ({"protocol": "dccp", "state": "ESTABLISHED"}, "protocol and state"),
+    ({"protocol": "tcp", "icmp_id": 1}, "icmp_id is of icmp, icmpv6."),
+    ({"protocol": "tcp", "source_key": 1}, "source_key is of gre."),
+    ({"protocol": "gre", "source_port": 1}, "protocol is of gre."),
+    ({"icmp_type": 8, "destination_port": 80}, "icmp_type and destination_port"),
+    ({"icmp_type": 8, "state": "CLOSE"}, "icmp_type and state"),
+    ({"source_key": 8, "reply_source_port": 5}, "source_key and reply_source_port"),
+    ({"family": "ipv4", "source": "2001:db8::/32"}, "source is of ipv6."),
+    ({"family": "ipv6", "address": ["198.18.0.0/15", "::ffff:203.0.113.1"]}, "address is of ipv4."),
+    ({"source": "198.18.0.1", "destination": "2001:db8::1"}, "source and destination"),
+    ({"protocol": "icmp", "family": "ipv6"}, "protocol is of ipv4 icmp."),
+    ({"protocol": "icmpv6", "source": "198.18.0.1"}, "protocol is of ipv6 icmpv6."),
+    ({"family": "ipv6", "protocol": ["icmp", "udp"], "icmp_type": 8}, "family and protocol and icmp_type"),
+]
+
+
+@pytest.mark.parametrize(("selector", "words"), CONTRADICTIONS)
+def test_what_no_entry_can_have_is_an_error(selector: dict[str, t.Any], words: str) -> None:
+    for message in (error_of([HOLDS, selector]), error_of([HOLDS], [HOLDS, selector])):
+        assert f"[1]: {selector} contradicts itself: no entry can have these values of " in message
+        assert words in message
+
+
+@pytest.mark.parametrize(
+    "selector",
+    [
+        {"protocol": ["icmp", "udp"], "destination_port": 53},
+        {"protocol": ["udp", "tcp"], "state": "CLOSE"},
+        {"state": ["SYN_SENT", "COOKIE_WAIT"], "protocol": "sctp"},
+        {"family": "ipv6", "source": ["198.18.0.1", "2001:db8::1"]},
+        {"family": "ipv6", "icmp_type": 128},
+        {"protocol": "dccp", "state": "OPEN", "destination_port": 1},
+    ],
+)
+def test_what_some_entry_can_have_is_none(selector: dict[str, t.Any]) -> None:
+    compile_selection([selector], [selector], CONTEXT)
+
+
+@pytest.mark.parametrize(("selector", "one", "answer"), SELECTORS, ids=lambda value: str(value)[:60])
+def test_kinds_are_those_of_the_entries_that_it_can_hold_for(
+    selector: dict[str, t.Any], one: Fields, answer: Answer
+) -> None:
+    selection = compile_selection([selector], None, CONTEXT)
+    found = entry_of(one)
+    if (found.family, found.protocol) in EVERY_KIND - selection.kinds:
+        assert answer is False
+
+
+def test_kinds_of_a_selection() -> None:
+    udp6 = {"family": "ipv6", "protocol": "udp"}
+    assert compile_selection([udp6, {"protocol": "esp"}], None, CONTEXT).kinds == {(10, 17), (10, 50), (2, 50)}
+    assert compile_selection(None, None, CONTEXT).kinds == EVERY_KIND
+    assert (2, 6) not in compile_selection(None, None, CONTEXT, select=["unanswered"]).kinds
+    assert (2, 17) in compile_selection(None, None, CONTEXT, select=["unanswered"]).kinds
+
+
 COUNTER_KEYS = ["packets_original", "packets_reply", "bytes_original", "bytes_reply", "packets", "bytes"]
+RESULT = {"matched": 0, "undecidable": 3}
 
 
 @pytest.mark.parametrize("place", ["match", "exclude"])
 @pytest.mark.parametrize(("key", "switch"), [*((key, "acct") for key in COUNTER_KEYS), ("age", "timestamp")])
-def test_switch_that_is_off_is_named(key: str, switch: str, place: str) -> None:
+def test_switch_that_is_off_is_named_where_it_leaves_nothing_selected(key: str, switch: str, place: str) -> None:
     selector = {"protocol": "tcp", key: {"min": 1}}
     match, exclude = ([HOLDS, selector], []) if place == "match" else ([HOLDS], [selector])
-    selection = compile_selection(match, exclude, CONTEXT)
+    selection = compile_selection(match if exclude else [selector], exclude, CONTEXT)
+    off = {"acct": 1, "timestamp": 1, switch: 0}
+    assert selection.checked(RESULT, off) == RESULT
+    assert selection.decide(entry_of(tcp())) is None
     with pytest.raises(UnavailableError) as caught:
-        selection.require({"acct": 1, "timestamp": 1, switch: 0})
+        selection.checked(RESULT, off)
     sysctl = f"net.netfilter.nf_conntrack_{switch}"
-    assert caught.value.result == {"unavailable": sysctl}
+    assert caught.value.result == {"unavailable": sysctl, "undecidable": 3}
     assert caught.value.message.startswith(f"{sysctl} is 0, ")
     assert f"'sysctl -w {sysctl}=1'" in caught.value.message
     assert key in caught.value.message
+    some = {"matched": 1, "undecidable": 3}
+    assert selection.checked(some, off) == {
+        **some,
+        "warnings": [f"3 entries cannot be decided. {caught.value.message}"],
+    }
+    for on in ({**off, switch: 1}, {}):
+        assert selection.checked(RESULT, on) == RESULT
 
 
-@pytest.mark.parametrize(
-    ("key", "settings"),
-    [
-        ("packets", {"acct": 1, "timestamp": 0}),
-        ("packets", {}),
-        ("age", {"acct": 0, "timestamp": 1}),
-        ("age", {}),
-        ("remaining", {"acct": 0, "timestamp": 0}),
-        ("idle", {"acct": 0, "timestamp": 0}),
-    ],
-)
-def test_switch_that_is_not_needed_or_not_known_to_be_off(key: str, settings: dict[str, int]) -> None:
-    compile_selection([{key: {"min": 1}}], None, CONTEXT).require(settings)
+def test_entries_from_before_a_switch_was_turned_off_are_decided_by_what_they_have() -> None:
+    selection = compile_selection([{"packets": {"max": 15}}], [{"age": {"max": "1h"}}], CONTEXT)
+    off = {"acct": 0, "timestamp": 0}
+    assert selection.decide(entry_of(tcp(**COUNTED, start=NOW - 7200 * SECOND))) is True
+    assert selection.decide(entry_of(tcp(**COUNTED, start=NOW))) is False
+    assert selection.checked(RESULT, off) == RESULT
+
+
+def test_entry_that_another_key_leaves_undecidable_names_no_switch() -> None:
+    selection = compile_selection([{"packets": {"max": 15}, "mark": 1}], None, CONTEXT)
+    assert selection.decide(entry_of(tcp(**COUNTED))) is None
+    assert selection.checked(RESULT, {"acct": 0}) == RESULT
+
+
+def test_text_that_decides_is_never_guessed() -> None:
+    assert compile_selection("protocol=tcp state=SYN_SENT", None, CONTEXT).keys == {"protocol", "state"}
+    with pytest.raises(OptionError):
+        compile_selection("protocol=tcp,state=SYN_SENT", None, CONTEXT)
+
+
+def test_select() -> None:
+    syn, idle = tcp(state=1), tcp(state=3, status=_uapi.SEEN_REPLY, remaining=400000)
+    assert compile_selection(None, None, CONTEXT, select=["half_open"]).decide(entry_of(syn)) is True
+    assert compile_selection(None, None, CONTEXT, select=["half_open"]).decide(entry_of(idle)) is False
+    either = compile_selection(None, None, CONTEXT, select="half_open, idle_hour")
+    assert [either.decide(entry_of(one)) for one in (syn, idle, tcp(state=7))] == [True, True, False]
+    with_match = compile_selection([{"state": "TIME_WAIT"}], None, CONTEXT, select=["half_open"])
+    assert [with_match.decide(entry_of(one)) for one in (syn, idle, tcp(state=7))] == [True, False, True]
+    without = compile_selection([], "source_port=40000", CONTEXT, select=["half_open"])
+    assert [without.decide(entry_of(one)) for one in (syn, tcp(state=1, source_port=1))] == [False, True]
+    assert with_match.keys == {"protocol", "state"}
+
+
+def test_own_exclude_of_a_name_holds_for_it_alone() -> None:
+    answered_tcp = compile_selection([{"state": "CLOSE"}], None, CONTEXT, select=["unanswered"])
+    assert answered_tcp.decide(entry_of(tcp(state=8, status=0))) is True
+    assert answered_tcp.decide(entry_of(tcp(state=3, status=0))) is False
+    assert answered_tcp.decide(entry_of(entry(_uapi.UDP, status=0))) is True
+
+
+def test_conditions_are_those_of_a_single_selector() -> None:
+    alone = compile_selection(None, None, CONTEXT, select=["unanswered"]).conditions
+    assert alone == compile_selection("replied=false", None, CONTEXT).conditions != ()
+    for match, select in ((["mark=1"], ["unanswered"]), (None, ["unanswered", "dns"]), (["mark=1", "mark=2"], [])):
+        assert compile_selection(match, None, CONTEXT, select=select).conditions == ()
 
 
 def test_keys_are_those_of_match() -> None:
     selection = compile_selection([{**HOLDS, "mark": 1}, {"zone": 0}], [{"packets": {"max": 1}}], CONTEXT)
     assert selection.keys == {"protocol", "mark", "zone"}
-    assert selection.required == {"acct"}
