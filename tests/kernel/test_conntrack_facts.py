@@ -324,6 +324,7 @@ def test_usage(filled: str) -> None:
         "buckets": buckets,
         "load_factor": round(2 * count / buckets, 3),
         "memory_total_bytes": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
+        "listeners": [],
     }
     assert entry_bytes in range(200, 400)
     assert memory == count * entry_bytes + 8 * buckets
