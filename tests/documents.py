@@ -259,17 +259,18 @@ class Router:
         }
 
     def _zones(self) -> _Facts:
-        """Give the entries by zone; a router with a VRF has zones of the original direction."""
-        of_vrf = self.entries // 3 if self.kind == "drifting" else 0
-        zones = _largest_first({"0": self.entries - of_vrf, "110": of_vrf})
-        original = {"110": of_vrf} if of_vrf else {}
+        """Give the entries by zone; a router with VRFs has zones of one direction."""
+        original = {"110": self.entries // 3} if self.kind == "drifting" else {}
+        reply = {"120": self.entries // 9} if self.kind == "drifting" else {}
+        others = self.entries - sum(original.values()) - sum(reply.values())
+        zones = _largest_first({"0": others, **original, **reply})
         return {
             "zones": zones,
             "zones_distinct": len(zones),
             "zones_original": original,
             "zones_original_distinct": len(original),
-            "zones_reply": {},
-            "zones_reply_distinct": 0,
+            "zones_reply": reply,
+            "zones_reply_distinct": len(reply),
         }
 
     def _amounts(self, each: int, live: int) -> dict[str, int]:

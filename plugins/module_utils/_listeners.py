@@ -67,7 +67,8 @@ def _sockets(proc: str) -> list[_Socket] | None:
             header, *rows = [line.split() for line in file]
         found = [dict(zip(header, row)) for row in rows]
         return [
-            _Socket(int(one["Pid"]), int(one["Rmem"]), int(one["Drops"]), f"socket:[{one.get('Inode')}]")
+            # Old kernels print it as a signed number.
+            _Socket(int(one["Pid"]) & 0xFFFFFFFF, int(one["Rmem"]), int(one["Drops"]), f"socket:[{one.get('Inode')}]")
             for one in found
             if one["Eth"] == _NETFILTER and int(one["Groups"], 16) & _DESTROY
         ]

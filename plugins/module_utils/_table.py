@@ -141,8 +141,8 @@ def not_listed(before: int | None, after: int | None, listed: int) -> int | None
     """Return how many entries the kernel counts, but did not list in a dump of ``listed`` entries.
 
     These are entries that were deleted but not freed yet, and those of packets that wait in a queue. ``before`` and
-    ``after`` are the kernel's counts around the dump. The smaller one holds, because a dump ends by freeing expired
-    entries and new ones come all the time. None where the kernel does not count.
+    ``after`` are the kernel's counts around the dump. The smaller one is taken, because a dump frees the expired
+    entries that it meets, and new ones come all the time. None where the kernel does not count.
     """
     if before is None or after is None:
         return None

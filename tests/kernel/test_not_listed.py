@@ -176,9 +176,9 @@ def test_expired_entries_are_no_alarm(netns: str) -> None:
         time.sleep(1.2)
         counted = count(netns)
         gathered = facts(netns)
-        if counted == 2 * ENTRIES:
+        if counted > ENTRIES + ENTRIES // 2:
             break
-    assert counted == 2 * ENTRIES, "the kernel collected expired entries each time"
+    assert counted > ENTRIES + ENTRIES // 2, "the kernel collected expired entries each time"
     assert gathered["table"]["entries"] == ENTRIES
     assert gathered["table"]["not_listed"] < ENTRIES // 2
     assert finding(gathered, "not_listed", ENTRIES)[0] == "passed"
@@ -224,7 +224,17 @@ def test_without_the_file_nobody_knows(tmp_path: pathlib.Path) -> None:
 
 
 def test_a_process_that_cannot_be_seen_has_no_name(tmp_path: pathlib.Path) -> None:
-    rows = "0 12 77 00000004 9 0 0 2 3 500\n0 12 78 0000000d 0 0 0 2 4 501\n0 12 79 00000003 0 0 0 2 4 502\n"
+    # The last one does not listen for the end of connections.
+    rows = (
+        "0 12 77 00000004 9 0 0 2 3 500\n"
+        "0 12 78 0000000d 0 0 0 2 4 501\n"
+        "0 12 -4096 00000004 0 0 0 2 1 503\n"
+        "0 12 79 00000003 0 0 0 2 4 502\n"
+    )
     found = listeners(proc_with(tmp_path, HEADER + rows))
     assert found is not None
-    assert [tuple(one) for one in found] == [(None, None, 78, 0, 4), (None, None, 77, 9, 3)]
+    assert [tuple(one) for one in found] == [
+        (None, None, 78, 0, 4),
+        (None, None, 77, 9, 3),
+        (None, None, 4294963200, 0, 1),
+    ]

@@ -150,6 +150,16 @@ def test_entries_by_what_they_are() -> None:
     assert established == [table["states"]["tcp"]["ESTABLISHED"]]
 
 
+def test_zones_of_a_router_with_a_vrf() -> None:
+    document = FLEETS["an audit"]
+    tables = {name: host["before"]["table"] for name, host in document["hosts"].items() if host["before"]}
+    name, table = next((name, table) for name, table in tables.items() if "110" in table["zones"])
+    for zone in ("0", "110", "120"):
+        assert values(document, "zone_entries", host=name, zone=zone) == [table["zones"][zone]]
+    assert values(document, "zone_original_entries", host=name) == [table["zones_original"]["110"]]
+    assert values(document, "zone_reply_entries", host=name) == [table["zones_reply"]["120"]]
+
+
 @pytest.mark.parametrize("histogram", ["remaining", "idle"])
 def test_ranges_are_gauges_that_add_up(histogram: str) -> None:
     document = FLEETS["a run that was stopped"]
