@@ -438,21 +438,21 @@ def _tune(router: Router, now: Router, check_mode: bool) -> dict[str, t.Any]:
 
 def _prune(router: Router, now: Router, check_mode: bool) -> dict[str, t.Any]:
     if not router.settings["acct"]:
-        nothing = dict.fromkeys(("matched", "protected", "undecidable", "count_before", "count_after", "matches_now"))
-        return {
-            **nothing,
-            **dict.fromkeys(("would_delete", "deleted", "already_gone"), 0),
-            "unavailable": _SELECTOR_UNAVAILABLE,
-        }
+        return {"unavailable": _SELECTOR_UNAVAILABLE}
     gone = min(2, router.stale)
+    kept = {"reason": "management", "option": "protect_management: false", "entries": 1, "sample": []}
     return {
-        "matched": router.stale + 1,
+        "matched": router.stale + 4,
         "protected": 1,
+        "kept": [kept],
+        "woken": 3,
         "would_delete": router.stale,
-        "deleted": 0 if check_mode else router.stale - gone,
-        "already_gone": 0 if check_mode else gone,
-        "matches_now": router.stale if check_mode else now.stale,
+        "deleted": None if check_mode else router.stale - gone,
+        "already_gone": None if check_mode else gone,
+        "not_deleted": None if check_mode else 0,
+        "matches_now": None if check_mode else now.stale,
         "undecidable": router.entries // 1000,
+        "not_listed": 0,
         "unavailable": None,
         "count_before": router.entries,
         "count_after": None if check_mode else router.entries - router.stale,

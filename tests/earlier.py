@@ -13,15 +13,30 @@ from documents import Document
 _LATER = {"baseline", "not_begun", "rollout"}
 _LATER_IN_HOSTS = {"health", "trend"}
 _LATER_IN_AUDITS = {"table", "stats", "drift"}
+_LATER_IN_PRUNES = {"kept", "woken", "not_listed"}
+_ZERO_IN_VERSION_2 = ("would_delete", "deleted", "already_gone", "not_deleted")
 _LATER_IN_SETTINGS = {"sizing", "recap", "confirmed"}
 
 _LATER_IN_USAGE = {"listeners"}
 _LATER_IN_TABLES = {"not_listed", "zones_original", "zones_original_distinct", "zones_reply", "zones_reply_distinct"}
 
 
+def as_version_2(document: Document) -> Document:
+    """Give ``document`` as the second version wrote it: with 0 for what a prune did not decide."""
+    earlier = copy.deepcopy(document) | {"schema_version": 2}
+    for report in earlier["hosts"].values():
+        prune = report["prune"] and _without(report["prune"], _LATER_IN_PRUNES)
+        for key in _ZERO_IN_VERSION_2 if prune else ():
+            prune[key] = prune[key] or 0
+        report["prune"] = prune
+    for key in ("would_delete", "deleted"):
+        earlier["totals"][key] = earlier["totals"][key] or 0
+    return earlier
+
+
 def as_version_1(document: Document) -> Document:
     """Give ``document`` as the first version wrote it: without what was added since."""
-    earlier = _without(copy.deepcopy(document), _LATER) | {"schema_version": 1}
+    earlier = _without(as_version_2(document), _LATER) | {"schema_version": 1}
     for host, report in earlier["hosts"].items():
         earlier["hosts"][host] = _without(report, _LATER_IN_HOSTS)
         for key, later in (("before", _LATER_IN_AUDITS), ("after", _LATER_IN_AUDITS), ("settings", _LATER_IN_SETTINGS)):

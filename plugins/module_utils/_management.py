@@ -56,12 +56,24 @@ def management_connections(pid: int | None = None, proc: str = "/proc") -> froze
 
 def without_management(block: Block, connections: t.Collection[Connection]) -> Block:
     """Give the entries of the block that are not those of one of the connections."""
+    own = _management_rows(block, connections)
+    return block.where(not row for row in own) if any(own) else block
+
+
+def of_management(block: Block, connections: t.Collection[Connection]) -> Block | None:
+    """Return the entries of the block that are those of one of the connections; None where there are none."""
+    own = _management_rows(block, connections)
+    return block.where(own) if any(own) else None
+
+
+def _management_rows(block: Block, connections: t.Collection[Connection]) -> list[bool]:
+    """Say of each row whether it is an entry of one of the connections; no rows where surely none is."""
     if not connections or block.layout.constants["protocol"] != TCP:
-        return block
+        return []
     clients = {connection.source_port for connection in connections}
     if all(clients.isdisjoint(block.column(port)) for port in _PORTS):
-        return block
-    return block.where(not is_management(entry, connections) for entry in block.entries(_ENDS))
+        return []
+    return [is_management(entry, connections) for entry in block.entries(_ENDS)]
 
 
 def is_management(entry: Entry, connections: t.Collection[Connection]) -> bool:

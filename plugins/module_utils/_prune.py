@@ -4,210 +4,165 @@
 
 # This module_util is PRIVATE to this collection: it can change without notice.
 
-"""Deleting the selected entries: which they are, the guards that some of them have, and what became of each."""
+"""Deleting the selected entries: which they are, the guards that some of them have, and what became of each.
+
+With ``confirm_idle`` the entries are looked at a second time (see _second_look). Each batch of them is deleted right
+after its look, by id. Between the two there is well below a millisecond, in which a packet goes unnoticed.
+"""
 
 from __future__ import annotations
 
 import collections
 import dataclasses
 import errno
-import fractions
-import itertools
-import re
+import time
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._account import (
-    GROUP_NEEDS,
     Group,
     count_of,
     lines,
-    part_of,
     telling_what_was,
     without_failures,
 )
-from ansible_collections.netops.conntrack.plugins.module_utils._entry import Entry
-from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
-    OptionError,
-    RefusedError,
-)
-from ansible_collections.netops.conntrack.plugins.module_utils._formats import as_dict
+from ansible_collections.netops.conntrack.plugins.module_utils._clock import Clock
 from ansible_collections.netops.conntrack.plugins.module_utils._kernel_filter import Condition
-from ansible_collections.netops.conntrack.plugins.module_utils._management import Connection, without_management
-from ansible_collections.netops.conntrack.plugins.module_utils._memo import Memo
+from ansible_collections.netops.conntrack.plugins.module_utils._prune_plan import Limit, Plan, Survey, Verdict, enforce
 from ansible_collections.netops.conntrack.plugins.module_utils._requests import Targets
-from ansible_collections.netops.conntrack.plugins.module_utils._selector import Selection
-from ansible_collections.netops.conntrack.plugins.module_utils._selector_keys import Answer, Context
-from ansible_collections.netops.conntrack.plugins.module_utils._units import parse_number
+from ansible_collections.netops.conntrack.plugins.module_utils._second_look import NOTED
 from ansible_collections.netops.conntrack.plugins.module_utils._wire import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._writable import Errors, WritableTable
 
-_PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*%", re.ASCII)
-_MOST_ENTRIES = 0xFFFFFFFF
-_GONE = (0, errno.ENOENT)
-
-
-@dataclasses.dataclass(frozen=True)
-class Limit:
-    """How many entries may be deleted at most: a number, or a share of the table in percent."""
-
-    given: t.Any
-    number: int | None = None
-    percent: fractions.Fraction | None = None
-
-    def of(self, total: int) -> int:
-        """Give the limit as a number for a table of ``total`` entries, rounded down."""
-        if self.percent is not None:
-            return int(self.percent * total / 100)
-        return total if self.number is None else self.number
-
-
-def parse_limit(value: t.Any) -> Limit:
-    """Read the option max_delete: a whole number, a share such as "40%", or None for no limit. Raises OptionError."""
-    if value is None:
-        return Limit(value)
-    share = _PERCENT.fullmatch(str(value).strip())
-    if share is None:
-        return Limit(value, number=parse_number(value, "max_delete", _MOST_ENTRIES))
-    percent = fractions.Fraction(share.group(1))
-    if percent > 100:
-        raise OptionError("max_delete", value, "is more than the whole table", 'Give a share from "0%" to "100%".')
-    return Limit(value, percent=percent)
-
-
-class _Verdict:
-    """The group that an entry is in, and whether it is selected. There is one object for all that have both equal."""
-
-    def __init__(self, group: Group, decision: Answer) -> None:
-        self.group = group
-        self.decision = decision
-
-
-@dataclasses.dataclass(frozen=True)
-class Guards:
-    """Which of the selected entries stay all the same: those of ``connections``, and those with a helper."""
-
-    connections: t.Collection[Connection]
-    helpers: bool
-
-    def unprotected(self, block: Block) -> Block:
-        """Give the entries that do not stay. Deleting one with a helper would delete what the helper expects, too."""
-        if self.helpers and "helper" in block.layout.fields:
-            return block.where(())
-        return without_management(block, self.connections)
-
-
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """What to delete, with the ``context`` that the selection was compiled for; ``sample`` of them are described.
-
-    ``whole`` says that the numbers of all groups are wanted, and not only of the entries that are selected.
-    """
-
-    selection: Selection
-    guards: Guards
-    context: Context
-    sample: int
-    whole: bool
-
-    @property
-    def conditions(self) -> tuple[Condition, ...]:
-        """What the kernel may be asked for instead of the whole table."""
-        return () if self.whole else self.selection.conditions
-
-
-class Survey:
-    """What one reading of the table finds: the entries of each group, and how many of them are to be deleted.
-
-    ``total`` is the number of entries in the table, if it is known before. ``done`` are entries that are deleted
-    already, because of a reading before this one that was disturbed; ``sample`` describes some of these, and gets more.
-    """
-
-    def __init__(
-        self, plan: Plan, total: int | None, done: t.Mapping[Group, int], sample: list[dict[str, t.Any]]
-    ) -> None:
-        self._plan = plan
-        self._total = total
-        self._verdicts: dict[tuple[Group, Answer], _Verdict] = {}
-        self._judge = Memo(GROUP_NEEDS | plan.selection.needs, self._verdict, plan.selection.steps)
-        self._sample = sample
-        self._matched = sum(done.values())
-        self._undecidable = 0
-        self.groups = collections.Counter(done)
-        self.targets = collections.Counter(done)
-
-    def _verdict(self, entry: Entry) -> _Verdict:
-        key = Group.of(entry), self._plan.selection.decide(entry)
-        return self._verdicts.setdefault(key, _Verdict(*key))
-
-    def sort_out(self, block: Block) -> t.Iterator[tuple[Group, Block]]:
-        """Count the entries of the block, and give those to be deleted, by group."""
-        verdicts = self._judge(block)
-        for verdict, count in collections.Counter(verdicts).items():
-            self.groups[verdict.group] += count
-            if verdict.decision is None:
-                self._undecidable += count
-            elif verdict.decision:
-                self._matched += count
-                targets = self._plan.guards.unprotected(part_of(block, verdicts, verdict))
-                if len(targets):
-                    self.targets[verdict.group] += len(targets)
-                    self._note(targets)
-                    yield verdict.group, targets
-
-    def _note(self, targets: Block) -> None:
-        entries = itertools.islice(targets.entries(), self._plan.sample - len(self._sample))
-        self._sample += [as_dict(entry, self._plan.context) for entry in entries]
-
-    @property
-    def total(self) -> int:
-        """The number of entries in the table."""
-        return max(sum(self.groups.values()), self._total or 0)
-
-    @property
-    def would_delete(self) -> int:
-        """The number of entries to be deleted."""
-        return sum(self.targets.values())
-
-    def counts(self) -> dict[str, t.Any]:
-        """Give what the result says about the table before the first delete."""
-        return {
-            "matched": self._matched,
-            "protected": self._matched - self.would_delete,
-            "would_delete": self.would_delete,
-            "undecidable": self._undecidable,
-            "count_before": self.total,
-            "sample": self._sample,
-        }
+_EXPECTED = (0, errno.ENOENT)
+_FEW = 64
+"""Fewer deletes than this are not held against the kernel's count, which other connections change as well."""
 
 
 def prune(table: WritableTable, plan: Plan, limit: Limit, dry_run: bool) -> Outcome:
     """Delete what the plan selects, unless it is a dry run.
 
-    With a limit, the whole table is read before the first delete, for which the names of the targets are kept (see
-    Targets); without one, each part of the table is pruned once it is read. Raises RefusedError if more would be
-    deleted than the limit allows, and what the table's ``read`` and ``delete`` raise, with the number of those deleted.
+    With a limit or a second look, the whole table is read before the first delete, for which the names of the targets
+    are kept (see Targets). Otherwise each part of the table is pruned once it is read. Raises RefusedError if more
+    would be deleted than the limit allows, and what the table's ``read``, ``looks`` and ``delete`` raise, with the
+    number of those deleted.
     """
-    total = table.count() if plan.conditions else None
+    counted = table.count()
     # The kernel's own count has to stand in for what it leaves out.
-    conditions = () if total is None else plan.conditions
+    conditions = () if counted is None else plan.conditions
+    reading = _Reading(table, plan, conditions, counted)
+    if plan.confirm_idle:
+        return reading.prune_after_second_look(limit, dry_run)
     if limit.given is None and not dry_run:
-        return _prune_at_once(table, plan, total, conditions)
+        return reading.prune_at_once()
+    return reading.prune(limit, dry_run)
 
-    def collect(blocks: t.Iterator[Block]) -> tuple[Survey, Targets[Group]]:
-        found, targets = Survey(plan, total, {}, []), Targets[Group]()
-        for block in blocks:
-            for group, selected in found.sort_out(block):
+
+@dataclasses.dataclass(frozen=True)
+class _Reading:
+    """A table that is read and pruned, of which the kernel ``counted`` so many entries before."""
+
+    table: WritableTable
+    plan: Plan
+    conditions: t.Sequence[Condition]
+    counted: int | None
+
+    def prune(self, limit: Limit, dry_run: bool) -> Outcome:
+        """Read all, then delete."""
+
+        def collect(blocks: t.Iterator[Block]) -> tuple[Survey, Targets[Group]]:
+            found, targets = self._survey({}, []), Targets[Group]()
+            for block in blocks:
+                for verdict, selected in found.sort_out(block):
+                    if not dry_run:
+                        targets.add(selected, verdict.group)
+            return found, targets
+
+        found, targets = self.table.read(collect, self.conditions)
+        before = self._note_count(found)
+        enforce(limit, found)
+        if dry_run:
+            return Outcome(found, None)
+        with telling_what_was("deleted") as errors:
+            self.table.delete(targets, errors)
+        return self._outcome(found, errors, before)
+
+    def prune_after_second_look(self, limit: Limit, dry_run: bool) -> Outcome:
+        """Read all, wait, look at the targets again, and delete those that saw no packet."""
+        clock = Clock()
+
+        def collect(blocks: t.Iterator[Block]) -> tuple[Survey, Targets[Verdict]]:
+            found, targets = self._survey({}, []), Targets[Verdict](NOTED)
+            for block in blocks:
+                moment = clock.moment()
+                for verdict, selected in found.sort_out(block):
+                    targets.add(selected, verdict, moment)
+            return found, targets
+
+        found, targets = self.table.read(collect, self.conditions, clock)
+        self._note_count(found)
+        enforce(limit, found)
+        if len(targets):
+            time.sleep(self.plan.confirm_idle)
+        before = self.table.count()
+        looked: Errors[Verdict] = collections.Counter()
+        with telling_what_was("deleted") as errors:
+            for batch in found.look_again(self.table, targets, looked):
                 if not dry_run:
-                    targets.add(selected, group)
-        return found, targets
+                    self.table.delete(batch, errors)
+        if dry_run:
+            return Outcome(found, None)
+        for (verdict, number), count in looked.items():
+            if number not in _EXPECTED:
+                errors[verdict.group, number] += count
+        return self._outcome(found, errors, before)
 
-    found, targets = table.read(collect, conditions)
-    enforce(limit, found)
-    if dry_run:
-        return Outcome(found, None)
-    with telling_what_was("deleted") as errors:
-        table.delete(targets, errors)
-    return Outcome(found, errors)
+    def prune_at_once(self) -> Outcome:
+        """Delete the targets of each part of the table once it is read."""
+        sample: list[dict[str, t.Any]] = []
+        with telling_what_was("deleted") as errors:
+
+            def collect(blocks: t.Iterator[Block]) -> Survey:
+                found = self._survey(_settle(errors), sample)
+                for block in blocks:
+                    targets = Targets[Group]()
+                    for verdict, selected in found.sort_out(block):
+                        targets.add(selected, verdict.group)
+                    self.table.delete(targets, errors)
+                return found
+
+            found = self.table.read(collect, self.conditions)
+        self._note_count(found, count_of(errors, 0))
+        return self._outcome(found, errors, self.counted)
+
+    def _survey(self, done: t.Mapping[Group, int], sample: list[dict[str, t.Any]]) -> Survey:
+        return Survey(self.plan, self.counted if self.conditions else None, done, sample)
+
+    def _note_count(self, found: Survey, deleted: int = 0) -> int | None:
+        """Note how many entries are counted and were not listed, and return the kernel's count.
+
+        ``deleted`` are those that may be missing in the count, because they were deleted since.
+        """
+        now = self.table.count()
+        if not self.conditions:
+            found.not_listed = _not_listed(self.counted, None if now is None else now + deleted, found.listed)
+        return now
+
+    def _outcome(self, found: Survey, errors: Errors[Group], before: int | None) -> Outcome:
+        """Return what became of the targets; ``before`` is the kernel's count before the first delete.
+
+        Where that hardly falls, the table is read once more, to tell new connections from entries that stay in memory.
+        """
+        deleted, now = count_of(errors, 0), self.table.count()
+        if before is None or now is None or deleted < _FEW or 2 * (before - now) >= deleted:
+            return Outcome(found, errors)
+        listed = self.table.read(lambda blocks: sum(map(len, blocks)))
+        found.not_listed = _not_listed(now, self.table.count(), listed)
+        return Outcome(found, errors, not_freed=2 * (found.not_listed or 0) >= deleted)
+
+
+def _not_listed(before: int | None, after: int | None, listed: int) -> int | None:
+    """Return how many entries the kernel counts beyond those listed, going by its counts before and after."""
+    return None if before is None or after is None else max(0, min(before, after) - listed)
 
 
 def _settle(errors: Errors[Group]) -> collections.Counter[Group]:
@@ -221,43 +176,27 @@ def _settle(errors: Errors[Group]) -> collections.Counter[Group]:
     return done
 
 
-def _prune_at_once(table: WritableTable, plan: Plan, total: int | None, conditions: t.Sequence[Condition]) -> Outcome:
-    sample: list[dict[str, t.Any]] = []
-    with telling_what_was("deleted") as errors:
-
-        def collect(blocks: t.Iterator[Block]) -> Survey:
-            found = Survey(plan, total, _settle(errors), sample)
-            for block in blocks:
-                targets = Targets[Group]()
-                for group, selected in found.sort_out(block):
-                    targets.add(selected, group)
-                table.delete(targets, errors)
-            return found
-
-        return Outcome(table.read(collect, conditions), errors)
-
-
-def enforce(limit: Limit, found: Survey) -> None:
-    """Raise RefusedError if more entries would be deleted than ``limit`` allows."""
-    if limit.given is None:
-        return
-    allowed, wanted = limit.of(found.total), found.would_delete
-    if wanted > allowed:
-        raise RefusedError(
-            f"max_delete: {limit.given!r} allows {allowed} of the table's {found.total} entries to be deleted, "
-            f"but {wanted} would be. Nothing was deleted. Look at some of them in the result's sample, "
-            "then narrow match or raise max_delete.",
-            **found.counts(),
-            deleted=0,
-        )
-
-
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What was found, and what became of the targets; None instead means that nothing was tried, as in check mode."""
+    """What was found, and what became of the targets; None instead means that nothing was tried, as in check mode.
+
+    ``not_freed`` says that entries which were deleted still count against the limit.
+    """
 
     found: Survey
     errors: Errors[Group] | None
+    not_freed: bool = False
+
+    def warnings(self) -> t.Iterator[str]:
+        """Yield what the operator should know besides the result."""
+        if self.not_freed and self.errors is not None:
+            yield (
+                f"{count_of(self.errors, 0)} entries were deleted, but the kernel's count hardly fell. It counts "
+                f"{self.found.not_listed} entries that it does not list. Most likely a program asked for reliable "
+                "events of connection tracking, as conntrackd does with NetlinkEventsReliable, and does not read "
+                "them. Until it reads or ends, what is deleted still counts against nf_conntrack_max. "
+                "'conntrack -L dying' lists these entries. Restart that program. Deleting more frees nothing."
+            )
 
     def result(self, count_after: int | None, with_diff: bool) -> dict[str, t.Any]:
         """Give the module's result. Raises ConntrackError, with all counts, if the kernel refused a delete."""
@@ -267,12 +206,13 @@ class Outcome:
             "changed": bool(self.found.would_delete if self.errors is None else deleted),
             **self.found.counts(),
             "deleted": deleted,
-            "already_gone": count_of(errors, errno.ENOENT),
+            "already_gone": self.found.gone + count_of(errors, errno.ENOENT),
+            "not_deleted": sum(errors.values()) - count_of(errors, *_EXPECTED),
             "count_after": count_after,
             **({"diff": self.diff()} if with_diff else {}),
         }
-        without_failures(result, errors, _GONE, "deleted")
-        return {**result, "failed": 0}
+        without_failures(result, errors, _EXPECTED, "deleted")
+        return result
 
     def diff(self) -> dict[str, str]:
         """Give the groups that change, with their numbers before and after; those predicted, if nothing was tried."""

@@ -9,6 +9,8 @@
 A request names its entry by the original tuple, the id and the zone, echoed as the dump gave them. Requests for entries
 of one layout differ in a few words only, so that nothing but these words is kept of an entry (20 bytes of an IPv4
 connection with ports), and a batch of requests is one template, repeated, with these words put in as columns.
+
+Of entries that are to be looked at a second time, a few words more are noted, and when the kernel read them.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import struct
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils import _netlink, _uapi, _wire
+from ansible_collections.netops.conntrack.plugins.module_utils._clock import Moment
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import UnavailableError
 
 BATCH = 64
@@ -62,29 +65,46 @@ def _number(kind: int, value: int) -> bytes:
     return _netlink.encode_attribute(kind, struct.pack("!I", value))
 
 
+class Notes(t.NamedTuple):
+    """What was noted of some entries: the low words of fields, as they lie in memory, and when they were read."""
+
+    words: t.Mapping[str, array.array[int]]
+    moment: Moment
+
+
 class Batch(t.NamedTuple):
     """Requests in one datagram, numbered from ``first``; the last one asks for an answer even if it succeeds."""
 
     datagram: memoryview
     first: int
     size: int
+    notes: Notes | None = None
 
     @property
     def last(self) -> int:
         """The number of the last request."""
         return self.first + self.size - 1
 
-    def names(self) -> set[tuple[int, ...]]:
-        """Give the words behind the header of each request; if it has no further attributes, they name its entry."""
+    def names(self) -> dict[tuple[int, ...], int]:
+        """Return the place in the batch of each entry by its name, the words behind the header of its request.
+
+        Only a request without further attributes has nothing but a name there.
+        """
         words = self.datagram.cast("I")
         width = len(words) // self.size
-        return set(zip(*(words[at::width] for at in range(_netlink.ATTRIBUTES_AT // 4, width))))
+        names = zip(*(words[at::width] for at in range(_netlink.ATTRIBUTES_AT // 4, width)))
+        return dict(zip(names, range(self.size)))
+
+
+def low_word(layout: _wire.Layout, field: str) -> int:
+    """Return the number of the word with the low 32 bits of a field, which is a number of 4 or 8 bytes."""
+    return layout.fields[field].end // 4 - 1
 
 
 class _Store:
-    """The entries of one layout that are meant."""
+    """The entries of one layout that are meant, with what is noted of them."""
 
-    def __init__(self, layout: _wire.Layout, row: bytes) -> None:
+    def __init__(self, layout: _wire.Layout, row: bytes, noting: t.Sequence[str]) -> None:
         constant = {at for at, _word in layout.structure}
         start = _netlink.ATTRIBUTES_AT // 4
         self._family = layout.constants["family"]
@@ -92,26 +112,45 @@ class _Store:
         self._sources = [at for at in layout.identity if at not in constant]
         self._places = [start + position for position, at in enumerate(layout.identity) if at not in constant]
         self._columns = [array.array("I") for _source in self._sources]
+        self._noted_at = {field: low_word(layout, field) for field in noting if field in layout.fields}
+        self._noted = {field: array.array("I") for field in self._noted_at}
+        self._parts: list[tuple[int, Moment | None]] = []
 
     def __len__(self) -> int:
         return len(self._columns[0])
 
-    def add(self, block: _wire.Block) -> None:
+    def add(self, block: _wire.Block, moment: Moment | None) -> None:
+        if not self._parts or self._parts[-1][1] != moment:
+            self._parts.append((len(self), moment))
         for column, source in zip(self._columns, self._sources):
             column += block.word_column(source)
+        for field, at in self._noted_at.items():
+            self._noted[field] += block.word_column(at)
 
     def batches(self, request: Request, sequence: int) -> t.Iterator[Batch]:
-        """Give the requests for all entries, numbered from ``sequence``."""
+        """Give the requests for all entries, numbered from ``sequence``. A batch has entries of one moment."""
         attributes = self._identity + request.attributes
         template = array.array("I", _netlink.encode_request(request.kind, 0, 0, self._family, attributes))
-        size = 4 * BATCH * len(template)
-        for start in range(0, len(self), _ENCODED):
-            words = self._requests(template, start, min(_ENCODED, len(self) - start), sequence + start)
+        size = 4 * len(template)
+        for start, end, moment in self._runs():
+            words = self._requests(template, start, end - start, sequence + start)
             datagrams = memoryview(words).cast("B")
-            for number, at in enumerate(range(0, len(datagrams), size)):
-                datagram = datagrams[at : at + size]
-                first = sequence + start + number * BATCH
-                yield Batch(datagram, first, len(datagram) // (4 * len(template)))
+            for at in range(start, end, BATCH):
+                until = min(at + BATCH, end)
+                datagram = datagrams[(at - start) * size : (until - start) * size]
+                yield Batch(datagram, sequence + at, until - at, self._notes(at, until, moment))
+
+    def _runs(self) -> t.Iterator[tuple[int, int, Moment | None]]:
+        """Yield the ends of as many entries of one moment as are encoded at once, and the moment."""
+        starts = [start for start, _moment in self._parts]
+        for (first, moment), end in zip(self._parts, [*starts[1:], len(self)]):
+            for start in range(first, end, _ENCODED):
+                yield start, min(start + _ENCODED, end), moment
+
+    def _notes(self, start: int, end: int, moment: Moment | None) -> Notes | None:
+        if moment is None:
+            return None
+        return Notes({field: words[start:end] for field, words in self._noted.items()}, moment)
 
     def _requests(self, template: array.array[int], start: int, number: int, sequence: int) -> array.array[int]:
         """Encode ``number`` requests; the last one of each batch asks for an answer."""
@@ -152,20 +191,24 @@ Tag = t.TypeVar("Tag", bound=t.Hashable)
 
 
 class Targets(t.Generic[Tag]):
-    """Entries that are meant, each with a tag by which the outcome is counted."""
+    """Entries that are meant, each with a tag by which the outcome is counted.
 
-    def __init__(self) -> None:
+    Of each entry that is added with its moment, those fields in ``noting`` that it has are noted: 4 bytes each.
+    """
+
+    def __init__(self, noting: t.Sequence[str] = ()) -> None:
+        self._noting = noting
         self._stores: dict[tuple[_wire.Layout, Tag], _Store] = {}
 
     def __len__(self) -> int:
         return sum(map(len, self._stores.values()))
 
-    def add(self, block: _wire.Block, tag: Tag) -> None:
-        """Add the entries of a block, which must not be empty."""
+    def add(self, block: _wire.Block, tag: Tag, moment: Moment | None = None) -> None:
+        """Add the entries of a block, which must not be empty, and was read at that moment."""
         key = block.layout, tag
         if key not in self._stores:
-            self._stores[key] = _Store(block.layout, block.data[: block.layout.size])
-        self._stores[key].add(block)
+            self._stores[key] = _Store(block.layout, block.data[: block.layout.size], self._noting)
+        self._stores[key].add(block, moment)
 
     def batches(self, request: Request, sequence: int) -> t.Iterator[tuple[Tag, Batch]]:
         """Give the requests in batches, each with the tag of all its entries; they are numbered from ``sequence``."""

@@ -25,6 +25,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils import (
     _uapi,
     _wire,
 )
+from ansible_collections.netops.conntrack.plugins.module_utils._clock import Clock
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
     DumpError,
     InterruptedDumpError,
@@ -66,18 +67,23 @@ class Table:
         self._socket.close()
 
     def read(
-        self, collect: t.Callable[[t.Iterator[_wire.Block]], Result], conditions: t.Sequence[Condition] = ()
+        self,
+        collect: t.Callable[[t.Iterator[_wire.Block]], Result],
+        conditions: t.Sequence[Condition] = (),
+        clock: Clock | None = None,
     ) -> Result:
         """Give what ``collect`` makes of the entries of one whole dump, both families, each entry once.
 
         A dump that was disturbed is thrown away, and ``collect`` is called anew with the entries of another. Entries
         that do not meet the ``conditions`` are left out by kernels that can, and may come all the same.
+        With a ``clock``, ``collect`` can ask it when the kernel read the block that it was given last. Then there is no
+        second process, which would receive at times that this one does not know.
         Raises DumpError when none of five dumps was whole, NotPermittedError without CAP_NET_ADMIN, MalformedError for
         bytes that cannot be decoded.
         """
         for _attempt in range(_ATTEMPTS):
             try:
-                with contextlib.closing(self._blocks(conditions)) as blocks:
+                with contextlib.closing(self._blocks(conditions, clock)) as blocks:
                     return collect(blocks)
             except InterruptedDumpError:
                 continue
@@ -91,21 +97,25 @@ class Table:
             "the kernel had no memory for the answer. Run it again."
         )
 
-    def _blocks(self, conditions: t.Sequence[Condition]) -> t.Generator[_wire.Block, None, None]:
+    def _blocks(self, conditions: t.Sequence[Condition], clock: Clock | None) -> t.Generator[_wire.Block, None, None]:
         """Give the entries of one dump. A resize of the hash table loses entries of a running dump without a trace."""
         buckets = self._held("buckets")
         chain = _longest_chain(self.count() or 0, buckets or 1)
         with contextlib.ExitStack() as stack:
             # A socket of its own: closing is the one way to end a dump early.
             source = stack.enter_context(_reader.open_socket())
+            if clock is not None:
+                clock.restart()
             _reader.send(
                 source, _netlink.encode_request(_uapi.CT_GET, _uapi.NLM_F_DUMP, 1, *_kernel_filter.encode(conditions))
             )
-            yield from _dump.blocks(self._datagrams(source, stack), sequence=1, chain=chain)
+            yield from _dump.blocks(self._datagrams(source, stack, clock), sequence=1, chain=chain)
         if self._held("buckets") != buckets:
             raise InterruptedDumpError("The hash table was resized while it was read.")
 
-    def _datagrams(self, source: socket.socket, stack: contextlib.ExitStack) -> t.Iterator[bytes]:
+    def _datagrams(self, source: socket.socket, stack: contextlib.ExitStack, clock: Clock | None) -> t.Iterator[bytes]:
+        if clock is not None:
+            return clock.timing(_reader.datagrams(source))
         if self._should_read_ahead():
             # Where there can be no second process, this one does it all.
             with contextlib.suppress(OSError):

@@ -276,8 +276,7 @@ class Block:
         words = self.word_column(start // 4)
         if size == 2:
             words = array.array("H", words.tobytes())[::2]
-        if sys.byteorder == "little":
-            words.byteswap()
+        words = from_network(words)
         if size < 8:
             return words
         low = self._numbers(start + 4, 4)
@@ -320,6 +319,13 @@ class Decoder:
             raise InterruptedDumpError("The table was changed too much while it was read.")
         known.append(Layout(row))
         return known[-1]
+
+
+def from_network(words: array.array[int]) -> array.array[int]:
+    """Return the numbers that lie in memory in network order. They take the place of the ``words``."""
+    if sys.byteorder == "little":
+        words.byteswap()
+    return words
 
 
 def _divide(data: bytes, layout: Layout) -> tuple[Block, bytes]:

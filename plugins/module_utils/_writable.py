@@ -9,15 +9,19 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 import errno
+import time
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils import _netlink, _reader, _uapi, _wire
+from ansible_collections.netops.conntrack.plugins.module_utils._clock import Moment
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError, DumpError
 from ansible_collections.netops.conntrack.plugins.module_utils._requests import (
     DELETE,
     LOOK_UP,
     Batch,
+    Notes,
     Request,
     Tag,
     Targets,
@@ -30,6 +34,23 @@ _LOOKED_UP = 1
 
 Errors = collections.Counter[tuple[Tag, int]]
 """What became of targets: their number by tag and errno, 0 being success."""
+
+
+class Found(t.NamedTuple):
+    """Entries that were looked up, and the place that each of them has in the batch of requests."""
+
+    block: _wire.Block
+    places: list[int]
+
+
+@dataclasses.dataclass(frozen=True)
+class Look(t.Generic[Tag]):
+    """What a batch of requests found, when, and what had been noted of its entries before."""
+
+    tag: Tag
+    found: list[Found]
+    moment: Moment
+    notes: Notes | None
 
 
 class WritableTable(Table):
@@ -61,19 +82,23 @@ class WritableTable(Table):
         The others are added to ``outcome`` by their errno: ENOENT is gone (or replaced). Raises ConntrackError where
         the kernel does not answer.
         """
+        for look in self.looks(targets, outcome):
+            yield look.tag, [found.block for found in look.found]
+
+    def looks(self, targets: Targets[Tag], outcome: Errors[Tag]) -> t.Iterator[Look[Tag]]:
+        """Look the targets up batch by batch, as ``look_up`` does, and yield what each of the looks found."""
         decoder = _wire.Decoder(_LOOKED_UP)
         splitter = _netlink.Splitter()
         for tag, batch in self._batches(targets, LOOK_UP):
+            begun = time.monotonic()
             errors, entries = self._send(batch)
-            wanted = batch.names()
-            found = []
-            for block in decoder.blocks(splitter.runs(b"".join(entries))):
-                same = [name in wanted for name in zip(*map(block.word_column, block.layout.identity))]
-                if any(same):
-                    found.append(block if all(same) else block.where(same))
+            moment = Moment(begun, time.monotonic())
+            names = batch.names()
+            blocks = decoder.blocks(splitter.runs(b"".join(entries)))
+            found = [each for each in (_only_of(block, names) for block in blocks) if each.places]
             outcome.update((tag, error) for error in errors)
-            outcome[tag, errno.ENOENT] += batch.size - len(errors) - sum(map(len, found))
-            yield tag, found
+            outcome[tag, errno.ENOENT] += batch.size - len(errors) - sum(len(each.places) for each in found)
+            yield Look(tag, found, moment, batch.notes)
 
     def _change(self, targets: Targets[Tag], request: Request, outcome: Errors[Tag] | None) -> Errors[Tag]:
         if outcome is None:
@@ -116,3 +141,11 @@ class WritableTable(Table):
             raise ConntrackError(
                 f"The answers to the last requests are missing, so that these cannot be counted: {error.message}"
             ) from error
+
+
+def _only_of(block: _wire.Block, names: t.Mapping[tuple[int, ...], int]) -> Found:
+    """Return those entries of the block that were meant, and not what has taken their place."""
+    places = [names.get(name) for name in zip(*map(block.word_column, block.layout.identity))]
+    if None in places:
+        block = block.where(place is not None for place in places)
+    return Found(block, [place for place in places if place is not None])

@@ -16,7 +16,8 @@ description:
   - Reads the table once, decides which entries the selectors select, and deletes exactly these.
   - Each is deleted by its addresses, ports, zone and the kernel's id of it. An entry that ended and was replaced in the
     meantime by another connection with the same addresses and ports has another id as a rule, and stays.
-  - All options are checked before the first delete. With O(max_delete), the whole table is read before it, too.
+  - All options are checked before the first delete. With O(max_delete) or O(confirm_idle), the whole table is read
+    before it, too.
   - A connection that sends while its entry is deleted may get a new entry at once, which is deleted if it comes up
     later in the same reading and is selected as well.
   - A deleted entry cannot be put back. Run with C(--check) first, which says what would be deleted.
@@ -28,7 +29,8 @@ attributes:
   check_mode:
     support: full
     details:
-      - In check mode RV(deleted) is V(0), and RV(would_delete) is what the real run would delete.
+      - In check mode RV(deleted) is V(0), and RV(would_delete) is what the real run would delete. For that, the module
+        waits for O(confirm_idle) and looks a second time in check mode, too.
   diff_mode:
     support: full
     details:
@@ -43,6 +45,43 @@ options:
         C(SSH_CONNECTION) in the environment of the module's process and of those that started it, also through C(sudo).
     type: bool
     default: true
+  protect_helpers:
+    description:
+      - Whether entries stay that have a connection-tracking helper, such as C(ftp) or C(sip), because the connections
+        that the helper expects are forgotten with them.
+      - A selector in O(match) or O(select) with the key C(helper) takes them, too.
+    type: bool
+    version_added: 0.5.0
+    default: true
+  confirm_idle:
+    description:
+      - A duration such as V(30s), at most V(10m). V(0) is for off.
+      - The module waits for that long once the table is read, looks at each selected entry again, and leaves those that
+        saw a packet in between. They are counted in RV(woken).
+      - An entry saw a packet if one of its packet counters, the time at which it expires, its state or its status is
+        not what it was. The kernel tells the remaining time in whole seconds, so that the time at which it expires
+        counts as another one if it moved by more than 2 seconds. An entry without packet counters is judged without
+        them. A SYN that is sent again, for example, adds to the counters only.
+      - So give more than the longest pause between two packets of a connection that you mean to keep, such as the
+        interval of its keepalives.
+      - Each batch of at most 64 entries is deleted right after its second look. A packet in this time, well below a
+        millisecond, goes unnoticed.
+      - Offloaded entries stay, because their packets pass connection tracking by. So do entries with a fixed timeout
+        and without counters. Both are in RV(kept).
+      - O(max_delete) is held against what was selected before the wait.
+      - The module says nothing while it waits. Where something between Ansible and the router ends silent connections
+        sooner, set C(ServerAliveInterval) of C(ssh), or run the task with C(async).
+    type: str
+    version_added: 0.5.0
+    default: "0"
+  confirm_idle_when:
+    description:
+      - When O(confirm_idle) applies. V(always) is whatever the selectors are. V(idle) is only if one of O(match) or
+        O(select) reads C(idle). All else is deleted without a second look then, and RV(woken) is null.
+    type: str
+    version_added: 0.5.0
+    choices: [always, idle]
+    default: always
   max_delete:
     description:
       - The most that may be deleted, as a number of entries such as V(5000), or as a share of all entries of the table
@@ -55,8 +94,6 @@ options:
     type: int
     default: 5
 notes:
-  - An entry that has a connection-tracking helper, such as C(ftp) or C(sip), is protected, because the connections that
-    it expects are forgotten with it. It is deleted only if O(match) has a selector with the key C(helper).
   - A task with C(async) that also becomes another user has no trace of its SSH connection. Name the connection in
     O(exclude) there.
   - The next packet of a deleted connection makes a new entry, or is dropped if a rule drops what is C(ct state
@@ -86,7 +123,7 @@ EXAMPLES = r"""
     max_delete: 40%
   become: true
 
-- name: Delete what is idle for 15 hours, except for BGP and one customer
+- name: Delete what is idle for 15 hours and sees no packet for 30 seconds more, except for BGP and one customer
   netops.conntrack.conntrack_prune:
     match:
       - protocol: tcp
@@ -95,6 +132,7 @@ EXAMPLES = r"""
     exclude:
       - destination_port: 179
       - address: [198.51.100.0/24, "2001:db8:7::/48"]
+    confirm_idle: 30s
   become: true
 
 - name: Forget everything about one address in a network namespace
@@ -112,12 +150,50 @@ matched:
   type: int
   sample: 71204
 protected:
-  description: The number of RV(matched) entries that stay, being the module's own SSH connection or having a helper.
+  description: The number of RV(matched) entries that a guard keeps, the sum of RV(kept).
   returned: success, or when the deletes are refused
   type: int
   sample: 1
+kept:
+  description: The RV(protected) entries by the reason why they stay. A reason without entries is not there.
+  returned: success, or when the deletes are refused
+  type: list
+  elements: dict
+  version_added: 0.5.0
+  contains:
+    reason:
+      description:
+        - V(management) for the SSH connection that the module itself runs in, V(helper) for entries with a helper.
+        - With O(confirm_idle) also V(offloaded), and V(fixed_timeout) for those that have no counters either. A second
+          look cannot tell whether they saw a packet.
+      type: str
+    option:
+      description: The option that would take them, with its value.
+      type: str
+    entries:
+      description: Their number.
+      type: int
+    sample:
+      description: Some of them, at most O(sample), as M(netops.conntrack.conntrack_info) gives them.
+      type: list
+      elements: dict
+  sample:
+    - reason: management
+      option: "protect_management: false"
+      entries: 1
+      sample: []
+woken:
+  description:
+    - The number of RV(matched) entries that stay because they saw a packet while the module waited for O(confirm_idle).
+    - It is null if there was no second look.
+  returned: success, or when the deletes are refused
+  type: int
+  version_added: 0.5.0
+  sample: 12
 would_delete:
-  description: RV(matched) without RV(protected).
+  description:
+    - RV(matched) without RV(protected).
+    - After a second look, also without RV(woken), and without those that had ended by then.
   returned: success, or when the deletes are refused
   type: int
   sample: 71203
@@ -131,10 +207,13 @@ already_gone:
   returned: success, or when the kernel refuses deletes
   type: int
   sample: 3
-failed:
-  description: The number of entries that could not be deleted. If there are any, the module fails.
-  returned: success
+not_deleted:
+  description:
+    - The number of entries that could not be deleted. If there are any, the module fails.
+    - Together with RV(protected), RV(woken), RV(deleted) and RV(already_gone) it makes up RV(matched).
+  returned: success, or when the kernel refuses deletes
   type: int
+  version_added: 0.5.0
   sample: 0
 failures:
   description: The number of entries that could not be deleted, by the kernel's reason.
@@ -160,6 +239,17 @@ count_after:
   returned: success, or when the kernel refuses deletes
   type: int
   sample: 27108
+not_listed:
+  description:
+    - The number of entries that the kernel counts and does not list, because they are on their way into the table or
+      out of it. They count against C(nf_conntrack_max), and no prune frees them.
+    - If the kernel's count hardly falls while entries are deleted, the table is read once more, this is the number
+      after the deletes, and the module warns of the likely cause.
+    - It is null where the kernel does not say, or leaves out itself what is not selected (see the notes).
+  returned: success, or when the deletes are refused
+  type: int
+  version_added: 0.5.0
+  sample: 0
 sample:
   description: Some of the entries to be deleted, at most O(sample), as M(netops.conntrack.conntrack_info) gives them.
   returned: success, or when the deletes are refused
@@ -183,7 +273,13 @@ from ansible_collections.netops.conntrack.plugins.module_utils._module import (
     NETNS_OPTION,
     guarded_run,
 )
-from ansible_collections.netops.conntrack.plugins.module_utils._prune import Guards, Plan, parse_limit, prune
+from ansible_collections.netops.conntrack.plugins.module_utils._prune import prune
+from ansible_collections.netops.conntrack.plugins.module_utils._prune_plan import (
+    Guards,
+    Plan,
+    parse_confirm_idle,
+    parse_limit,
+)
 from ansible_collections.netops.conntrack.plugins.module_utils._selected import selected
 
 
@@ -191,13 +287,18 @@ def prune_table(module: AnsibleModule) -> dict[str, t.Any]:
     """Check the options, prune the table unless in check mode, and give the module's result."""
     params = module.params
     limit = parse_limit(params["max_delete"])
+    confirm_idle = parse_confirm_idle(params["confirm_idle"])
     if params["sample"] < 0:
         raise OptionError("sample", params["sample"], "is negative", "Give 0 or more.")
     with selected(params, or_all=False) as (table, selection, context):
         connections = management_connections() if params["protect_management"] else frozenset()
-        guards = Guards(connections, helpers="helper" not in selection.keys)
-        plan = Plan(selection, guards, context, params["sample"], whole=module._diff)
+        guards = Guards(connections, helpers=params["protect_helpers"] and "helper" not in selection.keys)
+        if params["confirm_idle_when"] == "idle" and "idle" not in selection.keys:
+            confirm_idle = 0
+        plan = Plan(selection, guards, context, params["sample"], whole=module._diff, confirm_idle=confirm_idle)
         outcome = prune(table, plan, limit, dry_run=module.check_mode)
+        for warning in outcome.warnings():
+            module.warn(warning)
         return selection.checked(outcome.result(table.count(), module._diff), context.settings)
 
 
@@ -206,6 +307,9 @@ def main() -> None:
         argument_spec={
             **MATCH_OPTIONS,
             "protect_management": {"type": "bool", "default": True},
+            "protect_helpers": {"type": "bool", "default": True},
+            "confirm_idle": {"type": "str", "default": "0"},
+            "confirm_idle_when": {"type": "str", "choices": ["always", "idle"], "default": "always"},
             "max_delete": {"type": "raw"},
             "sample": {"type": "int", "default": 5},
             **NETNS_OPTION,

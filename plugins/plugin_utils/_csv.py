@@ -49,6 +49,7 @@ _COLUMNS = {
     "recapped": "settings.recap.updated",
     "would_delete": "prune.would_delete",
     "deleted": "prune.deleted",
+    "woken": "prune.woken",
     "failure_step": "failure.step",
     "failure_message": "failure.message",
     "entries_baseline": "trend.entries.before",

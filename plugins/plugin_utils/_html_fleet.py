@@ -120,8 +120,8 @@ def _tile(term: str, figure: str, verdict: str = "") -> Html:
     return element("div", element("dt", term), element("dd", figure), class_=style)
 
 
-def _amount(count: int) -> str:
-    return number(count) if count < _FITS_A_TILE else compact(count)
+def _amount(count: int | None) -> str:
+    return number(count) if count is None or count < _FITS_A_TILE else compact(count)
 
 
 def _spoken(verdict: str) -> str:

@@ -46,12 +46,14 @@ _RECAP = ("matched", "would_update", "updated", "unchanged", "already_gone", "fi
 _PRUNE = (
     "matched",
     "protected",
+    "woken",
     "would_delete",
     "deleted",
     "already_gone",
     "not_deleted",
     "matches_now",
     "undecidable",
+    "not_listed",
 )
 _CONFIRMED = {
     True: "Confirmed over a new connection.",
@@ -183,7 +185,13 @@ def _deletions(prune: Record | None, check_mode: bool) -> Html:
     title = "Entries that would be deleted" if check_mode else "Entries deleted"
     if prune and prune["unavailable"]:
         return block(title, element("p", f"Nobody could tell which: {prune['unavailable']}"))
-    return _account(title, prune, _PRUNE)
+    if not prune:
+        return Html("")
+    # In check mode nothing was done, and only the real run has what was not decided before.
+    keys = [key for key in _PRUNE if prune[key] is not None and (check_mode or key != "would_delete")]
+    kept = [f"{number(each['entries'])} {each['reason']} ({each['option']})" for each in prune["kept"] or []]
+    counts = definitions((key.replace("_", " "), number(prune[key])) for key in keys)
+    return block(title, counts, _line("Stay, and the option that would take them: ", kept))
 
 
 def _gates(gates: list[Record] | None) -> Html:

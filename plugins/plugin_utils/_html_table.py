@@ -167,13 +167,7 @@ def _changed(_name: str, host: Record) -> _Cell:
 
 def _deleted(check_mode: bool) -> t.Callable[[str, Record], _Cell]:
     key = "would_delete" if check_mode else "deleted"
-    return lambda _name, host: _course_cell([_known(host["prune"], key)]) if host["prune"] else _Cell("")
-
-
-def _known(prune: Record, key: str) -> int | None:
-    """Give a count of a prune; None where nobody could tell which entries to delete."""
-    count: int | None = None if prune["unavailable"] else prune[key]
-    return count
+    return lambda _name, host: _course_cell([host["prune"][key]]) if host["prune"] else _Cell("")
 
 
 def _batch(numbers: dict[str, int]) -> t.Callable[[str, Record], _Cell]:

@@ -46,6 +46,7 @@ def page(document: Record) -> list[Block]:
         *_section("Size of the table", _sizings(document)),
         *_section("Entries that would be re-capped" if check_mode else "Entries re-capped", _recaps(document)),
         *_section("Entries that would be deleted" if check_mode else "Entries deleted", _deletions(document)),
+        *_section("Entries that stay", _kept(document)),
     ]
 
 
@@ -175,7 +176,7 @@ def _deletions_column(check_mode: bool) -> t.Callable[[Record], str]:
     def cell(host: Record) -> str:
         if not host["prune"]:
             return ""
-        return _number(None if host["prune"]["unavailable"] else host["prune"][key])
+        return _number(host["prune"][key])
 
     return cell
 
@@ -398,17 +399,32 @@ def _change(change: Record) -> str:
 def _deletions(document: Record) -> Table:
     """Give the account of each prune that had something to account for."""
     done = ("would_delete",) if document["check_mode"] else ("deleted", "already_gone", "not_deleted", "matches_now")
-    columns = ("matched", "protected", *done, "undecidable")
-    rows = [
-        [name, *(_number(host["prune"][column]) for column in columns)]
+    prunes = {
+        name: host["prune"]
         for name, host in document["hosts"].items()
         if host["prune"] and (host["prune"]["matched"] != 0 or host["prune"]["undecidable"] != 0)
-    ]
+    }
+    looked_twice = any(prune["woken"] is not None for prune in prunes.values())
+    hidden = any(prune["not_listed"] for prune in prunes.values())
+    woken, not_listed = ("woken",) if looked_twice else (), ("not_listed",) if hidden else ()
+    columns = ("matched", "protected", *woken, *done, "undecidable", *not_listed)
+    rows = [[name, *(_number(prune[column]) for column in columns)] for name, prune in prunes.items()]
     return Table([["router", *(column.replace("_", " ") for column in columns)], *rows])
 
 
-def _counted(count: int, one: str, many: str = "") -> str:
-    return f"{count} {one if count == 1 else many or one + 's'}"
+def _kept(document: Record) -> Items:
+    """Return why selected entries stay on which routers, and the option that would take them."""
+    routers: dict[tuple[str, str], list[str]] = {}
+    for name, host in document["hosts"].items():
+        for kept in (host["prune"] or {}).get("kept") or []:
+            routers.setdefault((kept["reason"], kept["option"]), []).append(f"{name} {kept['entries']}")
+    return Items(
+        [(reason, [_names(names), f"To take them: {option}"]) for (reason, option), names in sorted(routers.items())]
+    )
+
+
+def _counted(count: int | None, one: str, many: str = "") -> str:
+    return f"{_number(count)} {one if count == 1 else many or one + 's'}"
 
 
 def _names(names: list[str]) -> str:

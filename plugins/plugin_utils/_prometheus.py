@@ -236,4 +236,5 @@ _OF_A_ROUTER = (
     _Metric("recapped_entries", "Entries that the run gave less time.", _figure("settings.recap.updated")),
     _Metric("would_delete_entries", "Entries that the run was to delete.", _figure("prune.would_delete")),
     _Metric("deleted_entries", "Entries that the run deleted.", _figure("prune.deleted")),
+    _Metric("woken_entries", "Entries left because they saw a packet meanwhile.", _figure("prune.woken")),
 )

@@ -13,7 +13,7 @@ import typing as t
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks import SEVERITIES
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Goes up when a key of the document is renamed, removed, or changes its meaning."""
 
 VERDICTS = ("unreachable", "failed", "not_begun", *SEVERITIES, "unknown", "passed", "done")
@@ -27,6 +27,24 @@ NOT_FINISHED = {"step": "?", "message": "stopped by an error, see the output abo
 
 _TRACES = ("tune", "prune", "health", "failure")
 """What in a record shows that a router's turn had come."""
+
+_PRUNE = dict.fromkeys(
+    (
+        "matched",
+        "protected",
+        "kept",
+        "woken",
+        "would_delete",
+        "deleted",
+        "already_gone",
+        "not_deleted",
+        "matches_now",
+        "undecidable",
+        "not_listed",
+        "unavailable",
+    )
+)
+"""What the document says of a prune. A record has what is known of it."""
 
 _CHECK_KEYS = ("title", "severity", "advice")
 _FINDING_KEYS = ("id", "status", "value", "reason")
@@ -186,9 +204,7 @@ def _differs(change: Record) -> bool:
 
 
 def _prune(prune: Record | None) -> Record | None:
-    if not prune:
-        return None
-    return {**prune, "not_deleted": prune["would_delete"] - prune["deleted"] - prune["already_gone"]}
+    return {**_PRUNE, **prune} if prune else None
 
 
 def _verdict(report: Record, record: Record) -> str:
@@ -206,7 +222,6 @@ def _verdict(report: Record, record: Record) -> str:
 def _totals(reports: t.Collection[Record]) -> Record:
     verdicts = [report["verdict"] for report in reports]
     unreachable, failed, not_begun = (verdicts.count(verdict) for verdict in NOT_DONE)
-    prunes = [report["prune"] for report in reports if report["prune"]]
     recaps = [report["settings"]["recap"] for report in reports if report["settings"] and report["settings"]["recap"]]
     return {
         "hosts": len(reports),
@@ -220,9 +235,20 @@ def _totals(reports: t.Collection[Record]) -> Record:
         "would_recap": sum(recap["would_update"] for recap in recaps),
         "recapped": sum(recap["updated"] for recap in recaps),
         "fixed_timeout": sum(recap["fixed_timeout"] for recap in recaps),
-        "would_delete": sum(prune["would_delete"] for prune in prunes),
-        "deleted": sum(prune["deleted"] for prune in prunes),
+        **totals_of_prunes(reports),
     }
+
+
+def totals_of_prunes(reports: t.Iterable[Record]) -> Record:
+    """Return the sums over the prunes of these ``reports`` of routers."""
+    prunes = [report["prune"] for report in reports if report["prune"]]
+    return {key: _sum_of_known(prunes, key) for key in ("would_delete", "deleted")}
+
+
+def _sum_of_known(prunes: list[Record], key: str) -> int | None:
+    """Return the sum of a count over the prunes; None where there are prunes and nothing is known of any of them."""
+    known = [prune[key] for prune in prunes if prune[key] is not None]
+    return sum(known) if known or not prunes else None
 
 
 def _count_findings(reports: t.Collection[Record], phase: str) -> int | None:

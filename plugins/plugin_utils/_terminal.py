@@ -89,7 +89,7 @@ def _figures(host: Record, selectors: list[str]) -> Record:
 
 def _deletions(host: Record) -> Record:
     prune = host["prune"]
-    if prune and not prune["unavailable"]:
+    if prune:
         return {"deleted": prune["deleted"], "would_delete": prune["would_delete"]}
     # A prune that failed has no account; only of a router whose turn never came is it known that nothing was deleted.
     return {"deleted": 0 if host["verdict"] == "not_begun" else None, "would_delete": None}

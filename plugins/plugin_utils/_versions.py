@@ -11,7 +11,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report import SCHEMA_VERSION, Record
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report import SCHEMA_VERSION, Record, totals_of_prunes
 
 _KINDS = {"time": str, "check_mode": bool, "checks": dict, "hosts": dict}
 _HOST_KEYS = {"verdict", "before", "settings", "prune", "after", "failure"}
@@ -22,6 +22,12 @@ _DOCUMENT: Record = {"baseline": None, "not_begun": [], "rollout": None}
 _HOST: Record = {"health": None, "trend": None}
 _AUDIT: Record = {"table": None, "stats": None, "drift": None}
 _SETTINGS: Record = {"sizing": None, "recap": None, "confirmed": None}
+_PRUNE: Record = {"kept": None, "woken": None, "not_listed": None}
+
+_DECIDED_IN_PRUNES = 3
+"""The version since which a count of a prune that was not decided is null. Earlier ones have 0."""
+_DONE_BY_PRUNE = ("deleted", "already_gone", "not_deleted", "matches_now")
+"""The counts that a prune in check mode does not have."""
 
 
 def read_back(document: t.Any, option: str) -> Record:
@@ -41,16 +47,37 @@ def read_back(document: t.Any, option: str) -> Record:
     if wrong:
         raise OptionError(option, ", ".join(wrong), "is not as in a report", _REMEDY)
     hosts = {host: _host(report, f"{option}, host {host}") for host, report in document["hosts"].items()}
-    return {**_DOCUMENT, **document, "schema_version": SCHEMA_VERSION, "hosts": hosts}
+    if version < _DECIDED_IN_PRUNES:
+        hosts = {host: _with_decided_prune(report, document["check_mode"]) for host, report in hosts.items()}
+    return {**_DOCUMENT, **document, "schema_version": SCHEMA_VERSION, "hosts": hosts, **_totals(document, hosts)}
 
 
 def _host(report: t.Any, option: str) -> Record:
     given = _mapping(report, option, _HOST_KEYS)
-    parts = {"before": _AUDIT, "after": _AUDIT, "settings": _SETTINGS}
+    parts = {"before": _AUDIT, "after": _AUDIT, "settings": _SETTINGS, "prune": _PRUNE}
     complete = {
         key: given[key] and {**added, **_mapping(given[key], f"{option}, {key}")} for key, added in parts.items()
     }
     return {**_HOST, **given, **complete}
+
+
+def _with_decided_prune(host: Record, check_mode: bool) -> Record:
+    """Return a router whose prune has null for what was not decided."""
+    prune = host["prune"]
+    if not prune:
+        return host
+    undecided: tuple[str, ...] = _DONE_BY_PRUNE if check_mode else ()
+    if prune.get("unavailable"):
+        undecided = (*_DONE_BY_PRUNE, "would_delete")
+    return {**host, "prune": {**prune, **dict.fromkeys(undecided)}}
+
+
+def _totals(document: Record, hosts: dict[str, Record]) -> Record:
+    """Return the document's totals, if it has any, with the sums over the prunes of these hosts."""
+    totals = document.get("totals")
+    if not isinstance(totals, dict):
+        return {}
+    return {"totals": {**totals, **totals_of_prunes(hosts.values())}}
 
 
 def _mapping(value: t.Any, option: str, keys: t.AbstractSet[str] = frozenset()) -> Record:

@@ -211,7 +211,7 @@ def _stale_in_prune(result: dict[str, t.Any]) -> int:
 
 
 def _require_deleted(what: str, run: EngineRun, wanted: int) -> None:
-    counts = {"matched": wanted, "deleted": wanted, "already_gone": 0, "failed": 0}
+    counts = {"matched": wanted, "deleted": wanted, "already_gone": 0, "not_deleted": 0}
     _require(f"counts of {what}", {name: run.counts[name] for name in counts}, counts)
 
 

@@ -28,7 +28,8 @@ sys.path[:0] = [str(ROOT / ".collections"), str(ROOT / "tests")]
 
 from ansible_collections.netops.conntrack.plugins.module_utils._export import exporting
 from ansible_collections.netops.conntrack.plugins.module_utils._facts import count_table
-from ansible_collections.netops.conntrack.plugins.module_utils._prune import Guards, Plan, parse_limit, prune
+from ansible_collections.netops.conntrack.plugins.module_utils._prune import prune
+from ansible_collections.netops.conntrack.plugins.module_utils._prune_plan import Guards, Plan, parse_limit
 from ansible_collections.netops.conntrack.plugins.module_utils._query import Query, run_query
 from ansible_collections.netops.conntrack.plugins.module_utils._selector import compile_selection
 from ansible_collections.netops.conntrack.plugins.module_utils._selector_keys import Context
@@ -54,7 +55,7 @@ def delete(table: WritableTable, args: argparse.Namespace) -> Counts:
     selection = compile_selection([{"prune-tcp": TCP, "prune-stale": STORY}[args.work]], None, context)
     plan = Plan(selection, Guards(frozenset(), helpers=True), context, sample=5, whole=False)
     result = prune(table, plan, parse_limit(args.max_delete), dry_run=False).result(None, with_diff=False)
-    return {name: result[name] for name in ("matched", "deleted", "already_gone", "failed")}
+    return {name: result[name] for name in ("matched", "deleted", "already_gone", "not_deleted")}
 
 
 def export(table: WritableTable, args: argparse.Namespace) -> Counts:

@@ -197,9 +197,9 @@ def test_amounts_zones_and_marks(filled: str) -> None:
 def test_ten_selectors_and_the_summary_take_one_reading(filled: str, monkeypatch: pytest.MonkeyPatch) -> None:
     read, readings = Table._blocks, []
 
-    def counted_read(table: Table, conditions: t.Sequence[Condition]) -> t.Generator[Block, None, None]:
+    def counted_read(table: Table, conditions: t.Sequence[Condition], *clock: t.Any) -> t.Generator[Block, None, None]:
         readings.append(conditions)
-        return read(table, conditions)
+        return read(table, conditions, *clock)
 
     monkeypatch.setattr(Table, "_blocks", counted_read)
     selectors = {f"port{port}": {"match": [{"source_port": port}]} for port in range(2000, 2010)}

@@ -6,12 +6,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
 import re
+import socket
 import sys
+import time
 import typing as t
 
 import pytest
+from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
 from support import CHECKOUT, COLLECTIONS, SYSTEM_PYTHON, ModuleResult, network_namespace, run, run_module
 
 STALE_SENDER = CHECKOUT / "tests" / "lab" / "stale.py"
@@ -59,6 +63,12 @@ def prune(netns: str, *match: dict[str, t.Any], **options: t.Any) -> ModuleResul
     """Run the module; ``args`` are further options of the module, all others go to run_module."""
     args = options.pop("args", {})
     return run_module("conntrack_prune", {"match": list(match), **args}, netns=netns, **options)
+
+
+def kept_ports(kept: dict[str, t.Any]) -> tuple[str, str, int, list[int]]:
+    """Give what the result says of entries that stay for a reason, with the source ports of its sample."""
+    ports = sorted(entry["source_port"] for entry in kept["sample"])
+    return kept["reason"], kept["option"], kept["entries"], ports
 
 
 def assert_refused(result: ModuleResult, *words: str) -> None:
@@ -254,6 +264,9 @@ def test_the_management_connection_stays(netns: str, wrapper: tuple[str, ...], z
     insert(netns, SSH_ENTRY + zone, OTHER_SSH_ENTRY + zone)
     result = prune(netns, {"protocol": "tcp"}, env={"SSH_CONNECTION": SSH}, wrapper=wrapper)
     assert [result.data[name] for name in ("matched", "protected", "would_delete", "deleted")] == [2, 1, 1, 1]
+    assert [kept_ports(each) for each in result.data["kept"]] == [
+        ("management", "protect_management: false", 1, [40000])
+    ]
     (left,) = table(netns)
     assert "sport=40000 " in left
 
@@ -266,7 +279,12 @@ def test_the_management_connection_goes_if_it_may(netns: str) -> None:
     assert table(netns) == frozenset()
 
 
-def test_entries_with_a_helper_stay_unless_asked_for(netns: str) -> None:
+@pytest.mark.parametrize(
+    ("selector", "args"), [({"helper": "ftp"}, {}), ({}, {"protect_helpers": False})], ids=["key", "option"]
+)
+def test_entries_with_a_helper_stay_unless_asked_for(
+    netns: str, selector: dict[str, t.Any], args: dict[str, t.Any]
+) -> None:
     _lead_nowhere(netns)
     run(["nft", "-f", "-"], netns=netns, text=FTP_HELPER)
     run([sys.executable, str(STALE_SENDER), "0", "3"], netns=netns)
@@ -274,9 +292,53 @@ def test_entries_with_a_helper_stay_unless_asked_for(netns: str) -> None:
     result = prune(netns, {"protocol": "tcp"})
     assert [result.data[name] for name in ("matched", "protected", "deleted")] == [4, 3, 1]
     assert ["helper=ftp" in line for line in table(netns)] == [True] * 3
-    result = prune(netns, {"protocol": "tcp", "helper": "ftp"})
-    assert [result.data[name] for name in ("matched", "protected", "deleted")] == [3, 0, 3]
+    ports = sorted(int(port) for line in table(netns) for port in re.findall(r" sport=(\d+)", line)[:1])
+    assert [kept_ports(each) for each in result.data["kept"]] == [("helper", "protect_helpers: false", 3, ports)]
+    result = prune(netns, {"protocol": "tcp", **selector}, args=args)
+    assert [result.data[name] for name in ("matched", "protected", "kept", "deleted")] == [3, 0, [], 3]
     assert table(netns) == frozenset()
+
+
+@contextlib.contextmanager
+def deaf_listener(netns: str) -> t.Iterator[None]:
+    """Ask for reliable events, and never read them (linux/netlink.h, linux/netfilter/nfnetlink_compat.h)."""
+    sol_netlink, add_membership, broadcast_error, destroyed = 270, 1, 4, 3
+    with inside(netns):
+        listener = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12)
+    with listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        listener.bind((0, 0))
+        listener.setsockopt(sol_netlink, broadcast_error, 1)
+        listener.setsockopt(sol_netlink, add_membership, destroyed)
+        yield
+
+
+@pytest.mark.parametrize("limit", [None, "100%"])
+@pytest.mark.parametrize("confirm_idle", ["0", "1s"])
+def test_entries_that_the_kernel_cannot_free_are_told(netns: str, limit: str | None, confirm_idle: str) -> None:
+    entries = [f"-p udp -s 198.18.0.1 -d 203.0.113.1 --sport {port} --dport 53" for port in range(1, 1001)]
+    args = {"max_delete": limit, "confirm_idle": confirm_idle}
+    with deaf_listener(netns):
+        insert(netns, *entries)
+        first = prune(netns, {"protocol": "udp"}, args=args)
+        listed, counted = len(table(netns)), int(run(["conntrack", "-C"], netns=netns))
+        assert [first.data[name] for name in ("deleted", "count_before")] == [1000, 1000]
+        assert listed == 0
+        assert first.data["not_listed"] == first.data["count_after"] == counted > 900
+        [warning] = first.data["warnings"]
+        for words in ("1000 entries were deleted", f"{counted} entries", "conntrackd", "conntrack -L dying"):
+            assert words in str(warning)
+        insert(netns, *entries[:200])
+        again = prune(netns, {"protocol": "udp", "source_port": "1-10"}, args=args, check=True)
+        assert again.data["not_listed"] == counted
+        assert "warnings" not in again.data
+    for _attempt in range(100):
+        if run(["conntrack", "-C"], netns=netns).strip() == "200":
+            break
+        time.sleep(0.2)
+    last = prune(netns, {"protocol": "udp"}, args=args)
+    assert [last.data[name] for name in ("deleted", "not_listed", "count_after")] == [200, 0, 0]
+    assert "warnings" not in last.data
 
 
 def test_without_root(netns: str) -> None:

@@ -16,7 +16,8 @@ import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils import _dump, _reader
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import DumpError, InterruptedDumpError
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
-from ansible_collections.netops.conntrack.plugins.module_utils._prune import Guards, Plan, parse_limit, prune
+from ansible_collections.netops.conntrack.plugins.module_utils._prune import prune
+from ansible_collections.netops.conntrack.plugins.module_utils._prune_plan import Guards, Plan, parse_limit
 from ansible_collections.netops.conntrack.plugins.module_utils._selector import compile_selection
 from ansible_collections.netops.conntrack.plugins.module_utils._selector_keys import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl import read_settings
@@ -82,9 +83,9 @@ def pruned(table: WritableTable, limit: str | None = None, whole: bool = True) -
     match = {"protocol": "tcp", "state": "ESTABLISHED", "replied": False}
     plan = Plan(compile_selection([match], None, context), Guards((), helpers=True), context, sample=3, whole=whole)
     result = prune(table, plan, parse_limit(limit), dry_run=False).result(table.count(), with_diff=True)
-    assert result["deleted"] + result["already_gone"] + result["failed"] == result["would_delete"]
+    assert result["deleted"] + result["already_gone"] + result["not_deleted"] == result["would_delete"]
     assert (result["matched"], result["protected"]) == (result["would_delete"], 0)
-    assert (result["undecidable"], result["failed"]) == (0, 0)
+    assert (result["undecidable"], result["not_deleted"]) == (0, 0)
     return result
 
 
@@ -111,12 +112,19 @@ EXPECTED = {
     "deleted": STALE,
     "already_gone": 0,
     "count_after": TOTAL - STALE,
-    "failed": 0,
+    "kept": [],
+    "woken": None,
+    "not_deleted": 0,
     "diff": {
         "before": f"{STALE}  ipv4 tcp ESTABLISHED unreplied\n",
         "after": "0  ipv4 tcp ESTABLISHED unreplied\n",
     },
 }
+
+
+def expected(whole: bool) -> dict[str, t.Any]:
+    """Give what is expected; where the kernel leaves entries out, nobody knows which of them it would not list."""
+    return {**EXPECTED, "not_listed": 0 if whole else None}
 
 
 def without_sample(result: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -127,7 +135,7 @@ def without_sample(result: dict[str, t.Any]) -> dict[str, t.Any]:
 @pytest.mark.parametrize("limit", [None, "100%"])
 def test_every_way_gives_the_same(table: WritableTable, limit: str | None, whole: bool) -> None:
     result = pruned(table, limit, whole)
-    assert without_sample(result) == EXPECTED
+    assert without_sample(result) == expected(whole)
     assert [(entry["source"], entry["replied"]) for entry in result["sample"]] == [("198.18.0.1", False)] * 3
     assert left() == (0, REPLIED, DATAGRAMS)
     again = pruned(table, limit, whole)
@@ -187,7 +195,7 @@ def broken_off(monkeypatch: pytest.MonkeyPatch, times: int, after: int = 2000) -
 @pytest.mark.parametrize("times", [1, 4])
 def test_a_dump_that_breaks_off(table: WritableTable, monkeypatch: pytest.MonkeyPatch, times: int, whole: bool) -> None:
     broken_off(monkeypatch, times, after=1000)
-    assert without_sample(pruned(table, whole=whole)) == EXPECTED
+    assert without_sample(pruned(table, whole=whole)) == expected(whole)
     assert left() == (0, REPLIED, DATAGRAMS)
 
 
@@ -273,5 +281,5 @@ def test_a_resize_while_entries_are_deleted(resize: Resize, monkeypatch: pytest.
 
     monkeypatch.setattr(_reader, "receive", disturbed)
     with WritableTable(read_ahead=False) as table:
-        assert without_sample(pruned(table)) == EXPECTED
+        assert without_sample(pruned(table)) == expected(whole=True)
     assert left() == (0, REPLIED, DATAGRAMS)

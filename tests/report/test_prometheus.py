@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.plugin_utils._prometheus import as_prometheus
-from documents import HOSTILE_NAMES, Document, kinds_of_fleets
+from documents import HOSTILE_NAMES, Document, fleet_document, kinds_of_fleets
 from support import CHECKOUT, run
 
 FLEETS = kinds_of_fleets()
@@ -133,10 +133,22 @@ def test_figures_of_a_router() -> None:
         "recapped_entries": host["settings"]["recap"]["updated"],
         "would_delete_entries": host["prune"]["would_delete"],
         "deleted_entries": host["prune"]["deleted"],
+        "woken_entries": host["prune"]["woken"],
     }
     assert {metric: values(document, metric, host=name) for metric in expected} == {
         metric: [value] for metric, value in expected.items()
     }
+
+
+def test_what_a_prune_did_not_decide_is_no_metric() -> None:
+    document = fleet_document(30, check_mode=True)
+    told = {
+        (bool(host["prune"]["unavailable"]), *(len(values(document, metric, host=name)) for metric in metrics))
+        for metrics in [("would_delete_entries", "deleted_entries")]
+        for name, host in document["hosts"].items()
+        if host["prune"]
+    }
+    assert told == {(False, 1, 0), (True, 0, 0)}
 
 
 def test_entries_by_what_they_are() -> None:
@@ -191,7 +203,7 @@ def test_the_fleet_and_the_report() -> None:
         assert values(document, "routers", verdict=verdict) == [len(document[verdict])]
     assert values(document, "routers", verdict="done") == [0]
     assert values(document, "report_timestamp_seconds") == [1777604400]
-    assert values(document, "report_info", schema_version="2", check_mode="false") == [1]
+    assert values(document, "report_info", schema_version="3", check_mode="false") == [1]
     assert values(FLEETS["check mode"], "report_info", check_mode="true") == [1]
     assert values(document, "rollout_stopped") == [1]
     assert values(FLEETS["an audit"], "rollout_stopped") == []

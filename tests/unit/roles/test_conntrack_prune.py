@@ -2,12 +2,20 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the role deletes by default is the founding story's stale entry, the same that the audit counts."""
+"""What the role asks of the module, by its variables: which entries, how often, and what it makes of the answer."""
 
 from __future__ import annotations
 
+import json
+import typing as t
+
+import pytest
 import yaml
+from json_routers import Fleet
 from support import CHECKOUT
+
+IDLE = {"protocol": "tcp", "idle": {"min": "1h"}}
+BUSY = {"protocol": "udp", "source": "198.51.100.7"}
 
 
 def defaults(role: str) -> dict[str, object]:
@@ -16,22 +24,78 @@ def defaults(role: str) -> dict[str, object]:
     return content
 
 
-def test_the_founding_story() -> None:
-    assert defaults("conntrack_prune")["conntrack_prune_match"] == [
-        {
-            "protocol": "tcp",
-            "state": "ESTABLISHED",
-            "replied": False,
-            "packets_original": {"max": 1},
-            "bytes_original": {"max": 40},
-        }
-    ]
-
-
-def test_the_audit_counts_what_the_prune_deletes() -> None:
-    assert defaults("conntrack_audit")["conntrack_audit_stale"] == defaults("conntrack_prune")["conntrack_prune_match"]
-
-
-def test_the_gate_is_on_by_default() -> None:
+def test_the_gates_are_on_by_default() -> None:
     prune = defaults("conntrack_prune")
-    assert (prune["conntrack_prune_max_delete"], prune["conntrack_prune_protect_management"]) == ("95%", True)
+    gates = ("max_delete", "protect_management", "protect_helpers", "confirm_idle")
+    assert [prune[f"conntrack_prune_{gate}"] for gate in gates] == ["95%", True, True, "30s"]
+
+
+def calls(fleet: Fleet) -> list[dict[str, t.Any]]:
+    """Give the options of every call of the module on the router r1."""
+    path = fleet.directory / "r1.calls"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+@pytest.mark.parametrize(
+    ("options", "select", "match"),
+    [
+        ((), ["stale"], []),
+        (("-e", "conntrack_prune_select=unanswered"), ["unanswered"], []),
+        (("-e", "conntrack_prune_select=stale,idle_day"), ["stale", "idle_day"], []),
+        (("-e", "conntrack_prune_select='stale, idle_day half_open'"), ["stale", "idle_day", "half_open"], []),
+        (("-e", json.dumps({"conntrack_prune_select": ["idle_hour"]})), ["idle_hour"], []),
+        # Selectors of one's own do not take the stale entries as well.
+        (("-e", json.dumps({"conntrack_prune_match": [BUSY]})), [], [BUSY]),
+        (("-e", "conntrack_prune_match='protocol=tcp state=SYN_SENT'"), [], "protocol=tcp state=SYN_SENT"),
+        (("-e", json.dumps({"conntrack_prune_match": [BUSY], "conntrack_prune_select": "stale"})), ["stale"], [BUSY]),
+    ],
+)
+def test_which_entries_are_deleted(fleet: Fleet, options: tuple[str, ...], select: list[str], match: t.Any) -> None:
+    fleet.add("r1")
+    run = fleet.play("prune", *options, "-e", json.dumps({"conntrack_prune_exclude": [BUSY]}))
+    assert run.rc == 0, run.output
+    deleting, counting = calls(fleet)
+    for call in (deleting, counting):
+        assert [call[name] for name in ("select", "match", "exclude")] == [select, match, [BUSY]]
+    assert [call["check_mode"] for call in (deleting, counting)] == [False, True]
+    # The second one only counts, so that it does not wait, and has no gate.
+    names = ("confirm_idle", "confirm_idle_when", "max_delete", "protect_management", "protect_helpers")
+    assert [deleting[name] for name in names] == ["30s", "idle", "95%", True, True]
+    assert [counting[name] for name in names] == ["0", "always", None, True, True]
+
+
+@pytest.mark.parametrize("nothing", [[], "", " , "])
+def test_nothing_to_look_for_is_an_error(fleet: Fleet, nothing: t.Any) -> None:
+    fleet.add("r1")
+    run = fleet.play("prune", "-e", json.dumps({"conntrack_prune_select": nothing}))
+    message = run.document["hosts"]["r1"]["failure"]["message"]
+    assert message.startswith("conntrack_prune_select, conntrack_prune_match: no selector is given")
+    assert calls(fleet) == []
+
+
+def test_one_call_is_enough_where_nothing_is_deleted(fleet: Fleet) -> None:
+    """In check mode, and where nothing is to be deleted: so the second look is waited for once."""
+    fleet.add("r1", woken=90000)
+    idle = ("-e", json.dumps({"conntrack_prune_match": [IDLE]}))
+    predicted = fleet.play("prune", "--check", *idle)
+    real = fleet.play("prune", *idle)
+    assert [call["check_mode"] for call in calls(fleet)] == [True, False]
+    for run, deleted, now in ((predicted, None, None), (real, 0, 90000)):
+        assert run.rc == 0, run.output
+        prune = run.document["hosts"]["r1"]["prune"]
+        assert [prune[name] for name in ("matched", "woken", "would_delete")] == [90000, 90000, 0]
+        assert [prune[name] for name in ("deleted", "not_deleted", "matches_now")] == [deleted, deleted, now]
+        assert run.recap["r1"]["changed"] == 0
+
+
+def test_a_second_look_is_in_the_report_and_accounts_for_all(fleet: Fleet) -> None:
+    fleet.add("r1", woken=500)
+    variables = {"conntrack_prune_match": [IDLE], "conntrack_prune_confirm_idle": "2m"}
+    predicted = fleet.play("prune", "--check", "-e", json.dumps(variables))
+    real = fleet.play("prune", "-e", json.dumps(variables))
+    assert (predicted.rc, real.rc) == (0, 0), real.output
+    assert predicted.column("prune", "would_delete") == real.column("prune", "deleted") == {"r1": 89500}
+    prune = real.document["hosts"]["r1"]["prune"]
+    assert [prune[name] for name in ("woken", "not_deleted", "not_listed", "matches_now")] == [500, 0, 0, 500]
+    assert prune["kept"] == []
+    assert [call["confirm_idle"] for call in calls(fleet)] == ["2m", "2m", "0"]

@@ -22,8 +22,9 @@ def test_a_dry_run_predicts_the_run_and_the_run_after_it_changes_nothing(fleet: 
 
     assert {path: path.read_text() for path in before} == before
     assert predicted.rc == 2, predicted.output
-    assert predicted.column("prune", "would_delete") == {"good": 90000, "limited": 90000, "uncounted": 0}
-    assert predicted.column("prune", "deleted") == {"good": 0, "limited": 0, "uncounted": 0}
+    assert predicted.column("prune", "would_delete") == {"good": 90000, "limited": 90000, "uncounted": None}
+    assert predicted.column("prune", "deleted") == {"good": None, "limited": None, "uncounted": None}
+    assert (predicted.document["totals"]["would_delete"], predicted.document["totals"]["deleted"]) == (180000, None)
     assert predicted.column("prune", "unavailable")["uncounted"] == "net.netfilter.nf_conntrack_acct is off"
     assert predicted.column("settings", "left_out")["limited"] == ["generic_timeout", "tcp_timeout_established"]
     assert predicted.document["hosts"]["good"]["after"] is None
@@ -37,7 +38,7 @@ def test_a_dry_run_predicts_the_run_and_the_run_after_it_changes_nothing(fleet: 
 
     assert real.rc == 2, real.output
     assert real.document["unreachable"] == ["dead"]
-    assert real.column("prune", "deleted") == predicted.column("prune", "would_delete")
+    assert real.column("prune", "deleted") == {**predicted.column("prune", "would_delete"), "uncounted": 0}
     assert real.column("settings", "changes") == predicted.column("settings", "changes")
     assert real.document["hosts"]["good"]["after"]["usage"]["count"] == 10000
     assert "dead, Measure and check: Failed to connect" in real.output
@@ -55,6 +56,7 @@ def test_what_goes_wrong_on_one_router_is_named_and_the_others_are_done(fleet: F
     fleet.add("good")
     fleet.add("limited", read_only=["max"])
     fleet.hosts["limited"]["conntrack_tune_overrides"] = {"net.netfilter.nf_conntrack_max": 5}
+    fleet.add("silent", silent=True)
     fleet.add("stuck", stuck=3)
     fleet.add("uncounted", acct=0)
     fleet.hosts["uncounted"]["conntrack_tune_overrides"] = {"acct": 0}
@@ -72,16 +74,18 @@ def test_what_goes_wrong_on_one_router_is_named_and_the_others_are_done(fleet: F
     assert messages["gated"] == "max_delete: refused"
     assert messages["limited"] == "refused: ['max']"
     assert messages["stuck"].startswith(
-        "Of 90000 entries, 89997 were deleted and 0 were gone already, 3 were not deleted."
+        "Of 90000 entries, 89997 were deleted and 0 were gone already, 3 were not deleted. The kernel refused them."
     )
     assert messages["uncounted"] == "net.netfilter.nf_conntrack_acct is off"
     assert "'generic_timeout': 600" in messages["undone"]
     assert messages["untuned"].startswith(
         "conntrack_tune_profile: fast is no profile. Give one of kernel_defaults, nat_"
     )
-    assert run.column("prune", "not_deleted") == {"good": 0, "stuck": 3}
+    assert messages["silent"] == "No answer. At least 7 entries had been deleted by then."
+    assert run.column("prune", "not_deleted") == {"good": 0, "silent": None, "stuck": 3}
+    assert run.column("prune", "deleted") == {"good": 90000, "silent": 7, "stuck": 89997}
     assert run.column("settings", "profile") == dict.fromkeys(
-        ["gated", "good", "stuck", "uncounted", "undone"], "story"
+        ["gated", "good", "silent", "stuck", "uncounted", "undone"], "story"
     )
     assert run.document["hosts"]["good"]["after"]["selectors"]["stale"]["entries"] == 0
     assert (fleet.directory / "limited.json").read_text() == before

@@ -17,14 +17,8 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
     OptionError,
     RefusedError,
 )
-from ansible_collections.netops.conntrack.plugins.module_utils._prune import (
-    Guards,
-    Outcome,
-    Plan,
-    Survey,
-    parse_limit,
-    prune,
-)
+from ansible_collections.netops.conntrack.plugins.module_utils._prune import Outcome, prune
+from ansible_collections.netops.conntrack.plugins.module_utils._prune_plan import Guards, Plan, Survey, parse_limit
 from ansible_collections.netops.conntrack.plugins.module_utils._selector import compile_selection
 from ansible_collections.netops.conntrack.plugins.module_utils._selector_keys import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._uapi import UDP
@@ -40,7 +34,7 @@ def survey_of(targets: int) -> Survey:
     selection = compile_selection([{"source_port": f"1-{targets}"}], None, context)
     found = Survey(Plan(selection, Guards((), helpers=True), context, sample=1, whole=True), None, {}, [])
     for block in blocks_of(*({"protocol": UDP, "source_port": port} for port in range(1, 11))):
-        assert [(group, len(selected)) for group, selected in found.sort_out(block)] == [(UDP_GROUP, targets)]
+        assert [(verdict.group, len(part)) for verdict, part in found.sort_out(block)] == [(UDP_GROUP, targets)]
     return found
 
 
@@ -75,13 +69,15 @@ def test_bad_limit(given: t.Any) -> None:
 @pytest.mark.parametrize(("helper", "protected"), [(None, False), ("ftp", True)])
 def test_an_entry_with_a_helper_is_protected(helper: str | None, protected: bool) -> None:
     [block] = blocks_of({"helper": helper, "mark": 1}, {"helper": helper, "mark": 2})
-    assert len(Guards((), helpers=True).unprotected(block)) == (0 if protected else 2)
-    assert Guards((), helpers=False).unprotected(block).rows == block.rows
+    [(reason, part)] = Guards((), helpers=True).divide(block, None)
+    assert (reason, part.rows) == ("helper" if protected else "", block.rows)
+    [(reason, part)] = Guards((), helpers=False).divide(block, None)
+    assert (reason, part.rows) == ("", block.rows)
 
 
 def test_entries_that_are_gone_already_do_no_harm() -> None:
     result = Outcome(survey_of(3), errors_of([0, errno.ENOENT, 0])).result(7, True)
-    assert [result[name] for name in ("changed", "deleted", "already_gone", "failed")] == [True, 2, 1, 0]
+    assert [result[name] for name in ("changed", "deleted", "already_gone", "not_deleted")] == [True, 2, 1, 0]
     assert result["diff"] == {"before": "10  ipv4 udp\n", "after": "8  ipv4 udp\n"}
     assert Outcome(survey_of(1), errors_of([errno.ENOENT])).result(9, False)["changed"] is False
 
@@ -93,7 +89,7 @@ def test_deletes_that_the_kernel_refuses(errors: list[int], changed: bool) -> No
     result = caught.value.result
     assert result["changed"] is changed
     assert result["deleted"] == errors.count(0)
-    assert sum(result["failures"].values()) == len(errors) - errors.count(0)
+    assert sum(result["failures"].values()) == result["not_deleted"] == len(errors) - errors.count(0)
     for reason in result["failures"]:
         assert reason in caught.value.message
 

@@ -15,8 +15,9 @@ from documents import HOSTILE_NAMES, Document, fleet_document
 
 FIXED = (
     "router,verdict,batch,entries_before,entries_after,percent_before,percent_after,max,buckets,load_factor,"
-    "memory_bytes,not_listed,findings_critical,findings_high,findings_medium,findings_low,findings_info,"
-    "checks_unknown,drift,drop,early_drop,insert_failed,profile,settings_changed,would_recap,recapped,would_delete,deleted,failure_step,"
+    "memory_bytes,not_listed,findings_critical,findings_high,findings_medium,findings_low,findings_info,checks_unknown,"
+    "drift,drop,early_drop,insert_failed,profile,settings_changed,would_recap,recapped,would_delete,deleted,woken,"
+    "failure_step,"
     "failure_message,entries_baseline,percent_baseline,findings_new,findings_gone,drift_new,drift_gone"
 )
 
@@ -64,6 +65,7 @@ def test_what_a_run_did_to_a_router() -> None:
         "drift": 0,
         "settings_changed": len(host["settings"]["changes"]),
         "deleted": host["prune"]["deleted"],
+        "woken": host["prune"]["woken"],
         "recapped": host["settings"]["recap"]["updated"],
         "entries_baseline": host["trend"]["entries"]["before"],
         "findings_gone": len(host["trend"]["findings"]["gone"]),
@@ -71,6 +73,17 @@ def test_what_a_run_did_to_a_router() -> None:
         "selector_stale_after": host["after"]["selectors"]["stale"]["entries"],
     }
     assert {title: row[title] for title in expected} == {title: str(value) for title, value in expected.items()}
+
+
+def test_what_a_prune_did_not_decide_is_an_empty_cell() -> None:
+    document = fleet_document(30, check_mode=True)
+    cells = {
+        (bool(host["prune"]["unavailable"]), *(bool(row[title]) for title in ("would_delete", "deleted")))
+        for name, row in rows(document).items()
+        for host in [document["hosts"][name]]
+        if host["prune"]
+    }
+    assert cells == {(False, True, False), (True, False, False)}
 
 
 def test_findings_of_the_last_audit_are_counted_by_severity() -> None:

@@ -223,6 +223,16 @@ def test_check_mode_says_would() -> None:
     assert "Entries deleted" not in text
 
 
+def test_check_mode_shows_nothing_that_it_did_not_decide() -> None:
+    document = fleet(check_mode=True)
+    page = page_of_fleet(check_mode=True)
+    name = next(name for name, host in document["hosts"].items() if (host["prune"] or {}).get("would_delete"))
+    predicted = block(details(page, name), "Entries that would be deleted")
+    terms = [each.one("dt").text for each in predicted.one("dl").children]
+    assert terms == ["matched", "protected", "woken", "would delete", "undecidable", "not listed"]
+    assert "1 management (protect_management: false)" in predicted.text
+
+
 def test_the_roll_out_says_where_it_stopped_and_why() -> None:
     rollout = fleet()["rollout"]
     part = block(page_of_fleet().one("section", id_="overview"), "Roll-out")

@@ -93,7 +93,7 @@ def test_a_report_of_the_first_version_beside_one_of_now() -> None:
     old, new = slices()
     merged = merge([as_version_1(old), new])
     (host,) = old["hosts"]
-    assert merged["schema_version"] == 2
+    assert merged["schema_version"] == 3
     assert merged["totals"]["hosts"] == 2
     assert merged["hosts"][host]["health"] is merged["hosts"][host]["trend"] is None
     assert merged["hosts"][host].keys() == old["hosts"][host].keys()
@@ -104,7 +104,7 @@ def test_a_report_of_the_first_version_beside_one_of_now() -> None:
     [
         ([], r"^conntrack_audit_slices: \[\] names no report\. Give the \.json files"),
         ([FLEETS[0], None], r"^conntrack_audit_slices\[1\]: 'NoneType' is no report"),
-        (slices(schema_version=3), r"^conntrack_audit_slices\[1\], schema_version: 3 is later than 2"),
+        (slices(schema_version=4), r"^conntrack_audit_slices\[1\], schema_version: 4 is later than 3"),
         (slices(check_mode=True), r"^conntrack_audit_slices: \['2026-05-01T03:00:00Z'\] were made with --check, and"),
         ([slices()[0], slices()[0]], r"^conntrack_audit_slices: .* is in two of the reports\. Give each router"),
     ],

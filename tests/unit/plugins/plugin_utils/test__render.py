@@ -43,7 +43,7 @@ def audit(count: int, stale_entries: int | None, **statuses: str) -> dict[str, t
 
 def prune(**changes: t.Any) -> dict[str, t.Any]:
     account = {"matched": 700, "protected": 1, "would_delete": 699, "deleted": 697, "already_gone": 2}
-    return account | {"matches_now": 0, "undecidable": 3, "unavailable": None} | changes
+    return account | {"not_deleted": 0, "matches_now": 0, "undecidable": 3, "unavailable": None} | changes
 
 
 def tune(left_out: list[str], boot: int | None = 54000) -> dict[str, t.Any]:
@@ -139,7 +139,9 @@ r1      700      1          697      2             0            0            3
 
 
 def test_a_dry_run_says_would_and_shows_no_after() -> None:
-    records = {"r1": {"before": BEFORE, "tune": tune(["dccp_loose"], None), "prune": prune(deleted=0, already_gone=0)}}
+    records = {
+        "r1": {"before": BEFORE, "tune": tune(["dccp_loose"], None), "prune": prune(deleted=None, already_gone=None)}
+    }
     text = page(records, check_mode=True)
     assert (
         "Check mode, nothing was changed. 1 of 1 router done; 1 setting would change; 699 entries would be deleted.\n"
@@ -185,9 +187,28 @@ def test_unknown_is_not_zero() -> None:
     assert "r1      ?        ?          697" in text
 
 
+def test_a_second_look_and_what_is_not_listed_have_columns_of_their_own() -> None:
+    kept = [
+        {"reason": "helper", "option": "protect_helpers: false", "entries": 4, "sample": []},
+        {"reason": "management", "option": "protect_management: false", "entries": 1, "sample": []},
+    ]
+    first = prune(protected=5, kept=kept, woken=12, not_listed=2000)
+    second = prune(protected=4, kept=kept[:1], woken=0, not_listed=None)
+    text = page({"r1": {"prune": first}, "r2": {"prune": second}})
+    titles = (
+        "router  matched  protected  woken  deleted  already gone  not deleted  matches now  undecidable  not listed"
+    )
+    assert f"{titles}\nr1      700      5          12     697 " in text
+    assert "\nr2      700      4          0      697 " in text
+    assert "3            2000\n" in text
+    assert "3            ?\n" in text
+    assert "helper      r1 4, r2 4\n            To take them: protect_helpers: false\n" in text
+    assert "management  r1 1\n            To take them: protect_management: false\n" in text
+
+
 def test_why_there_was_nothing_to_look_at_is_said() -> None:
     unavailable = "net.netfilter.nf_conntrack_acct is off"
-    text = page({"r1": {"prune": prune(matched=None, would_delete=0, unavailable=unavailable)}}, check_mode=True)
+    text = page({"r1": {"prune": prune(matched=None, would_delete=None, unavailable=unavailable)}}, check_mode=True)
     assert f"prune  Which entries to delete: r1\n       {unavailable}\n" in text
 
 

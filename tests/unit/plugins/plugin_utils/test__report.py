@@ -132,7 +132,7 @@ def test_an_empty_fleet() -> None:
         "would_delete": 0,
         "deleted": 0,
     }
-    assert (document["schema_version"], document["time"], document["check_mode"]) == (2, TIME, True)
+    assert (document["schema_version"], document["time"], document["check_mode"]) == (3, TIME, True)
     assert (document["hosts"], document["checks"]) == ({}, {})
 
 
@@ -178,13 +178,17 @@ def test_what_a_tune_may_add(
     assert settings["confirmed"] is confirmed
 
 
-@pytest.mark.parametrize(("deleted", "gone", "not_deleted"), [(10, 0, 0), (7, 1, 2), (0, 0, 10)])
-def test_what_was_not_deleted_is_counted(deleted: int, gone: int, not_deleted: int) -> None:
-    prune = {"would_delete": 10, "deleted": deleted, "already_gone": gone}
-    assert roll_up({"r1": {"prune": prune}}, ["r1"], TIME)["hosts"]["r1"]["prune"] == {
-        **prune,
-        "not_deleted": not_deleted,
-    }
+def test_what_is_not_known_of_a_prune_is_null() -> None:
+    prune = {"matched": 12, "would_delete": 10, "deleted": 7, "not_deleted": 2, "already_gone": 1}
+    report = roll_up({"r1": {"prune": prune}}, ["r1"], TIME)["hosts"]["r1"]["prune"]
+    unknown = ("protected", "kept", "woken", "matches_now", "undecidable", "not_listed", "unavailable")
+    assert report == {**prune, **dict.fromkeys(unknown)}
+
+
+@pytest.mark.parametrize(("counts", "expected"), [([], 0), ([3, 4], 7), ([None], None), ([3, None], 3), ([0, None], 0)])
+def test_the_sum_of_deletions_is_of_those_known(counts: list[int | None], expected: int | None) -> None:
+    records = {f"r{number}": {"prune": {"deleted": count}} for number, count in enumerate(counts)}
+    assert roll_up(records, list(records), TIME)["totals"]["deleted"] == expected
 
 
 def test_findings_are_kept_without_the_texts_that_all_routers_share() -> None:

@@ -340,7 +340,7 @@ def test_summary_of_prunes() -> None:
         names,
         [
             {"prune": account},
-            {"prune": {**account, "deleted": 0, "would_delete": 0, "unavailable": "acct is off"}},
+            {"prune": {"deleted": None, "would_delete": None, "unavailable": "acct is off"}},
             {"prune": None, "verdict": "failed"},
             {"prune": None, "verdict": "not_begun"},
         ],

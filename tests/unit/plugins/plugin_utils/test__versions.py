@@ -13,10 +13,10 @@ import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.plugin_utils._merge import merge
 from ansible_collections.netops.conntrack.plugins.plugin_utils._render import render
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report import last_audit
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report import last_audit, roll_up
 from ansible_collections.netops.conntrack.plugins.plugin_utils._trend import trend
 from ansible_collections.netops.conntrack.plugins.plugin_utils._versions import read_back
-from earlier import as_version_1, without_later_keys
+from earlier import as_version_1, as_version_2, without_later_keys
 
 FLEET = documents.fleet_document(24, hostile=True)
 FIRST_HOST = next(iter(FLEET["hosts"]))
@@ -32,7 +32,7 @@ def test_what_the_first_version_lacks_is_null() -> None:
     document = read_back(earlier, "slices")
     assert earlier == untouched
     assert document.keys() == FLEET.keys()
-    assert (document["schema_version"], document["baseline"], document["not_begun"]) == (2, None, [])
+    assert (document["schema_version"], document["baseline"], document["not_begun"]) == (3, None, [])
     for host, report in document["hosts"].items():
         assert report.keys() == FLEET["hosts"][host].keys()
         assert report["health"] is report["trend"] is None
@@ -41,6 +41,27 @@ def test_what_the_first_version_lacks_is_null() -> None:
             assert audit["usage"]
         if report["settings"]:
             assert report["settings"]["recap"] is report["settings"]["sizing"] is None
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_what_a_prune_did_not_decide_was_zero_in_the_second_version(check_mode: bool) -> None:
+    fleet = documents.fleet_document(24, check_mode=check_mode)
+    later = {"kept": None, "woken": None, "not_listed": None}
+    expected = copy.deepcopy(fleet)
+    for report in expected["hosts"].values():
+        report["prune"] = report["prune"] and {**report["prune"], **later}
+    assert any((report["prune"] or {}).get("unavailable") for report in fleet["hosts"].values())
+    assert read_back(as_version_2(fleet), "slices") == expected
+
+
+def test_a_fleet_of_which_no_prune_was_decided_has_no_sum_of_zero() -> None:
+    prunes: dict[str, dict[str, t.Any]] = {"r1": {"prune": {"unavailable": "acct is off"}}, "r2": {"before": None}}
+    document = roll_up(prunes, ["r1", "r2"], "2026-05-01T03:00:00Z", check_mode=True)
+    assert (document["totals"]["would_delete"], document["totals"]["deleted"]) == (None, None)
+    assert read_back(as_version_2(document), "slices") == document
+    text = render(document, "text")
+    assert "? entries would be deleted" in text
+    assert " 0 entries" not in text
 
 
 @pytest.mark.parametrize("style", ["text", "markdown"])
@@ -81,7 +102,7 @@ def host(**changes: t.Any) -> dict[str, t.Any]:
         (FLEET | {"schema_version": "2"}, r", schema_version: '2' is no version"),
         (FLEET | {"schema_version": True}, r", schema_version: True is no version"),
         (FLEET | {"schema_version": 0}, r", schema_version: 0 is no version"),
-        (FLEET | {"schema_version": 3}, r", schema_version: 3 is later than 2, .* Update the collection"),
+        (FLEET | {"schema_version": 4}, r", schema_version: 4 is later than 3, .* Update the collection"),
         ({"schema_version": 2}, r": 'time, check_mode, checks, hosts' is not as in a report"),
         (FLEET | {"time": None}, r": 'time' is not as in a report"),
         (FLEET | {"hosts": []}, r": 'hosts' is not as in a report"),
