@@ -51,6 +51,7 @@ def main() -> None:
         if router.get("silent"):
             module.fail_json(msg="No answer. At least 7 entries had been deleted by then.", changed=True, deleted=7)
         account["deleted"] = account["would_delete"] - stuck
+    if account["deleted"]:
         usage["count"] -= account["deleted"]
         usage["percent"] = round(100 * usage["count"] / usage["max"], 2)
         stale["entries"] -= account["deleted"]
