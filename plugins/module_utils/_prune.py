@@ -13,6 +13,7 @@ after its look, by id. Between the two there is well below a millisecond, in whi
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import errno
 import time
@@ -26,6 +27,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._account import (
     without_failures,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._clock import Clock
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError
 from ansible_collections.netops.conntrack.plugins.module_utils._kernel_filter import Condition
 from ansible_collections.netops.conntrack.plugins.module_utils._prune_plan import Limit, Plan, Survey, Verdict, enforce
 from ansible_collections.netops.conntrack.plugins.module_utils._requests import Targets
@@ -155,9 +157,12 @@ class _Reading:
         deleted, now = count_of(errors, 0), self.table.count()
         if before is None or now is None or deleted < _FEW or 2 * (before - now) >= deleted:
             return Outcome(found, errors)
-        listed = self.table.read(lambda blocks: sum(map(len, blocks)))
-        found.not_listed = _not_listed(now, self.table.count(), listed)
-        return Outcome(found, errors, not_freed=2 * (found.not_listed or 0) >= deleted)
+        # What was deleted has to be told, also where this reading fails.
+        with contextlib.suppress(ConntrackError):
+            listed = self.table.read(lambda blocks: sum(map(len, blocks)))
+            found.not_listed = _not_listed(now, self.table.count(), listed)
+            return Outcome(found, errors, not_freed=2 * (found.not_listed or 0) >= deleted)
+        return Outcome(found, errors)
 
 
 def _not_listed(before: int | None, after: int | None, listed: int) -> int | None:

@@ -99,26 +99,22 @@ class Verdict:
 
 @dataclasses.dataclass(frozen=True)
 class Guards:
-    """Which of the selected entries stay all the same: those of ``connections``, and those with a helper."""
+    """Which of the selected entries stay anyway: those of ``connections``, and with ``helpers`` those with a helper."""
 
     connections: t.Collection[Connection]
     helpers: bool
 
     def divide(self, block: Block, first_look: StateAndStatus | None) -> t.Iterator[tuple[str, Block]]:
-        """Yield the entries by the reason why they stay, those last that do not, with "" for the reason.
+        """Yield the entries by the reason why they stay, with "" for the reason of those that do not.
 
         With a ``first_look``, those stay as well of which a second look could tell nothing.
         """
-        reason = self._reason(block, first_look)
-        if reason:
-            yield reason, block
-            return
         own = of_management(block, self.connections)
         if own is not None:
             yield "management", own
         others = without_management(block, self.connections)
         if len(others):
-            yield "", others
+            yield self._reason(others, first_look), others
 
     def _reason(self, block: Block, first_look: StateAndStatus | None) -> str:
         # Deleting an entry with a helper would delete what the helper expects, too.

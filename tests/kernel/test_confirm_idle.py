@@ -15,7 +15,7 @@ import typing as t
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils import _dump, _prune
-from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError, InterruptedDumpError
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
 from ansible_collections.netops.conntrack.plugins.module_utils._prune import prune
 from ansible_collections.netops.conntrack.plugins.module_utils._prune_plan import Guards, Plan, Survey, parse_limit
@@ -230,8 +230,30 @@ def test_a_slow_reading_wakes_nothing(net: Router, switch: int, monkeypatch: pyt
     assert (result["woken"], result["deleted"]) == (0, 3000)
 
 
+def test_a_reading_that_broke_off_is_forgotten(net: Router, monkeypatch: pytest.MonkeyPatch) -> None:
+    net.insert(*map(UDP_ENTRY.format, range(1000, 4000)))
+    monkeypatch.setattr(_dump, "_CHUNK_BYTES", 1 << 15)
+    whole = _dump.blocks
+    broken: list[bool] = []
+
+    def blocks(*args: t.Any, **named: t.Any) -> t.Iterator[Block]:
+        for number, block in enumerate(whole(*args, **named)):
+            if number == 3 and not broken:
+                broken.append(True)
+                # The next reading is three seconds later, and begins with the same entries.
+                time.sleep(3)
+                raise InterruptedDumpError("in the middle")
+            yield block
+
+    monkeypatch.setattr(_dump, "blocks", blocks)
+    with in_the_wait(lambda: None):
+        result = pruned(net, {"protocol": "udp"})
+    assert broken
+    assert [result[name] for name in ("matched", "woken", "deleted", "count_before")] == [3000, 0, 3000, 3000]
+
+
 @pytest.mark.parametrize("switch", [0, 1])
-@pytest.mark.parametrize("seconds", ["996", "1003", "5000", "10"])
+@pytest.mark.parametrize("seconds", ["990", "1003", "5000", "10"])
 def test_an_expiry_that_moved_wakes(net: Router, switch: int, seconds: str) -> None:
     """Later or earlier, whatever moved it."""
     net.configure(acct=switch)

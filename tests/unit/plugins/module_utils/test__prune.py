@@ -14,11 +14,14 @@ import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._account import Group
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
     ConntrackError,
+    DumpError,
     OptionError,
     RefusedError,
 )
+from ansible_collections.netops.conntrack.plugins.module_utils._management import Connection
 from ansible_collections.netops.conntrack.plugins.module_utils._prune import Outcome, prune
 from ansible_collections.netops.conntrack.plugins.module_utils._prune_plan import Guards, Plan, Survey, parse_limit
+from ansible_collections.netops.conntrack.plugins.module_utils._second_look import StateAndStatus
 from ansible_collections.netops.conntrack.plugins.module_utils._selector import compile_selection
 from ansible_collections.netops.conntrack.plugins.module_utils._selector_keys import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._uapi import UDP
@@ -73,6 +76,44 @@ def test_an_entry_with_a_helper_is_protected(helper: str | None, protected: bool
     assert (reason, part.rows) == ("helper" if protected else "", block.rows)
     [(reason, part)] = Guards((), helpers=False).divide(block, None)
     assert (reason, part.rows) == ("", block.rows)
+
+
+def test_what_stays_is_told_with_the_option_that_would_take_it() -> None:
+    """The connection that the module runs in comes first, so that no other option alone would take it."""
+    ssh = Connection(b"\xc6\x12\0\1", 40000, b"\xcb\0q\1", 22)
+    first_look = StateAndStatus(None, 0x4008)
+    offloaded = {"status": 0x4008, "destination_port": 22}
+    [block] = blocks_of({**offloaded, "source_port": 40000}, {**offloaded, "source_port": 40001})
+    parts = dict(Guards({ssh}, helpers=True).divide(block, first_look))
+    assert {reason: [entry.source_port for entry in part.entries()] for reason, part in parts.items()} == {
+        "management": [40000],
+        "offloaded": [40001],
+    }
+    context = Context({}, 0)
+    selection = compile_selection([{"protocol": "tcp"}], None, context)
+    plan = Plan(selection, Guards({ssh}, helpers=True), context, sample=1, whole=True, confirm_idle=30)
+    found = Survey(plan, None, {}, [])
+    assert list(found.sort_out(block)) == []
+    told = [(kept["reason"], kept["option"], kept["entries"], len(kept["sample"])) for kept in found.counts()["kept"]]
+    assert told == [("management", "protect_management: false", 1, 1), ("offloaded", "confirm_idle: 0", 1, 1)]
+
+
+def test_a_reading_that_fails_after_the_deletes_does_not_hide_them() -> None:
+    class Stuck(Stub):
+        def delete(self, targets: t.Any, outcome: collections.Counter[tuple[Group, int]]) -> None:
+            outcome[UDP_GROUP, 0] += 100
+
+        def read(self, collect: t.Any, conditions: t.Sequence[t.Any] = ()) -> t.Any:
+            if self.read_already:
+                raise DumpError("not whole")
+            self.read_already = True
+            return super().read(collect, conditions)
+
+        read_already = False
+
+    outcome = prune(t.cast(t.Any, Stuck(100)), plan_of({"protocol": "udp"}), parse_limit("100%"), dry_run=False)
+    assert outcome.result(100, with_diff=False)["deleted"] == 100
+    assert list(outcome.warnings()) == []
 
 
 def test_entries_that_are_gone_already_do_no_harm() -> None:
