@@ -148,10 +148,10 @@ def _protocol(values: list[t.Any], option: str, _context: Context) -> Compiled:
 
 def _state(values: list[t.Any], option: str, _context: Context) -> Compiled:
     wanted = frozenset(_state_of(value, option) for value in values)
-    protocols = [protocol for protocol, names in _uapi.STATE_NAMES.items() if wanted.intersection(names)]
+    protocols = frozenset(protocol for protocol, names in _uapi.STATE_NAMES.items() if wanted.intersection(names))
 
     def test(entry: Entry) -> Answer:
-        if entry.protocol not in _uapi.STATE_NAMES:
+        if entry.protocol not in protocols:
             return False
         name = entry.state_name
         return None if name is None else name in wanted

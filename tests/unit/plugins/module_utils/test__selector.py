@@ -117,6 +117,8 @@ KINDS: list[tuple[dict[str, t.Any], Fields, Answer]] = [
     ({"state": "PARTOPEN"}, entry(_uapi.DCCP, state=3), True),
     ({"state": "ESTABLISHED"}, tcp(), None),
     ({"state": "ESTABLISHED"}, entry(_uapi.UDP), False),
+    ({"state": "ESTABLISHED"}, entry(_uapi.SCTP), None),
+    ({"state": "SYN_SENT"}, entry(_uapi.SCTP), False),
 ]
 
 STATUS: list[tuple[dict[str, t.Any], Fields, Answer]] = [

@@ -26,6 +26,8 @@ SELECTIONS = {
     **{name: compile_selection(None, None, CONTEXT, select=[name]) for name in NAMED},
     "all": compile_selection(None, None, CONTEXT),
     "many_packets": compile_selection("packets.min=2", "mark=1", CONTEXT),
+    "syn": compile_selection("state=SYN_SENT", None, CONTEXT),
+    "ping": compile_selection("icmp_type=8 source=198.18.0.0/24", None, CONTEXT),
     "one_mark": compile_selection("mark=0x10/0xff", None, CONTEXT),
     "gre": compile_selection(["protocol=gre source_key=53", "protocol=gre remaining.max=60"], None, CONTEXT),
     "not_tcp6": compile_selection("family=ipv4,ipv6", "protocol=tcp family=ipv6", CONTEXT),
