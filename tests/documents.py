@@ -17,6 +17,7 @@ import random
 import typing as t
 
 import yaml
+from ansible_collections.netops.conntrack.plugins.module_utils._named_selectors import NAMED
 from ansible_collections.netops.conntrack.plugins.module_utils._summary import HISTOGRAM_BOUNDS, percent
 from ansible_collections.netops.conntrack.plugins.plugin_utils._batches import batches
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks import find
@@ -100,6 +101,10 @@ _PORTS = (443, 53, 80, 123, 22, 8443, 993, 3478, 5060, 1194)
 _SELECTOR_UNAVAILABLE = (
     "packets_original cannot be decided: net.netfilter.nf_conntrack_acct is 0. Set it to 1, for entries from then on."
 )
+_OF_COUNTERS = sorted(
+    name for name, selection in NAMED.items() if any("packets_original" in each for each in selection["match"])
+)
+"""The selectors of the collection that accounting has to be on for."""
 _UNREACHABLE = {
     "step": "Measure connection tracking",
     "message": "Failed to connect to the host via ssh: ssh: connect to host 192.0.2.17 port 22: Connection timed out",
@@ -185,7 +190,7 @@ class Router:
                 **{key: [] for key in ("lost_settings", "invalid", "overridden", "contested")},
             },
             "table": self._table(rng),
-            "selectors": {"stale": self._stale()},
+            "selectors": self._selectors(random.Random(f"{self.seed} selectors")),
         }
 
     def _usage(self) -> _Facts:
@@ -215,11 +220,25 @@ class Router:
         }
         return of_kinds.get(self.kind, [])
 
-    def _stale(self) -> _Facts:
-        if not self.settings["acct"]:
-            return {"entries": None, "percent": None, "undecidable": 0, "unavailable": _SELECTOR_UNAVAILABLE}
-        share = percent(self.stale, self.entries)
-        return {"entries": self.stale, "percent": share, "undecidable": self.entries // 1000, "unavailable": None}
+    def _selectors(self, rng: random.Random) -> _Facts:
+        """Return what the collection's selectors counted: those that read counters nothing without accounting."""
+        live = self.entries - self.stale
+        counts = {name: self._counted(_split(rng, live // rng.randrange(5, 500), {"tcp": 1})) for name in NAMED}
+        others = {"udp": 8, "icmp": 3, "icmpv6": 1}
+        counts["unanswered"] = self._counted(_split(rng, live // 8, others))
+        counts["stale"] = self._counted({"tcp": self.stale})
+        return counts if self.settings["acct"] else counts | {name: self._not_counted() for name in _OF_COUNTERS}
+
+    def _counted(self, protocols: dict[str, int]) -> _Facts:
+        protocols = _largest_first(protocols)
+        entries = sum(protocols.values())
+        share = percent(entries, self.entries)
+        counts = {"entries": entries, "percent": share, "undecidable": self.entries // 1000, "unavailable": None}
+        return {**counts, "protocols": protocols}
+
+    def _not_counted(self) -> _Facts:
+        unavailable = _SELECTOR_UNAVAILABLE
+        return {"entries": None, "percent": None, "undecidable": 0, "unavailable": unavailable, "protocols": None}
 
     def _table(self, rng: random.Random) -> _Facts:
         live = self.entries - self.stale

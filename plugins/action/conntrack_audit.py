@@ -11,11 +11,12 @@ import typing as t
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError
+from ansible_collections.netops.conntrack.plugins.module_utils._named_selectors import NAMED
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks import findings, parse
 from ansible_collections.netops.conntrack.plugins.plugin_utils._filter import plain
 
 _FACTS = "netops.conntrack.conntrack_facts"
-_PASSED_ON = ("selectors", "top", "netns")
+_PASSED_ON = ("top", "netns")
 
 
 class ActionModule(ActionBase):
@@ -49,6 +50,7 @@ class ActionModule(ActionBase):
         checks = parse(options["checks"])
         findings({}, checks)  # finds a function that does not exist
         arguments = {name: options[name] for name in _PASSED_ON if options[name] is not None}
+        arguments["selectors"] = {**NAMED, **options["selectors"]}
         result: dict[str, t.Any] = self._execute_module(_FACTS, module_args=arguments, task_vars=task_vars)
         if result.get("failed"):
             return result

@@ -37,7 +37,10 @@ options:
     elements: dict
     required: true
   selectors:
-    description: What to count, as O(netops.conntrack.conntrack_facts#module:selectors).
+    description:
+      - Selectors of your own to count, as O(netops.conntrack.conntrack_facts#module:selectors). The named selectors of
+        the collection are counted as well. One of your own with such a name replaces it.
+      - Before 0.5.0 only those given here were counted.
     type: dict
     default: {}
   top:

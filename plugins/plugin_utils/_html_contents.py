@@ -39,6 +39,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._html_text import
     together,
 )
 from ansible_collections.netops.conntrack.plugins.plugin_utils._markup import visible
+from ansible_collections.netops.conntrack.plugins.plugin_utils._order import protocols_of
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report import Record
 
 _NOT_MEASURED = "What is in the table was not measured."
@@ -62,7 +63,7 @@ def contents(fleet: Fleet, host: Record) -> list[Html]:
         return []
     now, was = tables[-1], tables[0] if len(tables) > 1 else None
     left = [block("How full the table is", utilisation(host), _usage(host))]
-    right = [block("Entries", _amounts(fleet, host))]
+    right = [block("Entries", _amounts(fleet, host), *_by_protocol(fleet, host))]
     if not now:
         return [_columns(left, right), element("p", _NOT_MEASURED, class_="soft")]
     left.append(block("Protocols", *_stacked("Protocols", list(map(_protocols, tables)), fleet.protocols)))
@@ -93,10 +94,21 @@ def _usage(host: Record) -> Html:
 
 def _amounts(fleet: Fleet, host: Record) -> Html:
     rows = [("all", course(host, used("count")))]
-    rows += [(name, course(host, selected(name))) for name in fleet.selectors]
+    counted = {name for audit in audits_of(host) for name in audit["selectors"]}
+    rows += [(name, course(host, selected(name))) for name in fleet.selectors if name in counted]
     rows += [(word, course(host, _status(key))) for key, word in _STATUS.items()]
     rows.append(("evictable", course(host, lambda audit: audit["table"] and audit["table"]["evictable"])))
     return pairs(rows, "Entries: " + "; ".join(f"{name} {ARROW.join(map(number, values))}" for name, values in rows))
+
+
+def _by_protocol(fleet: Fleet, host: Record) -> t.Iterator[Html]:
+    """Yield a line for each selector that counted entries of other protocols than TCP."""
+    counted = audits_of(host)[-1]["selectors"]
+    for name in fleet.selectors:
+        protocols = protocols_of(counted.get(name, {}))
+        if protocols:
+            told = ", ".join(f"{protocol} {number(entries)}" for protocol, entries in protocols)
+            yield element("p", f"{name} now: {told}", class_="soft")
 
 
 def _status(key: str) -> t.Callable[[Record], int | None]:

@@ -19,7 +19,11 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._html_text import
     number,
     together,
 )
-from ansible_collections.netops.conntrack.plugins.plugin_utils._order import selector_names, worst_first
+from ansible_collections.netops.conntrack.plugins.plugin_utils._order import (
+    selector_counts,
+    selector_names,
+    worst_first,
+)
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report import Record
 from ansible_collections.netops.conntrack.plugins.plugin_utils._scales import colours
 
@@ -45,7 +49,7 @@ class Fleet:
     """The document, and what all sections have to agree on.
 
     ``routers`` are name and host, the worst first; ``anchors`` the ids of their sections. ``protocols`` and ``states``
-    are the numbers of their colours, and ``selectors`` all names that were counted, ``stale`` first.
+    are the numbers of their colours, and ``selectors`` all names that were counted, the most important one first.
     """
 
     document: Record
@@ -125,7 +129,7 @@ def selected(name: str) -> t.Callable[[Record], int | None]:
     """Give how to find the entries that a selector counted, in an audit."""
 
     def entries(audit: Record) -> int | None:
-        count: int | None = audit["selectors"].get(name, {}).get("entries")
+        count: int | None = selector_counts(audit, name).get("entries")
         return count
 
     return entries

@@ -27,7 +27,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._html_text import
     number,
     percentage,
 )
-from ansible_collections.netops.conntrack.plugins.plugin_utils._order import batch_numbers
+from ansible_collections.netops.conntrack.plugins.plugin_utils._order import batch_numbers, overview_of
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report import VERDICTS, Record, last_audit
 
 NO_LIMIT = "no limit"
@@ -64,7 +64,7 @@ def fleet_table(fleet: Fleet) -> Html:
         _Column("Trend", _trend),
         _Column("Entries", lambda _name, host: _course_cell(course(host, used("count")))),
         _Column("Limit", lambda _name, host: _limit(course(host, used("max")))),
-        *(_Column(name.capitalize(), _selector(name)) for name in fleet.selectors),
+        *(_Column(name.capitalize(), _selector(name)) for name in overview_of(fleet.selectors)),
         _Column("Findings", lambda _name, host: _course_cell(course(host, _found))),
         _Column("Drift", lambda _name, host: _course_cell(course(host, _drift))),
         _Column("Would change" if fleet.check_mode else "Changed", _changed),

@@ -63,7 +63,7 @@ class Expression:
 
     def unknowns(self, document: t.Any) -> list[str]:
         """Give the fields that the expression asks of ``document`` and that have no value there, as dotted paths."""
-        return sorted({".".join(path) for path in _paths(self._tree) if follow(document, path) is None})
+        return sorted({".".join(path) for path in _paths(self._tree, document) if follow(document, path) is None})
 
     def _error(self, problem: str, error: Exception) -> OptionError:
         # Further lines of a parse error repeat the expression and point at a column of it.
@@ -83,15 +83,29 @@ def follow(document: t.Any, path: t.Iterable[str]) -> t.Any:
     return document
 
 
-def _paths(node: dict[str, t.Any]) -> t.Iterator[tuple[str, ...]]:
+def _paths(node: dict[str, t.Any], document: t.Any) -> t.Iterator[tuple[str, ...]]:
+    """Yield the fields that an expression asks of the ``document``; of ``(a || b).c`` either a.c or b.c."""
     children = [child for child in node["children"] if isinstance(child, dict)]
     if node["type"] == "field":
         yield (node["value"],)
     elif node["type"] == "subexpression" and all(child["type"] == "field" for child in children):
         yield tuple(child["value"] for child in children)
+    elif node["type"] == "subexpression" and children[0]["type"] == "or_expression":
+        chosen = _alternative(children[0], document)
+        first = chosen["children"] if chosen["type"] == "subexpression" else [chosen]
+        yield from _paths({**node, "children": [*first, *children[1:]]}, document)
     else:
         for child in children if node["type"] in _ON_THE_ROOT else children[:1]:
-            yield from _paths(child)
+            yield from _paths(child, document)
+
+
+def _alternative(node: dict[str, t.Any], document: t.Any) -> dict[str, t.Any]:
+    """Return the part of an *or* that decides: the first if the ``document`` has it, the second otherwise."""
+    first: dict[str, t.Any]
+    second: dict[str, t.Any]
+    first, second = node["children"]
+    is_there = any(follow(document, path) is not None for path in _paths(first, document))
+    return first if is_there else second
 
 
 class _Functions(_Library):  # type: ignore[misc]

@@ -9,9 +9,14 @@
 from __future__ import annotations
 
 import math
+import typing as t
 
+from ansible_collections.netops.conntrack.plugins.module_utils._named_selectors import NAMED
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks import SEVERITIES
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report import VERDICTS, Record, last_audit
+
+_PRUNE, _STALE = "prune", "stale"
+"""The selector of what the prune deletes, which the role counts where that is not what is stale; and what is stale."""
 
 
 def worst_first(document: Record) -> list[tuple[str, Record]]:
@@ -34,9 +39,41 @@ def batch_numbers(document: Record) -> dict[str, int]:
 
 
 def selector_names(document: Record) -> list[str]:
-    """Give the names of all selectors that were counted on any router: ``stale`` first, then by name."""
+    """Return the names of all selectors that were counted on any router, the most important one first."""
     audits = (host[phase] for host in document["hosts"].values() for phase in ("before", "after") if host[phase])
-    return sorted({name for audit in audits for name in audit["selectors"]}, key=lambda name: (name != "stale", name))
+    return _in_order({name for audit in audits for name in audit["selectors"]})
+
+
+def overview_of(names: t.Iterable[str]) -> list[str]:
+    """Return those of the ``names`` of selectors that an overview has room for, the most important one first.
+
+    That is what the prune deletes, and all selectors that are not the collection's own.
+    """
+    ordered = _in_order(set(names))
+    return [name for place, name in enumerate(ordered) if place == 0 or name not in NAMED]
+
+
+def _in_order(names: set[str]) -> list[str]:
+    """Return what the prune deletes first, then what is stale, then the others by name."""
+    return sorted(names, key=lambda name: (name != _PRUNE, name != _STALE, name))
+
+
+def selector_counts(audit: Record, name: str) -> Record:
+    """Return what a selector counted in an ``audit``: its ``entries`` and so on; an empty dict if it was not counted.
+
+    Where ``prune`` was not counted by itself, what is stale is what the prune deletes.
+    """
+    counted = audit["selectors"]
+    counts: Record = counted.get(name) or (counted.get(_STALE) if name == _PRUNE else None) or {}
+    return counts
+
+
+def protocols_of(counts: Record) -> list[tuple[str, int | None]]:
+    """Return what a selector counted by protocol, the most first; nothing where all of it is TCP, as mostly it is."""
+    protocols: dict[str, int | None] = counts.get("protocols") or {}
+    if set(protocols) <= {"tcp"}:
+        return []
+    return sorted(protocols.items(), key=lambda item: (-(item[1] or 0), item[0]))
 
 
 def _rank(item: tuple[str, Record]) -> tuple[int, float, str]:

@@ -12,6 +12,9 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.plugin_utils._markup import Block, Heading, Items, Paragraph, Table
 from ansible_collections.netops.conntrack.plugins.plugin_utils._order import (
+    overview_of,
+    protocols_of,
+    selector_counts,
     selector_names,
     worst_checks_first,
     worst_first,
@@ -41,6 +44,7 @@ def page(document: Record) -> list[Block]:
         *_section("Not done", _not_done(document)),
         *_section(_title(document, "Found"), _found(document)),
         *_section("Could not be told", _untold(document)),
+        *_section(_title(document, "Counted by selectors"), _counts(document)),
         *_since_baseline(document),
         *_section("Settings that would change" if check_mode else "Settings changed", _settings(document)),
         *_section("Size of the table", _sizings(document)),
@@ -133,7 +137,7 @@ def _overview(document: Record) -> Table:
         ("findings", lambda host: _course(host, _count_findings)),
         ("entries", lambda host: _course(host, lambda audit: _number(audit["usage"]["count"]))),
         ("% full", lambda host: _course(host, lambda audit: _number(audit["usage"]["percent"]))),
-        *((name, _selector_column(name)) for name in sorted(selector_names(document))),
+        *((name, _selector_column(name)) for name in overview_of(selector_names(document))),
         ("would change" if check_mode else "changed", _changes_cell),
         ("would delete" if check_mode else "deleted", _deletions_column(check_mode)),
     ]
@@ -163,7 +167,7 @@ def _count_findings(audit: Record) -> str:
 
 
 def _selector_column(name: str) -> t.Callable[[Record], str]:
-    return lambda host: _course(host, lambda audit: _number(audit["selectors"].get(name, {}).get("entries")))
+    return lambda host: _course(host, lambda audit: _number(selector_counts(audit, name).get("entries")))
 
 
 def _changes_cell(host: Record) -> str:
@@ -255,6 +259,32 @@ def _value_of(check_id: str) -> t.Callable[[Record], str]:
     return show
 
 
+def _counts(document: Record) -> Items:
+    """Return what the selectors counted on each router; nothing if the overview has all of it."""
+    names = selector_names(document)
+    if len(names) == len(overview_of(names)):
+        return Items([])
+    texts = {router: _counts_of(host, names) for router, host in document["hosts"].items()}
+    return Items([(router, ["; ".join(counted)]) for router, counted in texts.items() if counted])
+
+
+def _counts_of(host: Record, names: list[str]) -> list[str]:
+    """Return the name of each selector with the entries that it counted before and after, unless there were none."""
+    audits = [host[phase]["selectors"] for phase in ("before", "after") if host[phase]]
+    texts = []
+    for name in names:
+        counts = [audit[name] for audit in audits if name in audit]
+        if any(each["entries"] != 0 for each in counts):
+            course = _arrow(_number(each["entries"]) for each in counts)
+            texts.append(f"{name} {course}{_by_protocol(counts[-1])}")
+    return texts
+
+
+def _by_protocol(counts: Record) -> str:
+    told = ", ".join(f"{protocol} {_number(entries)}" for protocol, entries in protocols_of(counts))
+    return f" ({told})" if told else ""
+
+
 def _since_baseline(document: Record) -> list[Block]:
     if not document["baseline"]:
         return []
@@ -271,7 +301,7 @@ def _since_baseline(document: Record) -> list[Block]:
 
 
 def _trends(compared: dict[str, Record]) -> Table:
-    selectors = sorted({name for trend in compared.values() for name in trend["selectors"]})
+    selectors = overview_of(name for trend in compared.values() for name in trend["selectors"])
     rows = [
         [
             name,

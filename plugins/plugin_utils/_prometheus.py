@@ -12,7 +12,7 @@ import datetime
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.plugin_utils._jmespath import follow
-from ansible_collections.netops.conntrack.plugins.plugin_utils._order import worst_first
+from ansible_collections.netops.conntrack.plugins.plugin_utils._order import protocols_of, worst_first
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report import VERDICTS, Record, last_audit
 
 _PREFIX = "netops_conntrack_"
@@ -150,6 +150,15 @@ def _selectors(key: str) -> t.Callable[[Record], _Samples]:
     return samples
 
 
+def _selector_protocols(router: Record) -> _Samples:
+    selectors = follow(router, ("now", "selectors")) or {}
+    return [
+        ({"selector": name, "protocol": protocol}, entries)
+        for name, counts in selectors.items()
+        for protocol, entries in protocols_of(counts)
+    ]
+
+
 def _histogram(name: str) -> t.Callable[[Record], _Samples]:
     """Give the function to get the ranges: no histogram of Prometheus, which would also need the sum of the seconds."""
 
@@ -219,6 +228,7 @@ _OF_A_ROUTER = (
     _Metric("state_entries", "Entries by protocol and its state.", _states),
     _Metric("status_entries", "Entries by status; an entry can have several.", _counts("now.table.status", "status")),
     _Metric("selector_entries", "Entries that a selector selects.", _selectors("entries")),
+    _Metric("selector_protocol_entries", "Of these, entries by protocol, if not all are TCP.", _selector_protocols),
     _Metric("selector_undecidable_entries", "Entries that lack what a selector asks for.", _selectors("undecidable")),
     _Metric("remaining_entries", "Entries by the seconds until they expire.", _histogram("remaining")),
     _Metric("remaining_unknown_entries", "Entries that lack this time.", _figure("now.table.remaining.unknown")),

@@ -20,7 +20,13 @@ from ansible import constants
 from ansible.utils.color import stringc
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks import FULL, NEARLY_FULL
 from ansible_collections.netops.conntrack.plugins.plugin_utils._markup import visible
-from ansible_collections.netops.conntrack.plugins.plugin_utils._order import batch_numbers, selector_names, worst_first
+from ansible_collections.netops.conntrack.plugins.plugin_utils._order import (
+    batch_numbers,
+    overview_of,
+    selector_counts,
+    selector_names,
+    worst_first,
+)
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report import Record, last_audit
 
 NARROWEST = 20
@@ -59,10 +65,10 @@ def summary(document: Record) -> Record:
     ``rows`` has one dict for each router, the worst first: ``router``, ``verdict``, ``audits`` (which of before and
     after it had), ``percent_*``, ``max_*`` (0: no limit) and ``stale_*`` of each of the two, ``deleted``,
     ``would_delete``, ``drift`` and ``findings`` (how many in the last audit), and ``batch`` (from 1). None is unknown,
-    or not measured. ``selectors`` are names; ``stale_*`` are entries of the first one, ``stale`` if there is such.
+    or not measured. ``selectors`` are names (see overview_of); ``stale_*`` are entries of the first one.
     ``check_mode`` and ``stopped`` are those of the document, ``files`` is a place for the paths of the reports.
     """
-    selectors, batches = selector_names(document), batch_numbers(document)
+    selectors, batches = overview_of(selector_names(document)), batch_numbers(document)
     return {
         "check_mode": document["check_mode"],
         "selectors": selectors,
@@ -80,7 +86,7 @@ def _figures(host: Record, selectors: list[str]) -> Record:
     figures = {"verdict": host["verdict"], "audits": list(audits), **_deletions(host), **_last_figures(host)}
     for phase in ("before", "after"):
         audit = audits.get(phase, _NO_AUDIT)
-        selected = audit["selectors"].get(selectors[0], {}) if selectors else {}
+        selected = selector_counts(audit, selectors[0]) if selectors else {}
         figures[f"percent_{phase}"] = audit["usage"].get("percent")
         figures[f"max_{phase}"] = audit["usage"].get("max")
         figures[f"stale_{phase}"] = selected.get("entries")

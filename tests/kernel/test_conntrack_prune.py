@@ -99,7 +99,7 @@ def _lead_nowhere(netns: str) -> None:
 def story(netns: str) -> str:
     """A namespace with stale entries of real packets, and with entries that differ from them in one thing each."""
     _lead_nowhere(netns)
-    run([sys.executable, str(STALE_SENDER), "0", str(STALE)], netns=netns)
+    run([sys.executable, str(STALE_SENDER), "0", str(STALE), "bare4"], netns=netns)
     ends = "-s 198.18.0.1 -d 203.0.113.1 --sport {} --dport 443"
     six = "-s 2001:db8::1 -d 2001:db8::2 --sport {} --dport 443"
     insert(

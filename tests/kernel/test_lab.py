@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import collections
 import json
 import os
 import pathlib
@@ -20,8 +21,9 @@ import pytest
 from processes import NETNS_DIRECTORY, LabError, end_inside, inside
 from record import Lab, load
 from removal import remains
+from stale import KINDS, kind_of, lone_packet
 from support import CHECKOUT, SYSTEM_PYTHON, run
-from topology import FLOWS
+from topology import FLOWS, STALE_DESTINATIONS, STALE_SECONDS, STALE_TIMEOUTS
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for network namespaces")
 
@@ -117,16 +119,41 @@ def test_each_promised_entry_is_there_once(built: Lab, options: list[str], patte
         assert re.search(r" packets=[1-9]\d* bytes=[1-9]\d* .* delta-time=", entry)
 
 
+def stale_entries_of(namespace: str) -> list[re.Match[str]]:
+    """Return what conntrack shows of each TCP entry without a reply, of both families."""
+    lines = [*listing(namespace, "-f", "ipv4", "-p", "tcp"), *listing(namespace, "-f", "ipv6", "-p", "tcp")]
+    pattern = re.compile(
+        r"tcp +6 (\d+) ESTABLISHED src=(\S+) dst=(\S+) sport=(\d+) dport=80 packets=1 bytes=(\d+) \[UNREPLIED\]"
+    )
+    found = [pattern.match(line) for line in lines if "[UNREPLIED]" in line]
+    assert None not in found
+    return [match for match in found if match]
+
+
 def test_stale_entries_are_those_of_the_story(built: Lab) -> None:
+    sent = collections.Counter(len(lone_packet(KINDS[kind_of(index)], index)) for index in range(STALE))
     for router in built.routers:
-        lines = [line for line in listing(router.namespace, "-p", "tcp") if "[UNREPLIED]" in line]
-        pattern = re.compile(
-            r"tcp +6 (\d+) ESTABLISHED src=(\S+) dst=\S+ sport=(\d+) dport=80 packets=1 bytes=40 \[UNREPLIED\]"
-        )
-        stale = [match for match in map(pattern.match, lines) if match]
-        assert len(stale) == len(lines) == STALE
-        assert len({match.group(2, 3) for match in stale}) == STALE
+        stale = stale_entries_of(router.namespace)
+        assert len(stale) == STALE
+        assert len({match.group(2, 4) for match in stale}) == STALE
         assert all(int(match.group(1)) > 400_000 for match in stale)
+        assert collections.Counter(int(match.group(5)) for match in stale) == sent
+        assert {(":" in match.group(3), int(match.group(5)) >= 60) for match in stale} >= {(False, False), (True, True)}
+
+
+def test_a_kernel_since_3_12_would_keep_stale_entries_for_minutes_only(directory: pathlib.Path) -> None:
+    """The two settings of the lab are what makes them stay, and both are needed."""
+    (router,) = lab.up(directory, prefix=OWN, routers=1, stale=0).routers
+    sender = [SYSTEM_PYTHON, str(CHECKOUT / "tests" / "lab" / "stale.py")]
+    for number, setting in enumerate(STALE_TIMEOUTS):
+        kernels_own = run(["sysctl", "-n", setting], netns=router.client).strip()
+        run(["sysctl", "-qw", f"{setting}={kernels_own}"], netns=router.namespace)
+        run([*sender, str(number * 20), "20"], netns=router.client)
+        remaining = [int(match.group(1)) for match in stale_entries_of(router.namespace)]
+        assert len(remaining) == 20
+        assert max(remaining) <= int(kernels_own) == 300
+        run(["sysctl", "-qw", f"{setting}={STALE_SECONDS}"], netns=router.namespace)
+        run(["conntrack", "-F"], netns=router.namespace)
 
 
 def test_flows_carry_data_on_and_on(built: Lab) -> None:
@@ -218,8 +245,9 @@ def test_a_flow_whose_entry_is_deleted_is_not_ok(directory: pathlib.Path) -> Non
 
 def test_deleting_stale_entries_breaks_no_flow(directory: pathlib.Path) -> None:
     (router,) = lab.up(directory, prefix=OWN, routers=1, stale=100).routers
-    run(["conntrack", "-D", "-p", "tcp", "--orig-dst", "203.0.113.200"], netns=router.namespace)
-    assert listing(router.namespace, "-p", "tcp", "--orig-dst", "203.0.113.200") == []
+    for destination in STALE_DESTINATIONS.values():
+        run(["conntrack", "-D", "-p", "tcp", "--orig-dst", destination], netns=router.namespace)
+    assert stale_entries_of(router.namespace) == []
     assert not broken(lab.flows(directory))
 
 

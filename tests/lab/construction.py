@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 import sys
 
 import access
@@ -14,7 +15,7 @@ from processes import LabError, run
 from record import Lab
 from topology import (
     ROUTER_SYSCTLS,
-    STALE_DESTINATION,
+    STALE_DESTINATIONS,
     Router,
     address_commands,
     creation_commands,
@@ -23,6 +24,7 @@ from topology import (
 
 _HERE = pathlib.Path(__file__).resolve().parent
 _PYTHON = (sys.executable, "-S")
+_STALE = re.compile(r" ESTABLISHED .* packets=1 bytes=\d+ \[UNREPLIED\]")
 
 
 def build_router(lab: Lab, router: Router, stale: int, interval: float) -> None:
@@ -40,8 +42,17 @@ def state_file(lab: Lab, router: Router) -> pathlib.Path:
 
 def stale_entries(router: Router) -> int:
     """Count the stale entries of ``router``, as the conntrack tool shows them."""
-    listing = run(["conntrack", "-L", "-p", "tcp", "--orig-dst", STALE_DESTINATION], netns=router.namespace)
-    return sum(" ESTABLISHED " in line and " packets=1 bytes=40 [UNREPLIED]" in line for line in listing.splitlines())
+    return len(stale_listing(router))
+
+
+def stale_listing(router: Router) -> list[str]:
+    """Return the lines of the conntrack tool on the stale entries of ``router``, of both families."""
+    lines: list[str] = []
+    for destination in STALE_DESTINATIONS.values():
+        family = "ipv6" if ":" in destination else "ipv4"
+        command = ["conntrack", "-L", "-f", family, "-p", "tcp", "--orig-dst", destination]
+        lines += run(command, netns=router.namespace).splitlines()
+    return [line for line in lines if _STALE.search(line)]
 
 
 def _connect(router: Router) -> None:
@@ -65,8 +76,8 @@ def _start_flows(lab: Lab, router: Router, interval: float) -> None:
 
 def _leave_stale_entries(router: Router, wanted: int) -> None:
     sent = 0
-    while missing := wanted - stale_entries(router):
+    while (missing := wanted - stale_entries(router)) > 0:
         if sent > 2 * wanted:
-            raise LabError(f"{router.name}: {missing} of {wanted} stale entries are missing after {sent} bare ACKs")
+            raise LabError(f"{router.name}: {missing} of {wanted} stale entries are missing after {sent} packets")
         run([*_PYTHON, str(_HERE / "stale.py"), str(sent), str(missing)], netns=router.client)
         sent += missing

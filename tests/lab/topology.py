@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import re
+import socket
 import zlib
 
 MANAGEMENT = ipaddress.IPv4Network("198.18.0.0/15")
@@ -25,8 +26,11 @@ CLIENT6, CLIENT6_GATEWAY = "2001:db8:c::2", "2001:db8:c::1"
 SERVER, SERVER_GATEWAY = "203.0.113.2", "203.0.113.1"
 SERVER6, SERVER6_GATEWAY = "2001:db8:5::2", "2001:db8:5::1"
 SILENT = "203.0.113.128/25"
-"""A network behind the server in which nobody answers, not even with an ICMP error."""
-STALE_DESTINATION, STALE_PORT = "203.0.113.200", 80
+SILENT6 = "2001:db8:d::/64"
+"""Networks behind the server in which nobody answers, not even with an ICMP error."""
+STALE_DESTINATIONS = {socket.AF_INET: "203.0.113.200", socket.AF_INET6: "2001:db8:d::200"}
+STALE_PORT = 80
+"""Where the forgotten connections lead to, by family."""
 UNANSWERED_DESTINATION, UNANSWERED_PORT = "203.0.113.201", 7009
 QUIET_PORT = 7010
 QUIET_CONNECTIONS = 230
@@ -35,14 +39,20 @@ QUIET_CONNECTIONS = 230
 ZONE = 5
 MARK = 0x10
 
+STALE_SECONDS = 432_000
+"""How long a router keeps a stale entry: 5 days, as kernels before 3.12 do, because the entry is ESTABLISHED."""
+STALE_TIMEOUTS = (
+    "net.netfilter.nf_conntrack_tcp_timeout_unacknowledged",
+    "net.netfilter.nf_conntrack_tcp_timeout_max_retrans",
+)
+"""The settings whose smaller value is the most that kernels since 3.12 give such an entry, by default 300 seconds."""
+
 ROUTER_SYSCTLS = {
     "net.ipv4.ip_forward": 1,
     "net.ipv6.conf.all.forwarding": 1,
     "net.netfilter.nf_conntrack_acct": 1,
     "net.netfilter.nf_conntrack_timestamp": 1,
-    # Before Linux 3.12 a bare ACK's entry lives as long as an established one; later, for the lesser of these two.
-    "net.netfilter.nf_conntrack_tcp_timeout_unacknowledged": 432000,
-    "net.netfilter.nf_conntrack_tcp_timeout_max_retrans": 432000,
+    **dict.fromkeys(STALE_TIMEOUTS, STALE_SECONDS),
 }
 PRIVATE_DIRECTORIES = ("sysctl.d", "modules-load.d", "modprobe.d")
 """The directories under /etc of which each router has its own."""
@@ -178,6 +188,7 @@ def address_commands(router: Router) -> dict[str, str]:
             address add fe80::1/64 dev server nodad
             link set server up
             route add {SILENT} via {SERVER}
+            route add {SILENT6} via {SERVER6}
         """,
         router.client: f"""
             link set lo up
@@ -195,6 +206,7 @@ def address_commands(router: Router) -> dict[str, str]:
             route add default via {SERVER_GATEWAY}
             route add default via {SERVER6_GATEWAY}
             route add blackhole {SILENT}
+            route add blackhole {SILENT6}
         """,
     }
 
@@ -212,9 +224,12 @@ def ruleset_variables() -> dict[str, str | int]:
         "outside": CLIENT_GATEWAY,
         "server": SERVER,
         "silent": SILENT,
+        "silent6": SILENT6,
     }
 
 
-def stale_source(index: int) -> tuple[str, int]:
-    """Give the source address and port of the bare ACK number ``index``: 240 addresses, then the next port."""
-    return f"198.51.100.{10 + index % 240}", 1024 + index // 240
+def stale_source(index: int, family: socket.AddressFamily) -> tuple[str, int]:
+    """Return the address and port of the stale packet number ``index``: 240 addresses, then the next port."""
+    host = 10 + index % 240
+    address = f"198.51.100.{host}" if family == socket.AF_INET else f"2001:db8:c::{host:x}"
+    return address, 1024 + index // 240

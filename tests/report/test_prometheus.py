@@ -9,6 +9,7 @@ import re
 import typing as t
 
 import pytest
+from ansible_collections.netops.conntrack.plugins.module_utils._named_selectors import NAMED
 from ansible_collections.netops.conntrack.plugins.plugin_utils._prometheus import as_prometheus
 from documents import HOSTILE_NAMES, Document, fleet_document, kinds_of_fleets
 from support import CHECKOUT, run
@@ -122,8 +123,6 @@ def test_figures_of_a_router() -> None:
         "memory_bytes": now["usage"]["memory_bytes"],
         "evictable_entries": now["table"]["evictable"],
         "not_listed_entries": now["table"]["not_listed"],
-        "selector_entries": now["selectors"]["stale"]["entries"],
-        "selector_undecidable_entries": now["selectors"]["stale"]["undecidable"],
         "drop_total": total["drop"],
         "early_drop_total": total["early_drop"],
         "insert_failed_total": total["insert_failed"],
@@ -170,6 +169,21 @@ def test_zones_of_a_router_with_a_vrf() -> None:
         assert values(document, "zone_entries", host=name, zone=zone) == [table["zones"][zone]]
     assert values(document, "zone_original_entries", host=name) == [table["zones_original"]["110"]]
     assert values(document, "zone_reply_entries", host=name) == [table["zones_reply"]["120"]]
+
+
+def test_what_each_selector_counted() -> None:
+    document = FLEETS["a run that was stopped"]
+    name, host = router(document, "info")
+    selectors = host["after"]["selectors"]
+    assert len(values(document, "selector_entries", host=name)) == len(selectors) == len(NAMED)
+    for selector, counts in selectors.items():
+        assert values(document, "selector_entries", host=name, selector=selector) == [counts["entries"]]
+        undecidable = values(document, "selector_undecidable_entries", host=name, selector=selector)
+        assert undecidable == [counts["undecidable"]]
+    for protocol, entries in selectors["unanswered"]["protocols"].items():
+        labels = {"host": name, "selector": "unanswered", "protocol": protocol}
+        assert values(document, "selector_protocol_entries", **labels) == [entries]
+    assert values(document, "selector_protocol_entries", host=name, selector="stale") == []
 
 
 @pytest.mark.parametrize("histogram", ["remaining", "idle"])

@@ -95,7 +95,6 @@ KEYS_THAT_THE_COLLECTION_DECIDES = {
     "a check": a_path("checks", "*"),
     "a host": a_path("hosts", "*"),
     "an audit": a_path("hosts", "*", "after"),
-    "a selector": a_path("hosts", "*", "before", "selectors", "*"),
     "a finding": a_path("hosts", "*", "before", "findings", "*"),
     "health": a_path("hosts", "*", "health", "*"),
     "amounts": a_path("hosts", "*", "before", "table", "packets"),
@@ -126,6 +125,7 @@ WITH_OPTIONAL_KEYS = {
             *(f"{name}{end}" for name in ("zones_original", "zones_reply") for end in ("", "_distinct")),
         },
     ),
+    "a selector": (a_path("hosts", "*", "before", "selectors", "*"), {"protocols"}),
     "prune": (a_path("hosts", "*", "prune"), {"count_before", "count_after", "sample"}),
 }
 
@@ -194,6 +194,8 @@ def test_a_key_that_came_later_may_be_missing(name: str) -> None:
         (a_path("hosts", "*", "before", "usage", "percent"), "?"),
         (a_path("hosts", "*", "before", "findings", "*", "status"), "maybe"),
         (a_path("hosts", "*", "before", "table", "protocols"), [1]),
+        (a_path("hosts", "*", "before", "selectors", "unanswered", "protocols"), [1]),
+        (a_path("hosts", "*", "before", "selectors", "unanswered", "protocols", "udp"), -1),
         (a_path("hosts", "*", "settings", "sizing", "limited_by"), "mood"),
         (a_path("hosts", "*", "failure", "message"), None),
         (a_path("hosts", "*", "trend", "new_top", "source"), [None]),

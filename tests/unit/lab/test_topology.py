@@ -7,14 +7,20 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 
 import pytest
 from topology import (
+    CLIENT,
+    CLIENT6,
+    CLIENT6_GATEWAY,
+    CLIENT_GATEWAY,
     FLOWS,
     MANAGEMENT,
     MAX_ROUTERS,
     SILENT,
-    STALE_DESTINATION,
+    SILENT6,
+    STALE_DESTINATIONS,
     UNANSWERED_DESTINATION,
     Router,
     choose_block,
@@ -93,15 +99,23 @@ def test_the_block_follows_from_the_prefix_and_makes_way() -> None:
     assert choose_block("nclab", [second + 5]) == first
 
 
-def test_sources_of_bare_acks_differ() -> None:
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
+def test_sources_of_stale_packets_differ(family: socket.AddressFamily) -> None:
     count = 100_000
-    sources = {stale_source(index) for index in range(count)}
+    sources = {stale_source(index, family) for index in range(count)}
+    network = ipaddress.ip_network({socket.AF_INET: "198.51.100.0/24", socket.AF_INET6: "2001:db8:c::/64"}[family])
     assert len(sources) == count
     assert all(1024 <= port <= 65535 for _address, port in sources)
+    addresses = {ipaddress.ip_address(address) for address, _port in sources}
+    assert all(address in network for address in addresses)
+    assert not addresses & {ipaddress.ip_address(used) for used in (CLIENT, CLIENT_GATEWAY, CLIENT6, CLIENT6_GATEWAY)}
 
 
-def test_who_never_answers_lies_in_the_silent_network() -> None:
-    silent = ipaddress.ip_network(SILENT)
-    assert ipaddress.ip_address(STALE_DESTINATION) in silent
-    assert ipaddress.ip_address(UNANSWERED_DESTINATION) in silent
-    assert not any(ipaddress.ip_address(flow.destination) in silent for flow in FLOWS)
+def test_who_never_answers_lies_in_a_silent_network() -> None:
+    silent = [ipaddress.ip_network(SILENT), ipaddress.ip_network(SILENT6)]
+
+    def is_silent(address: str) -> bool:
+        return any(ipaddress.ip_address(address) in network for network in silent)
+
+    assert all(is_silent(address) for address in (*STALE_DESTINATIONS.values(), UNANSWERED_DESTINATION))
+    assert not any(is_silent(flow.destination) for flow in FLOWS)

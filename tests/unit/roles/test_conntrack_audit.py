@@ -12,7 +12,9 @@ import typing as t
 
 import pytest
 import yaml
+from ansible_collections.netops.conntrack.plugins.module_utils._named_selectors import NAMED
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks import find
+from json_routers import Fleet
 from support import CHECKOUT
 
 ROLE = CHECKOUT / "roles" / "conntrack_audit"
@@ -61,6 +63,57 @@ FINE: dict[str, dict[str, t.Any]] = {
     "table_nearly_full": {"usage.percent": 79.9},
 }
 """What just does not."""
+
+
+IDLE = {"protocol": "tcp", "idle": {"min": "12h"}}
+SELECTORS: dict[str, tuple[dict[str, t.Any], dict[str, t.Any]]] = {
+    "default": ({}, {}),
+    "default-as-text": ({"conntrack_prune_select": "stale"}, {}),
+    "default-in-full": (
+        {"conntrack_prune_select": ["stale"], "conntrack_prune_match": [], "conntrack_prune_exclude": []},
+        {},
+    ),
+    "named": (
+        {"conntrack_prune_select": "idle_day,unanswered"},
+        {"prune": {"select": "idle_day,unanswered"}},
+    ),
+    "own": (
+        {"conntrack_prune_match": [IDLE]},
+        {"prune": {"match": [IDLE]}},
+    ),
+    "own-as-text": (
+        {"conntrack_prune_select": [], "conntrack_prune_match": "protocol=tcp idle=43200-"},
+        {"prune": {"match": "protocol=tcp idle=43200-"}},
+    ),
+    "more": (
+        {"conntrack_prune_select": ["stale"], "conntrack_prune_match": [IDLE]},
+        {"prune": {"select": ["stale"], "match": [IDLE]}},
+    ),
+    "less": (
+        {"conntrack_prune_exclude": [{"zone": 5}]},
+        {"prune": {"select": ["stale"], "exclude": [{"zone": 5}]}},
+    ),
+    "nothing": ({"conntrack_prune_select": [], "conntrack_prune_exclude": [{"zone": 5}]}, {}),
+    "counted": (
+        {"conntrack_audit_selectors": {"idle": {"match": [IDLE]}, "stale": {"match": [{"zone": 5}]}}},
+        {"idle": {"match": [IDLE]}, "stale": {"match": [{"zone": 5}]}},
+    ),
+    "counted-as-prune": (
+        {"conntrack_prune_select": "dns", "conntrack_audit_selectors": {"prune": {"match": [IDLE]}}},
+        {"prune": {"match": [IDLE]}},
+    ),
+}
+"""Variables of a router, and what is counted beside the named selectors of the collection, or instead of one."""
+
+ASKING = """
+- hosts: all
+  gather_facts: false
+  roles: [netops.conntrack.conntrack_audit]
+  post_tasks:
+    - copy:
+        dest: "{{ playbook_dir }}/{{ inventory_hostname }}.asked"
+        content: "{{ conntrack_audit_before.asked_for | to_json }}"
+"""
 
 
 def load(name: str) -> dict[str, t.Any]:
@@ -194,6 +247,31 @@ def test_what_the_router_cannot_tell_is_unknown_and_says_why() -> None:
     assert unavailable in reasons["stale_majority"]
     assert "/dev/kmsg: no such file" in reasons["table_full_logged"]
     assert status("accounting_off", facts) == "finding"
+
+
+def test_stale_is_what_the_prune_deletes_where_that_is_counted_by_itself() -> None:
+    facts = facts_with({"selectors.stale.percent": 0, "selectors.stale.entries": 0})
+    facts["selectors"]["prune"] = {"entries": 100, "percent": 60, "undecidable": 0, "unavailable": None}
+    assert [status(check_id, facts) for check_id in ("stale_majority", "stale_share")] == ["finding", "passed"]
+    facts["selectors"]["stale"] |= {"entries": 7000, "percent": 90}
+    facts["selectors"]["prune"] |= {"entries": 0, "percent": 0}
+    assert [status(check_id, facts) for check_id in ("stale_majority", "stale_share")] == ["passed", "passed"]
+    facts["selectors"]["prune"] |= {"entries": None, "percent": None, "unavailable": "timestamps are off"}
+    (finding,) = find(facts, [check for check in CHECKS if check["id"] == "stale_majority"])
+    assert (finding["status"], finding["value"]) == ("unknown", None)
+    assert finding["reason"] == "not known: selectors.prune.entries, selectors.prune.percent (timestamps are off)"
+
+
+def test_the_named_selectors_those_of_ones_own_and_what_the_prune_deletes_are_counted(fleet: Fleet) -> None:
+    for name, (variables, _expected) in SELECTORS.items():
+        fleet.add(name)
+        fleet.hosts[name].update(variables)
+    playbook = fleet.directory / "ask.yml"
+    playbook.write_text(ASKING)
+    done = fleet.run_file(str(playbook))
+    assert done.returncode == 0, done.stdout + done.stderr
+    asked = {name: json.loads((fleet.directory / f"{name}.asked").read_text()) for name in SELECTORS}
+    assert asked == {name: {**NAMED, **expected} for name, (_variables, expected) in SELECTORS.items()}
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check["id"])

@@ -9,6 +9,7 @@ import io
 import typing as t
 
 import pytest
+from ansible_collections.netops.conntrack.plugins.module_utils._named_selectors import NAMED
 from ansible_collections.netops.conntrack.plugins.plugin_utils._csv import as_csv
 from ansible_collections.netops.conntrack.plugins.plugin_utils._order import worst_first
 from documents import HOSTILE_NAMES, Document, fleet_document
@@ -38,7 +39,8 @@ def renamed(document: Document, name: str) -> Document:
 def test_a_row_for_each_router_the_worst_first(options: dict[str, bool]) -> None:
     document = fleet_document(30, **options)
     table = list(csv.reader(io.StringIO(as_csv(document), newline=""), strict=True))
-    assert table[0] == [*FIXED.split(","), "selector_stale_before", "selector_stale_after"]
+    counted = [f"selector_{name}_{phase}" for name in sorted(NAMED) for phase in ("before", "after")]
+    assert table[0] == [*FIXED.split(","), *counted]
     assert {len(row) for row in table} == {len(table[0])}
     assert [row[1] for row in table[1:]] == [host["verdict"] for _name, host in worst_first(document)]
 
@@ -71,6 +73,7 @@ def test_what_a_run_did_to_a_router() -> None:
         "findings_gone": len(host["trend"]["findings"]["gone"]),
         "selector_stale_before": host["before"]["selectors"]["stale"]["entries"],
         "selector_stale_after": host["after"]["selectors"]["stale"]["entries"],
+        "selector_unanswered_after": host["after"]["selectors"]["unanswered"]["entries"],
     }
     assert {title: row[title] for title in expected} == {title: str(value) for title, value in expected.items()}
 

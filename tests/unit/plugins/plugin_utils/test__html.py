@@ -16,6 +16,7 @@ import sys
 import typing as t
 
 import pytest
+from ansible_collections.netops.conntrack.plugins.module_utils._named_selectors import NAMED
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html import as_html
 from ansible_collections.netops.conntrack.plugins.plugin_utils._markup import visible
 from ansible_collections.netops.conntrack.plugins.plugin_utils._merge import merge
@@ -449,6 +450,28 @@ def test_before_lies_beside_now() -> None:
     labels = [svg.attributes["aria-label"] for svg in block(section, "Protocols").all("svg")]
     assert [f"tcp {before:,}" in labels[0], f"tcp {after:,}" in labels[1]] == [True, True]
     assert block(section, "Idle time").one("path", "outline")
+
+
+def test_all_selectors_stand_in_the_section_of_a_router_and_one_in_the_overview() -> None:
+    page = page_of_fleet()
+    headings = [each.text for each in page.one("table", id_="fleet").one("thead").all("th")]
+    assert [name for name in NAMED if name.capitalize() in headings] == ["stale"]
+    name, host = next((name, host) for name, host in fleet()["hosts"].items() if host["after"] and host["before"])
+    entries = block(details(page, name), "Entries")
+    label = entries.one("svg", "pairs").attributes["aria-label"]
+    for selector in NAMED:
+        counts = [host[phase]["selectors"][selector]["entries"] for phase in ("before", "after")]
+        assert f"{selector} {' → '.join(f'{count:,}' for count in counts)};" in label
+    protocols = host["after"]["selectors"]["unanswered"]["protocols"]
+    told = ", ".join(f"{protocol} {count:,}" for protocol, count in protocols.items())
+    assert [each.text for each in entries.all("p")] == [f"unanswered now: {told}"]
+
+
+def test_a_selector_of_ones_own_stands_in_the_overview() -> None:
+    document = copy.deepcopy(fleet_document(3))
+    audit = next(host["before"] for host in document["hosts"].values() if host["before"])
+    audit["selectors"]["voice"] = {"entries": 321, "percent": 1, "undecidable": 0, "unavailable": None}
+    assert "321" in " ".join(column(read(as_html(document)), "Voice"))
 
 
 def test_the_text_of_a_histogram_has_its_figures() -> None:

@@ -94,6 +94,12 @@ def test_what_is_not_known_stays_unknown(expression: str, expected: t.Any) -> No
         ("gone[0].percent", ["gone"]),
         ("gone | length(@)", ["gone"]),
         ("top[?other > `50`]", []),
+        # of two alternatives the one that is there, or else the second one
+        ("(missing || deep).five > `1`", ["deep.five"]),
+        ("(deep || missing).five > `1`", ["deep.five"]),
+        ("(gone || missing).five > `1`", ["missing.five"]),
+        ("(gone || deep.lost || missing.too).five > `1`", ["missing.too.five"]),
+        ("(gone || deep)", ["gone"]),
     ],
 )
 def test_names_the_fields_that_are_unknown(expression: str, unknowns: list[str]) -> None:

@@ -8,8 +8,13 @@ import copy
 import random
 
 import pytest
+from ansible_collections.netops.conntrack.plugins.module_utils._named_selectors import NAMED
 from ansible_collections.netops.conntrack.plugins.plugin_utils._order import (
     batch_numbers,
+    overview_of,
+    protocols_of,
+    selector_counts,
+    selector_names,
     worst_checks_first,
     worst_first,
 )
@@ -78,3 +83,55 @@ def test_checks_by_severity_then_by_id() -> None:
 )
 def test_numbers_of_batches(rollout: Document | None, numbers: dict[str, int]) -> None:
     assert batch_numbers({"rollout": rollout}) == numbers
+
+
+def counted(*names: str) -> Document:
+    return {"before": {"selectors": {name: {"entries": len(name)} for name in names}}, "after": None}
+
+
+def test_selectors_what_the_prune_deletes_first_then_what_is_stale() -> None:
+    hosts = {"a": counted("unanswered", "stale", "mine"), "b": counted("prune"), "c": counted(), "d": host("failed")}
+    assert selector_names({"hosts": hosts}) == ["prune", "stale", "mine", "unanswered"]
+
+
+@pytest.mark.parametrize(
+    ("names", "shown"),
+    [
+        ([*NAMED], ["stale"]),
+        ([*NAMED, "prune"], ["prune"]),
+        ([*NAMED, "voice", "backup"], ["stale", "backup", "voice"]),
+        (["idle_hour", "idle_day"], ["idle_day"]),
+        (["voice", "backup"], ["backup", "voice"]),
+        ([], []),
+    ],
+)
+def test_an_overview_has_the_main_selector_and_those_that_are_not_the_collections(
+    names: list[str], shown: list[str]
+) -> None:
+    assert overview_of(names) == shown
+
+
+def test_what_is_stale_stands_for_a_prune_that_was_not_counted_by_itself() -> None:
+    only_stale = {"selectors": {"stale": {"entries": 5}}}
+    both = {"selectors": {"stale": {"entries": 5}, "prune": {"entries": 0}}}
+    assert selector_counts(only_stale, "prune") == selector_counts(both, "stale") == {"entries": 5}
+    assert selector_counts(both, "prune") == {"entries": 0}
+    assert selector_counts(only_stale, "unanswered") == selector_counts({"selectors": {}}, "prune") == {}
+
+
+@pytest.mark.parametrize(
+    ("counts", "shown"),
+    [
+        ({}, []),
+        ({"protocols": None}, []),
+        ({"protocols": {}}, []),
+        ({"protocols": {"tcp": 9}}, []),
+        ({"protocols": {"udp": 9}}, [("udp", 9)]),
+        (
+            {"protocols": {"gre": 1, "icmp": 3, "tcp": None, "udp": 3}},
+            [("icmp", 3), ("udp", 3), ("gre", 1), ("tcp", None)],
+        ),
+    ],
+)
+def test_protocols_are_shown_where_not_all_are_tcp(counts: Document, shown: list[tuple[str, int | None]]) -> None:
+    assert protocols_of(counts) == shown

@@ -536,6 +536,44 @@ def test_a_selector_may_have_the_name_of_a_column() -> None:
     assert all(name in text.split("The routers, before")[1].split("Found")[0] for name in document["hosts"])
 
 
+def with_selectors(measured: dict[str, t.Any], **counts: t.Any) -> dict[str, t.Any]:
+    return {**measured, "selectors": {**measured["selectors"], **counts}}
+
+
+def test_what_the_selectors_counted_stands_in_a_section_of_its_own() -> None:
+    unanswered = {"entries": 40, "protocols": {"icmp": 9, "udp": 31}}
+    before = with_selectors(BEFORE, unanswered=unanswered, idle_day={"entries": 0}, voice={"entries": 4})
+    after = with_selectors(
+        FULL_RUN["after"],
+        unanswered={"entries": 12, "protocols": {"udp": 12}},
+        idle_day={"entries": 0, "protocols": {}},
+        half_open={"entries": None, "protocols": None},
+        voice={"entries": 4},
+    )
+    text = page({"r1": {**FULL_RUN, "before": before, "after": after}, "r2": DEAD})
+    assert (
+        """\
+Counted by selectors, before → after
+------------------------------------
+
+r1  stale 700 → 0; half_open ?; unanswered 40 → 12 (udp 12); voice 4
+"""
+        in text
+    )
+    overview = text.split("The routers, before → after")[1].split("Not done")[0]
+    assert "stale    voice" in overview
+    assert "unanswered" not in overview
+    assert "Counted by selectors" not in page({"r1": FULL_RUN})
+
+
+def test_a_prune_of_ones_own_is_the_figure_of_the_overview() -> None:
+    pruned = with_selectors(BEFORE, prune={"entries": 42}, unanswered={"entries": 40})
+    table = page({"r1": {"before": pruned}, "r2": {"before": BEFORE}}).split("The routers now")[1]
+    header, *rows = table.split("Found")[0].splitlines()[3:6]
+    assert header.split() == ["router", "verdict", "findings", "entries", "%", "full", "prune"]
+    assert [row.split()[-1] for row in rows] == ["42", "700"]
+
+
 def test_a_prune_that_could_not_be_told_is_not_nothing() -> None:
     document = fleet_document(12)
     name = next(name for name, host in document["hosts"].items() if host["prune"] and host["prune"]["unavailable"])

@@ -362,3 +362,6 @@ def test_summary_of_an_older_report_without_drift_or_roll_out() -> None:
     host["before"]["selectors"]["stale"] = {"entries": 7}
     assert summary(document)["selectors"] == ["stale", "asleep", "idle"]
     assert summary(document)["rows"][0]["stale_before"] == 7
+    host["before"]["selectors"]["prune"] = {"entries": 9}
+    assert summary(document)["selectors"] == ["prune", "asleep", "idle"]
+    assert summary(document)["rows"][0]["stale_before"] == 9

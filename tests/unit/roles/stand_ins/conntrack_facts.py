@@ -24,7 +24,7 @@ def main() -> None:
     facts = router["facts"]
     if module.params["gather_subset"]:
         facts = {subset: facts[subset] for subset in module.params["gather_subset"]}
-    module.exit_json(ansible_facts={"conntrack": facts})
+    module.exit_json(ansible_facts={"conntrack": facts}, asked_for=module.params["selectors"])
 
 
 if __name__ == "__main__":
