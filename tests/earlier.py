@@ -22,9 +22,13 @@ _LATER_IN_TABLES = {"not_listed", "zones_original", "zones_original_distinct", "
 
 
 def as_version_2(document: Document) -> Document:
-    """Give ``document`` as the second version wrote it: with 0 for what a prune did not decide."""
+    """Return ``document`` as the second version wrote it: with 0 for what a prune did not decide, and other names."""
     earlier = copy.deepcopy(document) | {"schema_version": 2}
     for report in earlier["hosts"].values():
+        recap = report["settings"] and report["settings"]["recap"]
+        if recap:
+            del recap["kept"]
+            recap["failed"] = recap.pop("not_updated")
         prune = report["prune"] and _without(report["prune"], _LATER_IN_PRUNES)
         for key in _ZERO_IN_VERSION_2 if prune else ():
             prune[key] = prune[key] or 0

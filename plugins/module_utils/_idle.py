@@ -194,7 +194,7 @@ class Timeouts:
         protocol = GENERIC if names == _GENERIC_NAMES else entry.protocol
         for policy in self.policies:
             if policy.protocol in (protocol, entry.protocol) and policy.family in (None, entry.family):
-                yield from map(Explanation, _of_policy(policy, names))
+                yield from map(Explanation, policy_timeouts(policy, names))
         yield from self._shortened()
 
     def _of_sysctl(self, name: str) -> list[Explanation]:
@@ -245,7 +245,7 @@ def idle(entry: Entry, timeouts: Timeouts) -> int | None:
     for one with more left than anything known explains. It is never more than the entry's age and the uptime.
     """
     remaining = entry.remaining
-    if remaining is None or (entry.status or 0) & _uapi.FIXED_TIMEOUT or _has_timeouts_of_helper(entry):
+    if remaining is None or (entry.status or 0) & _uapi.FIXED_TIMEOUT or has_timeouts_of_helper(entry):
         return None
     explaining = [each.timeout for each in timeouts.possible(entry) if each.explains(remaining)]
     if not explaining:
@@ -322,7 +322,7 @@ def _names(entry: Entry, settings: t.Mapping[str, int]) -> tuple[str, ...]:
     return names if replied else names[:1]
 
 
-def _of_policy(policy: Policy, names: t.Iterable[str]) -> t.Iterator[int]:
+def policy_timeouts(policy: Policy, names: t.Iterable[str]) -> t.Iterator[int]:
     """Yield the seconds that a policy may give an entry of its protocol which ``names`` govern."""
     if policy.protocol not in _STATES and policy.protocol not in _TWO_TIMEOUTS:
         yield from policy.timeouts.values()
@@ -335,7 +335,8 @@ def _of_policy(policy: Policy, names: t.Iterable[str]) -> t.Iterator[int]:
         yield from (policy.timeouts[name] for name in (*_CAPS, _RESET) if name in policy.timeouts)
 
 
-def _has_timeouts_of_helper(entry: Entry) -> bool:
+def has_timeouts_of_helper(entry: Entry) -> bool:
+    """Return whether the entry has a helper that may give it timeouts of its own."""
     if entry.helper is None:
         return False
     # A helper for another port than the usual one has that in its name: ftp-2121.

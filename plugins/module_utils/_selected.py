@@ -31,20 +31,27 @@ class Selected(t.NamedTuple):
     context: Context
 
 
+def selection_of(params: t.Mapping[str, t.Any], context: Context, option: str = "", or_all: bool = True) -> Selection:
+    """Return what the options of a selection select. ``option`` is where they stand, for errors.
+
+    ``or_all`` says that without match and select all entries are meant, instead of none. Raises OptionError.
+    """
+    refuse_null(params, ("exclude",), option)
+    if not or_all and params["match"] is None and not params["select"]:
+        remedy = "Give match or select. For all entries: match={family: [ipv4, ipv6]}."
+        raise OptionError(f"{option}.match" if option else "match", None, "selects nothing", remedy)
+    return compile_selection(params["match"], params["exclude"], context, option, params["select"])
+
+
 @contextlib.contextmanager
 def selected(params: t.Mapping[str, t.Any], or_all: bool = True) -> t.Iterator[Selected]:
     """Run the body in the namespace of the options, with its table.
 
-    ``or_all`` says that without match and select all entries are meant, instead of none.
-    Raises OptionError for a bad selection, UnavailableError where there is no such namespace or table,
-    NotPermittedError without the right to enter.
+    Raises OptionError for a bad selection (see ``selection_of``), UnavailableError where there is no such namespace or
+    table, NotPermittedError without the right to enter.
     """
-    refuse_null(params, ("exclude",))
-    if not or_all and params["match"] is None and not params["select"]:
-        remedy = "Give match or select. For all entries: match={family: [ipv4, ipv6]}."
-        raise OptionError("match", None, "selects nothing", remedy)
     with inside(params["netns"]):
         context = Context.read(read_settings())
-        selection = compile_selection(params["match"], params["exclude"], context, select=params["select"])
+        selection = selection_of(params, context, or_all=or_all)
         with WritableTable() as table:
             yield Selected(table, selection, context)

@@ -4,7 +4,7 @@
 
 # This module_util is PRIVATE to this collection: it can change without notice.
 
-"""Lowering what the selected entries have left, and setting their mark: which need it, and what became of each.
+"""Shortening what the selected entries have left, and setting their mark: which need it, and what became of each.
 
 The kernel finds the entry to update by its original tuple and zone and does not compare the id. So the whole table is
 read first, and right before a batch of updates its entries are looked up: what has another id by now is left alone, and
@@ -16,6 +16,7 @@ than the sysctls gave it until its next packet, or gets the mark.
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import errno
 import typing as t
@@ -31,16 +32,29 @@ from ansible_collections.netops.conntrack.plugins.module_utils._account import (
     without_failures,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._entry import Entry
-from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError, UnavailableError
-from ansible_collections.netops.conntrack.plugins.module_utils._idle import NEEDS, longest_timeout
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
+    ConntrackError,
+    OptionError,
+    UnavailableError,
+)
+from ansible_collections.netops.conntrack.plugins.module_utils._idle import Timeouts, longest_timeout
 from ansible_collections.netops.conntrack.plugins.module_utils._management import Connection, without_management
 from ansible_collections.netops.conntrack.plugins.module_utils._memo import Memo
+from ansible_collections.netops.conntrack.plugins.module_utils._rehearsal import Pruned
 from ansible_collections.netops.conntrack.plugins.module_utils._requests import Targets
 from ansible_collections.netops.conntrack.plugins.module_utils._selector import Selection
 from ansible_collections.netops.conntrack.plugins.module_utils._selector_keys import Answer, Steps
 from ansible_collections.netops.conntrack.plugins.module_utils._selector_values import mark_and_mask
 from ansible_collections.netops.conntrack.plugins.module_utils._setting_values import parse_value
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl import short_of
+from ansible_collections.netops.conntrack.plugins.module_utils._timeout_claims import (
+    NEEDS,
+    NOTHING_CLAIMED,
+    REASONS,
+    Claims,
+    lowered_bounds,
+)
+from ansible_collections.netops.conntrack.plugins.module_utils._timeout_record import end_shortening, record_shortened
 from ansible_collections.netops.conntrack.plugins.module_utils._uapi import FIXED_TIMEOUT
 from ansible_collections.netops.conntrack.plugins.module_utils._units import parse_duration
 from ansible_collections.netops.conntrack.plugins.module_utils._wire import Block
@@ -61,7 +75,7 @@ Mark = tuple[int, int]
 def parse_timeout(value: t.Any) -> int | str | None:
     """Read the option timeout: ``settings``, or {max: DURATION}, which is given in seconds. Raises OptionError.
 
-    For {settings: {...}}, whose values ``instead_of_sysctls`` gives, it is ``settings`` as well.
+    For {settings: {...}}, whose values ``wanted_timeouts`` returns, it is ``settings`` as well.
     """
     if value is None or value == SETTINGS:
         return t.cast(t.Optional[str], value)
@@ -75,12 +89,24 @@ def parse_timeout(value: t.Any) -> int | str | None:
     return most
 
 
-def instead_of_sysctls(value: t.Any) -> dict[str, int]:
-    """Give the values that the option timeout has instead of the sysctls' own, by short name. Raises OptionError."""
+def wanted_timeouts(value: t.Any, present: t.Mapping[str, int]) -> dict[str, int]:
+    """Return the timeouts that entries are to have, by short name, as the option timeout names them.
+
+    For ``settings`` these are the ``present`` values of the sysctls, for {settings: {...}} those that it gives. Raises
+    OptionError for a value that cannot be used, and for a name that the sysctls do not have.
+    """
+    if value == SETTINGS:
+        return dict(present)
     if not isinstance(value, dict):
         return {}
-    own = {name: (short_of(name) or name, each) for name, each in value.get(SETTINGS, {}).items()}
-    return {short: parse_value(short, each, f"timeout.{SETTINGS}.{name}") for name, (short, each) in own.items()}
+    wanted = {}
+    for name, given in value.get(SETTINGS, {}).items():
+        short = short_of(name) or name
+        if short not in present:
+            remedy = "ansible_facts['conntrack'].settings lists those that it has."
+            raise OptionError("timeout.settings", name, "is no connection-tracking setting of this kernel", remedy)
+        wanted[short] = parse_value(short, given, f"timeout.{SETTINGS}.{name}")
+    return wanted
 
 
 def parse_mark(value: t.Any) -> Mark | None:
@@ -115,15 +141,19 @@ _NOTHING = Change(None, None)
 
 @dataclasses.dataclass(frozen=True)
 class Aim:
-    """What the entries are to have: at most so many seconds left (SETTINGS: as the sysctls say), and a mark."""
+    """What the entries are to have: at most so many seconds left (SETTINGS: as the sysctls say), and a mark.
+
+    ``settings`` are the sysctls with the timeouts that are wanted. ``claims`` decide which entries these shorten.
+    """
 
     timeout: int | str | None
     mark: Mark | None
     settings: t.Mapping[str, int]
+    claims: Claims = NOTHING_CLAIMED
 
     @property
     def needs(self) -> frozenset[str]:
-        """The fields of an entry that ``cap`` and ``lacking_mark`` read."""
+        """The fields of an entry that ``cap``, ``claims`` and ``lacking_mark`` read."""
         return (NEEDS if self.timeout is not None else frozenset()) | ({"mark"} if self.mark else frozenset())
 
     def caps(self) -> set[int]:
@@ -131,6 +161,12 @@ class Aim:
         if isinstance(self.timeout, int):
             return {self.timeout}
         return {max(1, value) for name, value in self.settings.items() if "timeout" in name}
+
+    def obstacle(self, entry: Entry, cap: int) -> str:
+        """Return what an entry that keeps more than ``cap`` is counted as. "" means that it does not keep it."""
+        if (entry.status or 0) & FIXED_TIMEOUT:
+            return "fixed_timeout"
+        return "" if isinstance(self.timeout, int) else self.claims.reason_to_keep(entry, self.settings, cap)
 
     def cap(self, entry: Entry) -> int | None:
         """Give the most seconds that the entry may have left; None where no sysctl tells."""
@@ -153,13 +189,35 @@ class Aim:
         return None if entry.mark & mask == value else self.mark
 
 
+def aim_of(timeout: t.Any, mark: t.Any, timeouts: Timeouts, dry_run: bool) -> Aim:
+    """Return what the options ``timeout`` and ``mark`` aim at on a router of which ``timeouts`` are known.
+
+    Raises OptionError, also for timeouts that are below the present ones unless it is a dry run.
+    """
+    most, number, present = parse_timeout(timeout), parse_mark(mark), timeouts.settings
+    if most != SETTINGS:
+        return Aim(most, number, present)
+    wanted = wanted_timeouts(timeout, present)
+    for name in () if dry_run else sorted(wanted):
+        if "timeout" in name and wanted[name] < present[name]:
+            problem = f"is less than the kernel has now, which is {present[name]}"
+            remedy = "Set it with netops.conntrack.conntrack_settings first, or give --check to see what it would do."
+            raise OptionError(f"timeout.{SETTINGS}.{name}", wanted[name], problem, remedy)
+    claims = Claims(lowered_bounds(wanted, present, timeouts.record), timeouts.policies)
+    return Aim(most, number, {**present, **wanted}, claims)
+
+
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """Which entries get what; those of ``connections`` stay as they are."""
+    """Which entries get what; those of ``connections`` stay as they are.
+
+    With ``pruned``, the entries that it leaves out are taken for deleted.
+    """
 
     selection: Selection
     aim: Aim
     connections: t.Collection[Connection]
+    pruned: Pruned | None = None
 
     @property
     def needs(self) -> frozenset[str]:
@@ -171,7 +229,11 @@ class Plan:
         """As Selection.steps, for what is decided here."""
         steps = dict(self.selection.steps)
         if "remaining" in steps or "remaining" not in self.selection.needs:
-            steps["remaining"] = {*steps.get("remaining", ()), *(cap + 1 for cap in self.aim.caps())}
+            steps["remaining"] = {
+                *steps.get("remaining", ()),
+                *(cap + 1 for cap in self.aim.caps()),
+                *self.aim.claims.steps,
+            }
         return steps
 
 
@@ -227,7 +289,7 @@ class Judge:
             return Change(None, mark), "undecidable"
         if entry.remaining <= cap:
             return Change(None, mark), ""
-        return Change(cap, mark), "fixed_timeout" if (entry.status or 0) & FIXED_TIMEOUT else ""
+        return Change(cap, mark), aim.obstacle(entry, cap)
 
 
 class Survey:
@@ -250,6 +312,11 @@ class Survey:
                     self.targets[verdict] += len(targets)
                     yield verdict, targets
 
+    @property
+    def shortens(self) -> bool:
+        """Whether any entry is to be given less time."""
+        return any(verdict.change.timeout is not None for verdict in self.targets)
+
     def count(self, test: t.Callable[[Verdict], t.Any]) -> int:
         """Give the number of entries whose verdict passes the test."""
         return sum(count for verdict, count in self.verdicts.items() if test(verdict))
@@ -264,14 +331,14 @@ def update(table: WritableTable, plan: Plan, dry_run: bool) -> Outcome:
     """Bring the selected entries to what the plan aims at, unless it is a dry run.
 
     The whole table is read before the first update, for which the names of the targets are kept (see Targets). Raises
-    what the table's ``read``, ``look_up`` and ``update`` raise, with the number of those updated, and UnavailableError
-    where a mark is to be set and the kernel shows none.
+    what the table's ``read``, ``look_up`` and ``update`` raise, with the number of those updated, what
+    ``record_shortened`` raises, and UnavailableError where a mark is to be set and the kernel shows none.
     """
     judge = Judge(plan)
 
     def collect(blocks: t.Iterator[Block]) -> tuple[Survey, Targets[Verdict]]:
         found, targets = Survey(judge, plan.connections), Targets[Verdict]()
-        for block in blocks:
+        for block in map(plan.pruned, blocks) if plan.pruned else blocks:
             for verdict, selected in found.sort_out(block):
                 if not dry_run:
                     targets.add(selected, verdict)
@@ -281,7 +348,7 @@ def update(table: WritableTable, plan: Plan, dry_run: bool) -> Outcome:
     settled: collections.Counter[str] = collections.Counter()
     if dry_run:
         return Outcome(found, None, settled)
-    with telling_what_was("updated") as errors:
+    with _on_record(plan.aim, found), telling_what_was("updated") as errors:
         for verdict, blocks in table.look_up(targets, errors):
             for block in blocks:
                 verdicts = judge(block)
@@ -292,6 +359,21 @@ def update(table: WritableTable, plan: Plan, dry_run: bool) -> Outcome:
                     else:
                         settled[now.obstacle or "unchanged"] += len(part)
     return Outcome(found, errors, settled)
+
+
+@contextlib.contextmanager
+def _on_record(aim: Aim, found: Survey) -> t.Iterator[None]:
+    """Record a time that no sysctl gives before entries get it, or they would look idle for longer than they are."""
+    if not isinstance(aim.timeout, int) or not found.shortens:
+        yield
+        return
+    record_shortened(aim.timeout)
+    try:
+        yield
+    finally:
+        # A shortening that is not known to be over counts for longer than it has to.
+        with contextlib.suppress(ConntrackError):
+            end_shortening()
 
 
 def _send(table: WritableTable, block: Block, verdict: Verdict, change: Change, errors: Errors[Verdict]) -> None:
@@ -330,11 +412,12 @@ class Outcome:
             "already_gone": count_of(errors, *_GONE),
             "fixed_timeout": left("fixed_timeout") + count_of(errors, *_FIXED),
             "without_timeout": left("without_timeout"),
+            "kept": {reason: left(reason) for reason in REASONS},
             "undecidable": left("undecidable") + found.count(lambda verdict: verdict.decision is None),
             **({"diff": self.diff()} if with_diff else {}),
         }
         without_failures(result, errors, (0, *_GONE, *_FIXED), "updated")
-        return {**result, "failed": 0}
+        return {**result, "not_updated": 0}
 
     def diff(self) -> dict[str, str]:
         """Give what entries of each group lack, with their numbers before and after, as far as it changes.

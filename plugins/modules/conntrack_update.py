@@ -8,15 +8,17 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: conntrack_update
-short_description: Lower the remaining time, or set the mark, of connection-tracking entries
+short_description: Shorten the remaining time, or set the mark, of connection-tracking entries
 version_added: 0.3.0
 author:
   - The netops.conntrack developers (@netops)
 description:
   - A lower timeout in the sysctls acts on an entry with its next packet only, so that an idle one stays for days. This
-    module lowers what such entries have left, so that the new timeout acts at once.
+    module shortens what such entries have left, so that the new timeout acts at once.
+  - With O(timeout=settings) it only shortens entries that have their time from a sysctl that
+    M(netops.conntrack.conntrack_settings) lowered. Those of rules and of programs stay, and RV(kept) counts them.
   - It can also set the mark of entries, or some bits of it.
-  - A remaining time is only ever lowered. The next packet of a connection gives it the timeout of the sysctls again.
+  - A remaining time is only ever shortened. The next packet of a connection gives it its whole timeout again.
   - All options are checked, and the whole table is read, before the first update.
   - The kernel does not compare its id of an entry with the one in an update. So each entry is looked up right before,
     and left alone if another connection has taken its place or if it does not need the update any more. In the moment
@@ -44,17 +46,44 @@ options:
       - What the entries may have left at most. Those with more get this, the others stay as they are.
       - V(settings) is the timeout that the sysctls have now for the entry's protocol and state. Of the two for UDP and
         GRE it is the longer one as soon as there was a reply.
-      - "V({settings: {tcp_timeout_established: 15h}}) has other values instead of those of the sysctls, for example to
-        see in check mode what lower ones would do. They are as in
+      - "V({settings: {tcp_timeout_established: 15h}}) is the same for these sysctls only. In check mode it also takes
+        values to come, and shows what these would do. The names and values are as in
         O(netops.conntrack.conntrack_settings#module:settings)."
-      - "V({max: 15h}) is the same time for all that O(match) selects, which it needs. An entry that is idle for this
-        time ends, whatever the sysctls say. To end entries at once, use M(netops.conntrack.conntrack_prune)."
+      - With V(settings) in either form, an entry is shortened only if a sysctl that governs it was lowered. That is a
+        sysctl whose value to come is below the present one, or one of which this router has on record that
+        M(netops.conntrack.conntrack_settings) lowered it to the present value. The entry must not have more left than
+        the value of before would allow by now. And neither a timeout policy of the router (C(ct timeout) of
+        nftables, C(nfct)) nor a helper may explain what it has left. RV(kept) counts the entries that stay, by reason.
+      - "V({max: 15h}) is the same time for all that O(match) selects, which it needs, wherever they have their time
+        from. An entry that is idle for this time ends, whatever the sysctls say. To end entries at once, use
+        M(netops.conntrack.conntrack_prune)."
     type: raw
   mark:
     description:
       - The mark to set. With a mask such as in V(0x10/0xff), the other bits stay.
       - Needs O(match) or O(select).
     type: str
+  assume_deleted:
+    description:
+      - For rehearsals, where a prune comes before this update. Entries that the prune would delete with these selectors
+        are left out of all counts, as if they were gone. It takes the guards of
+        M(netops.conntrack.conntrack_prune) into account.
+      - Only in check mode.
+    type: dict
+    version_added: 0.5.0
+    suboptions:
+      match:
+        description: What the prune has as O(netops.conntrack.conntrack_prune#module:match).
+        type: raw
+      exclude:
+        description: What the prune has as O(netops.conntrack.conntrack_prune#module:exclude).
+        type: raw
+        default: []
+      select:
+        description: What the prune has as O(netops.conntrack.conntrack_prune#module:select).
+        type: list
+        elements: str
+        default: []
   protect_management:
     description:
       - Whether the entries of the SSH connections stay as they are that the module itself runs in. They are found
@@ -63,14 +92,14 @@ options:
     type: bool
     default: true
 notes:
-  - What the selector C(idle) can tell begins anew for an entry whose time was lowered. To delete by it, prune first.
+  - What the selector C(idle) can tell begins anew for an entry that was shortened. To delete by it, prune first.
   - At least one of O(timeout) and O(mark) is required.
   - An entry that was made with a fixed timeout (status C(FIXED_TIMEOUT)) keeps it, because the kernel refuses to change
     it, and is counted in RV(fixed_timeout) if that is too long. Its mark can be set.
   - The kernel does not show the timeout of an offloaded entry, which depends on the flowtable's sysctls. It stays, and
     is counted in RV(without_timeout). Its mark can be set.
-  - Entries may have a longer timeout than the sysctls say by a rule (C(ct timeout) of nftables). Name these in
-    O(exclude), or they are treated like all others until their next packet.
+  - An entry does not tell where its timeout is from. One that a program has put in with exactly the timeout that was
+    lowered, such as a static one of 432000 seconds, looks like the others. Name such entries in O(exclude).
 seealso:
   - module: netops.conntrack.conntrack_settings
   - module: netops.conntrack.conntrack_prune
@@ -80,10 +109,21 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Let lower timeouts act at once
+- name: Let timeouts that conntrack_settings has lowered act at once
   netops.conntrack.conntrack_update:
     timeout: settings
   become: true
+
+- name: Show what a lower timeout would do, once a prune has deleted what nobody answered
+  netops.conntrack.conntrack_update:
+    timeout:
+      settings:
+        tcp_timeout_established: 15h
+    assume_deleted:
+      match:
+        - replied: false
+  become: true
+  check_mode: true
 
 - name: Show how many idle connections have more than 15 hours left, and change nothing
   netops.conntrack.conntrack_update:
@@ -156,9 +196,35 @@ undecidable:
   returned: success, or when updates are refused
   type: int
   sample: 0
-failed:
+kept:
+  description:
+    - The numbers of entries that have more time left than O(timeout=settings) says, and keep it, by the reason. All of
+      them are V(0) for O(timeout={max}) and without O(timeout).
+  returned: success, or when updates are refused
+  type: dict
+  contains:
+    not_lowered:
+      description:
+        - No sysctl that governs them was lowered. They have their time from a rule, from a program, or from before
+          somebody else lowered a sysctl.
+      type: int
+    rule:
+      description: A timeout policy of the router for their family and protocol may have given them what they have left.
+      type: int
+    helper:
+      description: Their helper, such as that of SIP, may have given them what they have left.
+      type: int
+    longer_than_before:
+      description:
+        - They have more left than the sysctl allowed before it was lowered. They have it from a program, or from a rule
+          that is gone.
+      type: int
+  sample: {not_lowered: 0, rule: 212, helper: 0, longer_than_before: 0}
+  version_added: 0.5.0
+not_updated:
   description: The number of entries that could not be updated. If there are any, the module fails.
   returned: success
+  version_added: 0.5.0
   type: int
   sample: 0
 failures:
@@ -178,25 +244,27 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
-from ansible_collections.netops.conntrack.plugins.module_utils._management import management_connections
+from ansible_collections.netops.conntrack.plugins.module_utils._management import Connection, management_connections
 from ansible_collections.netops.conntrack.plugins.module_utils._module import (
     MATCH_OPTIONS,
     NETNS_OPTION,
     guarded_run,
 )
-from ansible_collections.netops.conntrack.plugins.module_utils._selected import selected
+from ansible_collections.netops.conntrack.plugins.module_utils._rehearsal import Pruned
+from ansible_collections.netops.conntrack.plugins.module_utils._selected import selected, selection_of
+from ansible_collections.netops.conntrack.plugins.module_utils._selector_keys import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._update import (
-    Aim,
+    SETTINGS,
     Plan,
-    instead_of_sysctls,
+    aim_of,
     parse_mark,
     parse_timeout,
     update,
 )
 
 
-def update_table(module: AnsibleModule) -> dict[str, t.Any]:
-    """Check the options, update the table unless in check mode, and give the module's result."""
+def check_options(module: AnsibleModule) -> None:
+    """Refuse options that would act on more than was meant. Raises OptionError."""
     params = module.params
     timeout, mark = parse_timeout(params["timeout"]), parse_mark(params["mark"])
     if mark is not None and params["match"] is None and not params["select"]:
@@ -206,15 +274,46 @@ def update_table(module: AnsibleModule) -> dict[str, t.Any]:
         problem = "would end every connection that is idle for so long"
         remedy = "Give match with the selectors of the entries that are meant, or timeout: settings."
         raise OptionError("timeout", params["timeout"], problem, remedy)
-    own = instead_of_sysctls(params["timeout"])
+    if params["assume_deleted"] is not None and not module.check_mode:
+        problem = "is for rehearsals, but this is no check mode"
+        raise OptionError("assume_deleted", params["assume_deleted"], problem, "Leave it out, or give --check.")
+
+
+def pruned_of(
+    deleted: dict[str, t.Any] | None, context: Context, connections: t.Collection[Connection]
+) -> Pruned | None:
+    """Return what leaves out the entries that the option assume_deleted takes for deleted, if it is given."""
+    if deleted is None:
+        return None
+    selection = selection_of(deleted, context, "assume_deleted", or_all=False)
+    return Pruned(selection, connections)
+
+
+def warn_of_what_stays(module: AnsibleModule, result: dict[str, t.Any]) -> None:
+    """Warn of entries with more time left than the sysctls say, on a router on which none is known to be lowered."""
+    number = result["kept"]["not_lowered"]
+    if number:
+        module.warn(
+            f"No timeout is on record here that this collection lowered, so that nothing was shortened. {number} "
+            "entries have more time left than the sysctls say. They may have it from a rule (ct timeout), from a "
+            "program, or from before somebody else lowered a sysctl. To shorten some of them on purpose, select them "
+            "with match, and give the time: timeout: {max: 15h}."
+        )
+
+
+def update_table(module: AnsibleModule) -> dict[str, t.Any]:
+    """Check the options, update the table unless in check mode, and give the module's result."""
+    params = module.params
+    check_options(module)
     with selected(params) as (table, selection, context):
-        for name in sorted(own.keys() - context.settings.keys()):
-            remedy = "ansible_facts['conntrack'].settings lists those that it has."
-            raise OptionError("timeout.settings", name, "is no connection-tracking setting of this kernel", remedy)
         connections = management_connections() if params["protect_management"] else frozenset()
-        plan = Plan(selection, Aim(timeout, mark, {**context.settings, **own}), connections)
+        pruned = pruned_of(params["assume_deleted"], context, connections)
+        aim = aim_of(params["timeout"], params["mark"], context.timeouts, module.check_mode)
+        plan = Plan(selection, aim, connections, pruned)
         result = update(table, plan, dry_run=module.check_mode).result(module._diff)
-        return selection.checked(result, context.settings)
+    if params["timeout"] == SETTINGS and not aim.claims.bounds:
+        warn_of_what_stays(module, result)
+    return selection.checked(result, context.settings)
 
 
 def main() -> None:
@@ -223,6 +322,10 @@ def main() -> None:
             **MATCH_OPTIONS,
             "timeout": {"type": "raw"},
             "mark": {"type": "str"},
+            "assume_deleted": {
+                "type": "dict",
+                "options": MATCH_OPTIONS,
+            },
             "protect_management": {"type": "bool", "default": True},
             **NETNS_OPTION,
         },

@@ -98,7 +98,7 @@ def _tiles(fleet: Fleet) -> Html:
     counts = [totals[key] for key in ("findings_before", "findings_after") if totals[key] is not None]
     of_all = together([number(totals["done"]), element("s", f" of {number(totals['hosts'])}")])
     tiles = [
-        _tile("routers done", of_all),
+        _tile("routers looked at" if fleet.check_mode else "routers done", of_all),
         *(_tile(_spoken(verdict), _amount(totals[verdict]), verdict) for verdict in NOT_DONE),
         _tile("findings", shown(counts or [None])),
     ]
@@ -108,7 +108,7 @@ def _tiles(fleet: Fleet) -> Html:
         tiles.append(
             _tile("settings would change" if would else "settings changed", _amount(totals["settings_changed"]))
         )
-        tiles.append(_tile(f"entries {would}re-capped", _amount(recapped)))
+        tiles.append(_tile(f"timeouts {would}shortened", _amount(recapped)))
     if any(host["prune"] for host in hosts):
         tiles.append(_tile(f"entries {would}deleted", _amount(totals["would_delete" if would else "deleted"])))
     return element("dl", *tiles, class_="tiles")
@@ -178,8 +178,9 @@ def _rollout(fleet: Fleet) -> Html:
         return Html("")
     batches, stopped = rollout["batches"], rollout["stopped"]
     last = stopped["batch"] if stopped else 0
+    done = "planned" if fleet.check_mode else "done"
     items = [
-        _batch(place, batch, "stopped" if place == last else "not_begun" if set(batch) <= set(waiting) else "done")
+        _batch(place, batch, "stopped" if place == last else "not_begun" if set(batch) <= set(waiting) else done)
         for place, batch in enumerate(batches, 1)
     ]
     parts = [element("ol", *items, class_="batches")]

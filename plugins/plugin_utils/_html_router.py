@@ -33,7 +33,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._html_text import
     percentage,
     together,
 )
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report import Record, last_audit
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report import Record, last_audit, why_not_pruned
 from ansible_collections.netops.conntrack.plugins.plugin_utils._sizing import binary_size
 
 _COUNTERS = {"drop": "dropped", "early_drop": "evicted early", "insert_failed": "inserts failed"}
@@ -42,7 +42,22 @@ _ZONES = {
     "zones_original": "by zone of the original direction only",
     "zones_reply": "by zone of the reply direction only",
 }
-_RECAP = ("matched", "would_update", "updated", "unchanged", "already_gone", "fixed_timeout", "undecidable")
+_RECAP = (
+    "matched",
+    "would_update",
+    "updated",
+    "unchanged",
+    "already_gone",
+    "fixed_timeout",
+    "not_lowered",
+    "rule",
+    "helper",
+    "longer_than_before",
+    "undecidable",
+)
+_NOT_TRIED = ("updated", "already_gone")
+"""What a rehearsal says nothing of."""
+
 _PRUNE = (
     "matched",
     "protected",
@@ -70,7 +85,7 @@ def router_section(fleet: Fleet, name: str, host: Record) -> Html:
         *contents(fleet, host),
         _changes(host["settings"], fleet.check_mode),
         _recap(host["settings"], fleet.check_mode),
-        _deletions(host["prune"], fleet.check_mode),
+        _deletions(host, fleet.check_mode),
         _gates(host["health"]),
         _trend(fleet, host["trend"]),
         _figures(host),
@@ -154,8 +169,10 @@ def _changes(settings: Record | None, check_mode: bool) -> Html:
 
 
 def _recap(settings: Record | None, check_mode: bool) -> Html:
-    title = "Entries that would be re-capped" if check_mode else "Entries re-capped"
-    return _account(title, settings and settings["recap"], _RECAP)
+    title = "Timeouts that would be shortened" if check_mode else "Timeouts shortened"
+    recap = settings and settings["recap"]
+    keys = [key for key in _RECAP if not (check_mode and key in _NOT_TRIED)]
+    return _account(title, recap and {**recap, **(recap["kept"] or {})}, keys)
 
 
 def _setting(value: t.Any) -> str:
@@ -181,10 +198,12 @@ def _account(title: str, account: Record | None, keys: t.Sequence[str]) -> Html:
     return block(title, definitions((key.replace("_", " "), number(account[key])) for key in keys if key in account))
 
 
-def _deletions(prune: Record | None, check_mode: bool) -> Html:
+def _deletions(host: Record, check_mode: bool) -> Html:
     title = "Entries that would be deleted" if check_mode else "Entries deleted"
-    if prune and prune["unavailable"]:
-        return block(title, element("p", f"Nobody could tell which: {prune['unavailable']}"))
+    reason = why_not_pruned(host, check_mode)
+    if reason:
+        return block(title, element("p", f"Nobody could tell which: {reason}"))
+    prune = host["prune"]
     if not prune:
         return Html("")
     # In check mode nothing was done, and only the real run has what was not decided before.

@@ -19,12 +19,15 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._order import (
     worst_checks_first,
     worst_first,
 )
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report import Record, last_audit
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report import Record, last_audit, why_not_pruned
 from ansible_collections.netops.conntrack.plugins.plugin_utils._sizing import binary_size
 
 _WORDS = {"finding": "found", "passed": "not found", "unknown": "unknown"}
 _NOT_DONE = {"unreachable": "unreachable", "failed": "failed", "not_begun": "not begun"}
 """Keys of the document that list the routers which were not done, and how the page calls them."""
+
+_REASONS_TO_KEEP = ("not_lowered", "rule", "helper", "longer_than_before")
+"""Why entries keep more than the new timeouts (see the result kept of conntrack_update)."""
 
 _SHOWN = 10
 """Routers named in one line."""
@@ -48,7 +51,7 @@ def page(document: Record) -> list[Block]:
         *_since_baseline(document),
         *_section("Settings that would change" if check_mode else "Settings changed", _settings(document)),
         *_section("Size of the table", _sizings(document)),
-        *_section("Entries that would be re-capped" if check_mode else "Entries re-capped", _recaps(document)),
+        *_section("Timeouts that would be shortened" if check_mode else "Timeouts shortened", _shortened(document)),
         *_section("Entries that would be deleted" if check_mode else "Entries deleted", _deletions(document)),
         *_section("Entries that stay", _kept(document)),
     ]
@@ -74,7 +77,7 @@ def _has_after(document: Record) -> bool:
 
 def _headline(document: Record) -> list[Block]:
     totals, check_mode, hosts = document["totals"], document["check_mode"], document["hosts"].values()
-    parts = [f"{totals['done']} of {_counted(totals['hosts'], 'router')} done"]
+    parts = [f"{totals['done']} of {_counted(totals['hosts'], 'router')} {'looked at' if check_mode else 'done'}"]
     parts += [f"{word}: {_names(document[key])}" for key, word in _NOT_DONE.items() if document[key]]
     if document["rollout"] and document["rollout"]["stopped"]:
         parts.append(f"stopped after batch {document['rollout']['stopped']['batch']}")
@@ -83,8 +86,8 @@ def _headline(document: Record) -> list[Block]:
         parts.append(f"{changed} {'would change' if check_mode else 'changed'}")
     if any(map(_recap, hosts)):
         fixed = f" ({totals['fixed_timeout']} with a fixed timeout left)" if totals["fixed_timeout"] else ""
-        count = _counted(totals["would_recap" if check_mode else "recapped"], "entry", "entries")
-        parts.append(f"{count} {'would be re-capped' if check_mode else 're-capped'}{fixed}")
+        count = _counted(totals["would_recap" if check_mode else "recapped"], "timeout")
+        parts.append(f"{count} {'would be shortened' if check_mode else 'shortened'}{fixed}")
     if any(host["prune"] for host in hosts):
         count = totals["would_delete" if check_mode else "deleted"]
         parts.append(f"{_counted(count, 'entry', 'entries')} {'would be deleted' if check_mode else 'deleted'}")
@@ -124,7 +127,7 @@ def _gate(gate: Record) -> str:
 
 
 def _recap(host: Record) -> Record | None:
-    """Give the account of the entries of a router that were brought down to the new timeouts, if they were."""
+    """Return the account of the entries of a router whose timeouts were shortened, if there is one."""
     return host["settings"]["recap"] if host["settings"] else None
 
 
@@ -224,8 +227,9 @@ def _untold(document: Record) -> Items:
 def _unavailable(document: Record) -> list[tuple[str, list[str]]]:
     routers: dict[str, list[str]] = {}
     for name, host in document["hosts"].items():
-        if host["prune"] and host["prune"]["unavailable"]:
-            routers.setdefault(host["prune"]["unavailable"], []).append(name)
+        reason = why_not_pruned(host, document["check_mode"])
+        if reason:
+            routers.setdefault(reason, []).append(name)
     return [
         ("prune", [f"Which entries to delete: {_names(names)}", reason]) for reason, names in sorted(routers.items())
     ]
@@ -407,12 +411,16 @@ def _size(sizing: Record) -> str:
     return ", ".join([*values, cost])
 
 
-def _recaps(document: Record) -> Table:
-    """Give the account of each router whose entries were brought down to the new timeouts."""
+def _shortened(document: Record) -> Table:
+    """Return the account of each router on which timeouts were shortened; reasons to keep one only where they occur."""
     done = ("would_update",) if document["check_mode"] else ("updated", "already_gone")
-    columns = ("matched", *done, "unchanged", "fixed_timeout", "undecidable")
-    recaps = {name: _recap(host) for name, host in document["hosts"].items()}
-    rows = [[name, *(_number(recap[column]) for column in columns)] for name, recap in recaps.items() if recap]
+    recaps = {name: recap for name, host in document["hosts"].items() if (recap := _recap(host))}
+    kept = {name: recap["kept"] or {} for name, recap in recaps.items()}
+    reasons = [reason for reason in _REASONS_TO_KEEP if any(each.get(reason) for each in kept.values())]
+    columns = ("matched", *done, "unchanged", "fixed_timeout", *reasons, "undecidable")
+    rows = [
+        [name, *(_number({**recap, **kept[name]}.get(column)) for column in columns)] for name, recap in recaps.items()
+    ]
     return Table([["router", *(column.replace("_", " ") for column in columns)], *rows])
 
 

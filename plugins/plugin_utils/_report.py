@@ -163,12 +163,19 @@ def _audit(audit: Record | None) -> Record | None:
     stats = audit.get("stats")
     return {
         "usage": audit["usage"],
-        "selectors": audit["selectors"],
+        "selectors": {name: _counted(counts) for name, counts in audit["selectors"].items()},
         "findings": _findings(audit["findings"]),
         "table": audit.get("table"),
         "stats": {key: stats[key] for key in ("total", "table_full")} if stats else None,
         "drift": audit.get("drift"),
     }
+
+
+def _counted(counts: Record) -> Record:
+    """Return what a selector counted. None is unknown where it found nothing, but nobody can tell of some entries."""
+    if counts["entries"] == 0 and counts.get("undecidable"):
+        return {**counts, "entries": None, "percent": None}
+    return counts
 
 
 def _findings(findings: list[Record]) -> list[Record]:
@@ -203,6 +210,23 @@ def _differs(change: Record) -> bool:
     return bool(change["before"] != change["after"] or change["boot_before"] != change["boot_after"])
 
 
+def why_not_pruned(host: Record, check_mode: bool) -> str | None:
+    """Return why nobody could tell which entries to delete on a router, from its part of the document; None if known.
+
+    This says too whether the run itself turns on what was missing.
+    """
+    reason: str | None = host["prune"] and host["prune"]["unavailable"]
+    if not reason:
+        return None
+    changes = (host["settings"] or {"changes": {}})["changes"]
+    turned_on = [short for short, change in changes.items() if change["before"] == 0 and change["after"] == 1]
+    if not any(f"nf_conntrack_{short} " in reason for short in turned_on):
+        return reason
+    return (
+        f"{reason} This run {'would turn' if check_mode else 'turned'} it on, for entries that are made from then on."
+    )
+
+
 def _prune(prune: Record | None) -> Record | None:
     return {**_PRUNE, **prune} if prune else None
 
@@ -233,7 +257,7 @@ def _totals(reports: t.Collection[Record]) -> Record:
         "findings_after": _count_findings(reports, "after"),
         "settings_changed": sum(len(report["settings"]["changes"]) for report in reports if report["settings"]),
         "would_recap": sum(recap["would_update"] for recap in recaps),
-        "recapped": sum(recap["updated"] for recap in recaps),
+        "recapped": sum(recap["updated"] or 0 for recap in recaps),
         "fixed_timeout": sum(recap["fixed_timeout"] for recap in recaps),
         **totals_of_prunes(reports),
     }

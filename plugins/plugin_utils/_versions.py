@@ -53,12 +53,22 @@ def read_back(document: t.Any, option: str) -> Record:
 
 
 def _host(report: t.Any, option: str) -> Record:
-    given = _mapping(report, option, _HOST_KEYS)
+    given = _with_present_names(_mapping(report, option, _HOST_KEYS), option)
     parts = {"before": _AUDIT, "after": _AUDIT, "settings": _SETTINGS, "prune": _PRUNE}
     complete = {
         key: given[key] and {**added, **_mapping(given[key], f"{option}, {key}")} for key, added in parts.items()
     }
     return {**_HOST, **given, **complete}
+
+
+def _with_present_names(report: Record, option: str) -> Record:
+    """Return a router's part of the document with the names that its keys have since the third version."""
+    settings = report["settings"] and _mapping(report["settings"], f"{option}, settings")
+    recap = settings and settings.get("recap") and _mapping(settings["recap"], f"{option}, settings, recap")
+    if not recap or "not_updated" in recap:
+        return report
+    renamed = {("not_updated" if key == "failed" else key): value for key, value in recap.items()}
+    return {**report, "settings": {**settings, "recap": {"kept": None, **renamed}}}
 
 
 def _with_decided_prune(host: Record, check_mode: bool) -> Record:

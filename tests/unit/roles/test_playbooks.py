@@ -26,6 +26,7 @@ def test_a_dry_run_predicts_the_run_and_the_run_after_it_changes_nothing(fleet: 
     assert predicted.column("prune", "deleted") == {"good": None, "limited": None, "uncounted": None}
     assert (predicted.document["totals"]["would_delete"], predicted.document["totals"]["deleted"]) == (180000, None)
     assert predicted.column("prune", "unavailable")["uncounted"] == "net.netfilter.nf_conntrack_acct is off"
+    assert predicted.column("settings", "recap")["good"]["matched"] == 10000
     assert predicted.column("settings", "left_out")["limited"] == ["generic_timeout", "tcp_timeout_established"]
     assert predicted.document["hosts"]["good"]["after"] is None
 
@@ -38,8 +39,10 @@ def test_a_dry_run_predicts_the_run_and_the_run_after_it_changes_nothing(fleet: 
 
     assert real.rc == 2, real.output
     assert real.document["unreachable"] == ["dead"]
-    assert real.column("prune", "deleted") == {**predicted.column("prune", "would_delete"), "uncounted": 0}
+    assert real.column("prune", "deleted") == predicted.column("prune", "would_delete")
     assert real.column("settings", "changes") == predicted.column("settings", "changes")
+    assert real.column("prune", "unavailable") == predicted.column("prune", "unavailable")
+    assert real.column("settings", "recap")["good"]["matched"] == 10000
     assert real.document["hosts"]["good"]["after"]["usage"]["count"] == 10000
     assert "dead, Measure and check: Failed to connect" in real.output
     assert [name for name, counts in real.recap.items() if counts["failed"]] == ["dead"]
@@ -82,11 +85,9 @@ def test_what_goes_wrong_on_one_router_is_named_and_the_others_are_done(fleet: F
         "conntrack_tune_profile: fast is no profile. Give one of kernel_defaults, nat_"
     )
     assert messages["silent"] == "No answer. At least 7 entries had been deleted by then."
-    assert run.column("prune", "not_deleted") == {"good": 0, "silent": None, "stuck": 3}
-    assert run.column("prune", "deleted") == {"good": 90000, "silent": 7, "stuck": 89997}
-    assert run.column("settings", "profile") == dict.fromkeys(
-        ["gated", "good", "silent", "stuck", "uncounted", "undone"], "story"
-    )
+    assert run.column("prune", "not_deleted") == {"good": 0, "silent": None, "stuck": 3, "undone": 0}
+    assert run.column("prune", "deleted") == {"good": 90000, "silent": 7, "stuck": 89997, "undone": 90000}
+    assert run.column("settings", "profile") == {"good": "story", "undone": "story"}
     assert run.document["hosts"]["good"]["after"]["selectors"]["stale"]["entries"] == 0
     assert (fleet.directory / "limited.json").read_text() == before
 
@@ -128,10 +129,10 @@ def test_the_size_that_fits_each_router_is_set_and_explained(fleet: Fleet) -> No
     assert "max 102400 → 327680, buckets 16384 → 327680, 162.5 MiB of memory when full" in real.output
 
 
-def test_a_change_is_confirmed_and_idle_entries_are_recapped(fleet: Fleet) -> None:
+def test_a_change_is_confirmed_and_idle_entries_are_shortened(fleet: Fleet) -> None:
     fleet.add("busy", idle=437)
     fleet.add("forgetful", gone_back=True)
-    fleet.add("quiet")
+    fleet.add("quiet", phones=12)
     options = ("-e", "conntrack_tune_confirm_within=60s")
 
     predicted = fleet.play("tune", "--check", *options)
@@ -142,6 +143,7 @@ def test_a_change_is_confirmed_and_idle_entries_are_recapped(fleet: Fleet) -> No
         "quiet": 0,
     }
     assert set(predicted.column("settings", "confirmed").values()) == {None}
+    assert {recap["updated"] for recap in predicted.column("settings", "recap").values()} == {None}
 
     real = fleet.play("tune", *options)
     assert real.document["failed"] == ["forgetful"]
@@ -152,7 +154,8 @@ def test_a_change_is_confirmed_and_idle_entries_are_recapped(fleet: Fleet) -> No
         "busy": 437,
         "quiet": 0,
     }
-    assert "437 entries re-capped (3 with a fixed timeout left)" in real.output
+    assert real.document["hosts"]["quiet"]["settings"]["recap"]["kept"]["not_lowered"] == 12
+    assert "437 timeouts shortened (3 with a fixed timeout left)" in real.output
 
     second = fleet.play("tune", "--limit", "busy", "-e", "conntrack_tune_recap=false", *options)
     assert second.rc == 0, second.output

@@ -10,6 +10,7 @@ import errno
 import typing as t
 
 import pytest
+from ansible_collections.netops.conntrack.plugins.module_utils import _update
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
     ConntrackError,
     OptionError,
@@ -18,6 +19,8 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
 from ansible_collections.netops.conntrack.plugins.module_utils._requests import Request, Targets
 from ansible_collections.netops.conntrack.plugins.module_utils._selector import compile_selection
 from ansible_collections.netops.conntrack.plugins.module_utils._selector_keys import Context
+from ansible_collections.netops.conntrack.plugins.module_utils._timeout_claims import Claims
+from ansible_collections.netops.conntrack.plugins.module_utils._timeout_policies import Policy
 from ansible_collections.netops.conntrack.plugins.module_utils._update import (
     Aim,
     Judge,
@@ -47,8 +50,21 @@ def plan_of(
     mark: Mark | None = None,
     settings: t.Mapping[str, int] = SETTINGS,
     match: list[t.Any] | None = None,
+    claims: Claims | None = None,
 ) -> Plan:
-    return Plan(compile_selection(match, None, Context(settings, 0)), Aim(timeout, mark, settings), ())
+    """Return a plan; without ``claims`` every sysctl was lowered from a value that explains all times."""
+    every = Claims(dict.fromkeys(settings, LONG), ())
+    aim = Aim(timeout, mark, settings, every if claims is None else claims)
+    return Plan(compile_selection(match, None, Context(settings, 0)), aim, ())
+
+
+@pytest.fixture(autouse=True)
+def on_record(monkeypatch: pytest.MonkeyPatch) -> list[str | int]:
+    """Keep the record of the machine out of it, and return what would stand there."""
+    written: list[str | int] = []
+    monkeypatch.setattr(_update, "record_shortened", written.append)
+    monkeypatch.setattr(_update, "end_shortening", lambda: written.append("end"))
+    return written
 
 
 def verdicts(plan: Plan, *entries: Fields) -> list[Verdict]:
@@ -142,6 +158,17 @@ def test_of_many_times_only_those_above_the_cap_are_lowered() -> None:
     assert [verdict.decision for verdict in found] == [False] * 100 + [True] * 300
 
 
+def test_of_many_times_only_those_with_a_claim_are_shortened() -> None:
+    """The cap, what the sysctl allowed before, and what rules explain: each is a step on its own."""
+    rule = Policy(None, TCP, {"tcp_timeout_established": 950})
+    claims = Claims({"tcp_timeout_established": 1000}, [rule])
+    entries = [{**TCP_ENTRY, "remaining": seconds, "id": seconds} for seconds in range(700, 1100)]
+    found = verdicts(plan_of("settings", settings={"tcp_timeout_established": 900}, claims=claims), *entries)
+    obstacles = [""] * 201 + ["rule"] * 50 + [""] * 50 + ["longer_than_before"] * 99
+    assert [verdict.obstacle for verdict in found] == obstacles
+    assert [verdict.change.timeout for verdict in found] == [None] * 251 + [900] * 50 + [None] * 99
+
+
 @pytest.mark.parametrize("match", [None, [{"protocol": "tcp"}]])
 def test_a_kernel_that_shows_no_marks(match: list[t.Any] | None) -> None:
     with pytest.raises(UnavailableError, match="CONFIG_NF_CONNTRACK_MARK"):
@@ -162,6 +189,7 @@ class Stub:
         self.ends = iter(ends)
         self.now = now or {}
         self.sent: list[bytes] = []
+        self.on_update: t.Callable[[], object] = lambda: None
 
     def read(self, collect: t.Callable[[t.Iterator[Block]], t.Any], _conditions: t.Any) -> t.Any:
         return collect(iter(self._blocks({})))
@@ -175,6 +203,7 @@ class Stub:
 
     def update(self, targets: Targets[Verdict], request: Request, outcome: Errors[Verdict]) -> None:
         self.sent.append(request.attributes)
+        self.on_update()
         for tag, batch in targets.batches(request, 1):
             for _number in range(batch.size):
                 end = next(self.ends)
@@ -193,9 +222,37 @@ def test_what_is_sent() -> None:
     assert stub.sent == [attribute(7, b"\0\0\3\x84") + attribute(8, b"\0\0\0\x10") + attribute(21, b"\0\0\0\xff")]
 
 
+def test_a_time_of_your_own_is_on_record_before_the_first_entry_gets_it(on_record: list[str | int]) -> None:
+    stub = Stub([0] * 10)
+    stub.on_update = lambda: on_record.append("update")
+    result_of(stub)
+    assert on_record == [900, "update", "end"]
+
+
+def test_what_fails_is_on_record_as_well(on_record: list[str | int]) -> None:
+    with pytest.raises(ConntrackError):
+        result_of(Stub([-1]))
+    assert on_record == [900, "end"]
+
+
+@pytest.mark.parametrize(
+    ("plan", "dry_run"),
+    [
+        (plan_of(900), True),
+        (plan_of("settings", settings={"tcp_timeout_established": 900}), False),
+        (plan_of(None, (5, 0xFF)), False),
+        (plan_of(LONG), False),
+        (plan_of(900, (5, 0xFF), match=[{"protocol": "udp"}]), False),
+    ],
+)
+def test_what_needs_no_record(plan: Plan, dry_run: bool, on_record: list[str | int]) -> None:
+    update(t.cast(t.Any, Stub([0] * 10)), plan, dry_run)
+    assert on_record == []
+
+
 def test_updates_that_are_too_late_do_no_harm() -> None:
     result = result_of(Stub([0, errno.ENOENT, errno.ETIME, errno.EPERM, *[0] * 6]))
-    numbers = [result[name] for name in ("would_update", "updated", "already_gone", "fixed_timeout", "failed")]
+    numbers = [result[name] for name in ("would_update", "updated", "already_gone", "fixed_timeout", "not_updated")]
     assert numbers == [10, 7, 2, 1, 0]
     assert result["diff"] == {
         "before": "10  ipv4 tcp ESTABLISHED unreplied: more than 900 s left\n",

@@ -201,7 +201,7 @@ def test_the_tiles_have_the_totals() -> None:
         "not begun": str(totals["not_begun"]),
         "findings": f"{totals['findings_before']:,} → {totals['findings_after']:,}",
         "settings changed": f"{totals['settings_changed']:,}",
-        "entries re-capped": f"{totals['recapped']:,}",
+        "timeouts shortened": f"{totals['recapped']:,}",
         "entries deleted": f"{totals['deleted']:,}",
     }
 
@@ -213,6 +213,14 @@ def test_an_audit_alone_shows_no_change() -> None:
     assert not {"Changed", "Deleted", "Batch", "Trend"} & set(headings)
     assert "→" not in page.one("table", id_="fleet").text
     assert "Roll-out" not in page.text
+
+
+def test_in_check_mode_nothing_is_called_done() -> None:
+    document = fleet(check_mode=True)
+    document["rollout"] = {"batches": [list(document["hosts"])], "stopped": None}
+    page = read(as_html(document))
+    assert next(iter(page.one("dl", "tiles").all("dt"))).text == "routers looked at"
+    assert [item.text for item in page.one("ol", "batches").all("small")][1:] == ["planned"]
 
 
 def test_check_mode_says_would() -> None:

@@ -65,9 +65,11 @@ def sized(count: int = 412_000, left_out: tuple[str, ...] = (), **wishes: t.Any)
     return {"profile": "story", "left_out": list(left_out), "settings": settings, "why": why, "sizing": sizing}
 
 
-def recap(updated: int, fixed_timeout: int) -> dict[str, t.Any]:
-    account = {"matched": 500, "would_update": 439, "updated": updated, "unchanged": 60}
-    return tune([]) | {"recap": account | {"already_gone": 2, "fixed_timeout": fixed_timeout, "undecidable": 1}}
+def recap(updated: int | None, fixed_timeout: int, **kept: int) -> dict[str, t.Any]:
+    account = {"matched": 500, "would_update": 439, "updated": updated, "unchanged": 60, "undecidable": 1}
+    kept = dict.fromkeys(("not_lowered", "rule", "helper", "longer_than_before"), 0) | kept
+    gone = None if updated is None else 2
+    return tune([]) | {"recap": account | {"already_gone": gone, "fixed_timeout": fixed_timeout, "kept": kept}}
 
 
 BEFORE = audit(970, 700, full="finding", stale="finding", loose="finding")
@@ -144,8 +146,8 @@ def test_a_dry_run_says_would_and_shows_no_after() -> None:
     }
     text = page(records, check_mode=True)
     assert (
-        "Check mode, nothing was changed. 1 of 1 router done; 1 setting would change; 699 entries would be deleted.\n"
-        in text
+        "Check mode, nothing was changed. 1 of 1 router looked at; 1 setting would change; 699 entries would be "
+        "deleted.\n" in text
     )
     assert "router  verdict   findings  entries  % full  stale  would change  would delete\n" in text
     assert "r1      critical  3         970      97      700    1             699\n" in text
@@ -277,26 +279,49 @@ def test_an_own_value_beside_a_size_keeps_its_reason() -> None:
     [
         (
             [recap(437, 3)],
-            "437 entries re-capped (3 with a fixed timeout left).",
+            "437 timeouts shortened (3 with a fixed timeout left).",
             ["r0      500      437      2             60         3              1\n"],
         ),
-        ([recap(1, 0)], "1 entry re-capped.", ["r0      500      1        2 "]),
-        ([recap(1, 2), tune([]), recap(9, 1)], "10 entries re-capped (3 with a", ["r0      500", "r2      500"]),
+        ([recap(1, 0)], "1 timeout shortened.", ["r0      500      1        2 "]),
+        ([recap(1, 2), tune([]), recap(9, 1)], "10 timeouts shortened (3 with a", ["r0      500", "r2      500"]),
     ],
 )
-def test_recapped_entries_are_counted(tunes: list[dict[str, t.Any]], headline: str, rows: list[str]) -> None:
+def test_shortened_timeouts_are_counted(tunes: list[dict[str, t.Any]], headline: str, rows: list[str]) -> None:
     text = page({f"r{number}": {"tune": one} for number, one in enumerate(tunes)})
-    account = text.split("Entries re-capped\n")[1]
+    account = text.split("Timeouts shortened\n")[1]
     assert headline in text
     assert "router  matched  updated  already gone  unchanged  fixed timeout  undecidable\n" in account
     assert [row for row in rows if row not in account] == []
     assert "r1 " not in account
 
 
-def test_a_dry_run_says_what_would_be_recapped() -> None:
-    text = page({"r1": {"tune": recap(0, 3)}}, check_mode=True)
-    assert "439 entries would be re-capped (3 with a fixed timeout left)." in text
-    account = text.split("Entries that would be re-capped\n")[1]
+@pytest.mark.parametrize(("check_mode", "words"), [(False, "turned"), (True, "would turn")])
+def test_what_could_not_be_pruned_is_not_cured(check_mode: bool, words: str) -> None:
+    unavailable = "net.netfilter.nf_conntrack_acct is 0, so that nobody can tell."
+    before, after = audit(970, None), audit(970, 0)
+    after["selectors"]["stale"]["undecidable"] = 700
+    acct = {"runtime_before": 0, "runtime_after": 1, "boot_before": None, "boot": 1}
+    tuned = tune([]) | {"settings": {"acct": acct}, "why": {"acct": "Counters."}}
+    pruned = prune(matched=None, would_delete=0, deleted=0, already_gone=0, unavailable=unavailable)
+    text = page({"r1": {"before": before, "after": after, "prune": pruned, "tune": tuned}}, check_mode=check_mode)
+    assert f"{unavailable} This run {words} it on, for entries that are made from then on." in " ".join(text.split())
+    table = text.split("The routers, before → after\n")[1].splitlines()
+    assert " % full  stale " in table[2]
+    assert table[3].split()[-4:] == ["97", "?", "1", "?"]
+
+
+def test_why_timeouts_were_kept_is_said_where_they_were() -> None:
+    tunes = {"r1": {"tune": recap(1, 0, rule=7)}, "r2": {"tune": recap(1, 0, longer_than_before=8)}}
+    account = page(tunes).split("Timeouts shortened\n")[1]
+    assert "unchanged  fixed timeout  rule  longer than before  undecidable\n" in account
+    assert "60         0              7     0                   1\n" in account
+    assert "60         0              0     8                   1\n" in account
+
+
+def test_a_dry_run_says_what_would_be_shortened() -> None:
+    text = page({"r1": {"tune": recap(None, 3)}}, check_mode=True)
+    assert "1 of 1 router looked at; 1 setting would change; 439 timeouts would be shortened (3 with a fixed" in text
+    account = text.split("Timeouts that would be shortened\n")[1]
     assert "router  matched  would update  unchanged  fixed timeout  undecidable\n" in account
     assert "r1      500      439           60         3              1\n" in account
 

@@ -50,6 +50,8 @@ def test_what_a_prune_did_not_decide_was_zero_in_the_second_version(check_mode: 
     expected = copy.deepcopy(fleet)
     for report in expected["hosts"].values():
         report["prune"] = report["prune"] and {**report["prune"], **later}
+        if report["settings"] and report["settings"]["recap"]:
+            report["settings"]["recap"]["kept"] = None
     assert any((report["prune"] or {}).get("unavailable") for report in fleet["hosts"].values())
     assert read_back(as_version_2(fleet), "slices") == expected
 
@@ -62,6 +64,15 @@ def test_a_fleet_of_which_no_prune_was_decided_has_no_sum_of_zero() -> None:
     text = render(document, "text")
     assert "? entries would be deleted" in text
     assert " 0 entries" not in text
+
+
+def test_what_the_second_version_called_otherwise_has_its_present_name() -> None:
+    document = read_back(as_version_2(FLEET), "slices")
+    recaps = [host["settings"]["recap"] for host in FLEET["hosts"].values() if host["settings"]]
+    found = [host["settings"]["recap"] for host in document["hosts"].values() if host["settings"]]
+    assert any(recaps)
+    assert found == [recap and {**recap, "kept": None} for recap in recaps]
+    assert document["schema_version"] == 3
 
 
 @pytest.mark.parametrize("style", ["text", "markdown"])

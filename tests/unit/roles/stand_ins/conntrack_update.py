@@ -14,13 +14,20 @@ from ansible.module_utils.basic import AnsibleModule
 
 
 def main() -> None:
-    module = AnsibleModule({"timeout": {"type": "raw", "required": True}}, supports_check_mode=True)
+    module = AnsibleModule(
+        {"timeout": {"type": "raw", "required": True}, "assume_deleted": {"type": "dict"}}, supports_check_mode=True
+    )
     path = pathlib.Path(os.environ["ROUTER"])
     router = json.loads(path.read_text())
     count, settings = router["facts"]["usage"]["count"], module.params["timeout"]["settings"]
+    if module.params["assume_deleted"]:
+        if not module.check_mode:
+            module.fail_json(msg="assume_deleted is for rehearsals")
+        count -= router["facts"]["selectors"]["stale"]["entries"]
     # All idle entries of the file have the kernel's five days.
     idle = router.get("idle", 0) if settings.get("tcp_timeout_established", 432000) < 432000 else 0
-    account = dict.fromkeys(("updated", "already_gone", "failed", "undecidable"), 0)
+    account: dict[str, object] = dict.fromkeys(("updated", "already_gone", "not_updated", "undecidable"), 0)
+    account["kept"] = {"not_lowered": router.get("phones", 0), "rule": 0, "helper": 0, "longer_than_before": 0}
     account |= {"matched": count, "would_update": idle, "unchanged": count - idle, "fixed_timeout": 3 if idle else 0}
     if not module.check_mode:
         account["updated"] = idle
