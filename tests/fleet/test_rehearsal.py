@@ -71,7 +71,7 @@ def listed(router: Router) -> dict[str, Line]:
 def _line(text: str) -> Line:
     words = text.split()
     state = words[5] if words[2] in ("tcp", "sctp") else ""
-    [identity] = re.findall(r" id=(\d+)", text)
+    identity = re.findall(r" id=(\d+)", text)[-1]
     return Line(identity, words[0], words[2], state, int(words[4]), text)
 
 
