@@ -32,6 +32,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._kernel_filter im
 from ansible_collections.netops.conntrack.plugins.module_utils._prune_plan import Limit, Plan, Survey, Verdict, enforce
 from ansible_collections.netops.conntrack.plugins.module_utils._requests import Targets
 from ansible_collections.netops.conntrack.plugins.module_utils._second_look import NOTED
+from ansible_collections.netops.conntrack.plugins.module_utils._table import not_listed
 from ansible_collections.netops.conntrack.plugins.module_utils._wire import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._writable import Errors, WritableTable
 
@@ -146,7 +147,7 @@ class _Reading:
         """
         now = self.table.count()
         if not self.conditions:
-            found.not_listed = _not_listed(self.counted, None if now is None else now + deleted, found.listed)
+            found.not_listed = not_listed(self.counted, None if now is None else now + deleted, found.listed)
         return now
 
     def _outcome(self, found: Survey, errors: Errors[Group], before: int | None) -> Outcome:
@@ -160,14 +161,9 @@ class _Reading:
         # What was deleted has to be told, also where this reading fails.
         with contextlib.suppress(ConntrackError):
             listed = self.table.read(lambda blocks: sum(map(len, blocks)))
-            found.not_listed = _not_listed(now, self.table.count(), listed)
+            found.not_listed = not_listed(now, self.table.count(), listed)
             return Outcome(found, errors, not_freed=2 * (found.not_listed or 0) >= deleted)
         return Outcome(found, errors)
-
-
-def _not_listed(before: int | None, after: int | None, listed: int) -> int | None:
-    """Return how many entries the kernel counts beyond those listed, going by its counts before and after."""
-    return None if before is None or after is None else max(0, min(before, after) - listed)
 
 
 def _settle(errors: Errors[Group]) -> collections.Counter[Group]:

@@ -47,6 +47,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._selector_keys im
 from ansible_collections.netops.conntrack.plugins.module_utils._selector_values import mark_and_mask
 from ansible_collections.netops.conntrack.plugins.module_utils._setting_values import parse_value
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl import short_of
+from ansible_collections.netops.conntrack.plugins.module_utils._table import not_listed
 from ansible_collections.netops.conntrack.plugins.module_utils._timeout_claims import (
     NEEDS,
     NOTHING_CLAIMED,
@@ -293,9 +294,15 @@ class Judge:
 
 
 class Survey:
-    """What one reading of the table finds: the entries by verdict, and how many of them are to be updated."""
+    """What one reading of the table finds: the entries by verdict, and how many of them are to be updated.
+
+    ``listed`` is the number of entries that were read, ``not_listed`` of those that the kernel counts beyond them, None
+    where that is not known.
+    """
 
     def __init__(self, judge: Judge, connections: t.Collection[Connection]) -> None:
+        self.listed = 0
+        self.not_listed: int | None = None
         self._judge = judge
         self._connections = connections
         self.verdicts: collections.Counter[Verdict] = collections.Counter()
@@ -338,13 +345,18 @@ def update(table: WritableTable, plan: Plan, dry_run: bool) -> Outcome:
 
     def collect(blocks: t.Iterator[Block]) -> tuple[Survey, Targets[Verdict]]:
         found, targets = Survey(judge, plan.connections), Targets[Verdict]()
-        for block in map(plan.pruned, blocks) if plan.pruned else blocks:
-            for verdict, selected in found.sort_out(block):
+        for block in blocks:
+            found.listed += len(block)
+            for verdict, selected in found.sort_out(plan.pruned(block) if plan.pruned else block):
                 if not dry_run:
                     targets.add(selected, verdict)
         return found, targets
 
-    found, targets = table.read(collect, plan.selection.conditions)
+    conditions = plan.selection.conditions
+    before = table.count()
+    found, targets = table.read(collect, conditions)
+    # A kernel that leaves entries out of the dump does not list what it counts.
+    found.not_listed = None if conditions else not_listed(before, table.count(), found.listed)
     settled: collections.Counter[str] = collections.Counter()
     if dry_run:
         return Outcome(found, None, settled)
@@ -412,6 +424,7 @@ class Outcome:
             "already_gone": count_of(errors, *_GONE),
             "fixed_timeout": left("fixed_timeout") + count_of(errors, *_FIXED),
             "without_timeout": left("without_timeout"),
+            "not_listed": found.not_listed,
             "kept": {reason: left(reason) for reason in REASONS},
             "undecidable": left("undecidable") + found.count(lambda verdict: verdict.decision is None),
             **({"diff": self.diff()} if with_diff else {}),

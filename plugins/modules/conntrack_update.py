@@ -196,6 +196,14 @@ undecidable:
   returned: success, or when updates are refused
   type: int
   sample: 0
+not_listed:
+  description:
+    - The number of entries that the kernel counts and does not list, because they are on their way into the table or
+      out of it. It is null where the kernel does not say, or leaves out itself what is not selected.
+  returned: success, or when updates are refused
+  type: int
+  version_added: 0.5.0
+  sample: 0
 kept:
   description:
     - The numbers of entries that have more time left than O(timeout=settings) says, and keep it, by the reason. All of

@@ -185,6 +185,9 @@ def test_a_mark_that_is_not_asked_for_may_be_unknown() -> None:
 class Stub:
     """A table of ten entries whose updates end with these errnos, one after the other; ``now`` is what they became."""
 
+    def count(self) -> int | None:
+        return None
+
     def __init__(self, ends: t.Sequence[int], now: Fields | None = None) -> None:
         self.ends = iter(ends)
         self.now = now or {}
