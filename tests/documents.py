@@ -233,7 +233,8 @@ class Router:
         protocols = _largest_first(protocols)
         entries = sum(protocols.values())
         share = percent(entries, self.entries)
-        counts = {"entries": entries, "percent": share, "undecidable": self.entries // 1000, "unavailable": None}
+        undecidable = self.entries // 1000 if entries else 0
+        counts = {"entries": entries, "percent": share, "undecidable": undecidable, "unavailable": None}
         return {**counts, "protocols": protocols}
 
     def _not_counted(self) -> _Facts:

@@ -22,17 +22,20 @@ _LATER_IN_TABLES = {"not_listed", "zones_original", "zones_original_distinct", "
 
 
 def as_version_2(document: Document) -> Document:
-    """Return ``document`` as the second version wrote it: with 0 for what a prune did not decide, and other names."""
+    """Return ``document`` as the second version wrote it.
+
+    It had 0 for what a prune did not decide. In the account of an update not_updated was called failed.
+    """
     earlier = copy.deepcopy(document) | {"schema_version": 2}
     for report in earlier["hosts"].values():
-        recap = report["settings"] and report["settings"]["recap"]
-        if recap:
-            del recap["kept"]
-            recap["failed"] = recap.pop("not_updated")
         prune = report["prune"] and _without(report["prune"], _LATER_IN_PRUNES)
         for key in _ZERO_IN_VERSION_2 if prune else ():
             prune[key] = prune[key] or 0
         report["prune"] = prune
+        recap = report["settings"] and report["settings"]["recap"]
+        if recap:
+            del recap["kept"]
+            recap["failed"] = recap.pop("not_updated")
     for key in ("would_delete", "deleted"):
         earlier["totals"][key] = earlier["totals"][key] or 0
     return earlier

@@ -24,6 +24,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._formats import a
 from ansible_collections.netops.conntrack.plugins.module_utils._kernel_filter import Condition
 from ansible_collections.netops.conntrack.plugins.module_utils._management import (
     Connection,
+    management_connections,
     of_management,
     without_management,
 )
@@ -142,6 +143,27 @@ class Plan:
     def conditions(self) -> tuple[Condition, ...]:
         """What the kernel may be asked for instead of the whole table."""
         return () if self.whole else self.selection.conditions
+
+
+GUARD_OPTIONS: dict[str, t.Any] = {
+    "protect_management": {"type": "bool", "default": True},
+    "protect_helpers": {"type": "bool", "default": True},
+    "confirm_idle": {"type": "str", "default": "0"},
+    "confirm_idle_when": {"type": "str", "choices": ["always", "idle"], "default": "always"},
+}
+"""The options that let selected entries stay."""
+
+
+def plan_of(
+    params: t.Mapping[str, t.Any], selection: Selection, context: Context, sample: int = 0, whole: bool = False
+) -> Plan:
+    """Return the plan of a prune of the selection with the GUARD_OPTIONS in ``params``. Raises OptionError."""
+    confirm_idle = parse_confirm_idle(params["confirm_idle"])
+    if params["confirm_idle_when"] == "idle" and "idle" not in selection.keys:
+        confirm_idle = 0
+    connections = management_connections() if params["protect_management"] else frozenset()
+    guards = Guards(connections, helpers=params["protect_helpers"] and "helper" not in selection.keys)
+    return Plan(selection, guards, context, sample, whole, confirm_idle)
 
 
 class Survey:

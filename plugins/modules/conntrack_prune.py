@@ -267,19 +267,13 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
-from ansible_collections.netops.conntrack.plugins.module_utils._management import management_connections
 from ansible_collections.netops.conntrack.plugins.module_utils._module import (
     MATCH_OPTIONS,
     NETNS_OPTION,
     guarded_run,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._prune import prune
-from ansible_collections.netops.conntrack.plugins.module_utils._prune_plan import (
-    Guards,
-    Plan,
-    parse_confirm_idle,
-    parse_limit,
-)
+from ansible_collections.netops.conntrack.plugins.module_utils._prune_plan import GUARD_OPTIONS, parse_limit, plan_of
 from ansible_collections.netops.conntrack.plugins.module_utils._selected import selected
 
 
@@ -287,15 +281,10 @@ def prune_table(module: AnsibleModule) -> dict[str, t.Any]:
     """Check the options, prune the table unless in check mode, and give the module's result."""
     params = module.params
     limit = parse_limit(params["max_delete"])
-    confirm_idle = parse_confirm_idle(params["confirm_idle"])
     if params["sample"] < 0:
         raise OptionError("sample", params["sample"], "is negative", "Give 0 or more.")
     with selected(params, or_all=False) as (table, selection, context):
-        connections = management_connections() if params["protect_management"] else frozenset()
-        guards = Guards(connections, helpers=params["protect_helpers"] and "helper" not in selection.keys)
-        if params["confirm_idle_when"] == "idle" and "idle" not in selection.keys:
-            confirm_idle = 0
-        plan = Plan(selection, guards, context, params["sample"], whole=module._diff, confirm_idle=confirm_idle)
+        plan = plan_of(params, selection, context, sample=params["sample"], whole=module._diff)
         outcome = prune(table, plan, limit, dry_run=module.check_mode)
         for warning in outcome.warnings():
             module.warn(warning)
@@ -306,10 +295,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **MATCH_OPTIONS,
-            "protect_management": {"type": "bool", "default": True},
-            "protect_helpers": {"type": "bool", "default": True},
-            "confirm_idle": {"type": "str", "default": "0"},
-            "confirm_idle_when": {"type": "str", "choices": ["always", "idle"], "default": "always"},
+            **GUARD_OPTIONS,
             "max_delete": {"type": "raw"},
             "sample": {"type": "int", "default": 5},
             **NETNS_OPTION,

@@ -65,9 +65,8 @@ options:
     type: str
   assume_deleted:
     description:
-      - For rehearsals, where a prune comes before this update. Entries that the prune would delete with these selectors
-        are left out of all counts, as if they were gone. It takes the guards of
-        M(netops.conntrack.conntrack_prune) into account.
+      - For rehearsals, where a prune comes before this update. Entries that M(netops.conntrack.conntrack_prune) would
+        delete with these options are left out of all counts, as if they were gone.
       - Only in check mode.
     type: dict
     version_added: 0.5.0
@@ -84,6 +83,25 @@ options:
         type: list
         elements: str
         default: []
+      protect_management:
+        description: What the prune has as O(netops.conntrack.conntrack_prune#module:protect_management).
+        type: bool
+        default: true
+      protect_helpers:
+        description: What the prune has as O(netops.conntrack.conntrack_prune#module:protect_helpers).
+        type: bool
+        default: true
+      confirm_idle:
+        description:
+          - What the prune has as O(netops.conntrack.conntrack_prune#module:confirm_idle). There is no second look here.
+            Entries of which it could tell nothing are taken to stay.
+        type: str
+        default: "0"
+      confirm_idle_when:
+        description: What the prune has as O(netops.conntrack.conntrack_prune#module:confirm_idle_when).
+        type: str
+        choices: [always, idle]
+        default: always
   protect_management:
     description:
       - Whether the entries of the SSH connections stay as they are that the module itself runs in. They are found
@@ -252,12 +270,13 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
-from ansible_collections.netops.conntrack.plugins.module_utils._management import Connection, management_connections
+from ansible_collections.netops.conntrack.plugins.module_utils._management import management_connections
 from ansible_collections.netops.conntrack.plugins.module_utils._module import (
     MATCH_OPTIONS,
     NETNS_OPTION,
     guarded_run,
 )
+from ansible_collections.netops.conntrack.plugins.module_utils._prune_plan import GUARD_OPTIONS, plan_of
 from ansible_collections.netops.conntrack.plugins.module_utils._rehearsal import Pruned
 from ansible_collections.netops.conntrack.plugins.module_utils._selected import selected, selection_of
 from ansible_collections.netops.conntrack.plugins.module_utils._selector_keys import Context
@@ -287,14 +306,12 @@ def check_options(module: AnsibleModule) -> None:
         raise OptionError("assume_deleted", params["assume_deleted"], problem, "Leave it out, or give --check.")
 
 
-def pruned_of(
-    deleted: dict[str, t.Any] | None, context: Context, connections: t.Collection[Connection]
-) -> Pruned | None:
+def pruned_of(deleted: dict[str, t.Any] | None, context: Context) -> Pruned | None:
     """Return what leaves out the entries that the option assume_deleted takes for deleted, if it is given."""
     if deleted is None:
         return None
     selection = selection_of(deleted, context, "assume_deleted", or_all=False)
-    return Pruned(selection, connections)
+    return Pruned(plan_of(deleted, selection, context))
 
 
 def warn_of_what_stays(module: AnsibleModule, result: dict[str, t.Any]) -> None:
@@ -315,7 +332,7 @@ def update_table(module: AnsibleModule) -> dict[str, t.Any]:
     check_options(module)
     with selected(params) as (table, selection, context):
         connections = management_connections() if params["protect_management"] else frozenset()
-        pruned = pruned_of(params["assume_deleted"], context, connections)
+        pruned = pruned_of(params["assume_deleted"], context)
         aim = aim_of(params["timeout"], params["mark"], context.timeouts, module.check_mode)
         plan = Plan(selection, aim, connections, pruned)
         result = update(table, plan, dry_run=module.check_mode).result(module._diff)
@@ -332,7 +349,7 @@ def main() -> None:
             "mark": {"type": "str"},
             "assume_deleted": {
                 "type": "dict",
-                "options": MATCH_OPTIONS,
+                "options": {**MATCH_OPTIONS, **GUARD_OPTIONS},
             },
             "protect_management": {"type": "bool", "default": True},
             **NETNS_OPTION,

@@ -200,10 +200,9 @@ def _account(title: str, account: Record | None, keys: t.Sequence[str]) -> Html:
 
 def _deletions(host: Record, check_mode: bool) -> Html:
     title = "Entries that would be deleted" if check_mode else "Entries deleted"
-    reason = why_not_pruned(host, check_mode)
+    prune, reason = host["prune"], why_not_pruned(host, check_mode)
     if reason:
         return block(title, element("p", f"Nobody could tell which: {reason}"))
-    prune = host["prune"]
     if not prune:
         return Html("")
     # In check mode nothing was done, and only the real run has what was not decided before.

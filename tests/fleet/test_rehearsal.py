@@ -172,8 +172,9 @@ def test_a_table_that_nobody_can_decide_on_is_not_cured(make_fleet: Make) -> Non
     """Entries that were made while accounting was off have no counters, and get none when it is turned on."""
     fleet = make_fleet("nctest", 1)
     router = fleet.routers[0].namespace
-    for destination in STALE_DESTINATIONS.values():
-        run(["conntrack", "-D", "-p", "tcp", "--orig-dst", destination], netns=router)
+    run(["sysctl", "-qw", "net.netfilter.nf_conntrack_acct=0"], netns=router)
+    for family, destination in zip(("ipv4", "ipv6"), STALE_DESTINATIONS.values()):
+        run(["conntrack", "-D", "-f", family, "-p", "tcp", "--orig-dst", destination], netns=router)
     lines = [line.replace(f" {REPLIED}", "") for line in tcp("198.18.5.2", f"--dport 1002 {REPLIED}", DAYS_5, 400)]
     run(["conntrack", "-R", "-"], netns=router, text="".join(f"{line}\n" for line in lines))
 

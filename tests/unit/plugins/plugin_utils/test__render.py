@@ -302,7 +302,8 @@ def test_what_could_not_be_pruned_is_not_cured(check_mode: bool, words: str) -> 
     after["selectors"]["stale"]["undecidable"] = 700
     acct = {"runtime_before": 0, "runtime_after": 1, "boot_before": None, "boot": 1}
     tuned = tune([]) | {"settings": {"acct": acct}, "why": {"acct": "Counters."}}
-    pruned = prune(matched=None, would_delete=0, deleted=0, already_gone=0, unavailable=unavailable)
+    undecided = dict.fromkeys(("matched", "would_delete", "deleted", "already_gone"))
+    pruned = prune(**undecided, unavailable=unavailable)
     text = page({"r1": {"before": before, "after": after, "prune": pruned, "tune": tuned}}, check_mode=check_mode)
     assert f"{unavailable} This run {words} it on, for entries that are made from then on." in " ".join(text.split())
     table = text.split("The routers, before → after\n")[1].splitlines()
