@@ -54,6 +54,9 @@ _NOT_RENEWED = frozenset({"tcp_timeout_syn_sent", "tcp_timeout_syn_recv", "sctp_
 """In these states the kernel lets a repeated SYN or INIT pass without counting it, and without renewing the timeout
 (tcp_packet(), nf_conntrack_sctp_packet()). So the last packet may have come at any time."""
 
+STATES_OF_FIRST_PACKETS = frozenset(name.rpartition("timeout_")[2].upper() for name in _NOT_RENEWED)
+"""The same states by name. Nobody can tell how long an entry in one of them has been idle, so that it is 0."""
+
 _STATES = {_uapi.TCP: "tcp_timeout", _uapi.DCCP: "dccp_timeout", _uapi.SCTP: "sctp_timeout"}
 
 _GENERIC_NAMES = ("generic_timeout",)

@@ -21,6 +21,7 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._entry import Entry
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError, UnavailableError
+from ansible_collections.netops.conntrack.plugins.module_utils._idle import STATES_OF_FIRST_PACKETS
 from ansible_collections.netops.conntrack.plugins.module_utils._kernel_filter import Condition
 from ansible_collections.netops.conntrack.plugins.module_utils._named_selectors import NAMED, names_of
 from ansible_collections.netops.conntrack.plugins.module_utils._selector_hints import hint_for_key
@@ -35,12 +36,13 @@ from ansible_collections.netops.conntrack.plugins.module_utils._selector_keys im
     Test,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._selector_text import Given, selectors_of
-from ansible_collections.netops.conntrack.plugins.module_utils._selector_values import values_of
+from ansible_collections.netops.conntrack.plugins.module_utils._selector_values import parse_range, values_of
 from ansible_collections.netops.conntrack.plugins.module_utils._uapi import (
     FAMILY_NAMES,
     IMPOSSIBLE_KINDS,
     PROTOCOL_NAMES,
 )
+from ansible_collections.netops.conntrack.plugins.module_utils._units import parse_duration
 
 _KEYS_OF_SWITCHES = {
     "acct": ("packets_original", "packets_reply", "bytes_original", "bytes_reply", "packets", "bytes"),
@@ -247,12 +249,25 @@ def _compile(given: Given, context: Context) -> _Selector:
             raise OptionError(given.option, key, "is not a selector key", hint_for_key(key, KEYS))
     compiled = {key: _compile_key(key, value, given.option, context) for key, value in given.selector.items()}
     _require_possible(given, compiled)
+    _refuse_idle_of_first_packets(given)
     return _Selector(compiled)
 
 
 def _compile_key(key: str, value: t.Any, option: str, context: Context) -> Compiled:
     at = f"{option}.{key}"
     return KEYS[key].compile(values_of(value, at), at, context)
+
+
+def _refuse_idle_of_first_packets(given: Given) -> None:
+    """Raise OptionError for a least idle time in states of which it is never known, so that none would be selected."""
+    if not {"state", "idle"} <= given.selector.keys():
+        return
+    states = {str(state).strip().upper() for state in values_of(given.selector["state"], f"{given.option}.state")}
+    ranges = values_of(given.selector["idle"], f"{given.option}.idle")
+    if states <= STATES_OF_FIRST_PACKETS and all(parse_range(one, "idle", parse_duration)[0] for one in ranges):
+        problem = f"holds for no entry in {' or '.join(sorted(states))}, whose timeout a repeated packet does not renew"
+        remedy = "Give remaining instead, such as {max: 30s}, or age."
+        raise OptionError(f"{given.option}.idle", given.selector["idle"], problem, remedy)
 
 
 def _require_possible(given: Given, compiled: t.Mapping[str, Compiled]) -> None:

@@ -698,3 +698,26 @@ def test_conditions_are_those_of_a_single_selector() -> None:
 def test_keys_are_those_of_match() -> None:
     selection = compile_selection([{**HOLDS, "mark": 1}, {"zone": 0}], [{"packets": {"max": 1}}], CONTEXT)
     assert selection.keys == {"protocol", "mark", "zone"}
+
+
+@pytest.mark.parametrize("state", ["SYN_SENT", ["syn_recv", "SYN_SENT"], "CLOSED"])
+@pytest.mark.parametrize("idle", [{"min": "20s"}, [{"min": 1, "max": 5}, {"min": 9}]])
+def test_idle_of_states_in_which_it_is_never_known(state: t.Any, idle: t.Any) -> None:
+    message = error_of([{"state": state, "idle": idle}])
+    assert message.startswith(f"match[0].idle: {idle!r} holds for no entry in ")
+    assert "Give remaining instead" in message
+
+
+@pytest.mark.parametrize(
+    "selector",
+    [
+        {"state": ["SYN_SENT", "ESTABLISHED"], "idle": {"min": "20s"}},
+        {"state": "SYN_SENT", "idle": {"max": "20s"}},
+        {"state": "SYN_SENT", "idle": [{"min": "20s"}, {"min": 0}]},
+        {"state": "SYN_SENT2", "idle": {"min": "20s"}},
+        {"state": "SYN_SENT", "remaining": {"max": "20s"}},
+        {"idle": {"min": "20s"}},
+    ],
+)
+def test_idle_of_which_some_entry_may_have_enough(selector: dict[str, t.Any]) -> None:
+    compile_selection([selector], None, CONTEXT)
