@@ -7,8 +7,10 @@
 from __future__ import annotations
 
 import json
+import re
 
 from json_routers import DEAD, Fleet
+from support import CHECKOUT
 
 
 def test_a_dry_run_predicts_the_run_and_the_run_after_it_changes_nothing(fleet: Fleet) -> None:
@@ -168,3 +170,16 @@ def test_nothing_but_dead_routers_is_a_report_too(fleet: Fleet) -> None:
     fleet.hosts.update(dead1=DEAD, dead2=DEAD)
     run = fleet.play("prune", "--limit", "dead2")
     assert (run.rc, run.document["unreachable"], list(run.document["hosts"])) == (2, ["dead2"], ["dead2"])
+
+
+def test_the_play_of_the_readme_takes_a_router_without_accounting(fleet: Fleet) -> None:
+    fleet.add("uncounted", acct=0)
+    text = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+    [play] = [block for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if "hosts: edge" in block]
+    own = fleet.directory / "own.yml"
+    own.write_text(play.replace("hosts: edge", "hosts: all").replace("become: true", "become: false"))
+    done = fleet.run_file(str(own))
+    assert done.returncode == 0, done.stdout + done.stderr
+    facts = json.loads((fleet.directory / "uncounted.json").read_text())["facts"]
+    assert facts["settings"]["acct"] == 1
+    assert facts["selectors"]["stale"]["entries"] == 90000
