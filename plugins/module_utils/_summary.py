@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import array
 import bisect
 import collections
 import heapq
@@ -63,12 +64,31 @@ _Kind = tuple[t.Any, ...]
 """The values of these fields that a layout has."""
 
 _SEVERAL = -1
+_MOST_LOOKED_UP = 1 << 21
+"""Up to so many seconds, 24 days, the bin of a remaining time is looked up in a table, of two bytes a second."""
 
 
-def _remaining_breakpoints(timeouts: Timeouts) -> list[int]:
-    """Return the remaining times between which an entry of any kind keeps its range in both histograms."""
-    changes = idle_changes(HISTOGRAM_BOUNDS, timeouts)
-    return sorted(change for change in {*HISTOGRAM_BOUNDS, *changes} if change >= 0)
+class _RemainingBins:
+    """The bins of remaining times, in which an entry of any kind keeps its range in both histograms.
+
+    To look one up costs a third of a bisection.
+    """
+
+    def __init__(self, timeouts: Timeouts) -> None:
+        changes = idle_changes(HISTOGRAM_BOUNDS, timeouts)
+        self.breakpoints = sorted(change for change in {*HISTOGRAM_BOUNDS, *changes} if change >= 0)
+        self._places = array.array("H")
+        for place, (start, end) in enumerate(zip(self.breakpoints, self.breakpoints[1:]), 1):
+            if end > _MOST_LOOKED_UP or place > 0xFFFF:
+                break
+            self._places += array.array("H", [place]) * (end - start)
+
+    def column(self, block: _wire.Block) -> t.Iterable[int]:
+        """Return the bin of every row of a block whose entries have a remaining time."""
+        try:
+            return list(map(self._places.__getitem__, block.numbers("remaining")))
+        except IndexError:
+            return block.places("remaining", self.breakpoints)
 
 
 class _StartBins(dict[int, int]):
@@ -108,7 +128,7 @@ class Summary:
     def __init__(self, timeouts: Timeouts, top: int) -> None:
         self._timeouts = timeouts
         self._top = top
-        self._remaining = _remaining_breakpoints(timeouts)
+        self._remaining = _RemainingBins(timeouts)
         self._starts = _StartBins(age_changes(HISTOGRAM_BOUNDS, timeouts))
         self._kinds: dict[_wire.Layout, collections.Counter[_Kind]] = collections.defaultdict(collections.Counter)
         # An entry has one zone. It is counted again by the direction where it holds for that direction only.
@@ -144,7 +164,7 @@ class Summary:
 
     def _column(self, block: _wire.Block, name: str) -> t.Iterable[t.Any]:
         if name == "remaining":
-            return block.places(name, self._remaining)
+            return self._remaining.column(block)
         return self._starts.column(block) if name == "start" else block.column(name)
 
     def _described(self) -> t.Iterator[tuple[Entry, int]]:
@@ -154,7 +174,7 @@ class Summary:
             for kind, count in kinds.items():
                 fields = dict(zip(names, kind))
                 if "remaining" in fields:
-                    fields["remaining"] = self._remaining[fields["remaining"] - 1]
+                    fields["remaining"] = self._remaining.breakpoints[fields["remaining"] - 1]
                 if "start" in fields:
                     fields["start"] = self._starts.breakpoints[fields["start"] - 1]
                 yield Entry(**{**layout.constants, **fields}), count
