@@ -12,15 +12,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
-import pathlib
 import re
 import socket
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.module_utils import _run_directory
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
 from packets import packet
+from records import remove_records
 from support import network_namespace, run
 
 _ETHERTYPES = {4: 0x0800, 6: 0x86DD}
@@ -91,16 +89,7 @@ def injected_router(prefix: str) -> t.Iterator[Router]:
             try:
                 yield Router(netns, out, wire)
             finally:
-                _forget(netns)
-
-
-def _forget(netns: str) -> None:
-    """Remove what the collection has kept in /run for a namespace that is about to be deleted."""
-    with inside(netns):
-        suffix = os.path.basename(_run_directory.path_of(""))
-    for path in pathlib.Path(_run_directory.DIRECTORY).glob(f"*{suffix}*"):
-        if path.name.split(".")[0].endswith(suffix):
-            path.unlink()
+                remove_records(netns)
 
 
 def _connect(netns: str, out: str) -> None:

@@ -61,7 +61,7 @@ options:
       - An entry saw a packet if one of its packet counters, the time at which it expires, its state or its status is
         not what it was. The kernel tells the remaining time in whole seconds, so that the time at which it expires
         counts as another one if it moved by more than 2 seconds. An entry without packet counters is judged without
-        them. A SYN that is sent again, for example, adds to the counters only.
+        them. A SYN that is sent again changes nothing of the entry, so that nobody can see it.
       - So give more than the longest pause between two packets of a connection that you mean to keep, such as the
         interval of its keepalives.
       - Each batch of at most 64 entries is deleted right after its second look. A packet in this time, well below a

@@ -22,6 +22,7 @@ import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils import _confirm, _run_directory
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import UnavailableError
 from killing import Router, State
+from records import remove_records
 from support import ModuleResult, module_path, network_namespace, run, run_module
 
 PREFIX = "net.netfilter.nf_conntrack_"
@@ -294,10 +295,8 @@ def sysctl(netns: str, short: str) -> int:
 @pytest.fixture
 def netns() -> t.Iterator[str]:
     with network_namespace("confirm") as name:
-        number = run(["stat", "-L", "-c", "%i", "/proc/self/ns/net"], netns=name).strip()
         yield name
-        for path in pathlib.Path(_run_directory.DIRECTORY).glob(f"*-{number}"):
-            path.unlink()
+        remove_records(name)
 
 
 other_netns = netns

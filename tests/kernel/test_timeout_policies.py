@@ -23,6 +23,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._timeout_policies
     list_policies,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._timeout_record import read_record
+from records import remove_records
 from support import network_namespace, run, run_module
 
 INET, INET6 = int(socket.AF_INET), int(socket.AF_INET6)
@@ -32,6 +33,7 @@ INET, INET6 = int(socket.AF_INET), int(socket.AF_INET6)
 def netns() -> t.Iterator[str]:
     with network_namespace("policies") as name:
         yield name
+        remove_records(name)
 
 
 def listed(netns: str) -> list[Policy]:
