@@ -306,7 +306,11 @@ def _drawn(columns: dict[str, _Column], width: int, colour: bool, signs: _Signs)
             break
         columns.pop(name, None)
     room = _room_for_names(columns, width)
-    columns["router"] = dataclasses.replace(names, texts=[signs.shortened(name, room) for name in names.texts])
+    columns["router"] = dataclasses.replace(
+        names,
+        title=signs.shortened(names.title, room),
+        texts=[signs.shortened(name, room) for name in names.texts],
+    )
     lines = zip(*(column.cells(colour) for column in columns.values()), strict=True)
     return [_GAP.join(cells).rstrip() for cells in lines]
 

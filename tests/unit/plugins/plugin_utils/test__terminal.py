@@ -14,7 +14,7 @@ import pytest
 from ansible.utils import color
 from ansible_collections.netops.conntrack.plugins.plugin_utils._terminal import NARROWEST, summary, table
 from documents import HOSTILE_NAMES, fleet_document
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from support import CHECKOUT
 
@@ -284,6 +284,19 @@ FLEETS = st.fixed_dictionaries(
 )
 
 
+NO_NAME = dict.fromkeys(
+    [*(f"{name}_{phase}" for name in ("percent", "max", "stale") for phase in ("before", "after")), "would_delete"]
+)
+NO_NAME |= {"router": "", "verdict": "critical", "audits": [], "deleted": 0}
+NO_NAME |= dict.fromkeys(["drift", "findings", "batch"])
+
+
+@example(
+    shown={"check_mode": False, "selectors": [], "rows": [NO_NAME], "files": [], "stopped": None},
+    width=23,
+    unicode=False,
+    rows=0,
+)
 @given(shown=FLEETS, width=st.integers(20, 200), unicode=st.booleans(), rows=st.integers(0, 5))
 def test_no_line_is_wider_than_the_terminal_and_nothing_steers_it(
     wcwidth: t.Callable[[str], int], shown: dict[str, t.Any], width: int, unicode: bool, rows: int
