@@ -86,8 +86,9 @@ user space give an entry others than the sysctls (nf_ct_refresh() in net/netfilt
 
 _FLOW_TABLE_SYSCTLS = {_uapi.TCP: "flowtable_tcp_timeout", _uapi.UDP: "flowtable_udp_timeout"}
 _OLD_PICK_UP = {_uapi.TCP: 120, _uapi.UDP: 30}
-"""What an entry has that leaves a flow table: its own timeout less the flow table's, on kernels before 5.13 these
-seconds (flow_offload_fixup_ct() in net/netfilter/nf_flow_table_core.c)."""
+"""The most that an entry has left when it leaves a flow table: its own timeout less the flow table's, on kernels before
+5.13 these seconds. The kernel only lowers it to that (flow_offload_fixup_ct() in net/netfilter/nf_flow_table_core.c).
+While its packets went through the flow table, it counted down from whatever it had, so that it may have any less."""
 
 _DUMP_SECONDS = 60
 """So long after the context was made an entry may be read."""
@@ -100,11 +101,15 @@ _NOTHING = Record()
 
 
 class Explanation(t.NamedTuple):
-    """A timeout that an entry may have got at its last packet, which was ``newest`` to ``oldest`` seconds ago."""
+    """A timeout that an entry may have got at its last packet, which was ``newest`` to ``oldest`` seconds ago.
+
+    With ``from_a_packet`` false, the entry may have counted down from it before its last packet.
+    """
 
     timeout: int
     newest: float = 0.0
     oldest: float = _FOREVER
+    from_a_packet: bool = True
 
     @property
     def least_remaining(self) -> float:
@@ -166,7 +171,7 @@ class Timeouts:
         expected = bool((entry.status or 0) & _uapi.EXPECTED)
         key = (entry.family, entry.protocol, entry.state_name, entry.has_ports, replied, expected)
         if key not in self._known:
-            self._known[key] = tuple(self._collect(entry, expected))
+            self._known[key] = tuple(self._collect(entry, replied, expected))
         return self._known[key]
 
     def everything(self) -> set[Explanation]:
@@ -182,11 +187,12 @@ class Timeouts:
                 found.update(self._after_flow_table(protocol, tuple(found)))
         return found | set(self._shortened())
 
-    def _collect(self, entry: Entry, expected: bool) -> t.Iterator[Explanation]:
+    def _collect(self, entry: Entry, replied: bool, expected: bool) -> t.Iterator[Explanation]:
         names = _names(entry, self.settings)
         own = [each for name in names for each in self._of_sysctl(name)]
         yield from own
-        yield from self._after_flow_table(entry.protocol, own)
+        if replied:
+            yield from self._after_flow_table(entry.protocol, own)
         if entry.protocol == _uapi.TCP:
             longest = max((each.timeout for each in own), default=0)
             caps = [each for cap in _CAPS for each in self._of_sysctl(cap)]
@@ -229,11 +235,9 @@ class Timeouts:
     def _after_flow_table(self, protocol: int, own: t.Iterable[Explanation]) -> t.Iterator[Explanation]:
         if not self.flow_tables or protocol not in _FLOW_TABLE_SYSCTLS:
             return
-        less = self.settings.get(_FLOW_TABLE_SYSCTLS[protocol])
-        if less is None:
-            yield Explanation(_OLD_PICK_UP[protocol])
-        else:
-            yield from (Explanation(each.timeout - less) for each in own if each.timeout > less)
+        less = [each.timeout for each in self._of_sysctl(_FLOW_TABLE_SYSCTLS[protocol])]
+        most = [each.timeout - min(less) for each in own] if less else [_OLD_PICK_UP[protocol]]
+        yield from (Explanation(seconds, from_a_packet=False) for seconds in most if seconds >= 0)
 
     def _shortened(self) -> t.Iterator[Explanation]:
         for each in self.record.shortenings:
@@ -250,12 +254,14 @@ def idle(entry: Entry, timeouts: Timeouts) -> int | None:
     remaining = entry.remaining
     if remaining is None or (entry.status or 0) & _uapi.FIXED_TIMEOUT or has_timeouts_of_helper(entry):
         return None
-    explaining = [each.timeout for each in timeouts.possible(entry) if each.explains(remaining)]
+    explaining = [each for each in timeouts.possible(entry) if each.explains(remaining)]
     if not explaining:
         return None
+    if not all(each.from_a_packet for each in explaining):
+        return 0
     if not _NOT_RENEWED.isdisjoint(_names(entry, timeouts.settings)):
         return 0
-    known = [max(0, min(explaining) - remaining - timeouts.rounding)]
+    known = [max(0, min(each.timeout for each in explaining) - remaining - timeouts.rounding)]
     age_seconds = age(entry.start, timeouts)
     if age_seconds is not None:
         known.append(age_seconds)

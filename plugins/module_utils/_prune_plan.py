@@ -66,7 +66,10 @@ class Limit:
 
 
 def parse_limit(value: t.Any) -> Limit:
-    """Read the option max_delete: a whole number, a share such as "40%", or None for no limit. Raises OptionError."""
+    """Read the option max_delete: a whole number, a share such as "40%". None and "100%" are no limit.
+
+    Raises OptionError.
+    """
     if value is None:
         return Limit(value)
     share = _PERCENT.fullmatch(str(value).strip())
@@ -75,7 +78,7 @@ def parse_limit(value: t.Any) -> Limit:
     percent = fractions.Fraction(share.group(1))
     if percent > 100:
         raise OptionError("max_delete", value, "is more than the whole table", 'Give a share from "0%" to "100%".')
-    return Limit(value, percent=percent)
+    return Limit(None) if percent == 100 else Limit(value, percent=percent)
 
 
 def parse_confirm_idle(value: t.Any) -> int:
@@ -162,7 +165,7 @@ def plan_of(
     if params["confirm_idle_when"] == "idle" and "idle" not in selection.keys:
         confirm_idle = 0
     connections = management_connections() if params["protect_management"] else frozenset()
-    guards = Guards(connections, helpers=params["protect_helpers"] and "helper" not in selection.keys)
+    guards = Guards(connections, helpers=params["protect_helpers"] and "helper" not in selection.common_keys)
     return Plan(selection, guards, context, sample, whole, confirm_idle)
 
 

@@ -38,7 +38,7 @@ def selection_of(params: t.Mapping[str, t.Any], context: Context, option: str = 
     """
     refuse_null(params, ("exclude",), option)
     if not or_all and params["match"] is None and not params["select"]:
-        remedy = "Give match or select. For all entries: match={family: [ipv4, ipv6]}."
+        remedy = 'Give match or select. For all entries: match="family=ipv4,ipv6".'
         raise OptionError(f"{option}.match" if option else "match", None, "selects nothing", remedy)
     return compile_selection(params["match"], params["exclude"], context, option, params["select"])
 

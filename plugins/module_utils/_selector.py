@@ -56,9 +56,9 @@ class Selection:
     """Which entries are selected: those that match, without those that are excluded.
 
     ``decide`` tells of an entry, reading its fields in ``needs``. It is False for all that are not of ``kinds``.
-    ``keys`` are the selector keys of what matches. All entries but those that are surely not selected meet the
-    ``conditions``, which the kernel can be asked for. ``steps`` has, for some of the fields, all numbers at which the
-    answer may change when the field's number grows.
+    ``keys`` are the selector keys of what matches, ``common_keys`` those that each of its selectors has. All entries
+    but those that are surely not selected meet the ``conditions``, which the kernel can be asked for. ``steps`` has,
+    for some of the fields, all numbers at which the answer may change when the field's number grows.
     ``lacking`` collects, while ``decide`` is asked, the switches (acct, timestamp) without which an entry was made that
     cannot be decided.
     """
@@ -67,6 +67,7 @@ class Selection:
     needs: frozenset[str]
     kinds: frozenset[Kind]
     keys: frozenset[str]
+    common_keys: frozenset[str]
     conditions: tuple[Condition, ...]
     steps: Steps
     lacking: set[str]
@@ -160,6 +161,7 @@ def compile_selection(
         needs=frozenset(field for selector in every for key in selector.keys for field in KEYS[key].needs),
         kinds=frozenset(kind for part in parts for kind in part.kinds) if parts else EVERY_KIND,
         keys=frozenset(key for selector in matching for key in selector.keys),
+        common_keys=_common([frozenset(selector.keys) for selector in matching]),
         conditions=_conditions(matching[0]) if len(matching) == 1 else (),
         steps=_steps(every),
         lacking=lacking,
@@ -182,7 +184,7 @@ def _require_match(match: t.Any, exclude: t.Any, names: list[str], at: str) -> N
         remedy = "Give at least one selector, such as {protocol: tcp, replied: false}."
         raise OptionError(f"{at}match", match, "selects nothing", remedy)
     if exclude is not None:
-        remedy = "Give match or select. For all entries but these: match={family: [ipv4, ipv6]}."
+        remedy = 'Give match or select. For all entries but these: match="family=ipv4,ipv6".'
         raise OptionError(f"{at}exclude", exclude, "alone is no selection", remedy)
 
 
@@ -256,6 +258,10 @@ def _compile(given: Given, context: Context) -> _Selector:
 def _compile_key(key: str, value: t.Any, option: str, context: Context) -> Compiled:
     at = f"{option}.{key}"
     return KEYS[key].compile(values_of(value, at), at, context)
+
+
+def _common(keys: list[frozenset[str]]) -> frozenset[str]:
+    return keys[0].intersection(*keys[1:]) if keys else frozenset()
 
 
 def _refuse_idle_of_first_packets(given: Given) -> None:

@@ -13,6 +13,7 @@ never guessed what one with a comma between two keys means.
 from __future__ import annotations
 
 import ast
+import collections
 import json
 import re
 import shlex
@@ -57,7 +58,7 @@ def _selector(value: t.Any, option: str) -> Given:
 
 def _from_literal(text: str, option: str) -> t.Any:
     """Return the list or dict that a text is, in JSON or as a template prints it."""
-    for parse in (json.loads, ast.literal_eval):
+    for parse in (_from_json, ast.literal_eval):
         try:
             return parse(text.strip())
         except (ValueError, SyntaxError, RecursionError, MemoryError):
@@ -67,6 +68,18 @@ def _from_literal(text: str, option: str) -> t.Any:
         "One selector is simpler as a text: 'protocol=tcp state=SYN_SENT'."
     )
     raise OptionError(option, text, "looks like a list or a dict, and is no JSON", remedy)
+
+
+def _from_json(text: str) -> t.Any:
+    """Return what the JSON is. Raises OptionError for a key that is given twice."""
+
+    def unique(pairs: list[tuple[str, t.Any]]) -> dict[str, t.Any]:
+        for key, count in collections.Counter(key for key, _value in pairs).items():
+            if count > 1:
+                raise OptionError(key, text, "is given twice", "Give a list of its values, such as [tcp, udp].")
+        return dict(pairs)
+
+    return json.loads(text, object_pairs_hook=unique)
 
 
 def _from_text(text: str, option: str) -> dict[str, t.Any]:

@@ -30,6 +30,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
 )
 
 _FILE = "timeouts"
+_BOOT_ID = "/proc/sys/kernel/random/boot_id"
 _VERSION = 1
 _MOST = 1000
 """So many changes are kept at most. Each is dropped once no entry can have a timeout from before it."""
@@ -131,21 +132,20 @@ def changing(short: str, old: int | None, new: int, required: bool = True) -> t.
             _set_done(begun)
 
 
-def record_shortened(most: int) -> None:
-    """Record that from now on entries get ``most`` seconds to live at most. Call it before the first one does.
+@contextlib.contextmanager
+def shortening(most: int) -> t.Iterator[None]:
+    """Record that the body gives entries ``most`` seconds to live at most, and when.
 
-    Raises UnavailableError where it cannot be recorded.
+    Raises UnavailableError, or ConntrackError for a damaged file, before the body runs, where it cannot be recorded.
     """
-    _add(Shortening(most, time.monotonic(), None))
-
-
-def end_shortening() -> None:
-    """Record that the last shortening has come to its end."""
-    with _locked() as path:
-        record = _present(path)
-        if record.shortenings and record.shortenings[-1].done is None:
-            last = record.shortenings[-1]._replace(done=time.monotonic())
-            _write(path, dataclasses.replace(record, shortenings=(*record.shortenings[:-1], last)))
+    begun = time.monotonic()
+    _add(Shortening(most, begun, None))
+    try:
+        yield
+    finally:
+        # A shortening that is not known to be over counts for longer than it has to.
+        with contextlib.suppress(ConntrackError):
+            _set_done(begun)
 
 
 def _add(what: Change | Shortening) -> None:
@@ -162,7 +162,8 @@ def _set_done(begun: float) -> None:
         record = _present(path)
         done = time.monotonic()
         changes = (each._replace(done=done) if each.begun == begun else each for each in record.changes)
-        _write(path, dataclasses.replace(record, changes=tuple(changes)))
+        shortenings = (each._replace(done=done) if each.begun == begun else each for each in record.shortenings)
+        _write(path, Record(tuple(changes), tuple(shortenings), record.now))
 
 
 @contextlib.contextmanager
@@ -198,7 +199,7 @@ def _counts(change: Change, now: float) -> bool:
 
 
 def _write(path: str, record: Record) -> None:
-    data = {"version": _VERSION, "changes": record.changes, "shortenings": record.shortenings}
+    data = {"version": _VERSION, "boot": _boot(), "changes": record.changes, "shortenings": record.shortenings}
     try:
         _run_directory.write(path, json.dumps(data))
     except OSError as error:
@@ -208,13 +209,34 @@ def _write(path: str, record: Record) -> None:
 def _parse(text: str, path: str, now: float) -> Record:
     try:
         data = json.loads(text)
+        if data["boot"] != _boot():
+            # Where /run is a disk, the file outlives its boot. The kernel's timeouts and its clock do not.
+            return Record(now=now)
         changes = tuple(_change(*fields) for fields in data["changes"])
         shortenings = tuple(_shortening(*fields) for fields in data["shortenings"])
         if data["version"] != _VERSION:
             raise ValueError("it has another version")
+        times = [time_of for change in changes for time_of in (change.begun, change.done)]
+        times += [time_of for each in shortenings for time_of in (each.begun, each.done)]
+        if not all(_is_past(time_of, now) for time_of in times):
+            raise ValueError("it has a time that is still to come")
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise _damaged(path) from error
     return Record(changes, shortenings, now)
+
+
+def _boot() -> str:
+    """Return the name that the kernel has given to this boot; "" where it has none (random(4))."""
+    try:
+        with open(_BOOT_ID, encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def _is_past(time_of: float | None, now: float) -> bool:
+    # No number is larger than a NaN, or smaller.
+    return time_of is None or time_of <= now
 
 
 def _change(short: t.Any, old: t.Any, new: t.Any, begun: t.Any, done: t.Any) -> Change:

@@ -33,7 +33,6 @@ from ansible_collections.netops.conntrack.plugins.module_utils._account import (
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._entry import Entry
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
-    ConntrackError,
     OptionError,
     UnavailableError,
 )
@@ -55,7 +54,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._timeout_claims i
     Claims,
     lowered_bounds,
 )
-from ansible_collections.netops.conntrack.plugins.module_utils._timeout_record import end_shortening, record_shortened
+from ansible_collections.netops.conntrack.plugins.module_utils._timeout_record import shortening
 from ansible_collections.netops.conntrack.plugins.module_utils._uapi import FIXED_TIMEOUT
 from ansible_collections.netops.conntrack.plugins.module_utils._units import parse_duration
 from ansible_collections.netops.conntrack.plugins.module_utils._wire import Block
@@ -193,15 +192,15 @@ class Aim:
 def aim_of(timeout: t.Any, mark: t.Any, timeouts: Timeouts, dry_run: bool) -> Aim:
     """Return what the options ``timeout`` and ``mark`` aim at on a router of which ``timeouts`` are known.
 
-    Raises OptionError, also for timeouts that are below the present ones unless it is a dry run.
+    Raises OptionError, also for timeouts that are not the present ones unless it is a dry run.
     """
     most, number, present = parse_timeout(timeout), parse_mark(mark), timeouts.settings
     if most != SETTINGS:
         return Aim(most, number, present)
     wanted = wanted_timeouts(timeout, present)
     for name in () if dry_run else sorted(wanted):
-        if "timeout" in name and wanted[name] < present[name]:
-            problem = f"is less than the kernel has now, which is {present[name]}"
+        if "timeout" in name and wanted[name] != present[name]:
+            problem = f"is not what the kernel has now, which is {present[name]}"
             remedy = "Set it with netops.conntrack.conntrack_settings first, or give --check to see what it would do."
             raise OptionError(f"timeout.{SETTINGS}.{name}", wanted[name], problem, remedy)
     claims = Claims(lowered_bounds(wanted, present, timeouts.record), timeouts.policies)
@@ -339,7 +338,7 @@ def update(table: WritableTable, plan: Plan, dry_run: bool) -> Outcome:
 
     The whole table is read before the first update, for which the names of the targets are kept (see Targets). Raises
     what the table's ``read``, ``look_up`` and ``update`` raise, with the number of those updated, what
-    ``record_shortened`` raises, and UnavailableError where a mark is to be set and the kernel shows none.
+    ``shortening`` raises, and UnavailableError where a mark is to be set and the kernel shows none.
     """
     judge = Judge(plan)
 
@@ -379,13 +378,8 @@ def _on_record(aim: Aim, found: Survey) -> t.Iterator[None]:
     if not isinstance(aim.timeout, int) or not found.shortens:
         yield
         return
-    record_shortened(aim.timeout)
-    try:
+    with shortening(aim.timeout):
         yield
-    finally:
-        # A shortening that is not known to be over counts for longer than it has to.
-        with contextlib.suppress(ConntrackError):
-            end_shortening()
 
 
 def _send(table: WritableTable, block: Block, verdict: Verdict, change: Change, errors: Errors[Verdict]) -> None:

@@ -49,7 +49,7 @@ options:
     description:
       - Whether entries stay that have a connection-tracking helper, such as C(ftp) or C(sip), because the connections
         that the helper expects are forgotten with them.
-      - A selector in O(match) or O(select) with the key C(helper) takes them, too.
+      - They are taken, too, if every selector in O(match) has the key C(helper), and no name is in O(select).
     type: bool
     version_added: 0.5.0
     default: true
@@ -86,8 +86,9 @@ options:
     description:
       - The most that may be deleted, as a number of entries such as V(5000), or as a share of all entries of the table
         such as V(40%). If more would be deleted, the module fails and deletes none. This holds in check mode, too.
-      - Without it, there is no limit.
+      - V(100%) is for no limit. Then each part of the table is pruned once it is read.
     type: raw
+    default: 100%
   sample:
     description:
       - How many of the entries to be deleted RV(sample) shows.
@@ -280,6 +281,8 @@ from ansible_collections.netops.conntrack.plugins.module_utils._selected import 
 def prune_table(module: AnsibleModule) -> dict[str, t.Any]:
     """Check the options, prune the table unless in check mode, and give the module's result."""
     params = module.params
+    if params["max_delete"] is None:
+        raise OptionError("max_delete", None, "is null, which is never a value", "Give a number, a share, or 100%.")
     limit = parse_limit(params["max_delete"])
     if params["sample"] < 0:
         raise OptionError("sample", params["sample"], "is negative", "Give 0 or more.")
@@ -296,7 +299,7 @@ def main() -> None:
         argument_spec={
             **MATCH_OPTIONS,
             **GUARD_OPTIONS,
-            "max_delete": {"type": "raw"},
+            "max_delete": {"type": "raw", "default": "100%"},
             "sample": {"type": "int", "default": 5},
             **NETNS_OPTION,
         },

@@ -117,7 +117,8 @@ notes:
   - The kernel does not show the timeout of an offloaded entry, which depends on the flowtable's sysctls. It stays, and
     is counted in RV(without_timeout). Its mark can be set.
   - An entry does not tell where its timeout is from. One that a program has put in with exactly the timeout that was
-    lowered, such as a static one of 432000 seconds, looks like the others. Name such entries in O(exclude).
+    lowered, such as a static one of 432000 seconds, looks like the others. Name such entries in O(exclude),
+    with V(family=ipv4,ipv6) as O(match) beside it.
 seealso:
   - module: netops.conntrack.conntrack_settings
   - module: netops.conntrack.conntrack_prune

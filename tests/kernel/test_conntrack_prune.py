@@ -218,6 +218,7 @@ def test_max_delete(story: str, limit: t.Any, allowed: bool) -> None:
         ({"match": [{"family": "ipv4"}], "max_delete": "-1"}, ["max_delete", "-1"]),
         ({"match": [{"family": "ipv4"}], "max_delete": "many"}, ["max_delete", "many"]),
         ({"match": [{"family": "ipv4"}], "max_delete": True}, ["max_delete", "True"]),
+        ({"match": [{"family": "ipv4"}], "max_delete": None}, ["max_delete", "null"]),
         ({"match": [{"family": "ipv4"}], "sample": -1}, ["sample", "-1"]),
         ({"match": [{"family": "ipv4"}], "netns": "prune-nowhere"}, ["netns", "prune-nowhere"]),
     ],
@@ -287,7 +288,7 @@ def test_entries_with_a_helper_stay_unless_asked_for(
 ) -> None:
     _lead_nowhere(netns)
     run(["nft", "-f", "-"], netns=netns, text=FTP_HELPER)
-    run([sys.executable, str(STALE_SENDER), "0", "3"], netns=netns)
+    run([sys.executable, str(STALE_SENDER), "0", "3", "bare4"], netns=netns)
     insert(netns, SSH_ENTRY)
     result = prune(netns, {"protocol": "tcp"})
     assert [result.data[name] for name in ("matched", "protected", "deleted")] == [4, 3, 1]
@@ -313,9 +314,9 @@ def deaf_listener(netns: str) -> t.Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("limit", [None, "100%"])
+@pytest.mark.parametrize("limit", ["1000", "100%"])
 @pytest.mark.parametrize("confirm_idle", ["0", "1s"])
-def test_entries_that_the_kernel_cannot_free_are_told(netns: str, limit: str | None, confirm_idle: str) -> None:
+def test_entries_that_the_kernel_cannot_free_are_told(netns: str, limit: str, confirm_idle: str) -> None:
     entries = [f"-p udp -s 198.18.0.1 -d 203.0.113.1 --sport {port} --dport 53" for port in range(1, 1001)]
     args = {"max_delete": limit, "confirm_idle": confirm_idle}
     with deaf_listener(netns):

@@ -73,13 +73,35 @@ def test_nothing_to_look_for_is_an_error(fleet: Fleet, nothing: t.Any) -> None:
     assert calls(fleet) == []
 
 
-def test_one_call_is_enough_where_nothing_is_deleted(fleet: Fleet) -> None:
-    """In check mode, and where nothing is to be deleted: so the second look is waited for once."""
+@pytest.mark.parametrize("name", ["select", "match", "max_delete"])
+def test_null_is_never_a_value(fleet: Fleet, name: str) -> None:
+    fleet.add("r1")
+    variables = {"conntrack_prune_select": "stale", f"conntrack_prune_{name}": None}
+    run = fleet.play("prune", "-e", json.dumps(variables))
+    message = run.document["hosts"]["r1"]["failure"]["message"]
+    assert "Neither of them can be null or an empty text, nor can conntrack_prune_max_delete" in message
+    assert calls(fleet) == []
+
+
+@pytest.mark.parametrize("match", [{}, "", " "])
+def test_an_empty_selector_does_not_mean_the_stale_entries(fleet: Fleet, match: t.Any) -> None:
+    fleet.add("r1")
+    run = fleet.play("prune", "-e", json.dumps({"conntrack_prune_match": match}))
+    assert "no selector is given" in run.document["hosts"]["r1"]["failure"]["message"]
+    assert calls(fleet) == []
+
+
+def test_the_second_look_is_waited_for_once(fleet: Fleet) -> None:
+    """What matches at the end is counted anew, because an entry that saw a packet may match no more."""
     fleet.add("r1", woken=90000)
     idle = ("-e", json.dumps({"conntrack_prune_match": [IDLE]}))
     predicted = fleet.play("prune", "--check", *idle)
     real = fleet.play("prune", *idle)
-    assert [call["check_mode"] for call in calls(fleet)] == [True, False]
+    assert [(call["check_mode"], call["confirm_idle"]) for call in calls(fleet)] == [
+        (True, "30s"),
+        (False, "30s"),
+        (True, "0"),
+    ]
     for run, deleted, now in ((predicted, None, None), (real, 0, 90000)):
         assert run.rc == 0, run.output
         prune = run.document["hosts"]["r1"]["prune"]

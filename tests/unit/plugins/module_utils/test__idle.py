@@ -217,12 +217,18 @@ def test_expected_gre_entry_has_the_timeouts_of_pptp() -> None:
 
 
 def test_entry_that_left_a_flow_table() -> None:
+    """It may have counted down from any time, while its packets went through the flow table."""
     old_kernel = known(flow_tables=True)
-    assert seconds(_uapi.TCP, 110, old_kernel, state=ESTABLISHED, status=REPLIED) == 9
-    assert seconds(_uapi.UDP, 25, old_kernel, status=REPLIED) == 4
+    assert seconds(_uapi.TCP, 110, old_kernel, state=ESTABLISHED, status=REPLIED) == 0
+    assert seconds(_uapi.TCP, 121, old_kernel, state=ESTABLISHED, status=REPLIED) == 178
+    assert seconds(_uapi.UDP, 25, old_kernel, status=REPLIED) == 0
     offloading = known(flow_tables=True, settings={"flowtable_udp_timeout": 30, "flowtable_tcp_timeout": 30})
-    assert seconds(_uapi.UDP, 100, offloading, status=REPLIED) == 49
-    assert seconds(_uapi.TCP, 431_970, offloading, state=ESTABLISHED, status=REPLIED) == 0
+    assert seconds(_uapi.UDP, 100, offloading, status=REPLIED) == 0
+    assert seconds(_uapi.UDP, 10, offloading) == 19
+    assert seconds(_uapi.UDP, 155, offloading, status=REPLIED) == 24
+    for remaining in (82_770, 428_370, 431_970):
+        assert seconds(_uapi.TCP, remaining, offloading, state=ESTABLISHED, status=REPLIED) == 0
+    assert seconds(_uapi.TCP, 431_975, offloading, state=ESTABLISHED, status=REPLIED) == 24
     assert seconds(_uapi.ICMP, 10, offloading) == 21
 
 
@@ -337,6 +343,12 @@ class TestRecord:
         timeouts = known(settings={"gre_timeout_stream": 9_000}, record=record)
         assert seconds(_uapi.GRE, 170, timeouts, status=REPLIED) == 10
         assert seconds(_uapi.GRE, 8_000, timeouts, status=REPLIED) == 999
+
+    def test_timeout_of_flow_tables_that_was_lowered(self) -> None:
+        record = Record((Change("flowtable_tcp_timeout", 3_600, 30, 990.0, 990.5),), now=1000.0)
+        timeouts = known(record=record, flow_tables=True, settings={"flowtable_tcp_timeout": 30})
+        assert self.of(timeouts, 428_380) == 0
+        assert self.of(timeouts, 431_975) == 24
 
     def test_cap_that_was_raised(self) -> None:
         record = Record((Change("tcp_timeout_unacknowledged", 60, 300, 990.0, 990.5),), now=1000.0)

@@ -372,7 +372,7 @@ def test_without_match_every_entry(exclude: list[t.Any] | None) -> None:
 
 
 def test_exclude_alone_is_no_selection() -> None:
-    words = "alone is no selection. Give match or select. For all entries but these: match={family: [ipv4, ipv6]}."
+    words = 'alone is no selection. Give match or select. For all entries but these: match="family=ipv4,ipv6".'
     assert error_of(None, [HOLDS]) == f"exclude: [{HOLDS}] {words}"
     assert error_of(None, "protocol=tcp", "selectors.x") == f"selectors.x.exclude: 'protocol=tcp' {words}"
 
@@ -721,3 +721,13 @@ def test_idle_of_states_in_which_it_is_never_known(state: t.Any, idle: t.Any) ->
 )
 def test_idle_of_which_some_entry_may_have_enough(selector: dict[str, t.Any]) -> None:
     compile_selection([selector], None, CONTEXT)
+
+
+def test_keys_that_every_selector_has() -> None:
+    both = [{"helper": "ftp", "protocol": "tcp"}, {"helper": "sip"}]
+    assert compile_selection(both, None, CONTEXT).common_keys == {"helper"}
+    mixed = compile_selection([*both, {"protocol": "udp"}], None, CONTEXT)
+    assert not mixed.common_keys
+    assert "helper" in mixed.keys
+    named = compile_selection(both, None, CONTEXT, select=["unanswered"])
+    assert "helper" not in named.common_keys

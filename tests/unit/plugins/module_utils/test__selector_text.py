@@ -235,3 +235,8 @@ def test_no_text_with_something_else_than_blanks_between_two_keys(words: list[st
     [selector] = found
     assert between == ","
     assert [text.count("="), len(selector.selector)] == [1, 1]
+
+
+def test_key_that_is_given_twice_in_json() -> None:
+    message = refusal('{"protocol": "tcp", "protocol": "udp"}')
+    assert "is given twice" in message

@@ -5,20 +5,20 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import pathlib
 import time
 import typing as t
 
 import pytest
-from ansible_collections.netops.conntrack.plugins.module_utils import _run_directory
+from ansible_collections.netops.conntrack.plugins.module_utils import _run_directory, _timeout_record
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError, UnavailableError
 from ansible_collections.netops.conntrack.plugins.module_utils._timeout_record import (
     Change,
     Record,
     changing,
-    end_shortening,
     read_record,
-    record_shortened,
+    shortening,
 )
 
 
@@ -100,16 +100,51 @@ def test_what_was_lowered(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_shortening_is_recorded_from_its_beginning_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    record_shortened(3_600)
-    [begun] = read_record().shortenings
-    assert (begun.most, begun.done) == (3_600, None)
-    end_shortening()
+    with shortening(3_600):
+        [begun] = read_record().shortenings
+        assert (begun.most, begun.done) == (3_600, None)
     [ended] = read_record().shortenings
     assert ended.done is not None
     assert ended.done >= ended.begun == begun.begun
     pass_seconds(monkeypatch, 3_601)
-    record_shortened(5)
+    with shortening(5):
+        pass
     assert [each.most for each in read_record().shortenings] == [5]
+
+
+def test_of_two_shortenings_at_once_each_ends_its_own() -> None:
+    first, second = shortening(100), shortening(3_600)
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert [each.done is None for each in read_record().shortenings] == [False, True]
+    second.__exit__(None, None, None)
+    assert [each.done is None for each in read_record().shortenings] == [False, False]
+
+
+def test_record_of_an_earlier_boot_does_not_count(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
+    """Its times are on a clock that began anew, and entries and timeouts are new as well."""
+    with changing("udp_timeout", 30, 10):
+        pass
+    (tmp_path / "boot_id").write_text("another\n")
+    monkeypatch.setattr(_timeout_record, "_BOOT_ID", str(tmp_path / "boot_id"))
+    assert read_record().changes == ()
+    with changing("icmp_timeout", 30, 10):
+        pass
+    assert [change.short for change in read_record().changes] == ["icmp_timeout"]
+
+
+@pytest.mark.parametrize("text", ["NaN", "1e300", "Infinity"])
+@pytest.mark.parametrize("place", ["begun", "done"])
+def test_time_that_is_still_to_come_is_damage(text: str, place: str) -> None:
+    with changing("udp_timeout", 30, 10):
+        pass
+    data = json.loads(record_file().read_text())
+    change = dict(zip(Change._fields, data["changes"][0]))
+    data["changes"] = [list({**change, place: float(text)}.values())]
+    record_file().write_text(json.dumps(data))
+    with pytest.raises(ConntrackError, match="is not the record"):
+        read_record()
 
 
 def test_what_cannot_be_recorded_is_not_done(run_directory: pathlib.Path) -> None:
@@ -142,6 +177,7 @@ def test_what_cannot_be_recorded_is_not_done(run_directory: pathlib.Path) -> Non
 )
 def test_damaged_record_is_named_with_the_remedy(run_directory: pathlib.Path, text: str) -> None:
     run_directory.mkdir()
+    text = text.replace('"version"', f'"boot": "{_timeout_record._boot()}", "version"')
     record_file().write_bytes(text.encode("utf-8", "surrogateescape"))
     readings: list[t.Callable[[], object]] = [read_record, lambda: changing("udp_timeout", 30, 10).__enter__()]
     for reading in readings:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import typing as t
 
@@ -62,8 +63,16 @@ def plan_of(
 def on_record(monkeypatch: pytest.MonkeyPatch) -> list[str | int]:
     """Keep the record of the machine out of it, and return what would stand there."""
     written: list[str | int] = []
-    monkeypatch.setattr(_update, "record_shortened", written.append)
-    monkeypatch.setattr(_update, "end_shortening", lambda: written.append("end"))
+
+    @contextlib.contextmanager
+    def shortening(most: int) -> t.Iterator[None]:
+        written.append(most)
+        try:
+            yield
+        finally:
+            written.append("end")
+
+    monkeypatch.setattr(_update, "shortening", shortening)
     return written
 
 
