@@ -220,7 +220,7 @@ def test_a_slow_reading_wakes_nothing(net: Router, switch: int, monkeypatch: pyt
     begun = time.monotonic()
 
     def slowly(self: Survey, block: Block) -> t.Any:
-        time.sleep(0.25)
+        time.sleep(0.5)
         return sort_out(self, block)
 
     with in_the_wait(lambda: None):
@@ -299,11 +299,13 @@ def test_what_ends_in_the_wait_is_gone_and_what_takes_its_place_stays(net: Route
     def happen() -> None:
         for port in ("7", "8"):
             run(["conntrack", "-D", *UDP_ENTRY.format(port).split()], netns=net.router)
-        net.insert(UDP_ENTRY.format(8))
+        # Where the kernel reuses the memory at once, the new entry has the id of the old one, but not its time.
+        run(["conntrack", "-I", *UDP_ENTRY.format(8).split(), "-t", "5000"], netns=net.router)
 
     with in_the_wait(happen):
         result = pruned(net, {"protocol": "udp"}, check=check)
-    assert [result[name] for name in ("matched", "woken", "would_delete", "already_gone")] == [100, 0, 98, 2]
+    assert [result[name] for name in ("matched", "would_delete")] == [100, 98]
+    assert (result["woken"], result["already_gone"]) in ((0, 2), (1, 1))
     assert (result["deleted"], result["changed"]) == (0 if check else 98, True)
     assert net.ports() == ({*range(1, 101)} - {7} if check else {8})
     assert result["diff"] == {"before": "100  ipv4 udp unreplied\n", "after": "2  ipv4 udp unreplied\n"}

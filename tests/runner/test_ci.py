@@ -7,7 +7,9 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
+import sys
 import typing as t
 import xml.etree.ElementTree
 
@@ -15,7 +17,8 @@ import lab
 import pytest
 from runner.conftest import Workplace, private_key
 from runner.documented import CI, github, github_step, gitlab
-from support import run
+from support import CHECKOUT, run
+from topology import STALE_DESTINATIONS, Router
 
 Make = t.Callable[[str, int], t.Any]
 MakeWorkplace = t.Callable[[str], Workplace]
@@ -71,23 +74,22 @@ def pipeline(make_fleet: Make, make_workplace: MakeWorkplace) -> Pipeline:
     return Pipeline(make_fleet("ncci", 2), make_workplace("repository"))
 
 
-def add_stale(namespace: str) -> None:
-    """Make entries as a bare ACK leaves them, on top of those that the lab has."""
-    entry = "-I -p tcp -s 198.18.0.1 -d 203.0.113.1 --sport {} --dport 443 --state ESTABLISHED -t 431999\n"
-    text = "".join(entry.format(port) for port in range(1, STALE + 1))
-    run(["conntrack", "-R", "-"], netns=namespace, text=text)
+def add_stale(router: Router) -> None:
+    """Send lone ACKs through the router, from other sources than those of the lab."""
+    sender = CHECKOUT / "tests" / "lab" / "stale.py"
+    run([sys.executable, str(sender), "5000", str(STALE), "bare4"], netns=router.client)
 
 
 def test_audit_fails_on_findings_and_only_on_those(pipeline: Pipeline) -> None:
-    namespace = pipeline.fleet.routers[0].namespace
-    add_stale(namespace)
+    router = pipeline.fleet.routers[0]
+    add_stale(router)
     found = pipeline.audit()
     assert found.returncode == 2, found.stdout + found.stderr
     assert pipeline.failures() == ["router1 stale_majority"]
     assert pipeline.report()["hosts"]["router1"]["verdict"] == "high"
     assert "<html" in (pipeline.workplace.directory / "conntrack-reports/audit.html").read_text(encoding="utf-8")
 
-    run(["conntrack", "-D", "-s", "198.18.0.1"], netns=namespace)
+    run(["conntrack", "-D", "--orig-dst", STALE_DESTINATIONS[socket.AF_INET]], netns=router.namespace)
     pipeline.job(gitlab()["audit"]["script"])
     assert pipeline.failures() == []
     summary = pipeline.workplace.directory / "summary.md"
