@@ -30,7 +30,11 @@ from ansible_collections.netops.conntrack.plugins.module_utils._timeout_policies
     has_flow_tables,
     list_policies,
 )
-from ansible_collections.netops.conntrack.plugins.module_utils._timeout_record import Record, read_record
+from ansible_collections.netops.conntrack.plugins.module_utils._timeout_record import (
+    WITH_TIMEOUT_OF_BIRTH,
+    Record,
+    read_record,
+)
 
 TIMEOUT_FIELDS = frozenset({"protocol", "state", "status", "has_ports"})
 """The fields of an entry that tell which sysctls govern it."""
@@ -214,7 +218,7 @@ class Timeouts:
         changes = self.record.changes_of(name)
         if not changes:
             return [] if present is None else [Explanation(present)]
-        if name.startswith("gre_"):
+        if name.startswith(WITH_TIMEOUT_OF_BIRTH):
             # An entry keeps the timeouts of its birth.
             values = {value for change in changes for value in (change.old, change.new)}
             values.update([] if present is None else [present])

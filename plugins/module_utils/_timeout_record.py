@@ -35,7 +35,7 @@ _VERSION = 1
 _MOST = 1000
 """So many changes are kept at most. Each is dropped once no entry can have a timeout from before it."""
 
-_WITH_TIMEOUT_OF_BIRTH = "gre_"
+WITH_TIMEOUT_OF_BIRTH = "gre_"
 """GRE entries keep the timeouts of their birth (gre_packet() in net/netfilter/nf_conntrack_proto_gre.c)."""
 
 
@@ -57,14 +57,6 @@ class Shortening(t.NamedTuple):
     done: float | None
 
 
-class Lowered(t.NamedTuple):
-    """A sysctl that was lowered from ``old`` to ``new``, ``elapsed`` seconds ago."""
-
-    old: int
-    new: int
-    elapsed: float
-
-
 @dataclasses.dataclass(frozen=True)
 class Record:
     """The changes and shortenings of which entries in the table can still bear traces, oldest first.
@@ -79,14 +71,6 @@ class Record:
     def changes_of(self, short: str) -> list[Change]:
         """Return the changes of one sysctl, oldest first."""
         return [change for change in self.changes if change.short == short]
-
-    def lowered(self, short: str) -> Lowered | None:
-        """Return the last change of the sysctl if it was lowered; None if it was not, or there is none."""
-        changes = self.changes_of(short)
-        if not changes or changes[-1].new >= changes[-1].old:
-            return None
-        last = changes[-1]
-        return Lowered(last.old, last.new, max(0.0, self.now - last.begun))
 
 
 def read_record() -> Record:
@@ -193,7 +177,7 @@ def _present(path: str) -> Record:
 
 
 def _counts(change: Change, now: float) -> bool:
-    if change.done is None or change.short.startswith(_WITH_TIMEOUT_OF_BIRTH):
+    if change.done is None or change.short.startswith(WITH_TIMEOUT_OF_BIRTH):
         return True
     return now - change.done < max(change.old, change.new)
 

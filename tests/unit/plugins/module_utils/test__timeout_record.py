@@ -15,7 +15,6 @@ from ansible_collections.netops.conntrack.plugins.module_utils import _run_direc
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError, UnavailableError
 from ansible_collections.netops.conntrack.plugins.module_utils._timeout_record import (
     Change,
-    Record,
     changing,
     read_record,
     shortening,
@@ -83,20 +82,6 @@ def test_old_changes_are_dropped_once_no_entry_can_bear_their_traces(monkeypatch
         pass
     names = [change.short for change in read_record().changes]
     assert names == ["gre_timeout", "tcp_timeout_established", "icmp_timeout"]
-
-
-def test_what_was_lowered(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert read_record().lowered("udp_timeout") is None
-    with changing("udp_timeout", 30, 10):
-        pass
-    pass_seconds(monkeypatch, 5)
-    lowered = read_record().lowered("udp_timeout")
-    assert lowered is not None
-    assert (lowered.old, lowered.new) == (30, 10)
-    assert 5 <= lowered.elapsed < 6
-    with changing("udp_timeout", 10, 20):
-        pass
-    assert read_record().lowered("udp_timeout") is None
 
 
 def test_shortening_is_recorded_from_its_beginning_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,9 +170,3 @@ def test_damaged_record_is_named_with_the_remedy(run_directory: pathlib.Path, te
             reading()
         assert str(record_file()) in caught.value.message
         assert "Remove that file." in caught.value.message
-
-
-def test_lowered_and_raised_again_is_not_lowered() -> None:
-    changes = (Change("a", 5, 3, 1.0, 1.1), Change("a", 3, 4, 2.0, 2.1))
-    assert Record(changes, (), 3.0).lowered("a") is None
-    assert Record(changes[:1], (), 3.0).lowered("a") == (5, 3, 2.0)
