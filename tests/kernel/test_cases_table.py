@@ -10,7 +10,6 @@ rules with timeouts of their own, a listener that does not read, and counters th
 
 from __future__ import annotations
 
-import contextlib
 import pathlib
 import re
 import socket
@@ -22,10 +21,10 @@ import typing as t
 import packets
 import pytest
 import yaml
-from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
 from connections import CLIENT_PORT, SERVER_PORT, WITH_POLICY, Connection
 from injection import Router, injected_router
 from jinja2.nativetypes import NativeEnvironment
+from listeners import deaf_listener
 from support import CHECKOUT, run, run_module
 from timeout_policies import POLICIES, give_policies
 
@@ -457,22 +456,7 @@ def test_a_lower_timeout_of_the_same_protocol_spares_a_rule_and_a_program(router
 
 # A listener that asked for reliable events and does not read keeps deleted entries in the kernel.
 
-SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, NETLINK_BROADCAST_ERROR, NETLINK_NETFILTER = 270, 1, 4, 12
-NFNLGRP_CONNTRACK_DESTROY = 3
 FLOWS = 2000
-
-
-@contextlib.contextmanager
-def deaf_listener(router: Router) -> t.Iterator[None]:
-    """Listen to the end of entries, as conntrackd does with NetlinkEventsReliable, and never read."""
-    with inside(router.netns):
-        listener = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
-    with listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
-        listener.bind((0, 0))
-        listener.setsockopt(SOL_NETLINK, NETLINK_BROADCAST_ERROR, 1)
-        listener.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, NFNLGRP_CONNTRACK_DESTROY)
-        yield
 
 
 def counted(router: Router) -> int:
@@ -481,7 +465,7 @@ def counted(router: Router) -> int:
 
 def test_entries_that_are_counted_and_not_listed_are_told(router: Router) -> None:
     # The kernel tells nobody of the end of entries that are older than the first listener.
-    with deaf_listener(router):
+    with deaf_listener(router.netns):
         for number in range(1, FLOWS + 1):
             made(router, "udp unreplied", IPV4 if number % 2 else IPV6, number)
         quiet = facts(router)

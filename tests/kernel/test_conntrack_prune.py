@@ -6,16 +6,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import pathlib
 import re
-import socket
 import sys
 import time
 import typing as t
 
 import pytest
-from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
+from listeners import deaf_listener
 from support import CHECKOUT, COLLECTIONS, SYSTEM_PYTHON, ModuleResult, network_namespace, run, run_module
 
 STALE_SENDER = CHECKOUT / "tests" / "lab" / "stale.py"
@@ -298,20 +296,6 @@ def test_entries_with_a_helper_stay_unless_asked_for(
     result = prune(netns, {"protocol": "tcp", **selector}, args=args)
     assert [result.data[name] for name in ("matched", "protected", "kept", "deleted")] == [3, 0, [], 3]
     assert table(netns) == frozenset()
-
-
-@contextlib.contextmanager
-def deaf_listener(netns: str) -> t.Iterator[None]:
-    """Ask for reliable events, and never read them (linux/netlink.h, linux/netfilter/nfnetlink_compat.h)."""
-    sol_netlink, add_membership, broadcast_error, destroyed = 270, 1, 4, 3
-    with inside(netns):
-        listener = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12)
-    with listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
-        listener.bind((0, 0))
-        listener.setsockopt(sol_netlink, broadcast_error, 1)
-        listener.setsockopt(sol_netlink, add_membership, destroyed)
-        yield
 
 
 @pytest.mark.parametrize("limit", ["1000", "100%"])
