@@ -120,6 +120,9 @@ echo.sendto(bytes.fromhex("8000000000010001"), ("::1", 0))
 
 ACCOUNTING = ("net.netfilter.nf_conntrack_acct=1", "net.netfilter.nf_conntrack_timestamp=1")
 
+# The half minute of the kernel is less than the tests of a whole file may take.
+LASTING = tuple(f"net.netfilter.nf_conntrack_{name}=1000" for name in ("udp_timeout", "icmp_timeout", "icmpv6_timeout"))
+
 
 # With these names the tool prints the number of each label.
 _WITH_LABELS = """

@@ -12,7 +12,7 @@ import sys
 import typing as t
 
 import pytest
-from kinds import ACCOUNTING, fill, shown
+from kinds import ACCOUNTING, LASTING, fill, shown
 from support import ModuleResult, network_namespace, run, run_ansible, run_module
 
 CLOSING = ("FIN_WAIT", "CLOSE_WAIT", "LAST_ACK", "TIME_WAIT", "CLOSE")
@@ -24,7 +24,7 @@ ENTRIES = 40
 def kinds() -> t.Iterator[str]:
     """A namespace with entries of every kind, which nothing changes."""
     with network_namespace("language") as netns:
-        run(["sysctl", "-qw", *ACCOUNTING], netns=netns)
+        run(["sysctl", "-qw", *ACCOUNTING, *LASTING], netns=netns)
         fill(netns)
         run(["conntrack", "-I", *["-p", "50", "-s", "198.18.0.1", "-d", "198.18.0.2", "-t", "1000"]], netns=netns)
         yield netns
