@@ -11,6 +11,7 @@ import copy
 from documents import Document
 
 _LATER = {"baseline", "not_begun", "rollout"}
+_LATER_THAN_2 = {"no_conntrack"}
 _LATER_IN_HOSTS = {"health", "trend"}
 _LATER_IN_AUDITS = {"table", "stats", "drift"}
 _LATER_IN_PRUNES = {"kept", "woken", "not_listed"}
@@ -26,8 +27,10 @@ def as_version_2(document: Document) -> Document:
 
     It had 0 for what a prune did not decide. In the account of an update not_updated was called failed.
     """
-    earlier = copy.deepcopy(document) | {"schema_version": 2}
-    for report in earlier["hosts"].values():
+    earlier = _without(copy.deepcopy(document), _LATER_THAN_2) | {"schema_version": 2}
+    earlier["totals"] = _without(earlier["totals"], _LATER_THAN_2)
+    for host, given in earlier["hosts"].items():
+        report = earlier["hosts"][host] = _without(given, _LATER_THAN_2)
         prune = report["prune"] and _without(report["prune"], _LATER_IN_PRUNES)
         for key in _ZERO_IN_VERSION_2 if prune else ():
             prune[key] = prune[key] or 0

@@ -52,6 +52,9 @@ class ActionModule(ActionBase):
         arguments = {name: options[name] for name in _PASSED_ON if options[name] is not None}
         arguments["selectors"] = {**NAMED, **options["selectors"]}
         result: dict[str, t.Any] = self._execute_module(_FACTS, module_args=arguments, task_vars=task_vars)
+        if result.get("no_conntrack"):
+            # There is nothing to audit, and nothing is wrong.
+            return {"changed": False, "no_conntrack": True, "msg": result["msg"]}
         if result.get("failed"):
             return result
         facts = plain(result["ansible_facts"]["conntrack"])

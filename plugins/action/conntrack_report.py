@@ -35,11 +35,8 @@ _SPEC = {
     "fail_on": {"type": "str", "choices": ["", *SEVERITIES], "default": ""},
     "only_prepare": {"type": "bool", "default": False},
 }
-_LONE = {
-    "step": "Plan the batches",
-    "message": "left alone, because the other half of its conntrack_pair is down; to do it all the same, use --limit",
-    "unreachable": False,
-}
+_PLAN = "Plan the batches"
+"""What a router that is left out is reported to have failed in: the name of that task."""
 _RETRY = "retry"
 """The ending of the list of routers that are not done, for ``--limit @FILE``."""
 
@@ -94,9 +91,9 @@ class ActionModule(ActionBase):
         hostvars = task_vars["hostvars"]
         controller = hostvars.raw_get("localhost")
         records = {host: record(hostvars.raw_get(host)) for host in hosts}
-        for host in left_out(controller):
+        for host, reason in left_out(controller).items():
             if host in records:
-                records[host].setdefault("failure", _LONE)
+                records[host].setdefault("failure", {"step": _PLAN, "message": reason, "unreachable": False})
         for host in set(hosts) - set(task_vars["ansible_play_hosts"]):
             records[host].setdefault("failure", NOT_FINISHED)
         return roll_up(

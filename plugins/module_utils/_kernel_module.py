@@ -27,5 +27,6 @@ def load() -> None:
         reason = (getattr(error, "stderr", None) or str(error)).strip()
         raise UnavailableError(
             f"load_module: nf_conntrack is not there, and '{' '.join(command)}' did not load it: {reason}. Load it by "
-            "hand (a firewall rule that matches on ct state loads it, too), as root, and outside of any container."
+            "hand (a firewall rule that matches on ct state loads it, too), as root, and outside of any container.",
+            no_conntrack=True,
         ) from error

@@ -188,7 +188,8 @@ def _writable_sysctls(root: str) -> dict[str, Sysctl]:
         raise UnavailableError(
             f"nf_conntrack is not there: {root}/net/netfilter has no nf_conntrack_* settings. Load it with "
             "'modprobe nf_conntrack' (a firewall rule that matches on ct state loads it too); for every boot, write "
-            "the line nf_conntrack into /etc/modules-load.d/nf_conntrack.conf."
+            "the line nf_conntrack into /etc/modules-load.d/nf_conntrack.conf.",
+            no_conntrack=True,
         )
     if all(sysctl.read_only for sysctl in sysctls.values()):
         raise NotPermittedError(

@@ -54,7 +54,8 @@ class Table:
         if not self._sysctls:
             raise UnavailableError(
                 "nf_conntrack is not there: the kernel tracks no connections. Load it with 'modprobe nf_conntrack' "
-                "(a firewall rule that matches on ct state loads it too)."
+                "(a firewall rule that matches on ct state loads it too).",
+                no_conntrack=True,
             )
         self._read_ahead = read_ahead
         self._socket = _reader.open_socket()

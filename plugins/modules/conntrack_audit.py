@@ -83,14 +83,19 @@ audit:
       names of settings with another value after the next boot.
     - C(findings), the checks with their C(status) V(finding), V(unknown) or V(passed), C(value) and C(reason). The
       worst come first.
-  returned: success
+  returned: success, where connections are tracked
   type: dict
+no_conntrack:
+  description: That the kernel tracks no connections, so that there is nothing to audit. C(msg) says why.
+  returned: where connections are not tracked
+  type: bool
+  sample: true
 new_connection:
   description: Whether a new connection was made. Null where none was asked for, or where there is none to be made.
-  returned: success
+  returned: success, where connections are tracked
   type: bool
 ansible_facts:
   description: The facts of M(netops.conntrack.conntrack_facts), all under C(conntrack).
-  returned: success
+  returned: success, where connections are tracked
   type: dict
 """

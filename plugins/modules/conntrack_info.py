@@ -146,6 +146,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+no_conntrack:
+  description: That the module failed because the kernel tracks no connections. C(msg) says what to do.
+  returned: failure, where connections are not tracked
+  type: bool
+  sample: true
 total:
   description:
     - The number of entries in the table.

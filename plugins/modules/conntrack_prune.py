@@ -145,6 +145,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+no_conntrack:
+  description: That the module failed because the kernel tracks no connections. C(msg) says what to do.
+  returned: failure, where connections are not tracked
+  type: bool
+  sample: true
 matched:
   description: The number of entries that the selectors select.
   returned: success, or when the deletes are refused

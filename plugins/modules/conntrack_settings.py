@@ -206,6 +206,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+no_conntrack:
+  description: That the module failed because the kernel tracks no connections. C(msg) says what to do.
+  returned: failure, where connections are not tracked
+  type: bool
+  sample: true
 settings:
   description: What became of each setting, by its short name.
   returned: success

@@ -87,6 +87,7 @@ def overview(fleet: Fleet) -> Html:
                 id="overview",
             ),
             section("Not done", _not_done(fleet)),
+            section("Connections are not tracked", _no_conntrack(fleet)),
             section(f"Routers{course_of}", _search(), table, id_="routers"),
             section("Findings", *findings(fleet, affected), id_="findings"),
         ]
@@ -96,10 +97,11 @@ def overview(fleet: Fleet) -> Html:
 def _tiles(fleet: Fleet) -> Html:
     totals, hosts = fleet.document["totals"], [host for _name, host in fleet.routers]
     counts = [totals[key] for key in ("findings_before", "findings_after") if totals[key] is not None]
+    shown_verdicts = (*NOT_DONE, *(["no_conntrack"] if totals["no_conntrack"] else []))
     of_all = together([number(totals["done"]), element("s", f" of {number(totals['hosts'])}")])
     tiles = [
         _tile("routers looked at" if fleet.check_mode else "routers done", of_all),
-        *(_tile(_spoken(verdict), _amount(totals[verdict]), verdict) for verdict in NOT_DONE),
+        *(_tile(_spoken(verdict), _amount(totals[verdict]), verdict) for verdict in shown_verdicts),
         _tile("findings", shown(counts or [None])),
     ]
     would = "would be " if fleet.check_mode else ""
@@ -213,6 +215,11 @@ def _not_done(fleet: Fleet) -> Html:
     ]
     table = rows_of(("Router", "Verdict", "Step", "Message"), rows)
     return element("div", table, class_="card scroll") if rows else Html("")
+
+
+def _no_conntrack(fleet: Fleet) -> Html:
+    rows = [(fleet.link(name), host["no_conntrack"]) for name, host in fleet.routers if host["no_conntrack"]]
+    return element("div", rows_of(("Router", "Reason"), rows), class_="card scroll") if rows else Html("")
 
 
 def _search() -> Html:

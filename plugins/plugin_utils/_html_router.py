@@ -81,6 +81,7 @@ def router_section(fleet: Fleet, name: str, host: Record) -> Html:
     """Give the section of a router, closed but for its headline."""
     parts = [
         _failure(host["failure"]),
+        _no_conntrack(host["no_conntrack"]),
         _findings(fleet.document["checks"], host),
         *contents(fleet, host),
         _changes(host["settings"], fleet.check_mode),
@@ -111,6 +112,10 @@ def _failure(failure: Record | None) -> Html:
     if not failure:
         return Html("")
     return block("Not done", element("p", element("strong", failure["step"]), ": ", failure["message"]))
+
+
+def _no_conntrack(reason: str | None) -> Html:
+    return block("Connections are not tracked", element("p", reason)) if reason else Html("")
 
 
 def _findings(checks: dict[str, Record], host: Record) -> Html:

@@ -32,6 +32,7 @@ LIGHT = {
     "low": "#0b63b6",
     "info": "#4a6378",
     "unknown": "#5b6470",
+    "no_conntrack": "#5b6470",
     "passed": "#0b7168",
     "done": "#0b7168",
     "slot0": "#1f6886",
@@ -66,6 +67,7 @@ DARK = {
     "low": "#7db8f5",
     "info": "#9fb6c9",
     "unknown": "#9aa4b2",
+    "no_conntrack": "#9aa4b2",
     "passed": "#5fd0c3",
     "done": "#5fd0c3",
     "slot0": "#5e88b5",
@@ -89,6 +91,7 @@ SIGNS = {
     "low": "●",
     "info": "●",
     "unknown": "?",
+    "no_conntrack": "○",
     "passed": "✓",
     "done": "✓",
 }

@@ -33,9 +33,10 @@ class _Case(t.NamedTuple):
 def as_junit(document: Record, fail_on: str = "") -> str:
     """Give the fleet's ``document`` (see roll_up) as JUnit XML: a suite for each router, the worst first.
 
-    A router has a case ``run``, which is an error if it was not done and skipped if its turn did not come; one for each
-    check of its last audit, a failure if it is a finding and skipped if it is unknown; and one for each gate of a
-    roll-out. With ``fail_on`` (a severity) a finding of a lesser one passes, and stands in the output of its case.
+    A router has a case ``run``, which is an error if it was not done and skipped if its turn did not come or it tracks
+    no connections. It has one for each check of its last audit, a failure if it is a finding and skipped if it is
+    unknown; and one for each gate of a roll-out. With ``fail_on`` (a severity) a finding of a lesser one passes, and
+    stands in the output of its case.
 
     Raises OptionError for any other severity.
     """
@@ -59,6 +60,8 @@ def _gate_titles(document: Record) -> dict[str, str]:
 def _run(host: Record) -> _Case:
     if host["failure"]:
         return _Case("run", "error", host["verdict"], (f"{host['failure']['step']}: {host['failure']['message']}",))
+    if host["no_conntrack"]:
+        return _Case("run", "skipped", "no_conntrack", (host["no_conntrack"],))
     if host["verdict"] == "not_begun":
         return _Case("run", "skipped", "not_begun", ("The roll-out was stopped before its turn.",))
     return _Case("run")

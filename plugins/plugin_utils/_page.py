@@ -23,7 +23,12 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._report import Re
 from ansible_collections.netops.conntrack.plugins.plugin_utils._sizing import binary_size
 
 _WORDS = {"finding": "found", "passed": "not found", "unknown": "unknown"}
-_NOT_DONE = {"unreachable": "unreachable", "failed": "failed", "not_begun": "not begun"}
+_NOT_DONE = {
+    "unreachable": "unreachable",
+    "failed": "failed",
+    "not_begun": "not begun",
+    "no_conntrack": "no conntrack",
+}
 """Keys of the document that list the routers which were not done, and how the page calls them."""
 
 _REASONS_TO_KEEP = ("not_lowered", "rule", "helper", "longer_than_before")
@@ -45,6 +50,7 @@ def page(document: Record) -> list[Block]:
         *_section("The roll-out", _rollout(document)),
         *_section(_title(document, "The routers"), _overview(document)),
         *_section("Not done", _not_done(document)),
+        *_section("Connections are not tracked", _no_conntrack(document)),
         *_section(_title(document, "Found"), _found(document)),
         *_section("Could not be told", _untold(document)),
         *_section(_title(document, "Counted by selectors"), _counts(document)),
@@ -196,6 +202,11 @@ def _not_done(document: Record) -> Items:
             if host["failure"]
         ]
     )
+
+
+def _no_conntrack(document: Record) -> Items:
+    hosts = document["hosts"].items()
+    return Items([(name, [host["no_conntrack"]]) for name, host in hosts if host["no_conntrack"]])
 
 
 def _found(document: Record) -> Items:

@@ -18,6 +18,9 @@ Variables = t.Mapping[str, t.Any]
 _STEPS = {"before": "Measure and check", "after": "Measure and check after the change"}
 """What an audit that got no answer is called in the report: the name of its task."""
 
+_FAILURE = ("step", "message", "unreachable")
+"""What the report has of a failure."""
+
 _PREFIX = re.compile(r"^((Task|Action) failed: )+")
 """What Ansible puts before every message."""
 
@@ -25,16 +28,27 @@ _PREFIX = re.compile(r"^((Task|Action) failed: )+")
 def record(variables: Variables) -> dict[str, t.Any]:
     """Give the record of a router (see roll_up) from its ``variables``; empty if no role has left anything there."""
     audits = {phase: variables.get(f"conntrack_audit_{phase}") or {} for phase in _STEPS}
+    failure = variables.get("conntrack_audit_failure") or _not_answered(audits) or {}
+    no_conntrack = _no_conntrack(audits, failure)
     found = {
         "before": audits["before"].get("audit"),
         "after": audits["after"].get("audit"),
         "tune": variables.get("conntrack_tune_result"),
         "prune": variables.get("conntrack_prune_result"),
         "health": variables.get("conntrack_audit_health"),
-        "failure": variables.get("conntrack_audit_failure") or _not_answered(audits),
+        "failure": None if no_conntrack else {key: failure[key] for key in _FAILURE if key in failure},
+        "no_conntrack": no_conntrack,
     }
     given: dict[str, t.Any] = plain({key: value for key, value in found.items() if value})
     return given
+
+
+def _no_conntrack(audits: t.Mapping[str, Variables], failure: Variables) -> str | None:
+    """Return why a router has nothing to look at or to change, if an audit or the step that failed said so."""
+    for audit in audits.values():
+        if audit.get("no_conntrack"):
+            return str(audit["msg"])
+    return str(failure["message"]) if failure.get("no_conntrack") else None
 
 
 def _not_answered(audits: t.Mapping[str, Variables]) -> dict[str, t.Any] | None:
@@ -46,10 +60,10 @@ def _not_answered(audits: t.Mapping[str, Variables]) -> dict[str, t.Any] | None:
     return None
 
 
-def left_out(variables: Variables) -> list[str]:
-    """Give the routers that the plan left alone because the other half of their pair is down, from those variables."""
-    hosts: list[str] = plain(variables.get("conntrack_audit_left_out") or [])
-    return hosts
+def left_out(variables: Variables) -> dict[str, str]:
+    """Return the routers that the plan left alone, each with the reason, from the variables of the controller."""
+    reasons: dict[str, str] = plain(variables.get("conntrack_audit_left_out") or {})
+    return reasons
 
 
 def rollout(variables: Variables) -> dict[str, t.Any] | None:

@@ -16,7 +16,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._checks import SE
 SCHEMA_VERSION = 3
 """Goes up when a key of the document is renamed, removed, or changes its meaning."""
 
-VERDICTS = ("unreachable", "failed", "not_begun", *SEVERITIES, "unknown", "passed", "done")
+VERDICTS = ("unreachable", "failed", "not_begun", *SEVERITIES, "unknown", "no_conntrack", "passed", "done")
 """Worst first: a router that nobody could look at may be in any state."""
 
 NOT_DONE = VERDICTS[:3]
@@ -62,7 +62,8 @@ def roll_up(
     """Give the document about ``hosts``, at ``time`` (a text), from the record that each of them left.
 
     A record has ``before`` and ``after`` (what an audit found), ``tune``, ``prune``, ``health`` (the gates of a
-    roll-out) and ``failure``, each of which may be missing or empty; so may all in an audit but ``usage``,
+    roll-out), ``failure`` and ``no_conntrack`` (why there is nothing to look at), each of which may be missing or
+    empty; so may all in an audit but ``usage``,
     ``selectors`` and ``findings``, and ``sizing``, ``recap`` and ``confirmed`` in ``tune``. A host without a record is
     reported as failed. With a ``rollout`` (``batches``, lists of hosts, and ``stopped``, with the number ``batch`` from
     1 and its ``gates``) the turn of those in its batches had not come on which nothing was begun.
@@ -87,6 +88,7 @@ def assemble(
         "unreachable": _with_verdict(reports, "unreachable"),
         "failed": _with_verdict(reports, "failed"),
         "not_begun": _with_verdict(reports, "not_begun"),
+        "no_conntrack": _with_verdict(reports, "no_conntrack"),
         "rollout": rollout,
         "checks": checks,
         "hosts": reports,
@@ -144,6 +146,7 @@ def _host_report(record: Record, waiting: bool) -> Record:
         "after": _audit(record.get("after")),
         "health": _findings(record["health"]) if record.get("health") else None,
         "failure": record.get("failure") or _unhealthy(record.get("health") or []),
+        "no_conntrack": record.get("no_conntrack"),
         "trend": None,
     }
     return {"verdict": "not_begun" if waiting else _verdict(report, record), **report}
@@ -235,6 +238,8 @@ def _verdict(report: Record, record: Record) -> str:
     """Give the one word for a router: why it was not done, or else the worst of what its last audit found."""
     if report["failure"]:
         return "unreachable" if report["failure"]["unreachable"] else "failed"
+    if report["no_conntrack"]:
+        return "no_conntrack"
     audit = record.get("after") or record.get("before")
     if not audit:
         return "done"
@@ -246,13 +251,15 @@ def _verdict(report: Record, record: Record) -> str:
 def _totals(reports: t.Collection[Record]) -> Record:
     verdicts = [report["verdict"] for report in reports]
     unreachable, failed, not_begun = (verdicts.count(verdict) for verdict in NOT_DONE)
+    no_conntrack = verdicts.count("no_conntrack")
     recaps = [report["settings"]["recap"] for report in reports if report["settings"] and report["settings"]["recap"]]
     return {
         "hosts": len(reports),
-        "done": len(reports) - unreachable - failed - not_begun,
+        "done": len(reports) - unreachable - failed - not_begun - no_conntrack,
         "unreachable": unreachable,
         "failed": failed,
         "not_begun": not_begun,
+        "no_conntrack": no_conntrack,
         "findings_before": _count_findings(reports, "before"),
         "findings_after": _count_findings(reports, "after"),
         "settings_changed": sum(len(report["settings"]["changes"]) for report in reports if report["settings"]),

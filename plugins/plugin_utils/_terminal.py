@@ -37,7 +37,7 @@ _NAME_SHARE, _BAR_SHARE = 4, 8
 
 _BAR_LEAST, _BAR_MOST = 6, 20
 _LONGEST_TITLE = 12
-_LONGEST_VERDICT = len("unreachable")
+_LONGEST_VERDICT = len("no conntrack")
 _GATES_SHOWN = 3
 _GAP = "  "
 
@@ -97,8 +97,9 @@ def _deletions(host: Record) -> Record:
     prune = host["prune"]
     if prune:
         return {"deleted": prune["deleted"], "would_delete": prune["would_delete"]}
-    # A prune that failed has no account; only of a router whose turn never came is it known that nothing was deleted.
-    return {"deleted": 0 if host["verdict"] == "not_begun" else None, "would_delete": None}
+    # A prune that failed has no account. Nothing was deleted where a router's turn never came, or where nothing is.
+    nothing = host["verdict"] in ("not_begun", "no_conntrack")
+    return {"deleted": 0 if nothing else None, "would_delete": None}
 
 
 def _last_figures(host: Record) -> Record:

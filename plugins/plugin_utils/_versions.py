@@ -18,8 +18,8 @@ _HOST_KEYS = {"verdict", "before", "settings", "prune", "after", "failure"}
 _REMEDY = "Give a .json file that a playbook of this collection wrote."
 
 # What was added to the document, to a router, to an audit and to the settings since the first version.
-_DOCUMENT: Record = {"baseline": None, "not_begun": [], "rollout": None}
-_HOST: Record = {"health": None, "trend": None}
+_DOCUMENT: Record = {"baseline": None, "not_begun": [], "no_conntrack": [], "rollout": None}
+_HOST: Record = {"health": None, "no_conntrack": None, "trend": None}
 _AUDIT: Record = {"table": None, "stats": None, "drift": None}
 _SETTINGS: Record = {"sizing": None, "recap": None, "confirmed": None}
 _PRUNE: Record = {"kept": None, "woken": None, "not_listed": None}
@@ -87,7 +87,7 @@ def _totals(document: Record, hosts: dict[str, Record]) -> Record:
     totals = document.get("totals")
     if not isinstance(totals, dict):
         return {}
-    return {"totals": {**totals, **totals_of_prunes(hosts.values())}}
+    return {"totals": {"no_conntrack": 0, **totals, **totals_of_prunes(hosts.values())}}
 
 
 def _mapping(value: t.Any, option: str, keys: t.AbstractSet[str] = frozenset()) -> Record:

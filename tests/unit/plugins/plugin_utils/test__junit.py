@@ -52,7 +52,10 @@ def check(**statuses: str) -> Document:
         for name, severity in CHECKS.items()
     }
     audit = {"usage": {"percent": 1.0}, "findings": findings}
-    host: dict[str, t.Any] = dict.fromkeys(("after", "failure", "health")) | {"before": audit, "verdict": "high"}
+    host: dict[str, t.Any] = dict.fromkeys(("after", "failure", "health", "no_conntrack")) | {
+        "before": audit,
+        "verdict": "high",
+    }
     return {"time": "2026-05-01T03:00:00Z", "rollout": None, "checks": checks, "hosts": {"r1": host}}
 
 
@@ -167,6 +170,13 @@ def test_a_router_whose_turn_did_not_come_is_skipped() -> None:
     document = check()
     document["hosts"]["r1"]["verdict"] = "not_begun"
     assert case(document, "run")[0] == "skipped"
+
+
+def test_a_router_that_tracks_nothing_is_skipped_and_says_why() -> None:
+    document = check()
+    document["hosts"]["r1"] |= {"verdict": "no_conntrack", "no_conntrack": "nf_conntrack is not there"}
+    outcome, attributes, text = case(document, "run")
+    assert (outcome, attributes["type"], text) == ("skipped", "no_conntrack", "nf_conntrack is not there")
 
 
 def test_gates_are_cases_of_their_own() -> None:

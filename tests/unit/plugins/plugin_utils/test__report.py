@@ -63,6 +63,7 @@ PASSED, UNKNOWN = finding("full", "passed"), finding("log", "unknown", "critical
         ({"before": audit(PASSED), "after": audit(LOW)}, "low"),
         ({"before": audit(PASSED), "failure": failure(False)}, "failed"),
         ({"failure": failure(True)}, "unreachable"),
+        ({"no_conntrack": "nf_conntrack is not there"}, "no_conntrack"),
     ],
 )
 def test_verdict_of_one_router(record: dict[str, t.Any], verdict: str) -> None:
@@ -73,6 +74,17 @@ def test_a_router_without_a_record_has_failed() -> None:
     document = roll_up({"r1": {}}, ["r2", "r1"], TIME)
     assert (document["failed"], document["totals"]["done"]) == (["r2"], 1)
     assert "stopped by an error" in document["hosts"]["r2"]["failure"]["message"]
+
+
+def test_a_router_that_tracks_nothing_is_neither_done_nor_a_failure() -> None:
+    document = roll_up(
+        {"r1": {"no_conntrack": "nf_conntrack is not there"}, "r2": {"before": audit()}}, ["r1", "r2"], TIME
+    )
+    assert (document["no_conntrack"], document["failed"]) == (["r1"], [])
+    assert (document["totals"]["no_conntrack"], document["totals"]["done"]) == (1, 1)
+    assert document["hosts"]["r1"]["no_conntrack"] == "nf_conntrack is not there"
+    assert document["hosts"]["r2"]["no_conntrack"] is None
+    assert failing(document, "low") == {}
 
 
 def test_totals_of_a_fleet() -> None:
@@ -98,6 +110,7 @@ def test_totals_of_a_fleet() -> None:
         "unreachable": 1,
         "failed": 1,
         "not_begun": 0,
+        "no_conntrack": 0,
         "findings_before": 4,
         "findings_after": 1,
         "settings_changed": 2,
@@ -123,6 +136,7 @@ def test_an_empty_fleet() -> None:
         "unreachable": 0,
         "failed": 0,
         "not_begun": 0,
+        "no_conntrack": 0,
         "findings_before": None,
         "findings_after": None,
         "settings_changed": 0,

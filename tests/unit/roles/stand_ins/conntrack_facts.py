@@ -20,7 +20,7 @@ def main() -> None:
     )
     router = json.loads(pathlib.Path(os.environ["ROUTER"]).read_text())
     if "no_facts" in router:
-        module.fail_json(msg=router["no_facts"])
+        module.fail_json(msg=router["no_facts"], **router.get("no_facts_because", {}))
     facts = router["facts"]
     if module.params["gather_subset"]:
         facts = {subset: facts[subset] for subset in module.params["gather_subset"]}
