@@ -90,11 +90,19 @@ def run_module(
 
 
 def run_ansible(
-    command: t.Sequence[str], inventory: pathlib.Path, home: pathlib.Path, *, timeout: float = 120
+    command: t.Sequence[str],
+    inventory: pathlib.Path,
+    home: pathlib.Path,
+    *,
+    timeout: float = 120,
+    env: t.Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run the Ansible ``command`` on ``inventory`` as an operator in the checkout would, with ``home`` for a home."""
+    """Run the Ansible ``command`` on ``inventory`` as an operator in the checkout would, with ``home`` for a home.
+
+    ``env`` adds to the environment.
+    """
     environment = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
-    environment |= {"HOME": str(home), "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1"}
+    environment |= {"HOME": str(home), "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1", **(env or {})}
     executable = str(pathlib.Path(sys.executable).parent / command[0])
     return subprocess.run(
         [executable, "-i", str(inventory), *command[1:]],

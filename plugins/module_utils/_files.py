@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import os
 import typing as t
 
@@ -116,7 +117,8 @@ class FileChange:
 def plan_file(path: str, new_text: t.Callable[[str | None], str | None], option: str = "sysctl_file") -> FileChange:
     """Give the change of the file ``path``, links followed to what ``new_text`` makes of its text. Nothing is written.
 
-    Raises OptionError or NotPermittedError, which name ``option``, when the file could not be read or replaced.
+    Raises OptionError, NotPermittedError or UnavailableError, which name ``option``, when the file could not be read or
+    replaced.
     """
     target = os.path.realpath(path)
     directory = os.path.dirname(target)
@@ -130,7 +132,22 @@ def plan_file(path: str, new_text: t.Callable[[str | None], str | None], option:
             f"{option}: {path!r} cannot be written, {present} is read-only for this user. "
             "Set become: true, give another file, or set persist: false."
         )
+    if change.changed and change.new_text is not None and not _has_room(present, len(change.new_text)):
+        raise UnavailableError(
+            f"{option}: {path!r} cannot be written ({os.strerror(errno.ENOSPC)}). Make room on the file system of "
+            f"{present}, or set persist: false."
+        )
     return change
+
+
+def _has_room(directory: str, size: int) -> bool:
+    """Tell whether a new file of so many bytes fits on the disk (statvfs(3)). True where the disk does not say."""
+    disk = os.statvfs(directory)
+    blocks_left = disk.f_bfree if os.geteuid() == 0 else disk.f_bavail
+    blocks_needed = max(1, -(-size // disk.f_frsize))
+    no_block = disk.f_blocks > 0 and blocks_left < blocks_needed
+    no_inode = disk.f_files > 0 and disk.f_ffree == 0
+    return not no_block and not no_inode
 
 
 def put_all(files: t.Iterable[FileChange]) -> None:

@@ -53,13 +53,15 @@ class Fleet:
     def routers(self) -> list[Router]:
         return self.built.routers
 
-    def play(self, playbook: str, *options: str, timeout: float = 120) -> Outcome:
+    def play(
+        self, playbook: str, *options: str, timeout: float = 120, env: t.Mapping[str, str] | None = None
+    ) -> Outcome:
         """Run a playbook of the collection, and give its report too."""
         self.runs += 1
         directory, name = self.home / "reports", f"run{self.runs}"
         report = {"conntrack_audit_report_directory": str(directory), "conntrack_audit_report_name": name}
         command = ["ansible-playbook", f"netops.conntrack.{playbook}", "--extra-vars", json.dumps(report), *options]
-        done = run_ansible(command, self.built.inventory, self.home, timeout=timeout)
+        done = run_ansible(command, self.built.inventory, self.home, timeout=timeout, env=env)
         file = directory / f"{name}.json"
         assert file.exists(), done.stdout + done.stderr
         return Outcome(done.returncode, done.stdout + done.stderr, json.loads(file.read_text(encoding="utf-8")))

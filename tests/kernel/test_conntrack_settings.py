@@ -807,6 +807,9 @@ def test_full_disk_changes_nothing(
                 (directory / settings.dropin.name).write_text("# mine\n")
         (settings.etc / "other").write_text("# so that not even the least disk is empty\n")
         before = all_sysctls(netns), settings.texts
+        give_room(settings.etc, scarce, 0)
+        foretold = settings({"settings": {"acct": 1}}, netns=netns, env=late, check=True)
+        assert_refused(foretold, "sysctl_file: ", "cannot be written (No space left on device)", "persist: false")
         for room in range(20):
             give_room(settings.etc, scarce, room)
             result = settings({"settings": {"acct": 1, "udp_timeout": 50}}, netns=netns, env=late)
