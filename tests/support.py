@@ -49,7 +49,7 @@ class ModuleResult:
 def run(command: t.Sequence[str], *, netns: str | None = None, text: str | None = None, timeout: float = 60) -> str:
     """Run ``command`` in ``netns`` with ``text`` as its input, give what it prints; AssertionError if it fails."""
     done = subprocess.run(
-        _inside(netns, command), input=text, capture_output=True, text=True, timeout=timeout, check=False
+        inside(netns, command), input=text, capture_output=True, text=True, timeout=timeout, check=False
     )
     assert done.returncode == 0, f"{' '.join(command)}: rc {done.returncode}\n{done.stdout}{done.stderr}"
     return done.stdout
@@ -75,7 +75,7 @@ def run_module(
     command = [*wrapper, python, "-m", f"ansible_collections.netops.conntrack.plugins.modules.{name}"]
     parameters = {"ANSIBLE_MODULE_ARGS": {**args, "_ansible_check_mode": check, "_ansible_diff": diff}}
     done = subprocess.run(
-        _inside(netns, command),
+        inside(netns, command),
         input=json.dumps(parameters),
         capture_output=True,
         text=True,
@@ -153,5 +153,6 @@ def left_over() -> tuple[set[str], bool]:
     return set(os.listdir("/proc/self/fd")), True
 
 
-def _inside(netns: str | None, command: t.Sequence[str]) -> list[str]:
+def inside(netns: str | None, command: t.Sequence[str]) -> list[str]:
+    """Return ``command`` as it runs in ``netns``, if that is given."""
     return [*(["ip", "netns", "exec", netns] if netns else []), *command]

@@ -9,9 +9,9 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
-from ansible.plugins.action import ActionBase
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError
 from ansible_collections.netops.conntrack.plugins.module_utils._named_selectors import NAMED
+from ansible_collections.netops.conntrack.plugins.plugin_utils._action import RouterAction
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks import findings, parse
 from ansible_collections.netops.conntrack.plugins.plugin_utils._filter import plain
 
@@ -19,17 +19,16 @@ _FACTS = "netops.conntrack.conntrack_facts"
 _PASSED_ON = ("top", "netns")
 
 
-class ActionModule(ActionBase):
+class ActionModule(RouterAction):
     """Runs the module conntrack_facts, and adds what the checks say of the facts."""
 
     _supports_async = False
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        """Give the module's result with the ``audit``; a failed module's result as it is.
+    def _on_router(self, task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
+        """Return the module's result with the ``audit``; a failed module's result as it is.
 
         Raises AnsibleActionFail for a bad option or check, before the router is asked.
         """
-        super().run(tmp, task_vars)
         # Validating copies all it is given, and a template's own kinds of text cost 20 times as much to copy.
         self._task.args = plain(self._task.args)
         _validation, options = self.validate_argument_spec(
@@ -51,7 +50,7 @@ class ActionModule(ActionBase):
         findings({}, checks)  # finds a function that does not exist
         arguments = {name: options[name] for name in _PASSED_ON if options[name] is not None}
         arguments["selectors"] = {**NAMED, **options["selectors"]}
-        result: dict[str, t.Any] = self._execute_module(_FACTS, module_args=arguments, task_vars=task_vars)
+        result = self._execute_module(_FACTS, module_args=arguments, task_vars=task_vars)
         if result.get("no_conntrack"):
             # There is nothing to audit, and nothing is wrong.
             return {"changed": False, "no_conntrack": True, "msg": result["msg"]}

@@ -10,22 +10,19 @@ import time
 import typing as t
 
 from ansible.errors import AnsibleConnectionFailure
-from ansible.plugins.action import ActionBase
+from ansible_collections.netops.conntrack.plugins.plugin_utils._action import RouterAction
 
 _POLL_SECONDS = 1
 
 
-class ActionModule(ActionBase):
+class ActionModule(RouterAction):
     """Runs the module, and confirms a change that waits for it."""
 
-    _supports_async = True
-
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        """Give the module's result; of a change that was to be confirmed, once that is settled.
+    def _on_router(self, task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
+        """Return the module's result; of a change that was to be confirmed, once that is settled.
 
         Raises AnsibleConnectionFailure when the router cannot be reached any more: it then goes back by itself.
         """
-        super().run(tmp, task_vars)
         if self._task.async_val and self._within != "0":
             return {"failed": True, "msg": "confirm_within: cannot be combined with async. Leave one of them out."}
         result = self._change(task_vars)
@@ -43,9 +40,7 @@ class ActionModule(ActionBase):
 
     def _change(self, task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
         try:
-            asynchronous = bool(self._task.async_val)
-            result: dict[str, t.Any] = self._execute_module(task_vars=task_vars, wrap_async=asynchronous)
-            return result
+            return super()._on_router(task_vars)
         except AnsibleConnectionFailure as error:
             if self._within == "0":
                 raise
@@ -64,8 +59,7 @@ class ActionModule(ActionBase):
             in_time = time.monotonic() < deadline
             try:
                 self._connection.reset()
-                answer: dict[str, t.Any] = self._execute_module(module_args=arguments, task_vars=task_vars)
-                return answer
+                return self._execute_module(module_args=arguments, task_vars=task_vars)
             except AnsibleConnectionFailure as error:
                 if not in_time:
                     raise AnsibleConnectionFailure(
