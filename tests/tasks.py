@@ -17,7 +17,7 @@ import yaml
 from support import COLLECTIONS, inside
 
 # A connection of the kind of ansible.netcommon.network_cli, without a device.
-_STUB_CLI = '''
+STUB_CLI_PLUGIN = '''
 from __future__ import annotations
 DOCUMENTATION = """
 name: stub_cli
@@ -88,7 +88,7 @@ class Workplace:
         self.environment: dict[str, str] = {}
         plugins = directory / "connection_plugins"
         plugins.mkdir()
-        (plugins / "stub_cli.py").write_text(_STUB_CLI)
+        (plugins / "stub_cli.py").write_text(STUB_CLI_PLUGIN)
         (plugins / "counted.py").write_text(_COUNTED)
         (directory / "inventory.yml").write_text(yaml.safe_dump({"routers": {"hosts": hosts}}))
 
