@@ -6,18 +6,27 @@
 
 """What the next boot makes of the connection-tracking settings, read from the files that it will read.
 
-Two things decide: which line of which file wins, and whether ``nf_conntrack`` is loaded when the lines are applied. The
-settings of a module that is not there cannot be written, and are lost (https://github.com/systemd/systemd/issues/1113).
+Three things decide: which files this system reads, which line of which file wins, and whether ``nf_conntrack`` is
+loaded when the lines are applied. The settings of a module that is not there cannot be written, and are lost
+(https://github.com/systemd/systemd/issues/1113).
 """
 
 from __future__ import annotations
 
 import dataclasses
-import os
-import re
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._fragments import Tree
+from ansible_collections.netops.conntrack.plugins.module_utils._init_system import InitSystem, init_system
+from ansible_collections.netops.conntrack.plugins.module_utils._modprobe_d import ModprobeConfig
+from ansible_collections.netops.conntrack.plugins.module_utils._module_loading import (
+    MODULE,
+    Loading,
+    load_values,
+    module_loading,
+    place_of,
+)
+from ansible_collections.netops.conntrack.plugins.module_utils._replay import Replay, find_replays, kernel_lines
 from ansible_collections.netops.conntrack.plugins.module_utils._setting_values import whole_pages
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl_d import (
     BootValue,
@@ -25,43 +34,12 @@ from ansible_collections.netops.conntrack.plugins.module_utils._sysctl_d import 
     Source,
     kernel_keys,
     losers,
-    number_of,
     read_lines,
     winners,
+    written_in_order,
 )
 
-_MODULE = "nf_conntrack"
-_ETC_MODULES = "/etc/modules"
-_SYSCTL_CONF = "/etc/sysctl.conf"
-
 _MAX_FACTOR = 8
-_UDEV_RULES = ("/etc/udev/rules.d", "/run/udev/rules.d")
-_REPLAY = re.compile(r"\bsysctl\b.*--system\b|\bsystemd-sysctl\b")
-_REPLAYED_PATTERN = re.compile(r"(?:--pattern|-r)[= ](?:'([^']*)'|\"([^\"]*)\"|(\S+))")
-_REPLAYED_PREFIX = re.compile(r"--prefix[= ]/?(?:proc/sys/)?([^\s'\",]+)")
-
-
-class Replay(t.NamedTuple):
-    """A line that applies sysctls when the module is loaded, however late: modprobe.d(5) ``install``, or a udev rule.
-
-    ``with_sysctl_conf`` tells that it reads /etc/sysctl.conf, too. ``pattern`` is the regular expression that a line
-    has to match (sysctl(8)), ``prefixes`` are the directories below /proc/sys one of which it has to be in
-    (systemd-sysctl(8)); empty for no such condition.
-    """
-
-    source: Source
-    with_sysctl_conf: bool
-    pattern: str
-    prefixes: tuple[str, ...]
-
-    def covers(self, line: Line) -> bool:
-        """Whether it applies this line, too."""
-        dash = "-" if line.assignment.dash else ""
-        if self.pattern and not re.search(self.pattern, f"{dash}{line.assignment.name}"):
-            return False
-        parts = line.key.split("/")
-        wanted = [prefix.split("/") for prefix in self.prefixes]
-        return not wanted or any(parts[: len(prefix)] == prefix for prefix in wanted)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,10 +47,11 @@ class NextBoot:
     """What the next boot sets, by short names.
 
     ``values`` has the assignment that wins for each setting, whether or not it can be carried out; those that lose are
-    in ``overridden``. ``module`` is when nf_conntrack is there: ``builtin``, ``early`` (before the sysctls are applied)
-    or ``late``; ``module_source`` is the line of modules-load.d(5) that loads it, None where it is none of those lines.
-    ``replay`` is what applies the sysctls again once a late module is loaded. ``hashsize`` is the module's option.
-    ``lost`` names the ``values`` that are lost, because nothing applies them when the module is there.
+    in ``overridden``. ``module`` is when nf_conntrack is there (see Loading), and ``module_source`` the line that loads
+    it early. ``replay`` is what applies the sysctls again once a late module is loaded. ``hashsize`` is the module's
+    option. ``lost`` names the ``values`` that are lost, because nothing applies them when the module is there.
+    ``undecided`` names those of which nobody can tell. ``loaded_with`` has what the other options of the module set.
+    ``init`` is what starts the machine, and ``sysctl_files`` what it reads, None where that is not known.
     """
 
     values: t.Mapping[str, BootValue]
@@ -82,12 +61,21 @@ class NextBoot:
     replay: Replay | None
     hashsize: BootValue | None
     lost: frozenset[str]
+    undecided: frozenset[str] = frozenset()
+    loaded_with: t.Mapping[str, BootValue] = dataclasses.field(default_factory=dict)
+    init: str = "unknown"
+    sysctl_files: t.Sequence[str] | None = None
+    reasons: t.Sequence[str] = ()
+    why_undecided: str | None = None
 
     def in_force(self, short: str) -> BootValue | None:
         """Give what will be in force, and where it comes from; None where it will be the kernel's own default.
 
-        Numbers are as they are written, but for the ``max`` that comes of a hash size.
+        Also None where it cannot be told. Numbers are as they are written, but for those that the kernel works out of
+        a hash size.
         """
+        if short in self.undecided:
+            return None
         if short in self.values and short not in self.lost:
             return self.values[short]
         if self.hashsize and short == "buckets":
@@ -96,159 +84,155 @@ class NextBoot:
             # nf_conntrack_init_start() in net/netfilter/nf_conntrack_core.c
             limit = _MAX_FACTOR * whole_pages(self.hashsize.value)
             return BootValue(limit, str(limit), self.hashsize.source)
-        return None
+        return self.loaded_with.get(short)
 
     @property
     def why_lost(self) -> str | None:
         """Why ``lost`` is lost, for people; None if nothing is."""
         if not self.lost:
             return None
-        if self.replay:
-            file, line = self.replay.source
-            return f"{_MODULE} is loaded after the sysctls are applied, and {file}:{line} applies others again"
-        return f"{_MODULE} is loaded after the sysctls are applied: no file in modules-load.d loads it"
+        if self.reasons:
+            return ". ".join(self.reasons)
+        return f"{MODULE} is loaded after the sysctls are applied: no file in modules-load.d loads it"
 
 
 def next_boot(overlay: t.Mapping[str, str | None] | None = None, root: str = "/") -> NextBoot:
     """Give what the next boot makes of the files below ``root``, and of the ``overlay`` over them (see Tree)."""
-    tree = Tree(root, overlay)
-    keys = kernel_keys(tree)
-    commands = list(_modprobe_commands(tree))
-    module, module_source = _loading(tree, bool(keys))
-    replay = _replay(tree, commands) if module == "late" else None
-    dropins, sysctl_conf = read_lines(tree, tree.fragments("sysctl.d")), read_lines(tree, [_SYSCTL_CONF])
-    lines = dropins if _has_systemd(tree) else dropins + sysctl_conf
-    applied = lines if module != "late" else []
-    if replay:
-        applied = [line for line in dropins + sysctl_conf * replay.with_sysctl_conf if replay.covers(line)]
-    applied_values = winners(applied, keys)
-    values = {**winners(lines, keys), **applied_values}
-    return NextBoot(
-        values=values,
-        overridden=losers(lines, keys, values),
-        module=module,
-        module_source=module_source,
-        replay=replay,
-        hashsize=_hashsize(tree, commands, module),
-        lost=frozenset(values.keys() - applied_values.keys()),
-    )
+    return _Reader(Tree(root, overlay)).next_boot()
 
 
-def _has_systemd(tree: Tree) -> bool:
-    """Whether systemd applies the sysctls; any other init calls ``sysctl --system``, which reads /etc/sysctl.conf too.
+def reads_at_boot(path: str, root: str = "/") -> bool | None:
+    """Return whether this system applies the sysctls in the file ``path``, once it is there; None if nobody can tell.
 
-    It runs now (sd_booted(3)), or is what the kernel starts, also in a tree that is not running.
+    A file that another one of the same name hides is not read.
     """
-    if os.path.isdir(tree.path("/run/systemd/system")):
-        return True
-    try:
-        return os.path.basename(os.readlink(tree.path("/sbin/init"))) == "systemd"
-    except OSError:
-        return False
+    tree = Tree(root, {path: ""})
+    system = init_system(tree)
+    if not system.known:
+        return None
+    return any(tree.same_file(path, file) for file in system.sysctl_files)
 
 
-def _loading(tree: Tree, present: bool) -> tuple[str, Source | None]:
-    """Give when the module is there, and the line that loads it; ``present`` tells whether it is there now."""
-    loadable = re.search(rf"^{_MODULE} ", tree.read("/proc/modules") or "", re.MULTILINE)
-    release = (tree.read("/proc/sys/kernel/osrelease") or "").strip()
-    if not loadable and (present or f"/{_MODULE}.ko" in (tree.read(f"/lib/modules/{release}/modules.builtin") or "")):
-        return "builtin", None
-    asked = list(_asked_for(tree))
-    for name, source in asked:
-        if name == _MODULE:
-            return "early", source
-    dependents = _dependents(tree, release) if asked else set()
-    for name, source in asked:
-        if name in dependents:
-            return "early", source
-    return "late", None
+class _Reader:
+    """Reads a tree once, and works out of it what the next boot sets."""
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+        self._keys = kernel_keys(tree)
+        self._system = init_system(tree)
+        self._modprobe = ModprobeConfig(tree)
+        self._loading = module_loading(tree, self._system, self._modprobe, bool(self._keys))
+        self._lines = _understood(read_lines(tree, self._system.sysctl_files), self._system)
+
+    def next_boot(self) -> NextBoot:
+        loading, system = self._loading, self._system
+        replays = find_replays(self._tree, system, self._modprobe, loading, self._lines)
+        kernel = kernel_lines(self._modprobe)
+        unread = self._unread_lines()
+        at_load = [line for replay in replays if replay.certain for line in replay.lines]
+        at_boot = self._lines if self._are_applied else []
+        # What the kernel itself sets comes first, before any module is loaded.
+        applied = [*(kernel if loading.when == "builtin" else []), *at_load, *at_boot]
+        applied_values = self._winners(applied)
+        wished = [*unread, *kernel, *(line for replay in replays for line in replay.lines), *self._lines]
+        values = {**self._winners(wished), **applied_values}
+        open_values = frozenset(values.keys() - applied_values.keys())
+        undecided, why_undecided = self._undecided(open_values, applied_values, replays)
+        lost = open_values - undecided
+        there = set(self._keys.values())
+        loaded_with = load_values(self._modprobe, loading)
+        # Some parameters are gone from newer kernels, along with their settings.
+        loaded_with = {short: value for short, value in loaded_with.items() if not there or short in there}
+        certain = [replay for replay in replays if replay.certain]
+        return NextBoot(
+            values=values,
+            overridden=losers(dict.fromkeys(wished), self._keys, values),
+            module=loading.when,
+            module_source=place_of(loading),
+            replay=certain[0] if certain and loading.when == "late" else None,
+            hashsize=loaded_with.pop("buckets", None),
+            lost=lost,
+            undecided=undecided,
+            loaded_with=loaded_with,
+            init=system.name,
+            sysctl_files=system.sysctl_files if system.known else None,
+            reasons=tuple(self._reasons(lost, unread, certain, loading)),
+            why_undecided=why_undecided if undecided else None,
+        )
+
+    @property
+    def _are_applied(self) -> bool:
+        """Whether the lines of the system's files can be written when they are applied."""
+        return self._system.why_not is None and self._loading.when in ("builtin", "early")
+
+    def _winners(self, lines: t.Sequence[Line]) -> dict[str, BootValue]:
+        """Return what wins. Where each file is applied by itself, a later file wins over the names in earlier ones."""
+        if not self._system.file_by_file:
+            return winners(lines, self._keys)
+        values: dict[str, BootValue] = {}
+        for file in dict.fromkeys(line.source.file for line in lines):
+            own = [line for line in lines if line.source.file == file]
+            found = written_in_order(own, self._keys, stops_at_errors=not self._system.patterns)
+            # What the kernel refuses changes nothing.
+            values.update((short, new) for short, new in found.items() if new.value is not None or short not in values)
+        return values
+
+    def _unread_lines(self) -> list[Line]:
+        """Return the lines of those drop-ins of /etc/sysctl.d that this system does not read."""
+        if not self._system.known:
+            return []
+        files = self._system.sysctl_files
+        paths = self._tree.paths_in("/etc/sysctl.d")
+        hidden = [path.rpartition("/")[2] for path in files]
+        return read_lines(self._tree, [path for path in paths if path.rpartition("/")[2] not in hidden])
+
+    def _undecided(
+        self, open_names: frozenset[str], applied: t.Mapping[str, BootValue], replays: t.Iterable[Replay]
+    ) -> tuple[frozenset[str], str | None]:
+        """Return the settings of which nobody can tell what is set, and why."""
+        if not self._system.known:
+            return open_names, self._system.why_not
+        undecided: set[str] = set()
+        reasons: list[str] = []
+        for replay in replays:
+            if replay.certain:
+                continue
+            values = self._winners(replay.lines)
+            others = {short for short in values.keys() & applied.keys() if applied[short].text != values[short].text}
+            found = (values.keys() & open_names) | others
+            if found:
+                undecided |= found
+                names = " and ".join(sorted(found))
+                reasons.append(f"{replay.source.file}:{replay.source.line} sets {names} at a time that is not known")
+        return frozenset(undecided), ". ".join(reasons) or None
+
+    def _reasons(
+        self, lost: frozenset[str], unread: t.Sequence[Line], replays: t.Sequence[Replay], loading: Loading
+    ) -> t.Iterator[str]:
+        """Yield why values are lost, each as a sentence without its full stop."""
+        of_unread = self._winners(unread).keys() & lost
+        if of_unread:
+            read = " and ".join(self._system.sysctl_files) or "no file of sysctls"
+            names = " and ".join(sorted({line.source.file for line in unread}))
+            yield f"This system does not read {names} at boot: it reads {read}"
+        others = lost - of_unread
+        if not others:
+            return
+        if replays:
+            file, line = replays[0].source
+            yield f"{MODULE} is loaded after the sysctls are applied, and {file}:{line} applies others again"
+        elif loading.when == "late":
+            yield f"{MODULE} is loaded after the sysctls are applied: {loading.why_late}"
+        if self._system.why_not:
+            yield self._system.why_not
 
 
-def _asked_for(tree: Tree) -> t.Iterator[tuple[str, Source | None]]:
-    """Give the modules that are loaded before the sysctls are applied (systemd-modules-load.service(8))."""
-    for word in (tree.read("/proc/cmdline") or "").split():
-        option, equals, names = word.partition("=")
-        if equals and option.replace("-", "_") == "modules_load":
-            for name in names.split(","):
-                yield _module_name(name), None
-    for path in [*tree.fragments("modules-load.d"), *([] if _has_systemd(tree) else [_ETC_MODULES])]:
-        for number, line in enumerate((tree.read(path) or "").split("\n"), start=1):
-            name = line.strip()
-            if name and not name.startswith(("#", ";")):
-                yield _module_name(name), Source(path, number)
+def _understood(lines: list[Line], system: InitSystem) -> list[Line]:
+    """Return the lines that the program which applies them understands.
 
-
-def _module_name(name: str) -> str:
-    return name.replace("-", "_")
-
-
-def _dependents(tree: Tree, release: str) -> set[str]:
-    """Give the modules that bring nf_conntrack along (modules.dep(5))."""
-    lines = (tree.read(f"/lib/modules/{release}/modules.dep") or "").split("\n")
-    files = [line.partition(":")[0] for line in lines if f"/{_MODULE}.ko" in line]
-    return {_module_name(os.path.basename(file).partition(".ko")[0]) for file in files}
-
-
-class _Command(t.NamedTuple):
-    """A command of modprobe.d(5) for nf_conntrack: its name, the rest of the line behind the module's name."""
-
-    source: Source
-    name: str
-    rest: str
-
-
-def _modprobe_commands(tree: Tree) -> t.Iterator[_Command]:
-    for path in tree.fragments("modprobe.d"):
-        # A backslash at the end of a line goes on with the next one; the line keeps its number.
-        text = re.sub(r"\\\n", "\\\v", tree.read(path) or "")
-        number = 1
-        for line in text.split("\n"):
-            words = line.replace("\\\v", " ").split(None, 2)
-            if len(words) == 3 and _module_name(words[1]) == _MODULE:
-                yield _Command(Source(path, number), words[0], words[2])
-            number += 1 + line.count("\v")
-
-
-def _hashsize(tree: Tree, commands: t.Iterable[_Command], module: str) -> BootValue | None:
-    """Give the hash size that the module is loaded with: the last one given, the kernel's command line last of all."""
-    given: list[BootValue] = []
-    for command in commands:
-        # Nothing reads modprobe.d for what is built into the kernel.
-        if command.name == "options" and module != "builtin":
-            given += _hashsizes(command.rest, "hashsize", command.source)
-    given += _hashsizes(tree.read("/proc/cmdline") or "", f"{_MODULE}.hashsize", Source("/proc/cmdline", 1))
-    return given[-1] if given else None
-
-
-def _hashsizes(text: str, name: str, source: Source) -> list[BootValue]:
-    pairs = [word.partition("=") for word in text.split()]
-    texts = [value.strip('"') for option, equals, value in pairs if equals and _module_name(option) == name]
-    return [BootValue(number_of(value), value, source) for value in texts]
-
-
-def _replay(tree: Tree, commands: t.Iterable[_Command]) -> Replay | None:
-    """Give what applies the sysctls when the module is loaded, as firewalld's file in modprobe.d and udev rules do."""
-    for command in commands:
-        if command.name == "install" and _REPLAY.search(command.rest):
-            return _parse_replay(command.source, command.rest)
-    for path in (f"{directory}/{name}" for directory in _UDEV_RULES for name in sorted(tree.names(directory))):
-        for number, line in enumerate((tree.read(path) or "").split("\n"), start=1):
-            if path.endswith(".rules") and f'"{_MODULE}"' in line and _REPLAY.search(line):
-                return _parse_replay(Source(path, number), line)
-    return None
-
-
-def _parse_replay(source: Source, text: str) -> Replay:
-    match = _REPLAYED_PATTERN.search(text)
-    pattern = next(filter(None, match.groups()), "") if match else ""
-    prefixes = tuple(prefix.strip("/").replace(".", "/") for prefix in _REPLAYED_PREFIX.findall(text))
-    return Replay(source, "--system" in text, _sound(pattern), prefixes)
-
-
-def _sound(pattern: str) -> str:
-    """Give the regular expression; none for one that only sysctl(8) understands."""
-    try:
-        re.compile(pattern)
-    except re.error:
-        return ""
-    return pattern
+    The one of busybox has no wildcards, no leading dash and no empty value, and names have to be written plainly.
+    """
+    if system.patterns:
+        return lines
+    plain = [line for line in lines if line.assignment.name in (line.key, line.key.replace("/", "."))]
+    return [line for line in plain if line.assignment.value and not line.is_pattern and not line.assignment.dash]

@@ -27,9 +27,13 @@ def compare(runtime: t.Mapping[str, int], boot: NextBoot, owners: t.Sequence[Own
         "drift": [short for short, setting in settings.items() if setting["drift"]],
         "lost": boot.why_lost,
         "lost_settings": sorted(boot.lost),
+        "undecided": boot.why_undecided,
+        "undecided_settings": sorted(boot.undecided),
         "invalid": sorted(short for short, value in boot.values.items() if value.value is None),
         "overridden": [short for short, value in boot.values.items() if _others(value, boot.overridden.get(short, ()))],
         "contested": [short for short in boot.values if settings[short]["owners"]],
+        "init": boot.init,
+        "sysctl_files": None if boot.sysctl_files is None else list(boot.sysctl_files),
         "module": boot.module,
         "module_file": _place(boot.module_source),
         "replayed_by": _place(boot.replay.source if boot.replay else None),
@@ -40,7 +44,7 @@ def compare(runtime: t.Mapping[str, int], boot: NextBoot, owners: t.Sequence[Own
 
 def _shorts(boot: NextBoot, owners: t.Iterable[Owner]) -> list[str]:
     """Give the settings that something sets when the machine starts, sorted."""
-    of_module = {short for short in ("buckets", "max") if boot.in_force(short)}
+    of_module = {short for short in ("buckets", "max", *boot.loaded_with) if boot.in_force(short)}
     return sorted(of_module.union(boot.values, boot.overridden, *(owner.settings for owner in owners)))
 
 

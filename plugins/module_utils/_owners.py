@@ -7,7 +7,8 @@
 """Who else writes connection-tracking settings: services that set them when they start, whatever sysctl.d(5) says.
 
 Only what is known to write such settings is looked for. dockerd is not among them: it writes forwarding and bridge
-settings, and ``docker run --sysctl`` is about the container's own namespace (daemon/libnetwork in moby).
+settings, and ``docker run --sysctl`` is about the container's own namespace (daemon/libnetwork in moby). What people
+put into scripts is looked for as well, in the places from which a machine runs them by itself.
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ import os
 import re
 import typing as t
 
+from ansible_collections.netops.conntrack.plugins.module_utils._appliances import proxmox, vyos
+from ansible_collections.netops.conntrack.plugins.module_utils._boot_scripts import boot_commands
 from ansible_collections.netops.conntrack.plugins.module_utils._fragments import Tree
+from ansible_collections.netops.conntrack.plugins.module_utils._init_system import InitSystem, init_system
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl_d import assignments
 
 _KUBE_PROXY = {
@@ -35,8 +39,8 @@ _KUBE_PROXY_IF_ASKED = {
 }
 _OFF = ("0", "0s", "false")
 
-_K3S = ("k3s-server", "k3s-agent")
-"""Both write what kube-proxy writes by default (pkg/agent/syssetup/setup.go in k3s)."""
+_WITH_KUBE_PROXY = {"k3s-server": "k3s", "k3s-agent": "k3s", "kubelite": "microk8s"}
+"""Processes with a kube-proxy inside, which write what it writes by default (pkg/agent/syssetup/setup.go in k3s)."""
 
 _FIREWALLD_CONF = "/etc/firewalld/firewalld.conf"
 _TUNED_ACTIVE = "/etc/tuned/active_profile"
@@ -58,12 +62,16 @@ def competing_owners(root: str = "/") -> list[Owner]:
     """Give the services that write settings of connection tracking when they start."""
     tree = Tree(root)
     processes = _processes(tree)
+    included = [(name, owner) for name, owner in _WITH_KUBE_PROXY.items() if name in processes]
     return [
         *(owner for pid in processes.get("kube-proxy", []) for owner in _kube_proxy(tree, pid)),
-        *(Owner("k3s", tuple(_KUBE_PROXY), f"process {pid}") for name in _K3S for pid in processes.get(name, [])),
+        *(Owner(owner, tuple(_KUBE_PROXY), f"process {pid}") for name, owner in included for pid in processes[name]),
         *(_firewalld(tree) if "firewalld" in processes else []),
         *(_tuned(tree) if "tuned" in processes else []),
         *_ufw(tree),
+        *(Owner(*written) for written in proxmox(tree, processes)),
+        *(Owner(*written) for written in vyos(tree)),
+        *_scripts(tree, init_system(tree)),
     ]
 
 
@@ -131,6 +139,20 @@ def _ufw(tree: Tree) -> list[Owner]:
     path = match[1] if match else _UFW_SYSCTLS
     places = {each.short: each.line for each in assignments(tree.read(path) or "") if each.short}
     return [Owner("ufw", tuple(sorted(places)), f"{path}:{min(places.values())}")] if places else []
+
+
+def _scripts(tree: Tree, system: InitSystem) -> list[Owner]:
+    """Give what scripts write by themselves, or from files that the machine does not read as its sysctls."""
+    owners = []
+    for command in boot_commands(tree, system):
+        written = {each.short for each in command.call.assignments}
+        for file in (path for pattern in command.call.files for path in tree.matching(pattern)):
+            if not any(tree.same_file(file, other) for other in system.sysctl_files):
+                written |= {each.short for each in assignments(tree.read(file) or "")}
+        settings = tuple(sorted(short for short in written if short))
+        if settings:
+            owners.append(Owner(command.owner, settings, f"{command.source.file}:{command.source.line}"))
+    return owners
 
 
 def _numbered(tree: Tree, path: str) -> t.Iterator[tuple[int, str]]:

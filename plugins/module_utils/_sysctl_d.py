@@ -81,6 +81,14 @@ class Line(t.NamedTuple):
         """Whether it sets all that match, and not one setting by its name."""
         return bool(_PATTERN.search(self.key))
 
+    @property
+    def is_refused(self) -> bool:
+        """Whether its value is nothing that the kernel takes, whatever it is for."""
+        if self.assignment.value is None:
+            return False
+        short = short_of_key(self.key)
+        return (self.boot_value(short).value if short else number_of(self.assignment.value)) is None
+
     def boot_value(self, short: str) -> BootValue:
         """Give what it sets, as the value of the setting ``short``."""
         text = self.assignment.value or ""
@@ -125,11 +133,15 @@ def kernel_keys(tree: Tree) -> dict[str, str]:
 
 def read_lines(tree: Tree, paths: t.Iterable[str]) -> list[Line]:
     """Give the assignments in the files ``paths``, in this order, that can be about connection tracking."""
-    lines = [
+    return relevant(
         Line(Source(path, assignment.line), assignment, assignment.key)
         for path in paths
         for assignment in assignments(tree.read(path) or "")
-    ]
+    )
+
+
+def relevant(lines: t.Iterable[Line]) -> list[Line]:
+    """Return the lines that can be about connection tracking."""
     return [line for line in lines if line.is_pattern or short_of_key(line.key)]
 
 
@@ -148,9 +160,34 @@ def winners(lines: t.Iterable[Line], keys: t.Mapping[str, str]) -> dict[str, Boo
     wins: dict[str, BootValue] = {}
     for line in last.values():
         if line.assignment.value is not None:
-            targets = _targets(line, keys)
-            wins.update((short, line.boot_value(short)) for key, short in targets if key == line.key or key not in last)
+            for key, short in _targets(line, keys):
+                value = line.boot_value(short)
+                # What the kernel refuses leaves what another name or pattern has set.
+                if (key == line.key or key not in last) and (value.value is not None or short not in wins):
+                    wins[short] = value
     return wins
+
+
+def written_in_order(
+    lines: t.Sequence[Line], keys: t.Mapping[str, str], stops_at_errors: bool = False
+) -> dict[str, BootValue]:
+    """Give what ``lines`` of one file set, by short name, where each is written when it is read.
+
+    What the kernel refuses then leaves what an earlier line set. ``stops_at_errors`` tells that the program reads no
+    further, as the one of busybox does.
+    """
+    if not any(line.is_pattern for line in lines):
+        # A line without a value only takes its name out of the patterns.
+        lines = [line for line in lines if line.assignment.value is not None]
+    refused = [line for line in lines if line.is_refused]
+    # A name that the kernel lacks is left out before anything is written.
+    stops = [line for line in refused if stops_at_errors and (line.key in keys or not keys)]
+    if stops:
+        lines = lines[: lines.index(stops[0]) + 1]
+    # A name takes itself out of the patterns, also with a value that is refused.
+    names = [line._replace(assignment=line.assignment._replace(value=None)) for line in refused if not line.is_pattern]
+    taken = [line for line in lines if line not in refused]
+    return {**winners(lines, keys), **winners([*names, *taken], keys)}
 
 
 def losers(

@@ -139,6 +139,8 @@ def _reason(short: str, boot: NextBoot) -> str:
         return f"{value.source.file}:{value.source.line} sets it to {value.text}, and is read last."
     if short in boot.lost:
         return f"{boot.why_lost}."
+    if short in boot.undecided:
+        return f"It cannot be told: {boot.why_undecided}."
     return "The drop-in is in no directory that is read at boot."
 
 

@@ -145,11 +145,18 @@ ansible_facts:
               C(value), C(file) and C(line)."
             - "C(drift): the names of the settings whose value will be another one after the next boot."
             - "C(lost): why settings will be lost at boot, for people, or null; C(lost_settings): their names."
+            - "C(undecided): why it cannot be told whether settings will be set, for people, or null;
+              C(undecided_settings): their names. Since 0.5.0."
+            - "C(init): what starts the machine, V(systemd), V(sysvinit), V(openrc), V(procd), V(runit), V(dinit), V(s6)
+              or V(unknown). C(sysctl_files): the files of sysctls that it applies, in their order, null where that is
+              not known. Since 0.5.0."
             - "C(invalid): the names of settings whose line gives no whole number, which the kernel refuses."
             - "C(overridden): the names of settings for which some line asks for another value, and loses."
             - "C(contested): the names of settings that a line sets, and a service as well."
-            - "C(module): when nf_conntrack is there, V(builtin), V(early) (before the sysctls are applied) or V(late)."
-            - "C(module_file): the line of C(modules-load.d) that loads it early, as C(file) and C(line), or null."
+            - "C(module): when nf_conntrack is there, V(builtin), V(early) (before the sysctls are applied), V(late), or
+              V(unknown) where the init is not known."
+            - "C(module_file): the line that loads it early, of C(modules-load.d) mostly, as C(file) and C(line), or
+              null."
             - "C(replayed_by): the line that applies the sysctls again when the module is loaded late, such as the one
               of firewalld in C(modprobe.d), as C(file) and C(line), or null."
             - "C(hashsize): the hash size that the module is loaded with, with C(value), C(file) and C(line), or null."
@@ -169,6 +176,10 @@ ansible_facts:
             drift: [max]
             lost: null
             lost_settings: []
+            undecided: null
+            undecided_settings: []
+            init: systemd
+            sysctl_files: [/etc/sysctl.d/50-router.conf, /etc/sysctl.d/90-netops-conntrack.conf]
             invalid: []
             overridden: [max]
             contested: [max]

@@ -97,8 +97,49 @@ def make_tree(tree: pathlib.Path, files: t.Mapping[str, str]) -> None:
     for directory in DIRECTORIES:
         (tree / directory).mkdir(parents=True)
     for name, text in files.items():
-        (tree / name).write_text(text)
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        if text.startswith("-> "):
+            (tree / name).symlink_to(text[3:])
+        else:
+            (tree / name).write_text(text)
     (tree / "proc").symlink_to("/proc")
+
+
+VOID = """
+mkdir -p /run/chosen
+for file in /run/sysctl.d/*.conf /etc/sysctl.d/*.conf /usr/local/lib/sysctl.d/*.conf /usr/lib/sysctl.d/*.conf; do
+  if [ -e "$file" ] && [ ! -e "/run/chosen/${file##*/}" ]; then ln -s "$file" "/run/chosen/${file##*/}"; fi
+done
+for file in /run/chosen/*.conf /etc/sysctl.conf; do /usr/sbin/sysctl -p "$file"; done
+rm -r /run/chosen
+"""
+OPENWRT = """
+for file in /etc/sysctl.d/*.conf /etc/sysctl.conf; do [ ! -f "$file" ] || /etc/busybox sysctl -e -p "$file"; done
+"""
+ALPINE = """
+apply() { [ ! -f "$1" ] || /etc/busybox sysctl -q -p "$1"; }
+for file in /usr/lib/sysctl.d/*.conf; do
+  [ -f "/etc/sysctl.d/${file##*/}" ] || [ -f "/run/sysctl.d/${file##*/}" ] || apply "$file"
+done
+for file in /etc/sysctl.d/*.conf; do [ -f "/run/sysctl.d/${file##*/}" ] || apply "$file"; done
+apply /etc/sysctl.conf
+for file in /run/sysctl.d/*.conf; do apply "$file"; done
+"""
+"""What the scripts of these systems do, in our own words, with the programs that they have."""
+
+OTHER_INITS: dict[str, tuple[str, dict[str, str]]] = {
+    "void": (VOID, {"etc/runit/1": "", "etc/runit/core-services/08-sysctl.sh": ""}),
+    "openwrt": (OPENWRT, {"etc/openwrt_release": ""}),
+    "alpine": (
+        ALPINE,
+        {
+            "sbin/openrc": "",
+            "sbin/sysctl": "-> /bin/busybox",
+            "etc/init.d/sysctl": "",
+            "etc/runlevels/boot/sysctl": "",
+        },
+    ),
+}
 
 
 def assert_foretold(tree: pathlib.Path, command: t.Sequence[str]) -> None:
@@ -172,3 +213,26 @@ def test_as_sysctl_system_does_it(files: dict[str, str], tmp_path: pathlib.Path)
     make_tree(tree, files)
     assert_foretold(tree, PROCPS)
     assert values_in(tree / "before") != values_in(tree / "after") or "" in files.values()
+
+
+@pytest.mark.skipif(not shutil.which(PROCPS[0]), reason="sysctl is not installed")
+@pytest.mark.parametrize("name", OTHER_INITS)
+@given(files=TREES)
+@settings(max_examples=25, deadline=None)
+def test_as_other_inits_do_it(name: str, files: dict[str, str]) -> None:
+    script, marks = OTHER_INITS[name]
+    busybox = shutil.which("busybox")
+    if "busybox" in script and not busybox:
+        pytest.skip("busybox is not installed")
+    if "busybox" in script:
+        # It reads names that mix dots and slashes in a way of its own.
+        files = {
+            path: text.replace("net/netfilter.nf", "net/netfilter/nf").replace("net.netfilter/nf", "net.netfilter.nf")
+            for path, text in files.items()
+        }
+    with tempfile.TemporaryDirectory() as directory:
+        tree = pathlib.Path(directory, "tree")
+        make_tree(tree, {**files, **marks})
+        if busybox:
+            shutil.copy(busybox, tree / "etc/busybox")
+        assert_foretold(tree, ["/bin/sh", "-c", script])

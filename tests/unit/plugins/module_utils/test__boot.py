@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import typing as t
 
@@ -13,6 +14,7 @@ import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._boot import NextBoot, next_boot
 from ansible_collections.netops.conntrack.plugins.module_utils._setting_values import whole_pages
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl_d import Source, assignments, number_of
+from systems import build
 
 MAX = "net.netfilter.nf_conntrack_max"
 ACCT = "net.netfilter.nf_conntrack_acct"
@@ -36,22 +38,11 @@ UDEV = 'ACTION=="add", SUBSYSTEM=="module", KERNEL=="nf_conntrack", RUN+="/usr/l
 Tree = dict[str, str]
 
 
-def write(root: pathlib.Path, files: t.Mapping[str, str]) -> None:
-    """Make the files; a name that ends in / is an empty directory, and a text ``-> X`` a symbolic link to X."""
-    for name, text in files.items():
-        path = root / name
-        (path if name.endswith("/") else path.parent).mkdir(parents=True, exist_ok=True)
-        if text.startswith("-> "):
-            path.symlink_to(text[3:])
-        elif not name.endswith("/"):
-            path.write_text(text)
-
-
 def boot_of(
     root: pathlib.Path, *trees: t.Mapping[str, str], overlay: t.Mapping[str, str | None] | None = None
 ) -> NextBoot:
     for tree in trees:
-        write(root, tree)
+        build(root, tree)
     return next_boot(overlay, str(root))
 
 
@@ -195,6 +186,14 @@ SYSCTL_D: dict[str, tuple[Tree, dict[str, str]]] = {
         {"etc/sysctl.d/a.conf": f"{MAX}=1\nnet.ipv4.ip_conntrack_max=2"},
         {"max": "1 /etc/sysctl.d/a.conf:1"},
     ),
+    "a pattern with a value that is refused": (
+        {"etc/sysctl.d/a.conf": "net.netfilter.nf_conntrack_*ct=0\nnet/netfilter/nf_conntrack_[a]*=many"},
+        {"acct": "0 /etc/sysctl.d/a.conf:1"},
+    ),
+    "another name with a value that is refused": (
+        {"etc/sysctl.d/a.conf": f"{MAX}=1\nnet.nf_conntrack_max=many"},
+        {"max": "1 /etc/sysctl.d/a.conf:1"},
+    ),
     "no number": ({"etc/sysctl.d/a.conf": f"{MAX}=1\n{MAX}=many"}, {"max": "None /etc/sysctl.d/a.conf:2"}),
     "bytes that are no text": ({"etc/sysctl.d/a.conf": f"# \x00\x7f\n{MAX}=1"}, {"max": "1 /etc/sysctl.d/a.conf:2"}),
 }
@@ -241,7 +240,20 @@ MODULES_DEP = (
     "kernel/net/netfilter/ipvs/ip_vs.ko.xz: kernel/net/netfilter/nf_conntrack.ko.xz kernel/lib/libcrc32c.ko.xz\n"
 )
 MODULES_DEP += "kernel/net/bridge/br_netfilter.ko.xz: kernel/net/bridge/bridge.ko.xz\n"
+ALIASES = {
+    "lib/modules/6.1.0/modules.dep": MODULES_DEP,
+    "lib/modules/6.1.0/modules.alias": (
+        "# Aliases extracted from modules themselves.\n"
+        "alias ip_conntrack nf_conntrack\nalias foo-bar ip_vs\nalias br br_netfilter\nalias virtio:d00000001v* ip_vs\n"
+    ),
+}
 NOT_LOADED = {"proc/sys/kernel/osrelease": "6.1.0\n", "proc/modules": "bridge 1 0 - Live 0x0\n"}
+SYSVINIT = {
+    "etc/inittab": "",
+    "etc/init.d/procps": "",
+    "etc/rcS.d/S07kmod": "-> ../init.d/kmod",
+    "etc/rcS.d/S11procps": "-> ../init.d/procps",
+}
 BUILTIN = {name: text for name, text in KERNEL.items() if name != "proc/modules"}
 MODULE: dict[str, tuple[Tree, str, Source | None]] = {
     "nothing loads it": ({}, "late", None),
@@ -260,7 +272,11 @@ MODULE: dict[str, tuple[Tree, str, Source | None]] = {
         "early",
         Source("/etc/modules-load.d/modules.conf", 1),
     ),
-    "etc/modules without systemd": ({"etc/modules": "nf_conntrack"}, "early", Source("/etc/modules", 1)),
+    "etc/modules without systemd": (
+        {"etc/modules": "nf_conntrack", **SYSVINIT},
+        "early",
+        Source("/etc/modules", 1),
+    ),
     "another module needs it": (
         {"etc/modules-load.d/a.conf": "br_netfilter\nip-vs\n", "lib/modules/6.1.0/modules.dep": MODULES_DEP},
         "early",
@@ -271,7 +287,92 @@ MODULE: dict[str, tuple[Tree, str, Source | None]] = {
         "late",
         None,
     ),
-    "the command line": ({"proc/cmdline": "quiet modules-load=loop,nf_conntrack"}, "early", None),
+    "an alias of the module": (
+        {"etc/modules-load.d/a.conf": "ip-conntrack\n", **ALIASES},
+        "early",
+        Source("/etc/modules-load.d/a.conf", 1),
+    ),
+    "an alias of a module that needs it": (
+        {"etc/modules-load.d/a.conf": "foo_bar\n", **ALIASES},
+        "early",
+        Source("/etc/modules-load.d/a.conf", 1),
+    ),
+    "an alias of another module": ({"etc/modules-load.d/a.conf": "br\n", **ALIASES}, "late", None),
+    "a hardware alias": (
+        {"etc/modules-load.d/a.conf": "virtio:d00000001v00001AF4\n", **ALIASES},
+        "early",
+        Source("/etc/modules-load.d/a.conf", 1),
+    ),
+    "an alias of one's own": (
+        {"etc/modules-load.d/a.conf": "mine\n", "etc/modprobe.d/a.conf": "alias mine nf-conntrack\n"},
+        "early",
+        Source("/etc/modules-load.d/a.conf", 1),
+    ),
+    "an alias of one's own in the place of the module": (
+        {"etc/modules-load.d/a.conf": "nf_conntrack\n", "etc/modprobe.d/a.conf": "alias nf_conntrack off\n"},
+        "late",
+        None,
+    ),
+    "a soft dependency": (
+        {
+            "etc/modules-load.d/a.conf": "br_netfilter\n",
+            "etc/modprobe.d/a.conf": "softdep br_netfilter post: nf_conntrack\n",
+        },
+        "early",
+        Source("/etc/modules-load.d/a.conf", 1),
+    ),
+    "a soft dependency of the kernel": (
+        {
+            "etc/modules-load.d/a.conf": "br_netfilter\n",
+            "lib/modules/6.1.0/modules.softdep": "softdep br_netfilter pre: nf_conntrack\n",
+        },
+        "early",
+        Source("/etc/modules-load.d/a.conf", 1),
+    ),
+    "a weak dependency": (
+        {"etc/modules-load.d/a.conf": "br_netfilter\n", "etc/modprobe.d/a.conf": "weakdep br_netfilter nf_conntrack\n"},
+        "late",
+        None,
+    ),
+    "blacklisted": ({**LOAD, "etc/modprobe.d/a.conf": "blacklist nf-conntrack\n"}, "late", None),
+    "blacklisted on the kernel's command line": (
+        {**LOAD, "proc/cmdline": "modprobe.blacklist=a,nf_conntrack"},
+        "late",
+        None,
+    ),
+    "refused by the kernel": ({**LOAD, "proc/cmdline": "module_blacklist=nf_conntrack"}, "late", None),
+    "blacklisted, and another module needs it": (
+        {
+            "etc/modules-load.d/a.conf": "ip_vs\n",
+            "etc/modprobe.d/a.conf": "blacklist nf_conntrack\n",
+            "lib/modules/6.1.0/modules.dep": MODULES_DEP,
+        },
+        "early",
+        Source("/etc/modules-load.d/a.conf", 1),
+    ),
+    "an install line in its place": (
+        {**LOAD, "etc/modprobe.d/a.conf": "install nf_conntrack /bin/false\n"},
+        "late",
+        None,
+    ),
+    "an install line that loads it": (
+        {**LOAD, "etc/modprobe.d/a.conf": "install nf_conntrack /sbin/modprobe -i nf_conntrack && true\n"},
+        "early",
+        Source("/etc/modules-load.d/ct.conf", 1),
+    ),
+    "an install line of another module that loads it": (
+        {
+            "etc/modules-load.d/a.conf": "mine\n",
+            "etc/modprobe.d/a.conf": "install mine modprobe nf_conntrack; modprobe -i mine\n",
+        },
+        "early",
+        Source("/etc/modules-load.d/a.conf", 1),
+    ),
+    "the command line": (
+        {"proc/cmdline": "quiet modules-load=loop,nf_conntrack"},
+        "early",
+        Source("/proc/cmdline", 1),
+    ),
     "the command line of the initrd": ({"proc/cmdline": "rd.modules_load=nf_conntrack"}, "late", None),
     "built in, not listed": (
         {"lib/modules/6.1.0/modules.builtin": "kernel/net/netfilter/nf_conntrack.ko\n"},
@@ -283,7 +384,8 @@ MODULE: dict[str, tuple[Tree, str, Source | None]] = {
 
 @pytest.mark.parametrize(("files", "module", "source"), MODULE.values(), ids=list(MODULE))
 def test_when_the_module_is_loaded(files: Tree, module: str, source: Source | None, tmp_path: pathlib.Path) -> None:
-    boot = boot_of(tmp_path, NOT_LOADED, files)
+    init = {} if "etc/inittab" in files else SYSTEMD
+    boot = boot_of(tmp_path, NOT_LOADED, init, files)
     assert (boot.module, boot.module_source) == (module, source)
 
 
@@ -291,7 +393,7 @@ def test_when_the_module_is_loaded(files: Tree, module: str, source: Source | No
     ("kernel", "module"), [(KERNEL, "late"), (BUILTIN, "builtin"), ({**BUILTIN, "proc/modules": "x 1\n"}, "builtin")]
 )
 def test_a_module_that_is_there_now(kernel: Tree, module: str, tmp_path: pathlib.Path) -> None:
-    assert boot_of(tmp_path, kernel).module == module
+    assert boot_of(tmp_path, kernel, SYSTEMD).module == module
 
 
 def test_settings_are_lost_when_the_module_comes_late(tmp_path: pathlib.Path) -> None:
@@ -452,7 +554,7 @@ OVERLAY: dict[str, tuple[Tree, dict[str, str | None], dict[str, str]]] = {
 def test_as_it_will_be(
     files: Tree, overlay: dict[str, str | None], expected: dict[str, str], tmp_path: pathlib.Path
 ) -> None:
-    write(tmp_path, {"etc/": "", **files})
+    build(tmp_path, {"etc/": "", **files})
     assert places(boot_of(tmp_path, KERNEL, SYSTEMD, overlay=overlay)) == expected
 
 
@@ -461,10 +563,23 @@ def test_the_module_as_it_will_be_loaded(tmp_path: pathlib.Path) -> None:
         "/etc/modules-load.d/a.conf": "nf_conntrack\n",
         "/etc/modprobe.d/a.conf": "options nf_conntrack hashsize=1\n",
     }
-    boot = boot_of(tmp_path, KERNEL, overlay=overlay)
+    boot = boot_of(tmp_path, KERNEL, SYSTEMD, overlay=overlay)
     assert (boot.module, boot.hashsize and boot.hashsize.value) == ("early", 1)
 
 
 def test_what_cannot_be_read_is_not_there(tmp_path: pathlib.Path) -> None:
     files = {"etc/sysctl.d": "a file\n", "etc/modprobe.d/a.conf": "-> a.conf", "run/sysctl.d/a.conf": "-> /nowhere"}
     assert places(boot_of(tmp_path, files)) == {}
+
+
+def test_a_pipe_keeps_nobody_waiting(tmp_path: pathlib.Path) -> None:
+    build(tmp_path, {**KERNEL, **SYSTEMD, **LOAD, "etc/sysctl.d/b.conf": f"{MAX}=1"})
+    os.mkfifo(tmp_path / "etc/sysctl.d/a.conf")
+    assert places(next_boot(root=str(tmp_path))) == {"max": "1 /etc/sysctl.d/b.conf:1"}
+    assert next_boot(root=str(tmp_path)).sysctl_files == ("/etc/sysctl.d/b.conf",)
+
+
+def test_firewalld_applies_lines_whether_there_are_any_yet(tmp_path: pathlib.Path) -> None:
+    boot = boot_of(tmp_path, KERNEL, SYSTEMD, {"usr/lib/modprobe.d/firewalld-sysctls.conf": FIREWALLD})
+    assert boot.replay is not None
+    assert boot.replay.source == Source("/usr/lib/modprobe.d/firewalld-sysctls.conf", 1)
