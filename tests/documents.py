@@ -155,6 +155,8 @@ class Router:
                 "max": 0 if kind == "no_limit" else limit,
                 "tcp_loose": 1,
                 "tcp_timeout_established": 432_000,
+                "tcp_timeout_max_retrans": 300,
+                "tcp_timeout_unacknowledged": 300,
                 "timestamp": rng.randrange(2),
                 "udp_timeout": 30,
                 "udp_timeout_stream": 120,
@@ -191,6 +193,7 @@ class Router:
             },
             "table": self._table(rng),
             "selectors": self._selectors(random.Random(f"{self.seed} selectors")),
+            "profile": {"leftover": [], "unavailable": None},
         }
 
     def _usage(self) -> _Facts:
@@ -429,7 +432,8 @@ def _default(role: str, variable: str) -> t.Any:
 
 
 def _profile() -> dict[str, dict[str, t.Any]]:
-    settings: dict[str, dict[str, t.Any]] = _default("conntrack_tune", "conntrack_tune_profiles")["story"]["settings"]
+    profiles = _default("conntrack_tune", "conntrack_tune_profiles")
+    settings: dict[str, dict[str, t.Any]] = profiles["expire_dead_connections"]["settings"]
     return settings
 
 
@@ -450,7 +454,7 @@ def _tune(router: Router, now: Router, check_mode: bool) -> dict[str, t.Any]:
     kept = {"not_lowered": 0, "rule": 3 if router.kind == "idle" else 0, "helper": 0, "longer_than_before": 0}
     recap = {"matched": live, "would_update": live // 5, "unchanged": live - live // 5, **done, "kept": kept}
     return {
-        "profile": "story",
+        "profile": "expire_dead_connections",
         "left_out": ["gre_timeout"] if router.kind == "idle" else [],
         "settings": settings,
         "why": {short: entry["why"] for short, entry in _profile().items()},

@@ -55,6 +55,7 @@ class Fleet:
         """Add a sick router; ``changes`` are for its file, those named acct or without are for its settings."""
         facts = json.loads((ROLES / "facts" / "sick.json").read_text())
         facts["settings"]["acct"] = changes.pop("acct", 1)
+        facts["boot"]["records"] = changes.pop("records", facts["boot"]["records"])
         for short in changes.pop("without", []):
             del facts["settings"][short]
         state = self.directory / f"{name}.json"

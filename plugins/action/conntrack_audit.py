@@ -14,6 +14,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._named_selectors 
 from ansible_collections.netops.conntrack.plugins.plugin_utils._action import RouterAction
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks import findings, parse
 from ansible_collections.netops.conntrack.plugins.plugin_utils._filter import plain
+from ansible_collections.netops.conntrack.plugins.plugin_utils._leftover import describe
 
 _FACTS = "netops.conntrack.conntrack_facts"
 _PASSED_ON = ("top", "netns")
@@ -38,6 +39,7 @@ class ActionModule(RouterAction):
                 "top": {"type": "int", "default": 10},
                 "netns": {"type": "str"},
                 "new_connection": {"type": "bool", "default": False},
+                "tune": {"type": "dict"},
             }
         )
         try:
@@ -57,13 +59,14 @@ class ActionModule(RouterAction):
         if result.get("failed"):
             return result
         facts = plain(result["ansible_facts"]["conntrack"])
+        profile = describe(facts["boot"]["records"], options["tune"])
         result["audit"] = {
             "usage": facts["usage"],
             "selectors": facts.get("selectors", {}),
             "table": facts["table"],
             "stats": facts["stats"],
             "drift": facts["boot"]["drift"],
-            "findings": findings(facts, checks),
+            "findings": findings({**facts, "profile": profile}, checks),
         }
         result["new_connection"] = self._connects_anew() if options["new_connection"] else None
         return result

@@ -4,19 +4,18 @@
 
 # This module_util is PRIVATE to this collection: it can change without notice.
 
-"""A change that goes back by itself unless it is confirmed in time, and the one run that may change anything.
+"""A change that goes back by itself unless it is confirmed in time.
 
 A change that waits is a journal in /run, which a reboot clears: the kernel's settings have their new values, the files
 for the boot lie beside the old ones, and a process of its own takes the change back at the deadline. It stays in the
 journal until it is wholly confirmed or taken back, so that the next run finds it if a process is killed in between.
-There is one journal, and one lock, for each network namespace.
+There is one journal for each network namespace.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import json
 import os
 import secrets
@@ -32,12 +31,11 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
     UnavailableError,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._files import FileChange, put_all, remove
-from ansible_collections.netops.conntrack.plugins.module_utils._run_directory import make, path_of, write
+from ansible_collections.netops.conntrack.plugins.module_utils._lock import NEEDS_ROOT, exclusive
+from ansible_collections.netops.conntrack.plugins.module_utils._run_directory import DIRECTORY, path_of, write
 from ansible_collections.netops.conntrack.plugins.module_utils._settings import Change, change_of, in_order, put_back
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl import find_sysctls
 
-_NEEDS_ROOT = "Changing the connection-tracking settings needs root. Set become: true."
-_LOCK_SECONDS = 60
 _POLL_SECONDS = 0.25
 _START_SECONDS = 10
 _CGROUP_ROOTS = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd")
@@ -104,44 +102,18 @@ class Pending:
         return " ".join(said)
 
 
-@contextlib.contextmanager
-def exclusive() -> t.Iterator[None]:
-    """Be the only run that changes this network namespace's settings.
-
-    Raises UnavailableError when another one does not end within a minute, or there is no place for the lock;
-    NotPermittedError without root.
-    """
-    path = path_of("lock")
-    try:
-        make()
-        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except PermissionError as error:
-        raise NotPermittedError(_NEEDS_ROOT) from error
-    except OSError as error:
-        raise UnavailableError(f"{path} cannot be written ({error.strerror}), and with it nothing else is.") from error
-    try:
-        _wait_for(lock, time.monotonic() + _LOCK_SECONDS)
-        yield
-    finally:
-        os.close(lock)
-
-
-def _wait_for(lock: int, end: float) -> None:
-    while True:
-        try:
-            return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > end:
-                raise UnavailableError(
-                    f"Another run has been changing the settings for {_LOCK_SECONDS} s. Run it again when that one is "
-                    f"done; fuser {path_of('lock')} shows its process."
-                ) from None
-        time.sleep(_POLL_SECONDS)
-
-
 def waiting() -> Pending | None:
     """Give the change that waits for its confirmation; None if none does. Raises NotPermittedError without root."""
     return _read("pending")
+
+
+def refuse_waiting() -> None:
+    """Raise RefusedError where a change waits for its confirmation: its files lie beside those that are to change."""
+    if os.path.isdir(DIRECTORY) and waiting() is not None:
+        raise RefusedError(
+            "A change waits for its confirmation, and runtime: false leaves the running kernel alone. Confirm it first "
+            "with state: confirmed, or wait until it has been taken back. Nothing was changed."
+        )
 
 
 def take_back_pending() -> str | None:
@@ -230,7 +202,7 @@ def _read(what: str) -> Pending | None:
     except FileNotFoundError:
         return None
     except PermissionError as error:
-        raise NotPermittedError(_NEEDS_ROOT) from error
+        raise NotPermittedError(NEEDS_ROOT) from error
 
 
 def _last_words() -> str:

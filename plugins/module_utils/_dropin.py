@@ -13,6 +13,7 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.module_utils._files import FileChange, plan_file
+from ansible_collections.netops.conntrack.plugins.module_utils._record import Before, Edit
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl import short_of_sysctl
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl_d import Assignment, assignments, number_of
 
@@ -68,6 +69,53 @@ def restore(text: str, lines: t.Mapping[str, str | None]) -> str:
             kept[place : place + 1] = new
             new = []
     return "" if [line for line in kept if line] == [line for line in _HEADER if line] else "\n".join(kept)
+
+
+def edit(
+    text: str | None,
+    original: str | None,
+    before: t.Mapping[str, Before],
+    restored: t.Collection[str],
+    wanted: t.Mapping[str, int],
+) -> Edit:
+    """Return the text in which the settings ``restored`` are as before, and each sysctl in ``wanted`` is set.
+
+    ``before`` has what was there of each setting, by short name, that was set in ``text`` until now.
+
+    As long as nobody else edited the file, it is its original with our settings merged in. So the new text is made of
+    the original, and what was there comes back to the byte. An edited file has only our own lines exchanged.
+    """
+    ours = _our_values(text, before)
+    untouched = all(lines_of(original or "", each.name) == each.lines for each in before.values())
+    if untouched and text == _merged(original, ours):
+        dropped = {*restored, *map(short_of_sysctl, wanted)}
+        stays = {name: number for name, number in ours.items() if short_of_sysctl(name) not in dropped}
+        return Edit(_merged(original, {**stays, **wanted}), original)
+    some = {short: before[short].lines for short in restored}
+    everything = {short: each.lines for short, each in before.items()}
+    return Edit(_merged(_restored(text, some, original), wanted), _restored(text, everything, original))
+
+
+def _our_values(text: str | None, before: t.Mapping[str, Before]) -> dict[str, int]:
+    """Return what our lines set, by full name: the lines of settings that are no longer what they were."""
+    values = boot_values(text or "")
+    return {
+        each.name: values[short]
+        for short, each in before.items()
+        if short in values and lines_of(text or "", each.name) != each.lines
+    }
+
+
+def _merged(text: str | None, wanted: t.Mapping[str, int]) -> str | None:
+    return merge(text or "", wanted) if wanted else text
+
+
+def _restored(text: str | None, lines: t.Mapping[str, str | None], original: str | None) -> str | None:
+    """Return ``restore``, or None for a file of which only our own head is left."""
+    if not text or not lines:
+        return text
+    restored = restore(text, lines)
+    return restored or ("" if original == "" else None)
 
 
 def _assignments(lines: t.Sequence[str]) -> list[Assignment]:

@@ -20,6 +20,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._kernel_log impor
 from ansible_collections.netops.conntrack.plugins.module_utils._listeners import listeners
 from ansible_collections.netops.conntrack.plugins.module_utils._named_selectors import NAMED
 from ansible_collections.netops.conntrack.plugins.module_utils._owners import competing_owners
+from ansible_collections.netops.conntrack.plugins.module_utils._record import describe_records
 from ansible_collections.netops.conntrack.plugins.module_utils._selector import (
     Selection,
     compile_selection,
@@ -56,6 +57,7 @@ def gather(
     if "boot" in subsets:
         # Outside the namespace: what a boot sets, it sets for the machine.
         facts["boot"] = compare(read_settings(), next_boot(), competing_owners())
+        facts["boot"]["records"] = describe_records()
     with _netns.inside(netns):
         settings = read_settings()
         with Table() as table:

@@ -32,11 +32,15 @@ Prepare = t.Callable[[str, str], None]
 
 @dataclasses.dataclass(frozen=True)
 class FileChange:
-    """A file: the text that it holds, and the text that it shall hold. None is that there is no file."""
+    """A file: the text that it holds, and the text that it shall hold. None is that there is no file.
+
+    ``again`` is for a second change of a file, from the first one's new text. It is put after the first one.
+    """
 
     path: str
     text: str | None
     new_text: str | None
+    again: bool = False
 
     @property
     def changed(self) -> bool:
@@ -53,7 +57,7 @@ class FileChange:
 
     def _beside(self, ending: str) -> str:
         directory, name = os.path.split(self.path)
-        return os.path.join(directory, f".{name}.{ending}")
+        return os.path.join(directory, f".{name}.{ending}{'-again' if self.again else ''}")
 
     def stage(self, prepare: Prepare) -> None:
         """Lay the new text complete beside the file. Raises UnavailableError when the disk does not take it."""
@@ -73,11 +77,13 @@ class FileChange:
 
     def put(self) -> None:
         """Put what is staged in the place of the file, which is kept aside. Raises UnavailableError."""
-        if read_text(self.path) == self.new_text:
-            # A process that was killed came so far before.
+        present = read_text(self.path)
+        if present == self.new_text or (present != self.text and os.path.exists(self._kept)):
+            # A process that was killed came so far before, or even to the second change of this file.
             return
         with self._explained():
             if self.text is not None:
+                remove(self._kept)
                 os.link(self.path, self._kept)
             if self.new_text is None:
                 remove(self.path)
@@ -95,6 +101,9 @@ class FileChange:
 
     def check(self) -> None:
         """Raise UnavailableError if somebody has changed the file since."""
+        if self.again or os.path.exists(self._kept):
+            # The first change of this file has been looked at, or it was put in its place, and perhaps the second one.
+            return
         if read_text(self.path) not in (self.text, self.new_text):
             raise UnavailableError(f"{self.path} was changed by somebody else in the meantime; it is left as it is.")
 

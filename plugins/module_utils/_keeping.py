@@ -4,9 +4,9 @@
 
 # This module_util is PRIVATE to this collection: it can change without notice.
 
-"""The files that keep settings over a boot, and the record of what was there before the first of them was written.
+"""The files that keep settings over a boot, and how they become what they were before.
 
-Beside a drop-in of sysctl.d there are files of the same name in modules-load.d, without which a drop-in is lost where
+Next to a drop-in of sysctl.d there are files of the same name in modules-load.d, without which a drop-in is lost where
 nf_conntrack is a module, and in modprobe.d, which gives the module its hash size when it is loaded. Each is written
 where it is needed, and only there.
 """
@@ -14,91 +14,43 @@ where it is needed, and only there.
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import re
 import typing as t
 
+from ansible_collections.netops.conntrack.plugins.module_utils import _dropin
 from ansible_collections.netops.conntrack.plugins.module_utils._boot import NextBoot, next_boot
-from ansible_collections.netops.conntrack.plugins.module_utils._dropin import (
-    boot_values,
-    lines_of,
-    merge,
-    plan_dropin,
-    restore,
-)
-from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
+from ansible_collections.netops.conntrack.plugins.module_utils._dropin import boot_values, lines_of
 from ansible_collections.netops.conntrack.plugins.module_utils._files import FileChange, plan_file
+from ansible_collections.netops.conntrack.plugins.module_utils._module_lines import OurLine
+from ansible_collections.netops.conntrack.plugins.module_utils._record import (
+    Before,
+    Edit,
+    Record,
+    path_of,
+    read_record,
+)
 from ansible_collections.netops.conntrack.plugins.module_utils._settings import Change
-from ansible_collections.netops.conntrack.plugins.module_utils._text import read_text
 
 _MODULES_LOAD = "/etc/modules-load.d"
 _MODPROBE = "/etc/modprobe.d"
 _HEADER = "# Kept by Ansible (netops.conntrack.conntrack_settings) for the settings in {}."
 _LOADS = re.compile(r"\s*nf_conntrack\s*")
 _SIZES = re.compile(r"\s*options\s+nf_conntrack\s+hashsize=\S*\s*")
-_RECORD_VERSION = 1
-
-
-class Before(t.NamedTuple):
-    """What was found before the first run: the sysctl's name, the kernel's value, and the drop-in's lines."""
-
-    name: str
-    runtime: int | None
-    lines: str | None
-
-
-@dataclasses.dataclass(frozen=True)
-class Record:
-    """What was found: of each setting, by its short name, and the text of each file (None: there was none)."""
-
-    settings: t.Mapping[str, Before]
-    files: t.Mapping[str, str | None]
-
-    @classmethod
-    def of_text(cls, text: str | None, path: str) -> Record:
-        """Read a record's text. Raises OptionError, which names the file, for one that is not whole."""
-        if text is None:
-            return cls({}, {})
-        try:
-            data = json.loads(text)
-            settings = {short: Before(**before) for short, before in data["settings"].items()}
-            record = cls(settings, dict(data["files"]))
-            if not record._is_sound:
-                raise TypeError
-            return record
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise OptionError(
-                "sysctl_file",
-                path,
-                "is not the record that this module wrote of what was there before",
-                "Put that file right, or remove it: what is there now then counts as what was there before.",
-            ) from error
-
-    @property
-    def _is_sound(self) -> bool:
-        texts = [*self.files.values(), *(before.lines for before in self.settings.values())]
-        numbers = [before.runtime for before in self.settings.values()]
-        sound_texts = all(text is None or isinstance(text, str) for text in texts)
-        return sound_texts and all(number is None or isinstance(number, int) for number in numbers)
-
-    def text(self) -> str | None:
-        """Give the text to be kept; None for a record of nothing."""
-        if not self.settings:
-            return None
-        data = {
-            "version": _RECORD_VERSION,
-            "settings": {short: before._asdict() for short, before in self.settings.items()},
-            "files": self.files,
-        }
-        return json.dumps(data, indent=2, sort_keys=True) + "\n"
+_ANOTHER_KERNEL: dict[str, str | None] = {"/proc/modules": "nf_conntrack 0 0 - Live 0x0\n", "/proc/cmdline": ""}
+"""What is taken for an image: nf_conntrack is a module, and nothing but the image's own files loads it."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Kept:
-    """What becomes of the files, and what the next boot makes of them: now, and when they are changed."""
+    """What becomes of the files, and what the next boot makes of them: now, and when they are changed.
+
+    ``record`` is put before the other files, and ``settled`` after them. The record first has what is about to change
+    besides what is about to be restored, and loses the latter in the end. So it is right whenever a process is killed.
+    """
 
     record: FileChange
+    settled: FileChange
     files: list[FileChange]
     before: NextBoot
     after: NextBoot
@@ -108,34 +60,121 @@ class Kept:
         """The files that change, as an operator wants to see them in a diff: without the record."""
         return [file for file in self.files if file.changed]
 
+    @property
+    def in_order(self) -> list[FileChange]:
+        """All of them, in the order in which they are put in their places."""
+        return [self.record, *self.files, self.settled]
 
-def keep(sysctl_file: str, changes: t.Sequence[Change], load_module: bool) -> Kept:
-    """Plan the files that give the next boot what is wanted. Nothing is written.
+
+def keep(
+    sysctl_file: str,
+    changes: t.Sequence[Change],
+    load_module: bool,
+    restored: t.Collection[str] | None = (),
+    another_kernel: bool = False,
+) -> Kept:
+    """Plan the files that give the next boot what is wanted, and what it had before of what is ``restored``.
+
+    ``restored`` names settings of the record that are not among the changes; None stands for all of them.
+    ``another_kernel`` says that the files are not for the kernel that runs now. Nothing is written.
 
     Raises OptionError or NotPermittedError for a file that cannot be used.
     """
-    record = _read_record(sysctl_file)
-    boot = next_boot()
-    loads = load_module and boot.module == "late"
-    modules = _plan_line(sysctl_file, _MODULES_LOAD, _LOADS, "nf_conntrack" if loads else None)
-    held = next_boot({modules.path: modules.new_text}) if any(change.least for change in changes) else None
-    numbers = {change.sysctl.name: _number_to_keep(change, held) for change in changes}
-    wanted = {name: number for name, number in numbers.items() if number is not None}
-    dropin = plan_dropin(sysctl_file, lambda text: merge(text or "", wanted) if wanted else text)
-    modprobe = _plan_line(sysctl_file, _MODPROBE, _SIZES, _hash_size_line(dropin, boot))
-    files = [modules, modprobe, dropin]
-    found = {}
-    for change in changes:
-        old, new = (lines_of(text or "", change.sysctl.name) for text in (dropin.text, dropin.new_text))
-        # Where our drop-in was right all along, and only the kernel was not, there is nothing to go back to.
-        if old != new or (change.needed and new is None):
-            found[change.sysctl.short] = Before(change.sysctl.name, change.before, old)
-    texts = {file.path: file.text for file in files if file.changed}
-    return _kept(sysctl_file, Record({**found, **record.settings}, {**texts, **record.files}), files, boot)
+    planned = _Plan(sysctl_file, read_record(sysctl_file), restored, _ANOTHER_KERNEL if another_kernel else {})
+    return planned.kept(changes, load_module)
+
+
+def number_at_boot(boot: NextBoot, short: str) -> int | None:
+    """Return the number that a setting has after the boot; None where it is the kernel's default, or no number."""
+    value = boot.in_force(short)
+    return value.value if value else None
+
+
+class _Plan:
+    """Works out the files of one change, from the record that is there."""
+
+    def __init__(
+        self, sysctl_file: str, record: Record, restored: t.Collection[str] | None, machine: dict[str, str | None]
+    ) -> None:
+        self._sysctl_file = sysctl_file
+        self._record = record
+        self._gone = set(record.settings) if restored is None else set(restored)
+        self._left = {short: before for short, before in record.settings.items() if short not in self._gone}
+        self._restores = restored is None or bool(self._gone)
+        self._machine = machine
+        self._boot = self._next_boot({})
+
+    def kept(self, changes: t.Sequence[Change], load_module: bool) -> Kept:
+        """Return the plan."""
+        needless = self._restores and not self._left and not changes
+        loads = bool(changes) and load_module and self._boot.module == "late"
+        modules = self._plan_line(_MODULES_LOAD, _LOADS, "nf_conntrack" if loads else None, needless)
+        dropin = self._plan_dropin(self._numbers(changes, modules.change))
+        size = None if needless else _hash_size_line(dropin.change, self._boot)
+        modprobe = self._plan_line(_MODPROBE, _SIZES, size, size is None)
+        files = [modules, modprobe, dropin]
+        left = dropin.edited(self._left)
+        found = {change.sysctl.short: _found(change, left, dropin.change) for change in changes}
+        settings = {**left, **{short: before for short, before in found.items() if before}}
+        return self._kept(settings, files)
+
+    def _numbers(self, changes: t.Sequence[Change], modules: FileChange) -> dict[str, int]:
+        """Return what the drop-in shall set, by full name."""
+        held = self._next_boot({modules.path: modules.new_text}) if any(change.least for change in changes) else None
+        numbers = {change.sysctl.name: _number_to_keep(change, held) for change in changes}
+        return {name: number for name, number in numbers.items() if number is not None}
+
+    def _plan_dropin(self, wanted: dict[str, int]) -> _Planned:
+        text = _dropin.plan_dropin(self._sysctl_file, lambda text: text).text
+        original = self._record.files.get(os.path.realpath(self._sysctl_file), text)
+        edit = _dropin.edit(text, original, self._record.settings, self._gone, wanted)
+        return _Planned(_dropin.plan_dropin(self._sysctl_file, lambda _text: edit.new_text), edit.original)
+
+    def _plan_line(self, directory: str, pattern: re.Pattern[str], line: str | None, taken_out: bool) -> _Planned:
+        path = os.path.join(directory, os.path.basename(self._sysctl_file))
+        text = plan_file(path, lambda text: text).text
+        original = self._record.files.get(os.path.realpath(path), text)
+        ours = OurLine(pattern, _HEADER.format(self._sysctl_file))
+        if line is not None:
+            edit = ours.set(text, original, line)
+        else:
+            edit = ours.take_out(text, original) if taken_out else Edit(text, original)
+        return _Planned(plan_file(path, lambda _text: edit.new_text), edit.original)
+
+    def _kept(self, settings: dict[str, Before], files: list[_Planned]) -> Kept:
+        originals = {**self._record.files, **{each.change.path: each.original for each in files if each.change.changed}}
+        # What is as it would be without us is none of ours any more.
+        ours = {each.change.path for each in files if each.change.new_text != each.original}
+        dropin = files[-1].change.path
+        still = {path: text for path, text in originals.items() if path in ours or (path == dropin and settings)}
+        end = plan_file(path_of(self._sysctl_file), lambda _text: Record(settings, still).text())
+        first = FileChange(end.path, end.text, Record({**self._record.settings, **settings}, originals).text())
+        settled = FileChange(end.path, first.new_text, end.new_text, again=True)
+        changes = [each.change for each in files]
+        overlay = {change.path: change.new_text for change in changes if change.changed}
+        return Kept(first, settled, changes, self._boot, self._next_boot(overlay) if overlay else self._boot)
+
+    def _next_boot(self, overlay: dict[str, str | None]) -> NextBoot:
+        return next_boot({**self._machine, **overlay})
+
+
+@dataclasses.dataclass(frozen=True)
+class _Planned:
+    """The change of a file, and what the file would be without us."""
+
+    change: FileChange
+    original: str | None
+
+    def edited(self, settings: t.Mapping[str, Before]) -> dict[str, Before]:
+        """Return the ``settings`` of the record with their lines as they are in the original."""
+        if not self.change.changed:
+            return dict(settings)
+        original = self.original or ""
+        return {short: before._replace(lines=lines_of(original, before.name)) for short, before in settings.items()}
 
 
 def _number_to_keep(change: Change, held: NextBoot | None) -> int | None:
-    """Give the number for the drop-in; None where the boot has at least as much without it."""
+    """Return the number for the drop-in; None where the boot has at least as much without it."""
     if held is None or not change.least:
         return change.wanted
     at_boot = number_at_boot(held, change.sysctl.short)
@@ -145,54 +184,19 @@ def _number_to_keep(change: Change, held: NextBoot | None) -> int | None:
     return change.reached if at_boot is None else change.wanted
 
 
-def forget(sysctl_file: str, shorts: t.Collection[str]) -> tuple[Kept, dict[str, int]]:
-    """Plan the files as they were before the first run, for the settings ``shorts``, or for all if there are none.
-
-    Gives the kernel's values from then, too, by short name. Nothing is written; raises what ``keep`` raises.
-    """
-    record = _read_record(sysctl_file)
-    boot = next_boot()
-    gone = {short: before for short, before in record.settings.items() if not shorts or short in shorts}
-    left = Record({short: before for short, before in record.settings.items() if short not in gone}, record.files)
-    lines = {short: before.lines for short, before in gone.items()}
-    created = record.files.get(os.path.realpath(sysctl_file), "") is None
-    dropin = plan_dropin(sysctl_file, lambda text: _restored(text, lines, created))
-    size = _hash_size_line(dropin, boot) if left.settings else None
-    files = [dropin, _plan_line(sysctl_file, _MODPROBE, _SIZES, size, record)]
-    if not left.settings:
-        files.append(_plan_line(sysctl_file, _MODULES_LOAD, _LOADS, None, record))
-    values = {short: before.runtime for short, before in gone.items() if before.runtime is not None}
-    return _kept(sysctl_file, left, files, boot), values
-
-
-def _restored(text: str | None, lines: t.Mapping[str, str | None], created: bool) -> str | None:
-    restored = restore(text or "", lines)
-    return None if text is None or (created and not restored) else restored
-
-
-def number_at_boot(boot: NextBoot, short: str) -> int | None:
-    """Give the number that a setting has after the boot; None where it is the kernel's default, or no number."""
-    value = boot.in_force(short)
-    return value.value if value else None
-
-
-def _kept(sysctl_file: str, record: Record, files: list[FileChange], before: NextBoot) -> Kept:
-    overlay = {file.path: file.new_text for file in files if file.changed}
-    record_file = plan_file(_record_path(sysctl_file), lambda _text: record.text())
-    return Kept(record_file, files, before, next_boot(overlay) if overlay else before)
-
-
-def _record_path(sysctl_file: str) -> str:
-    return f"{os.path.realpath(sysctl_file)}.before"
-
-
-def _read_record(sysctl_file: str) -> Record:
-    path = _record_path(sysctl_file)
-    return Record.of_text(read_text(path), path)
+def _found(change: Change, left: t.Mapping[str, Before], dropin: FileChange) -> Before | None:
+    """Return what was there before of a setting; None for one that was right all along, which stays unrecorded."""
+    known = left.get(change.sysctl.short)
+    if known:
+        # The files may have been changed first, and the kernel only now.
+        first_write = change.needed and known.runtime is None
+        return known._replace(runtime=change.before) if first_write else known
+    old, new = (lines_of(text or "", change.sysctl.name) for text in (dropin.text, dropin.new_text))
+    return Before(change.sysctl.name, change.before, old) if change.needed or old != new else None
 
 
 def _hash_size_line(dropin: FileChange, boot: NextBoot) -> str | None:
-    """Give the line with the hash size for the time of loading; None where it is not needed.
+    """Return the line with the hash size for the time of loading; None where it is not needed.
 
     Only where the drop-in sets max as well: the kernel makes it 8 times the hash size that a module is loaded with.
     """
@@ -200,31 +204,3 @@ def _hash_size_line(dropin: FileChange, boot: NextBoot) -> str | None:
     if boot.module == "builtin" or not {"buckets", "max"} <= values.keys():
         return None
     return f"options nf_conntrack hashsize={values['buckets']}"
-
-
-def _plan_line(
-    sysctl_file: str, directory: str, ours: re.Pattern[str], line: str | None, record: Record | None = None
-) -> FileChange:
-    """Plan our ``line`` in the file of the drop-in's name in a directory; the other lines stay.
-
-    Without a line, the file is left as it is, or gets from the ``record`` the lines that it had in place of ours.
-    """
-    path = os.path.join(directory, os.path.basename(sysctl_file))
-    if line is not None:
-        return plan_file(path, lambda text: _with_lines(text, sysctl_file, ours, [line]))
-    if record is None or os.path.realpath(path) not in record.files:
-        return plan_file(path, lambda text: text)
-    was = record.files[os.path.realpath(path)]
-    before = [each for each in (was or "").split("\n") if ours.fullmatch(each)]
-    nothing = None if was is None else ""
-    return plan_file(path, lambda text: text and (_with_lines(text, sysctl_file, ours, before) or nothing))
-
-
-def _with_lines(text: str | None, sysctl_file: str, ours: re.Pattern[str], lines: list[str]) -> str | None:
-    """Give the text with these lines in place of ours; None if nothing but our head is left."""
-    header = _HEADER.format(sysctl_file)
-    kept = (header if text is None else text).removesuffix("\n").split("\n")
-    places = [place for place, each in enumerate(kept) if ours.fullmatch(each)]
-    at = places[-1] if places else len(kept)
-    new = [each for place, each in enumerate(kept[:at]) if place not in places] + lines + kept[at + 1 :]
-    return "\n".join([*new, ""]) if [each for each in new if each not in ("", header)] else None

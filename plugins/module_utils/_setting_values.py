@@ -14,7 +14,7 @@ import struct
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
-from ansible_collections.netops.conntrack.plugins.module_utils._units import MULTIPLES, parse_duration
+from ansible_collections.netops.conntrack.plugins.module_utils._units import MULTIPLES, parse_duration, text_of
 
 _INT_MAX = 2**31 - 1
 _BYTE = 255
@@ -45,18 +45,19 @@ _LIMITS = {
 _PAGE_OF_BUCKETS = os.sysconf("SC_PAGE_SIZE") // struct.calcsize("P")
 
 _WORDS = {"yes": 1, "true": 1, "on": 1, "no": 0, "false": 0, "off": 0}
-_NUMBER = re.compile(r"([0-9]{1,10})([kmg]?)", re.ASCII)
+_NUMBER = re.compile(r"([0-9]{1,10})(?:\.0+)?([kmg]?)", re.ASCII)
 
 
 def parse_value(short: str, value: t.Any, option: str) -> int:
-    """Give the number that ``value`` means for the setting ``short``: a timeout in seconds, a size, or a switch.
+    """Return the number that ``value`` means for the setting ``short``: a timeout in seconds, a size, or a switch.
 
+    A decimal fraction is taken where it is whole, because arithmetic in templates gives numbers such as 54000.0.
     Raises OptionError, which names ``option``, for a value that the setting cannot usefully have.
     """
     if "timeout" in short:
         return _parse_timeout(value, option)
     lowest, highest = _LIMITS.get(short, (0, _INT_MAX))
-    number = _number(str(value).strip().lower(), highest)
+    number = _number(text_of(value).lower(), highest)
     if number is None or not lowest <= number <= highest:
         allowed = "true or false" if highest == 1 else f"a whole number from {lowest} to {highest}"
         reason = "; 0 would mean no limit, and the table could take all memory" if short == "max" else ""

@@ -29,21 +29,18 @@ from ansible_collections.netops.conntrack.plugins.module_utils._text import prin
 class Transaction:
     """What becomes of the kernel's settings, and of the files that keep them; None where none are to.
 
-    ``removing`` says that the files go back to what was before: then the record of that is changed last, else first.
-    It is there, whole, as long as anything else is not as it was before. ``loads`` says that nf_conntrack was missing.
+    ``restored`` names the settings that become what they were before the first run; not each of them has a change, as
+    this kernel may lack it. ``loads`` says that nf_conntrack was missing.
     """
 
     changes: t.Sequence[Change]
     kept: Kept | None
-    removing: bool = False
+    restored: t.Collection[str] = ()
     loads: bool = False
 
     @property
     def _files(self) -> list[FileChange]:
-        if self.kept is None:
-            return []
-        files = [self.kept.record, *self.kept.files]
-        return files[::-1] if self.removing else files
+        return self.kept.in_order if self.kept else []
 
     @property
     def changed(self) -> bool:
@@ -64,7 +61,8 @@ class Transaction:
 
     def _carry_out(self, prepare: Prepare) -> None:
         with staged(self._files, prepare) as files:
-            first = [] if self.removing else [file for file in files if self.kept and file is self.kept.record]
+            # The record is there, whole, as long as anything else is not as it was before.
+            first = [file for file in files if self.kept and file is self.kept.record]
             put_all(first)
             try:
                 apply(self.changes, lambda: put_all(file for file in files if file not in first))
@@ -98,11 +96,12 @@ class Transaction:
             "name": change.sysctl.name,
             "wanted": change.wanted,
             "runtime_before": change.before,
-            "runtime_after": change.reached if predict else change.sysctl.read(),
+            "runtime_after": change.after if predict else change.now,
             "boot_before": number_at_boot(kept.before, short) if kept else None,
             "boot": comes_from.value if comes_from else None,
             "boot_file": comes_from.source.file if comes_from else None,
             "boot_line": comes_from.source.line if comes_from else None,
+            "restored": short in self.restored,
         }
 
     def differences(self) -> list[dict[str, str]]:
@@ -121,16 +120,22 @@ class Transaction:
         said = [
             "tcp_loose is off: after a reboot or a fail-over, connections that are open will not be picked up."
             for change in self.changes
-            if change.sysctl.short == "tcp_loose" and change.needed and not change.wanted
+            if change.sysctl.short == "tcp_loose" and not change.wanted and self._is_new(change)
         ]
-        if self.kept is None or self.removing:
+        if self.kept is None:
             return said
         after = self.kept.after
         return said + [
             f"{change.sysctl.short}: the next boot does not set {change.wanted}. {_reason(change.sysctl.short, after)}"
             for change in self.changes
-            if not change.holds(number_at_boot(after, change.sysctl.short))
+            if change.sysctl.short not in self.restored and not change.holds(number_at_boot(after, change.sysctl.short))
         ]
+
+    def _is_new(self, change: Change) -> bool:
+        """Whether the kernel does not have the value yet; of a kernel that is not asked, whether its files have not."""
+        if change.boot_only and self.kept:
+            return not change.holds(number_at_boot(self.kept.before, change.sysctl.short))
+        return change.needed
 
 
 def _reason(short: str, boot: NextBoot) -> str:

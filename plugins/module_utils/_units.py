@@ -28,7 +28,7 @@ def parse_duration(value: t.Any, option: str) -> int:
 
     Raises OptionError, in which ``option`` names where the value came from.
     """
-    match = None if isinstance(value, bool) else _DURATION.fullmatch(_text_of(value))
+    match = None if isinstance(value, bool) else _DURATION.fullmatch(text_of(value))
     if match is None:
         remedy = "Give seconds, or a number with a unit: 90s, 15m, 15h, 5d."
         raise OptionError(option, value, "is not a duration", remedy)
@@ -41,7 +41,7 @@ def parse_number(value: t.Any, option: str, maximum: int) -> int:
     A decimal fraction is taken where it is whole, because arithmetic in templates gives numbers such as 54000.0.
     Raises OptionError, in which ``option`` names where the value came from.
     """
-    text = _text_of(value)
+    text = text_of(value)
     decimal = _DECIMAL.fullmatch(text)
     if isinstance(value, bool) or (decimal is None and _HEXADECIMAL.fullmatch(text) is None):
         raise OptionError(option, value, "is not a whole number", f"Give a number from 0 to {maximum}.")
@@ -54,14 +54,15 @@ def parse_amount(value: t.Any, option: str, maximum: int) -> int:
 
     Raises OptionError, in which ``option`` names where the value came from.
     """
-    match = _AMOUNT.fullmatch(_text_of(value).lower())
+    match = _AMOUNT.fullmatch(text_of(value).lower())
     if match is None:
         return parse_number(value, option, maximum)
     number, unit = match.groups()
     return _at_most(maximum, int(number) * MULTIPLES[unit], value, option)
 
 
-def _text_of(value: t.Any) -> str:
+def text_of(value: t.Any) -> str:
+    """Return ``value`` as the text of a number without blanks around it; that of 54000.0 is ``54000``."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return str(value).strip()

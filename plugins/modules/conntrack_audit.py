@@ -47,6 +47,15 @@ options:
     description: How many of the most frequent sources, destinations, ports, zones and marks to return.
     type: int
     default: 10
+  tune:
+    description:
+      - What the role P(netops.conntrack.conntrack_tune#role) would set. The checks see what an earlier profile left as
+        C(profile.leftover).
+      - These are the variables of the role without C(conntrack_tune_), namely C(profile), C(state), C(overrides),
+        C(extra_profiles), C(profiles), C(size) and C(sysctl_file). One that is null has the default of the role.
+      - Without this option, what an earlier profile left is unknown.
+    type: dict
+    version_added: 0.5.0
   new_connection:
     description:
       - Whether to try, once measured, a new connection to the router. The one that was open is given up.

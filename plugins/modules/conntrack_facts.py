@@ -161,6 +161,11 @@ ansible_facts:
               of firewalld in C(modprobe.d), as C(file) and C(line), or null."
             - "C(hashsize): the hash size that the module is loaded with, with C(value), C(file) and C(line), or null."
             - "C(owners): the services that write settings, each with C(owner), C(settings) and the C(evidence)."
+            - "C(records): what M(netops.conntrack.conntrack_settings) has on record of what was there before it set
+              something. C(files) has for each drop-in in C(/etc/sysctl.d) with a record its C(sysctl_file), and
+              C(settings) with the C(name), the value in the kernel (C(runtime)) and the C(lines) of the drop-in from
+              before. C(settings) are the names of all of them, null where a record cannot be read; C(unreadable) then
+              says why."
           returned: when asked for
           type: dict
           sample:
@@ -188,6 +193,12 @@ ansible_facts:
             replayed_by: null
             hashsize: null
             owners: [{owner: kube-proxy, settings: [max, buckets], evidence: process 1234}]
+            records:
+              files:
+                - sysctl_file: /etc/sysctl.d/90-netops-conntrack.conf
+                  settings: {max: {name: net.netfilter.nf_conntrack_max, runtime: 262144, lines: null}}
+              settings: [max]
+              unreadable: null
         table:
           description:
             - What is in the table, in C(entries), C(families), C(protocols), C(states), C(status), C(evictable) (what

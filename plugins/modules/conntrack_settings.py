@@ -19,8 +19,9 @@ description:
   - The next boot gets a drop-in of C(sysctl.d). Where C(nf_conntrack) is a module that is loaded late, a file of the
     same name in C(/etc/modules-load.d) has it loaded before the drop-in is applied, which is lost otherwise; and where
     V(max) and V(buckets) are set, one in C(/etc/modprobe.d) has the module loaded with that hash size.
-  - What was there before the first run is kept beside the drop-in, in a file whose name ends in C(.before), and
-    O(state=absent) goes back to it.
+  - What was there before the first run is kept next to the drop-in, in a file whose name ends in C(.before).
+    O(state=absent) and O(exclusive=true) restore it. Files that nobody else edited since become what they were to the
+    byte. In a file that somebody edited, only the lines of the settings are exchanged.
   - The kernel itself is asked which settings it has and under which names, those of old kernels
     (C(net.ipv4.netfilter.ip_conntrack_*)) included.
 extends_documentation_fragment:
@@ -49,7 +50,9 @@ options:
         1024 and so on, as in V(1M). V(max), V(buckets) and V(expect_max) are at least V(1), because V(max=0) means no
         limit, and V(max) is not below the number of entries that the table of this namespace has now.
       - V(max), V(buckets) and V(expect_max) are one value for the whole machine, and can only be set outside any
-        network namespace.
+        network namespace. Where the kernel holds what is wanted already, nothing has to be written, and a setting that
+        can only be read is no error.
+      - A number may be a decimal fraction that is whole, such as V(54000.0), which arithmetic in templates gives.
     type: dict
     default: {}
   at_least:
@@ -62,8 +65,8 @@ options:
   state:
     description:
       - V(present) sets O(settings) and O(at_least).
-      - V(absent) goes back to what was there before the first run, in the kernel and in the files, for the settings
-        that O(settings) names; for all that O(sysctl_file) has a record of if it names none. The module C(nf_conntrack)
+      - V(absent) restores what was there before the first run, in the kernel and in the files, for the settings that
+        O(settings) names; for all that O(sysctl_file) has a record of if it names none. The module C(nf_conntrack)
         stays loaded.
       - V(confirmed) keeps the change that waits for its confirmation, see O(confirm_within).
     type: str
@@ -83,6 +86,38 @@ options:
       - Only the lines of the given settings are replaced or added. All other lines stay.
     type: path
     default: /etc/sysctl.d/90-netops-conntrack.conf
+  exclusive:
+    description:
+      - Whether O(settings) and O(at_least) name all that this module is to set with this O(sysctl_file). What an
+        earlier run set, and this one does not name, then becomes what it was before, in the same step as the rest.
+      - With V(true), O(settings) may be empty, which restores all.
+      - A setting to restore that can only be read here, such as V(max) in a container, stays as it is, with a warning.
+      - Needs O(persist=true), because the record of earlier runs lies next to O(sysctl_file).
+    type: bool
+    version_added: 0.5.0
+    default: false
+  unsupported:
+    description:
+      - What to do with a setting that other kernels have and this one does not. V(fail) is an error, and nothing is
+        changed. V(warn) leaves it out, warns, and lists it in RV(unsupported).
+      - A name that no kernel has is an error with both.
+    type: str
+    choices: [fail, warn]
+    version_added: 0.5.0
+    default: fail
+  runtime:
+    description:
+      - Whether to set the kernel that runs now. With V(false), only the files for the next boot are written, as in an
+        image or a chroot. C(/proc) is not needed then, C(nf_conntrack) is not loaded, and names and values are checked
+        all the same.
+      - With V(false), C(nf_conntrack) is taken for a module, whatever kernel runs here, and O(load_module) has it
+        loaded early at boot if no file does that yet.
+      - With V(false) and O(state=absent), only the files are restored.
+      - V(false) cannot be combined with O(persist=false), O(at_least) or O(confirm_within), and is refused while a
+        change waits for its confirmation.
+    type: bool
+    version_added: 0.5.0
+    default: true
   load_module:
     description:
       - Whether to load C(nf_conntrack) where the kernel does not have it yet, and with O(persist), to have it loaded
@@ -128,6 +163,7 @@ notes:
   - The kernel rounds V(buckets) up to whole pages of memory, mostly to a multiple of 512.
   - V(buckets) grow before V(max), and shrink after it, so that the table never outgrows them.
   - To undo a change, run the module with O(state=absent).
+  - Each O(sysctl_file) has a record of its own. Give tasks that do not know of each other different ones.
 seealso:
   - module: netops.conntrack.conntrack_update
   - module: ansible.posix.sysctl
@@ -196,6 +232,30 @@ EXAMPLES = r"""
     state: absent
   become: true
 
+- name: Set this, and restore whatever earlier runs set besides
+  netops.conntrack.conntrack_settings:
+    settings:
+      tcp_timeout_established: 15h
+    exclusive: true
+  become: true
+
+- name: Set what this kernel has of a list for many kernels
+  netops.conntrack.conntrack_settings:
+    settings:
+      tcp_timeout_established: 15h
+      gre_timeout: 30s
+    unsupported: warn
+  become: true
+
+# With ansible_connection: community.general.chroot, the host is the directory of an image.
+- name: Write the files of an image, and leave the kernel of the build host alone
+  netops.conntrack.conntrack_settings:
+    settings:
+      max: 1M
+      buckets: 256K
+      tcp_timeout_established: 15h
+    runtime: false
+
 - name: Turn on accounting in a network namespace, until it is deleted
   netops.conntrack.conntrack_settings:
     netns: customer1
@@ -220,13 +280,15 @@ settings:
       description: The name that this kernel has for it.
       type: str
     wanted:
-      description: The wanted value, a timeout in seconds.
+      description: The wanted value, a timeout in seconds. Of a setting that was restored, what the kernel had before.
       type: int
     runtime_before:
-      description: The value in the kernel before; null if it could not be read.
+      description: The value in the kernel before; null if it could not be read, or with O(runtime=false).
       type: int
     runtime_after:
-      description: The value in the kernel now, read back; in check mode, the value that the real run would reach.
+      description:
+        - The value in the kernel now, read back; in check mode, the value that the real run would reach. Null with
+          O(runtime=false).
       type: int
     boot_before:
       description:
@@ -242,6 +304,10 @@ settings:
     boot_line:
       description: The line of that file.
       type: int
+    restored:
+      description: Whether it became what it was before, by O(exclusive) or O(state=absent).
+      type: bool
+      version_added: 0.5.0
   sample:
     tcp_timeout_established:
       name: net.netfilter.nf_conntrack_tcp_timeout_established
@@ -252,6 +318,16 @@ settings:
       boot: 54000
       boot_file: /etc/sysctl.d/90-netops-conntrack.conf
       boot_line: 6
+      restored: false
+restored:
+  description:
+    - The settings that became what they were before, by their short names. One that this kernel does not have, or whose
+      value from before is not known, was restored in the files only, and is not in RV(settings).
+  returned: success
+  type: list
+  elements: str
+  version_added: 0.5.0
+  sample: []
 confirm:
   description: What waits for its confirmation, or was confirmed; null if nothing does.
   returned: success
@@ -271,13 +347,13 @@ confirm:
       type: bool
   sample: {change: d28b01586ef1b5d6, within: 60, seconds_left: 59.2, confirmed: true}
 unsupported:
-  description: The settings that this kernel does not have. The module fails if there are any.
+  description: The settings that this kernel does not have. The module fails if there are any, see O(unsupported).
   returned: success, or when settings are refused
   type: list
   elements: str
   sample: []
 read_only:
-  description: The settings that cannot be written here. The module fails if there are any.
+  description: The settings that would have to be written and cannot be. The module fails if there are any.
   returned: success, or when settings are refused
   type: list
   elements: str
@@ -290,72 +366,12 @@ import stat
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.netops.conntrack.plugins.module_utils import _confirm, _kernel_module
-from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
-from ansible_collections.netops.conntrack.plugins.module_utils._keeping import forget, keep
+from ansible_collections.netops.conntrack.plugins.module_utils import _confirm
+from ansible_collections.netops.conntrack.plugins.module_utils._change_plan import check_options, plan_change, within_of
+from ansible_collections.netops.conntrack.plugins.module_utils._lock import exclusive, exclusive_in_image
 from ansible_collections.netops.conntrack.plugins.module_utils._module import NETNS_OPTION, guarded_run
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
-from ansible_collections.netops.conntrack.plugins.module_utils._settings import (
-    plan,
-    plan_unloaded,
-    plan_values,
-    wishes,
-)
-from ansible_collections.netops.conntrack.plugins.module_utils._sysctl import find_sysctls, short_of
 from ansible_collections.netops.conntrack.plugins.module_utils._transaction import Transaction
-from ansible_collections.netops.conntrack.plugins.module_utils._units import parse_duration
-
-NOTHING_REFUSED: dict[str, t.Any] = {"unsupported": [], "read_only": []}
-
-
-def check_options(params: dict[str, t.Any]) -> None:
-    """Refuse options that contradict each other. Raises OptionError."""
-    if params["netns"] is not None and params["persist"] and params["state"] != "confirmed":
-        problem = (
-            "cannot be combined with netns, because drop-in files are applied to the machine and not to a namespace"
-        )
-        raise OptionError("persist", True, problem, "Set persist: false.")
-    if params["state"] == "present" and not params["settings"] and not params["at_least"]:
-        raise OptionError("settings", params["settings"], "names nothing to set", "Give settings, at_least, or both.")
-    if params["state"] != "present" and params["at_least"]:
-        problem = "is for values that are to be set"
-        raise OptionError("at_least", params["at_least"], problem, "Name the settings in the option settings.")
-    if params["state"] == "absent" and not params["persist"]:
-        problem = "leaves no record of what was there before, so that nothing can be taken back"
-        raise OptionError("persist", False, problem, "Set the values that you want with state: present.")
-
-
-def within_of(params: dict[str, t.Any]) -> int:
-    """Give the seconds in which the change is to be confirmed; 0 if it need not be."""
-    seconds = parse_duration(params["confirm_within"], "confirm_within")
-    if seconds > 3600:
-        raise OptionError("confirm_within", params["confirm_within"], "is too long", "Give up to 1h; 0 for no need.")
-    return seconds
-
-
-def plan_present(module: AnsibleModule) -> Transaction:
-    """Plan to set what is wanted, and load nf_conntrack if it is missing, which is no change of any setting."""
-    params = module.params
-    wanted = wishes(params["settings"], params["at_least"])
-    missing = params["load_module"] and not find_sysctls()
-    changes = plan_unloaded(wanted) if missing else []
-    if missing and module.check_mode:
-        module.warn("nf_conntrack would be loaded first. Which settings this kernel has is known only then.")
-    else:
-        if missing:
-            _kernel_module.load()
-        changes = plan(wanted)
-    kept = keep(params["sysctl_file"], changes, params["load_module"]) if params["persist"] else None
-    return Transaction(changes, kept, loads=missing)
-
-
-def plan_absent(params: dict[str, t.Any]) -> Transaction:
-    """Plan to go back to what was there before the first run."""
-    for name in params["settings"]:
-        if short_of(name) is None:
-            raise OptionError("settings", name, "is no connection-tracking setting", "Give the name of one.")
-    kept, values = forget(params["sysctl_file"], {short_of(name) or name for name in params["settings"]})
-    return Transaction(plan_values(values), kept, removing=True)
 
 
 def attributes_for(module: AnsibleModule) -> t.Callable[[str, str], None]:
@@ -377,8 +393,8 @@ def attributes_for(module: AnsibleModule) -> t.Callable[[str, str], None]:
 
 def keep_attributes(module: AnsibleModule, transaction: Transaction) -> bool:
     """Give the files the attributes that were asked for where they have others; say whether any had."""
-    kept = transaction.kept
-    paths = [file.path for file in (kept.record, *kept.files)] if kept and not transaction.removing else []
+    kept = transaction.kept if module.params["state"] == "present" else None
+    paths = [file.path for file in (kept.record, *kept.files)] if kept else []
     wanted = [module.load_file_common_arguments(module.params, path=path) for path in paths if os.path.exists(path)]
     changes = [module.set_fs_attributes_if_different(arguments, False) for arguments in wanted]
     return any(changes)
@@ -386,6 +402,9 @@ def keep_attributes(module: AnsibleModule, transaction: Transaction) -> bool:
 
 def settle_what_waits(module: AnsibleModule) -> bool:
     """Take back a change that waits for its confirmation, in check mode only tell of it; say whether there is one."""
+    if not module.params["runtime"]:
+        _confirm.refuse_waiting()
+        return False
     if module.check_mode:
         said = _confirm.waiting() and "A change waits for its confirmation, and would be taken back before this one."
     else:
@@ -396,33 +415,43 @@ def settle_what_waits(module: AnsibleModule) -> bool:
     return bool(said)
 
 
+def only_run(module: AnsibleModule) -> contextlib.AbstractContextManager[None]:
+    """Return the lock under which this run is the only one; none in check mode."""
+    if module.check_mode:
+        return contextlib.nullcontext()
+    return exclusive() if module.params["runtime"] else exclusive_in_image()
+
+
 def change_settings(module: AnsibleModule) -> dict[str, t.Any]:
     """Plan the change, carry it out unless in check mode, and give the module's result."""
     params, pending = module.params, None
     within = within_of(params)
-    with contextlib.nullcontext() if module.check_mode else _confirm.exclusive():
+    with only_run(module):
         taken_back = settle_what_waits(module)
-        transaction = plan_present(module) if params["state"] == "present" else plan_absent(params)
+        planned = plan_change(params, module.check_mode)
+        transaction = planned.transaction
         if not module.check_mode:
             pending = transaction.carry_out(attributes_for(module), within)
     attributes_changed = pending is None and keep_attributes(module, transaction)
-    for warning in transaction.warnings():
-        module.warn(warning)
     return {
         "changed": transaction.changed or attributes_changed or taken_back,
         "settings": transaction.describe(module.check_mode),
-        **NOTHING_REFUSED,
+        "restored": sorted(transaction.restored),
+        "unsupported": planned.unsupported,
+        "read_only": [],
         "confirm": describe_pending(pending) if pending else None,
+        "warnings": [*planned.warnings, *transaction.warnings()],
         **({"diff": transaction.differences()} if module._diff else {}),
     }
 
 
 def confirm_change(module: AnsibleModule) -> dict[str, t.Any]:
     """Keep the change that waits, unless in check mode, and give the module's result."""
-    with contextlib.nullcontext() if module.check_mode else _confirm.exclusive():
+    with only_run(module):
         found = _confirm.find(module.params["change"])
         pending = found if module.check_mode else _confirm.confirm(module.params["change"])
-    return {"changed": not found.confirmed, "settings": {}, **NOTHING_REFUSED, "confirm": describe_pending(pending)}
+    nothing: dict[str, t.Any] = {"settings": {}, "restored": [], "unsupported": [], "read_only": []}
+    return {"changed": not found.confirmed, **nothing, "confirm": describe_pending(pending)}
 
 
 def describe_pending(pending: _confirm.Pending) -> dict[str, t.Any]:
@@ -451,6 +480,9 @@ def main() -> None:
             "persist": {"type": "bool", "default": True},
             "sysctl_file": {"type": "path", "default": "/etc/sysctl.d/90-netops-conntrack.conf"},
             "load_module": {"type": "bool", "default": True},
+            "exclusive": {"type": "bool", "default": False},
+            "unsupported": {"type": "str", "choices": ["fail", "warn"], "default": "fail"},
+            "runtime": {"type": "bool", "default": True},
             "confirm_within": {"type": "str", "default": "0"},
             "change": {"type": "str"},
             "mode": {"type": "raw"},

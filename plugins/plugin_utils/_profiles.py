@@ -29,14 +29,18 @@ def plan(
     has; ``sizing`` is what ``size`` gives, if there was one. A sizing wins over the profile, and an override over both.
     An override stays in when it is not available: the module then refuses it by name.
 
-    Raises OptionError for an entry of the profile without value or why, and for two names of one setting.
+    Raises OptionError for what is no dictionary, for an entry of the profile without value or why, and for two names of
+    one setting.
     """
-    wanted = {_short(name): _entry(name, entry) for name, entry in profile.items()}
+    _refuse_other_than_dict("the settings of the profile", profile, "{acct: {value: 1, why: Counters are needed.}}")
+    _refuse_other_than_dict("conntrack_tune_overrides", overrides, "{max: 1M, tcp_loose: false}")
+    _refuse_other_than_dict("sizing", sizing or {}, "what the filter conntrack_sizing returns")
+    wanted = {short_name(name): _entry(name, entry) for name, entry in profile.items()}
     if sizing:
         wanted |= {name: {"value": sizing[name], "why": sizing["why"]} for name in _SIZED}
     own: dict[str, t.Any] = {}
     for name, value in overrides.items():
-        if own.setdefault(_short(name), value) != value:
+        if own.setdefault(short_name(name), value) != value:
             problem = "is another value for a setting that stands there under another name, too"
             raise OptionError(f"conntrack_tune_overrides, {name}", value, problem, "Give one of them.")
     left_out = sorted(wanted.keys() - own - set(available))
@@ -45,8 +49,15 @@ def plan(
     return {"settings": settings, "why": why, "left_out": left_out}
 
 
-def _short(name: str) -> str:
+def short_name(name: str) -> str:
+    """Return the short name of a setting; what is no name of one as it is, for the module to refuse."""
     return short_of(name) or name
+
+
+def _refuse_other_than_dict(option: str, value: t.Any, example: str) -> None:
+    """Raise OptionError for a value that has no names and values, such as a text."""
+    if not isinstance(value, dict):
+        raise OptionError(option, value, "is not a dictionary of names and values", f"Give one, such as {example}.")
 
 
 def _entry(name: str, entry: t.Any) -> dict[str, t.Any]:

@@ -194,7 +194,10 @@ def _number(value: t.Any, option: str, lowest: float, highest: float) -> float:
     return number
 
 
-def _own(overrides: t.Mapping[str, t.Any]) -> dict[str, int]:
+def _own(overrides: t.Any) -> dict[str, int]:
+    if not isinstance(overrides, dict):
+        problem = "is not a dictionary of names and values"
+        raise OptionError("conntrack_tune_overrides", overrides, problem, "Give one, such as {max: 1M}.")
     return {
         short: parse_value(short, value, f"conntrack_tune_overrides.{name}")
         for name, value in overrides.items()

@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
+import pathlib
 import typing as t
 
 import lab
 import pytest
-from support import run
+import yaml
+from support import CHECKOUT, run
 from topology import FLOWS, QUIET_CONNECTIONS
 
 FIVE = {f"router{number}" for number in range(1, 6)}
@@ -133,3 +135,36 @@ def test_tune_alone_sets_its_target_only(pair: t.Any) -> None:
     values = {host: state[1][key] for host, state in pair.state().items()}
     assert values == {"router1": "54000", "router2": "54000", "router3": before["router3"][1][key]}
     assert pair.stale() == stale
+
+
+def test_each_profile_is_all_that_is_set_and_absent_restores_all(make_fleet: Make) -> None:
+    fleet = make_fleet("nctest", 1)
+    directory = pathlib.Path("/etc/netns") / fleet.routers[0].namespace / "sysctl.d"
+    (directory / "90-netops-conntrack.conf").write_text("# mine\n-net/netfilter/nf_conntrack_generic_timeout=500")
+    _entries, kernel, files = fleet.state()["router1"]
+    profiles = load_defaults("conntrack_tune")["conntrack_tune_profiles"]
+    for name in ("under_attack", "expire_dead_connections", "kernel_defaults", "under_attack"):
+        outcome = fleet.play("tune", "--extra-vars", f"conntrack_tune_profile={name}")
+        assert outcome.rc == 0, outcome.output
+        profile = profiles[name]["settings"]
+        values = {f"net.netfilter.nf_conntrack_{short}": str(entry["value"]) for short, entry in profile.items()}
+        assert fleet.state()["router1"][1] == {**kernel, **values}
+        audit = fleet.play("audit", "--extra-vars", f"conntrack_tune_profile={name}")
+        assert leftover(audit.report) == "passed"
+
+    assert leftover(fleet.play("audit").report) == "finding"
+    outcome = fleet.play("tune", "--extra-vars", "conntrack_tune_state=absent")
+    assert outcome.rc == 0, outcome.output
+    assert fleet.state()["router1"][1:] == (kernel, files)
+    assert leftover(fleet.play("audit").report) == "passed"
+    assert fleet.flows_carry()
+
+
+def load_defaults(role: str) -> dict[str, t.Any]:
+    path = CHECKOUT / "roles" / role / "defaults" / "main.yml"
+    return t.cast("dict[str, t.Any]", yaml.safe_load(path.read_text()))
+
+
+def leftover(report: dict[str, t.Any]) -> str:
+    findings = report["hosts"]["router1"]["before"]["findings"]
+    return str(next(finding["status"] for finding in findings if finding["id"] == "leftover_settings"))

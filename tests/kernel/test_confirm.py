@@ -19,7 +19,7 @@ import time
 import typing as t
 
 import pytest
-from ansible_collections.netops.conntrack.plugins.module_utils import _confirm, _run_directory
+from ansible_collections.netops.conntrack.plugins.module_utils import _lock, _run_directory
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import UnavailableError
 from killing import Router, State
 from records import remove_records
@@ -273,11 +273,11 @@ def test_dry_run_does_not_wait(router: Router, args: dict[str, t.Any]) -> None:
 
 def test_lock_that_is_held_too_long_is_an_error(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_run_directory, "DIRECTORY", str(tmp_path / "run"))
-    monkeypatch.setattr(_confirm, "_LOCK_SECONDS", 0)
+    monkeypatch.setattr(_lock, "_LOCK_SECONDS", 0)
     words = r"Another run has been changing the settings for 0 s.*fuser .*/lock-"
-    with _confirm.exclusive(), pytest.raises(UnavailableError, match=words), _confirm.exclusive():
+    with _lock.exclusive(), pytest.raises(UnavailableError, match=words), _lock.exclusive():
         raise AssertionError("it has the lock, too")
-    with _confirm.exclusive():
+    with _lock.exclusive():
         pass
 
 

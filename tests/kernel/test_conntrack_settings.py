@@ -15,9 +15,8 @@ import sys
 import typing as t
 
 import pytest
-from support import SYSTEM_PYTHON, ModuleResult, module_path, network_namespace, run, run_module
-
-PREFIX = "net.netfilter.nf_conntrack_"
+from settings_module import KEPT, LATE, PREFIX, Settings, all_sysctls, assert_refused, sysctl
+from support import SYSTEM_PYTHON, module_path, network_namespace, run
 
 MANY = {
     "acct": True,
@@ -49,64 +48,6 @@ MANY = {
 """25 settings, in the notations that people use."""
 
 
-KEPT = ["sysctl.d/90-netops-conntrack.conf", "sysctl.d/90-netops-conntrack.conf.before"]
-"""The files of a router whose nf_conntrack is built in: the drop-in, and the record of what was there before."""
-
-
-def sysctl(netns: str | None, short: str) -> int:
-    return int(run(["sysctl", "-n", PREFIX + short], netns=netns))
-
-
-def all_sysctls(netns: str) -> str:
-    """Give all settings of the namespace as text, to be compared with a later state."""
-    lines = run(["sysctl", "-a", "--pattern", "conntrack"], netns=netns).splitlines()
-    assert len(lines) > len(MANY)
-    return "\n".join(line for line in lines if not line.startswith(f"{PREFIX}count"))
-
-
-_BUILT_IN = "test ! -e /proc/modules || mount --bind /dev/null /proc/modules"
-
-_LATE = """
-from ansible_collections.netops.conntrack.plugins.module_utils._fragments import Tree
-
-read = Tree.read
-Tree.read = lambda self, path: "nf_conntrack 1 0 - Live 0x0\\n" if path == "/proc/modules" else read(self, path)
-"""
-"""A sitecustomize with which nf_conntrack is a module, whatever kernel this is."""
-
-
-class Settings:
-    """Calls the module on a router with an /etc of its own, which is ``etc`` here; ``dropin`` is the drop-in in it."""
-
-    name = "/etc/sysctl.d/90-netops-conntrack.conf"
-
-    def __init__(self, etc: pathlib.Path) -> None:
-        self.etc = etc
-        for directory in ("sysctl.d", "modules-load.d", "modprobe.d"):
-            (etc / directory).mkdir(parents=True)
-        self.dropin = etc / "sysctl.d" / "90-netops-conntrack.conf"
-        self.record = etc / "sysctl.d" / "90-netops-conntrack.conf.before"
-
-    def __call__(
-        self, args: dict[str, t.Any], *, netns: str | None = None, mount: str = ":", **options: t.Any
-    ) -> ModuleResult:
-        """Run the module with ``args``; ``mount`` is a command for the mount namespace that it runs in."""
-        script = f'mount --make-rprivate /; {_BUILT_IN}; mount --bind {self.etc} /etc; {mount}; exec "$@"'
-        wrapper = ["unshare", "--mount", "sh", "-ec", script, "sh", *options.pop("wrapper", [])]
-        return run_module("conntrack_settings", args, netns=netns, wrapper=wrapper, **options)
-
-    @property
-    def files(self) -> list[str]:
-        """The files in /etc."""
-        return sorted(self.texts)
-
-    @property
-    def texts(self) -> dict[str, str]:
-        """The texts of the files in /etc."""
-        paths = [path for path in self.etc.rglob("*") if not path.is_dir()]
-        return {str(path.relative_to(self.etc)): path.read_text() for path in paths}
-
-
 @pytest.fixture
 def netns() -> t.Iterator[str]:
     with network_namespace("settings") as name:
@@ -127,14 +68,6 @@ def settings(tmp_path: pathlib.Path) -> Settings:
     return Settings(tmp_path / "etc")
 
 
-def assert_refused(result: ModuleResult, *words: str) -> None:
-    assert result.failed
-    assert result.rc == 1
-    assert not result.data.get("changed")
-    for word in words:
-        assert word in result.msg
-
-
 @pytest.mark.parametrize("python", [sys.executable, SYSTEM_PYTHON])
 def test_founding_storys_values_and_again(settings: Settings, netns: str, python: str) -> None:
     args = {"settings": {"tcp_timeout_established": "15h", "generic_timeout": "2m"}}
@@ -150,6 +83,7 @@ def test_founding_storys_values_and_again(settings: Settings, netns: str, python
         "boot": 54000,
         "boot_file": settings.name,
         "boot_line": 5,
+        "restored": False,
     }
     assert "diff" not in first.data
     assert (sysctl(netns, "tcp_timeout_established"), sysctl(netns, "generic_timeout")) == (54000, 120)
@@ -307,7 +241,8 @@ def test_bad_value_changes_nothing(
 
 @pytest.mark.parametrize("check", [False, True])
 def test_unknown_and_read_only_settings_are_named(settings: Settings, untouched: str, check: bool) -> None:
-    wanted = {"max": 262144, "buckets": 262144, "count": 5, "tcp_timout_established": 5, "a/b": 1, "acct": 1}
+    other = sysctl(None, "max") + 4096
+    wanted = {"max": other, "buckets": other, "count": 5, "tcp_timout_established": 5, "a/b": 1, "acct": 1}
     result = settings({"settings": wanted}, netns=untouched, check=check)
     assert_refused(
         result,
@@ -323,8 +258,68 @@ def test_unknown_and_read_only_settings_are_named(settings: Settings, untouched:
     assert not settings.dropin.exists()
 
 
+def test_value_that_holds_already_needs_no_writing(settings: Settings, netns: str) -> None:
+    limit, buckets = sysctl(None, "max"), sysctl(None, "buckets")
+    for args in (
+        {"at_least": {"max": limit // 2}, "persist": False},
+        {"settings": {"max": limit, "buckets": buckets - 1, "udp_timeout": 33}, "persist": False},
+    ):
+        assert not settings(args, netns=netns).failed
+    assert sysctl(netns, "udp_timeout") == 33
+    kept = settings({"settings": {"max": limit, "udp_timeout": 33}}, netns=netns)
+    assert kept.data["changed"] is True
+    assert f"{PREFIX}max = {limit}\n" in settings.dropin.read_text()
+    assert settings({"state": "absent"}, netns=netns).data["restored"] == ["max", "udp_timeout"]
+    assert settings.files == []
+    assert_refused(settings({"at_least": {"max": limit + 4096}}, netns=netns), "settings: max: cannot be written here")
+    assert_refused(settings({"settings": {"count": 0}}, netns=netns), "settings: count: cannot be written here")
+
+
+def test_container_whose_values_hold_already(settings: Settings, netns: str) -> None:
+    mount = "mount --bind -o ro /proc/sys /proc/sys"
+    held = {"acct": 0, "udp_timeout": 30}
+    result = settings({"settings": held}, netns=netns, mount=mount)
+    assert result.data["changed"] is True
+    assert f"{PREFIX}udp_timeout = 30\n" in settings.dropin.read_text()
+    exclusive = settings({"settings": {"acct": 0}, "exclusive": True}, netns=netns, mount=mount)
+    assert exclusive.data["restored"] == ["udp_timeout"]
+    other = settings({"settings": {**held, "acct": 1}}, netns=netns, mount=mount)
+    assert_refused(other, "/proc/sys is mounted read-only here")
+
+
+def test_unsupported_settings_can_be_left_out(settings: Settings, netns: str) -> None:
+    wanted = {"udp_timeout": 50, "udplite_timeout": 30, "net.netfilter.nf_conntrack_events_retry_timeout": 15}
+    lacks = ["events_retry_timeout", "udplite_timeout"]
+    refused = settings({"settings": wanted}, netns=netns)
+    assert_refused(refused, "'udplite_timeout' is no ", "Other kernels have it", "unsupported: warn")
+    assert sorted(refused.data["unsupported"]) == lacks
+    assert settings.files == []
+
+    args = {"settings": wanted, "at_least": {"icmp_timeout": 5}, "unsupported": "warn"}
+    result = settings(args, netns=netns)
+    assert (result.data["unsupported"], sorted(result.data["settings"])) == (lacks, ["icmp_timeout", "udp_timeout"])
+    assert "This kernel does not have events_retry_timeout, udplite_timeout" in str(result.data["warnings"])
+    assert "udplite" not in settings.dropin.read_text()
+    assert settings(args, netns=netns).data["changed"] is False
+    alone = settings({"settings": {"udplite_timeout": 30}, "unsupported": "warn"}, netns=netns)
+    assert (alone.data["changed"], alone.data["settings"]) == (False, {})
+
+    typo = settings({"settings": {**wanted, "tcp_timout_established": 5}, "unsupported": "warn"}, netns=netns)
+    assert_refused(typo, "Did you mean tcp_timeout_established")
+    assert typo.data["unsupported"] == ["tcp_timout_established"]
+
+
+@pytest.mark.parametrize(
+    ("value", "number"), [(54000.0, 54000), ("54000.0", 54000), (" 15h ", 54000), ("15.0h", 54000), (54000, 54000)]
+)
+def test_numbers_of_templates_are_taken(settings: Settings, netns: str, value: object, number: int) -> None:
+    settings({"settings": {"tcp_timeout_established": value}, "persist": False}, netns=netns)
+    assert sysctl(netns, "tcp_timeout_established") == number
+
+
 def test_read_only_settings_through_the_netns_option(settings: Settings, untouched: str, netns: str) -> None:
-    result = settings({"settings": {"max": 262144}, "netns": netns, "persist": False}, netns=untouched)
+    other = sysctl(None, "max") + 4096
+    result = settings({"settings": {"max": other}, "netns": netns, "persist": False}, netns=untouched)
     assert_refused(result, "settings: max: cannot be written here", "on the host itself")
 
 
@@ -595,7 +590,7 @@ def test_absent_where_nothing_was_ever_set(settings: Settings, untouched: str) -
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        ({"settings": {}}, ["settings: {} names nothing to set", "at_least"]),
+        ({"settings": {}}, ["settings: {} names nothing to set", "at_least", "exclusive: true"]),
         ({"state": "absent", "at_least": {"acct": 1}}, ["at_least: ", "option settings"]),
         ({"state": "absent", "persist": False}, ["persist: False ", "no record"]),
         ({"state": "absent", "settings": {"no such": 1}}, ["settings: 'no such' is no connection-tracking setting"]),
@@ -621,7 +616,7 @@ def test_record_that_is_not_whole_is_refused(settings: Settings, untouched: str)
 def late(tmp_path: pathlib.Path) -> dict[str, str]:
     """The environment of a router on which nf_conntrack is a module that nothing loads early."""
     (tmp_path / "site").mkdir()
-    (tmp_path / "site" / "sitecustomize.py").write_text(_LATE)
+    (tmp_path / "site" / "sitecustomize.py").write_text(LATE)
     return {"PYTHONPATH": f"{tmp_path / 'site'}:{module_path()}"}
 
 

@@ -20,8 +20,9 @@ from support import run_ansible
 from vm import VirtualMachine
 
 OVERRIDES = {"max": 131072, "buckets": 32768}
-WANTED = {**OVERRIDES, "acct": 1, "tcp_timeout_established": 54000, "generic_timeout": 120}
-"""The overrides and what the profile `story` sets."""
+CAPS = {"tcp_timeout_unacknowledged": 300, "tcp_timeout_max_retrans": 300}
+WANTED = {**OVERRIDES, **CAPS, "acct": 1, "tcp_timeout_established": 54000, "generic_timeout": 120}
+"""The overrides and what the profile `expire_dead_connections` sets."""
 HASH_SIZE = "/sys/module/nf_conntrack/parameters/hashsize"
 PLAIN = "/etc/sysctl.d/90-plain.conf"
 

@@ -32,6 +32,7 @@ WRONG: dict[str, dict[str, t.Any]] = {
     "generic_timeout": {"settings.generic_timeout": 600},
     "insert_failed": {"stats.total.insert_failed": 1},
     "invalid_at_boot": {"boot.invalid": ["max"]},
+    "leftover_settings": {"profile.leftover": ["tcp_loose"]},
     "long_chains": {"usage.load_factor": 4.01},
     "loose_pickup": {"settings.tcp_loose": 1},
     "not_listed": {"table.not_listed": 1200},
@@ -119,7 +120,8 @@ ASKING = """
 
 
 def load(name: str) -> dict[str, t.Any]:
-    return t.cast("dict[str, t.Any]", json.loads((FACTS / f"{name}.json").read_text()))
+    """Give what checks see: the facts, and what conntrack_audit adds to them."""
+    return {**json.loads((FACTS / f"{name}.json").read_text()), "profile": {"leftover": [], "unavailable": None}}
 
 
 def facts_with(changes: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -249,6 +251,66 @@ def test_what_the_router_cannot_tell_is_unknown_and_says_why() -> None:
     assert unavailable in reasons["stale_majority"]
     assert "/dev/kmsg: no such file" in reasons["table_full_logged"]
     assert status("accounting_off", facts) == "finding"
+
+
+def test_what_an_earlier_profile_left_is_unknown_where_the_profile_is() -> None:
+    facts = facts_with({"profile.leftover": None, "profile.unavailable": "the record cannot be read"})
+    (finding,) = find(facts, [check for check in CHECKS if check["id"] == "leftover_settings"])
+    assert (finding["status"], finding["reason"]) == (
+        "unknown",
+        "not known: profile.leftover (the record cannot be read)",
+    )
+
+
+RECORDS: dict[str, t.Any] = {
+    "files": [
+        {
+            "sysctl_file": "/etc/sysctl.d/90-netops-conntrack.conf",
+            "settings": {short: {"name": short, "runtime": 1, "lines": None} for short in ("acct", "max", "tcp_loose")},
+        },
+        {"sysctl_file": "/etc/sysctl.d/50-ours.conf", "settings": {"log_invalid": {}}},
+    ],
+    "settings": ["acct", "log_invalid", "max", "tcp_loose"],
+    "unreadable": None,
+}
+UNREADABLE: dict[str, t.Any] = {"files": [], "settings": None, "unreadable": "sysctl_file: no record"}
+PROFILES: dict[str, tuple[dict[str, t.Any], dict[str, t.Any], list[str] | None]] = {
+    "default": ({}, RECORDS, ["max", "tcp_loose"]),
+    "sized": ({"conntrack_tune_size": True}, RECORDS, ["tcp_loose"]),
+    "sized-as-text": ({"conntrack_tune_size": "false"}, RECORDS, ["max", "tcp_loose"]),
+    "own": ({"conntrack_tune_overrides": {"net.netfilter.nf_conntrack_max": 5}}, RECORDS, ["tcp_loose"]),
+    "attacked": ({"conntrack_tune_profile": "under_attack"}, RECORDS, ["max"]),
+    "absent": ({"conntrack_tune_state": "absent"}, RECORDS, ["acct", "max", "tcp_loose"]),
+    "extra": (
+        {"conntrack_tune_profile": "mine", "conntrack_tune_extra_profiles": {"mine": {"settings": {"tcp_loose": {}}}}},
+        RECORDS,
+        ["acct", "max"],
+    ),
+    "another-file": ({"conntrack_tune_sysctl_file": "/etc/sysctl.d/50-ours.conf"}, RECORDS, ["log_invalid"]),
+    "no-file": ({"conntrack_tune_sysctl_file": "/etc/sysctl.d/60-new.conf"}, RECORDS, []),
+    "elsewhere": ({"conntrack_tune_sysctl_file": "/usr/lib/sysctl.d/50.conf"}, RECORDS, None),
+    "misspelt": ({"conntrack_tune_profile": "story"}, RECORDS, None),
+    "unreadable": ({}, UNREADABLE, None),
+}
+"""Variables of a router, its records, and what an earlier profile left; None where nobody can tell."""
+
+
+def test_what_an_earlier_profile_left_is_found_with_the_variables_of_each_router(fleet: Fleet) -> None:
+    for name, (variables, records, _left) in PROFILES.items():
+        fleet.add(name, records=records)
+        fleet.hosts[name].update(variables)
+    run = fleet.play("audit")
+    found = {
+        name: next(each for each in host["before"]["findings"] if each["id"] == "leftover_settings")
+        for name, host in run.document["hosts"].items()
+    }
+    values = {name: finding["value"] for name, finding in found.items()}
+    assert values == {name: " ".join(left) if left is not None else None for name, (*_, left) in PROFILES.items()}
+    unknown = {name for name, finding in found.items() if finding["status"] == "unknown"}
+    assert unknown == {name for name, (*_, left) in PROFILES.items() if left is None}
+    assert found["no-file"]["status"] == "passed"
+    assert "story is no profile" in found["misspelt"]["reason"]
+    assert "sysctl_file: no record" in found["unreadable"]["reason"]
 
 
 def test_stale_is_what_the_prune_deletes_where_that_is_counted_by_itself() -> None:

@@ -40,10 +40,11 @@ def test_the_profile_is_complete(profile: str) -> None:
     assert PROFILES[profile]["description"]
 
 
-def test_the_founding_story() -> None:
-    values = {setting: entry["value"] for setting, entry in PROFILES["story"]["settings"].items()}
-    assert values == {"acct": 1, "tcp_timeout_established": 54000, "generic_timeout": 120}
-    assert DEFAULTS["conntrack_tune_profile"] == "story"
+def test_the_default_profile_lets_dead_connections_go_on_every_kernel() -> None:
+    values = {setting: entry["value"] for setting, entry in PROFILES["expire_dead_connections"]["settings"].items()}
+    caps = {"tcp_timeout_unacknowledged": 300, "tcp_timeout_max_retrans": 300}
+    assert values == {"acct": 1, "tcp_timeout_established": 54000, "generic_timeout": 120, **caps}
+    assert DEFAULTS["conntrack_tune_profile"] == "expire_dead_connections"
 
 
 @pytest.mark.parametrize("profile", PROFILES)

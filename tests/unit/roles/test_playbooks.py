@@ -84,14 +84,56 @@ def test_what_goes_wrong_on_one_router_is_named_and_the_others_are_done(fleet: F
     assert messages["uncounted"] == "net.netfilter.nf_conntrack_acct is off"
     assert "'generic_timeout': 600" in messages["undone"]
     assert messages["untuned"].startswith(
-        "conntrack_tune_profile: fast is no profile. Give one of kernel_defaults, nat_"
+        "conntrack_tune_profile: fast is no profile. Give one of expire_dead_connections, kernel_defaults, nat_"
     )
     assert messages["silent"] == "No answer. At least 7 entries had been deleted by then."
     assert run.column("prune", "not_deleted") == {"good": 0, "silent": None, "stuck": 3, "undone": 0}
     assert run.column("prune", "deleted") == {"good": 90000, "silent": 7, "stuck": 89997, "undone": 90000}
-    assert run.column("settings", "profile") == {"good": "story", "undone": "story"}
+    assert run.column("settings", "profile") == {"good": "expire_dead_connections", "undone": "expire_dead_connections"}
     assert run.document["hosts"]["good"]["after"]["selectors"]["stale"]["entries"] == 0
     assert (fleet.directory / "limited.json").read_text() == before
+
+
+def test_the_old_name_of_a_profile_is_answered_with_the_new_one(fleet: Fleet) -> None:
+    fleet.add("old")
+    run = fleet.play("tune", "-e", "conntrack_tune_profile=story")
+    assert run.column("failure", "message")["old"].startswith(
+        "conntrack_tune_profile: story is no profile. It is called expire_dead_connections since 0.5.0. Give one of "
+    )
+
+
+def test_another_profile_leaves_nothing_of_the_one_before(fleet: Fleet) -> None:
+    fleet.add("router")
+    fleet.add("limited", read_only=["tcp_loose"])
+    before = settings_of(fleet)
+    fleet.play("tune", "-e", "conntrack_tune_profile=under_attack")
+    attacked = settings_of(fleet)
+    assert attacked["router"]["tcp_timeout_syn_sent"] == 20
+
+    run = fleet.play("tune")
+
+    assert run.rc == 0, run.output
+    changes = run.column("settings", "changes")["router"]
+    assert changes["tcp_timeout_syn_sent"]["after"] == before["router"]["tcp_timeout_syn_sent"]
+    assert changes["tcp_timeout_syn_sent"]["why"].startswith("What was there before the first run.")
+    profile = {"acct": 1, "tcp_timeout_established": 54000, "generic_timeout": 120}
+    caps = {"tcp_timeout_unacknowledged": 300, "tcp_timeout_max_retrans": 300}
+    for name, settings in settings_of(fleet).items():
+        assert settings == {**before[name], **profile, **{short: caps[short] for short in caps if short in settings}}
+
+    rehearsal = fleet.play("tune", "-e", "conntrack_tune_state=absent", "--check")
+    undone = fleet.play("tune", "-e", "conntrack_tune_state=absent")
+    assert undone.rc == 0, undone.output
+    assert undone.column("settings", "changes") == rehearsal.column("settings", "changes")
+    assert undone.column("settings", "profile") == {"limited": "absent", "router": "absent"}
+    assert settings_of(fleet) == before
+    again = fleet.play("site", "-e", "conntrack_tune_state=absent")
+    assert again.document["totals"]["settings_changed"] == 0, again.output
+
+
+def settings_of(fleet: Fleet) -> dict[str, dict[str, int]]:
+    """Give what the kernels of the routers hold."""
+    return {path.stem: json.loads(path.read_text())["facts"]["settings"] for path in fleet.directory.glob("*.json")}
 
 
 def test_the_size_that_fits_each_router_is_set_and_explained(fleet: Fleet) -> None:

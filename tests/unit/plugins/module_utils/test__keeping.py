@@ -6,97 +6,21 @@
 
 from __future__ import annotations
 
-import json
 import pathlib
 import typing as t
 
 import pytest
-from ansible_collections.netops.conntrack.plugins.module_utils import _boot, _keeping
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
-from ansible_collections.netops.conntrack.plugins.module_utils._files import put_all, staged
-from ansible_collections.netops.conntrack.plugins.module_utils._keeping import (
-    Kept,
-    Record,
-    forget,
-    keep,
-    number_at_boot,
-)
-from ansible_collections.netops.conntrack.plugins.module_utils._settings import Change, plan, wishes
-
-PREFIX = "net.netfilter.nf_conntrack_"
-MAX, BUCKETS, ACCT, GENERIC = (f"{PREFIX}{short}" for short in ("max", "buckets", "acct", "generic_timeout"))
-KERNEL = {"acct": 0, "buckets": 65536, "count": 3, "generic_timeout": 600, "max": 65536, "tcp_loose": 1}
-DROPIN = "sysctl.d/90.conf"
-RECORD = f"{DROPIN}.before"
-LOAD, OPTIONS = "modules-load.d/90.conf", "modprobe.d/90.conf"
-HEAD = "# Kept by Ansible (netops.conntrack.conntrack_settings) for the settings in {}.\n"
-
-
-class Machine:
-    """A machine below ``root``: its files are read and written there, and its kernel never takes anything."""
-
-    def __init__(self, root: pathlib.Path) -> None:
-        self.root = root
-        self.sysctl_file = f"{root}/etc/{DROPIN}"
-        for short, value in KERNEL.items():
-            self.write(f"proc/sys/net/netfilter/nf_conntrack_{short}", f"{value}\n")
-        for directory in ("sysctl.d", "modules-load.d", "modprobe.d"):
-            (root / "etc" / directory).mkdir(parents=True)
-        self.write("run/systemd/system/x", "")
-
-    def write(self, name: str, text: str) -> None:
-        (self.root / name).parent.mkdir(parents=True, exist_ok=True)
-        (self.root / name).write_text(text)
-
-    def has_a_module(self) -> None:
-        """nf_conntrack is a module, which nothing loads early."""
-        self.write("proc/modules", "nf_conntrack 200704 1 nft_ct, Live 0x0\n")
-
-    def next_boot(self, overlay: t.Mapping[str, str | None] | None = None) -> _boot.NextBoot:
-        inside = {path.removeprefix(str(self.root)): text for path, text in (overlay or {}).items()}
-        return _boot.next_boot(inside, str(self.root))
-
-    def changes(self, settings: dict[str, object], at_least: dict[str, object] | None = None) -> list[Change]:
-        return plan(wishes(settings, at_least or {}), f"{self.root}/proc/sys")
-
-    def set(self, settings: dict[str, object], at_least: dict[str, object] | None = None, load: bool = True) -> Kept:
-        """Carry out what is wanted, in the files and in the kernel."""
-        changes = self.changes(settings, at_least)
-        kept = keep(self.sysctl_file, changes, load)
-        self._put(kept)
-        for change in changes:
-            if change.needed:
-                change.write(change.wanted)
-        return kept
-
-    def forget(self, *shorts: str) -> dict[str, int]:
-        kept, values = forget(self.sysctl_file, shorts)
-        self._put(kept)
-        return values
-
-    def _put(self, kept: Kept) -> None:
-        with staged([kept.record, *kept.files], lambda _staged, _path: None) as files:
-            put_all(files)
-
-    @property
-    def files(self) -> dict[str, str]:
-        """The texts in /etc, by their names below it."""
-        etc = self.root / "etc"
-        return {str(path.relative_to(etc)): path.read_text() for path in sorted(etc.rglob("*")) if path.is_file()}
-
-    @property
-    def record(self) -> dict[str, t.Any]:
-        data: dict[str, t.Any] = json.loads(self.files[RECORD])
-        return data
+from ansible_collections.netops.conntrack.plugins.module_utils._keeping import keep, number_at_boot
+from ansible_collections.netops.conntrack.plugins.module_utils._record import Before, Record
+from machines import ACCT, BUCKETS, DROPIN, GENERIC, HEAD, KERNEL, LOAD, MAX, OPTIONS, PREFIX, RECORD, Machine
 
 
 @pytest.fixture
-def machine(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+def machine(tmp_path: pathlib.Path) -> t.Iterator[Machine]:
     built = Machine(tmp_path)
-    monkeypatch.setattr(_keeping, "_MODULES_LOAD", f"{tmp_path}/etc/modules-load.d")
-    monkeypatch.setattr(_keeping, "_MODPROBE", f"{tmp_path}/etc/modprobe.d")
-    monkeypatch.setattr(_keeping, "next_boot", built.next_boot)
-    return built
+    with built.in_charge():
+        yield built
 
 
 # Which files are written
@@ -287,12 +211,12 @@ def test_record_that_is_not_whole_is_named(machine: Machine, text: str) -> None:
 
 def test_record_comes_back_from_its_text() -> None:
     files = {"/etc/a": None, "/etc/b": "caf\udce9\r\n"}
-    record = Record({"acct": _keeping.Before(ACCT, None, "-x=\udce9")}, files)
+    record = Record({"acct": Before(ACCT, None, "-x=\udce9")}, files)
     text = record.text()
     assert text is not None
     assert text.isascii()
     assert Record.of_text(text, "/etc/a.before") == record
-    assert Record({}, files).text() is None
+    assert Record({}, {}).text() is None
 
 
 # Going back
@@ -405,10 +329,24 @@ def test_empty_file_comes_back_empty(machine: Machine) -> None:
     assert machine.files == {LOAD: ""}
 
 
-def test_right_dropin_and_a_kernel_that_drifted_need_no_record(machine: Machine) -> None:
+def test_kernel_that_did_not_have_what_the_dropin_says_gets_its_value_back(machine: Machine) -> None:
     machine.write(f"etc/{DROPIN}", f"{ACCT} = 1\n")
     assert machine.set({"acct": 1}).changed == []
+    assert machine.record["settings"] == {"acct": {"name": ACCT, "runtime": 0, "lines": f"{ACCT} = 1"}}
+    assert machine.forget() == {"acct": 0}
     assert machine.files == {DROPIN: f"{ACCT} = 1\n"}
+
+
+def test_files_that_a_setting_needed_which_was_right_all_along_go_again(machine: Machine) -> None:
+    machine.has_a_module()
+    machine.write(f"etc/{DROPIN}", f"{ACCT} = 0\n")
+    before = machine.files
+    machine.set({"acct": 0})
+    assert sorted(machine.files) == [LOAD, DROPIN, RECORD]
+    machine.forget("generic_timeout")
+    assert LOAD in machine.files
+    machine.forget()
+    assert machine.files == before
 
 
 def test_lines_that_a_user_added_to_our_file_stay(machine: Machine) -> None:

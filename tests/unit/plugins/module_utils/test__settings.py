@@ -16,14 +16,13 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
     ConntrackError,
     UnavailableError,
 )
-from ansible_collections.netops.conntrack.plugins.module_utils._settings import (
-    Change,
-    apply,
+from ansible_collections.netops.conntrack.plugins.module_utils._setting_plan import (
     plan,
+    plan_restored,
     plan_unloaded,
-    plan_values,
     wishes,
 )
+from ansible_collections.netops.conntrack.plugins.module_utils._settings import Change, apply
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl import (
     Sysctl,
     find_sysctls,
@@ -190,7 +189,7 @@ def test_at_least_of_a_value_that_cannot_be_read(legacy: str, tmp_path: pathlib.
 
 
 def test_what_was_there_before_is_planned_as_far_as_the_kernel_has_it(legacy: str) -> None:
-    changes = plan_values({"max": 65536, "tcp_loose": 0, "gone": 1}, legacy)
+    changes = plan_restored({"max": 65536, "tcp_loose": 0, "gone": 1}, legacy)
     assert [(change.sysctl.short, change.wanted, change.needed) for change in changes] == [
         ("max", 65536, False),
         ("tcp_loose", 0, True),
@@ -200,18 +199,18 @@ def test_what_was_there_before_is_planned_as_far_as_the_kernel_has_it(legacy: st
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"max": 1100}, "settings.max: 1100 is below the 1200 entries"),
+        ({"max": 1100}, "settings.max: 1100, which was there before, is below the 1200 entries"),
         ({"count": 5}, "settings: count: cannot be written here"),
     ],
 )
 def test_what_was_there_before_cannot_be_had(legacy: str, values: dict[str, int], words: str) -> None:
     with pytest.raises(ConntrackError) as caught:
-        plan_values(values, legacy)
+        plan_restored(values, legacy)
     assert words in caught.value.message
 
 
 def test_a_limit_of_zero_that_was_there_before_is_no_limit(legacy: str) -> None:
-    assert plan_values({"max": 0}, legacy)[0].needed
+    assert plan_restored({"max": 0}, legacy)[0].needed
 
 
 def test_without_the_module_values_are_checked_and_names_are_those_of_today() -> None:

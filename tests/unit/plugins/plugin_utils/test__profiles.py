@@ -106,3 +106,21 @@ def test_two_names_of_one_setting_must_agree() -> None:
 
 def test_the_value_zero_is_complete() -> None:
     assert plan({"acct": {"value": 0, "why": "x"}}, {}, ["acct"])["settings"] == {"acct": 0}
+
+
+@pytest.mark.parametrize(
+    ("profile", "overrides", "words"),
+    [
+        (
+            "acct=1",
+            {},
+            r"the settings of the profile: 'acct=1' is not a dictionary of names and",
+        ),
+        ({}, "max=5", r"conntrack_tune_overrides: 'max=5' is not a dictionary .* \{max: 1M, tcp_loose: false\}"),
+        ({}, [{"max": 5}], r"conntrack_tune_overrides: \[.* is not a dictionary"),
+        ({}, None, r"conntrack_tune_overrides: None is not a dictionary"),
+    ],
+)
+def test_what_is_no_dictionary_is_refused_in_words_of_the_user(profile: t.Any, overrides: t.Any, words: str) -> None:
+    with pytest.raises(OptionError, match=words):
+        plan(profile, overrides, ["acct"])

@@ -49,7 +49,12 @@ def prune(**changes: t.Any) -> dict[str, t.Any]:
 def tune(left_out: list[str], boot: int | None = 54000) -> dict[str, t.Any]:
     setting = {"runtime_before": 432000, "runtime_after": 54000, "boot_before": None, "boot": boot}
     why = {"tcp_timeout_established": "15 hours instead of 5 days."}
-    return {"profile": "story", "left_out": left_out, "settings": {"tcp_timeout_established": setting}, "why": why}
+    return {
+        "profile": "expire_dead_connections",
+        "left_out": left_out,
+        "settings": {"tcp_timeout_established": setting},
+        "why": why,
+    }
 
 
 def sized(count: int = 412_000, left_out: tuple[str, ...] = (), **wishes: t.Any) -> dict[str, t.Any]:
@@ -62,7 +67,13 @@ def sized(count: int = 412_000, left_out: tuple[str, ...] = (), **wishes: t.Any)
         if short not in left_out
     }
     why = dict.fromkeys(settings, sizing["why"])
-    return {"profile": "story", "left_out": list(left_out), "settings": settings, "why": why, "sizing": sizing}
+    return {
+        "profile": "expire_dead_connections",
+        "left_out": list(left_out),
+        "settings": settings,
+        "why": why,
+        "sizing": sizing,
+    }
 
 
 def recap(updated: int | None, fixed_timeout: int, **kept: int) -> dict[str, t.Any]:

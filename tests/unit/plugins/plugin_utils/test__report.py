@@ -30,7 +30,7 @@ def setting(
 
 def tune(**settings: dict[str, t.Any]) -> dict[str, t.Any]:
     return {
-        "profile": "story",
+        "profile": "expire_dead_connections",
         "left_out": ["dccp_loose"],
         "settings": settings,
         "why": dict.fromkeys(settings, "Because."),
@@ -163,7 +163,7 @@ def test_an_empty_fleet() -> None:
 )
 def test_a_setting_counts_when_it_changed_now_or_at_boot(one: dict[str, t.Any], changed: bool) -> None:
     settings = roll_up({"r1": {"tune": tune(acct=one)}}, ["r1"], TIME)["hosts"]["r1"]["settings"]
-    assert (settings["profile"], settings["left_out"]) == ("story", ["dccp_loose"])
+    assert (settings["profile"], settings["left_out"]) == ("expire_dead_connections", ["dccp_loose"])
     expected = {
         "before": one["runtime_before"],
         "after": one["runtime_after"],

@@ -182,6 +182,16 @@ def test_bad_wishes_are_refused_by_name(name: str, values: list[t.Any]) -> None:
         assert caught.value.value == value
 
 
+def test_overrides_that_are_no_dictionary_are_refused() -> None:
+    with pytest.raises(OptionError, match=r"^conntrack_tune_overrides: 'max=5' is not a dictionary"):
+        size(usage(), overrides=t.cast("t.Any", "max=5"))
+
+
+@pytest.mark.parametrize("peak", [400000.0, "400000.0", " 400000 ", 400000])
+def test_numbers_of_templates_are_taken(peak: object) -> None:
+    assert size(usage(), peak=peak) == size(usage(), peak=400000)
+
+
 def test_a_bad_override_is_refused_by_the_name_it_was_given() -> None:
     with pytest.raises(OptionError, match=r"^conntrack_tune_overrides\.nf_conntrack_max: 0 cannot be used"):
         size(usage(), overrides={"nf_conntrack_max": 0})

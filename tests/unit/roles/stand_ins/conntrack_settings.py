@@ -19,6 +19,7 @@ def main() -> None:
             "settings": {"type": "dict"},
             "persist": {"type": "bool"},
             "sysctl_file": {"type": "path"},
+            "exclusive": {"type": "bool"},
             "state": {"type": "str"},
             "change": {"type": "str"},
             "confirm_within": {"type": "str"},
@@ -31,8 +32,13 @@ def main() -> None:
     if module.params["state"] == "confirmed":
         if router.get("gone_back") or module.params["change"] != "one":
             module.fail_json(msg="No change waits for its confirmation. Put back: all of it.")
-        module.exit_json(changed=True, settings={}, confirm={**confirm, "confirmed": True})
+        module.exit_json(changed=True, settings={}, restored=[], confirm={**confirm, "confirmed": True})
     present, boot, wanted = router["facts"]["settings"], router["boot"], module.params["settings"]
+    record = router.setdefault("record", {})
+    back = module.params["exclusive"] or module.params["state"] == "absent"
+    restored = {short: before for short, before in record.items() if back and short not in wanted}
+    new = {**wanted, **{short: before[0] for short, before in restored.items()}}
+    new_boot = {**wanted, **{short: before[1] for short, before in restored.items()}}
     unsupported = sorted(wanted.keys() - present.keys())
     read_only = sorted(wanted.keys() & set(router.get("read_only", [])))
     if unsupported or read_only:
@@ -44,21 +50,25 @@ def main() -> None:
             "runtime_before": present[short],
             "runtime_after": value,
             "boot_before": boot.get(short),
-            "boot": value,
+            "boot": new_boot[short],
             "boot_file": module.params["sysctl_file"],
+            "restored": short in restored,
         }
-        for short, value in wanted.items()
+        for short, value in new.items()
     }
-    changed = any(present[short] != value or boot.get(short) != value for short, value in wanted.items())
+    changed = any(present[short] != value or boot.get(short) != new_boot[short] for short, value in new.items())
     if not module.check_mode:
-        present.update(wanted)
+        record.update({short: [present[short], boot.get(short)] for short in wanted if short not in record})
+        for short in restored:
+            del record[short]
+        present.update(new)
         present.update(router.get("overwritten", {}))
-        boot.update(wanted)
+        boot.update(new_boot)
         path.write_text(json.dumps(router))
     waits = changed and not module.check_mode and module.params["confirm_within"] != "0"
-    module.exit_json(
-        changed=changed, settings=settings, unsupported=[], read_only=[], confirm=confirm if waits else None
-    )
+    refused: dict[str, list[str]] = {"unsupported": [], "read_only": []}
+    waiting = confirm if waits else None
+    module.exit_json(changed=changed, settings=settings, restored=sorted(restored), confirm=waiting, **refused)
 
 
 if __name__ == "__main__":
