@@ -61,9 +61,15 @@ class Fleet:
         state = self.directory / f"{name}.json"
         state.write_text(json.dumps({"facts": facts, "boot": {}, **changes}))
         interpreter = self.directory / f"python-{name.replace(' ', '-')}"
-        interpreter.write_text(f'#!/bin/sh\nROUTER="{state}" exec {sys.executable} "$@"\n')
+        asked = self.directory / f"{name}.asked"
+        interpreter.write_text(f'#!/bin/sh\n: > "{asked}"\nROUTER="{state}" exec {sys.executable} "$@"\n')
         interpreter.chmod(0o755)
         self.hosts[name] = {"ansible_connection": "local", "ansible_python_interpreter": str(interpreter)}
+
+    @property
+    def asked(self) -> set[str]:
+        """The routers on which any module was run."""
+        return {path.stem for path in self.directory.glob("*.asked")}
 
     def play(self, playbook: str, *options: str) -> Run:
         """Run a playbook of the collection, and give its report too."""
@@ -77,8 +83,8 @@ class Fleet:
         return Run(done.returncode, output, document, recap)
 
     def run(self, playbook: str, *options: str) -> subprocess.CompletedProcess[str]:
-        """Run a playbook of the collection, however it ends."""
-        return self.run_file(f"netops.conntrack.{playbook}", *options)
+        """Run a playbook of the collection on all routers, unless ``options`` say which, however it ends."""
+        return self.run_file(f"netops.conntrack.{playbook}", "-e", "target=all", *options)
 
     def run_file(self, playbook: str, *options: str) -> subprocess.CompletedProcess[str]:
         """Run any playbook, however it ends."""

@@ -121,7 +121,7 @@ def play(built: Lab, name: str, *options: str) -> tuple[dict[str, t.Any], int]:
     The files of the run are called ``name``. Raises NotProvenError when a router was not done.
     """
     inventory = str(built.inventory.relative_to(CHECKOUT))
-    command = ["ansible-playbook", "netops.conntrack.site", "-i", inventory, *options]
+    command = ["ansible-playbook", "netops.conntrack.site", "-i", inventory, "-e", "target=routers", *options]
     log = REPORTS / f"{name}.log"
     say(f"{shlex.join(command)}   # output: {log.relative_to(CHECKOUT)}")
     report = {"conntrack_audit_report_directory": str(REPORTS), "conntrack_audit_report_name": name}

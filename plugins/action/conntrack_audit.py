@@ -15,6 +15,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._action import Ro
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks import findings, parse
 from ansible_collections.netops.conntrack.plugins.plugin_utils._filter import plain
 from ansible_collections.netops.conntrack.plugins.plugin_utils._leftover import describe
+from ansible_collections.netops.conntrack.plugins.plugin_utils._preflight import refuse_variables_of_role
 
 _FACTS = "netops.conntrack.conntrack_facts"
 _PASSED_ON = ("top", "netns")
@@ -43,6 +44,7 @@ class ActionModule(RouterAction):
             }
         )
         try:
+            refuse_variables_of_role("conntrack_audit", task_vars or {})
             return self._audit(options, task_vars)
         except ConntrackError as error:
             raise AnsibleActionFail(error.message) from error

@@ -13,15 +13,18 @@ import os
 import tempfile
 import typing as t
 
+from ansible import context
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError, OptionError
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks import SEVERITIES
 from ansible_collections.netops.conntrack.plugins.plugin_utils._filter import plain
+from ansible_collections.netops.conntrack.plugins.plugin_utils._invocation import pasteable
 from ansible_collections.netops.conntrack.plugins.plugin_utils._merge import merge
 from ansible_collections.netops.conntrack.plugins.plugin_utils._records import left_out, record, rollout
 from ansible_collections.netops.conntrack.plugins.plugin_utils._render import ENDINGS, render
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report import NOT_FINISHED, Record, failing, roll_up
+from ansible_collections.netops.conntrack.plugins.plugin_utils._targets import given_to
 from ansible_collections.netops.conntrack.plugins.plugin_utils._terminal import summary
 from ansible_collections.netops.conntrack.plugins.plugin_utils._trend import with_trend
 from ansible_collections.netops.conntrack.plugins.plugin_utils._versions import read_back
@@ -68,7 +71,7 @@ class ActionModule(ActionBase):
             _make_directory(options)
         if options["only_prepare"]:
             return {"changed": False}
-        document = merged or self._roll_up(task_vars)
+        document = merged or self._with_commands(self._roll_up(task_vars))
         if baseline:
             document = with_trend(document, baseline)
         reasons = failing(document, options["fail_on"])
@@ -85,6 +88,11 @@ class ActionModule(ActionBase):
             "fleet": {**summary(document), "files": files},
             "failing": reasons,
         }
+
+    def _with_commands(self, document: Record) -> Record:
+        """Return the document with its commands as they can be pasted, for the routers of this run."""
+        target = self._templar.template(given_to(self._task, self._loader).get("target"))
+        return pasteable(document, context.CLIARGS, plain(target))
 
     def _roll_up(self, task_vars: dict[str, t.Any]) -> Record:
         hosts = list(task_vars["ansible_play_hosts_all"])

@@ -22,6 +22,12 @@ _NARROWEST = 40
 _MARKDOWN = re.compile(r"[\\`*<>\[\]|&~]|(?<!\w)_|_(?!\w)")
 """What Markdown (with tables, as on GitHub) takes for markup in the middle of a line."""
 
+_COMMAND = re.compile(r"`ansible[^`]*`")
+"""A command in backticks."""
+
+_NO_BREAK = "\N{NO-BREAK SPACE}"
+"""A blank at which no line is broken. None is in a text that is visible."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Heading:
@@ -75,8 +81,17 @@ def as_markdown(block: Block) -> str:
 
 
 def _markdown_item(label: str, lines: list[str]) -> str:
-    first, *others = [_escaped(line) for line in lines]
+    first, *others = [_escaped_around_commands(line) for line in lines]
     return "\n".join([f"- **{_escaped(label)}** {first}", *(f"  - {line}" for line in others)])
+
+
+def _escaped_around_commands(text: str) -> str:
+    """Escape ``text``, but for a command in backticks. Markdown shows what is in there as it is."""
+    shown, parts, end = visible(text), [], 0
+    for command in _COMMAND.finditer(shown):
+        parts += [_escaped(shown[end : command.start()]), command.group()]
+        end = command.end()
+    return "".join([*parts, _escaped(shown[end:])])
 
 
 def _escaped(text: str) -> str:
@@ -96,10 +111,17 @@ def as_text(block: Block) -> str:
 
 def _text_item(label: str, lines: list[str], margin: int) -> str:
     width = max(_WIDTH - margin, _NARROWEST)
-    # The names of routers have hyphens, and are to be copied.
-    wrapped = [part for line in lines for part in textwrap.wrap(visible(line), width, break_on_hyphens=False)]
+    wrapped = [part for line in lines for part in _wrapped(visible(line), width)]
     labels = [visible(label), *[""] * len(wrapped)]
     return "\n".join(f"{left:{margin}}{right}" for left, right in zip(labels, wrapped, strict=False))
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """Break ``text`` into lines. A command in backticks stays on one line, however long, because it is to be copied."""
+    whole = _COMMAND.sub(lambda command: command.group().replace(" ", _NO_BREAK), text)
+    # The names of routers have hyphens, and are to be copied, too.
+    lines = textwrap.wrap(whole, width, break_on_hyphens=False, break_long_words=whole == text)
+    return [line.replace(_NO_BREAK, " ") for line in lines]
 
 
 def _aligned(rows: list[list[str]]) -> str:

@@ -60,7 +60,8 @@ class Fleet:
         self.runs += 1
         directory, name = self.home / "reports", f"run{self.runs}"
         report = {"conntrack_audit_report_directory": str(directory), "conntrack_audit_report_name": name}
-        command = ["ansible-playbook", f"netops.conntrack.{playbook}", "--extra-vars", json.dumps(report), *options]
+        variables = json.dumps({"target": "all", **report})
+        command = ["ansible-playbook", f"netops.conntrack.{playbook}", "--extra-vars", variables, *options]
         done = run_ansible(command, self.built.inventory, self.home, timeout=timeout, env=env)
         file = directory / f"{name}.json"
         assert file.exists(), done.stdout + done.stderr

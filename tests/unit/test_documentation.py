@@ -20,6 +20,7 @@ PAGES = [CHECKOUT / "README.md", *sorted(CHECKOUT.glob("docs/*.md")), *sorted(CH
 PLAYBOOK_VARIABLES = {"target", "batch", "fail_on"}
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_CHANGES = r"ansible-playbook netops\.conntrack\.(?:prune|site|tune)"
 _LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
 
 
@@ -121,6 +122,11 @@ def test_the_examples_were_found() -> None:
 @pytest.mark.parametrize(("page", "playbook"), words(r"ansible-playbook netops\.conntrack\.(\w+)"))
 def test_playbook_exists(page: str, playbook: str) -> None:
     assert (CHECKOUT / "playbooks" / f"{playbook}.yml").is_file(), page
+
+
+@pytest.mark.parametrize(("page", "options"), words(rf"{_CHANGES} (-i [^`\n]*)"))
+def test_a_command_that_changes_routers_names_them(page: str, options: str) -> None:
+    assert "--limit " in options or "-e target=" in options, page
 
 
 @pytest.mark.parametrize(("page", "target"), words(r"(?:`|\$ )make ([a-z][a-z-]*)"))

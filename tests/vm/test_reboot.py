@@ -83,7 +83,11 @@ def router() -> t.Iterator[VirtualMachine]:
 def tuned(router: VirtualMachine, tmp_path_factory: pytest.TempPathFactory) -> Tuned:
     before = look(router)
     home = tmp_path_factory.mktemp("tuned")
-    variables = {"conntrack_tune_overrides": OVERRIDES, "conntrack_audit_report_directory": str(home / "reports")}
+    variables = {
+        "target": "all",
+        "conntrack_tune_overrides": OVERRIDES,
+        "conntrack_audit_report_directory": str(home / "reports"),
+    }
     command = ["ansible-playbook", "netops.conntrack.tune", "--extra-vars", json.dumps(variables)]
     done = run_ansible(command, router.inventory, home, timeout=ANSIBLE_SECONDS)
     assert done.returncode == 0, done.stdout + done.stderr

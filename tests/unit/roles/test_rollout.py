@@ -86,7 +86,7 @@ def test_the_sizes_of_the_batches_can_stand_in_the_inventory(fleet: Fleet) -> No
     ("variables", "name", "complaint"),
     [
         ({"batch": "none"}, "a", "batch: 'none' is no size of a batch"),
-        ({"conntrack_audit_settle": "1m"}, "a", "conntrack_audit_settle must be a number of seconds (1m)"),
+        ({"conntrack_audit_settle": "1m"}, "a", "settle is a text, '1m', and a whole number is needed"),
         ({"conntrack_audit_gates": [{"id": "x"}]}, "a", "check x"),
         ({}, "127.0.0.1", "must be called localhost"),
     ],
@@ -106,7 +106,8 @@ def test_two_playbooks_after_one_another_keep_to_their_targets(fleet: Fleet) -> 
         fleet.add(name)
     both = fleet.directory / "both.yml"
     both.write_text(
-        "- import_playbook: netops.conntrack.tune\n- import_playbook: netops.conntrack.prune\n  vars:\n    target: a\n"
+        "- import_playbook: netops.conntrack.tune\n  vars:\n    target: all\n"
+        "- import_playbook: netops.conntrack.prune\n  vars:\n    target: a\n"
     )
     done = fleet.run_file(str(both))
     assert done.returncode == 0, done.stdout + done.stderr

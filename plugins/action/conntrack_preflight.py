@@ -1,0 +1,86 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a run, or a role on one router, is refused for before the first connection: works on the controller alone."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible import context
+from ansible.errors import AnsibleError
+from ansible.plugins.action import ActionBase
+from ansible.utils.vars import load_extra_vars
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError, RefusedError
+from ansible_collections.netops.conntrack.plugins.plugin_utils._invocation import playbook_command
+from ansible_collections.netops.conntrack.plugins.plugin_utils._preflight import (
+    Run,
+    lines_of_others,
+    only_ours,
+    refuse_variables,
+    refuse_variables_of_role,
+)
+from ansible_collections.netops.conntrack.plugins.plugin_utils._targets import (
+    given_to,
+    hosts_of_run,
+    refuse_unnamed,
+)
+
+_SPEC = {
+    "changes": {"type": "bool", "default": False},
+    "role": {"type": "str", "choices": ["", "conntrack_audit", "conntrack_prune", "conntrack_tune"], "default": ""},
+    "that": {"type": "bool", "default": True},
+    "fail_msg": {"type": "str", "default": "The options cannot be used."},
+}
+
+
+class ActionModule(ActionBase):
+    """Looks at the run as a whole, or with ``role`` at the variables that one router has for that role."""
+
+    _supports_check_mode = True
+    _supports_async = False
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        """Return an empty result, or a failed one that says what is refused and what to do about it."""
+        super().run(tmp, task_vars)
+        _validation, options = self.validate_argument_spec(_SPEC)
+        variables = task_vars or {}
+        try:
+            if options["role"]:
+                refuse_variables_of_role(options["role"], variables)
+            else:
+                self._look_at_run(options["changes"], variables)
+            if not options["that"]:
+                raise RefusedError(options["fail_msg"])
+        except ConntrackError as error:
+            return {"failed": True, "msg": error.message}
+        return {"changed": False}
+
+    def _look_at_run(self, changes: bool, task_vars: dict[str, t.Any]) -> None:
+        arguments: t.Mapping[str, t.Any] = context.CLIARGS
+        called = arguments.get("args")
+        playbooks = [] if isinstance(called, str) else list(called or ())  # a text is the pattern of an ad hoc call
+        limit = arguments.get("subset")
+        extra = load_extra_vars(self._loader)
+        of_play = self._task.get_play().get_vars()
+        given = given_to(self._task, self._loader)
+        # A null is given, and is no pattern.
+        target = (self._templar.template(given["target"]) or "") if "target" in given else None
+        hosts = hosts_of_run(task_vars["groups"], target, limit, self._loader)
+        hostvars = task_vars["hostvars"]
+        named = not changes or target is not None or bool(limit)
+        of_hosts = {host: hostvars.raw_get(host) for host in hosts}
+        run = Run(extra, of_hosts, of_play, named, only_ours(playbooks), lines_of_others(playbooks))
+        refuse_variables(run, lambda host, name: _resolved(hostvars, host, name))
+        if not named:
+            refuse_unnamed(task_vars["groups"], playbook_command(playbooks[0] if playbooks else "PLAYBOOK", arguments))
+
+
+def _resolved(hostvars: t.Any, host: str, name: str) -> t.Any:
+    """Return the value of a router's variable. Raises ValueError where it cannot be told: it needs facts, say."""
+    try:
+        return hostvars[host][name]
+    except AnsibleError as error:
+        raise ValueError(str(error)) from error

@@ -1,0 +1,86 @@
+#!/usr/bin/python
+
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: conntrack_preflight
+short_description: Refuse a run with misspelt variables, or on routers that nobody named
+version_added: 0.5.0
+author:
+  - The netops.conntrack developers (@netops)
+description:
+  - Works on the controller, before the first connection. No router is asked, and none is changed.
+  - Without O(role) it looks at the run as a whole, in a task with C(run_once) and C(delegate_to=localhost). The
+    playbooks of the collection do that first.
+  - With O(role) it looks at the variables of the router that the task is for. The roles do that first, so that a play
+    of your own is guarded as well.
+  - It fails for a variable that nothing reads. These are an extra variable of the command line, or a variable of a
+    router whose name begins with C(conntrack_) or is nearly that of an option. The message names the nearest name.
+  - What is read is every option of a role, what the playbooks take (C(target), C(batch), C(fail_on)), what begins with
+    C(ansible_), and every name in a template of the routers' variables. The variable C(conntrack_known_variables) lists
+    names that something else reads, such as an inventory plugin.
+  - Where a playbook of your own imports those of the collection, its plays may read any extra variable. There only
+    those fail that begin with C(conntrack_) or are nearly a name of the collection.
+  - It fails for a value whose type does not fit the option, such as a text where a dictionary is needed. A value with a
+    template that cannot be resolved without the router is left to the role.
+extends_documentation_fragment:
+  - netops.conntrack._attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+  action:
+    description: Has an action plugin, which runs on the controller.
+    support: full
+options:
+  changes:
+    description:
+      - Whether the run changes routers. It then fails unless they are named, with C(target) or C(--limit).
+      - Whatever this is, it fails for an inventory without hosts, and for a C(target) that matches none.
+    type: bool
+    default: false
+  role:
+    description: The role whose variables to look at, on the router that the task is for. Empty for the run as a whole.
+    type: str
+    choices: ["", conntrack_audit, conntrack_prune, conntrack_tune]
+    default: ""
+  that:
+    description: A condition that has to hold as well, already evaluated.
+    type: bool
+    default: true
+  fail_msg:
+    description: What to say if O(that) does not hold.
+    type: str
+    default: The options cannot be used.
+seealso:
+  - module: netops.conntrack.conntrack_report
+"""
+
+EXAMPLES = r"""
+- name: Look at the run as a whole
+  netops.conntrack.conntrack_preflight:
+    changes: false
+  run_once: true
+  delegate_to: localhost
+
+- name: Look at the options that this router has for a role
+  netops.conntrack.conntrack_preflight:
+    role: conntrack_prune
+    that: "{{ conntrack_prune_max_delete | default('95%') != '100%' }}"
+    fail_msg: In this network nobody empties a table.
+"""
+
+RETURN = r"""
+msg:
+  description: What is refused, and what to do about it.
+  returned: failure
+  type: str
+  sample: "tagret: nothing reads this variable. Did you mean target? Nothing was touched."
+"""

@@ -1,0 +1,247 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This plugin_util is PRIVATE to this collection: it can change without notice.
+
+"""The variables that this collection reads, and which of them somebody meant who wrote another name."""
+
+from __future__ import annotations
+
+import collections.abc
+import difflib
+import functools
+import re
+import typing as t
+
+PREFIX = "conntrack_"
+
+OPTIONS = {
+    "conntrack_audit_baseline": "str",
+    "conntrack_audit_batch": "raw",
+    "conntrack_audit_checks": "list of dict",
+    "conntrack_audit_extra_checks": "list of dict",
+    "conntrack_audit_extra_gates": "list of dict",
+    "conntrack_audit_fail_on": "str",
+    "conntrack_audit_gates": "list of dict",
+    "conntrack_audit_new_connection": "bool",
+    "conntrack_audit_report_directory": "str",
+    "conntrack_audit_report_formats": "list of str",
+    "conntrack_audit_report_name": "str",
+    "conntrack_audit_selectors": "dict",
+    "conntrack_audit_settle": "int",
+    "conntrack_audit_skipped_checks": "list of str",
+    "conntrack_audit_skipped_gates": "list of str",
+    "conntrack_audit_slices": "list of str",
+    "conntrack_audit_top": "int",
+    "conntrack_prune_confirm_idle": "str",
+    "conntrack_prune_exclude": "raw",
+    "conntrack_prune_match": "raw",
+    "conntrack_prune_max_delete": "raw",
+    "conntrack_prune_protect_helpers": "bool",
+    "conntrack_prune_protect_management": "bool",
+    "conntrack_prune_sample": "int",
+    "conntrack_prune_select": "raw",
+    "conntrack_prune_turned_on": "list of str",
+    "conntrack_tune_confirm_within": "str",
+    "conntrack_tune_extra_profiles": "dict",
+    "conntrack_tune_headroom": "float",
+    "conntrack_tune_load": "float",
+    "conntrack_tune_memory_share": "float",
+    "conntrack_tune_overrides": "dict",
+    "conntrack_tune_peak": "str",
+    "conntrack_tune_persist": "bool",
+    "conntrack_tune_profile": "str",
+    "conntrack_tune_profiles": "dict",
+    "conntrack_tune_recap": "bool",
+    "conntrack_tune_size": "bool",
+    "conntrack_tune_state": "str",
+    "conntrack_tune_sysctl_file": "path",
+}
+"""The options of the roles with their types, as their argument specifications have them."""
+
+OF_PLAYBOOKS = ("batch", "fail_on", "target")
+"""What the playbooks read under a short name, from the command line or the variables of an import."""
+
+KNOWN_VARIABLES = "conntrack_known_variables"
+"""The user's own list of names that something else reads, such as an inventory plugin."""
+
+OF_INVENTORY = (KNOWN_VARIABLES, "conntrack_pair")
+"""What is read of a router's variables, and is no option of a role."""
+
+SET_BY_US = frozenset(
+    {
+        "conntrack_audit_after",
+        "conntrack_audit_all_gates",
+        "conntrack_audit_batches",
+        "conntrack_audit_before",
+        "conntrack_audit_failure",
+        "conntrack_audit_health",
+        "conntrack_audit_judged",
+        "conntrack_audit_left_out",
+        "conntrack_audit_patterns",
+        "conntrack_audit_plan",
+        "conntrack_audit_planned",
+        "conntrack_audit_prune_selection",
+        "conntrack_audit_reference",
+        "conntrack_audit_reported",
+        "conntrack_audit_stopped",
+        "conntrack_audit_tune",
+        "conntrack_audit_wanted_checks",
+        "conntrack_audit_wanted_selectors",
+        "conntrack_preflight_changes",
+        "conntrack_prune_done",
+        "conntrack_prune_now",
+        "conntrack_prune_rehearsed",
+        "conntrack_prune_result",
+        "conntrack_tune_applied",
+        "conntrack_tune_available",
+        "conntrack_tune_plan",
+        "conntrack_tune_present",
+        "conntrack_tune_read_back",
+        "conntrack_tune_result",
+        "conntrack_tune_shortened",
+        "conntrack_tune_sizing",
+        "conntrack_tune_turns_on",
+    }
+)
+"""What the roles and playbooks set themselves: results, and values between two tasks."""
+
+_PUBLIC = (*OPTIONS, *OF_INVENTORY)
+_KNOWN = {*_PUBLIC, *SET_BY_US}
+
+_PREFIXES_OF_OTHERS = ("ansible_", "awx_", "semaphore_", "tower_")
+"""Ansible's own variables, and what AWX, Automation Platform and Semaphore add to the command line of each job."""
+
+_MEANT = {
+    "group": "target",
+    "groups": "target",
+    "host": "target",
+    "hosts": "target",
+    "limit": "target",
+    "profile": "conntrack_tune_profile",
+    "serial": "batch",
+}
+"""Words of Ansible, and of this collection, for what has another name here."""
+
+_NEAR = 0.9
+"""From which likeness (difflib) on a long name can only be a slip of the pen."""
+
+_NEAR_A_WORD = 0.8
+"""The same for the short names of the playbooks."""
+
+_SUGGESTED = 0.6
+"""From which likeness on a name is worth a suggestion, where it is wrong anyway."""
+
+_MOST_NAMES = 5
+"""Routers that a message names."""
+
+_ROLES = ("audit", "prune", "tune")
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+Variables = t.Mapping[str, t.Any]
+
+
+def is_unread(name: str, value: t.Any = None) -> bool:
+    """Return whether nothing of ours reads a variable of a router that has our prefix, or one that is nearly it.
+
+    What a task registered under such a name is nobody's typo.
+    """
+    if name in _KNOWN or _is_registered(value):
+        return False
+    return name.startswith(PREFIX) or meant_by(name) is not None
+
+
+@functools.lru_cache(maxsize=4096)
+def meant_by(name: str) -> str | None:
+    """Return which of our variables a name is that differs from it by a slip of the pen; None if it is none."""
+    if name[:1] not in "cC" or name in _KNOWN:
+        return None
+    return _closest(_normalized(name), _PUBLIC, _NEAR)
+
+
+def is_unread_extra(name: str) -> bool:
+    """Return whether nothing of ours reads an extra variable, and neither Ansible nor what started it gave its name."""
+    return name not in (*_PUBLIC, *OF_PLAYBOOKS) and not name.startswith(_PREFIXES_OF_OTHERS)
+
+
+def is_near_ours(name: str, given: t.Collection[str]) -> bool:
+    """Return whether an extra variable that nothing of ours reads may have been meant for us.
+
+    In a playbook of the user's own, his plays may read all the others. A word such as ``group`` is his own too if what
+    it could have meant is among the ``given`` names.
+    """
+    if name in _MEANT:
+        return _MEANT[name] not in given
+    if name.startswith(PREFIX) or meant_by(name):
+        return True
+    word = _closest(name, OF_PLAYBOOKS, _NEAR_A_WORD)
+    return word is not None and word[0] == name[0] and abs(len(word) - len(name)) <= 1
+
+
+def nearest(name: str) -> str | None:
+    """Return the variable that somebody may have meant who wrote ``name``; None if there is none like it."""
+    written = _normalized(name)
+    # What all of our names have in common says nothing about which of them is meant.
+    rest = written.removeprefix(PREFIX)
+    meant = meant_by(name) or _MEANT.get(rest) or _closest(rest, OF_PLAYBOOKS, _NEAR_A_WORD)
+    if meant:
+        return meant
+    role = next((role for role in _ROLES if rest.startswith(f"{role}_")), None)
+    beginnings = [f"{PREFIX}{role}_"] if role else [f"{PREFIX}{each}_" for each in _ROLES]
+    rests = {name.removeprefix(start): name for start in beginnings for name in _PUBLIC if name.startswith(start)}
+    rests |= {} if role else {name.removeprefix(PREFIX): name for name in _PUBLIC}
+    closest = _closest(rest.removeprefix(f"{role}_") if role else rest, rests, _SUGGESTED)
+    return rests[closest] if closest else None
+
+
+def names_in_templates(values: t.Iterable[t.Any]) -> set[str]:
+    """Return every word that stands in a template text anywhere in ``values``: the names that they may read."""
+    found: set[str] = set()
+    waiting = list(values)
+    while waiting:
+        value = waiting.pop()
+        if is_template(value):
+            found.update(_IDENTIFIER.findall(value))
+        elif isinstance(value, collections.abc.Mapping):
+            waiting.extend(value.values())
+        elif isinstance(value, (list, tuple)):
+            waiting.extend(value)
+    return found
+
+
+def is_template(value: t.Any) -> bool:
+    """Return whether ``value`` is a text that Ansible would template."""
+    return isinstance(value, str) and ("{{" in value or "{%" in value)
+
+
+def unread_message(name: str, hosts: t.Sequence[str] = ()) -> str:
+    """Return the sentences for a variable that nothing reads; with the routers that have it, if it is one of theirs."""
+    if name in SET_BY_US:
+        return f"{name} is a result of this collection, and cannot be given."
+    meant = nearest(name)
+    question = f" Did you mean {meant}?" if meant else ""
+    return f"{name}{of_hosts(hosts)}: nothing reads this variable.{question}"
+
+
+def of_hosts(hosts: t.Sequence[str]) -> str:
+    """Return whose variable it is, as it stands after its name in a message; nothing if it is nobody's."""
+    return f" (a variable of {_named(hosts)})" if hosts else ""
+
+
+def _named(names: t.Sequence[str]) -> str:
+    more = len(names) - _MOST_NAMES
+    return f"{', '.join(names[:_MOST_NAMES])}{f' and {more} more' if more > 0 else ''}"
+
+
+def _closest(name: str, names: t.Iterable[str], cutoff: float) -> str | None:
+    close = difflib.get_close_matches(name, names, 1, cutoff)
+    return close[0] if close else None
+
+
+def _normalized(name: str) -> str:
+    return name.lower().replace("-", "_")
+
+
+def _is_registered(value: t.Any) -> bool:
+    return isinstance(value, collections.abc.Mapping) and "changed" in value and "failed" in value
