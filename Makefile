@@ -8,7 +8,7 @@ IN_VENV := PATH="$(CURDIR)/.venv/bin:$$PATH:/usr/sbin:/sbin"
 
 export PYTHON KEEP
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup lint sanity unit vm bench lab-up lab-down clean
+.PHONY: help demo test setup lint sanity unit versions vm bench lab-up lab-down clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,6 +19,7 @@ demo: ## build a lab of routers, run the playbooks on it, show before and after 
 
 test: ## run every test there is (as root)
 	@tools/setup --lab --report --vm $(TEST)
+	@$(IN_VENV) python tools/controllers.py
 	@tools/lint
 	@tools/sanity
 	@$(IN_VENV) python -m pytest
@@ -37,6 +38,11 @@ sanity: ## run ansible-test sanity on every Python that is present
 unit: ## run the tests that need neither root nor a lab
 	@tools/setup $(TEST)
 	@$(IN_VENV) python -m pytest tests/unit
+
+versions: ## run the tests of the controller on each ansible-core of tools/controllers.yml (as root, an hour)
+	@tools/setup --lab $(TEST)
+	@$(IN_VENV) python tools/controllers.py --all
+	@$(IN_VENV) VERSIONS=all python -m pytest tests/versions --durations=0 --durations-min=1
 
 vm: ## boot a virtual machine with another kernel, tune it, reboot it, cut its connection (as root)
 	@tools/setup --vm $(TEST)

@@ -94,18 +94,19 @@ def run_ansible(
     inventory: pathlib.Path,
     home: pathlib.Path,
     *,
+    programs: pathlib.Path = pathlib.Path(sys.executable).parent,
     timeout: float = 120,
     env: t.Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run the Ansible ``command`` on ``inventory`` as an operator in the checkout would, with ``home`` for a home.
 
-    ``env`` adds to the environment.
+    ``programs`` is the directory of the command, by default that of the Ansible which the tests run with. ``env`` adds
+    to the environment.
     """
     environment = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
     environment |= {"HOME": str(home), "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1", **(env or {})}
-    executable = str(pathlib.Path(sys.executable).parent / command[0])
     return subprocess.run(
-        [executable, "-i", str(inventory), *command[1:]],
+        [str(programs / command[0]), "-i", str(inventory), *command[1:]],
         cwd=CHECKOUT,
         env=environment,
         stdin=subprocess.DEVNULL,

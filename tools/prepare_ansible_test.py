@@ -58,7 +58,8 @@ def link_interpreters(directory: pathlib.Path) -> None:
 def find_interpreter(version: str) -> str | None:
     """Give the path of the Python ``version`` (such as 3.9) on the path or among pyenv's; None where there is none."""
     name = f"python{version}"
-    candidates = [name, *_output(["pyenv", "whence", "--path", name]).splitlines()]
+    of_pyenv = sorted(pathlib.Path.home().glob(f".pyenv/versions/{version}.*/bin/{name}"))  # also out of the path
+    candidates = [name, *_output(["pyenv", "whence", "--path", name]).splitlines(), *map(str, of_pyenv)]
     answers = (_output([candidate, "-c", "import sys; print(sys.executable)"]).strip() for candidate in candidates)
     return next(filter(None, answers), None)
 

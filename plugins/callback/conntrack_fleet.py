@@ -98,8 +98,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc] # Ansible has no types
 
     def v2_runner_on_ok(self, result: t.Any) -> None:
         """Remember the fleet if the task was the report."""
-        if result.task.action in _REPORTS:
-            self._fleet = result.result.get("fleet")
+        task, values = _task_and_values(result)
+        if task.action in _REPORTS:
+            self._fleet = values.get("fleet")
 
     def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
         """Remember the fleet of a report that failed for what it says of it."""
@@ -120,6 +121,13 @@ class CallbackModule(CallbackBase):  # type: ignore[misc] # Ansible has no types
     def _table(self, colour: bool) -> str:
         width = shutil.get_terminal_size(_UNSIZED).columns
         return table(self._fleet, width, colour, _has_blocks(), self.get_option("rows"))
+
+
+def _task_and_values(result: t.Any) -> tuple[t.Any, t.Mapping[str, t.Any]]:
+    """Return the task of a ``result``, and what it returned. Both had other names before ansible-core 2.19."""
+    if hasattr(result, "task"):
+        return result.task, result.result
+    return result._task, result._result
 
 
 def _is_for_a_terminal() -> bool:

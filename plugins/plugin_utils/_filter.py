@@ -23,12 +23,19 @@ def plain(value: t.Any) -> t.Any:
     """
     if value is None or isinstance(value, bool):
         return value
-    for kind in (int, float, str):
+    if isinstance(value, str):
+        return _plain_text(value)
+    for kind in (int, float):
         if isinstance(value, kind):
             return kind(value)
     if isinstance(value, collections.abc.Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {_plain_text(str(key)): plain(item) for key, item in value.items()}
     return [plain(item) for item in value]
+
+
+def _plain_text(value: str) -> str:
+    """Return ``value`` without its kind. Before ansible-core 2.19, ``str(value)`` keeps the one for unsafe texts."""
+    return str.__str__(value)
 
 
 def as_filter(function: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:

@@ -53,12 +53,13 @@ class Expression:
     def evaluate(self, document: t.Any) -> t.Any:
         """Give the value that the expression has on ``document``, None for unknown.
 
-        Raises OptionError for a function that does not exist, or is given what it cannot take.
+        Raises OptionError for a function that does not exist, or is given what it cannot take, and where a text is
+        compared with a number.
         """
         options = visitor.Options(custom_functions=_Functions())
         try:
             return _Interpreter(options).visit(self._tree, document)
-        except exceptions.JMESPathError as error:
+        except (exceptions.JMESPathError, TypeError) as error:
             raise self._error("cannot be evaluated", error) from error
 
     def unknowns(self, document: t.Any) -> list[str]:

@@ -129,6 +129,7 @@ def test_a_stub_that_runs_no_python_is_no_interpreter(tmp_path: pathlib.Path, mo
     executable(tmp_path / "python3.9", "#!/bin/sh\necho command not found >&2\nexit 127\n")
     executable(tmp_path / "python3.10", f'#!/bin/sh\nexec {sys.executable} "$@"\n')
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("HOME", str(tmp_path))
     assert prepare.find_interpreter("3.9") is None
     assert prepare.find_interpreter("3.10") == sys.executable
 

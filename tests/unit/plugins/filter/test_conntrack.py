@@ -20,7 +20,7 @@ PLAYBOOK = """
     limit: 80
     facts:
       usage:
-        percent: "{{ 91.5 }}"
+        percent: 91.5 # before ansible-core 2.19, a template would make a text of it
         name: "{{ 'full' }}"
     checks:
       - id: full

@@ -103,11 +103,11 @@ def judge(selection: Selection) -> Memo[bool | None]:
 
 
 def possible(match: list[t.Any], exclude: list[t.Any] | None) -> Selection:
-    """Compile a selection that was made up; one that contradicts itself is no example."""
+    """Compile a selection that was made up; one that no entry can match is no example."""
     try:
         return compile_selection(match, exclude, CONTEXT)
     except OptionError as error:
-        if "contradicts itself" not in error.message:
+        if not any(reason in error.message for reason in ("contradicts itself", "holds for no entry")):
             raise
         return reject()
 

@@ -121,6 +121,7 @@ def test_refuses_what_is_no_jmespath(text: t.Any) -> None:
         ("length(one)", "In function length"),
         ("length(list, list)", "Expected 1 argument"),
         ("nope(one)", r"Unknown function: nope\(\)"),
+        ("text > `1`", "'>' not supported between instances of 'str' and 'int'"),
     ],
 )
 def test_refuses_what_cannot_be_evaluated(text: str, reason: str) -> None:

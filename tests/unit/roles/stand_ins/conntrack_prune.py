@@ -43,7 +43,8 @@ def main() -> None:
     woken = router.get("woken", 0) if looks_twice else None
     found = stale["entries"]
     account = {"matched": found, "protected": 0, "kept": [], "woken": woken, "would_delete": found - (woken or 0)}
-    account |= {"count_before": usage["count"], "undecidable": 0, "not_listed": 0, "sample": [], "deleted": 0}
+    account |= {"count_before": usage["count"], "undecidable": 0, "not_listed": 0, "deleted": 0}
+    account["sample"] = router.get("sample", [])
     if router.get("gate") and module.params["max_delete"] is not None:
         module.fail_json(msg="max_delete: refused", **account)
     stuck = min(router.get("stuck", 0), account["would_delete"])

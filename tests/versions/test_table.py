@@ -1,0 +1,138 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The table of controllers, and all that has to agree with it: what the collection promises, and what its page says."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import re
+import sys
+
+import controllers
+import prepare_ansible_test
+import pytest
+import yaml
+from controllers import Controller
+from support import CHECKOUT
+
+ROWS = controllers.controllers()
+SUPPORTED = [row for row in ROWS if row.supported]
+PROMISED_SERIES = {"2.16", "2.18", "2.19", "2.20", "2.21"}
+PROMISED_PYTHONS = {"3.10", "3.11", "3.12", "3.13"}
+ROLES = sorted(path.parent.parent.name for path in CHECKOUT.glob("roles/*/meta/main.yml"))
+PAGE = CHECKOUT / "docs" / "versions.md"
+
+
+def as_numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")))
+
+
+def floor() -> str:
+    """Return the oldest series that is supported."""
+    return min((row.series for row in SUPPORTED), key=as_numbers)
+
+
+def pins(name: str) -> dict[str, str]:
+    """Return the release of each package that a requirements file asks for on this Python."""
+    text = (CHECKOUT / "tools" / name).read_text(encoding="utf-8")
+    return dict(re.findall(r'^([\w-]+)==([\w.]+)(?:; python_version >= "3.11")?$', text, re.MULTILINE))
+
+
+def row(core: str, python: str) -> Controller:
+    return Controller(core=core, python=python, supported=True)
+
+
+def test_all_that_is_promised_is_in_the_table() -> None:
+    assert {row.series for row in SUPPORTED} >= PROMISED_SERIES
+    assert {row.python for row in SUPPORTED} >= PROMISED_PYTHONS
+
+
+def test_no_two_rows_share_an_environment() -> None:
+    assert len({row.environment for row in ROWS}) == len(ROWS)
+
+
+def test_every_run_of_the_suite_tries_the_oldest_and_the_newest() -> None:
+    series = sorted({row.series for row in SUPPORTED}, key=as_numbers)
+    assert {row.series for row in SUPPORTED if row.every_time} == {series[0], series[-1]}
+
+
+def test_the_refused_ones_are_older_than_the_supported_ones() -> None:
+    refused = [row.series for row in ROWS if not row.supported]
+    assert refused
+    assert all(as_numbers(series) < as_numbers(floor()) for series in refused)
+
+
+def test_the_suite_runs_on_a_release_of_the_table() -> None:
+    assert pins("requirements-run.txt")["ansible-core"] in {row.core for row in SUPPORTED}
+
+
+def test_the_environments_have_the_packages_of_the_suite() -> None:
+    of_the_suite = pins("requirements-run.txt") | pins("requirements-test.txt")
+    of_the_environments = pins("requirements-controllers.txt")
+    assert {"jmespath", "pytest", "hypothesis"} <= of_the_environments.keys()
+    assert of_the_environments.items() <= of_the_suite.items()
+
+
+def test_the_collection_asks_for_the_oldest_supported_one() -> None:
+    runtime = yaml.safe_load((CHECKOUT / "meta" / "runtime.yml").read_text(encoding="utf-8"))
+    assert runtime["requires_ansible"] == f">={floor()}.0"
+    assert f"with ansible-core {floor()} or later" in (CHECKOUT / "README.md").read_text(encoding="utf-8")
+    assert f"ansible-core>={floor()}\n" in (CHECKOUT / "docs" / "scale-out.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_asks_for_the_oldest_supported_one(role: str) -> None:
+    meta = yaml.safe_load((CHECKOUT / "roles" / role / "meta" / "main.yml").read_text(encoding="utf-8"))
+    assert meta["galaxy_info"]["min_ansible_version"] == floor()
+
+
+def test_the_page_has_exactly_the_rows_of_the_table() -> None:
+    lines = re.findall(r"^\| ([0-9.]+) \| ([0-9.]+) \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert lines == [(row.core, row.python) for row in ROWS]
+
+
+def test_an_environment_is_ready_only_with_what_is_asked_for(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(controllers, "ENVIRONMENTS", tmp_path)
+    monkeypatch.setattr(controllers, "REQUIREMENTS", tmp_path / "requirements.txt")
+    controllers.REQUIREMENTS.write_text("", encoding="utf-8")
+    made = row("2.16.19", "3.11")
+    assert not made.is_ready
+    made.environment.mkdir()
+    (made.environment / "installed.txt").write_text(f"{made.environment}\n{made.requirements}", encoding="utf-8")
+    assert made.is_ready
+    assert not dataclasses.replace(made, core="2.16.20").is_ready
+    controllers.REQUIREMENTS.write_text("jmespath==1.1.0\n", encoding="utf-8")
+    assert not made.is_ready
+
+
+def test_a_missing_python_is_named_and_its_old_environment_removed(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(controllers, "ENVIRONMENTS", tmp_path)
+    monkeypatch.setattr(prepare_ansible_test, "find_interpreter", lambda _version: None)
+    gone = row("2.16.19", "3.10")
+    gone.environment.mkdir()
+    controllers.prepare(gone)
+    assert "core-2.16-py3.10: LEFT OUT, there is no Python 3.10" in capsys.readouterr().out
+    assert not gone.environment.exists()
+
+
+def test_an_unknown_option_is_refused() -> None:
+    with pytest.raises(SystemExit, match="the only option is --all"):
+        controllers.main(["--most"])
+
+
+def test_an_interpreter_of_pyenv_is_found_without_pyenv(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    programs = tmp_path / ".pyenv" / "versions" / "3.98.1" / "bin"
+    programs.mkdir(parents=True)
+    interpreter = programs / "python3.98"
+    interpreter.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n', encoding="utf-8")
+    interpreter.chmod(0o755)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    assert prepare_ansible_test.find_interpreter("3.98") == sys.executable
