@@ -18,14 +18,14 @@ demo: ## build a lab of routers, run the playbooks on it, show before and after 
 	@$(IN_VENV) python tools/demo.py
 
 test: ## run every test there is (as root)
-	@tools/setup --lab --report --vm $(TEST)
+	@tools/setup --lab --boot --report --vm $(TEST)
 	@$(IN_VENV) python tools/controllers.py
 	@tools/lint
 	@tools/sanity
 	@$(IN_VENV) python -m pytest
 
 setup: ## install what is missing for all the targets (as root)
-	@tools/setup --lab --report --vm $(TEST)
+	@tools/setup --lab --boot --report --vm $(TEST)
 
 lint: ## run ruff, mypy, ansible-lint, yamllint and antsibull-changelog
 	@tools/setup $(TEST)

@@ -189,7 +189,7 @@ class Router:
             "stats": {"total": counters, "table_full": self.log},
             "boot": {
                 "drift": self.drift,
-                **{key: [] for key in ("lost_settings", "invalid", "overridden", "contested")},
+                **{key: [] for key in ("lost_settings", "undecided_settings", "invalid", "overridden", "contested")},
             },
             "table": self._table(rng),
             "selectors": self._selectors(random.Random(f"{self.seed} selectors")),

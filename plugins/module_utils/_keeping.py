@@ -37,6 +37,7 @@ _MODPROBE = "/etc/modprobe.d"
 _HEADER = "# Kept by Ansible (netops.conntrack.conntrack_settings) for the settings in {}."
 _LOADS = re.compile(r"\s*nf_conntrack\s*")
 _SIZES = re.compile(r"\s*options\s+nf_conntrack\s+hashsize=\S*\s*")
+_MOST_NAMED = 3
 _ANOTHER_KERNEL: dict[str, str | None] = {"/proc/modules": "nf_conntrack 0 0 - Live 0x0\n", "/proc/cmdline": ""}
 """What is taken for an image: nf_conntrack is a module, and nothing but the image's own files loads it."""
 
@@ -59,6 +60,16 @@ class Kept:
     def changed(self) -> list[FileChange]:
         """The files that change, as an operator wants to see them in a diff: without the record."""
         return [file for file in self.files if file.changed]
+
+    @property
+    def why_not_read(self) -> str | None:
+        """Why the next boot does not read the drop-in, for people; None if it does, or if that is not known."""
+        *_others, dropin = self.files
+        files = self.after.sysctl_files
+        if files is None or dropin.new_text is None or dropin.path in map(os.path.realpath, files):
+            return None
+        read = ", ".join(files[:_MOST_NAMED]) or "no file for sysctls"
+        return f"The drop-in is in no directory that is read at boot. This system reads {read}."
 
     @property
     def in_order(self) -> list[FileChange]:

@@ -125,8 +125,10 @@ class Transaction:
         if self.kept is None:
             return said
         after = self.kept.after
+        unread = self.kept.why_not_read
         return said + [
-            f"{change.sysctl.short}: the next boot does not set {change.wanted}. {_reason(change.sysctl.short, after)}"
+            f"{change.sysctl.short}: the next boot does not set {change.wanted}. "
+            f"{unread or _reason(change.sysctl.short, after)}"
             for change in self.changes
             if change.sysctl.short not in self.restored and not change.holds(number_at_boot(after, change.sysctl.short))
         ]

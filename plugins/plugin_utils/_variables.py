@@ -96,6 +96,7 @@ SET_BY_US = frozenset(
         "conntrack_prune_result",
         "conntrack_tune_applied",
         "conntrack_tune_available",
+        "conntrack_tune_only_looks",
         "conntrack_tune_plan",
         "conntrack_tune_present",
         "conntrack_tune_read_back",

@@ -520,7 +520,7 @@ def test_bytes_that_are_no_text_are_kept_and_do_not_spoil_the_answer(settings: S
 
 def test_dropin_that_no_boot_reads_is_warned_of(settings: Settings, netns: str, tmp_path: pathlib.Path) -> None:
     result = settings({"settings": {"acct": 1}, "sysctl_file": str(tmp_path / "90.conf")}, netns=netns)
-    assert "The drop-in is in no directory that is read at boot" in str(result.data["warnings"])
+    assert "The drop-in is in no directory that is read at boot. This system reads " in str(result.data["warnings"])
 
 
 def boot_value(settings: Settings, netns: str, short: str) -> int:

@@ -77,8 +77,8 @@ def play_all(programs: pathlib.Path, directory: pathlib.Path) -> list[Outcome]:
 
 def play(inventory: pathlib.Path, programs: pathlib.Path, home: pathlib.Path, playbook: str, *options: str) -> Outcome:
     name = "-".join([playbook, *(option.strip("-") for option in options)])
-    report = {"conntrack_audit_report_directory": str(home), "conntrack_audit_report_name": name}
-    command = ["ansible-playbook", f"netops.conntrack.{playbook}", "--extra-vars", json.dumps(report), *options]
+    variables = {"target": "all", "conntrack_audit_report_directory": str(home), "conntrack_audit_report_name": name}
+    command = ["ansible-playbook", f"netops.conntrack.{playbook}", "--extra-vars", json.dumps(variables), *options]
     done = run_ansible(command, inventory, home, programs=programs, timeout=10 * MINUTE)
     output = done.stdout + done.stderr
     file = home / f"{name}.json"

@@ -31,6 +31,7 @@ WRONG: dict[str, dict[str, t.Any]] = {
     "full_and_not_evictable": {"usage.percent": 80, "table.evictable": 1199},
     "generic_timeout": {"settings.generic_timeout": 600},
     "insert_failed": {"stats.total.insert_failed": 1},
+    "undecided_at_boot": {"boot.undecided_settings": ["max"]},
     "invalid_at_boot": {"boot.invalid": ["max"]},
     "leftover_settings": {"profile.leftover": ["tcp_loose"]},
     "long_chains": {"usage.load_factor": 4.01},
