@@ -23,6 +23,9 @@ COLLECTIONS = CHECKOUT / ".collections"
 SYSTEM_PYTHON = "/usr/bin/python3"
 """The distribution's interpreter, with its own python3-pyroute2: what a router has."""
 
+DERANDOMIZE = "RANDOM_CASES" not in os.environ
+"""Whether a comparison with a program of others tries the same cases each time. RANDOM_CASES=1 looks for new ones."""
+
 _TRACKING = """
 table inet tracking {
   chain prerouting { type filter hook prerouting priority 0; ct state established counter; }

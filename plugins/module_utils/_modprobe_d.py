@@ -175,7 +175,8 @@ class ModprobeConfig:
         found = [module_name(module) for module in self._kernel_aliases(name)]
         if found:
             return [(module, True) for module in found]
-        return [(name, False)]
+        # Where the kernel's list is not there, any name may be that of a module.
+        return [] if self._depends else [(name, False)]
 
     def _kernel_aliases(self, name: str) -> list[str]:
         if ":" in name:

@@ -176,8 +176,11 @@ def written_in_order(
     What the kernel refuses then leaves what an earlier line set. ``stops_at_errors`` tells that the program reads no
     further, as the one of busybox does.
     """
-    if not any(line.is_pattern for line in lines):
-        # A line without a value only takes its name out of the patterns.
+    # A line without a value only takes its name out of the patterns, which one with a value does as well.
+    needless = {line.key for line in lines if line.assignment.value is not None}
+    if any(line.is_pattern for line in lines):
+        lines = [line for line in lines if line.assignment.value is not None or line.key not in needless]
+    else:
         lines = [line for line in lines if line.assignment.value is not None]
     refused = [line for line in lines if line.is_refused]
     # A name that the kernel lacks is left out before anything is written.

@@ -64,6 +64,15 @@ class _Rule(t.NamedTuple):
     tokens: list[_Token]
 
 
+def _after_goto(rule: _Rule, rules: t.Sequence[_Rule], place: int) -> int:
+    """Return the place of the rule that follows ``rule``, which stands before ``place``: that of its LABEL, if any."""
+    label = next((token.value for token in rule.tokens if token.key == "GOTO"), None)
+    for later in range(place, len(rules) if label is not None else place):
+        if any(token.key == "LABEL" and token.value == label for token in rules[later].tokens):
+            return later
+    return place
+
+
 class _Event:
     """The kernel's event for a module that was loaded, and what the rules make of it."""
 
@@ -75,18 +84,20 @@ class _Event:
         self._final = False
 
     def apply(self, rules: t.Iterable[_Rule]) -> None:
-        """Take the rules of one file in their order; a GOTO that holds leads to its LABEL further down."""
-        label: str | None = None
-        for rule in rules:
-            if label is not None:
-                if not any(token.key == "LABEL" and token.value == label for token in rule.tokens):
-                    continue
-                label = None
+        """Take the rules of one file in their order; a GOTO that holds leads to its LABEL further down.
+
+        A GOTO without such a LABEL is ignored.
+        """
+        listed = list(rules)
+        place = 0
+        while place < len(listed):
+            rule = listed[place]
+            place += 1
             holds = self._holds(rule)
             if holds is not False:
                 self._run(rule, certain=holds is True)
             if holds:
-                label = next((token.value for token in rule.tokens if token.key == "GOTO"), None)
+                place = _after_goto(rule, listed, place)
 
     def _holds(self, rule: _Rule) -> bool | None:
         """Return whether all that a rule asks for holds, None where that is not known."""

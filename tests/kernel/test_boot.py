@@ -16,6 +16,7 @@ import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._boot import next_boot
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import DERANDOMIZE
 
 SYSTEMD = ("/usr/lib/systemd/systemd-sysctl",)
 PROCPS = ("/usr/sbin/sysctl", "--quiet", "--system")
@@ -180,7 +181,7 @@ TREES = st.dictionaries(
 
 @pytest.mark.skipif(not shutil.which(SYSTEMD[0]), reason="systemd-sysctl is not installed")
 @given(files=TREES)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, derandomize=DERANDOMIZE)
 def test_as_systemd_sysctl_does_it(files: dict[str, str]) -> None:
     with tempfile.TemporaryDirectory() as directory:
         tree = pathlib.Path(directory, "tree")
@@ -218,7 +219,7 @@ def test_as_sysctl_system_does_it(files: dict[str, str], tmp_path: pathlib.Path)
 @pytest.mark.skipif(not shutil.which(PROCPS[0]), reason="sysctl is not installed")
 @pytest.mark.parametrize("name", OTHER_INITS)
 @given(files=TREES)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25, deadline=None, derandomize=DERANDOMIZE)
 def test_as_other_inits_do_it(name: str, files: dict[str, str]) -> None:
     script, marks = OTHER_INITS[name]
     busybox = shutil.which("busybox")

@@ -17,6 +17,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._fragments import
 from ansible_collections.netops.conntrack.plugins.module_utils._modprobe_d import ModprobeConfig
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import DERANDOMIZE
 
 RELEASE = "6.1.0-test"
 NEEDED = ("modprobe", "depmod", "gcc")
@@ -102,7 +103,8 @@ def config_lines(draw: st.DrawFn) -> str:
         st.sampled_from(["alias", "alias", "blacklist", "install", "softdep", "options", "#alias", "nonsense"])
     )
     subject = draw(st.sampled_from([*NAMES, "nf_*", "made_*", "br?netfilter"]))
-    target = draw(st.sampled_from(TARGETS))
+    # Nobody writes that a module needs itself.
+    target = draw(st.sampled_from(TARGETS).filter(lambda name: name.replace("-", "_") != subject.replace("-", "_")))
     rest = {
         "blacklist": "",
         "install": "/bin/true",
@@ -118,7 +120,7 @@ def config_lines(draw: st.DrawFn) -> str:
     name=st.sampled_from(NAMES),
     blacklist=st.sampled_from(["all", "aliases"]),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300, deadline=None, derandomize=DERANDOMIZE)
 def test_as_modprobe_does_it(modules: pathlib.Path, text: str, name: str, blacklist: str) -> None:
     assert_as_modprobe_does_it(modules, text, name, blacklist)
 

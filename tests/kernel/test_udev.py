@@ -17,6 +17,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._fragments import
 from ansible_collections.netops.conntrack.plugins.module_utils._udev_rules import programs_for
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import DERANDOMIZE
 
 DIRECTORIES = ("etc", "run", "usr/local/lib", "usr/lib")
 SCRIPT = """
@@ -116,7 +117,7 @@ TREES = st.dictionaries(
 
 
 @given(files=TREES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, derandomize=DERANDOMIZE)
 def test_as_udev_does_it(files: dict[str, str]) -> None:
     # The tree that is looked at from outside has no /proc of its own.
     visible = {name: text.replace('TEST=="/proc/cmdline"', 'TEST!="/nowhere"') for name, text in files.items()}

@@ -127,7 +127,9 @@ def test_an_unknown_option_is_refused() -> None:
         controllers.main(["--most"])
 
 
-def test_an_interpreter_of_pyenv_is_found_without_pyenv(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interpreter_of_pyenv_is_found_without_pyenv(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     programs = tmp_path / ".pyenv" / "versions" / "3.98.1" / "bin"
     programs.mkdir(parents=True)
     interpreter = programs / "python3.98"
