@@ -100,7 +100,7 @@ def _tiles(fleet: Fleet) -> Html:
     shown_verdicts = (*NOT_DONE, *(["no_conntrack"] if totals["no_conntrack"] else []))
     of_all = together([number(totals["done"]), element("s", f" of {number(totals['hosts'])}")])
     tiles = [
-        _tile("routers looked at" if fleet.check_mode else "routers done", of_all),
+        _tile("routers done", of_all),
         *(_tile(_spoken(verdict), _amount(totals[verdict]), verdict) for verdict in shown_verdicts),
         _tile("findings", shown(counts or [None])),
     ]

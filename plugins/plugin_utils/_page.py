@@ -83,7 +83,7 @@ def _has_after(document: Record) -> bool:
 
 def _headline(document: Record) -> list[Block]:
     totals, check_mode, hosts = document["totals"], document["check_mode"], document["hosts"].values()
-    parts = [f"{totals['done']} of {_counted(totals['hosts'], 'router')} {'looked at' if check_mode else 'done'}"]
+    parts = [f"{totals['done']} of {_counted(totals['hosts'], 'router')} done"]
     parts += [f"{word}: {_names(document[key])}" for key, word in _NOT_DONE.items() if document[key]]
     if document["rollout"] and document["rollout"]["stopped"]:
         parts.append(f"stopped after batch {document['rollout']['stopped']['batch']}")

@@ -219,7 +219,7 @@ def test_in_check_mode_nothing_is_called_done() -> None:
     document = fleet(check_mode=True)
     document["rollout"] = {"batches": [list(document["hosts"])], "stopped": None}
     page = read(as_html(document))
-    assert next(iter(page.one("dl", "tiles").all("dt"))).text == "routers looked at"
+    assert next(iter(page.one("dl", "tiles").all("dt"))).text == "routers done"
     assert [item.text for item in page.one("ol", "batches").all("small")][1:] == ["planned"]
 
 

@@ -157,7 +157,7 @@ def test_a_dry_run_says_would_and_shows_no_after() -> None:
     }
     text = page(records, check_mode=True)
     assert (
-        "Check mode, nothing was changed. 1 of 1 router looked at; 1 setting would change; 699 entries would be "
+        "Check mode, nothing was changed. 1 of 1 router done; 1 setting would change; 699 entries would be "
         "deleted.\n" in text
     )
     assert "router  verdict   findings  entries  % full  stale  would change  would delete\n" in text
@@ -332,7 +332,7 @@ def test_why_timeouts_were_kept_is_said_where_they_were() -> None:
 
 def test_a_dry_run_says_what_would_be_shortened() -> None:
     text = page({"r1": {"tune": recap(None, 3)}}, check_mode=True)
-    assert "1 of 1 router looked at; 1 setting would change; 439 timeouts would be shortened (3 with a fixed" in text
+    assert "1 of 1 router done; 1 setting would change; 439 timeouts would be shortened (3 with a fixed" in text
     account = text.split("Timeouts that would be shortened\n")[1]
     assert "router  matched  would update  unchanged  fixed timeout  undecidable\n" in account
     assert "r1      500      439           60         3              1\n" in account
