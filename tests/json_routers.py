@@ -60,7 +60,7 @@ class Fleet:
             del facts["settings"][short]
         state = self.directory / f"{name}.json"
         state.write_text(json.dumps({"facts": facts, "boot": {}, **changes}))
-        interpreter = self.directory / f"python-{name.replace(' ', '-')}"
+        interpreter = self.directory / f"python-{len(self.hosts)}"
         asked = self.directory / f"{name}.asked"
         interpreter.write_text(f'#!/bin/sh\n: > "{asked}"\nROUTER="{state}" exec {sys.executable} "$@"\n')
         interpreter.chmod(0o755)

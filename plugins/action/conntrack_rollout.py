@@ -47,12 +47,22 @@ class ActionModule(ActionBase):
         for host in hosts:
             if _PAIR in variables[host]:
                 try:
-                    pairs[host] = plain(hostvars[host][_PAIR])
+                    pairs[host] = _resolved(hostvars[host][_PAIR], variables[host][_PAIR])
                 except AnsibleError as error:
                     unresolved[host] = f"{_PAIR} cannot be resolved: {error}"
         made = plan([host for host in hosts if host not in unresolved], down, pairs, task_vars["groups"], sizes)
         left_out = {**made.left_out, **{host: reason for host, reason in unresolved.items() if host not in down}}
         return {"changed": False, "batches": made.batches, "patterns": made.patterns, "left_out": left_out}
+
+
+def _resolved(value: t.Any, template: t.Any) -> t.Any:
+    """Return the plain ``value`` of a variable. Raises AnsibleError where it is still the ``template`` that it was.
+
+    Before ansible-core 2.19, that is what one gets of a template with an undefined variable.
+    """
+    if isinstance(value, str) and value == template and "{{" in value:
+        raise AnsibleError(f"{value} has an undefined variable")
+    return plain(value)
 
 
 def _answered(found: t.Mapping[str, t.Any]) -> bool:

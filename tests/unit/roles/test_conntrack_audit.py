@@ -306,9 +306,9 @@ def test_what_an_earlier_profile_left_is_found_with_the_variables_of_each_router
         for name, host in run.document["hosts"].items()
     }
     values = {name: finding["value"] for name, finding in found.items()}
-    assert values == {name: " ".join(left) if left is not None else None for name, (*_, left) in PROFILES.items()}
+    assert values == {name: " ".join(left) if left is not None else None for name, (*_given, left) in PROFILES.items()}
     unknown = {name for name, finding in found.items() if finding["status"] == "unknown"}
-    assert unknown == {name for name, (*_, left) in PROFILES.items() if left is None}
+    assert unknown == {name for name, (*_given, left) in PROFILES.items() if left is None}
     assert found["no-file"]["status"] == "passed"
     assert "story is no profile" in found["misspelt"]["reason"]
     assert "sysctl_file: no record" in found["unreadable"]["reason"]
