@@ -137,7 +137,7 @@ def test_the_report_names_the_python(tmp_path: pathlib.Path) -> None:
     fleet = Fleet(tmp_path)
     fleet.add("new")
     fleet.add("old")
-    old = tmp_path / "python-old"
+    old = pathlib.Path(fleet.hosts["old"]["ansible_python_interpreter"])
     old.write_text(
         "#!/bin/sh\n[ \"$1\" = -c ] && echo 3.6.15 && exit\necho 'SyntaxError: future feature' >&2\nexit 1\n"
     )
