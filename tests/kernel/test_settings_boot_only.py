@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import pathlib
+import sys
 import typing as t
 
 import pytest
 from settings_module import PREFIX, Settings, all_sysctls, assert_refused, sysctl
-from support import network_namespace
+from support import CHECKOUT, network_namespace
 
 NAME = "90-netops-conntrack.conf"
 IMAGE = {"max": "1M", "buckets": "256K", "tcp_timeout_established": "15h"}
@@ -147,9 +148,12 @@ def test_inside_a_chroot(image: Settings, netns: str, tmp_path: pathlib.Path) ->
     root = tmp_path / "root"
     (root / "etc").mkdir(parents=True)
     of_the_host = [path for path in pathlib.Path("/").iterdir() if path.is_dir() and path.name not in NOT_IN_THE_IMAGE]
-    for path in of_the_host:
-        (root / path.name).mkdir()
-    binds = [f"mount --rbind {path} {root}{path}" for path in of_the_host]
+    # The checkout and its interpreter may lie below a directory that the image does not have.
+    of_the_tests = [CHECKOUT, pathlib.Path(sys.prefix), pathlib.Path(sys.base_prefix)]
+    bound = [*of_the_host, *(path for path in of_the_tests if path.parts[1] in NOT_IN_THE_IMAGE)]
+    for path in bound:
+        (root / path.relative_to("/")).mkdir(parents=True, exist_ok=True)
+    binds = [f"mount --rbind {path} {root}{path}" for path in bound]
     before = all_sysctls(netns)
     result = image(
         next_time(IMAGE),
