@@ -17,9 +17,10 @@ _PRINT_VERSION = 'import sys; print(".".join(map(str, sys.version_info[:3])))'
 
 
 def has_not_begun(result: dict[str, t.Any]) -> bool:
-    """Return whether this is the result of a module that failed before it read its options.
+    """Return whether this may be the result of a module that failed before it read its options.
 
-    How such a result looks differs between versions of ansible-core. Every module that read its options returns them.
+    How such a result looks differs between versions of ansible-core. A module that read its options returns them, but
+    not from ansible-core 2.21 on, unless INJECT_INVOCATION is set. There, this is true of every failed module.
     """
     return bool(result.get("failed")) and "invocation" not in result
 

@@ -13,6 +13,7 @@ import sys
 import typing as t
 
 import pytest
+from ansible.release import __version__ as core_version
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import UnavailableError
 from ansible_collections.netops.conntrack.plugins.plugin_utils._action import require_core
 from json_routers import Fleet
@@ -64,14 +65,23 @@ TASKS: list[dict[str, t.Any]] = [
 
 
 def test_as_ansible_does_it(tmp_path: pathlib.Path) -> None:
-    """Results and the number of commands on the router are the same as with Ansible's own action."""
+    """Results and the number of commands on the router are the same as with Ansible's own action.
+
+    But from ansible-core 2.21 on, a failed module does not say whether it began, so that the router is asked once.
+    """
     seen = []
+    asked = 0
     for own_actions in (False, True):
         directory = tmp_path / str(own_actions)
         work = place(directory, own_actions=own_actions)
         results = work.results(TASKS, collections=["netops.conntrack"])["router1"]
-        seen.append((without_volatile(results, directory), len(work.commands())))
+        commands = work.commands()
+        questions = [command for command in commands if "for name in python3." in command]
+        seen.append((without_volatile(results, directory), len(commands) - len(questions)))
+        asked += len(questions)
     assert seen[1] == seen[0]
+    core = tuple(map(int, core_version.split(".")[:2]))
+    assert asked == (1 if core >= (2, 21) else 0)
     failures = [result["msg"] for result in seen[0][0] if result.get("failed")]
     assert len(failures) == 1, failures
     assert "no_such_option" in failures[0]
