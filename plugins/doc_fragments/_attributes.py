@@ -49,6 +49,21 @@ attributes:
       - The module changes nothing.
 """
 
+    # For a module whose action plugin does all of it, besides the standard fragment.
+    CONTROLLER = r"""
+options: {}
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+  action:
+    description: Has an action plugin, which runs on the controller.
+    support: full
+"""
+
     # For a module that returns C(ansible_facts), besides the standard fragment.
     FACTS = r"""
 options: {}

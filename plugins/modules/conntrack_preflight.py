@@ -29,16 +29,7 @@ description:
     template that cannot be resolved without the router is left to the role.
 extends_documentation_fragment:
   - netops.conntrack._attributes
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: none
-  idempotent:
-    support: full
-  action:
-    description: Has an action plugin, which runs on the controller.
-    support: full
+  - netops.conntrack._attributes.controller
 options:
   changes:
     description:

@@ -19,18 +19,11 @@ description:
     P(netops.conntrack.conntrack_audit#role) does.
 extends_documentation_fragment:
   - netops.conntrack._attributes
+  - netops.conntrack._attributes.controller
 attributes:
   check_mode:
-    support: full
     details:
       - Nothing on the routers changes. The reports are written in check mode, too.
-  diff_mode:
-    support: none
-  idempotent:
-    support: full
-  action:
-    description: Has an action plugin, which runs on the controller.
-    support: full
 options:
   directory:
     description: Where the files go, on the controller. It is made if it is not there. Empty for no files.

@@ -21,16 +21,7 @@ description:
     P(netops.conntrack.conntrack_audit#role) does.
 extends_documentation_fragment:
   - netops.conntrack._attributes
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: none
-  idempotent:
-    support: full
-  action:
-    description: Has an action plugin, which runs on the controller.
-    support: full
+  - netops.conntrack._attributes.controller
 options:
   batch:
     description:
