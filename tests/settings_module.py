@@ -69,11 +69,3 @@ class Settings:
         """The texts of the files in /etc."""
         paths = [path for path in self.etc.rglob("*") if not path.is_dir()]
         return {str(path.relative_to(self.etc)): path.read_bytes().decode() for path in paths}
-
-
-def assert_refused(result: ModuleResult, *words: str) -> None:
-    assert result.failed
-    assert result.rc == 1
-    assert not result.data.get("changed")
-    for word in words:
-        assert word in result.msg

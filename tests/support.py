@@ -92,6 +92,15 @@ def run_module(
         raise AssertionError(f"{name} printed no JSON, rc {done.returncode}\n{done.stdout}{done.stderr}") from None
 
 
+def assert_refused(result: ModuleResult, *words: str) -> None:
+    """Assert that a module failed before it changed anything, with a message that has these words."""
+    assert result.failed
+    assert result.rc == 1
+    assert not result.data.get("changed")
+    for word in words:
+        assert word in result.msg
+
+
 def run_ansible(
     command: t.Sequence[str],
     inventory: pathlib.Path,

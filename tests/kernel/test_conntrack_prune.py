@@ -14,7 +14,16 @@ import typing as t
 
 import pytest
 from listeners import deaf_listener
-from support import CHECKOUT, COLLECTIONS, SYSTEM_PYTHON, ModuleResult, network_namespace, run, run_module
+from support import (
+    CHECKOUT,
+    COLLECTIONS,
+    SYSTEM_PYTHON,
+    ModuleResult,
+    assert_refused,
+    network_namespace,
+    run,
+    run_module,
+)
 
 STALE_SENDER = CHECKOUT / "tests" / "lab" / "stale.py"
 STALE = 120
@@ -67,14 +76,6 @@ def kept_ports(kept: dict[str, t.Any]) -> tuple[str, str, int, list[int]]:
     """Give what the result says of entries that stay for a reason, with the source ports of its sample."""
     ports = sorted(entry["source_port"] for entry in kept["sample"])
     return kept["reason"], kept["option"], kept["entries"], ports
-
-
-def assert_refused(result: ModuleResult, *words: str) -> None:
-    assert result.failed
-    assert result.rc == 1
-    assert not result.data.get("changed")
-    for word in words:
-        assert word in result.msg
 
 
 @pytest.fixture
