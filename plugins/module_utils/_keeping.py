@@ -19,7 +19,7 @@ import re
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils import _dropin
-from ansible_collections.netops.conntrack.plugins.module_utils._boot import NextBoot, next_boot
+from ansible_collections.netops.conntrack.plugins.module_utils._boot import NextBoot, next_boot, reads_at_boot
 from ansible_collections.netops.conntrack.plugins.module_utils._dropin import boot_values, lines_of
 from ansible_collections.netops.conntrack.plugins.module_utils._files import FileChange, plan_file
 from ansible_collections.netops.conntrack.plugins.module_utils._module_lines import OurLine
@@ -65,10 +65,9 @@ class Kept:
     def why_not_read(self) -> str | None:
         """Why the next boot does not read the drop-in, for people; None if it does, or if that is not known."""
         *_others, dropin = self.files
-        files = self.after.sysctl_files
-        if files is None or dropin.new_text is None or dropin.path in map(os.path.realpath, files):
+        if dropin.new_text is None or reads_at_boot(dropin.path) is not False:
             return None
-        read = ", ".join(files[:_MOST_NAMED]) or "no file for sysctls"
+        read = ", ".join((self.after.sysctl_files or ())[:_MOST_NAMED]) or "no file for sysctls"
         return f"The drop-in is in no directory that is read at boot. This system reads {read}."
 
     @property

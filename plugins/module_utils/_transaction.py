@@ -125,12 +125,16 @@ class Transaction:
         if self.kept is None:
             return said
         after = self.kept.after
-        unread = self.kept.why_not_read
+        not_set = [
+            change
+            for change in self.changes
+            if change.sysctl.short not in self.restored and not change.holds(number_at_boot(after, change.sysctl.short))
+        ]
+        unread = self.kept.why_not_read if not_set else None
         return said + [
             f"{change.sysctl.short}: the next boot does not set {change.wanted}. "
             f"{unread or _reason(change.sysctl.short, after)}"
-            for change in self.changes
-            if change.sysctl.short not in self.restored and not change.holds(number_at_boot(after, change.sysctl.short))
+            for change in not_set
         ]
 
     def _is_new(self, change: Change) -> bool:
