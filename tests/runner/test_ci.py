@@ -128,7 +128,7 @@ def test_audit_fails_for_routers_that_were_not_done(pipeline: Pipeline) -> None:
         (None, [], 1),
         ("routers: {hosts: {router1: }}", ["-e", "@nothing.yml"], 1),
         ("routers: {hosts: {router1: }}", ["-e", '{"conntrack_audit_top": ['], 1),
-        ("routers: {hosts: {}}", [], 0),
+        ("routers: {hosts: {}}", [], 2),
     ],
 )
 def test_exit_code_of_a_run_that_cannot_begin(
