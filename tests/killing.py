@@ -64,6 +64,7 @@ class Router:
 
     def __init__(self, directory: pathlib.Path, netns: str) -> None:
         """Start it below ``directory``, which does not exist yet, in the network namespace ``netns``."""
+        self.netns = netns
         self.etc, self.run_directory = directory / "etc", directory / "run"
         for name in _DIRECTORIES:
             (self.etc / name).mkdir(parents=True)
@@ -77,15 +78,39 @@ class Router:
         )
 
     def close(self) -> None:
-        """End it, and all the processes that wait for a confirmation: without a journal they end by themselves."""
-        for journal in self.journals:
-            journal.unlink()
+        """End it, and all the processes that wait for a confirmation."""
+        self.end_waiting()
         self._server.communicate(timeout=10)
 
     @property
+    def waiting(self) -> list[int]:
+        """The ids of the processes that wait for a confirmation."""
+        listed = subprocess.run(["ip", "netns", "pids", self.netns], check=True, stdout=subprocess.PIPE, text=True)
+        return [pid for pid in map(int, listed.stdout.split()) if pid != self._server.pid]
+
+    def end_waiting(self) -> None:
+        """End the processes that wait for a confirmation, as a reboot does."""
+        for pid in self.waiting:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    @property
     def journals(self) -> list[pathlib.Path]:
-        """The journals of changes that wait for their confirmation."""
-        return [path for path in self.run_directory.glob("pending-*") if path.suffix != ".new"]
+        """The journals of changes that wait for their confirmation, without those that say otherwise elsewhere."""
+        found = [path for path in self.run_directory.glob("pending-*") if path.suffix != ".new"]
+        return [path for path in found if not self._is_settled(path)]
+
+    def _is_settled(self, journal: pathlib.Path) -> bool:
+        settled = self.journals_named("settled")
+        if not settled.is_file():
+            return False
+        names = [line.split()[0] for line in settled.read_text().splitlines()]
+        return any(name in journal.read_text(errors="replace") for name in names)
+
+    def journals_named(self, what: str) -> pathlib.Path:
+        """Return the path of the file ``what`` of this router's namespace. A change has to wait, or have waited."""
+        (lock,) = self.run_directory.glob("lock-*")
+        return self.run_directory / lock.name.replace("lock", what)
 
     def run(self, args: dict[str, t.Any], kill_at: int = 0) -> dict[str, t.Any] | None:
         """Give the module's result; None if it was killed, at the point of this number, counted from 1."""
@@ -104,15 +129,16 @@ class Router:
         for path in self._paths():
             # The process that takes a change back may be removing what lies beside a file.
             with contextlib.suppress(FileNotFoundError):
-                files[path] = path.read_text()
+                files[path] = path.read_text(errors="surrogateescape")
         return Snapshot(self._ask({})["kernel"], files)
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Make all as it was."""
+        """Make all as it was, but for the processes that waited: these are ended."""
+        self.end_waiting()
         for path in self._paths():
             path.unlink()
         for path, text in snapshot.files.items():
-            path.write_text(text)
+            path.write_text(text, errors="surrogateescape")
         self._ask({"kernel": snapshot.kernel})
 
     def left_over(self) -> list[str]:

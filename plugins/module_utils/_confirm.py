@@ -9,6 +9,7 @@
 A change that waits is a journal in /run, which a reboot clears: the kernel's settings have their new values, the files
 for the boot lie beside the old ones, and a process of its own takes the change back at the deadline. It stays in the
 journal until it is wholly confirmed or taken back, so that the next run finds it if a process is killed in between.
+The process knows all that it needs without the journal, which it writes anew if somebody damages it.
 There is one journal for each network namespace.
 """
 
@@ -16,95 +17,26 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import os
-import secrets
 import select
 import syslog
 import time
 import typing as t
 
+from ansible_collections.netops.conntrack.plugins.module_utils import _journal
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
     ConntrackError,
-    NotPermittedError,
     RefusedError,
     UnavailableError,
 )
-from ansible_collections.netops.conntrack.plugins.module_utils._files import FileChange, put_all, remove
-from ansible_collections.netops.conntrack.plugins.module_utils._lock import NEEDS_ROOT, exclusive
-from ansible_collections.netops.conntrack.plugins.module_utils._run_directory import DIRECTORY, path_of, write
-from ansible_collections.netops.conntrack.plugins.module_utils._settings import Change, change_of, in_order, put_back
-from ansible_collections.netops.conntrack.plugins.module_utils._sysctl import find_sysctls
+from ansible_collections.netops.conntrack.plugins.module_utils._files import put_all
+from ansible_collections.netops.conntrack.plugins.module_utils._journal import Pending, outcome, settle, waiting
+from ansible_collections.netops.conntrack.plugins.module_utils._lock import exclusive
+from ansible_collections.netops.conntrack.plugins.module_utils._run_directory import DIRECTORY
 
 _POLL_SECONDS = 0.25
 _START_SECONDS = 10
 _CGROUP_ROOTS = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd")
-
-
-@dataclasses.dataclass(frozen=True)
-class Pending:
-    """A change that waits: what was ``written``, in this order, the ``files`` that are staged, and until when.
-
-    ``deadline`` is in seconds since the boot, suspended time included.
-    """
-
-    id: str
-    within: int
-    deadline: float
-    written: list[Change]
-    files: list[FileChange]
-    confirmed: bool = False
-
-    @classmethod
-    def begin(cls, changes: t.Iterable[Change], files: t.Iterable[FileChange], within: int) -> Pending:
-        """Give the change that is to be confirmed ``within`` so many seconds from now."""
-        deadline = _now() + within
-        return cls(secrets.token_hex(8), within, deadline, in_order(changes), [file for file in files if file.changed])
-
-    @property
-    def seconds_left(self) -> float:
-        """How long it still waits, in seconds; 0 from the deadline on."""
-        return max(0.0, self.deadline - _now())
-
-    def as_json(self) -> str:
-        """Give the journal's text."""
-        return json.dumps(
-            {
-                "id": self.id,
-                "within": self.within,
-                "deadline": self.deadline,
-                "written": [[change.sysctl.short, change.wanted, change.before] for change in self.written],
-                "files": [dataclasses.astuple(file) for file in self.files],
-                "confirmed": self.confirmed,
-            }
-        )
-
-    @classmethod
-    def of_json(cls, text: str) -> Pending:
-        """Read a journal's text. A setting that the kernel no longer has is left out."""
-        data = json.loads(text)
-        sysctls = find_sysctls()
-        written = [
-            change_of(sysctls, short, wanted, before) for short, wanted, before in data["written"] if short in sysctls
-        ]
-        files = [FileChange(*file) for file in data["files"]]
-        return cls(data["id"], data["within"], data["deadline"], written, files, data["confirmed"])
-
-    def take_back(self) -> str:
-        """Give the kernel its old values, and the boot its old files; say in words what was put back."""
-        said = [put_back(self.written)]
-        for file in reversed(self.files):
-            try:
-                file.put_back()
-                file.clean_up()
-            except ConntrackError:
-                said.append(f"NOT put back: {file.path}, it has the new text; the old one lies beside it.")
-        return " ".join(said)
-
-
-def waiting() -> Pending | None:
-    """Give the change that waits for its confirmation; None if none does. Raises NotPermittedError without root."""
-    return _read("pending")
 
 
 def refuse_waiting() -> None:
@@ -119,13 +51,20 @@ def refuse_waiting() -> None:
 def take_back_pending() -> str | None:
     """Take back a change that still waits, as this run begins anew; say in words what was put back, None if none did.
 
-    A change whose process was killed is found here, too. Belongs inside ``exclusive``, as all that follows.
+    A change whose process was killed is found here, too. Belongs inside ``exclusive``, as all that follows. Raises what
+    ``waiting`` raises, and UnavailableError where it cannot be written down that the change was taken back.
     """
     pending = waiting()
     if pending is None:
+        # It may be one that is settled, or of an earlier boot.
+        with contextlib.suppress(OSError):
+            _journal.forget_pending()
         return None
     said = pending.take_back()
-    disarm()
+    try:
+        settle(pending)
+    except UnavailableError as error:
+        raise UnavailableError(f"{error.message} A change that waited was taken back. {said}", changed=True) from error
     return said
 
 
@@ -135,33 +74,36 @@ def arm(pending: Pending) -> None:
     Raises UnavailableError when it cannot be started; then nothing waits.
     """
     try:
-        remove(path_of("taken-back"))
-        write(path_of("pending"), pending.as_json())
+        _journal.forget_words()
+        _journal.keep(pending)
         if not _start_waiting(pending):
             raise OSError("it did not start")
     except OSError as error:
-        disarm()
+        disarm(pending)
         raise UnavailableError(
             f"confirm_within: the process that would put the old values back could not be started ({error}). "
             "Nothing was changed."
         ) from error
 
 
-def disarm() -> None:
-    """Forget the change that waits."""
-    remove(path_of("pending"))
+def disarm(pending: Pending) -> None:
+    """Forget a change that was never made, or is taken back. To take it back once more would change nothing."""
+    with contextlib.suppress(ConntrackError):
+        settle(pending)
+    with contextlib.suppress(OSError):
+        _journal.forget_pending()
 
 
 def find(change: str | None) -> Pending:
-    """Give the change that waits, or the one that was confirmed last if that is ``change``: its answer may be lost.
+    """Return the change that waits, or the one that was confirmed last if that is ``change``: its answer may be lost.
 
-    Raises RefusedError when there is none, or another one than ``change``.
+    Raises RefusedError when there is none, or another one than ``change``, and what ``waiting`` raises.
     """
     pending = waiting()
     if pending is None:
-        pending = _read("confirmed")
+        pending = _journal.last_confirmed()
         if pending is None or pending.id != change:
-            raise RefusedError(f"No change waits for its confirmation. {_last_words()}".rstrip())
+            raise RefusedError(f"No change waits for its confirmation. {_journal.last_words()}".rstrip())
     if change not in (None, pending.id):
         raise RefusedError(f"change: {change!r} does not wait for its confirmation, but {pending.id!r} does.")
     return pending
@@ -170,7 +112,8 @@ def find(change: str | None) -> Pending:
 def confirm(change: str | None) -> Pending:
     """Keep the change that waits, at boot as well: put its files in their places.
 
-    Raises what ``find`` raises; ConntrackError when the files cannot be put in place, and the old values were put back.
+    Raises what ``find`` raises; ConntrackError when the files cannot be put in place or the confirmation cannot be
+    written down, and the old values were put back.
     """
     pending = find(change)
     if pending.confirmed:
@@ -179,38 +122,14 @@ def confirm(change: str | None) -> Pending:
         for file in pending.files:
             file.check()
         put_all(pending.files)
+        _journal.settle_confirmed(pending)
     except ConntrackError as error:
         said = pending.take_back()
-        disarm()
+        disarm(pending)
         raise ConntrackError(f"{error.message} {said}", **error.result) from error
-    pending = dataclasses.replace(pending, confirmed=True)
-    write(path_of("confirmed"), pending.as_json())
-    disarm()
     for file in pending.files:
         file.clean_up()
-    return pending
-
-
-def _now() -> float:
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
-def _read(what: str) -> Pending | None:
-    try:
-        with open(path_of(what), encoding="ascii") as file:
-            return Pending.of_json(file.read())
-    except FileNotFoundError:
-        return None
-    except PermissionError as error:
-        raise NotPermittedError(NEEDS_ROOT) from error
-
-
-def _last_words() -> str:
-    try:
-        with open(path_of("taken-back"), encoding="utf-8") as file:
-            return file.read()
-    except FileNotFoundError:
-        return ""
+    return dataclasses.replace(pending, confirmed=True)
 
 
 def _start_waiting(pending: Pending) -> bool:
@@ -262,20 +181,42 @@ def _close_all_but(*kept: int) -> None:
 
 
 def _wait(pending: Pending) -> None:
-    journal = path_of("pending")
+    """Take the change back at its deadline, from memory and whatever became of its journal, unless it is settled."""
     while pending.seconds_left:
-        if not os.path.exists(journal):
+        if outcome(pending.id):
             return
+        _renew_journal(pending)
         time.sleep(min(_POLL_SECONDS, pending.seconds_left))
     with contextlib.ExitStack() as stack:
         # A run that holds on to the lock does not keep the old values from coming back.
-        with contextlib.suppress(UnavailableError):
+        with contextlib.suppress(ConntrackError):
             stack.enter_context(exclusive())
-        present = waiting()
-        if present is None or present.id != pending.id:
+        if outcome(pending.id):
             return
         words = f"It was not confirmed within {pending.within} s. {pending.take_back()}"
-        disarm()
-        write(path_of("taken-back"), words)
+        if _is_kept(pending) is not False:
+            disarm(pending)
+        with contextlib.suppress(OSError):
+            _journal.keep_words(words)
     syslog.openlog("netops.conntrack", 0, syslog.LOG_DAEMON)
     syslog.syslog(syslog.LOG_WARNING, f"A change of the connection-tracking settings was taken back. {words}")
+
+
+def _renew_journal(pending: Pending) -> None:
+    """Write the journal anew if it was damaged or removed, so that the change can be confirmed, and is taken back."""
+    if _is_kept(pending):
+        return
+    with contextlib.suppress(ConntrackError, OSError), exclusive(wait=0):
+        if outcome(pending.id) is None and _is_kept(pending) is None:
+            _journal.keep(pending)
+
+
+def _is_kept(pending: Pending) -> bool | None:
+    """Tell whether the journal has this change; False where another one waits, None where nothing sound is there."""
+    if _journal.is_kept(pending):
+        return True
+    try:
+        present = waiting()
+    except ConntrackError:
+        return None
+    return None if present is None else present.id == pending.id

@@ -24,12 +24,13 @@ _POLL_SECONDS = 0.25
 
 
 @contextlib.contextmanager
-def exclusive() -> t.Iterator[None]:
+def exclusive(wait: float | None = None) -> t.Iterator[None]:
     """Be the only run that changes this network namespace's settings.
 
-    Raises UnavailableError when another one does not end within a minute, or there is no place for the lock;
-    NotPermittedError without root.
+    ``wait`` is for how many seconds another one is waited for, a minute if it is not given. Raises UnavailableError
+    when that one does not end in time, or there is no place for the lock; NotPermittedError without root.
     """
+    seconds = _LOCK_SECONDS if wait is None else wait
     path = path_of("lock")
     try:
         make()
@@ -39,7 +40,7 @@ def exclusive() -> t.Iterator[None]:
     except OSError as error:
         raise UnavailableError(f"{path} cannot be written ({error.strerror}), and with it nothing else is.") from error
     try:
-        _wait_for(lock, time.monotonic() + _LOCK_SECONDS)
+        _wait_for(lock, seconds)
         yield
     finally:
         os.close(lock)
@@ -55,14 +56,15 @@ def exclusive_in_image() -> t.Iterator[None]:
         yield
 
 
-def _wait_for(lock: int, end: float) -> None:
+def _wait_for(lock: int, seconds: float) -> None:
+    end = time.monotonic() + seconds
     while True:
         try:
             return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() > end:
                 raise UnavailableError(
-                    f"Another run has been changing the settings for {_LOCK_SECONDS} s. Run it again when that one is "
+                    f"Another run has been changing the settings for {seconds} s. Run it again when that one is "
                     f"done; fuser {path_of('lock')} shows its process."
                 ) from None
         time.sleep(_POLL_SECONDS)

@@ -81,6 +81,7 @@ class _Reading:
             return found, targets
 
         found, targets = self.table.read(collect, self.conditions)
+        self.plan.refuse_changed_timeouts()
         before = self._note_count(found)
         enforce(limit, found)
         if dry_run:
@@ -102,6 +103,7 @@ class _Reading:
             return found, targets
 
         found, targets = self.table.read(collect, self.conditions, clock)
+        self.plan.refuse_changed_timeouts()
         self._note_count(found)
         enforce(limit, found)
         if len(targets):
@@ -130,6 +132,7 @@ class _Reading:
                     targets = Targets[Group]()
                     for verdict, selected in found.sort_out(block):
                         targets.add(selected, verdict.group)
+                    self.plan.refuse_changed_timeouts()
                     self.table.delete(targets, errors)
                 return found
 

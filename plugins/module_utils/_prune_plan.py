@@ -33,6 +33,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._requests import 
 from ansible_collections.netops.conntrack.plugins.module_utils._second_look import StateAndStatus, obstacle, quiet
 from ansible_collections.netops.conntrack.plugins.module_utils._selector import Selection
 from ansible_collections.netops.conntrack.plugins.module_utils._selector_keys import Answer, Context
+from ansible_collections.netops.conntrack.plugins.module_utils._timeout_record import refuse_changed
 from ansible_collections.netops.conntrack.plugins.module_utils._units import parse_duration, parse_number
 from ansible_collections.netops.conntrack.plugins.module_utils._wire import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._writable import Errors, WritableTable
@@ -146,6 +147,14 @@ class Plan:
     def conditions(self) -> tuple[Condition, ...]:
         """What the kernel may be asked for instead of the whole table."""
         return () if self.whole else self.selection.conditions
+
+    def refuse_changed_timeouts(self) -> None:
+        """Raise UnavailableError if idle times that were read are wrong, because a timeout was changed since the start.
+
+        A shorter timeout makes an entry that just saw a packet look as if it had been idle for long.
+        """
+        if "idle" in self.selection.keys:
+            refuse_changed(self.context.timeouts.record)
 
 
 GUARD_OPTIONS: dict[str, t.Any] = {

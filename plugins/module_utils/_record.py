@@ -58,25 +58,30 @@ class Record:
             return cls({}, {})
         try:
             data = json.loads(text)
+            if data["version"] != _VERSION:
+                raise ValueError("it has another version")
             settings = {short: Before(**before) for short, before in data["settings"].items()}
             record = cls(settings, dict(data["files"]))
             if not record._is_sound:
                 raise TypeError
             return record
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise OptionError(
                 "sysctl_file",
                 path,
                 "is not the record that this module wrote of what was there before",
-                "Put that file right, or remove it: what is there now then counts as what was there before.",
+                "If a newer release of this collection wrote it, use that one. Else put that file right, or remove it: "
+                "what is there now then counts as what was there before.",
             ) from error
 
     @property
     def _is_sound(self) -> bool:
         texts = [*self.files.values(), *(before.lines for before in self.settings.values())]
         numbers = [before.runtime for before in self.settings.values()]
+        names = [before.name for before in self.settings.values()]
         sound_texts = all(text is None or isinstance(text, str) for text in texts)
-        return sound_texts and all(number is None or isinstance(number, int) for number in numbers)
+        sound_numbers = all(number is None or type(number) is int for number in numbers)
+        return sound_texts and sound_numbers and all(isinstance(name, str) for name in names)
 
     def text(self) -> str | None:
         """Return the text to be kept; None for a record of nothing."""

@@ -13,6 +13,7 @@ import socket
 import struct
 
 DIRECTORY = "/run/netops-conntrack"
+_BOOT_ID = "/proc/sys/kernel/random/boot_id"
 _SO_NETNS_COOKIE = 71  # asm-generic/socket.h
 
 
@@ -32,6 +33,15 @@ def write(path: str, text: str) -> None:
     with open(whole, "w", encoding="utf-8") as file:
         file.write(text)
     os.replace(whole, path)
+
+
+def boot_id() -> str:
+    """Return the name that the kernel has given to this boot; "" where it has none (random(4))."""
+    try:
+        with open(_BOOT_ID, encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
 
 
 def _namespace() -> int:

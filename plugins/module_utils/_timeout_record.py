@@ -30,8 +30,8 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
 )
 
 _FILE = "timeouts"
-_BOOT_ID = "/proc/sys/kernel/random/boot_id"
 _VERSION = 1
+_MOST_SECONDS = 0xFFFFFFFF  # A timeout is an unsigned int (net/netfilter/nf_conntrack_standalone.c).
 _MOST = 1000
 """So many changes are kept at most. Each is dropped once no entry can have a timeout from before it."""
 
@@ -57,16 +57,21 @@ class Shortening(t.NamedTuple):
     done: float | None
 
 
+Edition = tuple[int, int, int]
+"""The device, the inode and the time of change of a file. Each edition of the record is a new file."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Record:
     """The changes and shortenings of which entries in the table can still bear traces, oldest first.
 
-    ``now`` is the time at which the record was read.
+    ``now`` is the time at which the record was read, ``edition`` tells its file from a later one.
     """
 
     changes: tuple[Change, ...] = ()
     shortenings: tuple[Shortening, ...] = ()
     now: float = 0.0
+    edition: Edition | None = dataclasses.field(default=None, compare=False)
 
     def changes_of(self, short: str) -> list[Change]:
         """Return the changes of one sysctl, oldest first."""
@@ -82,6 +87,7 @@ def read_record() -> Record:
     path = _run_directory.path_of(_FILE)
     try:
         with open(path, encoding="utf-8") as file:
+            edition = _edition(os.fstat(file.fileno()))
             text = file.read()
     except FileNotFoundError:
         return Record(now=now)
@@ -89,7 +95,29 @@ def read_record() -> Record:
         raise NotPermittedError(f"{path} cannot be read without root. Set become: true.") from error
     except (OSError, ValueError) as error:
         raise _damaged(path) from error
-    return _parse(text, path, now)
+    return dataclasses.replace(_parse(text, path, now), edition=edition)
+
+
+def refuse_changed(record: Record) -> None:
+    """Raise UnavailableError if a timeout was changed since the record was read, or entries were shortened.
+
+    Who is about to change one is recorded first. So the times of entries that were read before this call can be told
+    with the record.
+    """
+    path = _run_directory.path_of(_FILE)
+    try:
+        present: Edition | None = _edition(os.stat(path))
+    except OSError:
+        present = None
+    if present != record.edition:
+        raise UnavailableError(
+            "A timeout was changed, or entries were shortened, while the table was read. So nobody can tell how long "
+            "the entries that were read have been idle. Run this again."
+        )
+
+
+def _edition(about: os.stat_result) -> Edition:
+    return about.st_dev, about.st_ino, about.st_mtime_ns
 
 
 @contextlib.contextmanager
@@ -183,7 +211,12 @@ def _counts(change: Change, now: float) -> bool:
 
 
 def _write(path: str, record: Record) -> None:
-    data = {"version": _VERSION, "boot": _boot(), "changes": record.changes, "shortenings": record.shortenings}
+    data = {
+        "version": _VERSION,
+        "boot": _run_directory.boot_id(),
+        "changes": record.changes,
+        "shortenings": record.shortenings,
+    }
     try:
         _run_directory.write(path, json.dumps(data))
     except OSError as error:
@@ -193,7 +226,7 @@ def _write(path: str, record: Record) -> None:
 def _parse(text: str, path: str, now: float) -> Record:
     try:
         data = json.loads(text)
-        if data["boot"] != _boot():
+        if data["boot"] != _run_directory.boot_id():
             # Where /run is a disk, the file outlives its boot. The kernel's timeouts and its clock do not.
             return Record(now=now)
         changes = tuple(_change(*fields) for fields in data["changes"])
@@ -204,18 +237,9 @@ def _parse(text: str, path: str, now: float) -> Record:
         times += [time_of for each in shortenings for time_of in (each.begun, each.done)]
         if not all(_is_past(time_of, now) for time_of in times):
             raise ValueError("it has a time that is still to come")
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise _damaged(path) from error
     return Record(changes, shortenings, now)
-
-
-def _boot() -> str:
-    """Return the name that the kernel has given to this boot; "" where it has none (random(4))."""
-    try:
-        with open(_BOOT_ID, encoding="ascii") as file:
-            return file.read().strip()
-    except OSError:
-        return ""
 
 
 def _is_past(time_of: float | None, now: float) -> bool:
@@ -224,15 +248,20 @@ def _is_past(time_of: float | None, now: float) -> bool:
 
 
 def _change(short: t.Any, old: t.Any, new: t.Any, begun: t.Any, done: t.Any) -> Change:
-    if not isinstance(short, str) or not isinstance(old, int) or not isinstance(new, int):
-        raise TypeError("a change without its values")
-    return Change(short, old, new, float(begun), None if done is None else float(done))
+    if not isinstance(short, str):
+        raise TypeError("a change without its setting")
+    return Change(short, _seconds(old), _seconds(new), float(begun), None if done is None else float(done))
 
 
 def _shortening(most: t.Any, begun: t.Any, done: t.Any) -> Shortening:
-    if not isinstance(most, int):
-        raise TypeError("a shortening without its time")
-    return Shortening(most, float(begun), None if done is None else float(done))
+    return Shortening(_seconds(most), float(begun), None if done is None else float(done))
+
+
+def _seconds(value: t.Any) -> int:
+    """Return the value of a timeout. Raises TypeError for one that no kernel can hold."""
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MOST_SECONDS:
+        raise TypeError("no timeout")
+    return value
 
 
 def _damaged(path: str) -> ConntrackError:

@@ -20,6 +20,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._files import (
     put_back_all,
     staged,
 )
+from ansible_collections.netops.conntrack.plugins.module_utils._journal import Pending
 from ansible_collections.netops.conntrack.plugins.module_utils._keeping import Kept, number_at_boot
 from ansible_collections.netops.conntrack.plugins.module_utils._settings import Change, apply
 from ansible_collections.netops.conntrack.plugins.module_utils._text import printable
@@ -48,7 +49,7 @@ class Transaction:
         files = any(file.changed for file in self._files)
         return self.loads or files or any(change.needed for change in self.changes)
 
-    def carry_out(self, prepare: Prepare, within: int) -> _confirm.Pending | None:
+    def carry_out(self, prepare: Prepare, within: int) -> Pending | None:
         """Do it; with ``within``, it goes back after so many seconds unless it is confirmed: give what waits.
 
         Nothing waits (None) where the kernel has what is wanted already. Raises ConntrackError, which says what was put
@@ -70,16 +71,16 @@ class Transaction:
                 put_back_all(first)
                 raise
 
-    def _carry_out_for(self, prepare: Prepare, within: int) -> _confirm.Pending:
+    def _carry_out_for(self, prepare: Prepare, within: int) -> Pending:
         # The files are only laid beside the present ones: a reboot takes the change back, too.
-        pending = _confirm.Pending.begin(self.changes, self._files, within)
+        pending = Pending.begin(self.changes, self._files, within)
         try:
             for file in pending.files:
                 file.stage(prepare)
             _confirm.arm(pending)
             apply(self.changes, lambda: None)
         except BaseException:
-            _confirm.disarm()
+            _confirm.disarm(pending)
             for file in pending.files:
                 file.clean_up()
             raise

@@ -368,6 +368,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.netops.conntrack.plugins.module_utils import _confirm
 from ansible_collections.netops.conntrack.plugins.module_utils._change_plan import check_options, plan_change, within_of
+from ansible_collections.netops.conntrack.plugins.module_utils._journal import Pending, waiting
 from ansible_collections.netops.conntrack.plugins.module_utils._lock import exclusive, exclusive_in_image
 from ansible_collections.netops.conntrack.plugins.module_utils._module import NETNS_OPTION, guarded_run
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
@@ -406,7 +407,7 @@ def settle_what_waits(module: AnsibleModule) -> bool:
         _confirm.refuse_waiting()
         return False
     if module.check_mode:
-        said = _confirm.waiting() and "A change waits for its confirmation, and would be taken back before this one."
+        said = waiting() and "A change waits for its confirmation, and would be taken back before this one."
     else:
         said = _confirm.take_back_pending()
         said = said and f"A change that waited for its confirmation was taken back before this one. {said}"
@@ -454,7 +455,7 @@ def confirm_change(module: AnsibleModule) -> dict[str, t.Any]:
     return {"changed": not found.confirmed, **nothing, "confirm": describe_pending(pending)}
 
 
-def describe_pending(pending: _confirm.Pending) -> dict[str, t.Any]:
+def describe_pending(pending: Pending) -> dict[str, t.Any]:
     """Give what the result says of a change that waits, or waited."""
     return {
         "change": pending.id,

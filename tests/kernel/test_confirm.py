@@ -210,12 +210,143 @@ def test_after_a_reboot_the_old_values_hold_and_nothing_is_left(router: Router) 
     assert router.state().kernel == first.kernel
 
 
-def test_without_its_journal_nothing_goes_back(router: Router) -> None:
-    first = router.state()
+DAMAGE = {
+    "empty": b"",
+    "cut": b'{"version": 2, "id": "d28b',
+    "no text": b"\xff\xfe\x00",
+    "no object": b"[]",
+    "of another version": b'{"version": 1, "id": "d28b01586ef1b5d6"}',
+    "deep": b"[" * 100_000,
+    "huge number": b'{"version": 2, "boot": 1%b}' % (b"0" * 10_000),
+}
+"""What somebody may leave in a file of ours."""
+
+
+@pytest.mark.parametrize("damage", [None, *DAMAGE.values()], ids=["removed", *DAMAGE])
+def test_it_goes_back_whatever_becomes_of_its_journal(router: Router, damage: bytes | None) -> None:
+    first, began = router.state(), time.monotonic()
     change(router, "1s")
-    router.journals[0].unlink()
-    time.sleep(1.5)
-    assert_in_force(router, first, now=True, at_boot=False)
+    stop_waiting(router)
+    spoil(router.journals[0], damage)
+    go_on_waiting(router)
+    while router.state() != first:
+        assert time.monotonic() - began < 1 + TOLERANCE
+        time.sleep(0.02)
+    assert_nothing_waits(router)
+    assert "It was not confirmed within 1 s. Put back: " in refusal(router, CONFIRMED)
+
+
+def test_it_goes_back_without_the_whole_directory(router: Router) -> None:
+    first, began = router.state(), time.monotonic()
+    change(router, "1s")
+    for path in router.run_directory.iterdir():
+        path.unlink()
+    router.run_directory.rmdir()
+    while router.state() != first:
+        assert time.monotonic() - began < 1 + TOLERANCE
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("damage", [None, *DAMAGE.values()], ids=["removed", *DAMAGE])
+def test_process_that_waits_writes_its_journal_anew(router: Router, damage: bytes | None) -> None:
+    first = router.state()
+    waits = change(router, "1h")
+    journal = router.journals[0]
+    text = journal.read_bytes()
+    spoil(journal, damage)
+    give_up = time.monotonic() + 2 * TOLERANCE
+    while not journal.exists() or journal.read_bytes() != text:
+        assert time.monotonic() < give_up
+        time.sleep(0.02)
+    assert settings(router, {**CONFIRMED, "change": waits["change"]})["changed"] is True
+    assert_in_force(router, first, now=True, at_boot=True)
+    assert_nothing_waits(router)
+
+
+@pytest.mark.parametrize("args", [{"settings": WANTED}, {"state": "absent"}, CONFIRMED])
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_damaged_journal_that_nobody_mends_is_an_error_with_its_remedy(
+    router: Router, damage: bytes, args: dict[str, t.Any]
+) -> None:
+    change(router, "1h")
+    router.end_waiting()
+    journal = router.journals[0]
+    spoil(journal, damage)
+    found = router.state()
+    for check_mode in (True, False):
+        message = refusal(router, {**args, "_ansible_check_mode": check_mode})
+        assert f"{journal} is not the record that this module wrote" in message
+        assert "remove it" in message
+    assert router.state() == found
+    journal.unlink()
+    assert settings(router, {"state": "absent"})["changed"] in (True, False)
+
+
+def test_journal_of_an_earlier_boot_is_no_change_that_waits(router: Router) -> None:
+    change(router, "1h")
+    router.end_waiting()
+    journal = router.journals[0]
+    data = json.loads(journal.read_text())
+    journal.write_text(json.dumps({**data, "boot": "3a1b0e8e-0000-4000-8000-000000000000"}))
+    held = router.state().kernel
+    assert "No change waits" in refusal(router, CONFIRMED)
+    assert not settings(router, {"settings": {"udp_timeout": 50}}).get("warnings")
+    assert router.state().kernel == {**held, "udp_timeout": 50}
+
+
+def test_old_journal_that_is_put_there_again_changes_nothing(router: Router) -> None:
+    first = router.state()
+    waits = change(router, "1h")
+    journal = router.journals[0]
+    text = journal.read_bytes()
+    settings(router, CONFIRMED)
+    assert_nothing_waits(router)
+    journal.write_bytes(text)
+    again = settings(router, {**CONFIRMED, "change": waits["change"]})
+    assert (again["changed"], again["confirm"]["confirmed"]) == (False, True)
+    assert not settings(router, {"settings": WANTED}).get("warnings")
+    assert_in_force(router, first, now=True, at_boot=True)
+
+
+def test_change_that_was_taken_back_is_not_said_to_be_confirmed(router: Router) -> None:
+    waits = change(router, "1h")
+    confirmed = json.loads(router.journals[0].read_text())
+    settings(router, {"settings": {"udp_timeout": 50}})
+    journal = router.journals_named("confirmed")
+    journal.write_text(json.dumps({**confirmed, "confirmed": True}))
+    assert "No change waits" in refusal(router, {**CONFIRMED, "change": waits["change"]})
+
+
+def test_confirmation_that_cannot_be_written_down_takes_the_change_back(router: Router) -> None:
+    first = router.state()
+    waits = change(router, "1h")
+    blocked = router.journals_named("settled")
+    blocked.mkdir()
+    (blocked / "in the way").touch()
+    message = refusal(router, {**CONFIRMED, "change": waits["change"]})
+    assert f"{blocked} cannot be written" in message
+    assert f"Put back: {PREFIX}acct = 0, {PREFIX}generic_timeout = 600." in message
+    assert router.state() == first
+    (blocked / "in the way").unlink()
+    blocked.rmdir()
+
+
+def spoil(path: pathlib.Path, damage: bytes | None) -> None:
+    """Give a file other bytes, or remove it."""
+    if damage is None:
+        path.unlink()
+    else:
+        path.write_bytes(damage)
+
+
+def stop_waiting(router: Router) -> None:
+    (pid,) = router.waiting
+    os.kill(pid, signal.SIGSTOP)
+
+
+def go_on_waiting(router: Router) -> None:
+    (pid,) = router.waiting
+    os.kill(pid, signal.SIGCONT)
 
 
 def test_write_that_fails_leaves_nothing_waiting(router: Router) -> None:

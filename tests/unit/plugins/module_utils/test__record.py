@@ -9,7 +9,13 @@ from __future__ import annotations
 import pathlib
 
 import pytest
-from ansible_collections.netops.conntrack.plugins.module_utils._record import Before, Record, describe_records
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
+from ansible_collections.netops.conntrack.plugins.module_utils._record import (
+    Before,
+    Record,
+    describe_records,
+    read_record,
+)
 
 ACCT = "net.netfilter.nf_conntrack_acct"
 RECORD = Record({"acct": Before(ACCT, 0, f"-{ACCT}=0\udce9")}, {}).text() or ""
@@ -53,3 +59,33 @@ def test_record_that_cannot_be_read_leaves_the_names_unknown(tmp_path: pathlib.P
     assert [file["sysctl_file"] for file in described["files"]] == ["/etc/sysctl.d/80.conf"]
     assert described["settings"] is None
     assert "90.conf.before' is not the record" in described["unreadable"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        '"version"',
+        '{"version": 2, "settings": {}, "files": {}}',
+        '{"settings": {}, "files": {}}',
+        '{"version": 1, "settings": {}}',
+        '{"version": 1, "settings": [], "files": {}}',
+        '{"version": 1, "settings": {"acct": {}}, "files": {}}',
+        '{"version": 1, "settings": {"acct": {"name": 7, "runtime": 0, "lines": null}}, "files": {}}',
+        '{"version": 1, "settings": {"acct": {"name": "a", "runtime": true, "lines": null}}, "files": {}}',
+        '{"version": 1, "settings": {"acct": {"name": "a", "runtime": 1e400, "lines": null}}, "files": {}}',
+        '{"version": 1, "settings": {}, "files": {"/etc/x": 7}}',
+        "[" * 100_000,
+        "\udcff",
+    ],
+)
+def test_damaged_record_is_named_with_the_remedy(sysctl_d: pathlib.Path, text: str) -> None:
+    path = sysctl_d / "90.conf.before"
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(OptionError, match="is not the record that this module wrote") as caught:
+        read_record(str(sysctl_d / "90.conf"))
+    assert str(path) in caught.value.message
+    assert "remove it" in caught.value.message

@@ -11,12 +11,13 @@ import time
 import typing as t
 
 import pytest
-from ansible_collections.netops.conntrack.plugins.module_utils import _run_directory, _timeout_record
+from ansible_collections.netops.conntrack.plugins.module_utils import _run_directory
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError, UnavailableError
 from ansible_collections.netops.conntrack.plugins.module_utils._timeout_record import (
     Change,
     changing,
     read_record,
+    refuse_changed,
     shortening,
 )
 
@@ -112,7 +113,7 @@ def test_record_of_an_earlier_boot_does_not_count(monkeypatch: pytest.MonkeyPatc
     with changing("udp_timeout", 30, 10):
         pass
     (tmp_path / "boot_id").write_text("another\n")
-    monkeypatch.setattr(_timeout_record, "_BOOT_ID", str(tmp_path / "boot_id"))
+    monkeypatch.setattr(_run_directory, "_BOOT_ID", str(tmp_path / "boot_id"))
     assert read_record().changes == ()
     with changing("icmp_timeout", 30, 10):
         pass
@@ -130,6 +131,22 @@ def test_time_that_is_still_to_come_is_damage(text: str, place: str) -> None:
     record_file().write_text(json.dumps(data))
     with pytest.raises(ConntrackError, match="is not the record"):
         read_record()
+
+
+def test_record_that_was_read_is_refused_once_a_timeout_changes() -> None:
+    before = read_record()
+    refuse_changed(before)
+    with changing("udp_timeout", 30, 10):
+        with pytest.raises(UnavailableError, match="while the table was read"):
+            refuse_changed(before)
+        during = read_record()
+        refuse_changed(during)
+    with pytest.raises(UnavailableError, match="while the table was read"):
+        refuse_changed(during)
+    after = read_record()
+    refuse_changed(after)
+    with shortening(5), pytest.raises(UnavailableError, match="entries were shortened"):
+        refuse_changed(after)
 
 
 def test_what_cannot_be_recorded_is_not_done(run_directory: pathlib.Path) -> None:
@@ -156,13 +173,18 @@ def test_what_cannot_be_recorded_is_not_done(run_directory: pathlib.Path) -> Non
         '{"version": 1, "changes": [["udp_timeout", 30, 10, "now", 2]], "shortenings": []}',
         '{"version": 1, "changes": [], "shortenings": [["x", 1, 2]]}',
         '{"version": 1, "changes": 7, "shortenings": []}',
+        '{"version": 1, "changes": [["udp_timeout", true, 10, 1, 2]], "shortenings": []}',
+        '{"version": 1, "changes": [["udp_timeout", -30, 10, 1, 2]], "shortenings": []}',
+        '{"version": 1, "changes": [["udp_timeout", 30, 10, 1%s, 2]], "shortenings": []}' % ("0" * 400),
+        '{"version": 1, "changes": [["udp_timeout", 30, 1%s, 1, 2]], "shortenings": []}' % ("0" * 4000),
+        '{"version": 1, "changes": [], "shortenings": [[1%s, 1, 2]]}' % ("0" * 40),
         "[" * 100_000,
         "\udcff",
     ],
 )
 def test_damaged_record_is_named_with_the_remedy(run_directory: pathlib.Path, text: str) -> None:
     run_directory.mkdir()
-    text = text.replace('"version"', f'"boot": "{_timeout_record._boot()}", "version"')
+    text = text.replace('"version"', f'"boot": "{_run_directory.boot_id()}", "version"')
     record_file().write_bytes(text.encode("utf-8", "surrogateescape"))
     readings: list[t.Callable[[], object]] = [read_record, lambda: changing("udp_timeout", 30, 10).__enter__()]
     for reading in readings:
