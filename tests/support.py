@@ -12,6 +12,7 @@ import json
 import os
 import pathlib
 import secrets
+import signal
 import subprocess
 import sys
 import typing as t
@@ -154,7 +155,16 @@ def network_namespace(prefix: str, *, tracking: bool = True) -> t.Iterator[str]:
             run(["nft", "-f", "-"], netns=name, text=_TRACKING)
         yield name
     finally:
+        _end_processes(name)
         run(["ip", "netns", "delete", name])
+
+
+def _end_processes(netns: str) -> None:
+    """End what still runs in the namespace, such as a process that waits for a confirmation for an hour."""
+    for pid in map(int, run(["ip", "netns", "pids", netns]).split()):
+        if pid != os.getpid():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 def left_over() -> tuple[set[str], bool]:
