@@ -279,6 +279,7 @@ class Router:
             "remaining": _histogram(rng, [(live - offloaded, _REMAINING), (self.stale, _REMAINING)], offloaded),
             "idle": _histogram(rng, [(live - offloaded, _IDLE), (self.stale, _DEAD_IDLE)], offloaded),
             "top": self._top(rng),
+            "uncertainty": dict.fromkeys(("marks", "source", "destination"), 0),
         }
 
     def _zones(self) -> _Facts:

@@ -19,7 +19,14 @@ _ZERO_IN_VERSION_2 = ("would_delete", "deleted", "already_gone", "not_deleted")
 _LATER_IN_SETTINGS = {"sizing", "recap", "confirmed"}
 
 _LATER_IN_USAGE = {"listeners"}
-_LATER_IN_TABLES = {"not_listed", "zones_original", "zones_original_distinct", "zones_reply", "zones_reply_distinct"}
+_LATER_IN_TABLES = {
+    "not_listed",
+    "uncertainty",
+    "zones_original",
+    "zones_original_distinct",
+    "zones_reply",
+    "zones_reply_distinct",
+}
 
 
 def as_version_2(document: Document) -> Document:

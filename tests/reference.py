@@ -60,6 +60,7 @@ def summary(entries: t.Sequence[Entry], timeouts: Timeouts, top: int) -> dict[st
             "source_port": _top(_ports(entries, "source_port"), top, len(entries)),
             "destination_port": _top(_ports(entries, "destination_port"), top, len(entries)),
         },
+        "uncertainty": {"marks": 0, "source": 0, "destination": 0},
     }
 
 

@@ -26,6 +26,11 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
 _CHUNK_BYTES = 1 << 19
 """So many bytes of messages are made blocks at once: fewer rows in a block cost more time each, more save nothing."""
 
+_BLOCK_BYTES = 1 << 14
+"""So long are blocks at least on average, where a sender makes many layouts, by many protocols."""
+
+_MOST_CHUNK_BYTES = 1 << 23
+
 # What the copies of an entry share and other entries hardly ever do: the original tuple (with more behind it of IPv4).
 _key = operator.itemgetter(slice(_netlink.ATTRIBUTES_AT, 96))
 
@@ -40,7 +45,7 @@ def blocks(datagrams: t.Iterable[bytes], sequence: int, chain: int) -> t.Iterato
     decoder = _wire.Decoder(sequence)
     recent = _Recent(decoder, chain)
     chunk: list[bytes] = []
-    size = 0
+    size, enough = 0, _CHUNK_BYTES
     ended = False
     for datagram in datagrams:
         runs = splitter.runs(datagram)
@@ -48,9 +53,12 @@ def blocks(datagrams: t.Iterable[bytes], sequence: int, chain: int) -> t.Iterato
             runs, ended = _without_end(runs)
         chunk += recent.new(runs)
         size += len(datagram)
-        if size >= _CHUNK_BYTES:
-            yield from decoder.blocks(chunk)
+        if size >= enough:
+            number = 0
+            for number, block in enumerate(decoder.blocks(chunk), 1):  # noqa: B007
+                yield block
             chunk, size = [], 0
+            enough = min(max(_CHUNK_BYTES, number * _BLOCK_BYTES), _MOST_CHUNK_BYTES)
     yield from decoder.blocks(chunk)
     if not ended:
         raise InterruptedDumpError("The kernel's answer broke off.")

@@ -9,13 +9,20 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import secrets
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._entry import Entry
 from ansible_collections.netops.conntrack.plugins.module_utils._wire import Block, Layout
 
 _MOST_REMEMBERED = 1 << 13
+"""So many results are remembered at most, of all layouts together."""
+
 _MANY = 64
+
+_SECRET = secrets.randbits(60)
+"""What every key begins with. Python hashes tuples of numbers without a secret, and senders choose such numbers."""
 
 Result = t.TypeVar("Result")
 
@@ -39,6 +46,13 @@ class Memo(t.Generic[Result]):
         self._function = function
         self._steps = {field: sorted(numbers) for field, numbers in (steps or {}).items()}
         self._plans: dict[Layout, _Plan[Result]] = {}
+        self._remembered = 0
+
+    def forget(self) -> None:
+        """Forget all results, so that the function is asked again."""
+        for plan in self._plans.values():
+            plan.known.clear()
+        self._remembered = 0
 
     def __call__(self, block: Block) -> list[Result]:
         """Give the function's results for the rows of a block, in their order."""
@@ -55,17 +69,20 @@ class Memo(t.Generic[Result]):
         if new:
             stepped = {field: self._steps.get(field) for field in plan.fields}
             if len(plan.known) + len(new) > _MANY and plan.fields != stepped:
+                self._remembered -= len(plan.known)
                 self._plans[block.layout] = _Plan(stepped, {})
                 return self(block)
             self._learn(plan.known, keys, block)
         return list(map(plan.known.__getitem__, keys))
 
     def _learn(self, known: dict[tuple[t.Any, ...], Result], keys: list[tuple[t.Any, ...]], block: Block) -> None:
-        if len(known) > _MOST_REMEMBERED:
-            known.clear()
+        if self._remembered > _MOST_REMEMBERED:
+            self.forget()
+        before = len(known)
         for key, row in dict(zip(keys, range(len(keys)))).items():
             if key not in known:
                 known[key] = self._of(block, row)
+        self._remembered += len(known) - before
 
     def _of(self, block: Block, row: int) -> Result:
         size = block.layout.size
@@ -81,7 +98,8 @@ class _Plan(t.Generic[Result]):
 
     def keys(self, block: Block) -> list[tuple[t.Any, ...]]:
         """Give what tells the block's rows apart."""
-        return list(zip(*(_column(block, field, steps) for field, steps in self.fields.items())))
+        columns = (_column(block, field, steps) for field, steps in self.fields.items())
+        return list(zip(itertools.repeat(_SECRET), *columns))
 
 
 def _column(block: Block, field: str, steps: list[int] | None) -> t.Iterable[t.Any]:

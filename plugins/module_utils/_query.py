@@ -51,14 +51,21 @@ class Query:
             raise OptionError("limit", self.limit, "is below 0", "Give how many entries to return; 0 returns none.")
 
 
+_MOST_GROUPS = 1 << 17
+"""So many groups are counted exactly, in about 60 MB."""
+
 _COUNTERS = ("packets_original", "packets_reply", "bytes_original", "bytes_reply")
 
 
 @dataclasses.dataclass
 class Group:
-    """What the entries with the same values have in common; ``packets`` and ``octets`` are of those with counters."""
+    """What the entries with the same values have in common; ``packets`` and ``octets`` are of those with counters.
+
+    At most ``missed`` entries of the group came before it was kept (see _Groups).
+    """
 
     values: tuple[t.Any, ...]
+    missed: int
     entries: int = 0
     packets: int = 0
     octets: int = 0
@@ -86,6 +93,47 @@ class Group:
         }
 
 
+class _Groups:
+    """The groups of entries by their values; at most ``_MOST_GROUPS`` are kept.
+
+    When there are more, the smallest are left out, by the method of Misra and Gries (see _value_counts): the weight of
+    each group is lowered by the same number, and those that reach 0 are gone. The weight is what was counted since, so
+    that a group which was never left out is exact.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._groups: dict[tuple[t.Any, ...], Group] = {}
+        self.uncertainty = 0
+        """By how much the number of a group may be too small, and the most entries of one that was left out."""
+
+    def of(self, values: tuple[t.Any, ...]) -> Group:
+        """Return the group with these values."""
+        group = self._groups.get(values)
+        if group is None:
+            group = self._groups[values] = Group(values, self.uncertainty)
+        return group
+
+    def leave_out(self) -> bool:
+        """Keep only half of the groups where there are too many, and return whether there were."""
+        if len(self._groups) <= self._most:
+            return False
+        weights = {values: group.entries + group.missed for values, group in self._groups.items()}
+        least = sorted(weights.values())[-(self._most // 2) - 1]
+        self._groups = {values: group for values, group in self._groups.items() if weights[values] > least}
+        self.uncertainty = least
+        return True
+
+    @property
+    def distinct(self) -> int | None:
+        """How many groups there are; None where some were left out."""
+        return None if self.uncertainty else len(self._groups)
+
+    def largest(self, number: int) -> list[Group]:
+        """Return the groups with most entries."""
+        return heapq.nlargest(number, self._groups.values(), key=lambda group: group.entries)
+
+
 class _Taken(t.NamedTuple):
     """An entry that is returned: its values, and its message with the layout, of which its line is made."""
 
@@ -104,7 +152,7 @@ class _Pass:
         self._decide = Memo(selection.needs, selection.decide, selection.steps)
         self._group_readers = [group_reader(name, "group_by") for name in query.group_by]
         self._group_of = Memo({need for reader in self._group_readers for need in reader.needs}, self._group)
-        self._groups: dict[tuple[t.Any, ...], Group] = {}
+        self._groups = _Groups(_MOST_GROUPS)
         self._total = self._matched = self._undecidable = 0
 
     def run(self, blocks: t.Iterator[Block]) -> dict[str, t.Any]:
@@ -114,15 +162,15 @@ class _Pass:
         taken = self._take(selected) if self._query.entries or self._query.lines else []
         # What is not returned is counted all the same.
         collections.deque(selected, maxlen=0)
-        largest = heapq.nlargest(self._query.limit, self._groups.values(), key=lambda group: group.entries)
         return {
             "total": self._total,
             "matched": self._matched,
             "undecidable": self._undecidable,
             "entries": [as_dict(one.entry, self._context) for one in taken] if self._query.entries else [],
             "lines": self._lines_of(taken) if self._query.lines else [],
-            "groups": [group.as_dict(self._query.group_by) for group in largest],
-            "groups_distinct": len(self._groups),
+            "groups": [group.as_dict(self._query.group_by) for group in self._groups.largest(self._query.limit)],
+            "groups_distinct": self._groups.distinct,
+            "groups_uncertainty": self._groups.uncertainty,
         }
 
     def _lines_of(self, taken: t.Iterable[_Taken]) -> list[str]:
@@ -146,12 +194,14 @@ class _Pass:
             counters = zip(*map(block.column, _COUNTERS))
             for group, amounts in zip(self._group_of(block), counters):
                 group.add(*amounts)
+            if self._groups.leave_out():
+                self._group_of.forget()
         if self._export:
             self._export.write(block)
 
     def _group(self, entry: Entry) -> Group:
         values = tuple(_hashable(reader.read(entry, self._context)) for reader in self._group_readers)
-        return self._groups.setdefault(values, Group(values))
+        return self._groups.of(values)
 
     def _take(self, selected: t.Iterator[Block]) -> list[_Taken]:
         """Give the entries to return; of those that are not, none is kept."""

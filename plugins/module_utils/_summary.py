@@ -11,13 +11,13 @@ from __future__ import annotations
 import array
 import bisect
 import collections
-import heapq
 import ipaddress
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils import _uapi, _wire
 from ansible_collections.netops.conntrack.plugins.module_utils._entry import Entry
 from ansible_collections.netops.conntrack.plugins.module_utils._idle import Timeouts, age_changes, idle, idle_changes
+from ansible_collections.netops.conntrack.plugins.module_utils._value_counts import ValueCounts
 
 HISTOGRAM_BOUNDS = (0, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 54000, 86400, 172800, 345600, 432000)
 """Where the ranges of a histogram begin, in seconds; the last one has no end."""
@@ -34,7 +34,11 @@ _STATUS_COUNTS = {
 # early_drop() in net/netfilter/nf_conntrack_core.c passes over entries with any of these.
 _NOT_EVICTABLE = _uapi.ASSURED | _uapi.OFFLOAD | _uapi.HW_OFFLOAD | _uapi.FIXED_TIMEOUT
 
-AddressType = t.Union[type[ipaddress.IPv4Address], type[ipaddress.IPv6Address]]
+_AddressType = t.Union[type[ipaddress.IPv4Address], type[ipaddress.IPv6Address]]
+_ADDRESS_TYPES: dict[int, _AddressType] = {4: ipaddress.IPv4Address, 16: ipaddress.IPv6Address}
+"""By the number of bytes of an address."""
+
+_ZONE_BYTES, _MARK_BYTES, _PORT_BYTES = 2, 4, 2
 
 
 class _Histogram:
@@ -132,12 +136,12 @@ class Summary:
         self._starts = _StartBins(age_changes(HISTOGRAM_BOUNDS, timeouts))
         self._kinds: dict[_wire.Layout, collections.Counter[_Kind]] = collections.defaultdict(collections.Counter)
         # An entry has one zone. It is counted again by the direction where it holds for that direction only.
-        self._zones = {name: collections.Counter[int]() for name in ("zone", "zone_original", "zone_reply")}
-        self._marks: collections.Counter[int] = collections.Counter()
-        self._addresses: dict[tuple[str, AddressType], collections.Counter[int]] = collections.defaultdict(
-            collections.Counter
-        )
-        self._ports = {name: collections.Counter[int]() for name in ("source_port", "destination_port")}
+        self._zones = {name: ValueCounts(_ZONE_BYTES) for name in ("zone", "zone_original", "zone_reply")}
+        self._marks = ValueCounts(_MARK_BYTES)
+        self._addresses = {
+            (name, size): ValueCounts(size) for name in ("source", "destination") for size in _ADDRESS_TYPES
+        }
+        self._ports = {name: ValueCounts(_PORT_BYTES) for name in ("source_port", "destination_port")}
         self._packets = {"original": 0, "reply": 0, "unknown": 0}
         self._bytes = {"original": 0, "reply": 0, "unknown": 0}
 
@@ -148,7 +152,8 @@ class Summary:
             _tally(zones, block, name)
         _tally(self._marks, block, "mark")
         for name in ("source", "destination"):
-            _tally(self._addresses[name, _address_type(block.layout.fields[name])], block, name)
+            place = block.layout.fields[name]
+            self._addresses[name, place.end - place.start].add(block, name)
         if block.layout.constants["protocol"] in _uapi.PORT_PROTOCOLS:
             for name, counts in self._ports.items():
                 _tally(counts, block, name)
@@ -190,8 +195,8 @@ class Summary:
             "entries": entries,
             **self._kind_counts(),
             **self._zone_counts(),
-            "marks": {hex(mark): count for mark, count in _most_common(self._marks, self._top)},
-            "marks_distinct": len(self._marks),
+            "marks": {hex(mark): count for mark, count in self._marks.most_common(self._top)},
+            "marks_distinct": self._marks.distinct,
             "packets": self._packets,
             "bytes": self._bytes,
             "remaining": remaining.result(),
@@ -199,11 +204,9 @@ class Summary:
             "top": {
                 "source": self._largest(self._most_common_addresses("source"), entries),
                 "destination": self._largest(self._most_common_addresses("destination"), entries),
-                **{
-                    name: self._largest(_most_common(counts, self._top), entries)
-                    for name, counts in self._ports.items()
-                },
+                **{name: self._largest(counts.most_common(self._top), entries) for name, counts in self._ports.items()},
             },
+            "uncertainty": self._uncertainty(),
         }
 
     def _kind_counts(self) -> dict[str, t.Any]:
@@ -238,16 +241,27 @@ class Summary:
         counts: dict[str, t.Any] = {}
         for field, name in (("zone", "zones"), ("zone_original", "zones_original"), ("zone_reply", "zones_reply")):
             zones = self._zones[field]
-            counts[name] = {str(zone): count for zone, count in _most_common(zones, self._top)}
-            counts[f"{name}_distinct"] = len(zones)
+            counts[name] = {str(zone): count for zone, count in zones.most_common(self._top)}
+            counts[f"{name}_distinct"] = zones.distinct
         return counts
+
+    def _uncertainty(self) -> dict[str, int]:
+        """Return by how many entries the numbers may be too small of values that are too many to keep them all.
+
+        Zones and ports have 16 bits, so that there never are.
+        """
+        addresses = {
+            name: max(counts.uncertainty for (field, _size), counts in self._addresses.items() if field == name)
+            for name in ("source", "destination")
+        }
+        return {"marks": self._marks.uncertainty, **addresses}
 
     def _most_common_addresses(self, name: str) -> list[tuple[str, int]]:
         largest = [
-            (kind(address), count)
-            for (field, kind), counts in self._addresses.items()
+            (_ADDRESS_TYPES[size](address), count)
+            for (field, size), counts in self._addresses.items()
             if field == name
-            for address, count in _most_common(counts, self._top)
+            for address, count in counts.most_common(self._top)
         ]
         largest.sort(key=lambda item: (-item[1], item[0].packed))
         return [(str(address), count) for address, count in largest[: self._top]]
@@ -256,33 +270,17 @@ class Summary:
         return [{"value": value, "entries": count, "percent": percent(count, entries)} for value, count in counts]
 
 
-def _address_type(place: _wire.Place) -> AddressType:
-    return ipaddress.IPv4Address if place.end - place.start == 4 else ipaddress.IPv6Address
-
-
 def percent(part: int, whole: int) -> float:
     """Give ``part`` as a percentage of ``whole`` with two decimals; 0 of an empty whole."""
     return round(100 * part / whole, 2) if whole else 0.0
 
 
-def _most_common(counts: collections.Counter[int], number: int) -> list[tuple[int, int]]:
-    """Give the values with the largest counts; of equal counts the smaller value first, whatever order they came in."""
-    if not number:
-        return []
-    least = min(heapq.nlargest(number, counts.values()), default=0)
-    larger = sorted(
-        ((value, count) for value, count in counts.items() if count > least), key=lambda item: (-item[1], item[0])
-    )
-    equal = heapq.nsmallest(number - len(larger), (value for value, count in counts.items() if count == least))
-    return larger + [(value, least) for value in equal]
-
-
-def _tally(counts: collections.Counter[int], block: _wire.Block, name: str) -> None:
+def _tally(counts: ValueCounts, block: _wire.Block, name: str) -> None:
     """Count a field's numbers; those that the entries lack are not counted, unless there is a number that it means."""
     if name in block.layout.fields:
-        counts.update(block.numbers(name))
+        counts.add(block, name)
     elif block.layout.constants[name] is not None:
-        counts[block.layout.constants[name]] += len(block)
+        counts.add_constant(block.layout.constants[name], len(block))
 
 
 def _add_amounts(totals: dict[str, int], block: _wire.Block, amount: str) -> None:

@@ -37,6 +37,7 @@ import bisect
 import collections
 import functools
 import itertools
+import struct
 import sys
 import typing as t
 
@@ -193,10 +194,6 @@ class Layout:
             if name in self.fields:
                 self.fields.setdefault("zone", self.fields[name])
 
-    def has_structure_of(self, row: bytes) -> bool:
-        """Say whether a row (see Block) of the same size has this layout."""
-        return all(_netlink.WORD.unpack_from(row, 4 * at)[0] == word for at, word in self.structure)
-
     def entry(self, row: bytes, names: t.Iterable[str] = FIELDS) -> Entry:
         """Decode the fields ``names`` of a row (see Block) of this layout."""
         fields = {}
@@ -207,7 +204,12 @@ class Layout:
 
     def identity_of(self, row: bytes) -> bytes:
         """Give the bytes of a row (see Block) that name its entry: its original tuple, id and zone."""
-        return b"".join(row[4 * at : 4 * at + 4] for at in self.identity)
+        return _words_of(row, self.identity)
+
+
+def _words_of(row: bytes, numbers: t.Iterable[int]) -> bytes:
+    """Return the words of a row with these numbers."""
+    return b"".join(row[4 * at : 4 * at + 4] for at in numbers)
 
 
 class Block:
@@ -249,7 +251,15 @@ class Block:
             return itertools.repeat(self.layout.constants[name], len(self))
         if place.read is _number:
             return self.numbers(name)
+        if place.read is bytes:
+            return self.byte_strings(name)
         return [place.read(row[place.start : place.end]) for row in self.rows]
+
+    def byte_strings(self, name: str) -> t.Iterator[bytes]:
+        """Return the bytes of a field of every row, which the layout must have."""
+        start, end, _read = self.layout.fields[name]
+        row = struct.Struct(f"{start}x{end - start}s{self.layout.size - end}x")
+        return itertools.chain.from_iterable(row.iter_unpack(self.data))
 
     def numbers(self, name: str) -> t.Sequence[int]:
         """Give a field of every row, which the layout must have, as numbers; addresses, too."""
@@ -289,7 +299,7 @@ class Decoder:
 
     def __init__(self, sequence: int) -> None:
         self._sequence = sequence
-        self._layouts: collections.defaultdict[int, list[Layout]] = collections.defaultdict(list)
+        self._layouts: collections.defaultdict[int, _Layouts] = collections.defaultdict(_Layouts)
 
     def blocks(self, runs: t.Iterable[bytes]) -> t.Iterator[Block]:
         """Give all messages of entries in blocks. Raises what ``layout_of`` raises."""
@@ -297,9 +307,11 @@ class Decoder:
         for run in runs:
             sizes[_netlink.size_of(run)].append(run)
         for size, parts in sizes.items():
-            rest = b"".join(parts)
-            while rest:
-                block, rest = _divide(rest, self.layout_of(rest[:size]))
+            waiting = collections.deque([b"".join(parts)])
+            while waiting:
+                rows = waiting.popleft()
+                block, others = _divide(rows, self.layout_of(rows[:size]))
+                waiting += others
                 yield block
 
     def layout_of(self, row: bytes) -> Layout:
@@ -307,18 +319,41 @@ class Decoder:
 
         Raises InterruptedDumpError where the kernel says that the table changed too much under the dump.
         """
-        known = self._layouts[len(row)]
-        for layout in known:
-            if layout.has_structure_of(row):
-                return layout
+        layouts = self._layouts[len(row)]
+        known = layouts.find(row)
+        if known is not None:
+            return known
         # The header is part of a layout's structure: what was checked of one row holds for all that have it.
         message = next(_netlink.messages(row))
         if message.type != _uapi.CT_NEW or message.sequence != self._sequence:
             raise MalformedError(f"netlink: a message of type {message.type:#x} in the answer to another request")
         if message.flags & _uapi.NLM_F_DUMP_INTR:
             raise InterruptedDumpError("The table was changed too much while it was read.")
-        known.append(Layout(row))
-        return known[-1]
+        return layouts.add(Layout(row))
+
+
+class _Layouts:
+    """The layouts of rows of one size, found by the words of their structure.
+
+    A sender may use all 256 protocols, each of which is a layout, but they have their headers in the same places.
+    """
+
+    def __init__(self) -> None:
+        self._by_places: dict[tuple[int, ...], dict[bytes, Layout]] = {}
+
+    def find(self, row: bytes) -> Layout | None:
+        """Return the layout of the row, None where it is not known yet."""
+        for places, layouts in self._by_places.items():
+            layout = layouts.get(_words_of(row, places))
+            if layout is not None:
+                return layout
+        return None
+
+    def add(self, layout: Layout) -> Layout:
+        """Note a layout and return it."""
+        places = tuple(at for at, _word in layout.structure)
+        words = b"".join(_netlink.WORD.pack(word) for _at, word in layout.structure)
+        return self._by_places.setdefault(places, {}).setdefault(words, layout)
 
 
 def from_network(words: array.array[int]) -> array.array[int]:
@@ -328,13 +363,28 @@ def from_network(words: array.array[int]) -> array.array[int]:
     return words
 
 
-def _divide(data: bytes, layout: Layout) -> tuple[Block, bytes]:
-    """Give the block of those rows that have the layout, and the other rows."""
+def _divide(data: bytes, layout: Layout) -> tuple[Block, list[bytes]]:
+    """Return the block of those rows that have the layout, and the other rows, parted where they differ from it.
+
+    So rows of many layouts are parted in one pass, instead of one pass for each layout.
+    """
     block = Block(layout, data)
     others: list[bytes] = []
     for at, word in layout.structure:
         column = block.word_column(at)
         if column.tobytes() != _netlink.WORD.pack(word) * len(block):
-            others += itertools.compress(block.rows, map(word.__ne__, column))
+            others += _parted(block, column, word)
             block = block.where(map(word.__eq__, column))
-    return block, b"".join(others)
+    return block, others
+
+
+def _parted(block: Block, column: array.array[int], word: int) -> list[bytes]:
+    """Return the rows that have another word in the column, those with the same one together."""
+    rows = list(itertools.compress(block.rows, map(word.__ne__, column)))
+    words = list(filter(word.__ne__, column))
+    if words.count(words[0]) == len(words):
+        return [b"".join(rows)]
+    parts: collections.defaultdict[int, list[bytes]] = collections.defaultdict(list)
+    for value, row in zip(words, rows):
+        parts[value].append(row)
+    return [b"".join(part) for part in parts.values()]

@@ -351,10 +351,22 @@ groups:
       bytes: 1240
       without_counters: 0
 groups_distinct:
-  description: The number of all groups, of which RV(groups) has at most O(limit).
+  description:
+    - The number of all groups, of which RV(groups) has at most O(limit).
+    - Null where there are more than 131,072, so that the smallest were left out (see RV(groups_uncertainty)).
   returned: success
   type: int
   sample: 1
+groups_uncertainty:
+  description:
+    - By how many entries a group in RV(groups) can be too small, and how many entries a group that is not there can
+      have because it was left out.
+    - 131,072 groups are counted exactly, so that nobody can fill the router's memory with them. Where there are more,
+      the smallest are left out. This number is then at most one for each 65,536 entries that are selected.
+    - 0 where all groups were counted.
+  returned: success
+  type: int
+  sample: 0
 dest:
   description: The file that has the selected entries, or in check mode would have them; null without O(dest).
   returned: success

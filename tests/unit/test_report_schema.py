@@ -101,6 +101,7 @@ KEYS_THAT_THE_COLLECTION_DECIDES = {
     "a histogram": a_path("hosts", "*", "before", "table", "idle"),
     "a range": a_path("hosts", "*", "before", "table", "idle", "histogram", "*"),
     "top": a_path("hosts", "*", "before", "table", "top"),
+    "uncertainty": a_path("hosts", "*", "before", "table", "uncertainty"),
     "a talker": a_path("hosts", "*", "before", "table", "top", "source", "*"),
     "a listener": a_path("hosts", "*", "before", "usage", "listeners", "*"),
     "stats": a_path("hosts", "*", "before", "stats"),
@@ -122,6 +123,7 @@ WITH_OPTIONAL_KEYS = {
         a_path("hosts", "*", "before", "table"),
         {
             "not_listed",
+            "uncertainty",
             *(f"{name}{end}" for name in ("zones_original", "zones_reply") for end in ("", "_distinct")),
         },
     ),

@@ -10,7 +10,7 @@ import ipaddress
 import typing as t
 
 import pytest
-from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
+from ansible_collections.netops.conntrack.plugins.module_utils import _memo, _uapi
 from ansible_collections.netops.conntrack.plugins.module_utils._entry import Entry
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.module_utils._formats import ALL_FIELDS
@@ -215,3 +215,33 @@ def test_many_values_that_come_late_are_told_apart_by_steps() -> None:
 def test_steps_of_which_there_are_none() -> None:
     [block] = blocks_of(*({"source_port": port} for port in range(100)))
     assert Memo(["source_port"], lambda _entry: 1, {"source_port": []})(block) == [1] * 100
+
+
+def test_what_is_remembered_of_all_layouts_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_memo, "_MOST_REMEMBERED", 20)
+    memo = Memo(["source_port"], lambda entry: entry.source_port)
+    for protocol in (_uapi.TCP, _uapi.UDP, _uapi.SCTP, _uapi.DCCP):
+        [block] = blocks_of(*({"protocol": protocol, "source_port": port} for port in range(15)))
+        for _again in range(3):
+            assert memo(block) == list(range(15))
+            assert sum(len(plan.known) for plan in memo._plans.values()) <= 20 + 15
+
+
+def test_what_is_forgotten_is_asked_again() -> None:
+    asked: list[int | None] = []
+    memo = Memo(["mark"], lambda entry: asked.append(entry.mark))
+    [block] = blocks_of({"mark": 1}, {"mark": 2, "source": "198.18.0.9"})
+    memo(block)
+    memo(block)
+    memo.forget()
+    memo(block)
+    assert asked == [1, 2, 1, 2]
+
+
+def test_keys_begin_with_a_secret() -> None:
+    memo = Memo(["source_port", "destination_port"], lambda _entry: None)
+    [block] = blocks_of({"source_port": 1, "destination_port": 2})
+    memo(block)
+    [key] = [key for plan in memo._plans.values() for key in plan.known]
+    assert sorted(key[1:]) == [1, 2]
+    assert key[0] == _memo._SECRET > 0xFFFF

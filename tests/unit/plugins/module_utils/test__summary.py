@@ -126,6 +126,7 @@ def test_every_key() -> None:
                 {"value": 53, "entries": 2, "percent": 28.57},
             ],
         },
+        "uncertainty": {"marks": 0, "source": 0, "destination": 0},
     }
 
 

@@ -23,6 +23,7 @@ from messages import (
     assert_columns_are_rows,
     attribute,
     attributes_of,
+    blocks_of,
     changed,
     decoded,
     entry_message,
@@ -198,3 +199,20 @@ def test_messages_that_are_no_entries_of_this_dump(kind: int, sequence: int) -> 
     for datagram in (alien, good + alien, good * 5 + alien + good * 5):
         with pytest.raises(MalformedError, match="another request"):
             decoded(datagram)
+
+
+def test_rows_of_many_protocols_are_parted_in_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+    make = _wire.Block.__init__
+
+    def counting(block: _wire.Block, layout: _wire.Layout, data: bytes) -> None:
+        made.append(len(data) // layout.size)
+        make(block, layout, data)
+
+    monkeypatch.setattr(_wire.Block, "__init__", counting)
+    protocols = range(144, 254)
+    blocks = blocks_of(*({"protocol": protocol, "mark": mark} for mark in range(5) for protocol in protocols))
+    assert [block.layout.constants["protocol"] for block in blocks] == list(protocols)
+    assert [list(block.numbers("mark")) for block in blocks] == [list(range(5))] * len(protocols)
+    # One pass for each layout would make 55 times as many.
+    assert sum(made) <= 4 * 5 * len(protocols)
