@@ -48,8 +48,9 @@ _INTERFACES = "/etc/network/interfaces"
 _UP = re.compile(r"\s*(?:pre-up|up|post-up)\s+(.*)")
 _SOURCE = re.compile(r"\s*(source|source-directory)\s+(\S+)")
 
-_CRONTABS = ("/etc/cron.d", "/var/spool/cron/crontabs", "/var/spool/cron", "/etc/crontabs")
+_CRONTABS = ("/var/spool/cron/crontabs", "/var/spool/cron", "/etc/crontabs")
 _REBOOT = re.compile(r"\s*@reboot\s+(.*)")
+_REBOOT_AS_ROOT = re.compile(r"\s*@reboot\s+root\s+(.*)")
 
 _BOOTCMD = re.compile(r"bootcmd\s*:")
 _CLOUD_CONFIGS = ("/etc/cloud/cloud.cfg", "/var/lib/cloud/instance/user-data.txt")
@@ -176,17 +177,24 @@ def _dispatched(tree: Tree) -> t.Iterator[Script]:
 
 
 def _cron(tree: Tree) -> t.Iterator[Script]:
-    """Yield the lines that cron runs once, when it starts. Those of the machine name a user before the command."""
-    for path in ["/etc/crontab", *(path for directory in _CRONTABS for path in tree.paths_in(directory, ""))]:
-        lines = []
-        for number, line in enumerate((tree.read(path) or "")[:_MOST_CHARACTERS].split("\n"), start=1):
-            match = _REBOOT.match(line)
-            if match and _MENTIONS.search(match[1]):
-                names_user = path == "/etc/crontab" or path.startswith("/etc/cron.d/")
-                command = match[1].partition(" ")[2] if names_user else match[1]
-                lines.append((Source(path, number), command))
-        if lines:
-            yield Script("cron", tuple(lines))
+    """Yield the lines that cron runs once, when it starts, as root: nobody else can write a sysctl.
+
+    The lines of the machine name a user before the command. The other files belong to the user whose name they have.
+    """
+    for path in ["/etc/crontab", *tree.paths_in("/etc/cron.d", "")]:
+        yield from _at_reboot(tree, path, _REBOOT_AS_ROOT)
+    for directory in _CRONTABS:
+        yield from _at_reboot(tree, f"{directory}/root", _REBOOT)
+
+
+def _at_reboot(tree: Tree, path: str, pattern: re.Pattern[str]) -> t.Iterator[Script]:
+    lines = []
+    for number, line in enumerate((tree.read(path) or "")[:_MOST_CHARACTERS].split("\n"), start=1):
+        match = pattern.match(line)
+        if match and _MENTIONS.search(match[1]):
+            lines.append((Source(path, number), match[1]))
+    if lines:
+        yield Script("cron", tuple(lines))
 
 
 def _cloud_init(tree: Tree) -> t.Iterator[Script]:

@@ -11,12 +11,14 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import tempfile
+import secrets
+import stat
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError, OptionError
 from ansible_collections.netops.conntrack.plugins.module_utils._extended import ExtendedLines
 from ansible_collections.netops.conntrack.plugins.module_utils._formats import csv_header, csv_lines, ndjson_lines
+from ansible_collections.netops.conntrack.plugins.module_utils._paths import Place, place_of
 from ansible_collections.netops.conntrack.plugins.module_utils._selector_keys import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._wire import Block
 
@@ -76,39 +78,58 @@ def _writing(dest: str) -> t.Iterator[None]:
 
 
 def check_dest(dest: str) -> None:
-    """Raise OptionError where no file can be at ``dest``."""
-    directory = os.path.dirname(dest)
+    """Raise OptionError where no file can be made at ``dest``, or where somebody else decides what ``dest`` is."""
     if not os.path.isabs(dest):
         raise OptionError(
             "dest", dest, "is not absolute", "Give the whole path on the target, such as /var/tmp/table.csv."
         )
-    if os.path.isdir(dest):
-        raise OptionError("dest", dest, "is a directory", "Give the path of a file.")
-    if not os.path.isdir(directory):
-        raise OptionError("dest", dest, "is in a directory that is not there", f"Make it first: mkdir -p {directory}.")
+    with _place_of(dest):
+        pass
+
+
+@contextlib.contextmanager
+def _place_of(dest: str) -> t.Iterator[Place]:
+    """Yield the place of the file, its directory open. A link stays a link: its file is replaced.
+
+    Also a directory of another user is opened, as only a new file is made there: see _paths.
+    """
+    with contextlib.ExitStack() as stack:
+        with _writing(dest):
+            place = stack.enter_context(place_of(dest, "dest", for_new_file=True))
+            status = place.status()
+        if status is not None and stat.S_ISDIR(status.st_mode):
+            raise OptionError("dest", dest, "is a directory", "Give the path of a file.")
+        if status is not None and not stat.S_ISREG(status.st_mode):
+            raise OptionError("dest", dest, "is not a regular file", "Give another path, or remove what is there.")
+        if place.missing:
+            remedy = f"Make it first: mkdir -p {os.path.dirname(dest)}."
+            raise OptionError("dest", dest, "is in a directory that is not there", remedy)
+        yield place
 
 
 @contextlib.contextmanager
 def exporting(dest: str, form: str, context: Context) -> t.Iterator[Export]:
-    """Give an export whose file becomes ``dest`` at the end, whole and on the disk; an error leaves ``dest`` as it was.
+    """Yield an export whose file becomes ``dest`` at the end, whole and on the disk.
 
-    Raises ConntrackError where the file cannot be written.
+    An error leaves ``dest`` as it was. Raises ConntrackError where the file cannot be written.
     """
-    # A link stays a link: its file is replaced.
-    path = os.path.realpath(dest)
-    with _writing(dest):
-        descriptor, name = tempfile.mkstemp(prefix=".conntrack_info-", dir=os.path.dirname(path))
-    file = open(descriptor, "w", encoding="utf-8", newline="")  # noqa: SIM115  (see the closing below)
-    export = Export(file, dest, form, context)
-    try:
-        yield export
-        export.finish()
+    with _place_of(dest) as place:
+        directory = place.directory
+        name = f".conntrack_info-{secrets.token_hex(8)}"
         with _writing(dest):
-            os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
-    finally:
-        # On a full disk, closing fails once more; what is complete was written before.
-        with contextlib.suppress(OSError):
-            file.close()
+            descriptor = directory.create(name)
+        file = open(descriptor, "w", encoding="utf-8", newline="")  # noqa: SIM115  (see the closing below)
+        export = Export(file, dest, form, context)
+        try:
+            yield export
+            export.finish()
+            with _writing(dest):
+                directory.replace(name, place.name)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                directory.remove(name)
+            raise
+        finally:
+            # On a full disk, closing fails once more; what is complete was written before.
+            with contextlib.suppress(OSError):
+                file.close()

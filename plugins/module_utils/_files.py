@@ -17,14 +17,22 @@ import contextlib
 import dataclasses
 import errno
 import os
+import stat
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
+    ConntrackError,
     NotPermittedError,
     OptionError,
     UnavailableError,
 )
-from ansible_collections.netops.conntrack.plugins.module_utils._text import read_text
+from ansible_collections.netops.conntrack.plugins.module_utils._paths import Place, place_of
+from ansible_collections.netops.conntrack.plugins.module_utils._regular_files import MOST_BYTES, Directory
+from ansible_collections.netops.conntrack.plugins.module_utils._text import (
+    MOST_BYTES_OF_RECORD,
+    text_of,
+    unreadable,
+)
 
 Prepare = t.Callable[[str, str], None]
 """Gives a staged file the owner, mode and security context that it shall have in the place of another (the second)."""
@@ -48,6 +56,10 @@ class FileChange:
         return self.text != self.new_text
 
     @property
+    def _name(self) -> str:
+        return os.path.basename(self.path)
+
+    @property
     def _staged(self) -> str:
         return self._beside("new")
 
@@ -56,87 +68,108 @@ class FileChange:
         return self._beside("old")
 
     def _beside(self, ending: str) -> str:
-        directory, name = os.path.split(self.path)
-        return os.path.join(directory, f".{name}.{ending}{'-again' if self.again else ''}")
+        return f".{self._name}.{ending}{'-again' if self.again else ''}"
 
     def stage(self, prepare: Prepare) -> None:
         """Lay the new text complete beside the file. Raises UnavailableError when the disk does not take it."""
-        with self._explained():
-            os.makedirs(os.path.dirname(self.path), mode=0o755, exist_ok=True)
-            remove(self._staged)
-            remove(self._kept)
+        with self._directory(make=True) as directory:
+            directory.remove(self._staged)
+            directory.remove(self._kept)
             if self.new_text is None:
                 return
-            handle = os.open(self._staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            handle = directory.create(self._staged)
             with open(handle, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
                 file.write(self.new_text)
                 file.flush()
                 os.fchmod(handle, 0o644)
                 os.fsync(handle)
-        prepare(self._staged, self.path)
+        prepare(os.path.join(os.path.dirname(self.path), self._staged), self.path)
 
     def put(self) -> None:
         """Put what is staged in the place of the file, which is kept aside. Raises UnavailableError."""
-        present = read_text(self.path)
-        if present == self.new_text or (present != self.text and os.path.exists(self._kept)):
-            # A process that was killed came so far before, or even to the second change of this file.
-            return
-        with self._explained():
+        with self._directory() as directory:
+            present = text_of(directory.read(self._name, MOST_BYTES_OF_RECORD))
+            if present == self.new_text or (present != self.text and directory.status(self._kept)):
+                # A process that was killed came so far before, or even to the second change of this file.
+                return
             if self.text is not None:
-                remove(self._kept)
-                os.link(self.path, self._kept)
+                directory.remove(self._kept)
+                directory.link(self._name, self._kept)
             if self.new_text is None:
-                remove(self.path)
+                directory.remove(self._name)
             else:
-                os.replace(self._staged, self.path)
-        _sync(os.path.dirname(self.path))
+                directory.replace(self._staged, self._name)
+            # The file is in force; without this, only a power cut in the next seconds could still lose it.
+            directory.sync()
 
     def put_back(self) -> None:
         """Put the file that was kept aside in its place again, or remove the new one. Raises UnavailableError."""
-        with self._explained():
-            if os.path.exists(self._kept):
-                os.replace(self._kept, self.path)
-            elif self.text is None and read_text(self.path) == self.new_text:
-                remove(self.path)
+        with self._directory() as directory:
+            if directory.status(self._kept):
+                directory.replace(self._kept, self._name)
+            elif self.text is None and text_of(directory.read(self._name, MOST_BYTES_OF_RECORD)) == self.new_text:
+                directory.remove(self._name)
 
     def check(self) -> None:
         """Raise UnavailableError if somebody has changed the file since."""
-        if self.again or os.path.exists(self._kept):
-            # The first change of this file has been looked at, or it was put in its place, and perhaps the second one.
-            return
-        if read_text(self.path) not in (self.text, self.new_text):
-            raise UnavailableError(f"{self.path} was changed by somebody else in the meantime; it is left as it is.")
+        with self._directory() as directory:
+            if self.again or directory.status(self._kept):
+                # The first change of this file has been looked at, or it was put in its place, and perhaps the second.
+                return
+            if text_of(directory.read(self._name, MOST_BYTES_OF_RECORD)) not in (self.text, self.new_text):
+                raise UnavailableError(
+                    f"{self.path} was changed by somebody else in the meantime; it is left as it is."
+                )
 
     def clean_up(self) -> None:
         """Remove what lies beside the file."""
-        for path in (self._staged, self._kept):
-            with contextlib.suppress(OSError):
-                remove(path)
+        with contextlib.suppress(ConntrackError), self._directory() as directory:
+            for name in (self._staged, self._kept):
+                with contextlib.suppress(OSError):
+                    directory.remove(name)
 
     @contextlib.contextmanager
-    def _explained(self) -> t.Iterator[None]:
+    def _directory(self, make: bool = False) -> t.Iterator[Directory]:
+        """Yield the directory of the file, in which all is done by names alone. Raises ConntrackError.
+
+        The directory is looked at again each time: a process that takes the change back may do so much later.
+        """
         try:
-            yield
+            with place_of(self.path, "sysctl_file", make=make, follow=False) as place:
+                if place.missing:
+                    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self.path)
+                yield place.directory
         except OSError as error:
             raise UnavailableError(
                 f"sysctl_file: {self.path!r} cannot be written ({error.strerror}); it is as it was."
             ) from error
 
 
-def plan_file(path: str, new_text: t.Callable[[str | None], str | None], option: str = "sysctl_file") -> FileChange:
-    """Give the change of the file ``path``, links followed to what ``new_text`` makes of its text. Nothing is written.
+def plan_file(
+    path: str, new_text: t.Callable[[str | None], str | None], option: str = "sysctl_file", most: int = MOST_BYTES
+) -> FileChange:
+    """Return the change of the file ``path``, links followed, to what ``new_text`` makes of its text.
 
-    Raises OptionError, NotPermittedError or UnavailableError, which name ``option``, when the file could not be read or
-    replaced.
+    Nothing is written. Raises OptionError, NotPermittedError or UnavailableError, which name ``option``, when the file
+    could not be read or replaced, or has more than ``most`` bytes.
     """
-    target = os.path.realpath(path)
-    directory = os.path.dirname(target)
-    if os.path.lexists(target) and not os.path.isfile(target):
+    try:
+        with place_of(path, option) as place:
+            return _plan_at(place, path, new_text, option, most)
+    except OSError as error:
+        raise unreadable(path, option, error) from error
+
+
+def _plan_at(
+    place: Place, path: str, new_text: t.Callable[[str | None], str | None], option: str, most: int
+) -> FileChange:
+    status = place.status()
+    if status is not None and not stat.S_ISREG(status.st_mode):
         raise OptionError(option, path, "is not a regular file", "Give another file, or remove what is there.")
-    text = read_text(target)
-    change = FileChange(target, text, new_text(text))
-    present = directory if os.path.isdir(directory) else os.path.dirname(directory)
-    if change.changed and not os.access(present, os.W_OK | os.X_OK):
+    text = text_of(place.read(most))
+    change = FileChange(place.path, text, new_text(text))
+    present = place.directory.path
+    if change.changed and not os.access(".", os.W_OK | os.X_OK, dir_fd=place.directory.descriptor):
         raise NotPermittedError(
             f"{option}: {path!r} cannot be written, {present} is read-only for this user. "
             "Set become: true, give another file, or set persist: false."
@@ -166,7 +199,7 @@ def put_all(files: t.Iterable[FileChange]) -> None:
         for file in files:
             done.append(file)
             file.put()
-    except UnavailableError as error:
+    except ConntrackError as error:
         raise UnavailableError(" ".join([error.message, *put_back_all(done)])) from error
     except BaseException:
         put_back_all(done)
@@ -179,7 +212,7 @@ def put_back_all(files: t.Sequence[FileChange]) -> list[str]:
     for file in reversed(files):
         try:
             file.put_back()
-        except UnavailableError:
+        except ConntrackError:
             said.append(f"NOT put back: {file.path}, it has the new text.")
     return said
 
@@ -202,13 +235,3 @@ def remove(path: str) -> None:
     """Remove a file, which may be gone already. Raises OSError."""
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
-
-
-def _sync(path: str) -> None:
-    # The file is in force; without this, only a power cut in the next seconds could still lose it.
-    with contextlib.suppress(OSError):
-        directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)

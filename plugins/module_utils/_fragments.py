@@ -17,13 +17,14 @@ import re
 import stat
 import typing as t
 
+from ansible_collections.netops.conntrack.plugins.module_utils._regular_files import MOST_BYTES, read_start
 from ansible_collections.netops.conntrack.plugins.module_utils._text import printable
 
 PLACES = ("/etc", "/run", "/usr/local/lib", "/usr/lib", "/lib")
 """Highest precedence first; ``/lib`` is mostly the same directory as ``/usr/lib``, and then adds nothing."""
 
-_MOST_CHARACTERS = 16_000_000
-"""The longest file that is read here is the list of aliases of a kernel, a tenth of that."""
+_NO_FILE = (OSError, ValueError)
+"""What tells that there is no such file, or no such path: one that a script names may hold any character."""
 
 _WILDCARD = re.compile(r"[*?\[]")
 _EXECUTABLE = stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
@@ -46,30 +47,30 @@ class Tree:
         return self._root + path
 
     def read(self, path: str) -> str | None:
-        """Give the text of a file, what is no UTF-8 replaced; None where there is none, or none that can be read.
+        """Return the text of a file, at most MOST_BYTES of it, what is no UTF-8 replaced.
 
-        A file that is no regular one counts as not there: a pipe could keep the reader waiting for ever.
+        None where there is none, or none that can be read. A file that is no regular one counts as not there: a pipe
+        could keep the reader waiting for ever.
         """
         for name in (path, self._target(path)) if self._overlay else ():
             if name in self._overlay:
                 text = self._overlay[name]
                 return text and printable(text)
-        return self.start(path, _MOST_CHARACTERS)
+        return self.start(path, MOST_BYTES)
 
     def start(self, path: str, most: int) -> str | None:
-        """Give the start of a file that is there now, at most so many characters; None as ``read`` does."""
+        """Return the start of a file that is there now, at most so many bytes; None as ``read`` does."""
         try:
-            descriptor = os.open(self.path(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-            with open(descriptor, encoding="utf-8", errors="replace") as file:
-                return file.read(most) if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
-        except OSError:
+            start = read_start(self.path(path), most)
+        except _NO_FILE:
             return None
+        return start.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
 
     def names(self, directory: str) -> list[str]:
         """Give the names in a directory; none where there is none, or none that can be listed."""
         try:
             return os.listdir(self.path(directory))
-        except OSError:
+        except _NO_FILE:
             return []
 
     def exists(self, path: str) -> bool:
@@ -98,7 +99,7 @@ class Tree:
         """Return what the symbolic link ``path`` says, None if it is none."""
         try:
             return os.readlink(self.path(path))
-        except OSError:
+        except _NO_FILE:
             return None
 
     def is_masked(self, path: str) -> bool:
@@ -122,7 +123,7 @@ class Tree:
         try:
             with os.scandir(self.path(directory)) as entries:
                 names = {entry.name for entry in entries if entry.is_symlink() or entry.is_file()}
-        except OSError:
+        except _NO_FILE:
             names = set()
         for path, text in self._overlay.items():
             parent, name = os.path.split(path)
@@ -152,9 +153,13 @@ class Tree:
     def _status(self, path: str) -> os.stat_result | None:
         try:
             return os.stat(self.path(path))
-        except OSError:
+        except _NO_FILE:
             return None
 
     def _target(self, path: str) -> str:
         """Give what ``path`` is without symbolic links, as the machine calls it."""
-        return os.path.realpath(self.path(path)).removeprefix(os.path.realpath(self._root or "/").rstrip("/"))
+        try:
+            target = os.path.realpath(self.path(path))
+        except ValueError:
+            return path
+        return target.removeprefix(os.path.realpath(self._root or "/").rstrip("/"))

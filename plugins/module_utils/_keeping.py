@@ -31,6 +31,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._record import (
     read_record,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._settings import Change
+from ansible_collections.netops.conntrack.plugins.module_utils._text import MOST_BYTES_OF_RECORD
 
 _MODULES_LOAD = "/etc/modules-load.d"
 _MODPROBE = "/etc/modprobe.d"
@@ -157,7 +158,9 @@ class _Plan:
         ours = {each.change.path for each in files if each.change.new_text != each.original}
         dropin = files[-1].change.path
         still = {path: text for path, text in originals.items() if path in ours or (path == dropin and settings)}
-        end = plan_file(path_of(self._sysctl_file), lambda _text: Record(settings, still).text())
+        end = plan_file(
+            path_of(self._sysctl_file), lambda _text: Record(settings, still).text(), most=MOST_BYTES_OF_RECORD
+        )
         first = FileChange(end.path, end.text, Record({**self._record.settings, **settings}, originals).text())
         settled = FileChange(end.path, first.new_text, end.new_text, again=True)
         changes = [each.change for each in files]

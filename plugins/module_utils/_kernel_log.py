@@ -11,12 +11,14 @@ from __future__ import annotations
 import errno
 import os
 import re
+import stat
 import time
 import typing as t
 
 _TABLE_FULL = re.compile(rb"(?:nf|ip)_conntrack: table full")
 _RECORD = 8192  # PRINTK_MESSAGE_MAX in kernel/printk/internal.h is smaller
 _RECORDS = 1_000_000
+_DEVICE = os.makedev(1, 11)  # kmsg in Documentation/admin-guide/devices.txt
 
 
 def table_full(path: str = "/dev/kmsg") -> dict[str, t.Any]:
@@ -26,12 +28,15 @@ def table_full(path: str = "/dev/kmsg") -> dict[str, t.Any]:
     or more. Where the log cannot be read, ``messages`` is None and ``unreadable`` says why.
     """
     try:
-        log = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        log = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError as error:
         return _result(None, None, f"{path}: {error.strerror}")
     messages = 0
     last: float | None = None
     try:
+        if not _is_log(os.fstat(log)):
+            # Some containers have a link to the console there.
+            return _result(None, None, f"{path}: it is not the kernel's log")
         for record in _records(log):
             if _TABLE_FULL.search(record):
                 messages += 1
@@ -41,6 +46,10 @@ def table_full(path: str = "/dev/kmsg") -> dict[str, t.Any]:
     finally:
         os.close(log)
     return _result(messages, last, None)
+
+
+def _is_log(status: os.stat_result) -> bool:
+    return stat.S_ISCHR(status.st_mode) and status.st_rdev == _DEVICE
 
 
 def _result(messages: int | None, last: float | None, unreadable: str | None) -> dict[str, t.Any]:

@@ -27,6 +27,7 @@ _KERNEL_MODULES = ("/lib/modules", "/usr/lib/modules", "/run/booted-system/kerne
 """Where the lists of a kernel are; the last one is that of NixOS."""
 
 _SOFTDEP = "modules.softdep"
+_MOST_BYTES_OF_LIST = 16_000_000  # The list of aliases is the longest one, a tenth of that.
 
 
 class Command(t.NamedTuple):
@@ -60,7 +61,7 @@ class ModprobeConfig:
     def kernel_list(self, name: str) -> str:
         """Return the text of a list such as ``modules.dep`` of the running kernel; empty where there is none."""
         for directory in _KERNEL_MODULES:
-            text = self._tree.read(f"{directory}/{self._release}/{name}")
+            text = self._tree.start(f"{directory}/{self._release}/{name}", _MOST_BYTES_OF_LIST)
             if text is not None:
                 return text
         return ""

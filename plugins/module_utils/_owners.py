@@ -76,12 +76,14 @@ def competing_owners(root: str = "/") -> list[Owner]:
 
 
 def _processes(tree: Tree) -> dict[str, list[int]]:
-    """Give the processes by their names (comm in proc(5))."""
+    """Return the processes of root by their names (comm in proc(5)). Anybody can give his own such a name."""
     found: dict[str, list[int]] = {}
+    trusted = {0, os.geteuid()}
     for pid in sorted(int(name) for name in tree.names("/proc") if name.isdecimal()):
         # Some have ended by now. Unbuffered, because there may be thousands.
         with contextlib.suppress(OSError), open(tree.path(f"/proc/{pid}/comm"), "rb", buffering=0) as file:
-            found.setdefault(file.read().decode(errors="replace").strip(), []).append(pid)
+            if os.fstat(file.fileno()).st_uid in trusted:
+                found.setdefault(file.read().decode(errors="replace").strip(), []).append(pid)
     return found
 
 

@@ -8,9 +8,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
+import stat
 import struct
+
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import UnavailableError
+from ansible_collections.netops.conntrack.plugins.module_utils._paths import ForeignPathError, place_of
 
 DIRECTORY = "/run/netops-conntrack"
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
@@ -18,13 +23,34 @@ _SO_NETNS_COOKIE = 71  # asm-generic/socket.h
 
 
 def make() -> None:
-    """Make the directory if it is not there. Raises OSError."""
+    """Make the directory if it is not there. Raises OSError, or UnavailableError for one of somebody else."""
+    _check()
     os.makedirs(DIRECTORY, mode=0o700, exist_ok=True)
+    if stat.S_IMODE(os.stat(DIRECTORY).st_mode) != 0o700:
+        os.chmod(DIRECTORY, 0o700)
 
 
 def path_of(what: str) -> str:
-    """Return the path of the file ``what`` of the network namespace that the process is in."""
+    """Return the path of the file ``what`` of the network namespace that the process is in.
+
+    Raises UnavailableError where the directory is somebody else's, who could have made that file. In one of root's own,
+    nobody else can exchange what is looked at.
+    """
+    _check()
     return os.path.join(DIRECTORY, f"{what}-{_namespace()}")
+
+
+def _check() -> None:
+    """Raise UnavailableError for a directory in which others could have made files."""
+    try:
+        # One that cannot be looked at is an error to whoever opens what is in it.
+        with contextlib.suppress(OSError), place_of(os.path.join(DIRECTORY, "any"), DIRECTORY):
+            pass
+    except ForeignPathError as error:
+        raise UnavailableError(
+            f"The path of the files in {DIRECTORY} {error.problem}. Find out who made that directory, and remove it. "
+            "Nothing was changed."
+        ) from error
 
 
 def write(path: str, text: str) -> None:

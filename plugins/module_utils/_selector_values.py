@@ -17,6 +17,7 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.module_utils._protocols import PROTOCOL_NUMBERS
+from ansible_collections.netops.conntrack.plugins.module_utils._regular_files import read_regular
 from ansible_collections.netops.conntrack.plugins.module_utils._uapi import PROTOCOL_NAMES
 from ansible_collections.netops.conntrack.plugins.module_utils._units import parse_amount, parse_number
 
@@ -108,10 +109,10 @@ def label_bit(value: t.Any, option: str) -> int:
     if _DIGITS.fullmatch(name):
         return parse_number(value, option, 127)
     try:
-        with open(_LABELS_FILE, encoding="utf-8", errors="replace") as file:
-            lines = [line.split("#")[0].split() for line in file]
+        text = read_regular(_LABELS_FILE).decode("utf-8", "replace")
     except OSError:
-        lines = []
+        text = ""
+    lines = [line.split("#")[0].split() for line in text.split("\n")]
     names = {
         words[1]: int(words[0]) for words in lines if len(words) == 2 and words[0].isascii() and words[0].isdecimal()
     }

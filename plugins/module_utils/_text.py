@@ -8,20 +8,41 @@
 
 from __future__ import annotations
 
-from ansible_collections.netops.conntrack.plugins.module_utils._errors import NotPermittedError
+import errno
+
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import NotPermittedError, OptionError
+from ansible_collections.netops.conntrack.plugins.module_utils._paths import place_of
+
+MOST_BYTES_OF_RECORD = 32 << 20
+"""A record has the texts of three files, in which a character may have become six."""
 
 
-def read_text(path: str) -> str | None:
-    """Give the text of a file, bytes that are no UTF-8 escaped; None where there is none. Raises NotPermittedError."""
+def read_text(path: str, option: str = "sysctl_file") -> str | None:
+    """Return the text of a record, None where there is none. Bytes that are no UTF-8 are escaped.
+
+    Raises NotPermittedError without the right to read it, OptionError for what is no regular file, is too large, or is
+    at a path that others can redirect. Both name ``option``.
+    """
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
-            return file.read()
-    except FileNotFoundError:
-        return None
+        with place_of(path, option) as place:
+            return text_of(place.read(MOST_BYTES_OF_RECORD))
     except OSError as error:
-        raise NotPermittedError(f"{path!r} cannot be read ({error.strerror}). Set become: true.") from error
+        raise unreadable(path, option, error) from error
+
+
+def text_of(data: bytes | None) -> str | None:
+    """Return the bytes of a file as text, those that are no UTF-8 escaped; None where there is no file."""
+    return None if data is None else data.decode("utf-8", "surrogateescape")
+
+
+def unreadable(path: str, option: str, error: OSError) -> NotPermittedError | OptionError:
+    """Return the error for a file that could not be read."""
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return NotPermittedError(f"{option}: {path!r} cannot be read ({error.strerror}). Set become: true.")
+    problem = f"cannot be read ({error.strerror})"
+    return OptionError(option, path, problem, "Give another file, or remove what is there.")
 
 
 def printable(text: str) -> str:
-    """Give a text that ``read_text`` gave for people and for JSON: what is no UTF-8 is replaced."""
+    """Return a text that ``read_text`` gave for people and for JSON: what is no UTF-8 is replaced."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -77,6 +77,9 @@ options:
     description:
       - A file on the target that gets all selected entries, not only O(limit) of them, in no particular order.
       - Its directory exists. The file is replaced when the new one is complete, and only its owner can read it.
+      - A symbolic link on the way is followed only where nobody but root and the running user can have put it there.
+      - The directory can be one of another user, or one to which everybody may write, such as V(/var/tmp). Whoever may
+        write to it can replace the file later. Each directory below one of another user has to be that user's as well.
     type: path
   format:
     description:

@@ -84,6 +84,8 @@ options:
     description:
       - The drop-in file, in the format of C(sysctl.d(5)). Its name ends in C(.conf), and its directory exists.
       - Only the lines of the given settings are replaced or added. All other lines stay.
+      - Only root and the running user may write to its directory. A symbolic link on the way is followed only where
+        nobody else can have put it there. The same holds for C(/etc/modules-load.d) and C(/etc/modprobe.d).
     type: path
     default: /etc/sysctl.d/90-netops-conntrack.conf
   exclusive:

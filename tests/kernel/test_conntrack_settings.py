@@ -352,8 +352,8 @@ def test_thresholds_are_written_in_the_order_that_the_kernel_takes(settings: Set
         (":", "no-such-directory/90.conf", ["needs the directory", "Create it"]),
         (":", "directory.conf", ["not a regular file"]),
         (":", "90-conntrack", ["has to end in .conf"]),
-        ("mount -t tmpfs -o ro tmpfs DIR", "90.conf", ["cannot be written", "persist: false"]),
-        ("mount -t tmpfs -o size=4k tmpfs DIR; echo > DIR/full", "90.conf", ["No space left on device"]),
+        ("mount -t tmpfs -o ro,mode=755 tmpfs DIR", "90.conf", ["cannot be written", "persist: false"]),
+        ("mount -t tmpfs -o size=4k,mode=755 tmpfs DIR; echo > DIR/full", "90.conf", ["No space left on device"]),
     ],
 )
 def test_file_that_cannot_be_written(

@@ -13,7 +13,6 @@ import typing as t
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
-    NotPermittedError,
     OptionError,
     UnavailableError,
 )
@@ -108,11 +107,11 @@ def test_one_that_cannot_be_put_has_all_of_them_back(
     real = getattr(os, call)
     calls: list[tuple[str, ...]] = []
 
-    def refuse(*paths: str) -> None:
-        if paths[place] == str(tmp_path / failing) and not calls:
-            calls.append(paths)  # once only: the way back is free
+    def refuse(*names: str, **options: t.Any) -> None:
+        if names[place] == failing and not calls:
+            calls.append(names)  # once only: the way back is free
             raise OSError(28, "No space left on device")
-        real(*paths)
+        real(*names, **options)
 
     with staged(made(tmp_path), nothing) as changed:
         monkeypatch.setattr(os, call, refuse)
@@ -266,7 +265,7 @@ def test_only_regular_files_are_replaced(tmp_path: pathlib.Path, name: str, word
 
 
 def test_unreadable_file_is_named(tmp_path: pathlib.Path) -> None:
-    with pytest.raises(NotPermittedError, match=rf"'{tmp_path}' cannot be read \(Is a directory\)"):
+    with pytest.raises(OptionError, match=rf"sysctl_file: '{tmp_path}' cannot be read \(it is not a regular file\)"):
         read_text(str(tmp_path))
 
 

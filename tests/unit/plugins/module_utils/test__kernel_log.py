@@ -15,9 +15,16 @@ import time
 import typing as t
 
 import pytest
+from ansible_collections.netops.conntrack.plugins.module_utils import _kernel_log
 from ansible_collections.netops.conntrack.plugins.module_utils._kernel_log import table_full
 
 FULL = "nf_conntrack: nf_conntrack: table full, dropping packet"
+
+
+@pytest.fixture
+def any_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take a FIFO for the log."""
+    monkeypatch.setattr(_kernel_log, "_is_log", lambda _status: True)
 
 
 @contextlib.contextmanager
@@ -39,6 +46,7 @@ def record(text: str, seconds_ago: float) -> str:
     return f"4,100,{int((now - seconds_ago) * 1e6)},-;{text}\n"
 
 
+@pytest.mark.usefixtures("any_log")
 def test_lines_are_counted_and_the_last_one_is_dated(tmp_path: pathlib.Path) -> None:
     records = [
         record(FULL, 5.0),
@@ -52,22 +60,26 @@ def test_lines_are_counted_and_the_last_one_is_dated(tmp_path: pathlib.Path) -> 
     assert result["last_seconds_ago"] == pytest.approx(3.0, abs=0.5)
 
 
+@pytest.mark.usefixtures("any_log")
 def test_log_without_such_a_line(tmp_path: pathlib.Path) -> None:
     with kernel_log(tmp_path, record("eth0: link up", 1)) as path:
         assert table_full(path) == {"messages": 0, "last_seconds_ago": None, "unreadable": None}
 
 
+@pytest.mark.usefixtures("any_log")
 @pytest.mark.parametrize("head", ["4,100", "4,100,soon,-"])
 def test_line_without_a_time_counts(tmp_path: pathlib.Path, head: str) -> None:
     with kernel_log(tmp_path, f"{head};{FULL}\n") as path:
         assert table_full(path) == {"messages": 1, "last_seconds_ago": None, "unreadable": None}
 
 
+@pytest.mark.usefixtures("any_log")
 def test_time_ahead_of_the_clock_is_now(tmp_path: pathlib.Path) -> None:
     with kernel_log(tmp_path, record(FULL, -60)) as path:
         assert table_full(path)["last_seconds_ago"] == 0.0
 
 
+@pytest.mark.usefixtures("any_log")
 def test_gap_is_stepped_over(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     errors = [OSError(errno.EPIPE, "Broken pipe")]
     read = os.read
@@ -83,8 +95,18 @@ def test_gap_is_stepped_over(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyP
     assert not errors
 
 
+@pytest.mark.usefixtures("any_log")
 def test_log_that_cannot_be_opened_or_read(tmp_path: pathlib.Path) -> None:
     missing = str(tmp_path / "none")
     for path, reason in ((missing, "No such file or directory"), (str(tmp_path), "Is a directory")):
+        unreadable = {"messages": None, "last_seconds_ago": None, "unreadable": f"{path}: {reason}"}
+        assert table_full(path) == unreadable
+
+
+def test_what_is_not_the_log_says_nothing_of_it(tmp_path: pathlib.Path) -> None:
+    file = tmp_path / "file"
+    file.write_text(record(FULL, 1))
+    for path in (str(file), "/dev/null", "/dev/zero"):
+        reason = "it is not the kernel's log"
         unreadable = {"messages": None, "last_seconds_ago": None, "unreadable": f"{path}: {reason}"}
         assert table_full(path) == unreadable

@@ -149,10 +149,14 @@ SCRIPTS: dict[str, tuple[dict[str, str], str]] = {
         "NetworkManager acct /etc/NetworkManager/dispatcher.d/50-a:2",
     ),
     "cron of the machine": ({"etc/cron.d/a": f"@reboot root {SYSCTL}"}, "cron acct /etc/cron.d/a:1"),
-    "cron of a user": (
+    "cron of root": (
         {"var/spool/cron/crontabs/root": f"# x\n@reboot {SYSCTL}"},
         "cron acct /var/spool/cron/crontabs/root:2",
     ),
+    "cron of another user, who cannot write it": ({"var/spool/cron/crontabs/www-data": f"@reboot {SYSCTL}"}, ""),
+    "cron of the machine for another user": ({"etc/cron.d/a": f"@reboot www-data {SYSCTL}"}, ""),
+    "cron of busybox": ({"etc/crontabs/root": f"@reboot {SYSCTL}"}, "cron acct /etc/crontabs/root:1"),
+    "name that no file can have": ({"etc/cron.d/a": "@reboot root sysctl -p /a\0b"}, ""),
     "cron at another time": ({"etc/cron.d/a": f"5 4 * * * root {SYSCTL}"}, ""),
     "cloud-init": (
         {"etc/cloud/cloud.cfg.d/a.cfg": f"#\nbootcmd:\n - {SYSCTL} - [sysctl, -w, net.nf_conntrack_max=5]\n"},
