@@ -105,7 +105,7 @@ class Router:
         if not settled.is_file():
             return False
         names = [line.split()[0] for line in settled.read_text().splitlines()]
-        return any(name in journal.read_text(errors="replace") for name in names)
+        return journal.is_file() and any(name in journal.read_text(errors="replace") for name in names)
 
     def journals_named(self, what: str) -> pathlib.Path:
         """Return the path of the file ``what`` of this router's namespace. A change has to wait, or have waited."""

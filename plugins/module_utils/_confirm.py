@@ -90,7 +90,7 @@ def disarm(pending: Pending) -> None:
     """Forget a change that was never made, or is taken back. To take it back once more would change nothing."""
     with contextlib.suppress(ConntrackError):
         settle(pending)
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(ConntrackError, OSError):
         _journal.forget_pending()
 
 
@@ -196,7 +196,7 @@ def _wait(pending: Pending) -> None:
         words = f"It was not confirmed within {pending.within} s. {pending.take_back()}"
         if _is_kept(pending) is not False:
             disarm(pending)
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(ConntrackError, OSError):
             _journal.keep_words(words)
     syslog.openlog("netops.conntrack", 0, syslog.LOG_DAEMON)
     syslog.syslog(syslog.LOG_WARNING, f"A change of the connection-tracking settings was taken back. {words}")

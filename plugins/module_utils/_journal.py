@@ -29,9 +29,10 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._files import FileChange, remove
 from ansible_collections.netops.conntrack.plugins.module_utils._lock import NEEDS_ROOT
-from ansible_collections.netops.conntrack.plugins.module_utils._run_directory import boot_id, path_of, write
+from ansible_collections.netops.conntrack.plugins.module_utils._run_directory import boot_id, path_of, read, write
 from ansible_collections.netops.conntrack.plugins.module_utils._settings import Change, change_of, in_order, put_back
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl import find_sysctls
+from ansible_collections.netops.conntrack.plugins.module_utils._text import printable
 
 CONFIRMED, TAKEN_BACK = "confirmed", "taken-back"
 """What becomes of a change."""
@@ -136,11 +137,7 @@ def keep(pending: Pending) -> None:
 
 def is_kept(pending: Pending) -> bool:
     """Tell whether the journal is as it was written for this change."""
-    try:
-        with open(path_of("pending"), encoding="ascii", errors="replace") as file:
-            return file.read() == pending.as_json()
-    except OSError:
-        return False
+    return _text_of("pending") == pending.as_json()
 
 
 def forget_pending() -> None:
@@ -190,11 +187,7 @@ def keep_words(words: str) -> None:
 
 def last_words() -> str:
     """Return what was said of the last change that nobody confirmed; "" where nothing is known."""
-    try:
-        with open(path_of("taken-back"), encoding="utf-8", errors="replace") as file:
-            return file.read(_MOST_WORDS)
-    except OSError:
-        return ""
+    return printable(_text_of("taken-back") or "")[:_MOST_WORDS]
 
 
 def _now() -> float:
@@ -202,20 +195,22 @@ def _now() -> float:
 
 
 def _settled() -> list[str]:
+    return (_text_of("settled") or "").splitlines()
+
+
+def _text_of(what: str) -> str | None:
+    """Return the text of a file; None where it cannot be read, which the process that waits has to live with."""
     try:
-        with open(path_of("settled"), encoding="ascii", errors="replace") as file:
-            return file.read().splitlines()
-    except OSError:
-        return []
+        return read(path_of(what))
+    except (OSError, ConntrackError):
+        return None
 
 
 def _read(what: str) -> Pending | None:
     path = path_of(what)
     try:
-        with open(path, encoding="ascii") as file:
-            return Pending.of_json(file.read())
-    except FileNotFoundError:
-        return None
+        text = read(path)
+        return None if text is None else Pending.of_json(text)
     except PermissionError as error:
         raise NotPermittedError(NEEDS_ROOT) from error
     except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:

@@ -16,8 +16,10 @@ import struct
 
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import UnavailableError
 from ansible_collections.netops.conntrack.plugins.module_utils._paths import ForeignPathError, place_of
+from ansible_collections.netops.conntrack.plugins.module_utils._regular_files import read_regular
 
 DIRECTORY = "/run/netops-conntrack"
+_MOST_BYTES = 32 << 20  # A change that waits has the texts of whole files in it.
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 _SO_NETNS_COOKIE = 71  # asm-generic/socket.h
 
@@ -59,6 +61,17 @@ def write(path: str, text: str) -> None:
     with open(whole, "w", encoding="utf-8") as file:
         file.write(text)
     os.replace(whole, path)
+
+
+def read(path: str) -> str | None:
+    """Return the text of the file, bytes that are no UTF-8 escaped; None where there is none.
+
+    Raises OSError, also for what is no regular file.
+    """
+    try:
+        return read_regular(path, _MOST_BYTES).decode("utf-8", "surrogateescape")
+    except FileNotFoundError:
+        return None
 
 
 def boot_id() -> str:

@@ -86,15 +86,17 @@ def read_record() -> Record:
     now = time.monotonic()
     path = _run_directory.path_of(_FILE)
     try:
-        with open(path, encoding="utf-8") as file:
-            edition = _edition(os.fstat(file.fileno()))
-            text = file.read()
+        # Of a file that is replaced in between, the edition is the old one, and counts as changed.
+        edition = _edition(os.stat(path))
+        text = _run_directory.read(path)
     except FileNotFoundError:
         return Record(now=now)
     except PermissionError as error:
         raise NotPermittedError(f"{path} cannot be read without root. Set become: true.") from error
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise _damaged(path) from error
+    if text is None:
+        return Record(now=now)
     return dataclasses.replace(_parse(text, path, now), edition=edition)
 
 

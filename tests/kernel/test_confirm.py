@@ -331,6 +331,20 @@ def test_confirmation_that_cannot_be_written_down_takes_the_change_back(router: 
     blocked.rmdir()
 
 
+def test_pipe_in_the_place_of_the_journal_hangs_nobody(router: Router) -> None:
+    first, began = router.state(), time.monotonic()
+    change(router, "2s")
+    stop_waiting(router)
+    journal = router.journals[0]
+    journal.unlink()
+    os.mkfifo(journal)
+    assert f"{journal} is not the record that this module wrote" in refusal(router, CONFIRMED)
+    go_on_waiting(router)
+    while router.state() != first:
+        assert time.monotonic() - began < 2 + 2 * TOLERANCE
+        time.sleep(0.02)
+
+
 def spoil(path: pathlib.Path, damage: bytes | None) -> None:
     """Give a file other bytes, or remove it."""
     if damage is None:

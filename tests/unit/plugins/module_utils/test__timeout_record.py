@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import pathlib
 import time
 import typing as t
@@ -147,6 +148,13 @@ def test_record_that_was_read_is_refused_once_a_timeout_changes() -> None:
     refuse_changed(after)
     with shortening(5), pytest.raises(UnavailableError, match="entries were shortened"):
         refuse_changed(after)
+
+
+def test_pipe_in_the_place_of_the_record_hangs_nobody(run_directory: pathlib.Path) -> None:
+    run_directory.mkdir()
+    os.mkfifo(record_file())
+    with pytest.raises(ConntrackError, match="is not the record"):
+        read_record()
 
 
 def test_what_cannot_be_recorded_is_not_done(run_directory: pathlib.Path) -> None:
