@@ -47,7 +47,7 @@ class ActionModule(RouterAction):
             refuse_variables_of_role("conntrack_audit", task_vars or {})
             return self._audit(options, task_vars)
         except ConntrackError as error:
-            raise AnsibleActionFail(error.message) from error
+            raise AnsibleActionFail(error.message) from None
 
     def _audit(self, options: dict[str, t.Any], task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
         checks = parse(options["checks"])

@@ -6,33 +6,38 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime
-import json
-import os
-import tempfile
 import typing as t
 
 from ansible import context
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError, OptionError
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError
+from ansible_collections.netops.conntrack.plugins.module_utils._printable import visible
+from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import with_short_texts
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks import SEVERITIES
 from ansible_collections.netops.conntrack.plugins.plugin_utils._filter import plain
 from ansible_collections.netops.conntrack.plugins.plugin_utils._invocation import pasteable
 from ansible_collections.netops.conntrack.plugins.plugin_utils._merge import merge
 from ansible_collections.netops.conntrack.plugins.plugin_utils._records import left_out, record, rollout
-from ansible_collections.netops.conntrack.plugins.plugin_utils._render import ENDINGS, render
+from ansible_collections.netops.conntrack.plugins.plugin_utils._render import ENDINGS, render_or_say_why
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report import NOT_FINISHED, Record, failing, roll_up
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report_files import (
+    MODES,
+    RETRY,
+    Destination,
+    Written,
+    read_report,
+)
 from ansible_collections.netops.conntrack.plugins.plugin_utils._targets import given_to
 from ansible_collections.netops.conntrack.plugins.plugin_utils._terminal import summary
 from ansible_collections.netops.conntrack.plugins.plugin_utils._trend import with_trend
-from ansible_collections.netops.conntrack.plugins.plugin_utils._versions import read_back
 
 _SPEC = {
     "directory": {"type": "str", "default": ""},
     "name": {"type": "str", "default": ""},
     "formats": {"type": "list", "elements": "str", "choices": list(ENDINGS), "default": ["json"]},
+    "mode": {"type": "str", "choices": list(MODES), "default": MODES[0]},
     "baseline": {"type": "str", "default": ""},
     "slices": {"type": "list", "elements": "str", "default": []},
     "fail_on": {"type": "str", "choices": ["", *SEVERITIES], "default": ""},
@@ -40,8 +45,8 @@ _SPEC = {
 }
 _PLAN = "Plan the batches"
 """What a router that is left out is reported to have failed in: the name of that task."""
-_RETRY = "retry"
-"""The ending of the list of routers that are not done, for ``--limit @FILE``."""
+_TERMINAL, _COMPARISON = "terminal", "comparison"
+"""How parts of the report that are no files are called among those that could not be written."""
 
 
 class ActionModule(ActionBase):
@@ -52,42 +57,46 @@ class ActionModule(ActionBase):
     _requires_connection = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        """Give the page as ``text``, the ``files``, the ``fleet`` in short, and which routers are ``failing`` and why.
+        """Return the page as ``text``, the ``files``, the ``fleet`` in short, and the routers that are ``failing``.
 
-        Raises AnsibleActionFail for a bad option, a file that is no report, and one that cannot be written.
+        Where a part of the report cannot be written, all others are there, and the task fails for ``not_written``.
+        Raises AnsibleActionFail for a bad option, and for slices that are no reports.
         """
         super().run(tmp, task_vars)
         _validation, options = self.validate_argument_spec(_SPEC)
         try:
             return self._report(plain(options), task_vars or {})
         except ConntrackError as error:
-            raise AnsibleActionFail(error.message) from error
+            # Ansible adds the words of the cause to a message, and those of its cause.
+            raise AnsibleActionFail(error.message) from None
 
     def _report(self, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        slices = [_read("slices", path) for path in options["slices"]]
+        slices = [read_report("slices", path) for path in options["slices"]]
         merged = merge(slices) if slices else None
-        baseline = _read("baseline", options["baseline"]) if options["baseline"] else None
-        if options["directory"]:
-            _make_directory(options)
+        destination = Destination.of(options) if options["directory"] else None
         if options["only_prepare"]:
+            if options["baseline"]:
+                read_report("baseline", options["baseline"])
+            if destination:
+                destination.prepare()
             return {"changed": False}
+        problems: dict[str, str] = {}
         document = merged or self._with_commands(self._roll_up(task_vars))
-        if baseline:
-            document = with_trend(document, baseline)
-        reasons = failing(document, options["fail_on"])
-        text = render(document).splitlines()
-        try:
-            files = _write_all(document, options) if options["directory"] else []
-        except OptionError as error:
-            # What was done on the routers is known to nobody else.
-            return {"failed": True, "msg": error.message, "text": text, "failing": reasons}
-        return {
+        document = _compared(document, options["baseline"], problems)
+        shown = with_short_texts(document)
+        reasons = {host: visible(reason) for host, reason in failing(shown, options["fail_on"]).items()}
+        text = _text(shown, reasons, problems)
+        written = _written(document, shown, destination, options)
+        problems |= written.not_written
+        result = {
             "changed": False,
             "text": text,
-            "files": files,
-            "fleet": {**summary(document), "files": files},
+            "files": written.files,
+            "fleet": _fleet(shown, written.files, problems),
             "failing": reasons,
+            "not_written": problems,
         }
+        return {**result, "failed": True, "msg": _message(problems)} if problems else result
 
     def _with_commands(self, document: Record) -> Record:
         """Return the document with its commands as they can be pasted, for the routers of this run."""
@@ -113,76 +122,49 @@ class ActionModule(ActionBase):
         )
 
 
-def _read(option: str, path: str) -> Record:
-    """Give the report that an earlier run wrote to ``path``, whatever its version."""
+def _compared(document: Record, baseline: str, problems: dict[str, str]) -> Record:
+    """Return the document with what has changed since the ``baseline``. What was done is more than a comparison."""
     try:
-        with open(os.path.expanduser(path), encoding="utf-8") as file:
-            document = json.load(file)
-    except (OSError, ValueError) as error:
-        remedy = "Give the .json file of an earlier report."
-        raise OptionError(option, path, f"cannot be read ({error})", remedy) from None
+        return with_trend(document, read_report("baseline", baseline)) if baseline else document
+    except ConntrackError as error:
+        problems[_COMPARISON] = error.message
+        return document
+
+
+def _text(document: Record, reasons: dict[str, str], problems: dict[str, str]) -> list[str]:
+    """Return the page for the terminal. Without it, what a run fails for is said all the same."""
     try:
-        complete = read_back(document, f"{option}, {path}")
-        render(merge([complete]))
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise OptionError(option, path, f"is damaged ({error!r})", "Give a .json file as it was written.") from error
-    return complete
+        return render_or_say_why(document, "text").splitlines()
+    except ConntrackError as error:
+        problems[_TERMINAL] = error.message
+        return [visible(f"{host}: {reason}") for host, reason in reasons.items()]
 
 
-def _make_directory(options: dict[str, t.Any]) -> None:
-    directory, name = _directory(options), options["name"]
-    if not name or os.path.basename(name) != name:
-        raise OptionError("name", name, "is no name of a file", "Give it without directory and without ending.")
+def _fleet(document: Record, files: list[str], problems: dict[str, str]) -> Record | None:
+    """Return what the callback draws, if it can be worked out."""
     try:
-        os.makedirs(directory, mode=0o755, exist_ok=True)
-        with tempfile.TemporaryFile(dir=directory):
-            pass
-    except OSError as error:
-        raise _not_writable(directory, error) from None
+        fleet = summary(document)
+    except Exception:
+        problems.setdefault(_TERMINAL, "the table of the fleet cannot be drawn from the document.")
+        return None
+    return {**fleet, "files": files, "not_written": problems}
 
 
-def _write_all(document: Record, options: dict[str, t.Any]) -> list[str]:
-    """Write the files, those first that cannot be had in another way, and give their paths. Raises OptionError."""
-    directory = _directory(options)
-    stem = os.path.join(directory, options["name"])
-    files = []
+def _written(document: Record, shown: Record, destination: Destination | None, options: dict[str, t.Any]) -> Written:
+    """Return which files were written, and why others were not."""
+    if not destination:
+        return Written([], {})
     try:
-        _write_retry(document, f"{stem}.{_RETRY}")
-        for style in sorted(options["formats"], key=list(ENDINGS).index):
-            files.append(f"{stem}.{ENDINGS[style]}")
-            _write(files[-1], render(document, style, options["fail_on"]))
-    except OSError as error:
-        raise _not_writable(directory, error) from None
-    return files
+        destination.prepare()
+    except ConntrackError as error:
+        return Written([], dict.fromkeys([RETRY, *options["formats"]], error.message))
+    return destination.write(document, shown, options["formats"], options["fail_on"])
 
 
-def _write_retry(document: Record, path: str) -> None:
-    """Write the list of the routers that are not done; where there are none, none is left of an earlier run."""
-    not_done = sorted(document["unreachable"] + document["failed"] + document["not_begun"])
-    if not_done:
-        _write(path, "".join(f"{host}\n" for host in not_done))
-    else:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
-
-
-def _directory(options: dict[str, t.Any]) -> str:
-    return os.path.abspath(os.path.expanduser(str(options["directory"])))
-
-
-def _not_writable(directory: str, error: OSError) -> OptionError:
-    return OptionError("directory", directory, f"cannot be written ({error})", "Give another directory.")
-
-
-def _write(path: str, text: str) -> None:
-    """Write ``text`` to ``path`` in one step, so that who reads it meanwhile sees the old text or the new one."""
-    with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", newline="", dir=os.path.dirname(path), prefix=".", delete=False
-    ) as file:
-        try:
-            file.write(text)
-            os.fchmod(file.fileno(), 0o644)
-            os.replace(file.name, path)
-        except BaseException:
-            os.unlink(file.name)
-            raise
+def _message(problems: dict[str, str]) -> str:
+    """Return why the task fails: each reason once, with the formats that it kept from being written."""
+    parts: dict[str, list[str]] = {}
+    for part, reason in problems.items():
+        parts.setdefault(reason.rstrip("."), []).append(part)
+    told = "; ".join(f"{', '.join(names)}: {reason}" for reason, names in parts.items())
+    return visible(f"A part of the report could not be written. {told}. All other parts are there.")

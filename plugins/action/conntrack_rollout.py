@@ -35,7 +35,7 @@ class ActionModule(ActionBase):
         try:
             return self._plan(plain(options["batch"]), task_vars or {})
         except ConntrackError as error:
-            raise AnsibleActionFail(error.message) from error
+            raise AnsibleActionFail(error.message) from None
 
     def _plan(self, sizes: t.Any, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         hosts = [str(host) for host in task_vars["ansible_play_hosts_all"]]

@@ -62,6 +62,7 @@ ansible.cfg: >
 import os
 import shutil
 import sys
+import traceback
 import typing as t
 
 from ansible import constants, context
@@ -112,8 +113,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc] # Ansible has no types
             return
         try:
             plain, painted = self._table(colour=False), self._table(colour=color.ANSIBLE_COLOR)
-        except Exception as error:
-            self._display.warning(f"conntrack_fleet: the report cannot be drawn ({type(error).__name__})")
+        except Exception:
+            self._display.warning("conntrack_fleet: what the report says of the fleet cannot be drawn as a table.")
+            self._display.vvv(traceback.format_exc())
             return
         self._display.display(painted, screen_only=True)
         self._display.display(plain, log_only=True)

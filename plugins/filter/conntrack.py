@@ -17,19 +17,21 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._render import re
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report import roll_up
 from ansible_collections.netops.conntrack.plugins.plugin_utils._sizing import size
 
+_FILTERS: dict[str, t.Callable[..., t.Any]] = {
+    "conntrack_batches": batches,
+    "conntrack_findings": find,
+    "conntrack_health": health,
+    "conntrack_plan": plan,
+    "conntrack_render": render,
+    "conntrack_rollup": roll_up,
+    "conntrack_sizing": size,
+    "conntrack_stopped": stopped,
+}
+
 
 class FilterModule:
     """Ansible's entry point."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """Give the filters by name."""
-        return {
-            "conntrack_batches": as_filter(batches),
-            "conntrack_findings": as_filter(find),
-            "conntrack_health": as_filter(health),
-            "conntrack_plan": as_filter(plan),
-            "conntrack_render": as_filter(render),
-            "conntrack_rollup": as_filter(roll_up),
-            "conntrack_sizing": as_filter(size),
-            "conntrack_stopped": as_filter(stopped),
-        }
+        return {name: as_filter(function, name) for name, function in _FILTERS.items()}

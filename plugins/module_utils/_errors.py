@@ -10,16 +10,19 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.netops.conntrack.plugins.module_utils._printable import visible
+
 
 class ConntrackError(Exception):
     """An expected failure, with a message for the operator.
 
-    ``result`` holds what was done or measured before the failure, for the module's answer.
+    The message may hold the name of a file, or what a program said. Ansible prints it as it is, so it has no control
+    characters. ``result`` holds what was done or measured before the failure, for the module's answer.
     """
 
     def __init__(self, message: str, **result: t.Any) -> None:
-        super().__init__(message)
-        self.message = message
+        self.message = visible(message)
+        super().__init__(self.message)
         self.result = result
 
 

@@ -12,6 +12,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError
+from ansible_collections.netops.conntrack.plugins.module_utils._printable import visible, visible_lines
 
 NETNS_OPTION: dict[str, t.Any] = {"netns": {"type": "str"}}
 """The option that the modules share; documented in the fragment ``netops.conntrack._netns``."""
@@ -35,5 +36,14 @@ def guarded_run(module: AnsibleModule, work: t.Callable[[AnsibleModule], dict[st
         module.fail_json(msg=error.message, **{"changed": False, **error.result})
     else:
         for warning in result.pop("warnings", ()):
-            module.warn(warning)
+            module.warn(visible(warning))
+        if "diff" in result:
+            result["diff"] = _printable_diff(result["diff"])
         module.exit_json(**result)
+
+
+def _printable_diff(diff: t.Any) -> t.Any:
+    """Return ``diff`` with its texts as a terminal can take them. Ansible prints it as it is."""
+    if isinstance(diff, list):
+        return [_printable_diff(part) for part in diff]
+    return {key: visible_lines(text) if isinstance(text, str) else text for key, text in diff.items()}

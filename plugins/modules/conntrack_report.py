@@ -43,6 +43,16 @@ options:
     elements: str
     choices: [json, html, markdown, text, csv, prometheus, junit]
     default: [json]
+  mode:
+    description:
+      - Who may read and write the files, in the notation of C(chmod). They hold the addresses of your customers. So by
+        default the user who runs Ansible may read and write them, and his group may read them.
+      - V(0644) lets everybody read them, such as a node_exporter or a web server that runs as another user.
+      - Directories that are made get the mode 0750. One that is there keeps its own.
+    type: str
+    choices: ["0640", "0600", "0644", "0660", "0664"]
+    default: "0640"
+    version_added: 0.5.0
   baseline:
     description: The C(.json) file of an earlier report, which this one is compared with.
     type: str
@@ -95,21 +105,29 @@ EXAMPLES = r"""
 RETURN = r"""
 text:
   description: The report as a page for the terminal, line by line.
-  returned: success, without O(only_prepare)
+  returned: without O(only_prepare)
   type: list
   elements: str
 files:
   description: The paths of the files.
-  returned: success, without O(only_prepare)
+  returned: without O(only_prepare)
   type: list
   elements: str
 failing:
   description: The routers that were not done, or have a finding to fail on, each with the reason.
-  returned: success, without O(only_prepare)
+  returned: without O(only_prepare)
   type: dict
   sample: {router2: "Measure and check: Connection timed out"}
 fleet:
   description: The routers in short, worst first, for who draws them on a terminal.
-  returned: success, without O(only_prepare)
+  returned: without O(only_prepare)
   type: dict
+not_written:
+  description:
+    - The parts of the report that could not be written, each with the reason. They are formats, C(retry) for the list
+      of routers, C(comparison) with the baseline, and C(terminal) for the page. The task fails where there are any, and
+      all other parts are there.
+  returned: without O(only_prepare)
+  type: dict
+  sample: {html: No space left on device}
 """

@@ -51,6 +51,9 @@ class Check:
         missing = [key for key in _REQUIRED if not check.get(key)]
         if missing:
             raise OptionError(option, check, f"lacks {', '.join(missing)}", "Give each of them a text.")
+        wrong = [key for key in _REQUIRED if not isinstance(check[key], str)]
+        if wrong:
+            raise OptionError(f"{option}, {wrong[0]}", check[wrong[0]], "is no text", "Give it as a text, in quotes.")
         unknown = sorted(set(check) - _KEYS)
         if unknown:
             raise OptionError(option, unknown[0], "is no key of a check", f"The keys are {', '.join(sorted(_KEYS))}.")
@@ -117,4 +120,5 @@ def _rank(finding: dict[str, t.Any]) -> tuple[int, int, str]:
 
 def _reasons_beside(path: str, facts: dict[str, t.Any]) -> list[str]:
     siblings = follow(facts, path.split(".")[:-1])
-    return [siblings[key] for key in _REASON_KEYS if siblings.get(key)] if isinstance(siblings, dict) else []
+    reasons = [siblings.get(key) for key in _REASON_KEYS] if isinstance(siblings, dict) else []
+    return [reason for reason in reasons if reason and isinstance(reason, str)]

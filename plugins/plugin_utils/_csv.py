@@ -10,18 +10,22 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import typing as t
 
+from ansible_collections.netops.conntrack.plugins.module_utils._printable import visible
+from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import SELECTORS, is_finite
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks import SEVERITIES
 from ansible_collections.netops.conntrack.plugins.plugin_utils._jmespath import follow
-from ansible_collections.netops.conntrack.plugins.plugin_utils._markup import visible
 from ansible_collections.netops.conntrack.plugins.plugin_utils._order import batch_numbers, selector_names, worst_first
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report import Record, last_audit
 
-_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""What makes a spreadsheet take text for a formula (OWASP, "CSV Injection"), the full-width forms too.
+_FORMULA = re.compile(r"(^|;)(?=[\s'\"]*[=+@\uff1d\uff0b\uff0d\uff20-])")
+"""Where a spreadsheet takes text for a formula (OWASP, "CSV Injection"), the full-width forms too.
 
-Tab and carriage return, which stand on that list as well, do not get this far: they are shown as codes.
+That is at the beginning of a cell, behind blanks and quotes as well. Where a semicolon stands between the cells, as in
+the settings of many countries, it is behind each one too. Tab and carriage return, which stand on that list as well, do
+not get this far: they are shown as codes.
 """
 
 _COLUMNS = {
@@ -69,7 +73,8 @@ def as_csv(document: Record) -> str:
     """Give the fleet's ``document`` (see roll_up) as CSV (RFC 4180): a header, then the routers, the worst first.
 
     A cell of what is not known is empty. The columns are the same in every report, but for two of each selector at the
-    end. Text that a spreadsheet would run as a formula begins with a single quote.
+    end. Text that a spreadsheet would run as a formula begins with a single quote. Of a great many selectors, the most
+    important ones have columns.
     """
     paths = {title: path.split(".") for title, path in _COLUMNS.items()} | _selector_paths(document)
     text = io.StringIO()
@@ -83,7 +88,7 @@ def as_csv(document: Record) -> str:
 def _selector_paths(document: Record) -> dict[str, list[str]]:
     return {
         f"selector_{name}_{phase}": [phase, "selectors", name, "entries"]
-        for name in sorted(selector_names(document))
+        for name in sorted(selector_names(document)[:SELECTORS])
         for phase in ("before", "after")
     }
 
@@ -107,10 +112,9 @@ def _count_findings(audit: Record, checks: Record) -> dict[str, int]:
 
 
 def _cell(value: t.Any) -> t.Any:
+    """Return what a cell shows: text that is no formula, a number, or nothing for what is not known."""
     if isinstance(value, (list, dict)):
         return len(value)
-    return _harmless(visible(value)) if isinstance(value, str) else value
-
-
-def _harmless(text: str) -> str:
-    return f"'{text}" if text.lstrip().startswith(_FORMULA) else text
+    if isinstance(value, str):
+        return _FORMULA.sub(r"\1'", visible(value))
+    return value if is_finite(value) else None

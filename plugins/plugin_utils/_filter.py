@@ -30,7 +30,10 @@ def plain(value: t.Any) -> t.Any:
             return kind(value)
     if isinstance(value, collections.abc.Mapping):
         return {_plain_text(str(key)): plain(item) for key, item in value.items()}
-    return [plain(item) for item in value]
+    if isinstance(value, collections.abc.Iterable):
+        return [plain(item) for item in value]
+    # Such as a date, which YAML makes of some texts.
+    return _plain_text(str(value))
 
 
 def _plain_text(value: str) -> str:
@@ -38,14 +41,25 @@ def _plain_text(value: str) -> str:
     return str.__str__(value)
 
 
-def as_filter(function: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
-    """Give ``function`` as a filter: plain arguments go in, expected errors come out as AnsibleFilterError."""
+_NOT_AS_DOCUMENTED = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What Python raises for data of another form. Ansible's own errors, such as for what is undefined, are others."""
+
+
+def as_filter(function: t.Callable[..., t.Any], name: str = "") -> t.Callable[..., t.Any]:
+    """Return ``function`` as the filter ``name``: plain arguments go in, errors come out as AnsibleFilterError."""
 
     @functools.wraps(function)
     def call(*args: t.Any, **kwargs: t.Any) -> t.Any:
         try:
             return function(*plain(args), **plain(kwargs))
         except ConntrackError as error:
-            raise AnsibleFilterError(error.message) from error
+            # Ansible adds the words of the cause to a message, and those of its cause.
+            raise AnsibleFilterError(error.message) from None
+        except _NOT_AS_DOCUMENTED:
+            filter_name = f"netops.conntrack.{name}"
+            raise AnsibleFilterError(
+                f"{filter_name}: something that was given to it is not as its documentation says. "
+                f"See ansible-doc -t filter {filter_name}."
+            ) from None
 
     return call

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.netops.conntrack.plugins.module_utils._printable import visible
+from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import LISTED, listed, some
 from ansible_collections.netops.conntrack.plugins.plugin_utils._charts import (
     HATCH,
     Counts,
@@ -22,6 +24,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._checks import FU
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html_parts import (
     ARROW,
     Fleet,
+    and_more,
     audits_of,
     block,
     course,
@@ -38,9 +41,11 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._html_text import
     percentage,
     together,
 )
-from ansible_collections.netops.conntrack.plugins.plugin_utils._markup import visible
 from ansible_collections.netops.conntrack.plugins.plugin_utils._order import protocols_of
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report import Record
+
+_RANGES, _TALKERS = 64, 1_000
+"""More ranges than the histogram of any router has, and more top talkers than anybody asks for."""
 
 _NOT_MEASURED = "What is in the table was not measured."
 _TOPS = {
@@ -67,9 +72,11 @@ def contents(fleet: Fleet, host: Record) -> list[Html]:
     if not now:
         return [_columns(left, right), element("p", _NOT_MEASURED, class_="soft")]
     left.append(block("Protocols", *_stacked("Protocols", list(map(_protocols, tables)), fleet.protocols)))
-    for protocol in sorted(now["states"]):
+    protocols, others = some(sorted(now["states"]), LISTED)
+    for protocol in protocols:
         series = [_states(table, protocol) for table in tables]
         left.append(block(f"States of {protocol}", *_stacked(f"States of {protocol}", series, fleet.states)))
+    left.append(and_more(others))
     right += [block(title, _histogram(title, now[key], was and was[key])) for key, title in _TIMES.items()]
     return [_columns(left, right), _tops(host, now["top"], was and was["top"])]
 
@@ -107,7 +114,7 @@ def _by_protocol(fleet: Fleet, host: Record) -> t.Iterator[Html]:
     for name in fleet.selectors:
         protocols = protocols_of(counted.get(name, {}))
         if protocols:
-            told = ", ".join(f"{protocol} {number(entries)}" for protocol, entries in protocols)
+            told = listed(f"{protocol} {number(entries)}" for protocol, entries in protocols)
             yield element("p", f"{name} now: {told}", class_="soft")
 
 
@@ -136,9 +143,13 @@ def _total(counts: _Amounts | None) -> int | None:
 
 
 def _stacked(what: str, series: list[_Amounts | None], slots: dict[str, int]) -> list[Html]:
-    """Give a bar for each of the series, before and now, above the legend of all; the largest of now first."""
+    """Give a bar for each of the series, before and now, above the legend of all; the largest of now first.
+
+    Of a great many only the largest have a part of the bar.
+    """
     now = series[-1] or {}
     names = sorted({name for counts in series for name in counts or {}}, key=lambda name: (-(now.get(name) or 0), name))
+    names, others = some(names, LISTED)
     styles = {name: HATCH if name == UNKNOWN else f"slot{slots[name]}" for name in names}
     bars = []
     for word, counts in zip(("before", "now")[-len(series) :], series, strict=True):
@@ -147,7 +158,7 @@ def _stacked(what: str, series: list[_Amounts | None], slots: dict[str, int]) ->
         parts = [(styles[name], amounts.get(name) or 0) for name in names]
         chart = "not measured" if counts is None else stack(parts, f"{what}, {word}: {told or 'none'}")
         bars.append(element("div", element("small", word), chart, number(_total(counts)), class_="bar"))
-    return [*bars, element("ul", *_legend(now, styles), class_="legend")]
+    return [*bars, element("ul", *_legend(now, styles), class_="legend"), and_more(others)]
 
 
 def _legend(now: _Amounts, styles: dict[str, str]) -> t.Iterator[Html]:
@@ -160,7 +171,7 @@ def _legend(now: _Amounts, styles: dict[str, str]) -> t.Iterator[Html]:
 
 def _histogram(title: str, now: Record, was: Record | None) -> Html:
     told = [f"{_span(each)} {number(each['entries'])}" for each in now["histogram"] if each["entries"] != 0]
-    label = f"{title}: {', '.join(told) or 'none'}; unknown {number(now['unknown'])}"
+    label = f"{title}: {listed(told) or 'none'}; unknown {number(now['unknown'])}"
     return histogram(_counts(now), _counts(was) if was else None, label)
 
 
@@ -170,7 +181,7 @@ def _span(each: Record) -> str:
 
 
 def _counts(measured: Record) -> Counts:
-    ranges = measured["histogram"]
+    ranges = measured["histogram"][:_RANGES]
     return Counts(
         tuple(each["from"] for each in ranges), tuple(each["entries"] for each in ranges), measured["unknown"]
     )
@@ -179,14 +190,14 @@ def _counts(measured: Record) -> Counts:
 def _tops(host: Record, now: Record, was: Record | None) -> Html:
     new = (host["trend"] or {}).get("new_top") or {}
     lists = [
-        block(title, *_top(title, now[key], was.get(key, []) if was else None, new.get(key, [])))
+        block(title, *_top(title, now[key][:_TALKERS], was.get(key, []) if was else None, set(new.get(key, []))))
         for key, title in _TOPS.items()
         if now.get(key)
     ]
     return element("div", *lists, class_="tops") if lists else Html("")
 
 
-def _top(title: str, talkers: list[Record], was: list[Record] | None, new: list[t.Any]) -> list[Html]:
+def _top(title: str, talkers: list[Record], was: list[Record] | None, new: set[t.Any]) -> list[Html]:
     """Give the talkers with their entries, before too if there was an audit; a dash for one that was no top talker.
 
     The columns are text, aligned by a font of one width: cells of tables would be most elements of the page.
@@ -198,7 +209,7 @@ def _top(title: str, talkers: list[Record], was: list[Record] | None, new: list[
         rows.append((str(talker["value"]), *then, number(talker["entries"]), percentage(talker["percent"])))
     marks = ["", *("  new" if talker["value"] in new else "" for talker in talkers)]
     lines = [line + mark for line, mark in zip(_aligned(rows), marks, strict=True)]
-    label = ", ".join(f"{talker['value']} {percentage(talker['percent'])} %" for talker in talkers)
+    label = listed(f"{talker['value']} {percentage(talker['percent'])} %" for talker in talkers)
     chart = shares([talker["percent"] for talker in talkers], f"{title} by share: {label}")
     return [element("pre", together(lines, Html("\n")), chart)]
 

@@ -11,13 +11,24 @@ from __future__ import annotations
 import collections
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.plugin_utils._html_parts import Fleet, badge, block, status_of
-from ansible_collections.netops.conntrack.plugins.plugin_utils._html_text import Html, counted, element, number
+from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import TEXT, listed, some
+from ansible_collections.netops.conntrack.plugins.plugin_utils._html_parts import (
+    Fleet,
+    and_more,
+    badge,
+    block,
+    status_of,
+)
+from ansible_collections.netops.conntrack.plugins.plugin_utils._html_text import UNKNOWN, Html, counted, element, number
 from ansible_collections.netops.conntrack.plugins.plugin_utils._order import worst_checks_first
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report import Record, last_audit
 
 _WORST = 6
 """Findings named at the top of the page."""
+
+
+_MOST = 500
+"""Checks whose routers are named. No fleet has more of its own."""
 
 
 class Affected(t.NamedTuple):
@@ -41,7 +52,7 @@ def affected_by_check(fleet: Fleet) -> dict[str, Affected]:
             found[check_id].values[name] = "" if finding["value"] is None else number(finding["value"])
         for check_id, finding in unknown.items():
             found[check_id].unknown.append(name)
-            found[check_id].reasons.add(finding["reason"])
+            found[check_id].reasons.add(finding["reason"] or UNKNOWN)
         for check_id in status_of(host["before"], "finding").keys() - still.keys() - unknown.keys():
             found[check_id].cured.append(name)
     return {check_id: found[check_id] for check_id, _check in worst_checks_first(fleet.document) if check_id in found}
@@ -69,7 +80,9 @@ def _list(items: list[Html]) -> list[Html]:
 
 def findings(fleet: Fleet, affected: dict[str, Affected]) -> list[Html]:
     """Give all findings, with the routers, their values, and the cure."""
-    return [_finding(fleet, place, check_id, found) for place, (check_id, found) in enumerate(affected.items(), 1)]
+    shown, others = some(affected.items(), _MOST)
+    articles = [_finding(fleet, place, check_id, found) for place, (check_id, found) in enumerate(shown, 1)]
+    return [*articles, and_more(others)]
 
 
 def _anchor(place: int) -> str:
@@ -85,7 +98,7 @@ def _finding(fleet: Fleet, place: int, check_id: str, affected: Affected) -> Htm
         parts.append(fleet.named(still, check_id, values))
         parts.append(element("p", check["advice"], class_="cure"))
     if unknown:
-        told = f"Undecided on {counted(len(unknown), 'router')}: {'; '.join(sorted(reasons))}"
+        told = f"Undecided on {counted(len(unknown), 'router')}: {listed(sorted(reasons), '; ', longest=TEXT)}"
         parts.append(element("p", told, class_="soft"))
         parts.append(fleet.named(unknown, check_id))
     if cured:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import collections
 import typing as t
 
+from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import PARTS, some
 from ansible_collections.netops.conntrack.plugins.plugin_utils._charts import Point, fleet_map, stack
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks import FULL, NEARLY_FULL
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html_findings import (
@@ -21,6 +22,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._html_findings im
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html_parts import (
     ARROW,
     Fleet,
+    and_more,
     audits_of,
     badge,
     block,
@@ -176,19 +178,22 @@ def _is_on_the_map(audit: Record | None) -> bool:
 
 def _rollout(fleet: Fleet) -> Html:
     rollout, waiting = fleet.document["rollout"], fleet.document["not_begun"]
+    not_begun = set(waiting)
     if not rollout:
         return Html("")
     batches, stopped = rollout["batches"], rollout["stopped"]
     last = stopped["batch"] if stopped else 0
     done = "planned" if fleet.check_mode else "done"
     items = [
-        _batch(place, batch, "stopped" if place == last else "not_begun" if set(batch) <= set(waiting) else done)
+        _batch(place, batch, "stopped" if place == last else "not_begun" if not_begun.issuperset(batch) else done)
         for place, batch in enumerate(batches, 1)
     ]
     parts = [element("ol", *items, class_="batches")]
     if stopped:
         parts.append(element("p", element("strong", f"Stopped at batch {last} of {len(batches)}"), ", by these gates:"))
-        parts.append(element("ul", *(_stop(fleet, gate) for gate in stopped["gates"]), class_="stops"))
+        gates, others = some(stopped["gates"], PARTS)
+        parts.append(element("ul", *(_stop(fleet, gate) for gate in gates), class_="stops"))
+        parts.append(and_more(others))
     if waiting:
         parts.append(element("p", f"Not begun, and unchanged: {counted(len(waiting), 'router')}"))
         parts.append(fleet.named(waiting, "not begun"))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import SELECTORS
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html_style import SLOTS
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html_text import (
     Html,
@@ -49,7 +50,7 @@ class Fleet:
     """The document, and what all sections have to agree on.
 
     ``routers`` are name and host, the worst first; ``anchors`` the ids of their sections. ``protocols`` and ``states``
-    are the numbers of their colours, and ``selectors`` all names that were counted, the most important one first.
+    are the numbers of their colours, and ``selectors`` the names that were counted, the most important one first.
     """
 
     document: Record
@@ -71,7 +72,7 @@ class Fleet:
             anchors={name: f"r{place}" for place, name in enumerate(sorted(document["hosts"]), 1)},
             protocols=colours((name for table in tables for name in table["protocols"]), _PROTOCOLS, SLOTS),
             states=colours(states, _STATES, SLOTS),
-            selectors=selector_names(document),
+            selectors=selector_names(document)[:SELECTORS],
         )
 
     @property
@@ -148,6 +149,11 @@ def section(title: str, *content: str, id_: str | None = None) -> Html:
 def block(title: str, *content: str, style: str | None = None) -> Html:
     """Give a part of a section or of the overview; nothing if there is nothing in it."""
     return element("div", element("h3", title), *content, class_=style) if any(content) else Html("")
+
+
+def and_more(count: int) -> Html:
+    """Give the line below the first of many things; nothing if these are all."""
+    return element("p", f"And {count:,} more, which the JSON report has.", class_="soft") if count else Html("")
 
 
 def rows_of(headings: t.Sequence[str], rows: t.Iterable[t.Sequence[str]]) -> Html:

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import PARTS, SELECTORS, listed, some
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html_contents import contents
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html_parts import (
     Fleet,
+    and_more,
     audits_of,
     badge,
     block,
@@ -124,7 +126,8 @@ def _findings(checks: dict[str, Record], host: Record) -> Html:
     still, unknown, passed = (status_of(last, status) for status in ("finding", "unknown", "passed"))
     before = {finding["id"]: finding["value"] for finding in (host["before"] or {"findings": []})["findings"]}
     articles = []
-    for check_id, finding in (still | unknown).items():
+    told_now, others = some((still | unknown).items(), PARTS)
+    for check_id, finding in told_now:
         check = checks[check_id]
         values = shown([before.get(check_id, finding["value"]), finding["value"]], _value)
         parts = [
@@ -134,6 +137,7 @@ def _findings(checks: dict[str, Record], host: Record) -> Html:
         ]
         told = badge(check["severity"] if check_id in still else "unknown")
         articles.append(element("article", told, *parts, class_="finding"))
+    articles.append(and_more(others))
     cured = [checks[check_id]["title"] for check_id in status_of(host["before"], "finding") if check_id in passed]
     return block(
         "Findings",
@@ -144,7 +148,7 @@ def _findings(checks: dict[str, Record], host: Record) -> Html:
 
 
 def _line(opening: str, texts: t.Sequence[str]) -> Html:
-    return element("p", opening, "; ".join(texts), class_="soft") if texts else Html("")
+    return element("p", opening, listed(texts, "; "), class_="soft") if texts else Html("")
 
 
 def _value(value: t.Any) -> str:
@@ -155,6 +159,7 @@ def _value(value: t.Any) -> str:
 def _changes(settings: Record | None, check_mode: bool) -> Html:
     if not settings:
         return Html("")
+    changes, others = some(sorted(settings["changes"].items()), PARTS)
     rows = [
         (
             short,
@@ -162,11 +167,12 @@ def _changes(settings: Record | None, check_mode: bool) -> Html:
             shown([change["boot_before"], change["boot_after"]], _setting),
             change["why"],
         )
-        for short, change in sorted(settings["changes"].items())
+        for short, change in changes
     ]
     return block(
         "Settings that would change" if check_mode else "Settings changed",
         element("div", rows_of(("Setting", "Now", "At boot", "Why"), rows), class_="scroll") if rows else "None.",
+        and_more(others),
         element("p", f"Profile {settings['profile']}. {_CONFIRMED[settings['confirmed']]}", class_="soft"),
         _line("Cannot be set here, and was left out: ", settings["left_out"]),
         _sizing(settings["sizing"]),
@@ -219,6 +225,7 @@ def _deletions(host: Record, check_mode: bool) -> Html:
 
 def _gates(gates: list[Record] | None) -> Html:
     """Give the gates of the roll-out: those that passed in one line."""
+    stopping, others = some([gate for gate in gates or [] if gate["status"] != "passed"], PARTS)
     articles = [
         element(
             "article",
@@ -227,11 +234,10 @@ def _gates(gates: list[Record] | None) -> Html:
             element("p", gate["reason"], class_="soft") if gate["reason"] else "",
             class_="finding",
         )
-        for gate in gates or []
-        if gate["status"] != "passed"
+        for gate in stopping
     ]
     passed = [gate["id"] for gate in gates or [] if gate["status"] == "passed"]
-    return block("Gates of the roll-out", *articles, _line("Passed: ", passed))
+    return block("Gates of the roll-out", *articles, and_more(others), _line("Passed: ", passed))
 
 
 def _trend(fleet: Fleet, trend: Record | None) -> Html:
@@ -239,15 +245,15 @@ def _trend(fleet: Fleet, trend: Record | None) -> Html:
         return Html("")
     checks, drift = fleet.document["checks"], trend["drift"] or {"new": [], "gone": []}
     titles = {
-        which: "; ".join(checks[check_id]["title"] for check_id in trend["findings"][which] if check_id in checks)
+        which: listed((checks[check_id]["title"] for check_id in trend["findings"][which] if check_id in checks), "; ")
         for which in ("new", "gone")
     }
     told = [
         ("entries", _since(trend["entries"])),
         ("% full", _since(trend["percent"], percentage)),
-        *((name, _since(entries)) for name, entries in sorted(trend["selectors"].items())),
-        ("new drift", ", ".join(drift["new"])),
-        ("drift gone", ", ".join(drift["gone"])),
+        *((name, _since(entries)) for name, entries in sorted(trend["selectors"].items())[:SELECTORS]),
+        ("new drift", listed(drift["new"])),
+        ("drift gone", listed(drift["gone"])),
         ("new findings", titles["new"]),
         ("findings gone", titles["gone"]),
     ]
@@ -304,10 +310,10 @@ def _zones(key: str) -> t.Callable[[Record], str]:
         zones = audit["table"] and audit["table"].get(key)
         if zones is None:
             return UNKNOWN
-        return ", ".join(f"{zone}: {number(entries)}" for zone, entries in zones.items()) or "none"
+        return listed(f"{zone}: {number(entries)}" for zone, entries in zones.items()) or "none"
 
     return text_of
 
 
 def _drift(audit: Record) -> str | None:
-    return None if audit["drift"] is None else ", ".join(audit["drift"]) or "none"
+    return None if audit["drift"] is None else listed(audit["drift"]) or "none"

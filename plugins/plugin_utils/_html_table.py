@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import PARTS, some
 from ansible_collections.netops.conntrack.plugins.plugin_utils._charts import gauge
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html_parts import (
     Fleet,
@@ -102,7 +103,8 @@ def _written(column: _Column, cell: _Cell) -> Html:
 def _check_ids(host: Record) -> str | None:
     """Give the checks by which the filter finds a router."""
     last = last_audit(host)
-    return " ".join([*status_of(last, "finding"), *status_of(last, "unknown")]) or None
+    checks, _others = some([*status_of(last, "finding"), *status_of(last, "unknown")], PARTS)
+    return " ".join(checks) or None
 
 
 def _course_cell(values: list[t.Any], text_of: t.Callable[[t.Any], str] = number) -> _Cell:

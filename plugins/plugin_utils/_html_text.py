@@ -13,7 +13,8 @@ import html
 import re
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.plugin_utils._markup import visible
+from ansible_collections.netops.conntrack.plugins.module_utils._printable import visible
+from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import is_finite, listed, plain_text
 
 UNKNOWN = "?"
 
@@ -72,8 +73,10 @@ def number(value: t.Any) -> str:
     """Give a value as text: thousands set apart, two decimals at most, a list with commas; ``?`` for None."""
     if value is None:
         return UNKNOWN
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return ", ".join(map(number, value)) if isinstance(value, list) else str(value)
+    if isinstance(value, list):
+        return listed(plain_text(item) if isinstance(item, list) else number(item) for item in value)
+    if not is_finite(value):
+        return plain_text(value)
     return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}".rstrip("0").removesuffix(".")
 
 

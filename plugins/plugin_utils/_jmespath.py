@@ -14,9 +14,12 @@ whether something is there.
 
 from __future__ import annotations
 
+import contextlib
+import math
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError, UnavailableError
+from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import VALUE, short
 
 JMESPATH_ERROR: ImportError | None = None
 _Library: t.Any = object
@@ -29,9 +32,33 @@ else:
     _Library = functions.Functions
     _Evaluator = visitor.TreeInterpreter
 
-_NULL_LITERAL: dict[str, t.Any] = {"type": "literal", "value": None, "children": []}
+Node = dict[str, t.Any]
+Path = tuple[str, ...]
+
+_NULL_LITERAL: Node = {"type": "literal", "value": None, "children": []}
 _ON_THE_ROOT = {"comparator", "and_expression", "or_expression", "not_expression", "function_expression"}
 """Nodes that evaluate all of their children on the document that they themselves are given."""
+
+_DEEPEST = 100
+"""Levels of an expression: a part in a part in a part."""
+
+_STEP, _MOST = 10, 5_000_000
+"""What evaluating one part costs besides the items or characters that it results in, and what all may cost: a second.
+
+An expression is the operator's, but the data is a router's, and some expressions double what they are given each time.
+"""
+
+_MOST_VALUES = 100_000
+"""Values in the value of an expression."""
+
+_TYPES = {"str": "string", "int": "number", "float": "number", "bool": "boolean", "NoneType": "null"} | {
+    "dict": "object",
+    "list": "array",
+}
+"""What JMESPath calls the types that the library names as Python does."""
+
+_REMEDY = "See jmespath.org."
+_ORDERINGS = {"lt", "lte", "gt", "gte"}
 
 
 class Expression:
@@ -45,31 +72,98 @@ class Expression:
                 "ansible-core is installed: python3 -m pip install jmespath."
             )
         self._text, self._option = text, option
-        try:
+        if not isinstance(text, str):
+            raise self._error("is not a JMESPath expression", "it is no text")
+        with self._explained("is not a JMESPath expression", "it cannot be read"):
             self._tree = parser.Parser().parse(text).parsed
-        except (exceptions.JMESPathError, TypeError, AttributeError) as error:
-            raise self._error("is not a JMESPath expression", error) from error
+        if _is_deeper(self._tree, _DEEPEST):
+            raise self._too_deep()
 
     def evaluate(self, document: t.Any) -> t.Any:
-        """Give the value that the expression has on ``document``, None for unknown.
+        """Return the value that the expression has on ``document``, None for unknown.
 
-        Raises OptionError for a function that does not exist, or is given what it cannot take, and where a text is
-        compared with a number.
+        Raises OptionError for a function that does not exist, or is given what it cannot take, where a text is compared
+        with a number, and where it takes too long or gets too large.
         """
         options = visitor.Options(custom_functions=_Functions())
-        try:
-            return _Interpreter(options).visit(self._tree, document)
-        except (exceptions.JMESPathError, TypeError) as error:
-            raise self._error("cannot be evaluated", error) from error
+        with self._explained("cannot be evaluated", "a part of it cannot take what it was given"):
+            value = _Interpreter(options).visit(self._tree, document)
+            _refuse_what_is_no_value(value)
+        return value
 
     def unknowns(self, document: t.Any) -> list[str]:
-        """Give the fields that the expression asks of ``document`` and that have no value there, as dotted paths."""
-        return sorted({".".join(path) for path in _paths(self._tree, document) if follow(document, path) is None})
+        """Return the fields that the expression asks of ``document`` and that have no value there, as dotted paths."""
+        paths = _Asked(document).paths(self._tree)
+        return sorted({".".join(path) for path in paths if follow(document, path) is None})
 
-    def _error(self, problem: str, error: Exception) -> OptionError:
-        # Further lines of a parse error repeat the expression and point at a column of it.
-        reason = str(error).splitlines()[0].removesuffix(", for expression:").rstrip(":.")
-        return OptionError(self._option, self._text, f"{problem} ({reason})", "See jmespath.org.")
+    @contextlib.contextmanager
+    def _explained(self, problem: str, otherwise: str) -> t.Iterator[None]:
+        """Raise OptionError for whatever the library raises, with a reason in words: ``otherwise`` if it has none."""
+        try:
+            yield
+        except RecursionError as error:
+            raise self._too_deep() from error
+        except _ExpressionError as error:
+            raise self._error(problem, str(error)) from error
+        except exceptions.JMESPathError as error:
+            raise self._error(problem, _reason(error) or otherwise) from error
+        except Exception as error:
+            raise self._error(problem, otherwise) from error
+
+    def _too_deep(self) -> OptionError:
+        problem = f"has more than {_DEEPEST} levels of parts in parts"
+        remedy = "Take it apart. For a long list of alternatives there is contains()."
+        return OptionError(self._option, self._shown_text(), problem, remedy)
+
+    def _error(self, problem: str, reason: str) -> OptionError:
+        return OptionError(self._option, self._shown_text(), f"{problem} ({reason})", _REMEDY)
+
+    def _shown_text(self) -> t.Any:
+        return short(self._text, VALUE) if isinstance(self._text, str) else self._text
+
+
+class _ExpressionError(Exception):
+    """Why an expression has no value on some data, in words."""
+
+
+def _reason(error: t.Any) -> str:
+    """Return what the library says of an expression, in words. Some of its messages show lists and types of Python."""
+    if isinstance(error, exceptions.JMESPathTypeError):
+        given = _TYPES.get(error.actual_type, error.actual_type)
+        return f"{error.function_name}() takes {', '.join(error.expected_types)}, and was given {given}"
+    if isinstance(error, exceptions.IncompleteExpressionError):
+        return "it is not complete"
+    if isinstance(error, exceptions.ParseError) and not isinstance(error, exceptions.ArityError):
+        token = repr(short(str(error.token_value), VALUE)) if error.token_value else "its end"
+        return f"{token} at column {error.lex_position + 1} is not expected there"
+    # Further lines repeat the expression and point at a column of it.
+    return short(str(error).partition("\n")[0].removesuffix(", for expression:").rstrip(":."), VALUE)
+
+
+def _is_deeper(tree: Node, most: int) -> bool:
+    """Return whether parts stand in parts more than so many times. The tree may be too deep for a recursion."""
+    level = [tree]
+    for _depth in range(most):
+        level = [child for node in level for child in node["children"] if isinstance(child, dict)]
+        if not level:
+            return False
+    return True
+
+
+def _refuse_what_is_no_value(value: t.Any) -> None:
+    """Raise _ExpressionError if ``value`` is no data, or too much of it. The same list may be there many times."""
+    waiting, counted = [value], 0
+    while waiting:
+        counted += 1
+        if counted > _MOST_VALUES:
+            raise _ExpressionError(f"its value has more than {_MOST_VALUES:,} parts")
+        item = waiting.pop()
+        if isinstance(item, dict):
+            waiting.extend(item.values())
+        elif isinstance(item, list):
+            waiting.extend(item)
+        elif item is not None and not isinstance(item, (str, int, float)):
+            raise _ExpressionError("its value is another expression")
 
 
 def is_true(value: t.Any) -> bool:
@@ -84,29 +178,49 @@ def follow(document: t.Any, path: t.Iterable[str]) -> t.Any:
     return document
 
 
-def _paths(node: dict[str, t.Any], document: t.Any) -> t.Iterator[tuple[str, ...]]:
-    """Yield the fields that an expression asks of the ``document``; of ``(a || b).c`` either a.c or b.c."""
-    children = [child for child in node["children"] if isinstance(child, dict)]
-    if node["type"] == "field":
-        yield (node["value"],)
-    elif node["type"] == "subexpression" and all(child["type"] == "field" for child in children):
-        yield tuple(child["value"] for child in children)
-    elif node["type"] == "subexpression" and children[0]["type"] == "or_expression":
-        chosen = _alternative(children[0], document)
-        first = chosen["children"] if chosen["type"] == "subexpression" else [chosen]
-        yield from _paths({**node, "children": [*first, *children[1:]]}, document)
-    else:
+class _Asked:
+    """Which fields an expression asks of a document. Each part of it is looked at once."""
+
+    def __init__(self, document: t.Any) -> None:
+        self._document = document
+        self._known: dict[int, list[Path]] = {}
+
+    def paths(self, node: Node) -> list[Path]:
+        """Return the fields that a part asks for; of ``(a || b).c`` either a.c or b.c."""
+        if id(node) not in self._known:
+            self._known[id(node)] = list(dict.fromkeys(self._look(node)))
+        return self._known[id(node)]
+
+    def _look(self, node: Node) -> t.Iterator[Path]:
+        chain = self._chain(node)
+        if chain is not None:
+            yield chain
+            return
+        children = [child for child in node["children"] if isinstance(child, dict)]
+        if node["type"] == "subexpression":
+            children[0] = self._chosen(children[0])
         for child in children if node["type"] in _ON_THE_ROOT else children[:1]:
-            yield from _paths(child, document)
+            yield from self.paths(child)
 
+    def _chain(self, node: Node) -> Path | None:
+        """Return the path if a part is nothing but fields, or an *or* of such; None otherwise."""
+        if node["type"] == "field":
+            return (node["value"],)
+        if node["type"] != "subexpression":
+            return None
+        first, *others = node["children"]
+        beginning = self._chain(self._chosen(first))
+        if beginning is None or any(other["type"] != "field" for other in others):
+            return None
+        return (*beginning, *(other["value"] for other in others))
 
-def _alternative(node: dict[str, t.Any], document: t.Any) -> dict[str, t.Any]:
-    """Return the part of an *or* that decides: the first if the ``document`` has it, the second otherwise."""
-    first: dict[str, t.Any]
-    second: dict[str, t.Any]
-    first, second = node["children"]
-    is_there = any(follow(document, path) is not None for path in _paths(first, document))
-    return first if is_there else second
+    def _chosen(self, node: Node) -> Node:
+        """Return the part of an *or* that decides: the first if the document has it, the second otherwise."""
+        while node["type"] == "or_expression":
+            first, second = node["children"]
+            is_there = any(follow(self._document, path) is not None for path in self.paths(first))
+            node = first if is_there else second
+        return node
 
 
 class _Functions(_Library):  # type: ignore[misc]
@@ -117,13 +231,30 @@ class _Functions(_Library):  # type: ignore[misc]
 
 
 class _Interpreter(_Evaluator):  # type: ignore[misc]
-    def visit_comparator(self, node: dict[str, t.Any], value: t.Any) -> bool | None:
-        asks_for_null = _NULL_LITERAL in node["children"]
-        if not asks_for_null and any(self.visit(child, value) is None for child in node["children"]):
-            return None
-        return t.cast("bool | None", super().visit_comparator(node, value))
+    """The library's interpreter, with unknown, and with an end to what one expression may cost."""
 
-    def visit_function_expression(self, node: dict[str, t.Any], value: t.Any) -> t.Any:
+    def __init__(self, options: t.Any) -> None:
+        super().__init__(options)
+        self._left = _MOST
+
+    def visit(self, node: Node, *args: t.Any, **kwargs: t.Any) -> t.Any:
+        value = super().visit(node, *args, **kwargs)
+        self._left -= _STEP + (len(value) if isinstance(value, (str, list, dict)) else 0)
+        if self._left < 0:
+            raise _ExpressionError("it takes too long on what this router sent")
+        # Such as what becomes of the text "nan".
+        return value if not isinstance(value, float) or math.isfinite(value) else None
+
+    def visit_comparator(self, node: Node, value: t.Any) -> bool | None:
+        operands = [self.visit(child, value) for child in node["children"]]
+        if None in operands and _NULL_LITERAL not in node["children"]:
+            return None
+        if node["value"] in _ORDERINGS and {type(operand) is str for operand in operands} == {True, False}:
+            _refuse_to_compare(operands)
+        literals = [{"type": "literal", "value": operand, "children": []} for operand in operands]
+        return t.cast("bool | None", super().visit_comparator({**node, "children": literals}, value))
+
+    def visit_function_expression(self, node: Node, value: t.Any) -> t.Any:
         try:
             return super().visit_function_expression(node, value)
         except exceptions.JMESPathTypeError as error:
@@ -131,18 +262,24 @@ class _Interpreter(_Evaluator):  # type: ignore[misc]
                 return None
             raise
 
-    def visit_not_expression(self, node: dict[str, t.Any], value: t.Any) -> bool | None:
+    def visit_not_expression(self, node: Node, value: t.Any) -> bool | None:
         operand = self.visit(node["children"][0], value)
         return None if operand is None else not is_true(operand)
 
-    def visit_and_expression(self, node: dict[str, t.Any], value: t.Any) -> t.Any:
+    def visit_and_expression(self, node: Node, value: t.Any) -> t.Any:
         left, right = (self.visit(child, value) for child in node["children"])
         if is_true(left):
             return right
         return left if left is not None or right is None or is_true(right) else right
 
-    def visit_or_expression(self, node: dict[str, t.Any], value: t.Any) -> t.Any:
+    def visit_or_expression(self, node: Node, value: t.Any) -> t.Any:
         left, right = (self.visit(child, value) for child in node["children"])
         if is_true(left):
             return left
         return right if left is not None or is_true(right) else None
+
+
+def _refuse_to_compare(operands: list[t.Any]) -> None:
+    """Raise _ExpressionError for a text and a number, of which neither is the larger one."""
+    if any(isinstance(operand, (int, float)) and not isinstance(operand, bool) for operand in operands):
+        raise _ExpressionError("a text is compared with a number")

@@ -11,8 +11,9 @@ from __future__ import annotations
 import typing as t
 from xml.etree import ElementTree
 
+from ansible_collections.netops.conntrack.plugins.module_utils._printable import visible
+from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import listed, plain_text
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks import SEVERITIES
-from ansible_collections.netops.conntrack.plugins.plugin_utils._markup import visible
 from ansible_collections.netops.conntrack.plugins.plugin_utils._order import worst_first
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report import Record, last_audit, severities_from
 
@@ -94,7 +95,7 @@ def _judged(name: str, title: str, kind: str, finding: Record) -> _Case:
 
 
 def _shown(value: t.Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return listed(map(plain_text, value)) if isinstance(value, list) else plain_text(value)
 
 
 def _suite(router: str, time: str, cases: list[_Case]) -> ElementTree.Element:

@@ -13,6 +13,8 @@ import re
 import textwrap
 import typing as t
 
+from ansible_collections.netops.conntrack.plugins.module_utils._printable import visible
+
 _WIDTH = 110
 """Columns of a terminal to which running text is broken."""
 
@@ -59,15 +61,6 @@ class Items:
 
 
 Block = t.Union[Heading, Paragraph, Table, Items]
-
-
-def visible(text: str) -> str:
-    """Give ``text`` in one line, with each character that would steer a terminal or break a line shown as its code."""
-    if text.isprintable():
-        return text
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
-    )
 
 
 def as_markdown(block: Block) -> str:

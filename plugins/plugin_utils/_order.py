@@ -12,6 +12,7 @@ import math
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._named_selectors import NAMED
+from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import SELECTORS, is_finite
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks import SEVERITIES
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report import VERDICTS, Record, last_audit
 
@@ -50,7 +51,7 @@ def overview_of(names: t.Iterable[str]) -> list[str]:
     That is what the prune deletes, and all selectors that are not the collection's own.
     """
     ordered = _in_order(set(names))
-    return [name for place, name in enumerate(ordered) if place == 0 or name not in NAMED]
+    return [name for place, name in enumerate(ordered) if place == 0 or name not in NAMED][:SELECTORS]
 
 
 def _in_order(names: set[str]) -> list[str]:
@@ -79,4 +80,4 @@ def protocols_of(counts: Record) -> list[tuple[str, int | None]]:
 def _rank(item: tuple[str, Record]) -> tuple[int, float, str]:
     name, host = item
     percent = (last_audit(host) or {"usage": {}})["usage"].get("percent")
-    return VERDICTS.index(host["verdict"]), math.inf if percent is None else -percent, name
+    return VERDICTS.index(host["verdict"]), -percent if is_finite(percent) else math.inf, name

@@ -10,6 +10,14 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import (
+    SELECTORS,
+    VALUE,
+    listed,
+    plain_text,
+    short,
+    some,
+)
 from ansible_collections.netops.conntrack.plugins.plugin_utils._markup import Block, Heading, Items, Paragraph, Table
 from ansible_collections.netops.conntrack.plugins.plugin_utils._order import (
     overview_of,
@@ -19,7 +27,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._order import (
     worst_checks_first,
     worst_first,
 )
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report import Record, last_audit, why_not_pruned
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report import Record, why_not_pruned
 from ansible_collections.netops.conntrack.plugins.plugin_utils._sizing import binary_size
 
 _WORDS = {"finding": "found", "passed": "not found", "unknown": "unknown"}
@@ -34,6 +42,9 @@ _NOT_DONE = {
 _REASONS_TO_KEEP = ("not_lowered", "rule", "helper", "longer_than_before")
 """Why entries keep more than the new timeouts (see the result kept of conntrack_update)."""
 
+Phases = dict[str, Record]
+"""What a check says of a router, by the phase of the audit."""
+
 _SHOWN = 10
 """Routers named in one line."""
 
@@ -41,18 +52,22 @@ _MOST = 25
 """Rows of a table, or items of a list: more than that nobody reads. The JSON document has all."""
 
 
+_COURSE = 1_000
+"""Characters of what is said of one router among others."""
+
+
 def page(document: Record) -> list[Block]:
     """Give the fleet's ``document`` (see roll_up) as a page without markup: its sections, the worst routers first."""
     document = {**document, "hosts": dict(worst_first(document))}
-    check_mode = document["check_mode"]
+    check_mode, by_check = document["check_mode"], _findings_by_check(document)
     return [
         *_headline(document),
         *_section("The roll-out", _rollout(document)),
         *_section(_title(document, "The routers"), _overview(document)),
         *_section("Not done", _not_done(document)),
         *_section("Connections are not tracked", _no_conntrack(document)),
-        *_section(_title(document, "Found"), _found(document)),
-        *_section("Could not be told", _untold(document)),
+        *_section(_title(document, "Found"), _found(document, by_check)),
+        *_section("Could not be told", _untold(document, by_check)),
         *_section(_title(document, "Counted by selectors"), _counts(document)),
         *_since_baseline(document),
         *_section("Settings that would change" if check_mode else "Settings changed", _settings(document)),
@@ -114,7 +129,7 @@ def _rollout(document: Record) -> Items:
 
 
 def _stop(document: Record, stopped: Record) -> list[tuple[str, list[str]]]:
-    gates = [f"{gate['host']}: {_gate(gate)}" for gate in stopped["gates"]]
+    gates = [short(f"{gate['host']}: {_gate(gate)}", _COURSE) for gate in stopped["gates"]]
     waiting = document["not_begun"]
     remedy = (
         "Heal what stopped it, then run the playbook again with --limit @REPORT.retry, the file beside this report. It "
@@ -209,29 +224,50 @@ def _no_conntrack(document: Record) -> Items:
     return Items([(name, [host["no_conntrack"]]) for name, host in hosts if host["no_conntrack"]])
 
 
-def _found(document: Record) -> Items:
-    """Give the checks that were a finding on some router, worst first; the advice for those that still are."""
+def _findings_by_check(document: Record) -> dict[str, dict[str, Phases]]:
+    """Return what the audits say, by check and router. To look for each check in each audit takes too long."""
+    found: dict[str, dict[str, Phases]] = {}
+    for name, host in document["hosts"].items():
+        for phase in ("before", "after"):
+            for finding in (host[phase] or {"findings": []})["findings"]:
+                found.setdefault(finding["id"], {}).setdefault(name, {})[phase] = finding
+    return found
+
+
+def _last(host: Record, phases: Phases) -> Record:
+    """Return what the last audit of a router says of a check; an empty dict if it does not have it."""
+    return phases.get("after" if host["after"] else "before", {})
+
+
+def _found(document: Record, by_check: dict[str, dict[str, Phases]]) -> Items:
+    """Return the checks that were a finding on some router, worst first; the advice for those that still are."""
     items = []
     for check_id, check in worst_checks_first(document):
-        affected = _affected(document, check_id)
-        still = [name for name, host in affected.items() if _status(last_audit(host), check_id) == "finding"]
+        affected = {
+            name: phases
+            for name, phases in by_check.get(check_id, {}).items()
+            if any(finding["status"] == "finding" for finding in phases.values())
+        }
+        hosts = {name: document["hosts"][name] for name in affected}
+        still = [name for name, phases in affected.items() if _last(hosts[name], phases).get("status") == "finding"]
         if affected:
             count = f"{_counted(len(affected), 'router')}{f', now {len(still)}' if _has_after(document) else ''}"
-            courses = [f"{name} {_course(host, _value_of(check_id))}" for name, host in affected.items()]
+            courses = [f"{name} {_course_of_values(hosts[name], phases)}" for name, phases in affected.items()]
             advice = [check["advice"]] if still else []
             items.append((check["severity"], [f"{check['title']}: {count}", _names(courses), *advice]))
     return Items(items)
 
 
-def _untold(document: Record) -> Items:
-    """Give what nobody could look at in the last audit or the prune of some router, and why."""
+def _untold(document: Record, by_check: dict[str, dict[str, Phases]]) -> Items:
+    """Return what nobody could look at in the last audit or the prune of some router, and why."""
     items = []
     for check_id, check in worst_checks_first(document):
-        last = {name: last_audit(host) for name, host in document["hosts"].items()}
-        routers = [name for name, audit in last.items() if _status(audit, check_id) == "unknown"]
-        reasons = sorted({_finding(last[name], check_id)["reason"] for name in routers})
-        if routers:
-            items.append((check["severity"], [f"{check['title']}: {_names(routers)}", *reasons]))
+        last = {name: _last(document["hosts"][name], phases) for name, phases in by_check.get(check_id, {}).items()}
+        unknown = {name: finding for name, finding in last.items() if finding.get("status") == "unknown"}
+        reasons, others = some(sorted({finding["reason"] or "?" for finding in unknown.values()}), _SHOWN)
+        more = [f"and {others:,} more reasons"] if others else []
+        if unknown:
+            items.append((check["severity"], [f"{check['title']}: {_names(list(unknown))}", *reasons, *more]))
     return Items(items + _unavailable(document))
 
 
@@ -246,32 +282,15 @@ def _unavailable(document: Record) -> list[tuple[str, list[str]]]:
     ]
 
 
-def _affected(document: Record, check_id: str) -> dict[str, Record]:
-    return {
-        name: host
-        for name, host in document["hosts"].items()
-        if "finding" in (_status(host["before"], check_id), _status(host["after"], check_id))
-    }
+def _course_of_values(host: Record, phases: Phases) -> str:
+    """Return what a check says in a router's audits, before and after."""
+    return _arrow(_value(phases.get(phase, {})) for phase in ("before", "after") if host[phase])
 
 
-def _finding(audit: Record | None, check_id: str) -> Record:
-    findings = audit["findings"] if audit else []
-    return next((finding for finding in findings if finding["id"] == check_id), {})
-
-
-def _status(audit: Record | None, check_id: str) -> str:
-    return str(_finding(audit, check_id).get("status"))
-
-
-def _value_of(check_id: str) -> t.Callable[[Record], str]:
-    """Give how to show a check of an audit: by its value, or else by a word for its status."""
-
-    def show(audit: Record) -> str:
-        finding = _finding(audit, check_id)
-        value = finding.get("value")
-        return _WORDS.get(finding.get("status", ""), "not checked") if value in (None, "") else _shown(value)
-
-    return show
+def _value(finding: Record) -> str:
+    """Return how a check of an audit is shown: by its value, or else by a word for its status."""
+    value = finding.get("value")
+    return _WORDS.get(finding.get("status", ""), "not checked") if value in (None, "") else _shown(value)
 
 
 def _counts(document: Record) -> Items:
@@ -279,8 +298,9 @@ def _counts(document: Record) -> Items:
     names = selector_names(document)
     if len(names) == len(overview_of(names)):
         return Items([])
+    names = names[:SELECTORS]
     texts = {router: _counts_of(host, names) for router, host in document["hosts"].items()}
-    return Items([(router, ["; ".join(counted)]) for router, counted in texts.items() if counted])
+    return Items([(router, [listed(counted, "; ", SELECTORS)]) for router, counted in texts.items() if counted])
 
 
 def _counts_of(host: Record, names: list[str]) -> list[str]:
@@ -296,7 +316,7 @@ def _counts_of(host: Record, names: list[str]) -> list[str]:
 
 
 def _by_protocol(counts: Record) -> str:
-    told = ", ".join(f"{protocol} {_number(entries)}" for protocol, entries in protocols_of(counts))
+    told = listed(f"{protocol} {_number(entries)}" for protocol, entries in protocols_of(counts))
     return f" ({told})" if told else ""
 
 
@@ -335,26 +355,36 @@ def _since(course: Record) -> str:
 
 def _new_findings(document: Record, compared: dict[str, Record]) -> list[tuple[str, list[str]]]:
     items = []
+    routers = _routers_by_news(compared, "findings")
     for check_id, check in worst_checks_first(document):
         for key, word in (("new", "new"), ("gone", "no longer")):
-            names = [name for name, trend in compared.items() if check_id in trend["findings"][key]]
+            names = routers.get((key, check_id))
             items += [(check["severity"], [f"{word}: {check['title']}: {_names(names)}"])] if names else []
     return items
 
 
 def _new_drift(compared: dict[str, Record]) -> list[tuple[str, list[str]]]:
-    drifts = {name: trend["drift"] for name, trend in compared.items() if trend["drift"]}
-    items = []
-    for key, word in (("new", "new"), ("gone", "no longer")):
-        for short in sorted({short for drift in drifts.values() for short in drift[key]}):
-            names = [name for name, drift in drifts.items() if short in drift[key]]
-            items.append(("drift", [f"{word}: {short}: {_names(names)}"]))
-    return items
+    routers = _routers_by_news({name: trend for name, trend in compared.items() if trend["drift"]}, "drift")
+    words = {"new": "new", "gone": "no longer"}
+    return [
+        ("drift", [f"{words[key]}: {short(what, VALUE)}: {_names(routers[key, what])}"])
+        for key, what in sorted(routers, key=lambda news: (news[0] == "gone", news[1]))
+    ]
+
+
+def _routers_by_news(compared: dict[str, Record], part: str) -> dict[tuple[str, str], list[str]]:
+    """Return on which routers something is new or gone, by that word and by what it is."""
+    routers: dict[tuple[str, str], list[str]] = {}
+    for name, trend in compared.items():
+        for key in ("new", "gone"):
+            for what in dict.fromkeys(trend[part][key]):
+                routers.setdefault((key, what), []).append(name)
+    return routers
 
 
 def _new_talkers(compared: dict[str, Record]) -> list[tuple[str, list[str]]]:
     return [
-        (name, [f"new among the top: {'; '.join(kinds)}"])
+        (name, [f"new among the top: {listed(kinds, '; ', longest=_COURSE)}"])
         for name, trend in compared.items()
         for kinds in [[_talkers(kind, values) for kind, values in (trend["new_top"] or {}).items() if values]]
         if kinds
@@ -362,7 +392,7 @@ def _new_talkers(compared: dict[str, Record]) -> list[tuple[str, list[str]]]:
 
 
 def _talkers(kind: str, values: list[t.Any]) -> str:
-    return f"{kind.replace('_', ' ')} {_names([str(value) for value in values])}"
+    return f"{kind.replace('_', ' ')} {_names(list(map(plain_text, values)))}"
 
 
 def _settings(document: Record) -> Items:
@@ -374,15 +404,15 @@ def _settings(document: Record) -> Items:
     routers: dict[tuple[str, str, str], list[str]] = {}
     for name, settings in tuned.items():
         size = (settings["sizing"] or {}).get("why")
-        for short, change in settings["changes"].items():
+        for setting, change in settings["changes"].items():
             why = "" if change["why"] == size else change["why"]
-            routers.setdefault((short, _change(change), why), []).append(name)
+            routers.setdefault((setting, _change(change), why), []).append(name)
     changes = [
-        (short, [f"{change}: {_names(names)}", *filter(None, [why])])
-        for (short, change, why), names in sorted(routers.items())
+        (setting, [f"{change}: {_names(names)}", *filter(None, [why])])
+        for (setting, change, why), names in sorted(routers.items())
     ]
     left_out = [
-        (name, [f"cannot be set here, and was left out: {', '.join(settings['left_out'])}"])
+        (name, [f"cannot be set here, and was left out: {listed(settings['left_out'])}"])
         for name, settings in tuned.items()
         if settings["left_out"]
     ]
@@ -412,8 +442,8 @@ def _sizings(document: Record) -> Items:
 
 def _size(sizing: Record) -> str:
     values = [
-        f"{short} {sizing[short]}" if before == sizing[short] else f"{short} {before} → {sizing[short]}"
-        for short, before in (("max", sizing["max_before"]), ("buckets", sizing["buckets_before"]))
+        f"{key} {sizing[key]}" if before == sizing[key] else f"{key} {before} → {sizing[key]}"
+        for key, before in (("max", sizing["max_before"]), ("buckets", sizing["buckets_before"]))
     ]
     total = binary_size(sizing["memory_total_bytes"])
     cost = (
@@ -477,7 +507,7 @@ def _counted(count: int | None, one: str, many: str = "") -> str:
 
 
 def _names(names: list[str]) -> str:
-    return ", ".join([*names[:_SHOWN], *_more(names)])
+    return listed(names, most=_SHOWN, longest=_COURSE)
 
 
 def _more(names: list[str]) -> list[str]:
@@ -485,14 +515,14 @@ def _more(names: list[str]) -> list[str]:
 
 
 def _shown(value: t.Any) -> str:
-    """Give a finding's value; names in brackets, because the routers stand between commas."""
+    """Return a finding's value; names in brackets, because the routers stand between commas."""
     if not isinstance(value, list):
-        return _number(value)
-    names = _names([str(name) for name in value])
+        return short(_number(value), VALUE)
+    names = listed(map(plain_text, value), most=_SHOWN, longest=VALUE)
     return f"({names})" if len(value) > 1 else names or "none"
 
 
 def _number(value: t.Any) -> str:
     if value is None:
         return "?"
-    return f"{value:.1f}".removesuffix(".0") if isinstance(value, float) else str(value)
+    return f"{value:.1f}".removesuffix(".0") if isinstance(value, float) else plain_text(value)

@@ -11,14 +11,19 @@ from __future__ import annotations
 import datetime
 import typing as t
 
+from ansible_collections.netops.conntrack.plugins.module_utils._printable import visible
+from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import VALUE, is_finite, short
 from ansible_collections.netops.conntrack.plugins.plugin_utils._jmespath import follow
 from ansible_collections.netops.conntrack.plugins.plugin_utils._order import protocols_of, worst_first
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report import VERDICTS, Record, last_audit
 
 _PREFIX = "netops_conntrack_"
 
-_ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n", "\0": r"\\x00"})
-"""What the text format wants escaped in the value of a label; and NUL, at which Prometheus stops reading."""
+_ESCAPES = str.maketrans({"\\": r"\\", '"': r"\""})
+"""What the text format wants escaped in the value of a label that is one line of visible characters."""
+
+_MOST = 500
+"""Samples of one metric for one router. Each is a series in the monitoring system, and more than this has no router."""
 
 _Samples = t.Iterable[tuple[dict[str, t.Any], t.Any]]
 """Labels and value; a value of None is not known, and is left out."""
@@ -34,28 +39,54 @@ class _Metric(t.NamedTuple):
 
 
 def as_prometheus(document: Record) -> str:
-    """Give the fleet's ``document`` (see roll_up) in Prometheus' text format, without timestamps.
+    """Return the fleet's ``document`` (see roll_up) in Prometheus' text format, without timestamps.
 
-    All metrics of a router have the label ``host``. What is not known has no sample.
+    All metrics of a router have the label ``host``. What is not known has no sample. What is no finite number, or would
+    be a second sample with the same labels, has none either, and is counted in a metric of its own: one such sample
+    makes a monitoring system refuse the whole file.
     """
     routers = [
         (name, {**host, "now": last_audit(host), "checks": document["checks"]}) for name, host in worst_first(document)
     ]
-    texts = [_written(metric, [({}, document)]) for metric in _OF_THE_REPORT]
-    texts += [_written(metric, [({"host": name}, router) for name, router in routers]) for metric in _OF_A_ROUTER]
+    left_out: dict[str, int] = {}
+    texts = [_written(metric, [({}, document)], left_out) for metric in _OF_THE_REPORT]
+    sources = [({"host": name}, router) for name, router in routers]
+    texts += [_written(metric, sources, left_out) for metric in _OF_A_ROUTER]
+    counts = [({"host": name}, count) for name, count in left_out.items()]
+    texts.append(_lines(_LEFT_OUT_METRIC, [f"{_labels(labels)} {count}" for labels, count in counts]))
     return "".join(texts)
 
 
-def _written(metric: _Metric, sources: list[tuple[dict[str, t.Any], Record]]) -> str:
-    """Give the lines of a metric; nothing if it has no sample."""
+def _written(metric: _Metric, sources: list[tuple[dict[str, str], Record]], left_out: dict[str, int]) -> str:
+    """Return the lines of a metric, and count what cannot stand there as ``left_out`` of its router."""
+    samples: dict[str, str] = {}
+    for common, source in sources:
+        shown = 0
+        for labels, value in metric.samples(source):
+            if value is None:
+                continue
+            written, number = _labels({**common, **labels}), _sample(value)
+            if number is None or written in samples or shown == _MOST:
+                host = common.get("host", "")
+                left_out[host] = left_out.get(host, 0) + 1
+                continue
+            samples[written] = number
+            shown += 1
+    return _lines(metric, [f"{labels} {number}" for labels, number in samples.items()])
+
+
+def _lines(metric: _Metric, samples: list[str]) -> str:
+    """Return a metric with its ``samples``, nothing if there are none."""
+    if not samples:
+        return ""
     name = f"{_PREFIX}{metric.name}"
-    lines = [
-        f"{name}{_labels({**common, **labels})} {value}\n"
-        for common, source in sources
-        for labels, value in metric.samples(source)
-        if value is not None
-    ]
-    return "".join([f"# HELP {name} {metric.help}\n# TYPE {name} {metric.type}\n", *lines]) if lines else ""
+    head = f"# HELP {name} {metric.help}\n# TYPE {name} {metric.type}\n"
+    return head + "".join(f"{name}{sample}\n" for sample in samples)
+
+
+def _sample(value: t.Any) -> str | None:
+    """Return a number as Prometheus reads it; None for all else, and for one that is too large for it."""
+    return str(value) if is_finite(value) else None
 
 
 def _labels(labels: dict[str, t.Any]) -> str:
@@ -64,8 +95,7 @@ def _labels(labels: dict[str, t.Any]) -> str:
 
 
 def _escaped(text: str) -> str:
-    # A lone surrogate, which JSON can hold, is no UTF-8.
-    return text.encode("utf-8", "backslashreplace").decode("utf-8").translate(_ESCAPES)
+    return short(visible(text), VALUE).translate(_ESCAPES)
 
 
 def _time(document: Record) -> _Samples:
@@ -120,7 +150,7 @@ def _counter(name: str) -> t.Callable[[Record], _Samples]:
 
 def _utilisation(router: Record) -> _Samples:
     percent = follow(router, ("now", "usage", "percent"))
-    yield {}, None if percent is None else round(percent / 100, 4)
+    yield {}, percent if _sample(percent) is None else round(percent / 100, 4)
 
 
 def _counts(path: str, label: str) -> t.Callable[[Record], _Samples]:
@@ -247,4 +277,8 @@ _OF_A_ROUTER = (
     _Metric("would_delete_entries", "Entries that the run was to delete.", _figure("prune.would_delete")),
     _Metric("deleted_entries", "Entries that the run deleted.", _figure("prune.deleted")),
     _Metric("woken_entries", "Entries left because they saw a packet meanwhile.", _figure("prune.woken")),
+)
+
+_LEFT_OUT_METRIC = _Metric(
+    "left_out_samples", "Values of the router that are no samples: no finite numbers, or too many.", lambda _router: ()
 )

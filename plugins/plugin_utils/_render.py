@@ -10,9 +10,17 @@ from __future__ import annotations
 
 import functools
 import json
+import math
+import traceback
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
+from ansible.utils.display import Display
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
+    ConntrackError,
+    OptionError,
+    UnavailableError,
+)
+from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import with_short_texts
 from ansible_collections.netops.conntrack.plugins.plugin_utils._csv import as_csv
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html import as_html
 from ansible_collections.netops.conntrack.plugins.plugin_utils._junit import as_junit
@@ -21,16 +29,36 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._page import page
 from ansible_collections.netops.conntrack.plugins.plugin_utils._prometheus import as_prometheus
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report import Record
 
+_DEEPEST = 100
+"""Levels of lists and objects in a document that is written as it is. What is deeper is no part of a report."""
+
 
 def render(document: Record, style: str = "text", fail_on: str = "") -> str:
-    """Give the fleet's ``document`` (see roll_up) as ``text`` for a terminal, or in another one of the formats.
+    """Return the fleet's ``document`` (see roll_up) as ``text`` for a terminal, or in another one of the formats.
 
-    ``fail_on`` is for ``junit``: see there. Raises OptionError for any other style, and for a ``fail_on`` that is no
-    severity.
+    All but ``json`` are for people and programs that show it: there a text of excessive length is cut. ``fail_on`` is
+    for ``junit``: see there. Raises OptionError for any other style, and for a ``fail_on`` that is no severity.
     """
     if style not in _WRITERS:
         raise OptionError("style", style, "is unknown", f"Give one of {', '.join(_WRITERS)}.")
-    return as_junit(document, fail_on) if style == "junit" else _WRITERS[style][1](document)
+    if style == "json":
+        return _as_json(document)
+    shown = with_short_texts(document)
+    return as_junit(shown, fail_on) if style == "junit" else _WRITERS[style][1](shown)
+
+
+def render_or_say_why(document: Record, style: str, fail_on: str = "") -> str:
+    """Return what ``render`` does. Raises UnavailableError where a writer fails for whatever reason."""
+    try:
+        return render(document, style, fail_on)
+    except ConntrackError:
+        raise
+    except Exception as error:
+        Display().vvv(f"The format {style} cannot be written: {traceback.format_exc()}")
+        raise UnavailableError(
+            "something in the document cannot be shown in this format. The JSON report has all. Please report this, "
+            "with what -vvv says of it"
+        ) from error
 
 
 def _as_page(write: t.Callable[[Block], str], document: Record) -> str:
@@ -38,7 +66,25 @@ def _as_page(write: t.Callable[[Block], str], document: Record) -> str:
 
 
 def _as_json(document: Record) -> str:
-    return json.dumps(document, sort_keys=True, separators=(",", ":")) + "\n"
+    """Return the document as JSON. What JSON does not have is null there: unknown."""
+    try:
+        return _dumped(document)
+    except (RecursionError, TypeError, ValueError):
+        return _dumped(_as_json_can_be(document, _DEEPEST))
+
+
+def _dumped(document: Record) -> str:
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False) + "\n"
+
+
+def _as_json_can_be(value: t.Any, levels: int) -> t.Any:
+    if isinstance(value, dict) and levels:
+        return {str(key): _as_json_can_be(item, levels - 1) for key, item in value.items()}
+    if isinstance(value, list) and levels:
+        return [_as_json_can_be(item, levels - 1) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if isinstance(value, (str, int)) else None
 
 
 _WRITERS: dict[str, tuple[str, t.Callable[[Record], str]]] = {

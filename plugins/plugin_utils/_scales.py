@@ -82,8 +82,11 @@ def apportion(parts: t.Sequence[int], units: int) -> list[int]:
     for place in most_cut_off[: units - sum(shares)]:
         shares[place] += 1
     for place, part in enumerate(parts):
-        largest = max(range(len(parts)), key=lambda other: (shares[other], -parts[other], other))
-        if part and not shares[place] and shares[largest] > 1:
+        if part and not shares[place]:
+            largest = max(range(len(parts)), key=lambda other: (shares[other], -parts[other], other))
+            if shares[largest] <= 1:
+                # No other part can spare one either. So this runs once for each unit at most.
+                break
             shares[largest] -= 1
             shares[place] = 1
     return shares
@@ -106,12 +109,13 @@ def colours(names: t.Iterable[str], fixed: t.Mapping[str, int], slots: int) -> d
     """
     wanted = sorted(set(names))
     chosen = {name: fixed[name] for name in wanted if name in fixed}
+    taken = set(chosen.values())
     for name in wanted:
         if name not in chosen:
-            first = zlib.crc32(name.encode()) % slots
+            first = zlib.crc32(name.encode("utf-8", "backslashreplace")) % slots
             places = [(first + step) % slots for step in range(slots)]
-            taken = set(chosen.values())
             chosen[name] = next((place for place in places if place not in taken), first)
+            taken.add(chosen[name])
     return chosen
 
 

@@ -18,8 +18,9 @@ import unicodedata
 
 from ansible import constants
 from ansible.utils.color import stringc
+from ansible_collections.netops.conntrack.plugins.module_utils._printable import visible
+from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import VALUE, plain_text, short
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks import FULL, NEARLY_FULL
-from ansible_collections.netops.conntrack.plugins.plugin_utils._markup import visible
 from ansible_collections.netops.conntrack.plugins.plugin_utils._order import (
     batch_numbers,
     overview_of,
@@ -66,7 +67,8 @@ def summary(document: Record) -> Record:
     after it had), ``percent_*``, ``max_*`` (0: no limit) and ``stale_*`` of each of the two, ``deleted``,
     ``would_delete``, ``drift`` and ``findings`` (how many in the last audit), and ``batch`` (from 1). None is unknown,
     or not measured. ``selectors`` are names (see overview_of); ``stale_*`` are entries of the first one.
-    ``check_mode`` and ``stopped`` are those of the document, ``files`` is a place for the paths of the reports.
+    ``check_mode`` and ``stopped`` are those of the document. ``files`` is a place for the paths of the reports, and
+    ``not_written`` for the reasons why there are not all of them, by format.
     """
     selectors, batches = overview_of(selector_names(document)), batch_numbers(document)
     return {
@@ -77,6 +79,7 @@ def summary(document: Record) -> Record:
             for name, host in worst_first(document)
         ],
         "files": [],
+        "not_written": {},
         "stopped": document["rollout"]["stopped"] if document["rollout"] else None,
     }
 
@@ -121,7 +124,12 @@ def table(fleet: Record, width: int, colour: bool, unicode: bool, rows: int = 40
     """
     signs, width = _BLOCKS if unicode else _ASCII, max(width, NARROWEST)
     shown = fleet["rows"][: rows if rows > 0 else None]
-    notes = [*_others(fleet["rows"][len(shown) :]), *_stopped(fleet["stopped"]), *_reports(fleet["files"])]
+    notes = [
+        *_others(fleet["rows"][len(shown) :]),
+        *_stopped(fleet["stopped"]),
+        *_reports(fleet["files"]),
+        *_not_written(fleet["not_written"]),
+    ]
     lines = [
         *_wrapped(_title(fleet), width, signs),
         *_drawn(_all_columns({**fleet, "rows": shown}, width, signs), width, colour, signs),
@@ -160,7 +168,7 @@ def _stopped(stopped: Record | None) -> list[str]:
 
 def _gate(gate: Record) -> str:
     why = gate["value"] if gate["reason"] is None else gate["reason"]
-    return f"{gate['host']}: {gate['title']} ({_known(why)})"
+    return f"{gate['host']}: {gate['title']} ({short(_known(why), VALUE)})"
 
 
 def _reports(files: list[str]) -> list[str]:
@@ -172,6 +180,10 @@ def _reports(files: list[str]) -> list[str]:
         f"Report: {stem}.{found[0] if len(found) == 1 else '{' + ','.join(found) + '}'}"
         for stem, found in endings.items()
     ]
+
+
+def _not_written(reasons: dict[str, str]) -> list[str]:
+    return [f"Not written: {part}: {reason}" for part, reason in reasons.items()]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -223,8 +235,10 @@ def _beginning(text: str, columns: int) -> str:
 
 
 def _wrapped(text: str, width: int, signs: _Signs) -> list[str]:
-    # Wide characters are as many as narrow ones to textwrap: a line that is too long for that is cut.
-    return [signs.shortened(line, width) for line in textwrap.wrap(signs.shown(text), width, break_on_hyphens=False)]
+    # Wide characters are as many as narrow ones to textwrap: a line that is too long for that is cut. And textwrap
+    # takes the square of the time for a word that is long.
+    lines = textwrap.wrap(short(signs.shown(text)), width, break_on_hyphens=False)
+    return [signs.shortened(line, width) for line in lines]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -321,7 +335,7 @@ def _room_for_names(columns: dict[str, _Column], width: int) -> int:
 
 
 def _known(value: t.Any) -> str:
-    return "?" if value is None else str(value)
+    return "?" if value is None else plain_text(value)
 
 
 def _course(row: Record, text_of: t.Callable[[Record, str], str], signs: _Signs) -> str:

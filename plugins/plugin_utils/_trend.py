@@ -71,7 +71,8 @@ def _values(table: Record, name: str) -> list[t.Any]:
 
 
 def _only(there: list[t.Any], elsewhere: list[t.Any]) -> list[t.Any]:
-    return [value for value in there if value not in elsewhere]
+    known = set(elsewhere)
+    return [value for value in there if value not in known]
 
 
 def _drift(now: list[str] | None, then: list[str] | None) -> Record | None:

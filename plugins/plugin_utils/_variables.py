@@ -27,6 +27,7 @@ OPTIONS = {
     "conntrack_audit_new_connection": "bool",
     "conntrack_audit_report_directory": "str",
     "conntrack_audit_report_formats": "list of str",
+    "conntrack_audit_report_mode": "str",
     "conntrack_audit_report_name": "str",
     "conntrack_audit_selectors": "dict",
     "conntrack_audit_settle": "int",

@@ -11,11 +11,11 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
+from ansible_collections.netops.conntrack.plugins.plugin_utils._document_shape import ShapeError, check_document
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report import SCHEMA_VERSION, Record, totals_of_prunes
 
-_KINDS = {"time": str, "check_mode": bool, "checks": dict, "hosts": dict}
-_HOST_KEYS = {"verdict", "before", "settings", "prune", "after", "failure"}
 _REMEDY = "Give a .json file that a playbook of this collection wrote."
+_JSON_NAMES = {type(None): "null", bool: "true or false", int: "a number", float: "a number", list: "a list"}
 
 # What was added to the document, to a router, to an audit and to the settings since the first version.
 _DOCUMENT: Record = {"baseline": None, "not_begun": [], "no_conntrack": [], "rollout": None}
@@ -36,36 +36,36 @@ def read_back(document: t.Any, option: str) -> Record:
     Raises OptionError, which names ``option``, for what is no such document, and for one of a later version.
     """
     if not isinstance(document, dict):
-        raise OptionError(option, type(document).__name__, "is no report", _REMEDY)
+        raise OptionError(option, _JSON_NAMES.get(type(document), "text"), "is no report", _REMEDY)
     version = document.get("schema_version")
     if isinstance(version, bool) or not isinstance(version, int) or version < 1:
         raise OptionError(f"{option}, schema_version", version, "is no version of a report", _REMEDY)
     if version > SCHEMA_VERSION:
         problem = f"is later than {SCHEMA_VERSION}, the last one that is known here"
         raise OptionError(f"{option}, schema_version", version, problem, "Update the collection netops.conntrack.")
-    wrong = [key for key, kind in _KINDS.items() if not isinstance(document.get(key), kind)]
-    if wrong:
-        raise OptionError(option, ", ".join(wrong), "is not as in a report", _REMEDY)
-    hosts = {host: _host(report, f"{option}, host {host}") for host, report in document["hosts"].items()}
+    try:
+        check_document(document)
+    except ShapeError as error:
+        place = ", ".join(error.place) or "the document"
+        raise OptionError(option, place, f"is not as in a report: it {error.problem}", _REMEDY) from error
+    hosts = {host: _host(report) for host, report in document["hosts"].items()}
     if version < _DECIDED_IN_PRUNES:
         hosts = {host: _with_decided_prune(report, document["check_mode"]) for host, report in hosts.items()}
     return {**_DOCUMENT, **document, "schema_version": SCHEMA_VERSION, "hosts": hosts, **_totals(document, hosts)}
 
 
-def _host(report: t.Any, option: str) -> Record:
-    given = _with_present_names(_mapping(report, option, _HOST_KEYS), option)
+def _host(report: Record) -> Record:
+    given = _with_present_names(report)
     parts = {"before": _AUDIT, "after": _AUDIT, "settings": _SETTINGS, "prune": _PRUNE}
-    complete = {
-        key: given[key] and {**added, **_mapping(given[key], f"{option}, {key}")} for key, added in parts.items()
-    }
+    complete = {key: given[key] and {**added, **given[key]} for key, added in parts.items()}
     return {**_HOST, **given, **complete}
 
 
-def _with_present_names(report: Record, option: str) -> Record:
+def _with_present_names(report: Record) -> Record:
     """Return a router's part of the document with the names that its keys have since the third version."""
-    settings = report["settings"] and _mapping(report["settings"], f"{option}, settings")
-    recap = settings and settings.get("recap") and _mapping(settings["recap"], f"{option}, settings, recap")
-    if not recap or "not_updated" in recap:
+    settings = report["settings"]
+    recap = settings and settings.get("recap")
+    if not recap or {"not_updated", "kept"} <= recap.keys():
         return report
     renamed = {("not_updated" if key == "failed" else key): value for key, value in recap.items()}
     return {**report, "settings": {**settings, "recap": {"kept": None, **renamed}}}
@@ -88,9 +88,3 @@ def _totals(document: Record, hosts: dict[str, Record]) -> Record:
     if not isinstance(totals, dict):
         return {}
     return {"totals": {"no_conntrack": 0, **totals, **totals_of_prunes(hosts.values())}}
-
-
-def _mapping(value: t.Any, option: str, keys: t.AbstractSet[str] = frozenset()) -> Record:
-    if not isinstance(value, dict) or not value.keys() >= keys:
-        raise OptionError(option, type(value).__name__, "is not as in a report", _REMEDY)
-    return value

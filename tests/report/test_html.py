@@ -18,7 +18,7 @@ import time
 import typing as t
 
 import pytest
-from ansible_collections.netops.conntrack.plugins.plugin_utils._markup import visible
+from ansible_collections.netops.conntrack.plugins.module_utils._printable import visible
 from ansible_collections.netops.conntrack.plugins.plugin_utils._order import worst_first
 from documents import HOSTILE_NAMES, Document, fleet_document
 from playwright.sync_api import expect

@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import copy
 import pathlib
 import re
 import typing as t
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._named_selectors import NAMED
+from ansible_collections.netops.conntrack.plugins.module_utils._printable import visible
 from ansible_collections.netops.conntrack.plugins.plugin_utils._prometheus import as_prometheus
 from documents import HOSTILE_NAMES, Document, fleet_document, kinds_of_fleets
 from support import CHECKOUT, run
@@ -78,7 +80,7 @@ def test_promtool_is_a_judge(broken: str) -> None:
 def test_every_router_is_there_under_its_own_name(fleet: str) -> None:
     series = parsed(as_prometheus(FLEETS[fleet]))
     named = {dict(labels)["host"] for name, labels in series if name == "verdict_info"}
-    assert named == {name.replace("\0", r"\x00") for name in FLEETS[fleet]["hosts"]}
+    assert named == {visible(name) for name in FLEETS[fleet]["hosts"]}
 
 
 @pytest.mark.parametrize(
@@ -96,10 +98,10 @@ def test_every_router_is_there_under_its_own_name(fleet: str) -> None:
         "\u202e",
     ],
 )
-def test_a_label_has_the_value_that_was_given(name: str) -> None:
+def test_a_label_has_the_value_that_was_given_in_visible_characters(name: str) -> None:
     document = only(FLEETS["an audit"], name, router(FLEETS["an audit"], "medium")[1])
     series = parsed(as_prometheus(document))
-    assert {dict(labels)["host"] for _name, labels in series if "host" in dict(labels)} == {name}
+    assert {dict(labels)["host"] for _name, labels in series if "host" in dict(labels)} == {visible(name)}
     run(["promtool", "check", "metrics"], text=as_prometheus(document))
 
 
@@ -108,6 +110,47 @@ def test_what_no_label_can_hold_is_shown_as_its_code(name: str, label: str) -> N
     document = only(FLEETS["an audit"], name, router(FLEETS["an audit"], "medium")[1])
     as_prometheus(document).encode("utf-8")
     assert values(document, "up", host=label) == [1]
+
+
+def liar() -> Document:
+    """Return the report on one router, which a test may change."""
+    return copy.deepcopy(only(FLEETS["an audit"], "liar", router(FLEETS["an audit"], "medium")[1]))
+
+
+ODD = ['1\nnetops_conntrack_entries{host="good"} 31337\n# ', True, float("nan"), float("inf"), 10**400, [1], {"a": 1}]
+"""What is no sample of Prometheus."""
+
+
+@pytest.mark.parametrize("odd", ODD, ids=lambda odd: str(type(odd)))
+def test_only_finite_numbers_are_samples_and_what_is_left_out_is_counted(odd: t.Any) -> None:
+    document = liar()
+    audit = document["hosts"]["liar"]["before"]
+    before = parsed(as_prometheus(document))
+    audit["table"]["families"] = {"ipv4": odd, "ipv6": 7}
+    audit["usage"]["percent"] = odd
+    text = as_prometheus(document)
+    run(["promtool", "check", "metrics"], text=text)
+    after = parsed(text)
+    assert values(document, "family_entries") == [7]
+    assert values(document, "left_out_samples", host="liar") == [2]
+    assert {name for name, _labels in after} == {name for name, _labels in before} - {"utilisation_ratio"} | {
+        "left_out_samples"
+    }
+
+
+def test_two_names_that_look_the_same_are_one_sample() -> None:
+    document = liar()
+    document["hosts"]["liar"]["before"]["table"]["protocols"] = {"a\n": 1, r"a\n": 2}
+    run(["promtool", "check", "metrics"], text=as_prometheus(document))
+    assert values(document, "protocol_entries") == [1]
+    assert values(document, "left_out_samples", host="liar") == [1]
+
+
+def test_a_router_has_no_more_series_than_a_monitoring_system_can_take() -> None:
+    document = liar()
+    document["hosts"]["liar"]["before"]["table"]["states"] = {"tcp": {f"S{number}": 1 for number in range(100_000)}}
+    assert len(values(document, "state_entries")) == 500
+    assert values(document, "left_out_samples", host="liar") == [99_500]
 
 
 def test_figures_of_a_router() -> None:

@@ -32,7 +32,45 @@ def test_every_format_is_written_and_nothing_else(fleet: Fleet) -> None:
     files = written(fleet)
     assert sorted(files) == sorted(f"report.{ending}" for ending in FORMATS.values())
     assert all("good" in text for text in files.values())
-    assert {oct(path.stat().st_mode)[-3:] for path in (fleet.directory / "reports").iterdir()} == {"644"}
+    assert {oct(path.stat().st_mode)[-3:] for path in (fleet.directory / "reports").iterdir()} == {"640"}
+    assert oct((fleet.directory / "reports").stat().st_mode)[-3:] == "750"
+
+
+def test_who_may_read_the_reports_is_an_option_and_a_directory_that_is_there_is_left(fleet: Fleet) -> None:
+    fleet.hosts["dead"] = DEAD
+    reports = fleet.directory / "reports"
+    reports.mkdir(mode=0o700)
+    fleet.play("audit", *extra(conntrack_audit_report_mode="0644"))
+    assert {oct(path.stat().st_mode)[-3:] for path in reports.iterdir()} == {"644"}
+    assert (reports / "report.retry").exists()
+    assert oct(reports.stat().st_mode)[-3:] == "700"
+
+
+def test_a_link_in_the_place_of_a_report_is_replaced_and_never_followed(fleet: Fleet) -> None:
+    fleet.hosts["dead"] = DEAD
+    reports, mine = fleet.directory / "reports", fleet.directory / "mine"
+    reports.mkdir()
+    mine.write_text("untouched")
+    for ending in ("json", "html", "retry"):
+        (reports / f"report.{ending}").symlink_to(mine)
+    fleet.play("audit", *extra(conntrack_audit_report_formats=["json", "html"]))
+    assert mine.read_text() == "untouched"
+    assert not any(path.is_symlink() for path in reports.iterdir())
+    assert (reports / "report.retry").read_text() == "dead\n"
+
+
+def test_a_file_that_cannot_be_written_does_not_hold_up_the_others(fleet: Fleet) -> None:
+    fleet.hosts["dead"] = DEAD
+    fleet.add("good")
+    for ending in ("html", "retry"):
+        (fleet.directory / "reports" / f"report.{ending}" / "in the way").mkdir(parents=True)
+    run = fleet.run("audit", *extra(conntrack_audit_report_formats=list(FORMATS)))
+    files = {path.name for path in (fleet.directory / "reports").iterdir() if path.is_file()}
+    assert files == {f"report.{ending}" for ending in FORMATS.values() if ending != "html"}
+    assert run.returncode == 2
+    assert "A part of the report could not be written. retry, html: Is a directory." in run.stdout + run.stderr
+    assert "Connection tracking of 2 routers" in run.stdout
+    assert "Traceback" not in run.stdout + run.stderr
 
 
 def test_the_routers_that_are_not_done_are_listed_for_the_next_run(fleet: Fleet) -> None:
@@ -82,7 +120,10 @@ def test_a_report_is_compared_with_an_earlier_one(fleet: Fleet) -> None:
     ("variables", "complaint"),
     [
         ({"conntrack_audit_baseline": "nowhere.json"}, "baseline: 'nowhere.json' cannot be read"),
-        ({"conntrack_audit_baseline": "inventory.yml"}, "baseline: 'inventory.yml' cannot be read"),
+        ({"conntrack_audit_baseline": "inventory.yml"}, "'inventory.yml' cannot be read (it is no JSON from line 1"),
+        ({"conntrack_audit_baseline": "/"}, "baseline: '/' cannot be read (Is a directory)"),
+        ({"conntrack_audit_baseline": "/dev/zero"}, "baseline: '/dev/zero' cannot be read (it is no regular file)"),
+        ({"conntrack_audit_report_mode": "0666"}, "0666"),
         ({"conntrack_audit_baseline": "good.json"}, "baseline, good.json, schema_version"),
         ({"conntrack_audit_report_directory": "/dev/null/reports"}, "directory: '/dev/null/reports' cannot be written"),
         ({"conntrack_audit_report_name": "../report"}, "name: '../report' is no name of a file"),
@@ -101,3 +142,35 @@ def test_a_wrong_option_is_refused_before_a_router_is_asked(
     assert "Measure and check" not in done.stdout
     assert (fleet.directory / "good.json").read_text() == before
     assert not list(pathlib.Path(fleet.directory).glob("report*/*"))
+
+
+@pytest.mark.parametrize(
+    ("when", "reason"),
+    [
+        ("usage.", "its end at column 7 is not expected there"),
+        ("nope(usage)", "Unknown function: nope()"),
+        ("length(`5`)", "length() takes string, array, object, and was given number"),
+        ("'a' < `5`", "a text is compared with a number"),
+    ],
+)
+def test_what_is_wrong_with_a_check_is_said_once_and_in_words(fleet: Fleet, when: str, reason: str) -> None:
+    fleet.add("good")
+    check = {"id": "own", "title": "Own", "severity": "low", "advice": "None.", "when": when}
+    run = fleet.play("audit", *extra(conntrack_audit_extra_checks=[check]))
+    problem = "is not a JMESPath expression" if when == "usage." else "cannot be evaluated"
+    message = f"check own, when: {when!r} {problem} ({reason}). See jmespath.org."
+    assert run.document["hosts"]["good"]["failure"]["message"].rstrip(".") == message.rstrip(".")
+
+
+def test_a_damaged_baseline_costs_the_comparison_and_not_the_report(fleet: Fleet) -> None:
+    fleet.add("good")
+    fleet.play("audit")
+    baseline = (fleet.directory / "reports" / "report.json").rename(fleet.directory / "baseline.json")
+    baseline.write_bytes(baseline.read_bytes()[:-100])
+    task = {"netops.conntrack.conntrack_report": {"baseline": str(baseline), "directory": "reports", "name": "report"}}
+    play = [{"hosts": "all", "gather_facts": False, "tasks": [{**task, "run_once": True}]}]
+    (fleet.directory / "own.json").write_text(json.dumps(play))
+    done = fleet.run_file("own.json")
+    assert done.returncode == 2
+    assert (fleet.directory / "reports" / "report.json").exists()
+    assert "could not be written. comparison: baseline: " in done.stdout + done.stderr

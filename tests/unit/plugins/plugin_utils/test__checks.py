@@ -95,6 +95,8 @@ def test_worst_first() -> None:
         (["text"], r"^checks\[0\]: 'text' is not a check"),
         ([check(), {"id": "half", "when": "a"}], r"^check half: .* lacks title, severity, advice"),
         ([{"title": "nameless"}], r"^check 0: .* lacks id, when"),
+        ([check(title=["x"])], r"^check full, title: \['x'\] is no text\. Give it as a text, in quotes\."),
+        ([check(when=5)], r"^check full, when: 5 is no text"),
         ([check(level=3)], r"^check full: 'level' is no key of a check. The keys are advice, id"),
         ([check(severity="severe")], r"^check full, severity: 'severe' is unknown. Give one of critical, high"),
         ([check(when="usage.percent >")], r"^check full, when: 'usage.percent >' is not a JMESPath"),

@@ -131,6 +131,12 @@ def test_unknown_is_an_empty_cell_and_zero_is_zero() -> None:
         ("@SUM(1)", "'@SUM(1)"),
         ("  =1+1", "'  =1+1"),
         ("\uff1d1", "'\uff1d1"),
+        ("'=1", "''=1"),
+        ('"=1', "'\"=1"),
+        ("' \" @x", "'' \" @x"),
+        ("a;=1+1", "a;'=1+1"),
+        ("a; -1;b", "a;' -1;b"),
+        ("a-1;b=2", "a-1;b=2"),
         ("\t=1", r"\t=1"),
         ("\r=1", r"\r=1"),
         ("a=1", "a=1"),
@@ -156,6 +162,23 @@ def test_a_failure_of_a_hostile_router_and_the_name_of_a_selector_are_no_formula
     assert "'@x" in {row["failure_message"] for row in table.values()}
     assert {row[r"selector_=1\r\n_before"] for row in table.values()} == {"", "5"}
     assert len(table) == len(HOSTILE_NAMES) + 6
+
+
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), -float("inf")])
+def test_what_is_no_number_is_not_known(odd: float) -> None:
+    document: t.Any = fleet_document(1, after=False)
+    next(iter(document["hosts"].values()))["before"]["usage"]["load_factor"] = odd
+    assert next(iter(rows(document).values()))["load_factor"] == ""
+
+
+def test_a_great_many_selectors_do_not_make_a_great_many_columns() -> None:
+    document: t.Any = fleet_document(2, after=False)
+    for host in document["hosts"].values():
+        host["before"] = host["before"] or next(h["before"] for h in document["hosts"].values() if h["before"])
+        host["before"]["selectors"] |= {f"zz{number}": {"entries": 1} for number in range(10_000)}
+    header = as_csv(document).split("\r\n")[0].split(",")
+    assert len(header) == len(FIXED.split(",")) + 2 * 50
+    assert "selector_stale_before" in header
 
 
 def test_a_number_stays_a_number_even_below_zero() -> None:

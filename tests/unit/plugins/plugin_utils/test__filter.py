@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import collections
+import datetime
 import types
 import typing as t
 
+import jinja2
 import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
@@ -64,3 +66,23 @@ def test_an_expected_error_becomes_one_of_ansible_with_the_same_words() -> None:
 
     with pytest.raises(AnsibleFilterError, match=r"^checks: 1 is not a list\. Give a list\."):
         as_filter(refuse)()
+
+
+def test_a_date_is_a_text() -> None:
+    assert plain({"id": datetime.date(2026, 5, 1)}) == {"id": "2026-05-01"}
+
+
+@pytest.mark.parametrize("error", [KeyError("usage"), TypeError("'x' is not subscriptable"), RecursionError()])
+def test_data_of_another_form_is_refused_without_words_of_python(error: Exception) -> None:
+    def fail(_value: t.Any) -> None:
+        raise error
+
+    with pytest.raises(AnsibleFilterError) as caught:
+        as_filter(fail, "conntrack_rollup")({})
+    told = "is not as its documentation says. See ansible-doc -t filter netops.conntrack.conntrack_rollup."
+    assert caught.value.message == f"netops.conntrack.conntrack_rollup: something that was given to it {told}"
+
+
+def test_what_is_undefined_stays_what_ansible_knows() -> None:
+    with pytest.raises(jinja2.UndefinedError):
+        as_filter(lambda value: value, "conntrack_rollup")(jinja2.StrictUndefined(name="facts"))

@@ -17,8 +17,8 @@ import typing as t
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._named_selectors import NAMED
+from ansible_collections.netops.conntrack.plugins.module_utils._printable import visible
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html import as_html
-from ansible_collections.netops.conntrack.plugins.plugin_utils._markup import visible
 from ansible_collections.netops.conntrack.plugins.plugin_utils._merge import merge
 from ansible_collections.netops.conntrack.plugins.plugin_utils._order import worst_first
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report import roll_up

@@ -7,6 +7,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+from ansible_collections.netops.conntrack.plugins.module_utils._printable import visible
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html_text import (
     Html,
     compact,
@@ -18,7 +19,6 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._html_text import
     percentage,
     together,
 )
-from ansible_collections.netops.conntrack.plugins.plugin_utils._markup import visible
 from documents import HOSTILE_NAMES
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -75,7 +75,7 @@ def test_attributes(attributes: dict[str, t.Any], written: str) -> None:
         (45.80498866213152, "45.8"),
         (100.0, "100"),
         (0.0, "0"),
-        (True, "True"),
+        (True, "true"),
         ("max buckets", "max buckets"),
         (["max", 5, None], "max, 5, ?"),
     ],

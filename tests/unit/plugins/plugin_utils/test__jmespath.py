@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 import typing as t
 
 import pytest
@@ -118,10 +119,13 @@ def test_refuses_what_is_no_jmespath(text: t.Any) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("length(one)", "In function length"),
+        ("length(one)", r"length\(\) takes string, array, object, and was given number"),
+        ("sort([`1`, 'x'])", r"sort\(\) takes array-string, array-number, and was given string"),
+        ("&one", "its value is another expression"),
         ("length(list, list)", "Expected 1 argument"),
         ("nope(one)", r"Unknown function: nope\(\)"),
-        ("text > `1`", "'>' not supported between instances of 'str' and 'int'"),
+        ("text > `1`", "a text is compared with a number"),
+        ("`1` <= text", "a text is compared with a number"),
     ],
 )
 def test_refuses_what_cannot_be_evaluated(text: str, reason: str) -> None:
@@ -152,3 +156,65 @@ def test_truth_is_that_of_jmespath(value: t.Any, expected: bool) -> None:
 )
 def test_follows_a_path(path: tuple[str, ...], expected: t.Any) -> None:
     assert follow(DOCUMENT, path) == expected
+
+
+DEEP = 100_000
+"""How often a part of an expression stands in a part."""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(" * DEEP + "one" + ")" * DEEP,
+        "!" * DEEP + "one",
+        "[" * DEEP + "one" + "]" * DEEP,
+        "`" + "[" * DEEP + "]" * DEEP + "`",
+        "list" + "[?one" * DEEP + "]" * DEEP,
+        "list" + "[]" * DEEP,
+        ".".join(["*"] * DEEP),
+        " || ".join(["one"] * DEEP),
+        " | ".join(["@"] * DEEP),
+        "(" * DEEP + "one || two).a" + " || b).c" * (DEEP - 1),
+        "(" * 200 + "one == one" + ") == one" * 200,
+    ],
+    ids=lambda text: text[:8],
+)
+def test_an_expression_that_is_too_deep_is_refused_in_words(text: str) -> None:
+    began = time.process_time()
+    with pytest.raises(OptionError, match=r"has more than 100 levels of parts in parts\. Take it apart") as caught:
+        Expression(text, "check x, when")
+    assert time.process_time() - began < 20
+    assert len(caught.value.message) < 500
+
+
+@pytest.mark.parametrize(
+    "text", ["(" * 90 + "one == one" + ") == one" * 90, "(" * 40 + "one || two).a" + " || b).c" * 39]
+)
+def test_a_nested_expression_takes_no_exponential_time(text: str) -> None:
+    expression = Expression(text, "when")
+    assert expression.evaluate(DOCUMENT) in (True, False, None)
+    expression.unknowns(DOCUMENT)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "list" + " | [@, @][]" * 40,
+        "text" + " | join('', [@, @])" * 40,
+        "list" + " | [@, @]" * 40,
+    ],
+)
+def test_an_expression_that_doubles_what_it_is_given_ends(text: str) -> None:
+    with pytest.raises(OptionError, match=r"it takes too long on what this router sent|has more than 100,000 parts"):
+        Expression(text, "when").evaluate(DOCUMENT)
+
+
+def test_honest_expressions_on_large_facts_are_far_from_the_limit() -> None:
+    document = {"top": [{"value": str(number), "entries": number} for number in range(20_000)]}
+    text = "length(top[?entries > `10`]) > `5` && max(top[].entries) > `1` && sort_by(top, &entries)[0].entries == `0`"
+    assert Expression(text, "when").evaluate(document) is True
+
+
+@pytest.mark.parametrize("text", ["to_number('nan')", "to_number('1e999')", "percent(`1e400`, `1`)", "one[0:1:0]"])
+def test_what_is_no_number_is_unknown(text: str) -> None:
+    assert Expression(text, "when").evaluate(DOCUMENT) is None

@@ -103,7 +103,7 @@ def test_a_report_of_the_first_version_beside_one_of_now() -> None:
     ("reports", "message"),
     [
         ([], r"^conntrack_audit_slices: \[\] names no report\. Give the \.json files"),
-        ([FLEETS[0], None], r"^conntrack_audit_slices\[1\]: 'NoneType' is no report"),
+        ([FLEETS[0], None], r"^conntrack_audit_slices\[1\]: 'null' is no report"),
         (slices(schema_version=4), r"^conntrack_audit_slices\[1\], schema_version: 4 is later than 3"),
         (slices(check_mode=True), r"^conntrack_audit_slices: \['2026-05-01T03:00:00Z'\] were made with --check, and"),
         ([slices()[0], slices()[0]], r"^conntrack_audit_slices: .* is in two of the reports\. Give each router"),

@@ -7,6 +7,7 @@ from __future__ import annotations
 import copy
 import json
 import typing as t
+from xml.etree import ElementTree
 
 import pytest
 import yaml
@@ -19,6 +20,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._prometheus impor
 from ansible_collections.netops.conntrack.plugins.plugin_utils._render import render
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report import roll_up
 from ansible_collections.netops.conntrack.plugins.plugin_utils._sizing import size
+from ansible_collections.netops.conntrack.plugins.plugin_utils._terminal import summary, table
 from documents import fleet_document
 from support import CHECKOUT
 
@@ -616,3 +618,33 @@ def test_a_prune_that_could_not_be_told_is_not_nothing() -> None:
     name = next(name for name, host in document["hosts"].items() if host["prune"] and host["prune"]["unavailable"])
     row = next(line for line in render(document).splitlines() if line.startswith(f"{name} "))
     assert row.endswith("?")
+
+
+STEERING = "\x00\x07\x1b[2J\x7f\x85\x9b31m\u00ad\u200f\u202e\u2066\u2028\u2029\ufeff\U000e0041=<b>&`*|\"'\r\n\t\ud800"
+"""Characters that steer a terminal, turn the direction of writing, are not seen, end a line, or are markup."""
+
+
+def with_hostile_texts(value: t.Any, key: str = "") -> t.Any:
+    """Return a document in which each text that a router or an inventory may decide on is one that steers."""
+    if isinstance(value, str):
+        return value if key in ("verdict", "status", "severity", "id", "time") else f"{STEERING}{value}"
+    if isinstance(value, list):
+        return [with_hostile_texts(item, key) for item in value]
+    if not isinstance(value, dict):
+        return value
+    named = key in ("hosts", "selectors", "protocols", "states", "changes", "zones", "families", "status", "tcp")
+    return {f"{STEERING}{name}" if named else name: with_hostile_texts(item, name) for name, item in value.items()}
+
+
+@pytest.mark.parametrize("style", ["text", "markdown", "html", "csv", "prometheus", "junit"])
+@pytest.mark.parametrize("options", [{}, {"after": False}, {"check_mode": True}])
+def test_no_text_steers_a_terminal_in_any_format(style: str, options: dict[str, t.Any]) -> None:
+    document = with_hostile_texts(fleet_document(20, **options))
+    text = render(document, style)
+    text.encode("utf-8")
+    assert {character for character in text if not character.isprintable()} <= {"\n", *("\r" if style == "csv" else "")}
+    assert r"\x1b[2J" in text.replace("\\[", "[").replace("\\\\", "\\")
+    shown = table({**summary(document), "files": [f"{STEERING}/a.json"]}, 100, colour=False, unicode=True)
+    assert {character for character in shown if not character.isprintable()} == {"\n"}
+    if style == "junit":
+        ElementTree.fromstring(text)

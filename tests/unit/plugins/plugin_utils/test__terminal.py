@@ -41,7 +41,8 @@ def again(percent: float | None, stale: int | None, **figures: t.Any) -> dict[st
 
 
 def fleet(*rows: dict[str, t.Any], **changes: t.Any) -> dict[str, t.Any]:
-    return {"check_mode": False, "selectors": ["stale"], "rows": [*rows], "files": [], "stopped": None} | changes
+    shown = {"check_mode": False, "selectors": ["stale"], "rows": [*rows], "files": [], "not_written": {}}
+    return {**shown, "stopped": None, **changes}
 
 
 DEAD = row("edge-ams-2", "unreachable", audits=[], percent_before=None, stale_before=None, drift=None, findings=None)
@@ -196,6 +197,13 @@ def test_names_in_running_text_are_not_broken() -> None:
     assert "edge-ams-1-with-a-name: Packets were" in drawn(shown, width=40)
 
 
+def test_what_was_not_written_is_said_last() -> None:
+    shown = fleet(DEAD, not_written={"html": "No space left on device", "baseline": "x" * 4_000_000})
+    lines = drawn(shown)
+    assert "Not written: html: No space left on device" in lines
+    assert sum(map(len, lines)) < 5_000
+
+
 def test_no_router_no_table() -> None:
     assert drawn(fleet()) == ["CONNTRACK FLEET, no router"]
 
@@ -279,6 +287,7 @@ FLEETS = st.fixed_dictionaries(
         "selectors": st.lists(TEXTS, max_size=2),
         "rows": st.lists(ROWS, max_size=5),
         "files": st.lists(TEXTS, max_size=3),
+        "not_written": st.dictionaries(TEXTS, TEXTS, max_size=2),
         "stopped": st.none() | st.fixed_dictionaries({"batch": COUNTS, "gates": st.lists(GATES, max_size=5)}),
     }
 )
@@ -292,7 +301,14 @@ NO_NAME |= dict.fromkeys(["drift", "findings", "batch"])
 
 
 @example(
-    shown={"check_mode": False, "selectors": [], "rows": [NO_NAME], "files": [], "stopped": None},
+    shown={
+        "check_mode": False,
+        "selectors": [],
+        "rows": [NO_NAME],
+        "files": [],
+        "not_written": {"html": "\x1b[2J"},
+        "stopped": None,
+    },
     width=23,
     unicode=False,
     rows=0,

@@ -97,20 +97,24 @@ def host(**changes: t.Any) -> dict[str, t.Any]:
 @pytest.mark.parametrize(
     ("document", "message"),
     [
-        (None, r": 'NoneType' is no report"),
-        ([FLEET], r": 'list' is no report"),
-        ("report.json", r": 'str' is no report"),
+        (None, r": 'null' is no report"),
+        ([FLEET], r": 'a list' is no report"),
+        ("report.json", r": 'text' is no report"),
         ({}, r", schema_version: None is no version"),
         (FLEET | {"schema_version": "2"}, r", schema_version: '2' is no version"),
         (FLEET | {"schema_version": True}, r", schema_version: True is no version"),
         (FLEET | {"schema_version": 0}, r", schema_version: 0 is no version"),
         (FLEET | {"schema_version": 4}, r", schema_version: 4 is later than 3, .* Update the collection"),
-        ({"schema_version": 3}, r": 'time, check_mode, checks, hosts' is not as in a report"),
-        (FLEET | {"time": None}, r": 'time' is not as in a report"),
-        (FLEET | {"hosts": []}, r": 'hosts' is not as in a report"),
-        (FLEET | {"hosts": {"r1": None}}, r", host r1: 'NoneType' is not as in a report"),
-        (FLEET | {"hosts": {"r1": {"verdict": "done"}}}, r", host r1: 'dict' is not as in a report"),
-        (FLEET | host(before=[1]), r", host .*, before: 'list' is not as in a report"),
+        ({"schema_version": 3}, r": 'the document' is not .*: it lacks time, check_mode, checks, hosts\."),
+        (FLEET | {"time": None}, r": 'time' is not as in a report: it should be a text, and is null\."),
+        (FLEET | {"hosts": []}, r": 'hosts' is not as in a report: it should be an object, and is a list\."),
+        (FLEET | {"hosts": {"r1": None}}, r": 'hosts, r1' is not as in a report: it should be an object, and is null"),
+        (FLEET | {"hosts": {"r1": {"verdict": "done"}}}, r": 'hosts, r1' is not .*: it lacks before, settings, prune"),
+        (
+            FLEET | host(before=[1]),
+            r": 'hosts, .*, before' is not as in a report: it should be an object, and is a list",
+        ),
+        (FLEET | {"checks": {}}, r": 'hosts, .*, findings' is not as in a report: it has a check that is not among"),
     ],
 )
 def test_what_is_no_report_is_refused_by_the_name_of_the_option(document: t.Any, message: str) -> None:

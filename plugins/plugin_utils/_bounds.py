@@ -1,0 +1,98 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This plugin_util is PRIVATE to this collection: it can change without notice.
+
+"""How much of what routers sent a report for people shows. The JSON report has all."""
+
+from __future__ import annotations
+
+import json
+import math
+import typing as t
+
+TEXT = 2_000
+"""Characters of one text, such as the message of a failure."""
+
+VALUE = 200
+"""Characters of one of many texts that stand in a line."""
+
+LISTED = 50
+"""Texts that stand one after the other, such as the zones of a router."""
+
+SELECTORS = 50
+"""Selectors that have a column or a line of their own. The most important ones come first."""
+
+PARTS = 100
+"""Parts of the section of one router, such as its findings."""
+
+_DEEPEST = 30
+"""Levels of lists and objects."""
+
+Item = t.TypeVar("Item")
+
+
+def short(text: str, most: int = TEXT) -> str:
+    """Return ``text`` in about ``most`` characters. The middle is left out, and how much that is stands there.
+
+    The beginning of a message says what is wrong, and the end what to do.
+    """
+    if len(text) <= most:
+        return text
+    end = most // 4
+    left_out = len(text) - most
+    return f"{text[: most - end]} [{left_out:,} characters left out] {text[-end:]}"
+
+
+def is_finite(value: t.Any) -> bool:
+    """Return whether ``value`` is a number that can be counted, compared and drawn."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+def some(items: t.Iterable[Item], most: int) -> tuple[list[Item], int]:
+    """Return the first of the ``items``, and how many more there are."""
+    listed = list(items)
+    return listed[:most], max(len(listed) - most, 0)
+
+
+def listed(texts: t.Iterable[str], between: str = ", ", most: int = LISTED, longest: int = VALUE) -> str:
+    """Return the first of the ``texts`` with the text ``between`` them, and how many more there are."""
+    shown, others = some(texts, most)
+    more = [f"and {others:,} more"] if others else []
+    return between.join([*(short(text, longest) for text in shown), *more])
+
+
+def plain_text(value: t.Any) -> str:
+    """Return a value of JSON as text: a text as it is, and all else as JSON has it."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+class _Short(dict[str, t.Any]):
+    """A document whose texts are short already."""
+
+
+def with_short_texts(document: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Return a ``document`` with each text in no more characters than a report for people shows.
+
+    No part of a report has as many levels as what is not shown at all.
+    """
+    return document if isinstance(document, _Short) else _Short(_shortened(document, _DEEPEST))
+
+
+def _shortened(value: t.Any, levels: int) -> t.Any:
+    if isinstance(value, str):
+        return value if len(value) <= TEXT else short(value)
+    if isinstance(value, (dict, list)) and not levels:
+        return "nested too deeply to be shown"
+    if isinstance(value, dict):
+        # A name is the same as a key and elsewhere.
+        return {_shortened(key, levels): _shortened(item, levels - 1) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_shortened(item, levels - 1) for item in value]
+    return value
