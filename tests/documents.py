@@ -364,6 +364,11 @@ def kinds_of_fleets() -> dict[str, Document]:
     }
 
 
+def full_record(seed: str, kind: str = "nearly_full") -> dict[str, t.Any]:
+    """Return the record of one synthetic router that a run of ``site`` changed."""
+    return _record(Router.draw(seed, kind), begun=True, check_mode=False)
+
+
 def _names(hosts: int, hostile: bool) -> list[str]:
     names = [
         f"{_WHAT[number % len(_WHAT)]}-{_WHERE[number // len(_WHAT) % len(_WHERE)]}"

@@ -12,13 +12,29 @@ from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError
 from ansible_collections.netops.conntrack.plugins.module_utils._named_selectors import NAMED
 from ansible_collections.netops.conntrack.plugins.plugin_utils._action import RouterAction
-from ansible_collections.netops.conntrack.plugins.plugin_utils._checks import findings, parse
+from ansible_collections.netops.conntrack.plugins.plugin_utils._checks import Check, findings, parse
 from ansible_collections.netops.conntrack.plugins.plugin_utils._filter import plain
 from ansible_collections.netops.conntrack.plugins.plugin_utils._leftover import describe
 from ansible_collections.netops.conntrack.plugins.plugin_utils._preflight import refuse_variables_of_role
 
 _FACTS = "netops.conntrack.conntrack_facts"
 _PASSED_ON = ("top", "netns")
+
+
+def audit_of(facts: dict[str, t.Any], checks: list[Check], tune: dict[str, t.Any] | None) -> dict[str, t.Any]:
+    """Return what the ``checks`` say of the ``facts`` of a router, and what the report shows of these.
+
+    ``tune`` are the variables of the role conntrack_tune that are set for it.
+    """
+    profile = describe(facts["boot"]["records"], tune)
+    return {
+        "usage": facts["usage"],
+        "selectors": facts.get("selectors", {}),
+        "table": facts["table"],
+        "stats": facts["stats"],
+        "drift": facts["boot"]["drift"],
+        "findings": findings({**facts, "profile": profile}, checks),
+    }
 
 
 class ActionModule(RouterAction):
@@ -60,16 +76,7 @@ class ActionModule(RouterAction):
             return {"changed": False, "no_conntrack": True, "msg": result["msg"]}
         if result.get("failed"):
             return result
-        facts = plain(result["ansible_facts"]["conntrack"])
-        profile = describe(facts["boot"]["records"], options["tune"])
-        result["audit"] = {
-            "usage": facts["usage"],
-            "selectors": facts.get("selectors", {}),
-            "table": facts["table"],
-            "stats": facts["stats"],
-            "drift": facts["boot"]["drift"],
-            "findings": findings({**facts, "profile": profile}, checks),
-        }
+        result["audit"] = audit_of(plain(result["ansible_facts"]["conntrack"]), checks, options["tune"])
         result["new_connection"] = self._connects_anew() if options["new_connection"] else None
         return result
 

@@ -10,6 +10,7 @@ import time
 import typing as t
 
 from ansible.errors import AnsibleConnectionFailure
+from ansible_collections.netops.conntrack.plugins.module_utils._units import parse_duration
 from ansible_collections.netops.conntrack.plugins.plugin_utils._action import RouterAction
 
 _POLL_SECONDS = 1
@@ -54,7 +55,9 @@ class ActionModule(RouterAction):
         given = self._task.args
         arguments = {key: given[key] for key in ("netns", "persist") if key in given}
         arguments.update(state="confirmed", change=waits["change"])
-        deadline = time.monotonic() + waits["seconds_left"]
+        # A router that is wrong about the time must not keep the controller waiting for longer than was asked for.
+        seconds = min(waits["seconds_left"], parse_duration(self._within, "confirm_within"))
+        deadline = time.monotonic() + seconds
         while True:
             in_time = time.monotonic() < deadline
             try:

@@ -58,5 +58,16 @@ class InterruptedDumpError(DumpError):
     """A dump was not whole, but another one may be."""
 
 
+class AnswerError(ConntrackError):
+    """What a router answered, or what is on record of it, is not what the documentation says.
+
+    ``of`` says what of it is malformed, and ``problem`` where and why.
+    """
+
+    def __init__(self, of: str, problem: str) -> None:
+        remedy = "Log in to the router, and find out what changes the answers of the modules there."
+        super().__init__(f"{of} ({problem}). Nothing of it is used. {remedy}")
+
+
 class RefusedError(ConntrackError):
     """A guard that the user set (such as ``max_delete``) refuses the whole action before its first step."""

@@ -375,6 +375,11 @@ dest:
   returned: success
   type: str
   sample: /var/tmp/stale.csv
+unavailable:
+  description: The sysctl that has to be on for these selectors.
+  returned: when no entry is selected, and entries are undecidable because the sysctl is off
+  type: str
+  sample: net.netfilter.nf_conntrack_acct
 """
 
 import contextlib

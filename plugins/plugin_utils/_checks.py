@@ -14,6 +14,7 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.plugin_utils._jmespath import Expression, follow, is_true
+from ansible_collections.netops.conntrack.plugins.plugin_utils._shape import shown
 
 SEVERITIES = ("critical", "high", "medium", "low", "info")
 """Worst first."""
@@ -75,7 +76,7 @@ class Check:
             "severity": self.severity,
             "advice": self.advice,
             "status": status,
-            "value": self.value.evaluate(facts) if self.value else None,
+            "value": shown(self.value.evaluate(facts)) if self.value else None,
             "reason": self._reason(facts) if status == "unknown" else None,
         }
 

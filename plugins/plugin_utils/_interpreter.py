@@ -38,11 +38,11 @@ def question(interpreter: str) -> str:
 
 def explanation(answer: str, interpreter: str, host: str) -> str | None:
     """Return what is wrong with the Python of ``host``, from its answer to the question. None if nothing is."""
-    version = re.search(r"^version (\S*)", answer, re.MULTILINE)
+    version = re.search(r"^version ([0-9.]{0,20})\r?$", answer, re.MULTILINE)
     if version is None or _is_new_enough(version[1]):
         return None
     found = f"found {version[1]}" if version[1] else "found none that runs"
-    newer = re.search(r"^newer (\S+)", answer, re.MULTILINE)
+    newer = re.search(r"^newer (/[\w./+-]{1,200})\r?$", answer, re.MULTILINE)
     remedy = (
         f"Set ansible_python_interpreter={newer[1]}, which is there."
         if newer

@@ -12,6 +12,7 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks import SEVERITIES
+from ansible_collections.netops.conntrack.plugins.plugin_utils._sound import sound
 
 SCHEMA_VERSION = 3
 """Goes up when a key of the document is renamed, removed, or changes its meaning."""
@@ -67,7 +68,10 @@ def roll_up(
     ``selectors`` and ``findings``, and ``sizing``, ``recap`` and ``confirmed`` in ``tune``. A host without a record is
     reported as failed. With a ``rollout`` (``batches``, lists of hosts, and ``stopped``, with the number ``batch`` from
     1 and its ``gates``) the turn of those in its batches had not come on which nothing was begun.
+
+    A record of which something does not hold makes its router a failed one, and nothing else.
     """
+    records = {host: sound(record) for host, record in records.items()}
     waiting = _not_begun(rollout, records)
     known = {host: records.get(host, {} if host in waiting else {"failure": NOT_FINISHED}) for host in hosts}
     reports = {host: _host_report(record, host in waiting) for host, record in known.items()}

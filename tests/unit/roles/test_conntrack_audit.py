@@ -113,10 +113,6 @@ ASKING = """
 - hosts: all
   gather_facts: false
   roles: [netops.conntrack.conntrack_audit]
-  post_tasks:
-    - copy:
-        dest: "{{ playbook_dir }}/{{ inventory_hostname }}.asked"
-        content: "{{ conntrack_audit_before.asked_for | to_json }}"
 """
 
 
@@ -269,7 +265,10 @@ RECORDS: dict[str, t.Any] = {
             "sysctl_file": "/etc/sysctl.d/90-netops-conntrack.conf",
             "settings": {short: {"name": short, "runtime": 1, "lines": None} for short in ("acct", "max", "tcp_loose")},
         },
-        {"sysctl_file": "/etc/sysctl.d/50-ours.conf", "settings": {"log_invalid": {}}},
+        {
+            "sysctl_file": "/etc/sysctl.d/50-ours.conf",
+            "settings": {"log_invalid": {"name": "log_invalid", "runtime": 1, "lines": None}},
+        },
     ],
     "settings": ["acct", "log_invalid", "max", "tcp_loose"],
     "unreadable": None,
@@ -335,7 +334,7 @@ def test_the_named_selectors_those_of_ones_own_and_what_the_prune_deletes_are_co
     playbook.write_text(ASKING)
     done = fleet.run_file(str(playbook))
     assert done.returncode == 0, done.stdout + done.stderr
-    asked = {name: json.loads((fleet.directory / f"{name}.asked").read_text()) for name in SELECTORS}
+    asked = {name: json.loads((fleet.directory / f"{name}.selectors").read_text()) for name in SELECTORS}
     assert asked == {name: {**NAMED, **expected} for name, (_variables, expected) in SELECTORS.items()}
 
 

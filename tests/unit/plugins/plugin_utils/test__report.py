@@ -174,14 +174,23 @@ def test_a_setting_counts_when_it_changed_now_or_at_boot(one: dict[str, t.Any], 
     assert settings["changes"] == ({"acct": expected} if changed else {})
 
 
+SIZING = {
+    **dict.fromkeys(("max", "buckets", "max_before", "buckets_before"), 5),
+    **dict.fromkeys(("per_entry_bytes", "memory_bytes", "memory_total_bytes", "memory_percent"), 5),
+    "above_share": False,
+    "limited_by": "peak",
+    "why": "Because.",
+}
+
+
 @pytest.mark.parametrize(
     ("extra", "sizing", "recap", "confirmed"),
     [
         ({}, None, None, None),
         ({"sizing": {}, "recap": {}, "confirmed": None}, None, None, None),
-        ({"sizing": {"max": 5}, "recap": recap(2, 2, 0), "confirmed": True}, {"max": 5}, 2, True),
-        ({"sizing": {"max": 5}, "left_out": ["buckets"], "confirmed": False}, {"max": 5}, None, False),
-        ({"sizing": {"max": 5}, "left_out": ["buckets", "max"]}, None, None, None),
+        ({"sizing": SIZING, "recap": recap(2, 2, 0), "confirmed": True}, SIZING, 2, True),
+        ({"sizing": SIZING, "left_out": ["buckets"], "confirmed": False}, SIZING, None, False),
+        ({"sizing": SIZING, "left_out": ["buckets", "max"]}, None, None, None),
     ],
 )
 def test_what_a_tune_may_add(
@@ -208,7 +217,12 @@ def test_the_sum_of_deletions_is_of_those_known(counts: list[int | None], expect
 def test_findings_are_kept_without_the_texts_that_all_routers_share() -> None:
     before = roll_up({"r1": {"before": audit(HIGH)}}, ["r1"], TIME)["hosts"]["r1"]["before"]
     assert before["findings"] == [{"id": "full", "status": "finding", "value": 1, "reason": None}]
-    assert before["usage"] == {"count": 5}
+    assert before["usage"]["count"] == 5
+
+
+def test_what_is_not_known_of_an_audit_is_null() -> None:
+    before = roll_up({"r1": {"before": audit()}}, ["r1"], TIME)["hosts"]["r1"]["before"]
+    assert (before["usage"]["percent"], before["table"], before["stats"], before["drift"]) == (None, None, None, None)
 
 
 def test_a_check_has_the_worst_severity_that_a_router_gives_it() -> None:

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Stands in for conntrack_facts: the router is a JSON file, whose name is in the environment."""
+"""Stands in for conntrack_facts: the router is a JSON file, whose name is in the environment.
+
+It writes the selectors that it is asked for to a file beside that.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +21,15 @@ def main() -> None:
         {"gather_subset": {"type": "list"}, "selectors": {"type": "dict"}, "top": {"type": "int"}},
         supports_check_mode=True,
     )
-    router = json.loads(pathlib.Path(os.environ["ROUTER"]).read_text())
+    path = pathlib.Path(os.environ["ROUTER"])
+    path.with_suffix(".selectors").write_text(json.dumps(module.params["selectors"]))
+    router = json.loads(path.read_text())
     if "no_facts" in router:
         module.fail_json(msg=router["no_facts"], **router.get("no_facts_because", {}))
     facts = router["facts"]
     if module.params["gather_subset"]:
         facts = {subset: facts[subset] for subset in module.params["gather_subset"]}
-    module.exit_json(ansible_facts={"conntrack": facts}, asked_for=module.params["selectors"])
+    module.exit_json(ansible_facts={"conntrack": facts})
 
 
 if __name__ == "__main__":

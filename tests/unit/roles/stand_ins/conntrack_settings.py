@@ -28,11 +28,12 @@ def main() -> None:
     )
     path = pathlib.Path(os.environ["ROUTER"])
     router = json.loads(path.read_text())
+    refused: dict[str, list[str]] = {"unsupported": [], "read_only": []}
     confirm = {"change": "one", "within": 60, "seconds_left": 59.0, "confirmed": False}
     if module.params["state"] == "confirmed":
         if router.get("gone_back") or module.params["change"] != "one":
             module.fail_json(msg="No change waits for its confirmation. Put back: all of it.")
-        module.exit_json(changed=True, settings={}, restored=[], confirm={**confirm, "confirmed": True})
+        module.exit_json(changed=True, settings={}, restored=[], confirm={**confirm, "confirmed": True}, **refused)
     present, boot, wanted = router["facts"]["settings"], router["boot"], module.params["settings"]
     record = router.setdefault("record", {})
     back = module.params["exclusive"] or module.params["state"] == "absent"
@@ -66,7 +67,6 @@ def main() -> None:
         boot.update(new_boot)
         path.write_text(json.dumps(router))
     waits = changed and not module.check_mode and module.params["confirm_within"] != "0"
-    refused: dict[str, list[str]] = {"unsupported": [], "read_only": []}
     waiting = confirm if waits else None
     module.exit_json(changed=changed, settings=settings, restored=sorted(restored), confirm=waiting, **refused)
 

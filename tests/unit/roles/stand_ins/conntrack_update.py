@@ -12,6 +12,8 @@ import pathlib
 
 from ansible.module_utils.basic import AnsibleModule
 
+ZEROS = ("updated", "already_gone", "not_updated", "undecidable", "protected", "without_timeout", "not_listed")
+
 
 def main() -> None:
     module = AnsibleModule(
@@ -26,7 +28,7 @@ def main() -> None:
         count -= router["facts"]["selectors"]["stale"]["entries"]
     # All idle entries of the file have the kernel's five days.
     idle = router.get("idle", 0) if settings.get("tcp_timeout_established", 432000) < 432000 else 0
-    account: dict[str, object] = dict.fromkeys(("updated", "already_gone", "not_updated", "undecidable"), 0)
+    account: dict[str, object] = dict.fromkeys(ZEROS, 0)
     account["kept"] = {"not_lowered": router.get("phones", 0), "rule": 0, "helper": 0, "longer_than_before": 0}
     account |= {"matched": count, "would_update": idle, "unchanged": count - idle, "fixed_timeout": 3 if idle else 0}
     if not module.check_mode:

@@ -1,0 +1,188 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the modules really answer is let in whole by the controller, which knows the shape of every answer."""
+
+from __future__ import annotations
+
+import pathlib
+import typing as t
+
+import pytest
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import AnswerError
+from ansible_collections.netops.conntrack.plugins.module_utils._formats import ALL_FIELDS
+from ansible_collections.netops.conntrack.plugins.plugin_utils._answer import Expected
+from kinds import ACCOUNTING, fill
+from lies import lies
+from records import remove_records
+from settings_module import Settings
+from support import ModuleResult, network_namespace, run, run_module
+
+ALL = {"match": "family=ipv4,ipv6"}
+EVERY_SUBSET = ["usage", "settings", "stats", "boot", "table", "selectors", "namespaces"]
+
+
+@pytest.fixture(scope="module")
+def netns() -> t.Iterator[str]:
+    """Yield a namespace with every kind of entry."""
+    with network_namespace("answers", tracking=False) as name:
+        run(["sysctl", "-qw", *ACCOUNTING], netns=name)
+        fill(name)
+        yield name
+        remove_records(name)
+
+
+def assert_let_in(module: str, args: dict[str, t.Any], result: ModuleResult) -> None:
+    """Assert that nothing of an honest answer is refused, changed or dropped."""
+    honest = {key: value for key, value in result.data.items() if key != "invocation"}
+    if "warnings" in honest:
+        honest["warnings"] = [warning["event"]["msg"] for warning in honest["warnings"]]
+    kept = Expected(module, args).kept(result.data)
+    assert {key: value for key, value in kept.items() if key != "invocation"} == honest
+
+
+@pytest.mark.parametrize("subset", [*EVERY_SUBSET, "all"])
+def test_facts(netns: str, subset: str) -> None:
+    args = {"gather_subset": EVERY_SUBSET if subset == "all" else [subset], "top": 100, "netns": netns}
+    assert_let_in("conntrack_facts", args, run_module("conntrack_facts", args))
+
+
+def test_odd_values_in_real_facts(netns: str) -> None:
+    args = {"gather_subset": EVERY_SUBSET, "netns": netns}
+    real = run_module("conntrack_facts", args).data
+    expected = Expected("conntrack_facts", args)
+    refused = []
+    for lie in lies(real):
+        try:
+            expected.kept(lie)
+        except AnswerError as error:
+            refused.append(error.message)
+    assert len(refused) > 2000
+    assert all(message.startswith("Its facts are malformed (") and len(message) < 500 for message in refused)
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        {},
+        {"top": 0},
+        {"top": "3", "gather_subset": "usage,table"},
+        {"selectors": {}},
+        {"selectors": {"mine": {"match": "protocol=udp"}, "stale": {"select": ["stale"]}}},
+    ],
+)
+def test_facts_as_they_are_asked_for(netns: str, args: dict[str, t.Any]) -> None:
+    assert_let_in("conntrack_facts", args, run_module("conntrack_facts", args, netns=netns))
+
+
+def add_entry_without_counters(netns: str) -> None:
+    run(["sysctl", "-qw", "net.netfilter.nf_conntrack_acct=0"], netns=netns)
+    entry = "-I -p tcp -s 198.18.0.1 -d 198.18.0.2 -t 99 --sport 1 --dport 2 --state ESTABLISHED"
+    run(["conntrack", *entry.split()], netns=netns)
+
+
+def test_facts_without_counters() -> None:
+    with network_namespace("answers") as name:
+        add_entry_without_counters(name)
+        result = run_module("conntrack_facts", {}, netns=name)
+    assert any(counts["unavailable"] for counts in result.data["ansible_facts"]["conntrack"]["selectors"].values())
+    assert_let_in("conntrack_facts", {}, result)
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        {"limit": 1000},
+        {"limit": 0},
+        {"limit": 1000, "lines": True, "entries": True},
+        *({"group_by": [field], "limit": 1000} for field in ALL_FIELDS if field not in ("packets", "bytes")),
+        {"group_by": "source/24/64,protocol", "limit": "50"},
+    ],
+    ids=str,
+)
+def test_info(netns: str, args: dict[str, t.Any]) -> None:
+    result = run_module("conntrack_info", args, netns=netns)
+    assert not result.failed
+    assert_let_in("conntrack_info", args, result)
+
+
+@pytest.mark.parametrize("check", [True, False])
+@pytest.mark.parametrize(
+    "args",
+    [
+        {**ALL, "sample": 1000},
+        {**ALL, "sample": 1000, "protect_helpers": False},
+        {**ALL, "confirm_idle": "1s"},
+        {"match": "protocol=tcp", "max_delete": 0},
+        {"select": ["stale"]},
+    ],
+    ids=str,
+)
+def test_prune(args: dict[str, t.Any], check: bool) -> None:
+    with network_namespace("answers", tracking=False) as name:
+        run(["sysctl", "-qw", *ACCOUNTING], netns=name)
+        fill(name)
+        result = run_module("conntrack_prune", args, netns=name, check=check, diff=True)
+        assert_let_in("conntrack_prune", args, result)
+
+
+@pytest.mark.parametrize("check", [True, False])
+@pytest.mark.parametrize(
+    "args", [{**ALL, "mark": "7"}, {**ALL, "timeout": {"max": 50}}, {"timeout": "settings"}], ids=str
+)
+def test_update(args: dict[str, t.Any], check: bool) -> None:
+    with network_namespace("answers", tracking=False) as name:
+        fill(name)
+        result = run_module("conntrack_update", args, netns=name, check=check, diff=True)
+        remove_records(name)
+        assert_let_in("conntrack_update", args, result)
+
+
+def test_settings(tmp_path: pathlib.Path) -> None:
+    settings = Settings(tmp_path / "etc")
+    with network_namespace("answers") as name:
+        for args in (
+            {"settings": {"udp_timeout": 77, "tcp_loose": 0}},
+            {"settings": {"udp_timeout": 77}, "exclusive": True},
+            {"settings": {"udp_timeout": 78}, "confirm_within": "60s"},
+            {"state": "confirmed"},
+            {"settings": {"no_such": 1}},
+            {"settings": {"no_such": 1, "acct": 1}, "unsupported": "warn"},
+            {"state": "absent"},
+        ):
+            for check in (True, False):
+                if check and args.get("state") == "confirmed":
+                    continue
+                result = settings(args, netns=name, check=check, diff=True)
+                assert_let_in("conntrack_settings", args, result)
+        remove_records(name)
+
+
+FAILURES: list[tuple[str, dict[str, t.Any]]] = [
+    ("conntrack_facts", {"gather_subset": ["nothing"]}),
+    ("conntrack_facts", {"top": -1}),
+    ("conntrack_facts", {"netns": "no-such-namespace"}),
+    ("conntrack_info", {"limit": "many"}),
+    ("conntrack_info", {"match": "packets=1-"}),
+    ("conntrack_prune", {}),
+    ("conntrack_prune", {"match": "packets=1-"}),
+    ("conntrack_update", {"timeout": {"max": 5}}),
+    ("conntrack_settings", {"settings": {"udp_timeout": -1}}),
+]
+
+
+@pytest.mark.parametrize(("module", "args"), FAILURES, ids=str)
+def test_failures(module: str, args: dict[str, t.Any]) -> None:
+    with network_namespace("answers") as name:
+        add_entry_without_counters(name)
+        result = run_module(module, args, netns=name)
+    assert result.failed
+    assert_let_in(module, args, result)
+
+
+def test_a_kernel_that_tracks_nothing(netns: str) -> None:
+    hidden = ("unshare", "--mount", "sh", "-ec", 'mount -t tmpfs none /proc/sys/net/netfilter; exec "$@"', "sh")
+    result = run_module("conntrack_settings", {"settings": {"acct": 1}}, netns=netns, wrapper=hidden)
+    assert result.data["no_conntrack"] is True
+    assert_let_in("conntrack_settings", {"settings": {"acct": 1}}, result)
