@@ -97,6 +97,15 @@ def test_a_result_never_speaks_for_another_router(tmp_path: pathlib.Path, lie: s
     assert "phish" not in log.read_text().lower()
 
 
+def test_malformed_facts_are_named_as_documented(tmp_path: pathlib.Path) -> None:
+    lie = {"ansible_facts": {"conntrack": {**TRUTH, "usage": "x"}}}
+    evil = liar(tmp_path, "evil", f"write({json.dumps(lie)!r})")
+    work = Workplace(tmp_path, {"evil": {"ansible_connection": "local", "ansible_python_interpreter": evil}})
+    ([told],) = work.results([{FACTS: {}}]).values()
+    message, _rest = told["msg"].split(" Nothing of it is used.")
+    assert f"`{message}`" in (CHECKOUT / "docs" / "security.md").read_text(encoding="utf-8")
+
+
 def test_what_a_module_changed_is_unknown_where_its_answer_is_malformed(tmp_path: pathlib.Path) -> None:
     evil = liar(tmp_path, "evil", """write('{"changed": false, "matched": "x"}')""")
     work = Workplace(tmp_path, {"evil": {"ansible_connection": "local", "ansible_python_interpreter": evil}})
