@@ -48,7 +48,7 @@ class ActionModule(RouterAction):
             raise AnsibleConnectionFailure(
                 f"The connection broke during the change, which nobody will confirm: within {self._within}, the router "
                 f"goes back to the old values by itself. {error}"
-            ) from error
+            ) from None
 
     def _confirm(self, waits: dict[str, t.Any], task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
         """Give the answer to the confirmation, which is sent until the router answers or has gone back."""
@@ -69,5 +69,5 @@ class ActionModule(RouterAction):
                         f"The router could not be reached over a new connection after the change, which was not "
                         f"confirmed within {waits['within']} s: it has gone back to the old values by itself, "
                         f"unless the confirmation reached it and only the answer was lost. {error}"
-                    ) from error
+                    ) from None
             time.sleep(_POLL_SECONDS)
