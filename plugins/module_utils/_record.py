@@ -80,7 +80,7 @@ class Record:
         numbers = [before.runtime for before in self.settings.values()]
         names = [before.name for before in self.settings.values()]
         sound_texts = all(text is None or isinstance(text, str) for text in texts)
-        sound_numbers = all(number is None or type(number) is int for number in numbers)
+        sound_numbers = all(number is None or _is_number(number) for number in numbers)
         return sound_texts and sound_numbers and all(isinstance(name, str) for name in names)
 
     def text(self) -> str | None:
@@ -93,6 +93,10 @@ class Record:
             "files": self.files,
         }
         return json.dumps(data, indent=2, sort_keys=True) + "\n"
+
+
+def _is_number(value: t.Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def path_of(sysctl_file: str) -> str:

@@ -249,7 +249,7 @@ class _Interpreter(_Evaluator):  # type: ignore[misc]
         operands = [self.visit(child, value) for child in node["children"]]
         if None in operands and _NULL_LITERAL not in node["children"]:
             return None
-        if node["value"] in _ORDERINGS and {type(operand) is str for operand in operands} == {True, False}:
+        if node["value"] in _ORDERINGS and {isinstance(operand, str) for operand in operands} == {True, False}:
             _refuse_to_compare(operands)
         literals = [{"type": "literal", "value": operand, "children": []} for operand in operands]
         return t.cast("bool | None", super().visit_comparator({**node, "children": literals}, value))
