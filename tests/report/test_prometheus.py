@@ -337,7 +337,10 @@ def test_the_documentation_has_each_metric_and_no_other() -> None:
     page = (CHECKOUT / "docs" / "report.md").read_text(encoding="utf-8")
     rows = page.split("| metric | says |\n| --- | --- |\n")[1].split("\n\n")[0].splitlines()
     documented = {name for row in rows for name in re.findall(r"`(\w+)`", row.split("|")[1])}
-    assert documented == {name for name, _labels in parsed(as_prometheus(FLEETS["a run that was stopped"]))}
+    odd = liar()
+    odd["hosts"]["liar"]["before"]["usage"]["percent"] = float("nan")
+    texts = [as_prometheus(document) for document in (FLEETS["a run that was stopped"], odd)]
+    assert documented == {name for text in texts for name, _labels in parsed(text)}
 
 
 def test_the_documented_alerts_are_rules_about_these_metrics(tmp_path: pathlib.Path) -> None:
