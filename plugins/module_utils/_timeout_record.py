@@ -65,12 +65,13 @@ Edition = tuple[int, int, int]
 class Record:
     """The changes and shortenings of which entries in the table can still bear traces, oldest first.
 
-    ``now`` is the time at which the record was read, ``edition`` tells its file from a later one.
+    ``now`` is the time at which the record was read, ``path`` where. ``edition`` tells that file from a later one.
     """
 
     changes: tuple[Change, ...] = ()
     shortenings: tuple[Shortening, ...] = ()
     now: float = 0.0
+    path: str = dataclasses.field(default="", compare=False)
     edition: Edition | None = dataclasses.field(default=None, compare=False)
 
     def changes_of(self, short: str) -> list[Change]:
@@ -90,25 +91,24 @@ def read_record() -> Record:
         edition = _edition(os.stat(path))
         text = _run_directory.read(path)
     except FileNotFoundError:
-        return Record(now=now)
+        return Record(now=now, path=path)
     except PermissionError as error:
         raise NotPermittedError(f"{path} cannot be read without root. Set become: true.") from error
     except OSError as error:
         raise _damaged(path) from error
     if text is None:
-        return Record(now=now)
-    return dataclasses.replace(_parse(text, path, now), edition=edition)
+        return Record(now=now, path=path)
+    return dataclasses.replace(_parse(text, path, now), path=path, edition=edition)
 
 
 def refuse_changed(record: Record) -> None:
     """Raise UnavailableError if a timeout was changed since the record was read, or entries were shortened.
 
     Who is about to change one is recorded first. So the times of entries that were read before this call can be told
-    with the record.
+    with the record. A prune asks for each block that it reads, so this is one stat(2).
     """
-    path = _run_directory.path_of(_FILE)
     try:
-        present: Edition | None = _edition(os.stat(path))
+        present: Edition | None = _edition(os.stat(record.path))
     except OSError:
         present = None
     if present != record.edition:
