@@ -54,11 +54,12 @@ def blocks(datagrams: t.Iterable[bytes], sequence: int, chain: int) -> t.Iterato
         chunk += recent.new(runs)
         size += len(datagram)
         if size >= enough:
-            number = 0
-            for number, block in enumerate(decoder.blocks(chunk), 1):  # noqa: B007
+            made = 0
+            for block in decoder.blocks(chunk):
+                made += 1
                 yield block
             chunk, size = [], 0
-            enough = min(max(_CHUNK_BYTES, number * _BLOCK_BYTES), _MOST_CHUNK_BYTES)
+            enough = min(max(_CHUNK_BYTES, made * _BLOCK_BYTES), _MOST_CHUNK_BYTES)
     yield from decoder.blocks(chunk)
     if not ended:
         raise InterruptedDumpError("The kernel's answer broke off.")

@@ -17,9 +17,9 @@ import struct
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import UnavailableError
 from ansible_collections.netops.conntrack.plugins.module_utils._paths import ForeignPathError, place_of
 from ansible_collections.netops.conntrack.plugins.module_utils._regular_files import read_regular
+from ansible_collections.netops.conntrack.plugins.module_utils._text import MOST_BYTES_OF_RECORD, text_of
 
 DIRECTORY = "/run/netops-conntrack"
-_MOST_BYTES = 32 << 20  # A change that waits has the texts of whole files in it.
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 _SO_NETNS_COOKIE = 71  # asm-generic/socket.h
 
@@ -66,10 +66,11 @@ def write(path: str, text: str) -> None:
 def read(path: str) -> str | None:
     """Return the text of the file, bytes that are no UTF-8 escaped; None where there is none.
 
-    Raises OSError, also for what is no regular file.
+    A change that waits has the texts of whole files in it, as a record has. Raises OSError, also for what is no regular
+    file.
     """
     try:
-        return read_regular(path, _MOST_BYTES).decode("utf-8", "surrogateescape")
+        return text_of(read_regular(path, MOST_BYTES_OF_RECORD))
     except FileNotFoundError:
         return None
 

@@ -83,7 +83,7 @@ def test_last_link_can_be_left_alone(tree: pathlib.Path) -> None:
 @pytest.mark.parametrize(("path", "number"), [("loop", errno.ELOOP), ("a/file/x", errno.ENOTDIR)])
 def test_path_that_cannot_be_walked(tree: pathlib.Path, path: str, number: int) -> None:
     before = os.listdir("/proc/self/fd")
-    with pytest.raises(OSError) as caught, place_of(f"{tree}/{path}", "an_option"):  # noqa: PT011
+    with pytest.raises(OSError) as caught, place_of(f"{tree}/{path}", "an_option"):  # noqa: PT011  (see below)
         raise AssertionError("it was walked")
     assert caught.value.errno == number
     assert os.listdir("/proc/self/fd") == before
