@@ -61,7 +61,9 @@ def troubled(make_fleet: Make, tmp_path: pathlib.Path) -> Troubled:
     fleet = make_fleet("nctest", 5)
     inside(fleet, 3, "mount -t tmpfs none /proc/sys/net")
     # One page, and a file that takes it.
-    inside(fleet, 5, "mount -t tmpfs -o size=4k,mode=755 none /etc/sysctl.d; yes > /etc/sysctl.d/full 2>/dev/null || true")
+    inside(
+        fleet, 5, "mount -t tmpfs -o size=4k,mode=755 none /etc/sysctl.d; yes > /etc/sysctl.d/full 2>/dev/null || true"
+    )
     old = tmp_path / "python3.6"
     old.write_text(OLD_PYTHON)
     old.chmod(0o755)
