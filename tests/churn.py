@@ -146,7 +146,7 @@ class Churn:
     def read(self) -> None:
         """Read the table with the module."""
         started = time.monotonic()
-        result = run_module("conntrack_info", {"limit": 1_000_000}, netns=self.router.netns)
+        result = run_module("conntrack_info", {"entries": True, "limit": 1_000_000}, netns=self.router.netns)
         ended = time.monotonic()
         assert not result.failed, result.msg
         uptime = float(pathlib.Path("/proc/uptime").read_text().split()[0])

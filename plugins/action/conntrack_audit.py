@@ -11,6 +11,7 @@ import typing as t
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError
 from ansible_collections.netops.conntrack.plugins.module_utils._named_selectors import NAMED
+from ansible_collections.netops.conntrack.plugins.module_utils._subsets import ALL
 from ansible_collections.netops.conntrack.plugins.plugin_utils._action import RouterAction
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks import Check, findings, parse
 from ansible_collections.netops.conntrack.plugins.plugin_utils._filter import plain
@@ -69,6 +70,7 @@ class ActionModule(RouterAction):
         checks = parse(options["checks"])
         findings({}, checks)  # finds a function that does not exist
         arguments = {name: options[name] for name in _PASSED_ON if options[name] is not None}
+        arguments["gather_subset"] = [ALL]
         arguments["selectors"] = {**NAMED, **options["selectors"]}
         result = self._execute_module(_FACTS, module_args=arguments, task_vars=task_vars)
         if result.get("no_conntrack"):

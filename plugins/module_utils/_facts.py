@@ -32,8 +32,6 @@ from ansible_collections.netops.conntrack.plugins.module_utils._sysctl import re
 from ansible_collections.netops.conntrack.plugins.module_utils._table import Table, not_listed
 from ansible_collections.netops.conntrack.plugins.module_utils._tallies import Tallies
 
-SUBSETS = ("usage", "settings", "stats", "boot", "table", "selectors", "namespaces")
-
 _SLAB_INFO = "/proc/slabinfo"
 _MEMORY_INFO = "/proc/meminfo"
 _ENTRY_BYTES = 256  # struct nf_conn on 64 bits, where slabinfo cannot be read

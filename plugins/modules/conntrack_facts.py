@@ -26,19 +26,20 @@ options:
   gather_subset:
     description:
       - What to gather. V(table) and V(selectors) read the whole table, the others do not.
+      - By default it is V(usage), which fits a screen and does not read the table, V(table) as well where O(top) is
+        given, and V(selectors) where O(selectors) is.
+      - V(all) stands for all of them but V(namespaces).
       - V(boot) reads the files that are read at boot, and looks for services that write the same settings. It is about
         the machine that the module runs on, also where O(netns) is given, because nothing is applied to a named
         namespace at boot.
       - V(namespaces) lists the named network namespaces of the machine.
     type: list
     elements: str
-    choices: [usage, settings, stats, boot, table, selectors, namespaces]
-    default: [usage, settings, stats, boot, table, selectors]
+    choices: [all, usage, settings, stats, boot, table, selectors, namespaces]
   top:
     description:
-      - How many of the most frequent sources, destinations, ports, zones and marks to return.
+      - How many of the most frequent sources, destinations, ports, zones and marks to return. 10 by default.
     type: int
-    default: 10
   selectors:
     description:
       - Names, each with what to count under it, a dict of C(match), C(exclude) and C(select), which are those of
@@ -55,8 +56,12 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Measure connection tracking
+- name: Measure how full the table is
   netops.conntrack.conntrack_facts:
+
+- name: Gather all facts
+  netops.conntrack.conntrack_facts:
+    gather_subset: all
 
 - name: Show how full the table is
   ansible.builtin.debug:
@@ -250,13 +255,17 @@ ansible_facts:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.netops.conntrack.plugins.module_utils._facts import SUBSETS, gather
+from ansible_collections.netops.conntrack.plugins.module_utils._facts import gather
 from ansible_collections.netops.conntrack.plugins.module_utils._module import NETNS_OPTION, guarded_run
+from ansible_collections.netops.conntrack.plugins.module_utils._subsets import ALL, SUBSETS, subsets_of
+
+_TOP = 10
 
 
 def _work(module: AnsibleModule) -> dict[str, t.Any]:
     options = module.params
-    facts = gather(options["gather_subset"], options["top"], options["selectors"], options["netns"])
+    top = _TOP if options["top"] is None else options["top"]
+    facts = gather(subsets_of(options), top, options["selectors"], options["netns"])
     return {"ansible_facts": {"conntrack": facts}}
 
 
@@ -266,10 +275,9 @@ def main() -> None:
             "gather_subset": {
                 "type": "list",
                 "elements": "str",
-                "choices": list(SUBSETS),
-                "default": [subset for subset in SUBSETS if subset != "namespaces"],
+                "choices": [ALL, *SUBSETS],
             },
-            "top": {"type": "int", "default": 10},
+            "top": {"type": "int"},
             "selectors": {"type": "dict"},
             **NETNS_OPTION,
         },

@@ -60,18 +60,18 @@ options:
       - How many entries, lines and groups are returned at most, of each. The counts are always those of the whole
         table.
     type: int
-    default: 100
+    default: 10
   entries:
     description:
-      - Whether RV(entries) are returned.
-      - By default they are, unless O(group_by) or O(lines) asks for something else.
+      - Whether RV(entries) are returned, each as a dict of all its fields.
     type: bool
+    default: false
     version_added: 0.5.0
   lines:
     description:
       - Whether RV(lines) are returned, which show an entry in a single line.
+      - By default they are, unless O(group_by), O(entries) or O(dest) asks for something else.
     type: bool
-    default: false
     version_added: 0.5.0
   dest:
     description:
@@ -112,7 +112,7 @@ EXAMPLES = r"""
     match:
       - source: 198.51.100.0/24
     sort_by: [-bytes]
-    limit: 10
+    entries: true
   become: true
 
 - name: The customer networks with most connections, IPv4 and IPv6
@@ -125,8 +125,6 @@ EXAMPLES = r"""
   netops.conntrack.conntrack_info:
     match:
       - protocol: udp
-    lines: true
-    limit: 10
   become: true
 
 - name: Keep all stale entries in a file before they are pruned
@@ -396,11 +394,11 @@ from ansible_collections.netops.conntrack.plugins.module_utils._query import Que
 from ansible_collections.netops.conntrack.plugins.module_utils._selected import selected
 
 
-def _returns_entries(params: t.Mapping[str, t.Any]) -> bool:
-    """Say whether the entries are returned as dicts: by default where nothing else was asked for."""
-    if params["entries"] is None:
-        return not params["group_by"] and not params["lines"]
-    return bool(params["entries"])
+def _returns_lines(params: t.Mapping[str, t.Any]) -> bool:
+    """Return whether the entries are shown as lines: by default where nothing else was asked for."""
+    if params["lines"] is None:
+        return not (params["group_by"] or params["entries"] or params["dest"])
+    return bool(params["lines"])
 
 
 def query_table(module: AnsibleModule) -> dict[str, t.Any]:
@@ -408,7 +406,7 @@ def query_table(module: AnsibleModule) -> dict[str, t.Any]:
     params = module.params
     dest = params["dest"]
     query = Query(
-        params["group_by"], params["sort_by"], params["limit"], entries=_returns_entries(params), lines=params["lines"]
+        params["group_by"], params["sort_by"], params["limit"], entries=params["entries"], lines=_returns_lines(params)
     )
     query.check()
     if dest is not None:
@@ -425,9 +423,9 @@ def main() -> None:
         argument_spec={
             "group_by": {"type": "list", "elements": "str", "default": []},
             "sort_by": {"type": "list", "elements": "str", "default": []},
-            "limit": {"type": "int", "default": 100},
-            "entries": {"type": "bool"},
-            "lines": {"type": "bool", "default": False},
+            "limit": {"type": "int", "default": 10},
+            "entries": {"type": "bool", "default": False},
+            "lines": {"type": "bool"},
             "dest": {"type": "path"},
             "format": {"type": "str", "choices": list(FORMATS), "default": "extended"},
             **MATCH_OPTIONS,

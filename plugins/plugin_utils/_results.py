@@ -16,6 +16,7 @@ import collections.abc
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._named_selectors import NAMED
+from ansible_collections.netops.conntrack.plugins.module_utils._subsets import subsets_of
 from ansible_collections.netops.conntrack.plugins.plugin_utils._shape import (
     Shape,
     boolean,
@@ -32,9 +33,6 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._shape import (
 
 Arguments = t.Mapping[str, t.Any]
 Fields = dict[str, Shape]
-
-_SUBSETS = ("usage", "settings", "stats", "boot", "table", "selectors")
-"""What conntrack_facts gathers unless it is told otherwise."""
 
 _MOST_ASKED = 1_000_000
 SETTINGS = 512
@@ -188,7 +186,8 @@ def facts(arguments: Arguments) -> Fields:
         "selectors": record({}, dict.fromkeys(_selectors(arguments), record(SELECTED, PROTOCOLS))),
         "namespaces": _NAMESPACES,
     }
-    subsets = _texts(arguments.get("gather_subset")) or _SUBSETS
+    asked_for = arguments.get("gather_subset")
+    subsets = subsets_of({**arguments, "gather_subset": None if asked_for is None else _texts(asked_for)})
     gathered = {subset: shapes[subset] for subset in subsets if subset in shapes}
     # It is not there where there is nothing to count.
     counted = {"selectors": gathered.pop("selectors")} if "selectors" in gathered else {}
@@ -261,7 +260,7 @@ ENTRY = record({}, _ENTRY_FIELDS)
 
 
 def _info(arguments: Arguments) -> Fields:
-    limit = asked(arguments, "limit", 100)
+    limit = asked(arguments, "limit", 10)
     grouped = {field: text_or(_group_value) for field in _texts(arguments.get("group_by"))}
     group = record(
         {},

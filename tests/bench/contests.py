@@ -101,7 +101,9 @@ def story(size: int, deletes: int, runs: int) -> Story:
 def modules(runs: int) -> list[ModuleRuns]:
     """Run the modules in Ansible's wrapper on an empty table and on one of MODULE_SIZE. Raises BenchError."""
     with tempfile.TemporaryDirectory(prefix="conntrack-bench-") as directory:
-        facts = wrap("conntrack_facts", {"selectors": {"stale": {"match": [STORY]}}}, directory)
+        facts = wrap(
+            "conntrack_facts", {"gather_subset": ["all"], "selectors": {"stale": {"match": [STORY]}}}, directory
+        )
         prune = wrap("conntrack_prune", {"match": [STORY], "_ansible_check_mode": True}, directory)
         found = []
         for size in (0, MODULE_SIZE):

@@ -55,7 +55,7 @@ def would_delete(router: Router, **args: t.Any) -> int:
 
 def entries(router: Router, **args: t.Any) -> dict[str, dict[str, t.Any]]:
     """Return the entries that the module selects, by the address of the client."""
-    result = module(router, "conntrack_info", {"limit": 10_000, **args})
+    result = module(router, "conntrack_info", {"entries": True, "limit": 10_000, **args})
     return {entry["source"]: entry for entry in result["entries"]}
 
 

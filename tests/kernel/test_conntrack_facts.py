@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import collections
+import json
 import os
 import pathlib
 import re
@@ -125,8 +126,8 @@ def fill(netns: str) -> None:
 
 
 def facts(args: dict[str, t.Any], **options: t.Any) -> dict[str, t.Any]:
-    """Run the module, which must succeed without a change, and give its facts."""
-    result = run_module("conntrack_facts", args, **options)
+    """Run the module, which must succeed without a change, and give its facts, all unless ``args`` say which."""
+    result = run_module("conntrack_facts", {"gather_subset": ["all"], **args}, **options)
     assert not result.failed, result.msg
     assert not result.data.get("changed")
     assert set(result.data) - {"changed", "invocation"} == {"ansible_facts"}
@@ -526,7 +527,8 @@ def test_a_negative_top(filled: str) -> None:
 
 
 def test_not_root(filled: str) -> None:
-    result = run_module("conntrack_facts", {}, netns=filled, python=SYSTEM_PYTHON, wrapper=UNPRIVILEGED)
+    args = {"gather_subset": "table"}
+    result = run_module("conntrack_facts", args, netns=filled, python=SYSTEM_PYTHON, wrapper=UNPRIVILEGED)
     assert_refused(result, "needs root (CAP_NET_ADMIN)", "become: true")
 
 
@@ -542,3 +544,19 @@ def test_without_nf_conntrack(filled: str) -> None:
     absent = ("sh", "-ec", 'mount -t tmpfs tmpfs /proc/sys/net/netfilter; exec "$@"', "sh")
     result = run_module("conntrack_facts", {}, netns=filled, wrapper=absent)
     assert_refused(result, "nf_conntrack is not there", "modprobe nf_conntrack")
+
+
+def test_facts_without_options_fit_a_screen_and_do_not_read_the_table(filled: str) -> None:
+    result = run_module("conntrack_facts", {}, netns=filled)
+    facts_of_usage = result.data["ansible_facts"]["conntrack"]
+    assert list(facts_of_usage) == ["usage"]
+    assert facts_of_usage["usage"]["count"] == int(run(["conntrack", "-C"], netns=filled))
+    del result.data["invocation"]
+    assert len(json.dumps(result.data, indent=4).splitlines()) < 50
+
+
+def test_an_option_about_a_subset_gathers_it(filled: str) -> None:
+    options = {"top": 3, "selectors": {"udp": {"match": "protocol=udp"}}}
+    gathered = run_module("conntrack_facts", options, netns=filled).data["ansible_facts"]["conntrack"]
+    assert set(gathered) == {"usage", "table", "selectors"}
+    assert set(gathered["selectors"]) == {"udp"}

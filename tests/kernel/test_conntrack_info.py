@@ -38,7 +38,8 @@ TOTAL = TCP + UDP + SIX
 
 
 def info(netns: str, args: dict[str, t.Any] | None = None, **options: t.Any) -> ModuleResult:
-    return run_module("conntrack_info", args or {}, netns=netns, **options)
+    """Run the module, with 100 entries as dicts unless ``args`` say something else."""
+    return run_module("conntrack_info", {"entries": True, "limit": 100, **(args or {})}, netns=netns, **options)
 
 
 @pytest.fixture(scope="module")
@@ -112,21 +113,38 @@ def test_groups_by_a_list(netns: str) -> None:
 @pytest.mark.parametrize(
     ("args", "returned"),
     [
-        ({}, {"entries"}),
+        ({}, {"lines"}),
+        ({"sort_by": ["source"]}, {"lines"}),
+        ({"entries": True}, {"entries"}),
         ({"group_by": ["protocol"]}, {"groups"}),
         ({"lines": True}, {"lines"}),
         ({"group_by": ["protocol"], "entries": True}, {"groups", "entries"}),
         ({"group_by": ["protocol"], "lines": True}, {"groups", "lines"}),
         ({"group_by": ["protocol"], "lines": True, "entries": True}, {"groups", "lines", "entries"}),
-        ({"entries": False}, set()),
+        ({"lines": False}, set()),
     ],
 )
 def test_what_is_returned(netns: str, args: dict[str, t.Any], returned: set[str]) -> None:
-    result = info(netns, {**args, "limit": 2}).data
+    result = run_module("conntrack_info", {**args, "limit": 2}, netns=netns).data
     assert {name: len(result[name]) for name in ("groups", "lines", "entries")} == {
         name: 2 if name in returned else 0 for name in ("groups", "lines", "entries")
     }
     assert (result["total"], result["matched"]) == (TOTAL, TOTAL)
+
+
+@pytest.mark.parametrize("args", [{}, {"match": "protocol=udp"}, {"match": "source=198.18.1.7 protocol=tcp"}])
+def test_what_one_types_without_options_fits_a_screen(netns: str, args: dict[str, t.Any]) -> None:
+    result = run_module("conntrack_info", args, netns=netns).data
+    assert len(json.dumps(result, indent=4).splitlines()) < 50
+    assert len(result["lines"]) == min(result["matched"], 10) > 0
+    # The fields of the line are aligned, so only the addresses are compared.
+    listed = run(["conntrack", "-L"], netns=netns) + run(["conntrack", "-L", "-f", "ipv6"], netns=netns)
+    known = {addresses(line) for line in listed.splitlines()}
+    assert {addresses(line) for line in result["lines"]} <= known
+
+
+def addresses(line: str) -> str:
+    return " ".join(re.findall("(?:src|dst|sport|dport)=[^ ]+", line))
 
 
 def networks(netns: str, name: str) -> dict[str | None, int]:

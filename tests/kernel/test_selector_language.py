@@ -32,7 +32,7 @@ def kinds() -> t.Iterator[str]:
 
 def selected(netns: str, match: t.Any, **options: t.Any) -> set[int]:
     """Return the ids of the entries that the module selects."""
-    result = run_module("conntrack_info", {"match": match, "limit": 1000, **options}, netns=netns)
+    result = run_module("conntrack_info", {"match": match, "entries": True, "limit": 1000, **options}, netns=netns)
     assert not result.failed, result.msg
     assert result.data["matched"] == len(result.data["entries"])
     return {entry["id"] for entry in result.data["entries"]}
@@ -280,10 +280,10 @@ def test_stale_and_one_way_are_those_of_real_packets(netns: str) -> None:
     lines = "".join(run(["conntrack", "-L", "-f", family], netns=netns) for family in ("ipv4", "ipv6")).splitlines()
     assert len(lines) == 2 * (LONE_ACKS + WITH_DATA) + 1
     stale = {int(line.split("sport=")[1].split()[0]) for line in lines if "packets=1 bytes=" in line} - {1004}
-    found = run_module("conntrack_info", {"select": "stale"}, netns=netns).data
+    found = run_module("conntrack_info", {"select": "stale", "entries": True}, netns=netns).data
     assert found["matched"] == 2 * LONE_ACKS
     assert {entry["source_port"] for entry in found["entries"]} == stale
-    one_way = run_module("conntrack_info", {"select": "one_way"}, netns=netns).data
+    one_way = run_module("conntrack_info", {"select": "one_way", "entries": True}, netns=netns).data
     assert [entry["source_port"] for entry in one_way["entries"]] == [2000]
     run(["conntrack", "-L", "-z"], netns=netns)
     assert run_module("conntrack_info", {"select": "stale,one_way"}, netns=netns).data["matched"] == 0

@@ -111,7 +111,7 @@ def ids(lines: t.Iterable[str]) -> set[int]:
 
 
 def info(router: Router, **args: t.Any) -> dict[str, t.Any]:
-    result = run_module("conntrack_info", {"netns": router.netns, "limit": 1000, **args})
+    result = run_module("conntrack_info", {"netns": router.netns, "entries": True, "limit": 1000, **args})
     assert not result.failed, result.msg
     return result.data
 

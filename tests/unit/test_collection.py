@@ -99,6 +99,7 @@ def test_archive_holds_what_users_need_and_nothing_else(archive: pathlib.Path) -
     tops = {name.split("/")[0] for name in names}
     assert tops >= {"COPYING", "README.md", "meta", "playbooks", "plugins", "roles"}
     assert tops <= {
+        "CHANGELOG.rst",
         "COPYING",
         "LICENSES",
         "README.md",
@@ -110,6 +111,9 @@ def test_archive_holds_what_users_need_and_nothing_else(archive: pathlib.Path) -
         "roles",
         "tests",
     }
+    tests = {name for name in names if name.startswith("tests/") and "." in name}
+    assert tests == {"tests/config.yml", "tests/lab/README.md", "tests/vm/README.md"}
+    assert archive.stat().st_size < 1_300_000, "pictures are most of it"
     in_checkout = {str(path) for path in FILES}
     directories = {str(parent) for path in FILES for parent in path.parents}
     assert set(names) <= in_checkout | directories

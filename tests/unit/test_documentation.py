@@ -6,13 +6,13 @@
 
 from __future__ import annotations
 
-import ast
 import pathlib
 import re
 import typing as t
 
 import pytest
 import yaml
+from interface import documentation_of
 from support import CHECKOUT
 
 PREFIX = "netops.conntrack."
@@ -47,21 +47,12 @@ def dictionaries(data: t.Any) -> t.Iterator[dict[str, t.Any]]:
         yield from dictionaries(value)
 
 
-def documented(path: pathlib.Path) -> dict[str, t.Any]:
-    """Give the DOCUMENTATION of a module, or of a doc fragment."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "DOCUMENTATION":
-            document: dict[str, t.Any] = yaml.safe_load(ast.literal_eval(node.value))
-            return document
-    raise AssertionError(f"{path} has no DOCUMENTATION")
-
-
 def options_of(module: str) -> set[str]:
     """Give the options of a module of the collection, those of its doc fragments included."""
     plugins = CHECKOUT / "plugins"
-    document = documented(plugins / "modules" / f"{module}.py")
+    document = documentation_of(plugins / "modules" / f"{module}.py")
     fragments = [name for name in document["extends_documentation_fragment"] if name.count(".") == 2]
-    shared = [documented(plugins / "doc_fragments" / f"{name.removeprefix(PREFIX)}.py") for name in fragments]
+    shared = [documentation_of(plugins / "doc_fragments" / f"{name.removeprefix(PREFIX)}.py") for name in fragments]
     return {option for each in [document, *shared] for option in each["options"] or {}}
 
 

@@ -80,7 +80,7 @@ def test_a_result_never_speaks_for_another_router(tmp_path: pathlib.Path, lie: s
     log = tmp_path / "output"
     work.environment = {"ANSIBLE_SHOW_CUSTOM_STATS": "true", "ANSIBLE_LOG_PATH": str(log)}
     seen = "{{ [groups, hostvars.values() | map('dict2items') | flatten | map(attribute='key') | unique] | to_json }}"
-    tasks: list[dict[str, t.Any]] = [{FACTS: {}}, {"ansible.builtin.debug": {"msg": seen}}]
+    tasks: list[dict[str, t.Any]] = [{FACTS: {"gather_subset": "all"}}, {"ansible.builtin.debug": {"msg": seen}}]
 
     results = work.results(tasks)
 

@@ -27,8 +27,9 @@ def main() -> None:
     if "no_facts" in router:
         module.fail_json(msg=router["no_facts"], **router.get("no_facts_because", {}))
     facts = router["facts"]
-    if module.params["gather_subset"]:
-        facts = {subset: facts[subset] for subset in module.params["gather_subset"]}
+    subsets = module.params["gather_subset"] or ["usage"]
+    if subsets != ["all"]:
+        facts = {subset: facts[subset] for subset in subsets}
     module.exit_json(ansible_facts={"conntrack": facts})
 
 

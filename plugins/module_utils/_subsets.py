@@ -1,0 +1,29 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE to this collection: it can change without notice.
+
+"""Which subsets of the facts are gathered, for the options of conntrack_facts."""
+
+from __future__ import annotations
+
+import typing as t
+
+SUBSETS = ("usage", "settings", "stats", "boot", "table", "selectors", "namespaces")
+ALL = "all"
+"""Stands for all subsets that need no library on the router."""
+
+_OF_ALL = tuple(subset for subset in SUBSETS if subset != "namespaces")
+
+
+def subsets_of(options: t.Mapping[str, t.Any]) -> list[str]:
+    """Return the subsets that these options of conntrack_facts ask for.
+
+    Without ``gather_subset`` they are those that fit a screen, and those that another option is about.
+    """
+    asked = options.get("gather_subset")
+    if asked is None:
+        also = {"table": options.get("top"), "selectors": options.get("selectors")}
+        return ["usage", *(subset for subset, option in also.items() if option is not None)]
+    return list(dict.fromkeys(subset for name in asked for subset in (_OF_ALL if name == ALL else (name,))))
