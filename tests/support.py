@@ -179,3 +179,9 @@ def left_over() -> tuple[set[str], bool]:
 def inside(netns: str | None, command: t.Sequence[str]) -> list[str]:
     """Return ``command`` as it runs in ``netns``, if that is given."""
     return [*(["ip", "netns", "exec", netns] if netns else []), *command]
+
+
+def with_default_signals() -> None:
+    """Let signals end this process, which the tests start, also where they run in the background or under nohup."""
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)

@@ -9,42 +9,54 @@ from __future__ import annotations
 import datetime
 import typing as t
 
-from ansible import context
+from ansible import constants, context
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError
 from ansible_collections.netops.conntrack.plugins.module_utils._printable import visible
 from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import with_short_texts
-from ansible_collections.netops.conntrack.plugins.plugin_utils._checks import SEVERITIES
 from ansible_collections.netops.conntrack.plugins.plugin_utils._filter import plain
 from ansible_collections.netops.conntrack.plugins.plugin_utils._invocation import pasteable
 from ansible_collections.netops.conntrack.plugins.plugin_utils._merge import merge
 from ansible_collections.netops.conntrack.plugins.plugin_utils._records import left_out, record, rollout
 from ansible_collections.netops.conntrack.plugins.plugin_utils._render import ENDINGS, render_or_say_why
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report import NOT_FINISHED, Record, failing, roll_up
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report import (
+    NOT_FINISHED,
+    Record,
+    failing,
+    roll_up,
+    severities_from,
+)
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report_files import (
     MODES,
-    RETRY,
     Destination,
     Written,
     read_report,
 )
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report_names import PLAYBOOKS, RETRY
 from ansible_collections.netops.conntrack.plugins.plugin_utils._targets import given_to
-from ansible_collections.netops.conntrack.plugins.plugin_utils._terminal import summary
+from ansible_collections.netops.conntrack.plugins.plugin_utils._terminal import report_lines, summary
 from ansible_collections.netops.conntrack.plugins.plugin_utils._trend import with_trend
 
 _SPEC = {
     "directory": {"type": "str", "default": ""},
     "name": {"type": "str", "default": ""},
+    "playbook": {"type": "str", "choices": list(PLAYBOOKS), "default": "report"},
+    "keep": {"type": "int", "default": 0},
     "formats": {"type": "list", "elements": "str", "choices": list(ENDINGS), "default": ["json"]},
     "mode": {"type": "str", "choices": list(MODES), "default": MODES[0]},
     "baseline": {"type": "str", "default": ""},
     "slices": {"type": "list", "elements": "str", "default": []},
-    "fail_on": {"type": "str", "choices": ["", *SEVERITIES], "default": ""},
+    "fail_on": {"type": "str", "default": ""},
+    "show": {"type": "bool", "default": True},
     "only_prepare": {"type": "bool", "default": False},
 }
 _PLAN = "Plan the batches"
 """What a router that is left out is reported to have failed in: the name of that task."""
+_FOR_PROGRAMS = ("json", "jsonl")
+"""Callbacks for standard output whose text a program reads. A page in between would spoil it."""
+
 _TERMINAL, _COMPARISON = "terminal", "comparison"
 """How parts of the report that are no files are called among those that could not be written."""
 
@@ -57,7 +69,9 @@ class ActionModule(ActionBase):
     _requires_connection = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        """Return the page as ``text``, the ``files``, the ``fleet`` in short, and the routers that are ``failing``.
+        """Show the page, and return the ``files``, the ``fleet`` in short, and the routers that are ``failing``.
+
+        A page that is not shown is returned as ``text``.
 
         Where a part of the report cannot be written, all others are there, and the task fails for ``not_written``.
         Raises AnsibleActionFail for a bad option, and for slices that are no reports.
@@ -71,6 +85,8 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(error.message) from None
 
     def _report(self, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        if options["fail_on"]:
+            severities_from(options["fail_on"])
         slices = [read_report("slices", path) for path in options["slices"]]
         merged = merge(slices) if slices else None
         destination = Destination.of(options) if options["directory"] else None
@@ -88,10 +104,15 @@ class ActionModule(ActionBase):
         text = _text(shown, reasons, problems)
         written = _written(document, shown, destination, options)
         problems |= written.not_written
+        shows = options["show"] and constants.DEFAULT_STDOUT_CALLBACK.rpartition(".")[2] not in _FOR_PROGRAMS
+        if shows:
+            # A text in a result is shown by Ansible as a list of quoted lines.
+            Display().display("\n".join(["", *text, *report_lines(written.files)]))
         result = {
             "changed": False,
-            "text": text,
+            **({} if shows else {"text": text}),
             "files": written.files,
+            "latest": written.latest,
             "fleet": _fleet(shown, written.files, problems),
             "failing": reasons,
             "not_written": problems,
@@ -153,11 +174,11 @@ def _fleet(document: Record, files: list[str], problems: dict[str, str]) -> Reco
 def _written(document: Record, shown: Record, destination: Destination | None, options: dict[str, t.Any]) -> Written:
     """Return which files were written, and why others were not."""
     if not destination:
-        return Written([], {})
+        return Written.nothing()
     try:
         destination.prepare()
     except ConntrackError as error:
-        return Written([], dict.fromkeys([RETRY, *options["formats"]], error.message))
+        return Written.nothing(dict.fromkeys([RETRY, *options["formats"]], error.message))
     return destination.write(document, shown, options["formats"], options["fail_on"])
 
 

@@ -19,6 +19,8 @@ description:
     C(before → after) where the run changed something. In check mode it shows what the run would prune.
   - The figures are those of the report at the end of the playbooks of this collection, or of a playbook that runs the
     tasks C(report) of the role P(netops.conntrack.conntrack_audit#role). Without such a report it shows nothing.
+  - A run that is interrupted (C(Ctrl-C)) ends with what was changed by then, as far as the controller knows, and on
+    which routers a module was still at work.
   - The table fits the width of the terminal. It is in the colours that Ansible is set to, and without any where
     Ansible uses none.
 requirements:
@@ -59,6 +61,7 @@ ansible.cfg: >
   rows = 100
 """
 
+import atexit
 import os
 import shutil
 import sys
@@ -70,6 +73,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.callback import CallbackBase
 from ansible.utils import color
 from ansible_collections.netops.conntrack.plugins.plugin_utils._terminal import BLOCK_CHARACTERS, table
+from ansible_collections.netops.conntrack.plugins.plugin_utils._unfinished import Unfinished
 
 _REPORTS = ("netops.conntrack.conntrack_report", "conntrack_report")
 _TERSE = ("oneline", "minimal")
@@ -90,6 +94,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc] # Ansible has no types
     def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
         super().__init__(*args, **kwargs)
         self._fleet: t.Any = None
+        self._unfinished = Unfinished()
+        atexit.register(self._say_what_is_unfinished, os.getpid())
 
     def set_options(self, *args: t.Any, **kwargs: t.Any) -> None:
         """Take the options, and stand aside for the whole run where no table is wanted."""
@@ -97,9 +103,20 @@ class CallbackModule(CallbackBase):  # type: ignore[misc] # Ansible has no types
         when = self.get_option("when")
         self.disabled = not (_is_for_a_terminal() if when == "auto" else when == "always")
 
+    def v2_runner_on_start(self, host: t.Any, task: t.Any) -> None:
+        """Remember that a module is at work on a router."""
+        if not task.check_mode:
+            self._unfinished.begin(host.get_name(), task.action)
+
+    def v2_runner_on_unreachable(self, result: t.Any) -> None:
+        """Remember that nothing is known of what the module did."""
+        self.v2_runner_on_ok(result)
+
     def v2_runner_on_ok(self, result: t.Any) -> None:
-        """Remember the fleet if the task was the report."""
+        """Remember what was done, and the fleet if the task was the report."""
         task, values = _task_and_values(result)
+        host = result.host if hasattr(result, "host") else result._host
+        self._unfinished.end(host.get_name(), task.action, values)
         if task.action in _REPORTS:
             self._fleet = values.get("fleet")
 
@@ -109,6 +126,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc] # Ansible has no types
 
     def v2_playbook_on_stats(self, stats: t.Any) -> None:
         """Draw the fleet, if there was a report; what cannot be drawn makes a warning, and never an error."""
+        self._unfinished = Unfinished()
         if self._fleet is None:
             return
         try:
@@ -119,6 +137,12 @@ class CallbackModule(CallbackBase):  # type: ignore[misc] # Ansible has no types
             return
         self._display.display(painted, screen_only=True)
         self._display.display(plain, log_only=True)
+
+    def _say_what_is_unfinished(self, process: int) -> None:
+        """Say at the end of the process what a run has done that was interrupted, and nothing of any other."""
+        if os.getpid() == process and not self.disabled:
+            for line in self._unfinished.lines():
+                self._display.display(line)
 
     def _table(self, colour: bool) -> str:
         width = shutil.get_terminal_size(_UNSIZED).columns

@@ -15,6 +15,7 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._entry import Entry
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError
+from ansible_collections.netops.conntrack.plugins.module_utils._interrupt import Interrupted, note
 from ansible_collections.netops.conntrack.plugins.module_utils._requests import Tag
 from ansible_collections.netops.conntrack.plugins.module_utils._uapi import SEEN_REPLY
 from ansible_collections.netops.conntrack.plugins.module_utils._wire import Block
@@ -39,6 +40,12 @@ class Group(t.NamedTuple):
         return " ".join(word for word in self if word)
 
 
+_LASTING = {
+    "deleted": "They do not come back by themselves. Run it again for the rest.",
+    "updated": "They keep what they were given. Run it again for the rest.",
+}
+"""What is said of the entries to which something was done before a signal came."""
+
 GROUP_NEEDS = frozenset({"family", "protocol", "state", "status"})
 
 
@@ -55,19 +62,31 @@ def part_of(block: Block, verdicts: list[t.Any], verdict: object) -> Block:
 
 
 @contextlib.contextmanager
-def telling_what_was(done: str) -> t.Iterator[Errors[t.Any]]:
-    """Give where the outcome of requests is counted, and add it to an error that ends them.
+def telling_what_was(done: str, selected: int | None = None) -> t.Iterator[Errors[t.Any]]:
+    """Give where the outcome of requests is counted, and add it to an error or a signal that ends them.
 
-    ``done`` is what was done to an entry, such as "deleted".
+    ``done`` is what was done to an entry, such as "deleted". ``selected`` is how many are meant, where that is known.
     """
     errors: Errors[t.Any] = collections.Counter()
     try:
         yield errors
+        note(*_account(errors, done, selected))
+    except Interrupted as interrupted:
+        interrupted.account, interrupted.result = _account(errors, done, selected)
+        raise
     except ConntrackError as error:
         number = count_of(errors, 0)
         error.result.update({"changed": bool(number), done: number})
         error.message += f" At least {number} entries had been {done} by then."
         raise
+
+
+def _account(errors: Errors[t.Any], done: str, selected: int | None) -> tuple[str, dict[str, t.Any]]:
+    """Return what was done to entries so far, in words and as a part of the module's answer."""
+    number = count_of(errors, 0)
+    of_all = "" if selected is None else f" of {selected:,}"
+    account = f"{number:,}{of_all} selected entries were {done} by then. {_LASTING[done]}"
+    return account, {"changed": bool(number), done: number}
 
 
 def count_of(errors: Errors[Tag], *numbers: int) -> int:

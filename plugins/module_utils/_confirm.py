@@ -30,6 +30,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
     UnavailableError,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._files import put_all
+from ansible_collections.netops.conntrack.plugins.module_utils._interrupt import forget
 from ansible_collections.netops.conntrack.plugins.module_utils._journal import Pending, outcome, settle, waiting
 from ansible_collections.netops.conntrack.plugins.module_utils._lock import exclusive
 from ansible_collections.netops.conntrack.plugins.module_utils._run_directory import DIRECTORY
@@ -150,6 +151,7 @@ def _start_waiting(pending: Pending) -> bool:
 def _detach(pending: Pending, tell: int) -> t.NoReturn:
     """Become a daemon, tell that it stands, and wait. Never returns into the code of the process that was forked."""
     try:
+        forget()
         os.setsid()
         if os.fork() == 0:
             _leave_session()

@@ -17,6 +17,7 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils import _netlink, _uapi, _wire
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
+    BECOME_ROOT,
     DumpError,
     InterruptedDumpError,
     NotPermittedError,
@@ -131,7 +132,7 @@ def _raise_for(number: int) -> None:
     if number == 0:
         return
     if number in (errno.EPERM, errno.EACCES):
-        raise NotPermittedError("Reading the connection-tracking table needs root (CAP_NET_ADMIN). Set become: true.")
+        raise NotPermittedError(f"Reading the connection-tracking table needs root (CAP_NET_ADMIN). {BECOME_ROOT}")
     if number in (errno.EINVAL, errno.EOPNOTSUPP, errno.EPROTONOSUPPORT):
         raise UnavailableError(
             f"The kernel cannot show its connection-tracking table ({os.strerror(number)}). Load the interface with "

@@ -12,6 +12,9 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._printable import visible
 
+BECOME_ROOT = "Run it as root: -b on the command line, become: true in a play."
+"""The remedy for a missing right. A module does not know which of the two it was started by."""
+
 
 class ConntrackError(Exception):
     """An expected failure, with a message for the operator.

@@ -21,6 +21,7 @@ import stat
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
+    BECOME_ROOT,
     ConntrackError,
     NotPermittedError,
     OptionError,
@@ -170,16 +171,25 @@ def _plan_at(
     change = FileChange(place.path, text, new_text(text))
     present = place.directory.path
     if change.changed and not os.access(".", os.W_OK | os.X_OK, dir_fd=place.directory.descriptor):
-        raise NotPermittedError(
-            f"{option}: {path!r} cannot be written, {present} is read-only for this user. "
-            "Set become: true, give another file, or set persist: false."
-        )
+        raise _not_writable(place.directory, f"{option}: {path!r} cannot be written")
     if change.changed and change.new_text is not None and not _has_room(present, len(change.new_text)):
         raise UnavailableError(
             f"{option}: {path!r} cannot be written ({os.strerror(errno.ENOSPC)}). Make room on the file system of "
             f"{present}, or set persist: false."
         )
     return change
+
+
+def _not_writable(directory: Directory, problem: str) -> ConntrackError:
+    """Return why no file can be written there. Becoming another user is no remedy for a file system, nor for root."""
+    otherwise = "give another file, or set persist: false"
+    if os.fstatvfs(directory.descriptor).f_flag & os.ST_RDONLY:
+        remedy = f"Mount it with write access, {otherwise}."
+        return UnavailableError(f"{problem}, the file system of {directory.path} is mounted read-only. {remedy}")
+    if os.geteuid() == 0:
+        remedy = f"Look at it with lsattr -d and ls -ldZ, {otherwise}."
+        return NotPermittedError(f"{problem}, nothing can be written in {directory.path}, not even by root. {remedy}")
+    return NotPermittedError(f"{problem} in {directory.path} by this user. {BECOME_ROOT} Or {otherwise}.")
 
 
 def _has_room(directory: str, size: int) -> bool:

@@ -14,13 +14,19 @@ import os
 import time
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.module_utils._errors import NotPermittedError, UnavailableError
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
+    BECOME_ROOT,
+    NotPermittedError,
+    UnavailableError,
+)
 from ansible_collections.netops.conntrack.plugins.module_utils._run_directory import DIRECTORY, make, path_of
 
-NEEDS_ROOT = "Changing the connection-tracking settings needs root. Set become: true."
+NEEDS_ROOT = f"Changing the connection-tracking settings needs root. {BECOME_ROOT}"
 
 _LOCK_SECONDS = 60
 _POLL_SECONDS = 0.25
+_LONGEST_SIGNATURE = 64
+_REMEDY = "If it hangs, find out what it waits for before you end it; fuser {} shows its process."
 
 
 @contextlib.contextmanager
@@ -41,6 +47,7 @@ def exclusive(wait: float | None = None) -> t.Iterator[None]:
         raise UnavailableError(f"{path} cannot be written ({error.strerror}), and with it nothing else is.") from error
     try:
         _wait_for(lock, seconds)
+        _sign(lock)
         yield
     finally:
         os.close(lock)
@@ -64,7 +71,25 @@ def _wait_for(lock: int, seconds: float) -> None:
         except BlockingIOError:
             if time.monotonic() > end:
                 raise UnavailableError(
-                    f"Another run has been changing the settings for {seconds} s. Run it again when that one is "
-                    f"done; fuser {path_of('lock')} shows its process."
+                    f"Another run is changing these settings {_signature(lock)}. This run has waited for {seconds} s, "
+                    f"and changed nothing. Run it again when that one is done. {_REMEDY.format(path_of('lock'))}"
                 ) from None
         time.sleep(_POLL_SECONDS)
+
+
+def _sign(lock: int) -> None:
+    """Write into the file who holds the lock, and since when, for whoever has to wait for it."""
+    # Without it a run that waits says less, and nothing else is different.
+    with contextlib.suppress(OSError):
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"{os.getpid()} {int(time.time())}\n".encode("ascii"), 0)
+
+
+def _signature(lock: int) -> str:
+    """Return who holds the lock, and since when, as it stands in a sentence."""
+    try:
+        pid, began = map(int, os.pread(lock, _LONGEST_SIGNATURE, 0).split())
+        moment = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(began))
+    except (OSError, OverflowError, ValueError):
+        return "right now"
+    return f"since {moment} UTC, pid {pid}"

@@ -11,7 +11,10 @@ from __future__ import annotations
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.netops.conntrack.plugins.module_utils import _interrupt
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError
+from ansible_collections.netops.conntrack.plugins.module_utils._interrupt import Interrupted, interruptible
+from ansible_collections.netops.conntrack.plugins.module_utils._option_types import in_our_words
 from ansible_collections.netops.conntrack.plugins.module_utils._printable import visible, visible_lines
 
 NETNS_OPTION: dict[str, t.Any] = {"netns": {"type": "str"}}
@@ -25,21 +28,54 @@ MATCH_OPTIONS: dict[str, t.Any] = {
 """The options of a selection; documented in the fragment ``netops.conntrack._selection``."""
 
 
+class ConntrackModule(AnsibleModule):  # type: ignore[misc] # Ansible has no types
+    """The module as Ansible runs it, which explains options of a wrong type."""
+
+    def fail_json(self, msg: str, **result: t.Any) -> t.NoReturn:
+        """Fail with the message, which names the value of an option and the remedy."""
+        super().fail_json(msg=in_our_words(msg, self.params or {}), **result)
+        raise AssertionError("fail_json has returned")
+
+
 def guarded_run(module: AnsibleModule, work: t.Callable[[AnsibleModule], dict[str, t.Any]]) -> None:
     """Do the module's ``work`` and exit with its result; turn every expected error into ``fail_json``.
 
     What the result has under ``warnings``, a list of texts, is shown as Ansible shows warnings.
     """
     try:
-        result = work(module)
+        with interruptible():
+            result = work(module)
+    except Interrupted as interrupted:
+        _interrupt.log(module._name, interrupted.message)
+        module.fail_json(msg=interrupted.message, **interrupted.result)
     except ConntrackError as error:
         module.fail_json(msg=error.message, **{"changed": False, **error.result})
     else:
+        _tell_of_signal(module, result)
         for warning in result.pop("warnings", ()):
             module.warn(visible(warning))
         if "diff" in result:
             result["diff"] = _printable_diff(result["diff"])
         module.exit_json(**result)
+
+
+def _tell_of_signal(module: AnsibleModule, result: dict[str, t.Any]) -> None:
+    """Warn of a signal that came while the work had to be finished, and log what became of that."""
+    name = _interrupt.came()
+    if name is None:
+        return
+    warning = f"Interrupted by {name}: {words_of_change(result.get('confirm'))}"
+    _interrupt.log(module._name, warning)
+    result["warnings"] = [*result.get("warnings", ()), warning]
+
+
+def words_of_change(confirm: t.Mapping[str, t.Any] | None) -> str:
+    """Return what is said of a change of settings when a signal came; ``confirm`` is what the result says of it."""
+    finished = "The change was finished as a whole."
+    if confirm is None or confirm["confirmed"]:
+        return finished
+    left = f"{confirm['seconds_left']:.0f} s"
+    return f"{finished} It goes back by itself in {left} unless it is confirmed with state: confirmed."
 
 
 def _printable_diff(diff: t.Any) -> t.Any:

@@ -16,6 +16,7 @@ import sys
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
+    BECOME_ROOT,
     NotPermittedError,
     OptionError,
     UnavailableError,
@@ -71,7 +72,7 @@ def inside(netns: str | None) -> t.Iterator[None]:
         except OSError as error:
             if error.errno == errno.EPERM:
                 raise NotPermittedError(
-                    f"netns: entering the network namespace {netns!r} needs root (CAP_SYS_ADMIN). Set become: true."
+                    f"netns: entering the network namespace {netns!r} needs root (CAP_SYS_ADMIN). {BECOME_ROOT}"
                 ) from error
             raise _no_namespace(netns, os.strerror(error.errno or 0)) from error
         try:
@@ -100,7 +101,10 @@ def _open(netns: str) -> int:
     # All namespaces are files of one file system, which has no others (nsfs, fs/nsfs.c).
     if os.fstat(descriptor).st_dev == os.stat(_OWN).st_dev:
         return descriptor
+    status = os.fstat(descriptor)
     os.close(descriptor)
+    if "/" not in netns and status.st_size == 0:
+        raise _not_mounted(netns)
     raise _no_namespace(netns, "it is another file")
 
 
@@ -112,6 +116,15 @@ def _open_file(path: str) -> int:
         if place.missing:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         return open_regular(place.name, dir_fd=place.directory.descriptor, flags=os.O_NOFOLLOW)
+
+
+def _not_mounted(netns: str) -> UnavailableError:
+    """Return the error for the empty file that a namespace of that name is mounted on, where none is."""
+    return UnavailableError(
+        f"netns: the network namespace {netns!r} is not mounted: {path_of(netns)} is only an empty file here. If it is "
+        f"left over, make the namespace anew with 'ip netns delete {netns}' and 'ip netns add {netns}'. If it was "
+        "made in a container or a service with mounts of its own, give /proc/PID/ns/net of a process in it."
+    )
 
 
 def _no_namespace(netns: str, why: str) -> UnavailableError:

@@ -86,7 +86,7 @@ class _Reading:
         enforce(limit, found)
         if dry_run:
             return Outcome(found, None)
-        with telling_what_was("deleted") as errors:
+        with telling_what_was("deleted", len(targets)) as errors:
             self.table.delete(targets, errors)
         return self._outcome(found, errors, before)
 
@@ -110,7 +110,7 @@ class _Reading:
             time.sleep(self.plan.confirm_idle)
         before = self.table.count()
         looked: Errors[Verdict] = collections.Counter()
-        with telling_what_was("deleted") as errors:
+        with telling_what_was("deleted", len(targets)) as errors:
             for batch in found.look_again(self.table, targets, looked):
                 if not dry_run:
                     self.table.delete(batch, errors)

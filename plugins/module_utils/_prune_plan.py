@@ -75,11 +75,19 @@ def parse_limit(value: t.Any) -> Limit:
         return Limit(value)
     share = _PERCENT.fullmatch(str(value).strip())
     if share is None:
-        return Limit(value, number=parse_number(value, "max_delete", _MOST_ENTRIES))
+        return Limit(value, number=_parse_most(value))
     percent = fractions.Fraction(share.group(1))
     if percent > 100:
         raise OptionError("max_delete", value, "is more than the whole table", 'Give a share from "0%" to "100%".')
     return Limit(None) if percent == 100 else Limit(value, percent=percent)
+
+
+def _parse_most(value: t.Any) -> int:
+    try:
+        return parse_number(value, "max_delete", _MOST_ENTRIES)
+    except OptionError:
+        remedy = f'Give a number of entries from 0 to {_MOST_ENTRIES}, or a share of the table such as "10%".'
+        raise OptionError("max_delete", value, "is neither a number nor a share", remedy) from None
 
 
 def parse_confirm_idle(value: t.Any) -> int:

@@ -29,6 +29,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
     InterruptedDumpError,
     UnavailableError,
 )
+from ansible_collections.netops.conntrack.plugins.module_utils._interrupt import forget
 
 ANSWER_SECONDS = 30.0
 _NETLINK_NETFILTER = 12  # linux/netlink.h
@@ -147,6 +148,7 @@ def _run(
 ) -> t.NoReturn:
     """Receive the dump into the ring, group by group, and end the process. No cleaning up: that is the parent's."""
     try:
+        forget()
         for pipe in others:
             pipe.close()
         for group in itertools.count():

@@ -12,6 +12,7 @@ import os
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
+    BECOME_ROOT,
     ConntrackError,
     NotPermittedError,
     OptionError,
@@ -186,9 +187,14 @@ def _refuse_without_any_right(changes: t.Iterable[Change], sysctls: t.Mapping[st
         return
     raise NotPermittedError(
         f"{root} is mounted read-only here, as in a container. Run the task on the machine itself."
-        if os.geteuid() == 0
-        else "Changing the connection-tracking settings needs root (CAP_NET_ADMIN). Set become: true."
+        if os.geteuid() == 0 or _is_mounted_read_only(root)
+        else f"Changing the connection-tracking settings needs root (CAP_NET_ADMIN). {BECOME_ROOT}"
     )
+
+
+def _is_mounted_read_only(root: str) -> bool:
+    """Return whether nobody can write there, so that becoming root would not help."""
+    return bool(os.statvfs(root).f_flag & os.ST_RDONLY)
 
 
 def _parse_all(wanted: t.Iterable[Wish]) -> tuple[dict[str, tuple[int, bool]], list[str]]:

@@ -10,7 +10,11 @@ from __future__ import annotations
 
 import errno
 
-from ansible_collections.netops.conntrack.plugins.module_utils._errors import NotPermittedError, OptionError
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
+    BECOME_ROOT,
+    NotPermittedError,
+    OptionError,
+)
 from ansible_collections.netops.conntrack.plugins.module_utils._paths import place_of
 
 MOST_BYTES_OF_RECORD = 32 << 20
@@ -38,7 +42,7 @@ def text_of(data: bytes | None) -> str | None:
 def unreadable(path: str, option: str, error: OSError) -> NotPermittedError | OptionError:
     """Return the error for a file that could not be read."""
     if error.errno in (errno.EACCES, errno.EPERM):
-        return NotPermittedError(f"{option}: {path!r} cannot be read ({error.strerror}). Set become: true.")
+        return NotPermittedError(f"{option}: {path!r} cannot be read ({error.strerror}). {BECOME_ROOT}")
     problem = f"cannot be read ({error.strerror})"
     return OptionError(option, path, problem, "Give another file, or remove what is there.")
 

@@ -20,6 +20,7 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils import _netlink, _reader, _uapi
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
+    BECOME_ROOT,
     DumpError,
     InterruptedDumpError,
     NotPermittedError,
@@ -187,7 +188,7 @@ def _list_once(request: int, answer: int, attributes: bytes) -> list[bytes]:
 
 def _raise_for(number: int) -> None:
     if number in (errno.EPERM, errno.EACCES):
-        raise NotPermittedError("Listing the timeout policies of rules needs root (CAP_NET_ADMIN). Set become: true.")
+        raise NotPermittedError(f"Listing the timeout policies of rules needs root (CAP_NET_ADMIN). {BECOME_ROOT}")
     if number == errno.EINTR:
         raise InterruptedDumpError("The list changed while it was read.")
     if number:

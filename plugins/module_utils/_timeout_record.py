@@ -24,6 +24,7 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils import _run_directory
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
+    BECOME_ROOT,
     ConntrackError,
     NotPermittedError,
     UnavailableError,
@@ -93,7 +94,7 @@ def read_record() -> Record:
     except FileNotFoundError:
         return Record(now=now, path=path)
     except PermissionError as error:
-        raise NotPermittedError(f"{path} cannot be read without root. Set become: true.") from error
+        raise NotPermittedError(f"{path} cannot be read without root. {BECOME_ROOT}") from error
     except OSError as error:
         raise _damaged(path) from error
     if text is None:

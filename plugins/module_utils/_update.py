@@ -359,7 +359,7 @@ def update(table: WritableTable, plan: Plan, dry_run: bool) -> Outcome:
     settled: collections.Counter[str] = collections.Counter()
     if dry_run:
         return Outcome(found, None, settled)
-    with _on_record(plan.aim, found), telling_what_was("updated") as errors:
+    with _on_record(plan.aim, found), telling_what_was("updated", len(targets)) as errors:
         for verdict, blocks in table.look_up(targets, errors):
             for block in blocks:
                 verdicts = judge(block)

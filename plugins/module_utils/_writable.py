@@ -17,6 +17,7 @@ import typing as t
 from ansible_collections.netops.conntrack.plugins.module_utils import _netlink, _reader, _uapi, _wire
 from ansible_collections.netops.conntrack.plugins.module_utils._clock import Moment
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError, DumpError
+from ansible_collections.netops.conntrack.plugins.module_utils._interrupt import uninterrupted
 from ansible_collections.netops.conntrack.plugins.module_utils._requests import (
     DELETE,
     LOOK_UP,
@@ -104,9 +105,11 @@ class WritableTable(Table):
         if outcome is None:
             outcome = collections.Counter()
         for tag, batch in self._batches(targets, request):
-            errors, _entries = self._send(batch)
-            outcome.update((tag, error) for error in errors)
-            outcome[tag, 0] += batch.size - len(errors)
+            # A signal waits until the batch is counted, so that what is said of it is exact.
+            with uninterrupted():
+                errors, _entries = self._send(batch)
+                outcome.update((tag, error) for error in errors)
+                outcome[tag, 0] += batch.size - len(errors)
         return outcome
 
     def _batches(self, targets: Targets[Tag], request: Request) -> t.Iterator[tuple[Tag, Batch]]:

@@ -256,7 +256,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.netops.conntrack.plugins.module_utils._facts import gather
-from ansible_collections.netops.conntrack.plugins.module_utils._module import NETNS_OPTION, guarded_run
+from ansible_collections.netops.conntrack.plugins.module_utils._module import NETNS_OPTION, ConntrackModule, guarded_run
 from ansible_collections.netops.conntrack.plugins.module_utils._subsets import ALL, SUBSETS, subsets_of
 
 _TOP = 10
@@ -270,7 +270,7 @@ def _work(module: AnsibleModule) -> dict[str, t.Any]:
 
 
 def main() -> None:
-    module = AnsibleModule(
+    module = ConntrackModule(
         argument_spec={
             "gather_subset": {
                 "type": "list",

@@ -388,6 +388,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._export import FO
 from ansible_collections.netops.conntrack.plugins.module_utils._module import (
     MATCH_OPTIONS,
     NETNS_OPTION,
+    ConntrackModule,
     guarded_run,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._query import Query, run_query
@@ -419,7 +420,7 @@ def query_table(module: AnsibleModule) -> dict[str, t.Any]:
 
 
 def main() -> None:
-    module = AnsibleModule(
+    module = ConntrackModule(
         argument_spec={
             "group_by": {"type": "list", "elements": "str", "default": []},
             "sort_by": {"type": "list", "elements": "str", "default": []},

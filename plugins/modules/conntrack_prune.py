@@ -276,6 +276,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import Op
 from ansible_collections.netops.conntrack.plugins.module_utils._module import (
     MATCH_OPTIONS,
     NETNS_OPTION,
+    ConntrackModule,
     guarded_run,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._prune import prune
@@ -300,7 +301,7 @@ def prune_table(module: AnsibleModule) -> dict[str, t.Any]:
 
 
 def main() -> None:
-    module = AnsibleModule(
+    module = ConntrackModule(
         argument_spec={
             **MATCH_OPTIONS,
             **GUARD_OPTIONS,

@@ -30,9 +30,28 @@ options:
     type: str
     default: ""
   name:
-    description: The name of the files, without ending. Needed with O(directory).
+    description:
+      - The name of the files, without ending. Each report replaces the one before it that has the same name.
+      - Without it no two reports have the same name. It has the O(playbook) and the time in it, as in
+        C(conntrack-audit-20261128T120000Z), and a number where another report of that second is there. The newest
+        report is also found as C(latest) with its endings, such as C(latest.html).
     type: str
     default: ""
+  playbook:
+    description: What stands in the name of the files, where O(name) is not given.
+    type: str
+    choices: [audit, prune, report, site, tune]
+    default: report
+    version_added: 0.5.0
+  keep:
+    description:
+      - How many reports of the O(playbook) stay in O(directory), this one included. V(0) keeps all.
+      - Older ones are removed with all their endings, but nothing that this collection did not name itself. In check
+        mode nothing is removed.
+      - It cannot be given with O(name).
+    type: int
+    default: 0
+    version_added: 0.5.0
   formats:
     description:
       - Which files to write. Their endings are C(.json), C(.html), C(.md), C(.txt), C(.csv), C(.prom), and C(.xml) for
@@ -67,6 +86,13 @@ options:
     type: str
     choices: ["", critical, high, medium, low, info]
     default: ""
+  show:
+    description:
+      - Whether to show the page and the paths of the files, as text, while the task runs.
+      - It is not shown where the callback for standard output is for programs, such as C(json).
+    type: bool
+    default: true
+    version_added: 0.5.0
   only_prepare:
     description:
       - Only look whether the report can be written later. The directory is made, and the O(baseline) and O(slices) are
@@ -105,7 +131,7 @@ EXAMPLES = r"""
 RETURN = r"""
 text:
   description: The report as a page for the terminal, line by line.
-  returned: without O(only_prepare)
+  returned: when it was not shown, see O(show)
   type: list
   elements: str
 files:
@@ -113,6 +139,12 @@ files:
   returned: without O(only_prepare)
   type: list
   elements: str
+latest:
+  description: The paths under which the newest file of each ending can be found.
+  returned: without O(only_prepare)
+  type: list
+  elements: str
+  version_added: 0.5.0
 failing:
   description: The routers that were not done, or have a finding to fail on, each with the reason.
   returned: without O(only_prepare)
@@ -125,7 +157,8 @@ fleet:
 not_written:
   description:
     - The parts of the report that could not be written, each with the reason. They are formats, C(retry) for the list
-      of routers, C(comparison) with the baseline, and C(terminal) for the page. The task fails where there are any, and
+      of routers, C(comparison) with the baseline, C(terminal) for the page, C(latest), and C(keep) for old reports that
+      could not be removed. The task fails where there are any, and
       all other parts are there.
   returned: without O(only_prepare)
   type: dict

@@ -370,9 +370,15 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.netops.conntrack.plugins.module_utils import _confirm
 from ansible_collections.netops.conntrack.plugins.module_utils._change_plan import check_options, plan_change, within_of
+from ansible_collections.netops.conntrack.plugins.module_utils._interrupt import finished, note
 from ansible_collections.netops.conntrack.plugins.module_utils._journal import Pending, waiting
 from ansible_collections.netops.conntrack.plugins.module_utils._lock import exclusive, exclusive_in_image
-from ansible_collections.netops.conntrack.plugins.module_utils._module import NETNS_OPTION, guarded_run
+from ansible_collections.netops.conntrack.plugins.module_utils._module import (
+    NETNS_OPTION,
+    ConntrackModule,
+    guarded_run,
+    words_of_change,
+)
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
 from ansible_collections.netops.conntrack.plugins.module_utils._transaction import Transaction
 
@@ -429,12 +435,14 @@ def change_settings(module: AnsibleModule) -> dict[str, t.Any]:
     """Plan the change, carry it out unless in check mode, and give the module's result."""
     params, pending = module.params, None
     within = within_of(params)
-    with only_run(module):
+    with only_run(module), finished():
         taken_back = settle_what_waits(module)
         planned = plan_change(params, module.check_mode)
         transaction = planned.transaction
         if not module.check_mode:
             pending = transaction.carry_out(attributes_for(module), within)
+            words = words_of_change(describe_pending(pending) if pending else None)
+            note(words, {"changed": transaction.changed or taken_back})
     attributes_changed = pending is None and keep_attributes(module, transaction)
     return {
         "changed": transaction.changed or attributes_changed or taken_back,
@@ -450,9 +458,10 @@ def change_settings(module: AnsibleModule) -> dict[str, t.Any]:
 
 def confirm_change(module: AnsibleModule) -> dict[str, t.Any]:
     """Keep the change that waits, unless in check mode, and give the module's result."""
-    with only_run(module):
+    with only_run(module), finished():
         found = _confirm.find(module.params["change"])
         pending = found if module.check_mode else _confirm.confirm(module.params["change"])
+        note(words_of_change(describe_pending(pending)), {"changed": not found.confirmed})
     nothing: dict[str, t.Any] = {"settings": {}, "restored": [], "unsupported": [], "read_only": []}
     return {"changed": not found.confirmed, **nothing, "confirm": describe_pending(pending)}
 
@@ -475,7 +484,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
 
 
 def main() -> None:
-    module = AnsibleModule(
+    module = ConntrackModule(
         argument_spec={
             "settings": {"type": "dict", "default": {}},
             "at_least": {"type": "dict", "default": {}},

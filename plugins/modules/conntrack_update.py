@@ -280,6 +280,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._management impor
 from ansible_collections.netops.conntrack.plugins.module_utils._module import (
     MATCH_OPTIONS,
     NETNS_OPTION,
+    ConntrackModule,
     guarded_run,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._prune_plan import GUARD_OPTIONS, plan_of
@@ -348,7 +349,7 @@ def update_table(module: AnsibleModule) -> dict[str, t.Any]:
 
 
 def main() -> None:
-    module = AnsibleModule(
+    module = ConntrackModule(
         argument_spec={
             **MATCH_OPTIONS,
             "timeout": {"type": "raw"},

@@ -59,10 +59,17 @@ def record(variables: Variables) -> dict[str, t.Any]:
             "tune": variables.get("conntrack_tune_result"),
             "prune": variables.get("conntrack_prune_result"),
             "health": variables.get("conntrack_audit_health"),
-            "failure": None if no_conntrack else {key: failure[key] for key in _FAILURE if key in failure},
+            "failure": None if no_conntrack else _in_one_line(failure),
             "no_conntrack": no_conntrack,
         }
     )
+
+
+def _in_one_line(failure: Variables) -> dict[str, t.Any]:
+    """Return what the report has of a failure, the lines of its message joined: what ssh and sudo say has several."""
+    kept = {key: failure[key] for key in _FAILURE if key in failure}
+    message = kept.get("message")
+    return {**kept, "message": " ".join(message.split("\n"))} if isinstance(message, str) else kept
 
 
 def _no_conntrack(audits: t.Mapping[str, Variables], failure: Variables) -> str | None:

@@ -118,7 +118,9 @@ def failing(document: Record, fail_on: str = "") -> dict[str, str]:
 def severities_from(fail_on: str) -> tuple[str, ...]:
     """Give the severity ``fail_on`` and all that are worse. Raises OptionError for any other word."""
     if fail_on not in SEVERITIES:
-        raise OptionError("fail_on", fail_on, "is no severity", f"Give one of {', '.join(SEVERITIES)}, or nothing.")
+        raise OptionError(
+            "fail_on", fail_on, "is no severity", f"Give one of {', '.join(SEVERITIES)}, or leave it out."
+        )
     return SEVERITIES[: SEVERITIES.index(fail_on) + 1]
 
 

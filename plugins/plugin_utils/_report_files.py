@@ -19,41 +19,68 @@ import typing as t
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError, OptionError
 from ansible_collections.netops.conntrack.plugins.plugin_utils._render import ENDINGS, render_or_say_why
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report import Record
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report_names import (
+    LATEST,
+    RETRY,
+    own_name,
+    point_latest,
+    remove_old,
+)
 from ansible_collections.netops.conntrack.plugins.plugin_utils._versions import read_back
 
 MODES = ("0640", "0600", "0644", "0660", "0664")
 """Who may read and write a report, as chmod takes it. Nobody else may ever write one."""
 
-RETRY = "retry"
-"""The ending of the list of routers that are not done, for ``--limit @FILE``."""
+_OLD = "keep"
+"""How the removal of old reports is called among what could not be done."""
 
 _DIRECTORY_MODE = 0o750
 _REMEDY = "Give the .json file of an earlier report."
 
 
 class Written(t.NamedTuple):
-    """The paths of the files that were written, and why others were not, by their format."""
+    """The paths of the files that were written, and why others were not, by their format.
+
+    ``latest`` are the paths under which the newest files of each ending can be found.
+    """
 
     files: list[str]
+    latest: list[str]
     not_written: dict[str, str]
+
+    @classmethod
+    def nothing(cls, not_written: dict[str, str] | None = None) -> Written:
+        """Return that no file was written."""
+        return cls([], [], not_written or {})
 
 
 @dataclasses.dataclass(frozen=True)
 class Destination:
-    """Where the files of a report go: the directory, their name without ending, and their mode."""
+    """Where the files of a report go: the directory, their name without ending, and their mode.
+
+    Without a name each report gets one of its own, with the ``playbook`` and the time in it. Then ``latest`` is the
+    newest one, and of each playbook the newest ``keep`` stay, 0 being all.
+    """
 
     directory: str
     name: str
     mode: int
+    playbook: str = "report"
+    keep: int = 0
 
     @classmethod
     def of(cls, options: dict[str, t.Any]) -> Destination:
-        """Return the destination that the ``options`` of a report name. Raises OptionError for a bad name."""
-        name = options["name"]
-        if not name or os.path.basename(name) != name or "\0" in name:
+        """Return the destination that the ``options`` of a report name. Raises OptionError for a bad one."""
+        name, keep = options["name"], options["keep"]
+        if name and (os.path.basename(name) != name or "\0" in name):
             raise OptionError("name", name, "is no name of a file", "Give it without directory and without ending.")
+        if keep < 0:
+            raise OptionError("keep", keep, "is no number of reports", "Give 1 or more, or 0 to keep all.")
+        if keep and name:
+            problem = f"has no meaning with the name {name!r}, which each report replaces"
+            raise OptionError("keep", keep, problem, "Leave one of them out.")
         directory = os.path.abspath(os.path.expanduser(options["directory"]))
-        return cls(directory, name, int(options["mode"], 8))
+        return cls(directory, name, int(options["mode"], 8), options["playbook"], keep)
 
     def prepare(self) -> None:
         """Make the directory if it is not there. Raises OptionError if no file can be written to it."""
@@ -70,7 +97,19 @@ class Destination:
 
         ``shown`` is the document with short texts, from which all but JSON are written.
         """
-        written = Written([], {})
+        if self.name:
+            return self._write_files(document, shown, formats, fail_on)
+        try:
+            with own_name(self.directory, self.playbook) as name:
+                named = dataclasses.replace(self, name=name)
+                written = named._write_files(document, shown, formats, fail_on)
+                named._tidy(written, formats, check_mode=document["check_mode"])
+        except OSError as error:
+            return Written.nothing(dict.fromkeys([RETRY, *formats], _reason(error)))
+        return written
+
+    def _write_files(self, document: Record, shown: Record, formats: t.Collection[str], fail_on: str) -> Written:
+        written = Written.nothing()
         with self._noted(RETRY, written):
             self._write_retry(document)
         for style in sorted(formats, key=list(ENDINGS).index):
@@ -80,6 +119,16 @@ class Destination:
                 write_file(path, render_or_say_why(source, style, fail_on), self.mode)
                 written.files.append(path)
         return written
+
+    def _tidy(self, written: Written, formats: t.Collection[str], check_mode: bool) -> None:
+        """Let ``latest`` be this report if it is the newest, and remove the old ones. A rehearsal removes nothing."""
+        for ending in [*(ENDINGS[style] for style in formats), RETRY]:
+            with self._noted(LATEST, written):
+                latest = point_latest(self.directory, ending)
+                written.latest.extend([latest] if latest else [])
+        if self.keep and not check_mode:
+            with self._noted(_OLD, written):
+                remove_old(self.directory, self.playbook, self.keep, own=self.name)
 
     @contextlib.contextmanager
     def _noted(self, style: str, written: Written) -> t.Iterator[None]:

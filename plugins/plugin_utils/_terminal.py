@@ -127,7 +127,7 @@ def table(fleet: Record, width: int, colour: bool, unicode: bool, rows: int = 40
     notes = [
         *_others(fleet["rows"][len(shown) :]),
         *_stopped(fleet["stopped"]),
-        *_reports(fleet["files"]),
+        *report_lines(fleet["files"]),
         *_not_written(fleet["not_written"]),
     ]
     lines = [
@@ -171,8 +171,8 @@ def _gate(gate: Record) -> str:
     return f"{gate['host']}: {gate['title']} ({short(_known(why), VALUE)})"
 
 
-def _reports(files: list[str]) -> list[str]:
-    """Give the reports in one line for each name, with the endings as a shell takes them."""
+def report_lines(files: list[str]) -> list[str]:
+    """Return the reports in one line for each name, with the endings as a shell takes them."""
     endings: dict[str, list[str]] = {}
     for stem, ending in map(os.path.splitext, files):
         endings.setdefault(stem, []).append(ending.removeprefix("."))

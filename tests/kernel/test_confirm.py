@@ -23,7 +23,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils import _lock, _ru
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import UnavailableError
 from killing import Router, State
 from records import remove_records
-from support import ModuleResult, module_path, network_namespace, run, run_module
+from support import ModuleResult, module_path, network_namespace, run, run_module, with_default_signals
 
 PREFIX = "net.netfilter.nf_conntrack_"
 WANTED = {"acct": True, "generic_timeout": "2m"}
@@ -419,7 +419,10 @@ def test_dry_run_does_not_wait(router: Router, args: dict[str, t.Any]) -> None:
 def test_lock_that_is_held_too_long_is_an_error(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_run_directory, "DIRECTORY", str(tmp_path / "run"))
     monkeypatch.setattr(_lock, "_LOCK_SECONDS", 0)
-    words = r"Another run has been changing the settings for 0 s.*fuser .*/lock-"
+    words = (
+        rf"Another run is changing these settings since \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d UTC, pid {os.getpid()}\. "
+        r"This run has waited for 0 s, and changed nothing\. Run it again when that one is done\. .*fuser .*/lock-"
+    )
     with _lock.exclusive(), pytest.raises(UnavailableError, match=words), _lock.exclusive():
         raise AssertionError("it has the lock, too")
     with _lock.exclusive():
@@ -469,6 +472,7 @@ def test_it_goes_back_when_the_session_ends(netns: str, number: signal.Signals) 
         text=True,
         start_new_session=True,
         env={**os.environ, "PYTHONPATH": module_path()},
+        preexec_fn=with_default_signals,
     ) as session:
         assert session.stdin
         assert session.stdout

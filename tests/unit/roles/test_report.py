@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import re
 import typing as t
 
 import pytest
@@ -128,6 +129,7 @@ def test_a_report_is_compared_with_an_earlier_one(fleet: Fleet) -> None:
         ({"conntrack_audit_report_directory": "/dev/null/reports"}, "directory: '/dev/null/reports' cannot be written"),
         ({"conntrack_audit_report_name": "../report"}, "name: '../report' is no name of a file"),
         ({"conntrack_audit_report_formats": ["pdf"]}, "pdf"),
+        ({"conntrack_audit_report_keep": 3}, "keep: 3 has no meaning with the name 'report'"),
         ({"fail_on": "dreadful"}, "dreadful"),
     ],
 )
@@ -174,3 +176,95 @@ def test_a_damaged_baseline_costs_the_comparison_and_not_the_report(fleet: Fleet
     assert done.returncode == 2
     assert (fleet.directory / "reports" / "report.json").exists()
     assert "could not be written. comparison: baseline: " in done.stdout + done.stderr
+
+
+OWN_NAME = extra(conntrack_audit_report_name="", conntrack_audit_report_formats=["html", "text"])
+
+
+@pytest.mark.parametrize("playbook", ["audit", "prune", "tune"])
+def test_each_run_has_files_of_its_own_with_the_playbook_in_their_names(fleet: Fleet, playbook: str) -> None:
+    fleet.add("good")
+    done = fleet.run(playbook, "--check", *OWN_NAME)
+    files = sorted(written(fleet))
+    assert re.fullmatch(rf"conntrack-{playbook}-\d{{8}}T\d{{6}}Z\.html", files[0]), done.stdout
+    assert files[2:] == ["latest.html", "latest.txt"]
+    stem = files[0].removesuffix(".html")
+    assert f"\nReport: {fleet.directory / 'reports' / stem}.{{html,txt}}\n" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        {},
+        {"ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml"},
+        {"ANSIBLE_STDOUT_CALLBACK": "minimal"},
+        {"ANSIBLE_STDOUT_CALLBACK": "oneline"},
+    ],
+)
+def test_the_page_is_text_whatever_shows_it(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, output: dict[str, str]
+) -> None:
+    fleet.hosts["dead"] = DEAD
+    fleet.add("good")
+    for name, value in output.items():
+        monkeypatch.setenv(name, value)
+    done = fleet.run("audit", *extra(conntrack_audit_report_formats=["text"]))
+    page = (fleet.directory / "reports" / "report.txt").read_text(encoding="utf-8").splitlines()
+    lines = done.stdout.splitlines()
+    start = lines.index(page[0])
+    assert lines[start : start + len(page)] == page
+    assert lines[start + len(page)] == f"Report: {fleet.directory}/reports/report.txt"
+    assert done.stdout.count(page[0]) == 1
+
+
+def test_a_page_that_is_not_wanted_is_not_shown(fleet: Fleet) -> None:
+    fleet.add("good")
+    done = fleet.run("audit", *extra(conntrack_audit_report_show=False, conntrack_audit_report_formats=["text"]))
+    page = (fleet.directory / "reports" / "report.txt").read_text(encoding="utf-8").splitlines()
+    assert done.returncode == 0
+    assert page[0] not in done.stdout
+
+
+def test_old_reports_go_where_a_number_of_them_is_given(fleet: Fleet) -> None:
+    fleet.add("good")
+    reports = fleet.directory / "reports"
+    reports.mkdir()
+    for day in range(1, 6):
+        (reports / f"conntrack-audit-2026010{day}T000000Z.html").write_text("old")
+    fleet.run("audit", *OWN_NAME, *extra(conntrack_audit_report_keep=2))
+    files = [name for name in written(fleet) if name.startswith("conntrack") and name.endswith("html")]
+    assert len(files) == 2
+    assert "conntrack-audit-20260105T000000Z.html" in files
+
+
+FOR_PROGRAMS = '''
+from __future__ import annotations
+DOCUMENTATION = """
+name: json
+type: stdout
+short_description: as ansible.posix.json
+description: one JSON document, and nothing else
+"""
+import json
+
+from ansible.plugins.callback import CallbackBase
+
+
+class CallbackModule(CallbackBase):
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "stdout"
+    CALLBACK_NAME = "json"
+
+    def v2_playbook_on_stats(self, stats):
+        self._display.display(json.dumps({host: stats.summarize(host) for host in stats.processed}))
+'''
+
+
+def test_what_a_program_reads_is_not_spoilt_by_a_page(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet.add("good")
+    plugins = fleet.directory / "callbacks"
+    plugins.mkdir()
+    (plugins / "json.py").write_text(FOR_PROGRAMS)
+    monkeypatch.setenv("ANSIBLE_CALLBACK_PLUGINS", str(plugins))
+    monkeypatch.setenv("ANSIBLE_STDOUT_CALLBACK", "json")
+    assert "good" in json.loads(fleet.run("audit").stdout)

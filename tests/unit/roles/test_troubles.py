@@ -135,3 +135,18 @@ def test_a_group_of_the_same_name_is_the_trouble_of_its_router(fleet: Fleet) -> 
     assert (run.rc, run.document["failed"]) == (2, ["edge"]), run.output
     assert "a group of the inventory has the same name" in run.document["hosts"]["edge"]["failure"]["message"]
     assert run.column("prune", "deleted") == {"gw1": 90000}
+
+
+def test_a_message_of_several_lines_is_one_line_in_the_report(fleet: Fleet) -> None:
+    fleet.add("broken", no_facts="the first line\nthe second line")
+    run = fleet.play("audit")
+    assert run.document["hosts"]["broken"]["failure"]["message"] == "the first line the second line"
+    assert "broken, Measure and check: the first line the second line" in run.output
+
+
+def test_the_step_in_which_a_tune_fails_says_what_was_to_be_done(fleet: Fleet) -> None:
+    fleet.add("refused")
+    run = fleet.play("tune", "-e", "target=all", "-e", json.dumps({"conntrack_tune_overrides": {"no_such": 1}}))
+    failure = run.document["hosts"]["refused"]["failure"]
+    assert failure["step"] == "Set the profile, or what of it can be set here", failure
+    assert "refused: ['no_such']" in failure["message"]

@@ -1,0 +1,82 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This plugin_util is PRIVATE to this collection: it can change without notice.
+
+"""What the controller knows of a run that is interrupted: what was done by then, and which modules were at work."""
+
+from __future__ import annotations
+
+import collections.abc
+import typing as t
+
+from ansible_collections.netops.conntrack.plugins.module_utils._printable import visible
+
+_COUNTS = {"conntrack_prune": "deleted", "conntrack_update": "updated"}
+"""Modules that change entries, and what their results call those."""
+
+_SETTINGS = "conntrack_settings"
+_MOST_NAMES = 10
+
+
+class Unfinished:
+    """Which modules that change routers are at work, and what those before them did."""
+
+    def __init__(self) -> None:
+        self._at_work: dict[str, str] = {}
+        self._counts: dict[tuple[str, str], int] = {}
+        self._set: list[str] = []
+
+    def begin(self, router: str, action: t.Any) -> None:
+        """Note that a task begins on a router."""
+        module = _module_of(action)
+        if module in _COUNTS or module == _SETTINGS:
+            self._at_work[router] = module
+
+    def end(self, router: str, action: t.Any, result: t.Any) -> None:
+        """Note the result of a task on a router."""
+        module = _module_of(action)
+        if self._at_work.pop(router, None) != module or not isinstance(result, collections.abc.Mapping):
+            return
+        if module == _SETTINGS:
+            self._set += [router] if result.get("changed") else []
+            return
+        number = result.get(_COUNTS[module])
+        if isinstance(number, int) and number:
+            key = router, _COUNTS[module]
+            self._counts[key] = self._counts.get(key, 0) + number
+
+    def lines(self) -> list[str]:
+        """Return what to say of it, line by line; nothing where no router was changed."""
+        said = [f"{router}: {number:,} entries were {done}." for (router, done), number in sorted(self._counts.items())]
+        if self._set:
+            said.append(f"{_named(self._set)}: the settings were changed.")
+        for module in sorted(set(self._at_work.values())):
+            routers = [router for router, at_work in self._at_work.items() if at_work == module]
+            said.append(f"{_named(routers)}: {module} was at work. {_NOT_KNOWN} {_LATER[module]}")
+        return [visible(line) for line in ["The run was interrupted. What is known of it here:", *said]] if said else []
+
+
+_NOT_KNOWN = (
+    "What it did by then is not known here, and it may go on to its end there. If its connection ended it, the system "
+    "log of the router says what it did (journalctl -t netops.conntrack)."
+)
+_LATER = {
+    "conntrack_prune": "Deleted entries do not come back by themselves. Run the playbook again for the rest.",
+    "conntrack_settings": (
+        "With confirm_within, what it changed goes back by itself when that time is over. Without, state: absent "
+        "restores what was there before."
+    ),
+    "conntrack_update": "Entries that were updated keep what they were given. Run the playbook again for the rest.",
+}
+"""By module, what happens by itself, and what does not."""
+
+
+def _module_of(action: t.Any) -> str:
+    return str(action).rpartition(".")[2]
+
+
+def _named(routers: list[str]) -> str:
+    more = len(routers) - _MOST_NAMES
+    return f"{', '.join(sorted(routers)[:_MOST_NAMES])}{f' and {more} more' if more > 0 else ''}"
