@@ -21,6 +21,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._named_selectors 
 from ansible_collections.netops.conntrack.plugins.module_utils._summary import HISTOGRAM_BOUNDS, percent
 from ansible_collections.netops.conntrack.plugins.plugin_utils._batches import batches
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks import find
+from ansible_collections.netops.conntrack.plugins.plugin_utils._explanation import explain
 from ansible_collections.netops.conntrack.plugins.plugin_utils._health import health, stopped
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report import last_audit, roll_up
 from ansible_collections.netops.conntrack.plugins.plugin_utils._sizing import size
@@ -270,6 +271,7 @@ class Router:
                 "unreplied": self.stale + live // 8,
             },
             "evictable": self.entries - assured - offloaded,
+            "filled_by": self._filled_by(tcp),
             "not_listed": {"nearly_full": 3, "no_limit": None}.get(self.kind, 0),
             **self._zones(),
             "marks": {"0x0": self.entries} if self.entries else {},
@@ -281,6 +283,24 @@ class Router:
             "top": self._top(rng),
             "uncertainty": dict.fromkeys(("marks", "source", "destination"), 0),
         }
+
+    def _filled_by(self, tcp: dict[str, int]) -> list[_Facts]:
+        """Give the dead connections and the others as clusters, as far as they have a share that is large enough."""
+        single: _Facts = {"packets_original": {"min": 1, "max": 1}} if self.settings["acct"] else {}
+        kinds: list[tuple[_Facts, int]] = [
+            ({"replied": False, **single}, self.stale),
+            ({"replied": True}, tcp["ESTABLISHED"] - self.stale),
+        ]
+        return [
+            {
+                "match": {"protocol": "tcp", "state": "ESTABLISHED", **shared},
+                "entries": entries,
+                "percent": percent(entries, self.entries),
+                "prunable": 0 if shared["replied"] else entries if single else None,
+            }
+            for shared, entries in kinds
+            if entries and percent(entries, self.entries) >= 5
+        ]
 
     def _zones(self) -> _Facts:
         """Give the entries by zone; a router with VRFs has zones of one direction."""
@@ -428,6 +448,7 @@ def _audit(router: Router) -> _Facts:
         "table": facts["table"],
         "stats": facts["stats"],
         "drift": facts["boot"]["drift"],
+        "explanation": explain(facts),
     }
 
 

@@ -14,6 +14,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._named_selectors 
 from ansible_collections.netops.conntrack.plugins.module_utils._subsets import ALL
 from ansible_collections.netops.conntrack.plugins.plugin_utils._action import RouterAction
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks import Check, findings, parse
+from ansible_collections.netops.conntrack.plugins.plugin_utils._explanation import explain
 from ansible_collections.netops.conntrack.plugins.plugin_utils._filter import plain
 from ansible_collections.netops.conntrack.plugins.plugin_utils._leftover import describe
 from ansible_collections.netops.conntrack.plugins.plugin_utils._preflight import refuse_variables_of_role
@@ -34,6 +35,7 @@ def audit_of(facts: dict[str, t.Any], checks: list[Check], tune: dict[str, t.Any
         "table": facts["table"],
         "stats": facts["stats"],
         "drift": facts["boot"]["drift"],
+        "explanation": explain(facts),
         "findings": findings({**facts, "profile": profile}, checks),
     }
 

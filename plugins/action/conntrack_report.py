@@ -20,7 +20,11 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._filter import pl
 from ansible_collections.netops.conntrack.plugins.plugin_utils._invocation import pasteable
 from ansible_collections.netops.conntrack.plugins.plugin_utils._merge import merge
 from ansible_collections.netops.conntrack.plugins.plugin_utils._records import left_out, record, rollout
-from ansible_collections.netops.conntrack.plugins.plugin_utils._render import ENDINGS, render_or_say_why
+from ansible_collections.netops.conntrack.plugins.plugin_utils._render import (
+    ENDINGS,
+    first_screen_or_say_why,
+    render_or_say_why,
+)
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report import (
     NOT_FINISHED,
     Record,
@@ -52,6 +56,8 @@ _SPEC = {
     "show": {"type": "bool", "default": True},
     "only_prepare": {"type": "bool", "default": False},
 }
+_PAGES = frozenset({"html", "markdown", "text"})
+"""The formats that people read."""
 _PLAN = "Plan the batches"
 """What a router that is left out is reported to have failed in: the name of that task."""
 _FOR_PROGRAMS = ("json", "jsonl")
@@ -101,9 +107,10 @@ class ActionModule(ActionBase):
         document = _compared(document, options["baseline"], problems)
         shown = with_short_texts(document)
         reasons = {host: visible(reason) for host, reason in failing(shown, options["fail_on"]).items()}
-        text = _text(shown, reasons, problems)
         written = _written(document, shown, destination, options)
         problems |= written.not_written
+        has_page = bool(destination and _PAGES.intersection(options["formats"]) - written.not_written.keys())
+        text = _text(shown, reasons, problems, has_page)
         shows = options["show"] and constants.DEFAULT_STDOUT_CALLBACK.rpartition(".")[2] not in _FOR_PROGRAMS
         if shows:
             # A text in a result is shown by Ansible as a list of quoted lines.
@@ -152,10 +159,14 @@ def _compared(document: Record, baseline: str, problems: dict[str, str]) -> Reco
         return document
 
 
-def _text(document: Record, reasons: dict[str, str], problems: dict[str, str]) -> list[str]:
-    """Return the page for the terminal. Without it, what a run fails for is said all the same."""
+def _text(document: Record, reasons: dict[str, str], problems: dict[str, str], has_page: bool) -> list[str]:
+    """Return the page for the terminal: all of it, or what fits a screen where a file has all of it.
+
+    Without it, what a run fails for is said all the same.
+    """
     try:
-        return render_or_say_why(document, "text").splitlines()
+        text = first_screen_or_say_why(document) if has_page else render_or_say_why(document, "text")
+        return text.splitlines()
     except ConntrackError as error:
         problems[_TERMINAL] = error.message
         return [visible(f"{host}: {reason}") for host, reason in reasons.items()]

@@ -16,6 +16,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils import _netns, _w
 from ansible_collections.netops.conntrack.plugins.module_utils._boot import next_boot
 from ansible_collections.netops.conntrack.plugins.module_utils._drift import compare
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError, UnavailableError
+from ansible_collections.netops.conntrack.plugins.module_utils._filled_by import FilledBy
 from ansible_collections.netops.conntrack.plugins.module_utils._kernel_log import table_full
 from ansible_collections.netops.conntrack.plugins.module_utils._listeners import listeners
 from ansible_collections.netops.conntrack.plugins.module_utils._named_selectors import NAMED
@@ -154,12 +155,16 @@ def count_table(
 
     def collect(blocks: t.Iterator[_wire.Block]) -> dict[str, t.Any]:
         summary = Summary(context.timeouts, top)
+        filled_by = FilledBy()
         tallies = Tallies(compiled)
         for block in blocks:
             if with_summary:
                 summary.add(block)
+                filled_by.add(block)
             tallies.add(block)
-        counts: dict[str, t.Any] = {"table": summary.result()} if with_summary else {}
+        counts: dict[str, t.Any] = {}
+        if with_summary:
+            counts["table"] = {**summary.result(), "filled_by": filled_by.result()}
         if compiled:
             counts["selectors"] = tallies.result(settings)
         return counts

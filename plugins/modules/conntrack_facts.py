@@ -212,6 +212,13 @@ ansible_facts:
             - C(not_listed) is the number of entries that the kernel counts and does not list. They were deleted, but a
               program that listens for it with reliable delivery has not read that yet, or they belong to packets that
               wait in a queue. They take up room, and no prune frees them. Null where the kernel does not count.
+            - C(filled_by) is what fills the table, at most three clusters of entries, first the one that says most.
+              Each has at least 5 % of the table, and shares few of its entries with those before it. C(match) is their
+              selector, which you can give to M(netops.conntrack.conntrack_info) and
+              M(netops.conntrack.conntrack_prune). C(entries) and C(percent) are counted in the whole table.
+              C(prunable) is how many of them a prune can delete without cutting a connection that was ever answered.
+              It is 0 where they were answered, and null where that is not known because they have no counters. Since
+              0.5.0.
             - C(zones) counts the entries by zone, as the selector C(zone) selects them, whether a zone holds for both
               directions or for one. C(zones_original) and C(zones_reply) count those whose zone holds for that
               direction only. C(zones_distinct), C(zones_original_distinct), C(zones_reply_distinct) and
@@ -230,6 +237,11 @@ ansible_facts:
             protocols: {tcp: 2, udp: 1}
             states: {tcp: {ESTABLISHED: 2}}
             not_listed: 0
+            filled_by:
+              - match: {protocol: tcp, state: ESTABLISHED, replied: true, destination_port: 443}
+                entries: 2
+                percent: 66.67
+                prunable: 0
             zones: {"110": 2, "0": 1}
             zones_original: {"110": 2}
             zones_reply: {}

@@ -68,6 +68,11 @@ def listed(texts: t.Iterable[str], between: str = ", ", most: int = LISTED, long
     return between.join([*(short(text, longest) for text in shown), *more])
 
 
+def with_unit(text: str, value: t.Any, check: t.Mapping[str, t.Any]) -> str:
+    """Return the ``text`` that stands for the value of a ``check``, with the unit that its numbers have."""
+    return f"{text} {check['unit']}" if check.get("unit") and is_finite(value) else text
+
+
 def plain_text(value: t.Any) -> str:
     """Return a value of JSON as text: a text as it is, and all else as JSON has it."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -26,7 +26,7 @@ NEARLY_FULL, FULL = 80, 95
 """Percent at which the checks table_nearly_full and table_full of the role conntrack_audit begin."""
 
 _REQUIRED = ("id", "title", "when", "severity", "advice")
-_KEYS = frozenset(_REQUIRED) | {"value"}
+_KEYS = frozenset(_REQUIRED) | {"value", "unit"}
 _REASON_KEYS = ("unavailable", "unreadable")
 """The keys under which the facts say why a value next to them is null."""
 
@@ -41,6 +41,7 @@ class Check:
     advice: str
     when: Expression
     value: Expression | None
+    unit: str
 
     @classmethod
     def parse(cls, check: t.Any, position: int) -> Check:
@@ -52,7 +53,7 @@ class Check:
         missing = [key for key in _REQUIRED if not check.get(key)]
         if missing:
             raise OptionError(option, check, f"lacks {', '.join(missing)}", "Give each of them a text.")
-        wrong = [key for key in _REQUIRED if not isinstance(check[key], str)]
+        wrong = [key for key in (*_REQUIRED, "unit") if not isinstance(check.get(key, ""), str)]
         if wrong:
             raise OptionError(f"{option}, {wrong[0]}", check[wrong[0]], "is no text", "Give it as a text, in quotes.")
         unknown = sorted(set(check) - _KEYS)
@@ -64,7 +65,8 @@ class Check:
             )
         value = Expression(check["value"], f"{option}, value") if check.get("value") else None
         when = Expression(check["when"], f"{option}, when")
-        return cls(str(check["id"]), check["title"], check["severity"], check["advice"], when, value)
+        unit = check.get("unit", "")
+        return cls(str(check["id"]), check["title"], check["severity"], check["advice"], when, value, unit)
 
     def finding(self, facts: dict[str, t.Any]) -> dict[str, t.Any]:
         """Give what the check says of ``facts``: status finding, passed or unknown, with the value and the reason."""
@@ -75,6 +77,7 @@ class Check:
             "title": self.title,
             "severity": self.severity,
             "advice": self.advice,
+            **({"unit": self.unit} if self.unit else {}),
             "status": status,
             "value": shown(self.value.evaluate(facts)) if self.value else None,
             "reason": self._reason(facts) if status == "unknown" else None,

@@ -144,6 +144,15 @@ _HISTOGRAM = _with(
     }
 )
 _TOP = _each(_with({"value": _TALKER, "entries": _COUNT, "percent": _NUMBER}))
+_CLUSTER = _with(
+    {
+        "match": _with({"protocol": _TEXT, "replied": _FLAG}),
+        "entries": _COUNT,
+        "percent": _NUMBER,
+        "prunable": _COUNT,
+    }
+)
+_EXPLANATION = _with({"filled_by": _TEXT, "advice": _REASON})
 _TABLE = _with(
     {
         "families": _COUNTS,
@@ -156,7 +165,7 @@ _TABLE = _with(
         "idle": _HISTOGRAM,
         "top": _by_name(_TOP),
     },
-    {"not_listed": _COUNT, "zones_original": _COUNTS, "zones_reply": _COUNTS},
+    {"not_listed": _COUNT, "filled_by": _each(_CLUSTER), "zones_original": _COUNTS, "zones_reply": _COUNTS},
 )
 _USAGE = _with(
     {
@@ -171,7 +180,12 @@ _SELECTOR = _with(
 _STATS = _with({"total": _COUNTS, "table_full": _with({"messages": _COUNT})})
 _AUDIT = _with(
     {"usage": _USAGE, "selectors": _by_name(_SELECTOR), "findings": _each(_FINDING)},
-    {"table": _maybe(_TABLE), "stats": _maybe(_STATS), "drift": _maybe(_TEXTS)},
+    {
+        "table": _maybe(_TABLE),
+        "stats": _maybe(_STATS),
+        "drift": _maybe(_TEXTS),
+        "explanation": _maybe(_EXPLANATION),
+    },
 )
 _CHANGE = _with({**dict.fromkeys(("before", "after", "boot_before", "boot_after"), _VALUE), "why": _TEXT})
 _SIZING = _with(
@@ -231,7 +245,7 @@ _DOCUMENT = _with(
     {
         "time": _TEXT,
         "check_mode": _FLAG,
-        "checks": _by_name(_with({"title": _TEXT, "severity": _one_of(SEVERITIES), "advice": _TEXT})),
+        "checks": _by_name(_with({"title": _TEXT, "severity": _one_of(SEVERITIES), "advice": _TEXT}, {"unit": _TEXT})),
         "hosts": _by_name(_HOST),
     },
     {

@@ -11,7 +11,7 @@ from __future__ import annotations
 import collections
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import TEXT, listed, some
+from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import TEXT, listed, some, with_unit
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html_parts import (
     Fleet,
     and_more,
@@ -49,7 +49,8 @@ def affected_by_check(fleet: Fleet) -> dict[str, Affected]:
         still, unknown = status_of(last, "finding"), status_of(last, "unknown")
         for check_id, finding in still.items():
             found[check_id].still.append(name)
-            found[check_id].values[name] = "" if finding["value"] is None else number(finding["value"])
+            value, check = finding["value"], fleet.document["checks"][check_id]
+            found[check_id].values[name] = "" if value is None else with_unit(number(value), value, check)
         for check_id, finding in unknown.items():
             found[check_id].unknown.append(name)
             found[check_id].reasons.add(finding["reason"] or UNKNOWN)

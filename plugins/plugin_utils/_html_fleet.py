@@ -14,6 +14,7 @@ import typing as t
 from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import PARTS, some
 from ansible_collections.netops.conntrack.plugins.plugin_utils._charts import Point, fleet_map, stack
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks import FULL, NEARLY_FULL
+from ansible_collections.netops.conntrack.plugins.plugin_utils._html_explanations import explained
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html_findings import (
     affected_by_check,
     findings,
@@ -84,6 +85,7 @@ def overview(fleet: Fleet) -> Html:
         [
             element(
                 "section",
+                explained(fleet),
                 element("div", element("div", *left), element("div", *right), class_="two"),
                 _since(fleet),
                 id="overview",

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import PARTS, SELECTORS, listed, some
+from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import PARTS, SELECTORS, listed, some, with_unit
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html_contents import contents
+from ansible_collections.netops.conntrack.plugins.plugin_utils._html_explanations import explained_router
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html_parts import (
     Fleet,
     and_more,
@@ -84,6 +85,7 @@ def router_section(fleet: Fleet, name: str, host: Record) -> Html:
     parts = [
         _failure(host["failure"]),
         _no_conntrack(host["no_conntrack"]),
+        explained_router(host),
         _findings(fleet.document["checks"], host),
         *contents(fleet, host),
         _changes(host["settings"], fleet.check_mode),
@@ -129,7 +131,7 @@ def _findings(checks: dict[str, Record], host: Record) -> Html:
     told_now, others = some((still | unknown).items(), PARTS)
     for check_id, finding in told_now:
         check = checks[check_id]
-        values = shown([before.get(check_id, finding["value"]), finding["value"]], _value)
+        values = shown([before.get(check_id, finding["value"]), finding["value"]], _value_of(check))
         parts = [
             element("h4", check["title"], together([": ", values]) if values else ""),
             element("p", finding["reason"], class_="soft") if finding["reason"] else "",
@@ -151,9 +153,9 @@ def _line(opening: str, texts: t.Sequence[str]) -> Html:
     return element("p", opening, listed(texts, "; "), class_="soft") if texts else Html("")
 
 
-def _value(value: t.Any) -> str:
-    """Give the value of a check, many of which have none."""
-    return "" if value is None else number(value)
+def _value_of(check: Record) -> t.Callable[[t.Any], str]:
+    """Return how to show the values of a check, many of which have none."""
+    return lambda value: "" if value is None else with_unit(number(value), value, check)
 
 
 def _changes(settings: Record | None, check_mode: bool) -> Html:

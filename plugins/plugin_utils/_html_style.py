@@ -157,6 +157,7 @@ _STYLE = """
     margin-top: 20px }
   .two > div { display: flex; flex-direction: column; gap: 12px }
   .two + .card { margin-top: 12px }
+  #overview > .card:first-child { margin-top: 20px }
   svg { display: block; width: 100%; height: auto }
   svg text { font-size: 11px; fill: var(--soft) }
   .mid, .axis text, .histogram text { text-anchor: middle }

@@ -65,7 +65,22 @@ def pasteable(document: Record, arguments: Arguments, target: t.Any = None) -> R
     for check_id, check in document["checks"].items():
         call = _Call(options, limit, pattern, _routers_with(document, check_id))
         checks[check_id] = {**check, "advice": _COMMAND.sub(call.command, check["advice"])}
-    return {**document, "checks": checks}
+    hosts = {
+        name: _with_explained_commands(host, _Call(options, ["--limit", name], pattern, [name]))
+        for name, host in document["hosts"].items()
+    }
+    return {**document, "checks": checks, "hosts": hosts}
+
+
+def _with_explained_commands(host: Record, call: _Call) -> Record:
+    """Return a router with the commands against what fills its table as they can be pasted."""
+    audits = {}
+    for phase in ("before", "after"):
+        explanation = (host[phase] or {}).get("explanation")
+        if explanation and explanation["advice"]:
+            advice = _COMMAND.sub(call.command, explanation["advice"])
+            audits[phase] = {**host[phase], "explanation": {**explanation, "advice": advice}}
+    return {**host, **audits}
 
 
 @dataclasses.dataclass(frozen=True)

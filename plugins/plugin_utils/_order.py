@@ -77,6 +77,16 @@ def protocols_of(counts: Record) -> list[tuple[str, int | None]]:
     return sorted(protocols.items(), key=lambda item: (-(item[1] or 0), item[0]))
 
 
+def explanations(document: Record) -> list[tuple[Record, list[str]]]:
+    """Return what fills the tables now, each explanation with the routers that it is the same for, the worst first."""
+    routers: dict[tuple[str, str | None], list[str]] = {}
+    for name, host in worst_first(document):
+        explanation = (last_audit(host) or {}).get("explanation")
+        if explanation:
+            routers.setdefault((explanation["filled_by"], explanation["advice"]), []).append(name)
+    return [({"filled_by": text, "advice": advice}, names) for (text, advice), names in routers.items()]
+
+
 def _rank(item: tuple[str, Record]) -> tuple[int, float, str]:
     name, host = item
     percent = (last_audit(host) or {"usage": {}})["usage"].get("percent")

@@ -17,9 +17,11 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import (
     plain_text,
     short,
     some,
+    with_unit,
 )
 from ansible_collections.netops.conntrack.plugins.plugin_utils._markup import Block, Heading, Items, Paragraph, Table
 from ansible_collections.netops.conntrack.plugins.plugin_utils._order import (
+    explanations,
     overview_of,
     protocols_of,
     selector_counts,
@@ -51,6 +53,11 @@ _SHOWN = 10
 _MOST = 25
 """Rows of a table, or items of a list: more than that nobody reads. The JSON document has all."""
 
+_MOST_EXPLAINED = 10
+"""Routers of which it is said what fills their table, the worst ones."""
+
+_ON_SCREEN = 5
+"""Items of a list on the first screen."""
 
 _COURSE = 1_000
 """Characters of what is said of one router among others."""
@@ -64,6 +71,7 @@ def page(document: Record) -> list[Block]:
         *_headline(document),
         *_section("The roll-out", _rollout(document)),
         *_section(_title(document, "The routers"), _overview(document)),
+        *_section("What fills the tables", _explanations(document), _MOST_EXPLAINED),
         *_section("Not done", _not_done(document)),
         *_section("Connections are not tracked", _no_conntrack(document)),
         *_section(_title(document, "Found"), _found(document, by_check)),
@@ -78,13 +86,30 @@ def page(document: Record) -> list[Block]:
     ]
 
 
-def _section(title: str, block: Table | Items) -> list[Block]:
+def first_screen(document: Record) -> list[Block]:
+    """Return of the fleet's ``document`` what fits a screen: verdicts, what fills the tables, what is found.
+
+    What to do about each finding and all else stand on the ``page``.
+    """
+    document = {**document, "hosts": dict(worst_first(document))}
+    return [
+        *_headline(document),
+        *_section("The roll-out", _rollout(document)),
+        *_section(_title(document, "The routers"), _overview(document), _SHOWN),
+        *_section("What fills the tables", _explanations(document), _ON_SCREEN),
+        *_section("Not done", _not_done(document), _ON_SCREEN),
+        *_section("Found now", _titles_found(document, _findings_by_check(document)), _ON_SCREEN),
+        Paragraph("The files of this report have all else, and what to do about each finding."),
+    ]
+
+
+def _section(title: str, block: Table | Items, most: int = _MOST) -> list[Block]:
     """Give a section with the first of the ``block``, and how many more there are; nothing if it is empty."""
     count = len(block.rows) - 1 if isinstance(block, Table) else len(block.items)
     if not count:
         return []
-    shown = Table(block.rows[: _MOST + 1]) if isinstance(block, Table) else Items(block.items[:_MOST])
-    more = [Paragraph(f"{count - _MOST} more are in the JSON document of this report.")] if count > _MOST else []
+    shown = Table(block.rows[: most + 1]) if isinstance(block, Table) else Items(block.items[:most])
+    more = [Paragraph(f"{count - most} more are in the JSON document of this report.")] if count > most else []
     return [Heading(2, title), shown, *more]
 
 
@@ -209,6 +234,16 @@ def _deletions_column(check_mode: bool) -> t.Callable[[Record], str]:
     return cell
 
 
+def _explanations(document: Record) -> Items:
+    """Return what fills the table of each router now, and what helps; nothing if it is known of none."""
+    return Items(
+        [
+            (_names(names), [explanation["filled_by"], *filter(None, [explanation["advice"]])])
+            for explanation, names in explanations(document)
+        ]
+    )
+
+
 def _not_done(document: Record) -> Items:
     return Items(
         [
@@ -252,9 +287,24 @@ def _found(document: Record, by_check: dict[str, dict[str, Phases]]) -> Items:
         still = [name for name, phases in affected.items() if _last(hosts[name], phases).get("status") == "finding"]
         if affected:
             count = f"{_counted(len(affected), 'router')}{f', now {len(still)}' if _has_after(document) else ''}"
-            courses = [f"{name} {_course_of_values(hosts[name], phases)}" for name, phases in affected.items()]
+            courses = [f"{name} {_course_of_values(hosts[name], phases, check)}" for name, phases in affected.items()]
             advice = [check["advice"]] if still else []
             items.append((check["severity"], [f"{check['title']}: {count}", _names(courses), *advice]))
+    return Items(items)
+
+
+def _titles_found(document: Record, by_check: dict[str, dict[str, Phases]]) -> Items:
+    """Return the checks that are a finding now on some router, worst first, a line each."""
+    items = []
+    for check_id, check in worst_checks_first(document):
+        last = {name: _last(document["hosts"][name], phases) for name, phases in by_check.get(check_id, {}).items()}
+        values = [
+            f"{name} {_value(finding, check)}" if finding["value"] not in (None, "") else name
+            for name, finding in last.items()
+            if finding.get("status") == "finding"
+        ]
+        if values:
+            items.append((check["severity"], [f"{check['title']}: {_names(values)}"]))
     return Items(items)
 
 
@@ -282,15 +332,19 @@ def _unavailable(document: Record) -> list[tuple[str, list[str]]]:
     ]
 
 
-def _course_of_values(host: Record, phases: Phases) -> str:
+def _course_of_values(host: Record, phases: Phases, check: Record) -> str:
     """Return what a check says in a router's audits, before and after."""
-    return _arrow(_value(phases.get(phase, {})) for phase in ("before", "after") if host[phase])
+    return _arrow(_value(phases.get(phase, {}), check) for phase in ("before", "after") if host[phase])
 
 
-def _value(finding: Record) -> str:
+def _value(finding: Record, check: Record) -> str:
     """Return how a check of an audit is shown: by its value, or else by a word for its status."""
     value = finding.get("value")
-    return _WORDS.get(finding.get("status", ""), "not checked") if value in (None, "") else _shown(value)
+    return (
+        _WORDS.get(finding.get("status", ""), "not checked")
+        if value in (None, "")
+        else with_unit(_shown(value), value, check)
+    )
 
 
 def _counts(document: Record) -> Items:

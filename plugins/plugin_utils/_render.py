@@ -25,7 +25,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._csv import as_cs
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html import as_html
 from ansible_collections.netops.conntrack.plugins.plugin_utils._junit import as_junit
 from ansible_collections.netops.conntrack.plugins.plugin_utils._markup import Block, as_markdown, as_text
-from ansible_collections.netops.conntrack.plugins.plugin_utils._page import page
+from ansible_collections.netops.conntrack.plugins.plugin_utils._page import first_screen, page
 from ansible_collections.netops.conntrack.plugins.plugin_utils._prometheus import as_prometheus
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report import Record
 
@@ -49,8 +49,17 @@ def render(document: Record, style: str = "text", fail_on: str = "") -> str:
 
 def render_or_say_why(document: Record, style: str, fail_on: str = "") -> str:
     """Return what ``render`` does. Raises UnavailableError where a writer fails for whatever reason."""
+    return _or_say_why(style, lambda: render(document, style, fail_on))
+
+
+def first_screen_or_say_why(document: Record) -> str:
+    """Return of the page for a terminal what fits a screen. Raises UnavailableError where that fails."""
+    return _or_say_why("text", lambda: _written(as_text, first_screen(with_short_texts(document))))
+
+
+def _or_say_why(style: str, write: t.Callable[[], str]) -> str:
     try:
-        return render(document, style, fail_on)
+        return write()
     except ConntrackError:
         raise
     except Exception as error:
@@ -62,7 +71,11 @@ def render_or_say_why(document: Record, style: str, fail_on: str = "") -> str:
 
 
 def _as_page(write: t.Callable[[Block], str], document: Record) -> str:
-    return "\n\n".join(map(write, page(document))) + "\n"
+    return _written(write, page(document))
+
+
+def _written(write: t.Callable[[Block], str], blocks: t.Iterable[Block]) -> str:
+    return "\n\n".join(map(write, blocks)) + "\n"
 
 
 def _as_json(document: Record) -> str:

@@ -47,7 +47,7 @@ _PRUNE = dict.fromkeys(
 )
 """What the document says of a prune. A record has what is known of it."""
 
-_CHECK_KEYS = ("title", "severity", "advice")
+_CHECK_KEYS = ("title", "severity", "advice", "unit")
 _FINDING_KEYS = ("id", "status", "value", "reason")
 
 Record = dict[str, t.Any]
@@ -177,6 +177,7 @@ def _audit(audit: Record | None) -> Record | None:
         "table": audit.get("table"),
         "stats": {key: stats[key] for key in ("total", "table_full")} if stats else None,
         "drift": audit.get("drift"),
+        "explanation": audit.get("explanation"),
     }
 
 
@@ -305,7 +306,9 @@ def _checks(records: t.Iterable[Record]) -> dict[str, Record]:
         for audit in (record.get("before"), record.get("after"))
         for finding in (audit or {}).get("findings", [])
     ]
-    return worst_of((finding["id"], {key: finding[key] for key in _CHECK_KEYS}) for finding in findings)
+    return worst_of(
+        (finding["id"], {key: finding[key] for key in _CHECK_KEYS if key in finding}) for finding in findings
+    )
 
 
 def worst_of(checks: t.Iterable[tuple[str, Record]]) -> dict[str, Record]:

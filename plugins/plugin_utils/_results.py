@@ -17,12 +17,15 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._named_selectors import NAMED
 from ansible_collections.netops.conntrack.plugins.module_utils._subsets import subsets_of
+from ansible_collections.netops.conntrack.plugins.module_utils._uapi import PROTOCOL_NAMES, STATE_NAMES, TCP
 from ansible_collections.netops.conntrack.plugins.plugin_utils._shape import (
     Shape,
+    address,
     boolean,
     list_of,
     mapping,
     number,
+    one_of,
     optional,
     record,
     text,
@@ -96,6 +99,30 @@ _AMOUNTS = record({"original": COUNT, "reply": COUNT, "unknown": COUNT})
 _RANGE = record({"from": COUNT, "below": OPTIONAL_COUNT, "entries": COUNT})
 _HISTOGRAM = record({"histogram": list_of(_RANGE, 64), "unknown": COUNT})
 _TALKER = record({"value": _PORT_OR_ADDRESS, "entries": COUNT, "percent": _PERCENT})
+_PROTOCOL_NAME = one_of(*PROTOCOL_NAMES.values())
+_PROTOCOL_NUMBERS = {str(number): str(number) for number in range(256) if number not in PROTOCOL_NAMES}
+
+
+def _protocol(value: t.Any) -> t.Any:
+    """Take the name of a protocol, or the number of one that has none."""
+    return _PROTOCOL_NUMBERS.get(value) or _PROTOCOL_NAME(value) if isinstance(value, str) else _PROTOCOL_NAME(value)
+
+
+_STATE = one_of(*STATE_NAMES[TCP])
+_ONE = whole(1, 1)
+_MATCH = record(
+    {"protocol": _protocol, "replied": boolean},
+    {
+        "state": _STATE,
+        "packets_original": record({"min": _ONE, "max": _ONE}),
+        "source": address,
+        "destination": address,
+        "destination_port": whole(0, 65535),
+    },
+)
+"""A selector that a report prints in a command, so that no other text has a place in it."""
+_CLUSTER = record({"match": _MATCH, "entries": COUNT, "percent": number(0, 100), "prunable": OPTIONAL_COUNT})
+_MOST_CLUSTERS = 3
 _TOP = ("source", "destination", "source_port", "destination_port")
 
 
@@ -127,6 +154,7 @@ def table(top: int) -> Shape:
             "zones_reply_distinct": COUNT,
             "uncertainty": record(dict.fromkeys(("marks", "source", "destination"), COUNT)),
             "not_listed": OPTIONAL_COUNT,
+            "filled_by": list_of(_CLUSTER, _MOST_CLUSTERS),
         },
     )
 

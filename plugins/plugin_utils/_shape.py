@@ -14,6 +14,7 @@ follows its own parts and never the depth of the data, so nothing that is sent c
 from __future__ import annotations
 
 import collections.abc
+import ipaddress
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import AnswerError
@@ -138,6 +139,16 @@ def one_of(*choices: str) -> Shape:
         raise FaultError(f"{_shown(value)} is none of {', '.join(choices)}")
 
     return shape
+
+
+def address(value: t.Any) -> str:
+    """Take the text of an IPv4 or IPv6 address, as Python writes it. A zone, which may have any text, is none of it."""
+    try:
+        if isinstance(value, str) and "%" not in value:
+            return str(ipaddress.ip_address(value))
+    except ValueError:
+        pass
+    raise FaultError(f"{_shown(value)} is no address")
 
 
 def optional(shape: Shape) -> Shape:

@@ -65,7 +65,9 @@ _GATE = {
     "value": anything,
     "reason": optional(words()),
 }
-_FINDING = record({**_GATE, "severity": one_of(*SEVERITIES), "advice": words()})
+_FINDING = record({**_GATE, "severity": one_of(*SEVERITIES), "advice": words()}, {"unit": text()})
+
+_EXPLANATION = record({"filled_by": words(), "advice": optional(words())})
 
 _AUDIT = record(
     {
@@ -73,7 +75,12 @@ _AUDIT = record(
         "selectors": mapping(known_of({**SELECTED, **PROTOCOLS}), _MOST_SELECTORS),
         "findings": list_of(_FINDING, _MOST_CHECKS),
     },
-    {"table": optional(table(_LARGEST_TOP)), "stats": optional(STATS), "drift": optional(NAMES)},
+    {
+        "table": optional(table(_LARGEST_TOP)),
+        "stats": optional(STATS),
+        "drift": optional(NAMES),
+        "explanation": optional(_EXPLANATION),
+    },
 )
 
 _SETTING = record(dict.fromkeys(("runtime_before", "runtime_after", "boot_before", "boot"), optional(VALUE)))

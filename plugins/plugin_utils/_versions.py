@@ -20,7 +20,7 @@ _JSON_NAMES = {type(None): "null", bool: "true or false", int: "a number", float
 # What was added to the document, to a router, to an audit and to the settings since the first version.
 _DOCUMENT: Record = {"baseline": None, "not_begun": [], "no_conntrack": [], "rollout": None}
 _HOST: Record = {"health": None, "no_conntrack": None, "trend": None}
-_AUDIT: Record = {"table": None, "stats": None, "drift": None}
+_AUDIT: Record = {"table": None, "stats": None, "drift": None, "explanation": None}
 _SETTINGS: Record = {"sizing": None, "recap": None, "confirmed": None}
 _PRUNE: Record = {"kept": None, "woken": None, "not_listed": None}
 

@@ -45,7 +45,7 @@ FAILURES: tuple[dict[str, t.Any], ...] = (
     {"failed": True, "msg": "no", "warnings": ["a", {"event": {"msg": "b"}}], "deprecations": [{"msg": "c"}]},
 )
 
-OF_THE_CONTROLLER = ("id", "title", "severity", "advice")
+OF_THE_CONTROLLER = ("id", "title", "severity", "advice", "unit")
 """What a record has from the controller's own checks, and never from a router."""
 
 Document = dict[str, t.Any]

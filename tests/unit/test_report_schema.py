@@ -104,6 +104,11 @@ KEYS_THAT_THE_COLLECTION_DECIDES = {
     "uncertainty": a_path("hosts", "*", "before", "table", "uncertainty"),
     "a talker": a_path("hosts", "*", "before", "table", "top", "source", "*"),
     "a listener": a_path("hosts", "*", "before", "usage", "listeners", "*"),
+    "a cluster": a_path("hosts", "*", "before", "table", "filled_by", "*"),
+    "the selector of a single packet": a_path(
+        "hosts", "*", "before", "table", "filled_by", "*", "match", "packets_original"
+    ),
+    "explanation": a_path("hosts", "*", "before", "explanation"),
     "stats": a_path("hosts", "*", "before", "stats"),
     "table_full": a_path("hosts", "*", "before", "stats", "table_full"),
     "settings": a_path("hosts", "*", "settings"),
@@ -122,6 +127,7 @@ WITH_OPTIONAL_KEYS = {
     "table": (
         a_path("hosts", "*", "before", "table"),
         {
+            "filled_by",
             "not_listed",
             "uncertainty",
             *(f"{name}{end}" for name in ("zones_original", "zones_reply") for end in ("", "_distinct")),
@@ -215,7 +221,7 @@ def test_what_a_router_does_not_have_is_null(key: str) -> None:
     assert problems(changed(host, lambda found: found.update({key: {}})))
 
 
-@pytest.mark.parametrize("key", ["table", "stats", "drift"])
+@pytest.mark.parametrize("key", ["table", "stats", "drift", "explanation"])
 def test_an_audit_of_an_earlier_version_may_have_null(key: str) -> None:
     audit = a_path("hosts", "*", "before")
     assert problems(changed(audit, lambda found: found.update({key: None}))) == []

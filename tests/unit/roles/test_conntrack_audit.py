@@ -136,6 +136,14 @@ def status(check_id: str, facts: dict[str, t.Any]) -> str:
     return str(next(finding["status"] for finding in find(facts, CHECKS) if finding["id"] == check_id))
 
 
+@pytest.mark.parametrize("percent", [85.0, 97.0])
+def test_a_prune_is_advised_only_where_it_frees_something(percent: float) -> None:
+    facts = facts_with({"usage.percent": percent, "selectors.stale.entries": 592, "selectors.stale.percent": 0.6})
+    found = [finding for finding in find(facts, CHECKS) if finding["status"] == "finding"]
+    assert found
+    assert not [finding["id"] for finding in found if ".prune" in finding["advice"] or ".site" in finding["advice"]]
+
+
 def test_nothing_is_wrong_with_a_healthy_router() -> None:
     assert {finding["status"] for finding in find(load("healthy"), CHECKS)} == {"passed"}
 

@@ -112,3 +112,12 @@ def test_an_unsound_check_is_named(checks: list[t.Any], message: str) -> None:
 
 def test_no_checks_find_nothing() -> None:
     assert find(FACTS, []) == []
+
+
+def test_a_unit_stands_in_the_finding_of_a_check_that_has_one() -> None:
+    check = {"id": "full", "title": "Full", "when": "usage.percent > `90`", "severity": "high", "advice": "Prune."}
+    [finding] = find({"usage": {"percent": 97}}, [{**check, "unit": "%"}])
+    assert finding["unit"] == "%"
+    assert "unit" not in find({"usage": {"percent": 97}}, [check])[0]
+    with pytest.raises(OptionError, match="check full, unit: 5 is no text"):
+        find({}, [{**check, "unit": 5}])

@@ -530,3 +530,18 @@ def test_all_routers_of_a_large_fleet_have_their_section() -> None:
     page = read(as_html(document))
     assert len(list(page.all("details", "router"))) == 100
     assert len(as_html(document).encode()) < 100 * 17 * 1024
+
+
+def test_what_fills_the_tables_stands_before_the_charts_and_with_each_router() -> None:
+    document = fleet_document(12, after=False)
+    explanation = {"filled_by": "99 % of <all>: udp, unanswered", "advice": "Ask 192.0.2.54."}
+    for host in document["hosts"].values():
+        if host["before"]:
+            host["before"]["explanation"] = None
+    name = next(name for name, host in document["hosts"].items() if host["before"])
+    document["hosts"][name]["before"]["explanation"] = explanation
+    overview, details = as_html(document).split("<section id=details>")
+    first = overview.split("What fills the tables</h3>")[1]
+    assert first.index("99 % of &lt;all&gt;: udp, unanswered") < first.index("Ask 192.0.2.54.") < first.index("<svg")
+    assert name in first.split("99 % of")[0]
+    assert details.count("What fills the table</h3><p>99 % of &lt;all&gt;") == 1

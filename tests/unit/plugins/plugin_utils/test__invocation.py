@@ -143,3 +143,14 @@ def test_a_command_is_code_in_markdown() -> None:
     command = "`ansible-playbook x -e target='a*|<b>'`"
     written = as_markdown(Items([("high", ["<b> Run", f"<b> {command} and `<b>` {command}"])]))
     assert written == f"- **high** \\<b\\> Run\n  - \\<b\\> {command} and \\`\\<b\\>\\` {command}"
+
+
+def test_commands_against_what_fills_a_table_are_for_that_router_alone() -> None:
+    command = "ansible HOST -b -m netops.conntrack.conntrack_prune -a 'match=\"protocol=udp\"'"
+    given = document("none", "r1", "r2")
+    for host in given["hosts"].values():
+        host["after"]["explanation"] = {"filled_by": "udp", "advice": f"Run {command}, or {PRUNE}."}
+    hosts = pasteable(given, {**NOTHING_GIVEN, "subset": "edge", "become": True})["hosts"]
+    assert hosts["r2"]["after"]["explanation"]["advice"] == (
+        f"Run `{command.replace('HOST', 'r2')}`, or `{PRUNE} -b --limit r2`."
+    )

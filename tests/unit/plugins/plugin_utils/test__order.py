@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._named_selectors import NAMED
 from ansible_collections.netops.conntrack.plugins.plugin_utils._order import (
     batch_numbers,
+    explanations,
     overview_of,
     protocols_of,
     selector_counts,
@@ -135,3 +136,13 @@ def test_what_is_stale_stands_for_a_prune_that_was_not_counted_by_itself() -> No
 )
 def test_protocols_are_shown_where_not_all_are_tcp(counts: Document, shown: list[tuple[str, int | None]]) -> None:
     assert protocols_of(counts) == shown
+
+
+def test_the_same_explanation_is_told_once_for_all_its_routers() -> None:
+    same = {"filled_by": "90 % of 1,000 entries: udp, unanswered", "advice": None}
+    other = {**same, "advice": "Run it."}
+    hosts = {
+        name: {"verdict": "passed", "before": {"usage": {"percent": 1.0}, "explanation": explanation}, "after": None}
+        for name, explanation in {"r1": same, "r2": other, "r3": same, "r4": None}.items()
+    }
+    assert explanations({"hosts": hosts}) == [(same, ["r1", "r3"]), (other, ["r2"])]

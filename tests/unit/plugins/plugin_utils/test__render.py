@@ -17,7 +17,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._html import as_h
 from ansible_collections.netops.conntrack.plugins.plugin_utils._junit import as_junit
 from ansible_collections.netops.conntrack.plugins.plugin_utils._order import worst_first
 from ansible_collections.netops.conntrack.plugins.plugin_utils._prometheus import as_prometheus
-from ansible_collections.netops.conntrack.plugins.plugin_utils._render import render
+from ansible_collections.netops.conntrack.plugins.plugin_utils._render import first_screen_or_say_why, render
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report import roll_up
 from ansible_collections.netops.conntrack.plugins.plugin_utils._sizing import size
 from ansible_collections.netops.conntrack.plugins.plugin_utils._terminal import summary, table
@@ -648,3 +648,64 @@ def test_no_text_steers_a_terminal_in_any_format(style: str, options: dict[str, 
     assert {character for character in shown if not character.isprintable()} == {"\n"}
     if style == "junit":
         ElementTree.fromstring(text)
+
+
+STORM = {
+    "filled_by": "99 % of 10,000 entries: udp, unanswered, to 192.0.2.54 port 53",
+    "advice": (
+        "Run `ansible r1 -i hosts.yml -b -m netops.conntrack.conntrack_prune -a 'match=\"protocol=udp replied=false "
+        "destination=192.0.2.54 destination_port=53\"'` with --check first, then without: it frees 9,900 entries, none "
+        "of them ever answered. They come back until 192.0.2.54 answers, or nobody asks it any more."
+    ),
+}
+
+
+def test_a_page_begins_with_what_fills_each_table_and_what_helps() -> None:
+    records = {"r1": {"before": {**BEFORE, "explanation": STORM}}, "r2": {"before": BEFORE}}
+    text = page(records)
+    section = text.split("What fills the tables\n---------------------\n\n")[1].split("\n\n")[0]
+    assert section.startswith("r1  99 % of 10,000 entries: udp, unanswered, to 192.0.2.54 port 53\n    Run\n")
+    assert "r2" not in section
+    assert text.index("What fills the tables") < text.index("Found now")
+
+
+def test_the_first_screen_of_three_routers_fits_a_terminal() -> None:
+    document = fleet_document(3, after=False)
+    for name, host in document["hosts"].items():
+        host["before"] = host["before"] and {**host["before"], "explanation": STORM if name == "r1" else None}
+    lines = first_screen_or_say_why(document).splitlines()
+    assert len(lines) <= 40
+    advice = [check["advice"] for check in document["checks"].values()]
+    assert advice
+    assert not any(line in " ".join(advice) for line in lines if len(line) > 40)
+
+
+def test_the_first_screen_names_what_is_found_now_and_nothing_else() -> None:
+    document = roll_up({"r1": FULL_RUN, "r3": BROKEN}, ["r1", "r3"], TIME)
+    assert (
+        first_screen_or_say_why(document).split("Found now\n---------\n\n")[1]
+        == """\
+critical  The table is full: r3 97
+high      Stale entries: r3 700
+info      Loose pick-up: r3, r1
+
+The files of this report have all else, and what to do about each finding.
+"""
+    )
+
+
+def test_a_number_is_shown_with_the_unit_of_its_check() -> None:
+    document = roll_up({"r1": FULL_RUN}, ["r1"], TIME)
+    document["checks"]["full"]["unit"] = "%"
+    assert "The table is full: 1 router, now 0\n          r1 97 % → 27.1 %" in render(document, "text")
+    assert "r1 97 %" in first_screen_or_say_why(roll_up({"r1": {"before": with_unit_of(BEFORE)}}, ["r1"], TIME))
+
+
+def with_unit_of(given: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Return an audit whose first check has a unit, as a check of the role has."""
+    return {**given, "findings": [{**finding, "unit": "%"} for finding in given["findings"]]}
+
+
+def test_what_is_no_number_has_no_unit() -> None:
+    record = {"before": with_unit_of(audit(970, None, full="unknown", stale="finding"))}
+    assert "Stale entries: r1\n" in first_screen_or_say_why(roll_up({"r1": record}, ["r1"], TIME))

@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import AnswerError
 from ansible_collections.netops.conntrack.plugins.plugin_utils._shape import (
     Shape,
+    address,
     anything,
     boolean,
     checked,
@@ -141,3 +142,18 @@ def test_a_text_of_many_control_characters_takes_no_time() -> None:
     began = time.process_time()
     assert len(words(10**7)("\x1b" * 10**6)) == 4 * 10**6
     assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"), [("192.0.2.54", "192.0.2.54"), ("2001:DB8:0::1", "2001:db8::1"), (Unsafe("::1"), "::1")]
+)
+def test_an_address_is_kept_as_python_writes_it(value: str, kept: str) -> None:
+    assert address(value) == kept
+    assert type(address(value)) is str
+
+
+def test_what_is_no_address_is_refused() -> None:
+    no_addresses = ("fe80::1%'; reboot #", "192.0.2.54 ", "192.0.2.0/24", "192.0.2.54\n", 3221225985, "0x7f.1")
+    for value in (*ODD, *no_addresses):
+        with pytest.raises(AnswerError):
+            checked(value, address, "It is malformed")

@@ -1,0 +1,198 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Ten tables: the report says what fills each, and its command, run as printed, frees what it said."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pathlib
+import random
+import re
+import shlex
+import subprocess
+import sys
+import typing as t
+
+import pytest
+import yaml
+from ansible_collections.netops.conntrack.plugins.action.conntrack_audit import audit_of
+from ansible_collections.netops.conntrack.plugins.plugin_utils._checks import parse
+from ansible_collections.netops.conntrack.plugins.plugin_utils._invocation import pasteable
+from ansible_collections.netops.conntrack.plugins.plugin_utils._render import render
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report import roll_up
+from injection import injected_router
+from packets import tcp
+from support import CHECKOUT, SYSTEM_PYTHON, inside, network_namespace, run, run_module
+
+CHECKS = parse(
+    yaml.safe_load((CHECKOUT / "roles" / "conntrack_audit" / "defaults" / "main.yml").read_text())[
+        "conntrack_audit_checks"
+    ]
+)
+COMMAND = re.compile(r"`(ansible r1 [^`]*conntrack_prune[^`]*)`")
+FREES = re.compile(r"it frees ([\d,]+) entries")
+TCP = 6
+
+
+def entries(number: int, text: str, seed: int = 0) -> list[str]:
+    """Return commands for conntrack -R: ``text`` with a source port, and addresses and a port by chance, in each."""
+    chance = random.Random(seed)
+    return [
+        "-I "
+        + text.format(
+            sport=1024 + at,
+            client=f"10.{chance.randrange(4)}.{chance.randrange(256)}.{chance.randrange(1, 255)}",
+            server=f"203.0.{chance.randrange(256)}.{chance.randrange(1, 255)}",
+            port=chance.choice((443, 443, 443, 80, 22, 993, 8443)),
+            number=at,
+        )
+        for at in range(number)
+    ]
+
+
+_PORTS = "--sport {sport} --dport"
+_UDP = f"-p udp -t 300 -s {{client}} {_PORTS}"
+_TCP = f"-p tcp -t 4000 -s {{client}} {_PORTS}"
+_ASSURED = "-u SEEN_REPLY,ASSURED"
+
+DNS = f"{_UDP} 53 -d 192.0.2.54"
+DNS6 = f"-p udp -t 300 -s 2001:db8:1::{{number:x}} {_PORTS} 53 -d 2001:db8:53::53"
+SYN = f"{_TCP} 443 -d 203.0.113.7 --state SYN_SENT"
+WEB = f"{_TCP} {{port}} -d {{server}} --state ESTABLISHED {_ASSURED}"
+CLOSING = f"{_TCP} {{port}} -d {{server}} --state TIME_WAIT {_ASSURED}"
+QUERY = f"{_UDP} 53 -d {{server}} -u SEEN_REPLY"
+NTP = f"{_UDP} 123 -d 192.0.2.123"
+SCAN = "-p tcp -t 100 -s 198.51.100.66 --sport 40000 --dport {sport} -d {server} --state SYN_SENT"
+PING = "-p icmp -t 300 -s 198.51.100.9 -d {server} --icmp-type 8 --icmp-code 0 --icmp-id {number}"
+ANSWERED_PING = "-p icmp -t 300 -s {client} -d {server} --icmp-type 8 --icmp-code 0 --icmp-id {number} -u SEEN_REPLY"
+CLIENT = f"-p tcp -t 4000 -s 10.7.7.7 {_PORTS} 6379 -d 203.0.113.20 --src-nat 192.0.2.1 --state ESTABLISHED {_ASSURED}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """How a table is made, what the first line says of it, and how much the commands free."""
+
+    parts: tuple[tuple[int, str], ...]
+    line: str
+    frees: tuple[int, ...] = ()
+
+
+CASES = {
+    "DNS storm": Case(
+        ((9900, DNS), (100, WEB)), "99 % of 10,000 entries: udp, unanswered, to 192.0.2.54 port 53", (9900,)
+    ),
+    "DNS storm over IPv6": Case(
+        ((2000, DNS6), (500, WEB)), "80 % of 2,500 entries: udp, unanswered, to 2001:db8:53::53 port 53", (2000,)
+    ),
+    "SYN flood": Case(
+        ((7000, SYN), (3000, WEB)),
+        "70 % of 10,000 entries: tcp SYN_SENT, unanswered, to 203.0.113.7 port 443",
+        (7000,),
+    ),
+    "idle connections": Case(((2900, WEB), (100, QUERY)), "96.7 % of 3,000 entries: tcp ESTABLISHED, answered"),
+    "a healthy mix": Case(
+        ((900, WEB), (500, CLOSING), (500, QUERY), (60, ANSWERED_PING), (60, SYN), (60, NTP)),
+        "nothing stands out; the largest share is",
+    ),
+    "scan": Case(
+        ((3000, SCAN), (1000, WEB)), "75 % of 4,000 entries: tcp SYN_SENT, unanswered, from 198.51.100.66", (3000,)
+    ),
+    "NTP": Case(((3000, NTP), (1000, WEB)), "75 % of 4,000 entries: udp, unanswered, to 192.0.2.123 port 123", (3000,)),
+    "ICMP": Case(((3000, PING), (1000, WEB)), "75 % of 4,000 entries: icmp, unanswered, from 198.51.100.9", (3000,)),
+    "two storms": Case(
+        ((1800, DNS), (1600, NTP), (600, WEB)),
+        "45 % of 4,000 entries: udp, unanswered, to 192.0.2.54 port 53; 40 %: udp, unanswered, to 192.0.2.123 port 123",
+        (1800, 1600),
+    ),
+    "a heavy client": Case(
+        ((1600, CLIENT), (1200, WEB), (1200, QUERY)),
+        "40 % of 4,000 entries: tcp ESTABLISHED, answered, from 10.7.7.7, to 203.0.113.20 port 6379",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_fills_a_table_is_told_and_can_be_freed(name: str, tmp_path: pathlib.Path) -> None:
+    case = CASES[name]
+    with network_namespace("fills") as netns:
+        run(["sysctl", "-qw", "net.netfilter.nf_conntrack_acct=1"], netns=netns)
+        made = [command for seed, part in enumerate(case.parts) for command in entries(*part, seed)]
+        run(["conntrack", "-R", "-"], netns=netns, text="\n".join(made) + "\n")
+        page = page_of(netns, tmp_path)
+        assert first_line(page).startswith(case.line)
+        assert_frees(netns, page, case.frees, tmp_path)
+
+
+def test_bare_acks_are_told_and_can_be_freed(tmp_path: pathlib.Path) -> None:
+    with injected_router("fills") as through:
+        for at in range(2000):
+            source, destination = f"10.{at % 4}.{at >> 8}.{at & 255}", f"77.85.{at & 255}.{1 + (at >> 8)}"
+            through.send(source, destination, TCP, tcp((1024 + at, 443), "A", 1, 1))
+        page = page_of(through.netns, tmp_path)
+        assert first_line(page) == ("100 % of 2,000 entries: tcp ESTABLISHED, unanswered, a single packet, to port 443")
+        assert_frees(through.netns, page, (2000,), tmp_path)
+
+
+def test_each_selector_counts_the_same_when_it_is_pasted() -> None:
+    with network_namespace("fills") as netns:
+        made = [*entries(3000, DNS), *entries(2000, SYN, 2), *entries(1000, WEB, 3), *entries(1000, CLIENT, 4)]
+        run(["conntrack", "-R", "-"], netns=netns, text="\n".join(made) + "\n")
+        clusters = facts_of(netns)["table"]["filled_by"]
+        assert len(clusters) == 3
+        for cluster in clusters:
+            counted = run_module("conntrack_info", {"match": [cluster["match"]], "limit": 0}, netns=netns)
+            assert counted.data["matched"] == cluster["entries"]
+
+
+def facts_of(netns: str) -> dict[str, t.Any]:
+    result = run_module("conntrack_facts", {}, netns=netns)
+    assert not result.failed, result.msg
+    facts: dict[str, t.Any] = result.data["ansible_facts"]["conntrack"]
+    return facts
+
+
+def page_of(netns: str, directory: pathlib.Path) -> str:
+    """Return the report on the router, with commands that find it in an inventory."""
+    inventory = directory / "routers"
+    inventory.write_text(f"r1 ansible_connection=local ansible_python_interpreter={SYSTEM_PYTHON}\n")
+    document = roll_up({"r1": {"before": audit_of(facts_of(netns), CHECKS, None)}}, ["r1"], "now")
+    return render(pasteable(document, {"inventory": (str(inventory),)}), "markdown")
+
+
+def first_line(page: str) -> str:
+    """Return what the first line about the router says."""
+    section = page.split("## What fills the tables\n\n")[1]
+    return section.splitlines()[0].replace("\\", "").removeprefix("- **r1** ")
+
+
+def assert_frees(netns: str, page: str, frees: tuple[int, ...], home: pathlib.Path) -> None:
+    """Run each prune of a page as it is printed, first in check mode, and assert that it frees what it says."""
+    commands = COMMAND.findall(page)
+    assert tuple(int(number.replace(",", "")) for number in FREES.findall(page)) == frees
+    assert len(commands) == len(frees)
+    for command, number in zip(commands, frees):
+        for more, done in ((["--check"], 0), ([], number)):
+            answer = ansible([*shlex.split(command), *more], netns, home)
+            assert (answer["would_delete"], answer.get("deleted") or 0) == (number, done)
+
+
+def ansible(command: list[str], netns: str, home: pathlib.Path) -> dict[str, t.Any]:
+    """Run a command in the namespace of the router, and return what the module answered."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
+    program = pathlib.Path(sys.executable).parent / command[0]
+    done = subprocess.run(
+        inside(netns, [str(program), *command[1:]]),
+        cwd=CHECKOUT,
+        env={**environment, "HOME": str(home), "ANSIBLE_NOCOLOR": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    answer: dict[str, t.Any] = json.loads(done.stdout[done.stdout.index("{") :])
+    return answer
