@@ -22,7 +22,7 @@ test: ## run every test there is (as root)
 	@$(IN_VENV) python tools/controllers.py
 	@tools/lint
 	@tools/sanity
-	@$(IN_VENV) python -m pytest
+	@$(IN_VENV) tools/run-tests
 
 setup: ## install what is missing for all the targets (as root)
 	@tools/setup --lab --boot --report --vm $(TEST)
@@ -37,7 +37,7 @@ sanity: ## run ansible-test sanity on every Python that is present
 
 unit: ## run the tests that need neither root nor a lab
 	@tools/setup $(TEST)
-	@$(IN_VENV) python -m pytest tests/unit
+	@$(IN_VENV) python -m pytest tests/unit --numprocesses=auto --dist=loadfile
 
 versions: ## run the tests of the controller on each ansible-core of tools/controllers.yml (as root, an hour)
 	@tools/setup --lab $(TEST)

@@ -29,7 +29,14 @@ from ansible_collections.netops.conntrack.plugins.module_utils._account import (
 from ansible_collections.netops.conntrack.plugins.module_utils._clock import Clock
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError
 from ansible_collections.netops.conntrack.plugins.module_utils._kernel_filter import Condition
-from ansible_collections.netops.conntrack.plugins.module_utils._prune_plan import Limit, Plan, Survey, Verdict, enforce
+from ansible_collections.netops.conntrack.plugins.module_utils._prune_plan import (
+    Limit,
+    Plan,
+    Sample,
+    Survey,
+    Verdict,
+    enforce,
+)
 from ansible_collections.netops.conntrack.plugins.module_utils._requests import Targets
 from ansible_collections.netops.conntrack.plugins.module_utils._second_look import NOTED
 from ansible_collections.netops.conntrack.plugins.module_utils._table import not_listed
@@ -73,7 +80,7 @@ class _Reading:
         """Read all, then delete."""
 
         def collect(blocks: t.Iterator[Block]) -> tuple[Survey, Targets[Group]]:
-            found, targets = self._survey({}, []), Targets[Group]()
+            found, targets = self._survey({}), Targets[Group]()
             for block in blocks:
                 for verdict, selected in found.sort_out(block):
                     if not dry_run:
@@ -95,7 +102,7 @@ class _Reading:
         clock = Clock()
 
         def collect(blocks: t.Iterator[Block]) -> tuple[Survey, Targets[Verdict]]:
-            found, targets = self._survey({}, []), Targets[Verdict](NOTED)
+            found, targets = self._survey({}), Targets[Verdict](NOTED)
             for block in blocks:
                 moment = clock.moment()
                 for verdict, selected in found.sort_out(block):
@@ -123,7 +130,7 @@ class _Reading:
 
     def prune_at_once(self) -> Outcome:
         """Delete the targets of each part of the table once it is read."""
-        sample: list[dict[str, t.Any]] = []
+        sample = self.plan.new_sample()
         with telling_what_was("deleted") as errors:
 
             def collect(blocks: t.Iterator[Block]) -> Survey:
@@ -140,7 +147,7 @@ class _Reading:
         self._note_count(found, count_of(errors, 0))
         return self._outcome(found, errors, self.counted)
 
-    def _survey(self, done: t.Mapping[Group, int], sample: list[dict[str, t.Any]]) -> Survey:
+    def _survey(self, done: t.Mapping[Group, int], sample: Sample | None = None) -> Survey:
         return Survey(self.plan, self.counted if self.conditions else None, done, sample)
 
     def _note_count(self, found: Survey, deleted: int = 0) -> int | None:

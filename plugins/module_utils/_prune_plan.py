@@ -20,6 +20,7 @@ import typing as t
 from ansible_collections.netops.conntrack.plugins.module_utils._account import GROUP_NEEDS, Group, part_of
 from ansible_collections.netops.conntrack.plugins.module_utils._entry import Entry
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError, RefusedError
+from ansible_collections.netops.conntrack.plugins.module_utils._extended import ExtendedLines
 from ansible_collections.netops.conntrack.plugins.module_utils._formats import as_dict
 from ansible_collections.netops.conntrack.plugins.module_utils._kernel_filter import Condition
 from ansible_collections.netops.conntrack.plugins.module_utils._management import (
@@ -136,10 +137,36 @@ class Guards:
         return obstacle(block.layout, first_look.status) if first_look else ""
 
 
+class Sample:
+    """Some entries, at most ``size``: their lines, as conntrack(8) prints them, and where wanted their dicts."""
+
+    def __init__(self, size: int, with_entries: bool) -> None:
+        self._size = size
+        self._with_entries = with_entries
+        self.lines: list[str] = []
+        self.entries: list[dict[str, t.Any]] = []
+
+    def add(self, block: Block, context: Context) -> None:
+        """Add entries of the block, as long as there is room."""
+        room = self._size - len(self.lines)
+        if not room:
+            return
+        lines_of = ExtendedLines(context, short=True)
+        self.lines += itertools.islice(lines_of(block), room)
+        if self._with_entries:
+            self.entries += [as_dict(entry, context) for entry in itertools.islice(block.entries(), room)]
+
+    def clear(self) -> None:
+        """Forget the entries."""
+        self.lines.clear()
+        self.entries.clear()
+
+
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What to delete, with the ``context`` that the selection was compiled for; ``sample`` of them are described.
+    """What to delete, with the ``context`` that the selection was compiled for.
 
+    ``sample`` of the entries are shown, as lines, and as dicts where ``entries`` says so.
     ``whole`` says that the numbers of all groups are wanted, and not only of the entries that are selected.
     ``confirm_idle`` is the number of seconds after which they are looked at a second time; 0 is for no second look.
     """
@@ -150,6 +177,11 @@ class Plan:
     sample: int
     whole: bool
     confirm_idle: int = 0
+    entries: bool = True
+
+    def new_sample(self) -> Sample:
+        """Return a sample that has no entry yet."""
+        return Sample(self.sample, self.entries)
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
@@ -175,7 +207,12 @@ GUARD_OPTIONS: dict[str, t.Any] = {
 
 
 def plan_of(
-    params: t.Mapping[str, t.Any], selection: Selection, context: Context, sample: int = 0, whole: bool = False
+    params: t.Mapping[str, t.Any],
+    selection: Selection,
+    context: Context,
+    sample: int = 0,
+    whole: bool = False,
+    entries: bool = True,
 ) -> Plan:
     """Return the plan of a prune of the selection with the GUARD_OPTIONS in ``params``. Raises OptionError."""
     confirm_idle = parse_confirm_idle(params["confirm_idle"])
@@ -183,30 +220,30 @@ def plan_of(
         confirm_idle = 0
     connections = management_connections() if params["protect_management"] else frozenset()
     guards = Guards(connections, helpers=params["protect_helpers"] and "helper" not in selection.common_keys)
-    return Plan(selection, guards, context, sample, whole, confirm_idle)
+    return Plan(selection, guards, context, sample, whole, confirm_idle, entries)
 
 
 class Survey:
     """What one reading of the table finds: the entries of each group, and how many of them are to be deleted.
 
     ``total`` is the number of entries in the table, if it is known before. ``done`` are entries that are deleted
-    already, because of a reading before this one that was disturbed; ``sample`` describes some of these, and gets more.
+    already, because of a reading before this one that was disturbed; ``sample`` has some of these, and gets more.
     ``not_listed`` are entries that the kernel counts and no reading shows, ``woken`` those that saw a packet before the
     second look, and ``gone`` those that were not there any more; None is unknown.
     """
 
     def __init__(
-        self, plan: Plan, total: int | None, done: t.Mapping[Group, int], sample: list[dict[str, t.Any]]
+        self, plan: Plan, total: int | None, done: t.Mapping[Group, int], sample: Sample | None = None
     ) -> None:
         self._plan = plan
         self._total = total
         self._verdicts: dict[tuple[t.Any, ...], Verdict] = {}
         self._judge = Memo(GROUP_NEEDS | plan.selection.needs, self._verdict, plan.selection.steps)
-        self._sample = sample
+        self._sample = sample or plan.new_sample()
         self._matched = sum(done.values())
         self._undecidable = 0
         self._kept: collections.Counter[str] = collections.Counter()
-        self._kept_samples: dict[str, list[dict[str, t.Any]]] = {reason: [] for reason in _OPTIONS}
+        self._kept_samples = {reason: plan.new_sample() for reason in _OPTIONS}
         self.groups = collections.Counter(done)
         self.targets = collections.Counter(done)
         self.not_listed: int | None = None
@@ -234,16 +271,11 @@ class Survey:
         for reason, part in self._plan.guards.divide(selected, verdict.first_look):
             if reason:
                 self._kept[reason] += len(part)
-                self._describe(part, self._kept_samples[reason], self._plan.context)
+                self._kept_samples[reason].add(part, self._plan.context)
             else:
                 self.targets[verdict.group] += len(part)
-                self._describe(part, self._sample, self._plan.context)
+                self._sample.add(part, self._plan.context)
                 yield verdict, part
-
-    def _describe(self, block: Block, sample: list[dict[str, t.Any]], context: Context) -> None:
-        """Add entries of the block to the sample, up to as many as there are to be."""
-        entries = itertools.islice(block.entries(), self._plan.sample - len(sample))
-        sample += [as_dict(entry, context) for entry in entries]
 
     def look_again(
         self, table: WritableTable, targets: Targets[Verdict], looked: Errors[Verdict]
@@ -267,7 +299,7 @@ class Survey:
                 self.woken += woken
                 self.targets[group] -= woken
                 if len(block):
-                    self._describe(block, self._sample, context)
+                    self._sample.add(block, context)
                     batch.add(block, group)
             yield batch
         for (verdict, number), count in looked.items():
@@ -301,12 +333,18 @@ class Survey:
             "undecidable": self._undecidable,
             "count_before": self.total,
             "not_listed": self.not_listed,
-            "sample": self._sample,
+            "lines": self._sample.lines,
+            "sample": self._sample.entries,
         }
 
     def _kept_entries(self) -> list[dict[str, t.Any]]:
         return [
-            {"reason": reason, "option": option, "entries": self._kept[reason], "sample": self._kept_samples[reason]}
+            {
+                "reason": reason,
+                "option": option,
+                "entries": self._kept[reason],
+                "sample": self._kept_samples[reason].entries,
+            }
             for reason, option in _OPTIONS.items()
             if self._kept[reason]
         ]
@@ -320,7 +358,7 @@ def enforce(limit: Limit, found: Survey) -> None:
     if wanted > allowed:
         raise RefusedError(
             f"max_delete: {limit.given!r} allows {allowed} of the table's {found.total} entries to be deleted, "
-            f"but {wanted} would be. Nothing was deleted. Look at some of them in the result's sample, "
+            f"but {wanted} would be. Nothing was deleted. Look at some of them in the result's lines, "
             "then narrow match or raise max_delete.",
             **found.counts(),
             deleted=0,

@@ -17,7 +17,7 @@ class Pruned:
 
     def __init__(self, plan: Plan) -> None:
         # Nobody asks for what it counts, which may be entries of several readings.
-        self._survey = Survey(plan, None, {}, [])
+        self._survey = Survey(plan, None, {})
 
     def __call__(self, block: Block) -> Block:
         """Return the entries of the block that the prune leaves."""

@@ -91,9 +91,15 @@ options:
     default: 100%
   sample:
     description:
-      - How many of the entries to be deleted RV(sample) shows.
+      - How many of the entries to be deleted RV(lines) and RV(sample) show at most.
     type: int
     default: 5
+  entries:
+    description:
+      - Whether RV(sample) is returned, with a dict of all fields for each entry.
+    type: bool
+    default: false
+    version_added: 0.5.0
 notes:
   - A task with C(async) that also becomes another user has no trace of its SSH connection. Name the connection in
     O(exclude) there.
@@ -180,7 +186,8 @@ kept:
       description: Their number.
       type: int
     sample:
-      description: Some of them, at most O(sample), as M(netops.conntrack.conntrack_info) gives them.
+      description: Some of them, at most O(sample), as M(netops.conntrack.conntrack_info) gives them. Empty where
+        O(entries) is false.
       type: list
       elements: dict
   sample:
@@ -256,8 +263,17 @@ not_listed:
   type: int
   version_added: 0.5.0
   sample: 0
+lines:
+  description: Some of the entries to be deleted, at most O(sample), each as the line that C(conntrack -L) prints.
+  returned: success, or when the deletes are refused
+  type: list
+  elements: str
+  version_added: 0.5.0
+  sample:
+    - tcp      6 431990 ESTABLISHED src=198.51.100.2 dst=203.0.113.2 sport=43781 dport=443 packets=1 bytes=40
+      [UNREPLIED] src=203.0.113.2 dst=198.51.100.2 sport=443 dport=43781 packets=0 bytes=0 mark=0 use=1
 sample:
-  description: Some of the entries to be deleted, at most O(sample), as M(netops.conntrack.conntrack_info) gives them.
+  description: The same entries, as M(netops.conntrack.conntrack_info) gives them. Empty where O(entries) is false.
   returned: success, or when the deletes are refused
   type: list
   elements: dict
@@ -293,7 +309,7 @@ def prune_table(module: AnsibleModule) -> dict[str, t.Any]:
     if params["sample"] < 0:
         raise OptionError("sample", params["sample"], "is negative", "Give 0 or more.")
     with selected(params, or_all=False) as (table, selection, context):
-        plan = plan_of(params, selection, context, sample=params["sample"], whole=module._diff)
+        plan = plan_of(params, selection, context, params["sample"], module._diff, params["entries"])
         outcome = prune(table, plan, limit, dry_run=module.check_mode)
         for warning in outcome.warnings():
             module.warn(warning)
@@ -307,6 +323,7 @@ def main() -> None:
             **GUARD_OPTIONS,
             "max_delete": {"type": "raw", "default": "100%"},
             "sample": {"type": "int", "default": 5},
+            "entries": {"type": "bool", "default": False},
             **NETNS_OPTION,
         },
         supports_check_mode=True,

@@ -44,7 +44,7 @@ _FEW_BYTES = 4 << 20
 _BYTES_OF_ONE = 8192
 """More than an entry takes, as a dict and as a line, or one of the largest."""
 
-_OPTIONS_OF_SIZE = {"top": 10, "sample": 5, "limit": 100}
+_OPTIONS_OF_SIZE = {"top": 10, "sample": 5, "limit": 10}
 
 _OUTPUT = 4000
 """Characters of what is no JSON, for the error that shows it."""

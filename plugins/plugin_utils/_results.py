@@ -335,11 +335,13 @@ PRUNE_UNSURE_COUNTS = ("woken", "count_after", "not_listed")
 
 
 def _prune(arguments: Arguments) -> Fields:
-    sample = list_of(ENTRY, asked(arguments, "sample", 5))
+    size = asked(arguments, "sample", 5)
+    sample = list_of(ENTRY, size)
     return {
         **dict.fromkeys(PRUNE_COUNTS, COUNT),
         **dict.fromkeys(PRUNE_UNSURE_COUNTS, OPTIONAL_COUNT),
         "kept": kept_entries(sample),
+        "lines": list_of(text(2000), size),
         "sample": sample,
     }
 

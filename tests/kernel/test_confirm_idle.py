@@ -65,7 +65,13 @@ class Router(t.NamedTuple):
 
     def prune(self, *match: dict[str, t.Any], check: bool = False, **args: t.Any) -> ModuleResult:
         """Run the module on the router. It must succeed, and its counts must add up."""
-        options = {"match": list(match), "confirm_idle": f"{WAIT}s", "protect_management": False, **args}
+        options = {
+            "match": list(match),
+            "confirm_idle": f"{WAIT}s",
+            "protect_management": False,
+            "entries": True,
+            **args,
+        }
         result = run_module("conntrack_prune", options, netns=self.router, check=check)
         assert not result.failed, result.msg
         assert_adds_up(result.data, check)

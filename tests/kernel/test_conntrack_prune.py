@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 import re
 import sys
@@ -68,7 +69,7 @@ def story_lines(lines: Lines) -> Lines:
 
 def prune(netns: str, *match: dict[str, t.Any], **options: t.Any) -> ModuleResult:
     """Run the module; ``args`` are further options of the module, all others go to run_module."""
-    args = options.pop("args", {})
+    args = {"entries": True, **options.pop("args", {})}
     return run_module("conntrack_prune", {"match": list(match), **args}, netns=netns, **options)
 
 
@@ -140,6 +141,17 @@ def test_exactly_the_storys_entries_go(story: str, python: str) -> None:
     assert again.data["changed"] is False
     assert (again.data["matched"], again.data["deleted"], again.data["sample"]) == (0, 0, [])
     assert "diff" not in again.data
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_the_answer_fits_a_screen(story: str, check: bool) -> None:
+    listed = {line.rpartition(" id=")[0] for line in story_lines(table(story))}
+    answer = run_module("conntrack_prune", {"match": [STORY], "sample": 3}, netns=story, check=check).data
+    assert answer["sample"] == []
+    lines = {re.sub(r"^(\S+ +\d+) \d+ ", r"\1 ", line) for line in answer["lines"]}
+    assert len(lines) == 3
+    assert lines <= listed
+    assert len(json.dumps(answer, indent=4).splitlines()) < 60
 
 
 def test_check_mode_predicts_and_changes_nothing(story: str) -> None:

@@ -12,6 +12,7 @@ import re
 import typing as t
 
 import pytest
+from ansible_collections.netops.conntrack.plugins.plugin_utils._render import first_screen_or_say_why
 from json_routers import DEAD, Fleet
 
 FORMATS = {"json": "json", "html": "html", "markdown": "md", "text": "txt", "csv": "csv", "prometheus": "prom"} | {
@@ -208,12 +209,12 @@ def test_the_page_is_text_whatever_shows_it(
     fleet.add("good")
     for name, value in output.items():
         monkeypatch.setenv(name, value)
-    done = fleet.run("audit", *extra(conntrack_audit_report_formats=["text"]))
-    page = (fleet.directory / "reports" / "report.txt").read_text(encoding="utf-8").splitlines()
+    done = fleet.run("audit", *extra(conntrack_audit_report_formats=["text", "json"]))
+    page = first_screen_or_say_why(json.loads(written(fleet)["report.json"])).splitlines()
     lines = done.stdout.splitlines()
     start = lines.index(page[0])
     assert lines[start : start + len(page)] == page
-    assert lines[start + len(page)] == f"Report: {fleet.directory}/reports/report.txt"
+    assert lines[start + len(page)] == f"Report: {fleet.directory}/reports/report.{{json,txt}}"
     assert done.stdout.count(page[0]) == 1
 
 

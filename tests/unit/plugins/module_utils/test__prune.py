@@ -35,7 +35,7 @@ def survey_of(targets: int) -> Survey:
     """Give what is found in ten entries, of which so many are to be deleted."""
     context = Context({}, 0)
     selection = compile_selection([{"source_port": f"1-{targets}"}], None, context)
-    found = Survey(Plan(selection, Guards((), helpers=True), context, sample=1, whole=True), None, {}, [])
+    found = Survey(Plan(selection, Guards((), helpers=True), context, sample=1, whole=True), None, {})
     for block in blocks_of(*({"protocol": UDP, "source_port": port} for port in range(1, 11))):
         assert [(verdict.group, len(part)) for verdict, part in found.sort_out(block)] == [(UDP_GROUP, targets)]
     return found
@@ -92,7 +92,7 @@ def test_what_stays_is_told_with_the_option_that_would_take_it() -> None:
     context = Context({}, 0)
     selection = compile_selection([{"protocol": "tcp"}], None, context)
     plan = Plan(selection, Guards({ssh}, helpers=True), context, sample=1, whole=True, confirm_idle=30)
-    found = Survey(plan, None, {}, [])
+    found = Survey(plan, None, {})
     assert list(found.sort_out(block)) == []
     told = [(kept["reason"], kept["option"], kept["entries"], len(kept["sample"])) for kept in found.counts()["kept"]]
     assert told == [("management", "protect_management: false", 1, 1), ("offloaded", "confirm_idle: 0", 1, 1)]

@@ -28,6 +28,7 @@ def main() -> None:
             "protect_helpers": {"type": "bool"},
             "max_delete": {"type": "raw"},
             "sample": {"type": "int"},
+            "entries": {"type": "bool"},
         },
         supports_check_mode=True,
     )
@@ -44,7 +45,8 @@ def main() -> None:
     found = stale["entries"]
     account = {"matched": found, "protected": 0, "kept": [], "woken": woken, "would_delete": found - (woken or 0)}
     account |= {"count_before": usage["count"], "undecidable": 0, "not_listed": 0, "deleted": 0}
-    account["sample"] = router.get("sample", [])
+    account["sample"] = router.get("sample", []) if module.params["entries"] else []
+    account["lines"] = []
     if router.get("gate") and module.params["max_delete"] is not None:
         module.fail_json(msg="max_delete: refused", **account)
     stuck = min(router.get("stuck", 0), account["would_delete"])
