@@ -14,6 +14,7 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.plugin_utils._charts import axis, hatching
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html_contents import axes_of
+from ansible_collections.netops.conntrack.plugins.plugin_utils._html_explanations import Explanations
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html_fleet import header, overview
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html_parts import Fleet
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html_router import router_section
@@ -33,17 +34,17 @@ def as_html(document: Record) -> str:
 
 def _parts(fleet: Fleet) -> t.Iterator[str]:
     """Give the page piece by piece: nesting it as one element would copy all of it many times."""
-    document = fleet.document
+    document, explained = fleet.document, Explanations(fleet)
     yield "<!doctype html>\n<html lang=en>"
     yield _head(document)
     yield element("svg", element("defs", hatching(), *map(axis, axes_of(fleet))), class_="defs", aria_hidden="true")
     yield header(fleet)
     yield _navigation()
     yield "<main>"
-    yield overview(fleet)
+    yield overview(fleet, explained)
     yield "<section id=details><h2>Details</h2>"
     for name, host in fleet.routers:
-        yield router_section(fleet, name, host)
+        yield router_section(fleet, name, host, explained)
     yield "</section></main>"
     yield element("footer", f"netops.conntrack, schema version {document['schema_version']}. The JSON report has all.")
     yield element("script", Html(SCRIPT))

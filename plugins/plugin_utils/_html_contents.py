@@ -28,6 +28,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._html_parts impor
     audits_of,
     block,
     course,
+    folding,
     selected,
     used,
 )
@@ -68,16 +69,16 @@ def contents(fleet: Fleet, host: Record) -> list[Html]:
         return []
     now, was = tables[-1], tables[0] if len(tables) > 1 else None
     left = [block("How full the table is", utilisation(host), _usage(host))]
-    right = [block("Entries", _amounts(fleet, host), *_by_protocol(fleet, host))]
+    right = [folding("Entries", _amounts(fleet, host), *_by_protocol(fleet, host))]
     if not now:
         return [_columns(left, right), element("p", _NOT_MEASURED, class_="soft")]
-    left.append(block("Protocols", *_stacked("Protocols", list(map(_protocols, tables)), fleet.protocols)))
+    left.append(folding("Protocols", *_stacked("Protocols", list(map(_protocols, tables)), fleet.protocols)))
     protocols, others = some(sorted(now["states"]), LISTED)
     for protocol in protocols:
         series = [_states(table, protocol) for table in tables]
-        left.append(block(f"States of {protocol}", *_stacked(f"States of {protocol}", series, fleet.states)))
+        left.append(folding(f"States of {protocol}", *_stacked(f"States of {protocol}", series, fleet.states)))
     left.append(and_more(others))
-    right += [block(title, _histogram(title, now[key], was and was[key])) for key, title in _TIMES.items()]
+    right += [folding(title, _histogram(title, now[key], was and was[key])) for key, title in _TIMES.items()]
     return [_columns(left, right), _tops(host, now["top"], was and was["top"])]
 
 
@@ -190,7 +191,7 @@ def _counts(measured: Record) -> Counts:
 def _tops(host: Record, now: Record, was: Record | None) -> Html:
     new = (host["trend"] or {}).get("new_top") or {}
     lists = [
-        block(title, *_top(title, now[key][:_TALKERS], was.get(key, []) if was else None, set(new.get(key, []))))
+        folding(title, *_top(title, now[key][:_TALKERS], was.get(key, []) if was else None, set(new.get(key, []))))
         for key, title in _TOPS.items()
         if now.get(key)
     ]

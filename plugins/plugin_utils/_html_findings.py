@@ -11,7 +11,8 @@ from __future__ import annotations
 import collections
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import TEXT, listed, some, with_unit
+from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import TEXT, listed, with_unit
+from ansible_collections.netops.conntrack.plugins.plugin_utils._html_advice import advised
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html_parts import (
     Fleet,
     and_more,
@@ -25,10 +26,6 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._report import Re
 
 _WORST = 6
 """Findings named at the top of the page."""
-
-
-_MOST = 500
-"""Checks whose routers are named. No fleet has more of its own."""
 
 
 class Affected(t.NamedTuple):
@@ -66,11 +63,11 @@ def worst_findings(fleet: Fleet, affected: dict[str, Affected]) -> Html:
         element(
             "li",
             badge(checks[check_id]["severity"]),
-            element("a", checks[check_id]["title"], href=f"#{_anchor(place)}"),
+            element("a", checks[check_id]["title"], href=f"#{fleet.findings[check_id]}"),
             element("span", number(len(found.still)), class_="n"),
         )
-        for place, (check_id, found) in enumerate(affected.items(), 1)
-        if found.still
+        for check_id, found in affected.items()
+        if found.still and check_id in fleet.findings
     ]
     return block("Worst findings, by routers", *_list(items[:_WORST]), style="card")
 
@@ -81,23 +78,18 @@ def _list(items: list[Html]) -> list[Html]:
 
 def findings(fleet: Fleet, affected: dict[str, Affected]) -> list[Html]:
     """Give all findings, with the routers, their values, and the cure."""
-    shown, others = some(affected.items(), _MOST)
-    articles = [_finding(fleet, place, check_id, found) for place, (check_id, found) in enumerate(shown, 1)]
-    return [*articles, and_more(others)]
+    articles = [_finding(fleet, check_id, found) for check_id, found in affected.items() if check_id in fleet.findings]
+    return [*articles, and_more(len(affected) - len(articles))]
 
 
-def _anchor(place: int) -> str:
-    return f"f{place}"
-
-
-def _finding(fleet: Fleet, place: int, check_id: str, affected: Affected) -> Html:
+def _finding(fleet: Fleet, check_id: str, affected: Affected) -> Html:
     check: Record = fleet.document["checks"][check_id]
     still, cured, unknown, values, reasons = affected
     parts = []
     if still:
         parts.append(element("p", counted(len(still), "router"), class_="soft"))
         parts.append(fleet.named(still, check_id, values))
-        parts.append(element("p", check["advice"], class_="cure"))
+        parts.append(advised(check["advice"]))
     if unknown:
         told = f"Undecided on {counted(len(unknown), 'router')}: {listed(sorted(reasons), '; ', longest=TEXT)}"
         parts.append(element("p", told, class_="soft"))
@@ -105,4 +97,4 @@ def _finding(fleet: Fleet, place: int, check_id: str, affected: Affected) -> Htm
     if cured:
         parts.append(element("p", f"No longer found on {counted(len(cured), 'router')}.", class_="soft"))
     heading = [badge(check["severity"]), element("h4", check["title"])]
-    return element("article", *heading, *parts, id=_anchor(place), class_="card finding")
+    return element("article", *heading, *parts, id=fleet.findings[check_id], class_="card finding")

@@ -14,7 +14,7 @@ import typing as t
 from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import PARTS, some
 from ansible_collections.netops.conntrack.plugins.plugin_utils._charts import Point, fleet_map, stack
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks import FULL, NEARLY_FULL
-from ansible_collections.netops.conntrack.plugins.plugin_utils._html_explanations import explained
+from ansible_collections.netops.conntrack.plugins.plugin_utils._html_explanations import Explanations
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html_findings import (
     affected_by_check,
     findings,
@@ -74,7 +74,7 @@ def header(fleet: Fleet) -> Html:
     )
 
 
-def overview(fleet: Fleet) -> Html:
+def overview(fleet: Fleet, explained: Explanations) -> Html:
     """Give the sections about the fleet as a whole."""
     course_of = f", before{ARROW}after" if any(host["after"] for _name, host in fleet.routers) else ""
     affected = affected_by_check(fleet)
@@ -85,7 +85,7 @@ def overview(fleet: Fleet) -> Html:
         [
             element(
                 "section",
-                explained(fleet),
+                explained.on_top(),
                 element("div", element("div", *left), element("div", *right), class_="two"),
                 _since(fleet),
                 id="overview",

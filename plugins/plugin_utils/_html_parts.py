@@ -23,6 +23,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._html_text import
 from ansible_collections.netops.conntrack.plugins.plugin_utils._order import (
     selector_counts,
     selector_names,
+    worst_checks_first,
     worst_first,
 )
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report import Record
@@ -42,6 +43,9 @@ _STATES = {
 _NAMED = 24
 """Routers named in one list; the table and the JSON document have all."""
 
+_FINDINGS = 500
+"""Checks that have a place of their own, with the routers and the cure. No fleet has more of its own."""
+
 ARROW = " → "
 
 
@@ -49,13 +53,15 @@ ARROW = " → "
 class Fleet:
     """The document, and what all sections have to agree on.
 
-    ``routers`` are name and host, the worst first; ``anchors`` the ids of their sections. ``protocols`` and ``states``
-    are the numbers of their colours, and ``selectors`` the names that were counted, the most important one first.
+    ``routers`` are name and host, the worst first; ``anchors`` the ids of their sections. ``findings`` are the ids
+    of the places where the checks are explained. ``protocols`` and ``states`` are the numbers of their colours, and
+    ``selectors`` the names that were counted, the most important one first.
     """
 
     document: Record
     routers: list[tuple[str, Record]]
     anchors: dict[str, str]
+    findings: dict[str, str]
     protocols: dict[str, int]
     states: dict[str, int]
     selectors: list[str]
@@ -66,10 +72,12 @@ class Fleet:
         audits = [audit for host in document["hosts"].values() for audit in audits_of(host)]
         tables = [audit["table"] for audit in audits if audit["table"]]
         states = {state for table in tables for counts in table["states"].values() for state in counts}
+        checks = worst_checks_first(document)[:_FINDINGS]
         return cls(
             document=document,
             routers=worst_first(document),
             anchors={name: f"r{place}" for place, name in enumerate(sorted(document["hosts"]), 1)},
+            findings={check_id: f"f{place}" for place, (check_id, _check) in enumerate(checks, 1)},
             protocols=colours((name for table in tables for name in table["protocols"]), _PROTOCOLS, SLOTS),
             states=colours(states, _STATES, SLOTS),
             selectors=selector_names(document)[:SELECTORS],
@@ -149,6 +157,12 @@ def section(title: str, *content: str, id_: str | None = None) -> Html:
 def block(title: str, *content: str, style: str | None = None) -> Html:
     """Give a part of a section or of the overview; nothing if there is nothing in it."""
     return element("div", element("h3", title), *content, class_=style) if any(content) else Html("")
+
+
+def folding(title: str, *content: str) -> Html:
+    """Give a part of a section that a narrow screen shows closed at first; nothing if there is nothing in it."""
+    heading = element("summary", element("h3", title))
+    return element("details", heading, *content, class_="fold", open=True) if any(content) else Html("")
 
 
 def and_more(count: int) -> Html:

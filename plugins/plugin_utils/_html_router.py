@@ -11,24 +11,23 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import PARTS, SELECTORS, listed, some, with_unit
+from ansible_collections.netops.conntrack.plugins.plugin_utils._html_advice import advised
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html_contents import contents
-from ansible_collections.netops.conntrack.plugins.plugin_utils._html_explanations import explained_router
+from ansible_collections.netops.conntrack.plugins.plugin_utils._html_explanations import Explanations
+from ansible_collections.netops.conntrack.plugins.plugin_utils._html_figures import figures
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html_parts import (
     Fleet,
     and_more,
-    audits_of,
     badge,
     block,
-    course,
     definitions,
+    folding,
     rows_of,
     shown,
     status_of,
-    used,
 )
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html_table import NO_LIMIT
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html_text import (
-    UNKNOWN,
     Html,
     counted,
     element,
@@ -39,12 +38,6 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._html_text import
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report import Record, last_audit, why_not_pruned
 from ansible_collections.netops.conntrack.plugins.plugin_utils._sizing import binary_size
 
-_COUNTERS = {"drop": "dropped", "early_drop": "evicted early", "insert_failed": "inserts failed"}
-_ZONES = {
-    "zones": "entries by zone",
-    "zones_original": "by zone of the original direction only",
-    "zones_reply": "by zone of the reply direction only",
-}
 _RECAP = (
     "matched",
     "would_update",
@@ -80,20 +73,20 @@ _CONFIRMED = {
 }
 
 
-def router_section(fleet: Fleet, name: str, host: Record) -> Html:
+def router_section(fleet: Fleet, name: str, host: Record, explained: Explanations) -> Html:
     """Give the section of a router, closed but for its headline."""
     parts = [
         _failure(host["failure"]),
         _no_conntrack(host["no_conntrack"]),
-        explained_router(host),
-        _findings(fleet.document["checks"], host),
+        explained.of_router(name),
+        _findings(fleet, host),
         *contents(fleet, host),
         _changes(host["settings"], fleet.check_mode),
         _recap(host["settings"], fleet.check_mode),
         _deletions(host, fleet.check_mode),
         _gates(host["health"]),
         _trend(fleet, host["trend"]),
-        _figures(host),
+        figures(host),
     ]
     body = element("div", *filter(None, parts), id=fleet.anchors[name], class_="body")
     return element("details", _headline(name, host), body, class_="router")
@@ -122,20 +115,21 @@ def _no_conntrack(reason: str | None) -> Html:
     return block("Connections are not tracked", element("p", reason)) if reason else Html("")
 
 
-def _findings(checks: dict[str, Record], host: Record) -> Html:
-    """Give what is found now with its cure, what cannot be told and why, and what is no longer found."""
-    last = last_audit(host)
+def _findings(fleet: Fleet, host: Record) -> Html:
+    """Give what is found now, with a link to its cure, what cannot be told and why, and what is no longer found."""
+    checks, last = fleet.document["checks"], last_audit(host)
     still, unknown, passed = (status_of(last, status) for status in ("finding", "unknown", "passed"))
     before = {finding["id"]: finding["value"] for finding in (host["before"] or {"findings": []})["findings"]}
     articles = []
     told_now, others = some((still | unknown).items(), PARTS)
     for check_id, finding in told_now:
-        check = checks[check_id]
+        check, place = checks[check_id], fleet.findings.get(check_id)
+        title = element("a", check["title"], href=f"#{place}") if place else check["title"]
         values = shown([before.get(check_id, finding["value"]), finding["value"]], _value_of(check))
         parts = [
-            element("h4", check["title"], together([": ", values]) if values else ""),
+            element("h4", title, together([": ", values]) if values else ""),
             element("p", finding["reason"], class_="soft") if finding["reason"] else "",
-            element("p", check["advice"], class_="cure") if check_id in still else "",
+            advised(check["advice"]) if check_id in still and not place else "",
         ]
         told = badge(check["severity"] if check_id in still else "unknown")
         articles.append(element("article", told, *parts, class_="finding"))
@@ -171,7 +165,7 @@ def _changes(settings: Record | None, check_mode: bool) -> Html:
         )
         for short, change in changes
     ]
-    return block(
+    return folding(
         "Settings that would change" if check_mode else "Settings changed",
         element("div", rows_of(("Setting", "Now", "At boot", "Why"), rows), class_="scroll") if rows else "None.",
         and_more(others),
@@ -208,7 +202,7 @@ def _sizing(sizing: Record | None) -> Html:
 def _account(title: str, account: Record | None, keys: t.Sequence[str]) -> Html:
     if not account:
         return Html("")
-    return block(title, definitions((key.replace("_", " "), number(account[key])) for key in keys if key in account))
+    return folding(title, definitions((key.replace("_", " "), number(account[key])) for key in keys if key in account))
 
 
 def _deletions(host: Record, check_mode: bool) -> Html:
@@ -222,7 +216,7 @@ def _deletions(host: Record, check_mode: bool) -> Html:
     keys = [key for key in _PRUNE if prune[key] is not None and (check_mode or key != "would_delete")]
     kept = [f"{number(each['entries'])} {each['reason']} ({each['option']})" for each in prune["kept"] or []]
     counts = definitions((key.replace("_", " "), number(prune[key])) for key in keys)
-    return block(title, counts, _line("Stay, and the option that would take them: ", kept))
+    return folding(title, counts, _line("Stay, and the option that would take them: ", kept))
 
 
 def _gates(gates: list[Record] | None) -> Html:
@@ -261,61 +255,8 @@ def _trend(fleet: Fleet, trend: Record | None) -> Html:
     ]
     baseline = fleet.document["baseline"]
     since = f"Since {baseline['time']}" if baseline else "Since the baseline"
-    return block(since, definitions(pair for pair in told if pair[1]))
+    return folding(since, definitions(pair for pair in told if pair[1]))
 
 
 def _since(values: Record, text_of: t.Callable[[t.Any], str] = number) -> Html:
     return shown([values["before"], values["now"]], text_of)
-
-
-def _figures(host: Record) -> Html:
-    if not audits_of(host):
-        return Html("")
-    figures = [
-        ("buckets", shown(course(host, used("buckets")))),
-        ("load factor", shown(course(host, used("load_factor")))),
-        ("memory", shown(course(host, used("memory_bytes")), _memory)),
-        *((word, shown(course(host, _counter(key)))) for key, word in _COUNTERS.items()),
-        ("table full in the kernel log", shown(course(host, _table_full))),
-        ("drift at the next boot", shown(course(host, _drift))),
-        ("counted, but not listed", shown(course(host, _not_listed))),
-        *((word, shown(course(host, _zones(key)))) for key, word in _zones_to_show(host)),
-    ]
-    return block("Figures", definitions(figures))
-
-
-def _memory(size: int | None) -> str:
-    return UNKNOWN if size is None else binary_size(size)
-
-
-def _counter(key: str) -> t.Callable[[Record], t.Any]:
-    return lambda audit: audit["stats"] and audit["stats"]["total"].get(key)
-
-
-def _table_full(audit: Record) -> t.Any:
-    return audit["stats"] and audit["stats"]["table_full"]["messages"]
-
-
-def _not_listed(audit: Record) -> int | None:
-    count: int | None = audit["table"] and audit["table"].get("not_listed")
-    return count
-
-
-def _zones_to_show(host: Record) -> list[tuple[str, str]]:
-    """Return the counts of zones, and how they are called, that say something: most routers have zone 0 only."""
-    tables = [audit["table"] for audit in audits_of(host) if audit["table"]]
-    return [(key, word) for key, word in _ZONES.items() if any(set(table.get(key) or {}) - {"0"} for table in tables)]
-
-
-def _zones(key: str) -> t.Callable[[Record], str]:
-    def text_of(audit: Record) -> str:
-        zones = audit["table"] and audit["table"].get(key)
-        if zones is None:
-            return UNKNOWN
-        return listed(f"{zone}: {number(entries)}" for zone, entries in zones.items()) or "none"
-
-    return text_of
-
-
-def _drift(audit: Record) -> str | None:
-    return None if audit["drift"] is None else listed(audit["drift"]) or "none"

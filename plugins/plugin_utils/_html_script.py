@@ -4,12 +4,14 @@
 
 # This plugin_util is PRIVATE to this collection: it can change without notice.
 
-"""What the HTML report does by itself: sort and filter the table of the fleet, open the router that a link leads to.
+"""What the HTML report does by itself: sort and filter the table, open what a link leads to, fold on a narrow screen.
 
 Without it the page shows all there is, the worst first.
 """
 
 from __future__ import annotations
+
+from ansible_collections.netops.conntrack.plugins.plugin_utils._html_widths import NARROW
 
 SCRIPT = """
 "use strict";
@@ -68,4 +70,9 @@ function reveal() {
 }
 addEventListener("hashchange", reveal);
 reveal();
-"""
+
+const narrow = matchMedia("NARROW");
+const fold = () => document.querySelectorAll(".fold").forEach(each => { each.open = !narrow.matches; });
+narrow.addEventListener("change", fold);
+if (narrow.matches) fold();
+""".replace("NARROW", NARROW)

@@ -19,6 +19,7 @@ import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._named_selectors import NAMED
 from ansible_collections.netops.conntrack.plugins.module_utils._printable import visible
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html import as_html
+from ansible_collections.netops.conntrack.plugins.plugin_utils._html_advice import advised
 from ansible_collections.netops.conntrack.plugins.plugin_utils._merge import merge
 from ansible_collections.netops.conntrack.plugins.plugin_utils._order import worst_first
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report import roll_up
@@ -56,12 +57,13 @@ def column(page: Element, heading: str) -> list[str]:
 
 def details(page: Element, name: str) -> Element:
     """Give the section of a router."""
-    return next(each for each in page.all("details", "router") if each.one("summary").one("b").text == name)
+    return next(each for each in page.all("details", "router") if each.children[0].one("b").text == name)
 
 
 def block(parent: Element, title: str) -> Element:
     """Give what stands under a small heading."""
-    found = [each for each in parent.all("div") if each.children and each.children[0].text == title]
+    parts = [*parent.all("div"), *parent.all("details", "fold")]
+    found = [each for each in parts if each.children and each.children[0].text == title]
     assert len(found) == 1, title
     return found[0]
 
@@ -181,7 +183,7 @@ def test_no_value_of_a_router_becomes_markup() -> None:
 def test_the_routers_stand_worst_first() -> None:
     names = [name for name, _host in worst_first(fleet())]
     assert column(page_of_fleet(), "Router") == names
-    assert [each.one("summary").one("b").text for each in page_of_fleet().all("details", "router")] == names
+    assert [each.children[0].one("b").text for each in page_of_fleet().all("details", "router")] == names
 
 
 def test_each_row_leads_to_the_section_of_its_router() -> None:
@@ -294,7 +296,7 @@ def test_no_limit_is_neither_full_nor_empty() -> None:
     assert "Infinity" in [cell.attributes.get("data-key") for cell in row]
     assert "no limit" in row[2].one("svg").attributes["aria-label"]
     assert row[2].one("rect", "hatch")
-    assert "no limit" in details(page, name).one("summary").text
+    assert "no limit" in details(page, name).children[0].text
 
 
 def test_the_map_leaves_out_what_is_not_known() -> None:
@@ -369,7 +371,7 @@ def test_a_finding_names_its_routers_and_its_cure() -> None:
     article = articles[check["title"]]
     affected = [name for name, host in document["hosts"].items() if check_id in _found(host)]
     assert {link.text for link in article.one("p", "names").all("a")} == set(affected)
-    assert article.one("p", "cure").text == check["advice"]
+    assert article.one("div", "cure").text == check["advice"]
     assert article.one("span", "badge").text == check["severity"]
 
 
@@ -532,16 +534,121 @@ def test_all_routers_of_a_large_fleet_have_their_section() -> None:
     assert len(as_html(document).encode()) < 100 * 17 * 1024
 
 
-def test_what_fills_the_tables_stands_before_the_charts_and_with_each_router() -> None:
+def explained(count: int) -> tuple[Document, list[str]]:
+    """Give a document in which the first so many routers, the worst first, have an explanation of their own."""
     document = fleet_document(12, after=False)
-    explanation = {"filled_by": "99 % of <all>: udp, unanswered", "advice": "Ask 192.0.2.54."}
-    for host in document["hosts"].values():
-        if host["before"]:
-            host["before"]["explanation"] = None
-    name = next(name for name, host in document["hosts"].items() if host["before"])
-    document["hosts"][name]["before"]["explanation"] = explanation
-    overview, details = as_html(document).split("<section id=details>")
+    measured = [(name, host) for name, host in worst_first(document) if host["before"]]
+    for place, (_name, host) in enumerate(measured):
+        told = {"filled_by": f"{place} % of <all>: udp, unanswered", "advice": f"Ask 192.0.2.{place}."}
+        host["before"]["explanation"] = told if place < count else None
+    return document, [name for name, _host in measured[:count]]
+
+
+def test_what_fills_the_tables_stands_before_the_charts() -> None:
+    document, names = explained(1)
+    overview, details_ = as_html(document).split("<section id=details>")
     first = overview.split("What fills the tables</h3>")[1]
-    assert first.index("99 % of &lt;all&gt;: udp, unanswered") < first.index("Ask 192.0.2.54.") < first.index("<svg")
-    assert name in first.split("99 % of")[0]
-    assert details.count("What fills the table</h3><p>99 % of &lt;all&gt;") == 1
+    assert first.index("0 % of &lt;all&gt;: udp, unanswered") < first.index("Ask 192.0.2.0.") < first.index("<svg")
+    assert names[0] in first.split("0 % of")[0]
+    assert details_.count("What fills the table<") == 1
+
+
+def test_what_fills_a_table_stands_at_one_place_to_which_all_others_lead() -> None:
+    document, names = explained(8)
+    sixth = document["hosts"][names[5]]["before"]["explanation"]
+    document["hosts"][names[7]]["before"]["explanation"] = sixth
+    page = read(as_html(document))
+    for place in range(7):
+        assert page.text.count(f"Ask 192.0.2.{place}.") == 1
+    for place, name in enumerate(names):
+        part = block(details(page, name), "What fills the table")
+        if place in (5, 6):
+            assert f"Ask 192.0.2.{place}." in part.text
+        else:
+            target = page.one(id_=part.one("a").attributes["href"][1:])
+            assert f"Ask 192.0.2.{5 if place == 7 else place}." in target.text
+    assert "What fills the tables of 3 more routers stands in their sections." in page.text
+
+
+def test_a_line_without_advice_stands_with_each_router_below_the_top() -> None:
+    document, names = explained(9)
+    for name in names[6:]:
+        document["hosts"][name]["before"]["explanation"] = {"filled_by": "nothing stands out", "advice": None}
+    page = read(as_html(document))
+    for name in names[6:]:
+        part = block(details(page, name), "What fills the table")
+        assert "nothing stands out" in part.text
+        assert not list(part.all("a"))
+
+
+def test_each_advice_stands_at_one_place_to_which_all_others_lead() -> None:
+    document = fleet(after=False)
+    page = page_of_fleet(after=False)
+    name, host = next((name, host) for name, host in document["hosts"].items() if len(_found(host)) > 4)
+    findings = block(details(page, name), "Findings")
+    links = {
+        article.one("h4").one("a").text: article.one("a").attributes["href"] for article in findings.all("article")
+    }
+    for check_id in _found(host):
+        check = document["checks"][check_id]
+        place = page.one(id_=links[check["title"]][1:])
+        assert place.one("h4").text == check["title"]
+        assert check["advice"] in place.text
+        assert check["advice"] not in findings.text
+
+
+def test_a_check_beyond_those_that_have_a_place_is_told_with_its_router() -> None:
+    document = copy.deepcopy(fleet_document(3, after=False))
+    host = next(host for host in document["hosts"].values() if host["before"])
+    for number in range(520):
+        check_id = f"a{number:03}"
+        document["checks"][check_id] = {
+            "title": check_id,
+            "severity": "info",
+            "advice": f"Do {check_id}.",
+            "unit": None,
+        }
+    finding = {"id": "a519", "status": "finding", "value": None, "reason": None}
+    host["before"]["findings"] = [finding]
+    page = read(as_html(document))
+    assert page.text.count("Do a519.") == page.one(id_="details").text.count("Do a519.") == 1
+
+
+@pytest.mark.parametrize(
+    ("advice", "parts"),
+    [
+        ("", []),
+        ("Ask 192.0.2.54.", [("p", "Ask 192.0.2.54.")]),
+        ("Run `ansible a -m x`.", [("code", "ansible a -m x")]),
+        (
+            "Run `ansible a -m x` with --check first, then without. For 10 s run `ansible-playbook b`.",
+            [
+                ("code", "ansible a -m x"),
+                ("p", "with --check first, then without. For 10 s run"),
+                ("code", "ansible-playbook b"),
+            ],
+        ),
+        (
+            "Until then run `a --b 'c  d' e-f`, and look.",
+            [("p", "Until then run"), ("code", "a --b 'c  d' e-f"), ("p", "and look.")],
+        ),
+        ('It says <b> `rm "<i>"` & goes', [("p", "It says <b>"), ("code", 'rm "<i>"'), ("p", "& goes")]),
+    ],
+)
+def test_each_command_of_an_advice_has_a_line_of_its_own(advice: str, parts: list[tuple[str, str]]) -> None:
+    cures = list(read(advised(advice)).all("div", "cure"))
+    assert [(each.name, each.text) for cure in cures for each in cure.children] == parts
+
+
+def test_an_option_of_a_command_is_not_broken() -> None:
+    code = read(
+        advised("Run `ansible-playbook x --limit core-ams-01 -e target=all -e '{a-b: 1}' " + "x-" * 20 + "`.")
+    ).one("code")
+    assert [each.text for each in code.all("span")] == [
+        "ansible-playbook",
+        "--limit",
+        "core-ams-01",
+        "-e",
+        "-e",
+        "'{a-b:",
+    ]
