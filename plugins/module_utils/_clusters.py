@@ -7,18 +7,17 @@
 """Clusters of entries, which share their protocol and the values of some fields, counted by columns of bytes.
 
 A cluster can be said as a selector, but a selector asks a test for each combination of values (see _memo), which costs
-a sixth of a summary. Here each byte of a value is a column of its own, and a column is compared in one call. So a
-cluster costs a fiftieth at most. That both count the same entries is what the tests look at.
+a sixth of a summary. Here each byte of a value is a column of its own, and a column is compared in one call, for all
+clusters at once. That both count the same entries is what the tests look at.
 """
 
 from __future__ import annotations
 
-import functools
 import ipaddress
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
-from ansible_collections.netops.conntrack.plugins.module_utils._wire import Block
+from ansible_collections.netops.conntrack.plugins.module_utils._wire import Block, Layout
 
 
 class Cluster(t.NamedTuple):
@@ -88,65 +87,81 @@ class Condition(t.NamedTuple):
     size: int | None = None
 
 
-class Columns:
-    """The bytes of a block's fields as columns. What several clusters ask for is worked out once."""
+class _Plan(t.NamedTuple):
+    """How the clusters are counted in blocks of one layout.
 
-    def __init__(self, block: Block) -> None:
-        self._block = block
-        self._columns: dict[int, bytes] = {}
-        self._rows: dict[Condition, int | None] = {}
-
-    def count(self, conditions: t.Iterable[Condition]) -> int:
-        """Return for how many entries all of the ``conditions`` hold."""
-        rows: int | None = None
-        for condition in conditions:
-            rows = _both(rows, self._rows_of(condition))
-            if rows == 0:
-                return 0
-        if rows is None:
-            return len(self._block)
-        return len(rows.to_bytes(len(self._block), "little").translate(None, b"\0"))
-
-    def _rows_of(self, condition: Condition) -> int | None:
-        """Return the rows for which it holds: a byte for each, 1 or 0. None is for all rows."""
-        if condition not in self._rows:
-            self._rows[condition] = self._looked_up(condition)
-        return self._rows[condition]
-
-    def _looked_up(self, condition: Condition) -> int | None:
-        place = self._block.layout.fields.get(condition.field)
-        if place is None or condition.size not in (None, place.end - place.start):
-            return 0
-        rows: int | None = None
-        for at, table in enumerate(_tables(condition.value, condition.mask, place.end - place.start), place.start):
-            held = None if table is None else self._column(at).translate(table)
-            if held is not None and b"\0" in held:
-                rows = _both(rows, int.from_bytes(held, "little"))
-            if rows == 0:
-                break
-        return rows
-
-    def _column(self, at: int) -> bytes:
-        if at not in self._columns:
-            self._columns[at] = self._block.data[at :: self._block.layout.size]
-        return self._columns[at]
-
-
-def _both(one: int | None, other: int | None) -> int | None:
-    """Return the rows that are in both, where None stands for all rows."""
-    if one is None:
-        return other
-    return one if other is None else one & other
-
-
-@functools.lru_cache(maxsize=256)
-def _tables(value: int, mask: int | None, size: int) -> tuple[bytes | None, ...]:
-    """Return for each byte of a value the table that makes 1 of the bytes that fit and 0 of all others.
-
-    None is for a byte of which no bit counts.
+    Each cluster has a bit. ``possible`` has those of the clusters that can have entries of the layout. A column is the
+    number of a byte in a row, and a table from its values to the bits of the clusters that they fit.
     """
-    masks = (2 ** (8 * size) - 1 if mask is None else mask).to_bytes(size, "big")
-    return tuple(
-        bytes(byte & bits == wanted for byte in range(256)) if bits else None
-        for wanted, bits in zip(value.to_bytes(size, "big"), masks)
-    )
+
+    possible: int
+    columns: list[tuple[int, bytes]]
+
+
+class ClusterCounts:
+    """Counts the entries of up to eight clusters at once, so that each byte of a row is looked at once for all."""
+
+    def __init__(self, clusters: t.Sequence[Cluster]) -> None:
+        self._clusters = clusters
+        self._plans: dict[Layout, _Plan] = {}
+
+    def of(self, block: Block) -> list[int]:
+        """Return how many entries of the block each cluster has."""
+        plan = self._plans.get(block.layout)
+        if plan is None:
+            plan = self._plans[block.layout] = _plan(self._clusters, block.layout)
+        fits = _fits(plan, block) if plan.possible else b""
+        return [len(fits) - len(fits.translate(None, _WITH_BIT[number])) for number in range(len(self._clusters))]
+
+
+_WITH_BIT = [bytes(byte for byte in range(256) if byte >> number & 1) for number in range(8)]
+"""By the number of a bit, the bytes that have it."""
+
+
+def _fits(plan: _Plan, block: Block) -> bytes:
+    """Return for each row a byte with the bits of the clusters that it belongs to; nothing if it is none for all."""
+    rows = -1
+    for at, table in plan.columns:
+        column = block.data[at :: block.layout.size].translate(table)
+        if len(plan.columns) == 1:
+            return column
+        rows &= int.from_bytes(column, "little")
+        if not rows:
+            return b""
+    return rows.to_bytes(len(block), "little")
+
+
+def _plan(clusters: t.Sequence[Cluster], layout: Layout) -> _Plan:
+    """Return how the clusters are counted in blocks of the layout."""
+    possible = 0
+    tables: dict[int, bytearray] = {}
+    wanted = [_wanted(cluster, layout) for cluster in clusters]
+    for number, places in enumerate(wanted):
+        if places is not None:
+            possible |= 1 << number
+    for number, places in enumerate(wanted):
+        for at, (value, bits) in (places or {}).items():
+            table = tables.setdefault(at, bytearray([possible]) * 256)
+            for byte in range(256):
+                if byte & bits != value:
+                    table[byte] &= ~(1 << number)
+    return _Plan(possible, [(at, bytes(table)) for at, table in tables.items()])
+
+
+def _wanted(cluster: Cluster, layout: Layout) -> dict[int, tuple[int, int]] | None:
+    """Return by the number of a byte in a row which value its bits have, and which bits count, in the cluster.
+
+    None is for a layout whose entries cannot be in the cluster.
+    """
+    if layout.constants["protocol"] != cluster.protocol:
+        return None
+    wanted: dict[int, tuple[int, int]] = {}
+    for condition in cluster.conditions:
+        place = layout.fields.get(condition.field)
+        if place is None or condition.size not in (None, place.end - place.start):
+            return None
+        size = place.end - place.start
+        mask = (1 << 8 * size) - 1 if condition.mask is None else condition.mask
+        values, masks = condition.value.to_bytes(size, "big"), mask.to_bytes(size, "big")
+        wanted.update({place.start + at: (values[at], masks[at]) for at in range(size) if masks[at]})
+    return wanted

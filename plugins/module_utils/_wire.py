@@ -290,8 +290,9 @@ class Block:
         if size < 8:
             return words
         low = self._numbers(start + 4, 4)
-        # Few counters ever need their upper half.
-        return low if words.count(0) == len(words) else [high << 32 | part for high, part in zip(words, low)]
+        # Few counters ever need their upper half, and to compare it as bytes costs next to nothing.
+        has_upper_halves = words.tobytes() != bytes(4 * len(words))
+        return [high << 32 | part for high, part in zip(words, low)] if has_upper_halves else low
 
 
 class Decoder:

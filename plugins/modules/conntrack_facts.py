@@ -213,9 +213,10 @@ ansible_facts:
               program that listens for it with reliable delivery has not read that yet, or they belong to packets that
               wait in a queue. They take up room, and no prune frees them. Null where the kernel does not count.
             - C(filled_by) is what fills the table, at most three clusters of entries, first the one that says most.
-              Each has at least 5 % of the table, and shares few of its entries with those before it. C(match) is their
-              selector, which you can give to M(netops.conntrack.conntrack_info) and
-              M(netops.conntrack.conntrack_prune). C(entries) and C(percent) are counted in the whole table.
+              Each has at least 5 % of the table. One is a part of another where its C(match) has all that is in the
+              other one. Apart from that they share few entries. C(match) is their selector, which you can give to
+              M(netops.conntrack.conntrack_info) and M(netops.conntrack.conntrack_prune). C(entries) and C(percent) are
+              counted in the whole table.
               C(prunable) is how many of them a prune can delete without cutting a connection that was ever answered.
               It is 0 where they were answered, and null where that is not known because they have no counters. Since
               0.5.0.

@@ -51,6 +51,11 @@ _SHORTER: dict[tuple[str, str | None, bool], tuple[str, int]] = {
 A DNS client gives up after 5 s, and a SYN is sent again after 1, 3, 7 and 15 s.
 """
 
+_PRUNE = re.compile(r"Run (`?ansible [^`]*?`?) with --check first, then without: it frees ([\d,]+) entries[^.]*\.")
+"""The sentence of ``_prune``, with its command and the number of entries that it frees."""
+
+_SENTENCE = re.compile(r"(?:`[^`]*`|[^`])+?\.(?= [A-Z]|$)")
+
 _WORD = re.compile(r"[\w.]+=[\w.:]+", re.ASCII)
 """A key of a selector with its value, as it can stand in a command."""
 
@@ -64,14 +69,55 @@ def explain(facts: Record) -> Record | None:
     telling = [cluster for cluster in clusters if _stands_out(cluster)]
     if not telling:
         return {"filled_by": _nothing(clusters), "advice": None}
-    told = [f"{_percent(cluster)} %: {described(cluster['match'])}" for cluster in telling]
+    wholes = _wholes(telling)
+    told = [f"{_percent(whole)} %: {described(whole['match'])}{_told_parts(whole, parts)}" for whole, parts in wholes]
     told[0] = told[0].replace(" %:", f" % of {table['entries']:,} entries:", 1)
-    sentences = [sentence for cluster in telling for sentence in _advice(cluster, facts)]
+    sentences = [sentence for whole, parts in wholes for sentence in _advice_for(whole, parts, facts)]
     return {"filled_by": "; ".join(told), "advice": " ".join(dict.fromkeys(sentences)) or None}
+
+
+def _wholes(clusters: list[Record]) -> list[tuple[Record, list[Record]]]:
+    """Return the clusters that are no part of another one, each with its parts."""
+    wholes = [one for one in clusters if not any(_is_part(one, other) for other in clusters)]
+    parts: list[list[Record]] = [[] for _whole in wholes]
+    for part in clusters:
+        place = next((at for at, whole in enumerate(wholes) if _is_part(part, whole)), None)
+        if place is not None:
+            parts[place].append(part)
+    return list(zip(wholes, parts, strict=True))
+
+
+def _is_part(one: Record, other: Record) -> bool:
+    """Return whether a cluster has all that another one has in common, and more."""
+    return bool(one["match"].items() > other["match"].items())
+
+
+def _told_parts(whole: Record, parts: list[Record]) -> str:
+    """Return which share of a cluster its parts have, so that nobody adds that to the share of the cluster."""
+    known = _common_words(whole["match"])
+    told = []
+    for part in parts:
+        share = f"{100 * part['entries'] / whole['entries']:.1f}".removesuffix(".0")
+        told.append(
+            f"{share} % of them {', '.join(word for word in _common_words(part['match']) if word not in known)}"
+        )
+    return f" ({'; '.join(told)})" if told else ""
+
+
+def parted(advice: str | None) -> tuple[list[tuple[str, str]], list[str]]:
+    """Return the commands of an ``advice`` with how many entries each frees, and its other sentences."""
+    prunes = [(found[1], found[2]) for found in _PRUNE.finditer(advice or "")]
+    return prunes, [
+        sentence.strip() for sentence in _SENTENCE.findall(_PRUNE.sub("", advice or "")) if sentence.strip()
+    ]
 
 
 def described(match: Record) -> str:
     """Return what entries have in common, from the selector ``match``, in words."""
+    return ", ".join(_common_words(match))
+
+
+def _common_words(match: Record) -> list[str]:
     words = [" ".join(filter(None, [match["protocol"], match.get("state")]))]
     words.append("answered" if match["replied"] else "unanswered")
     if match.get("packets_original"):
@@ -82,7 +128,7 @@ def described(match: Record) -> str:
     target = [match.get("destination"), None if port is None else f"port {port}"]
     if any(target):
         words.append(f"to {' '.join(filter(None, target))}")
-    return ", ".join(words)
+    return words
 
 
 def _stands_out(cluster: Record) -> bool:
@@ -106,6 +152,20 @@ def _percent(cluster: Record) -> str:
     return f"{min(cluster['percent'], 99.9) if cluster['percent'] < 100 else 100:.1f}".removesuffix(".0")
 
 
+def _advice_for(whole: Record, parts: list[Record], facts: Record) -> t.Iterator[str]:
+    """Yield what helps against a cluster and its parts. A prune of the whole frees the parts, too."""
+    yield from _advice(whole, facts)
+    for part in parts:
+        if whole["match"]["replied"] or not _is_worth_pruning(whole):
+            yield from _advice(part, facts)
+        else:
+            yield _who(part["match"], f"Those {_peer(part['match'])}")
+
+
+def _peer(match: Record) -> str:
+    return f"from {match['source']}" if match.get("source") else f"to {match.get('destination')}"
+
+
 def _advice(cluster: Record, facts: Record) -> t.Iterator[str]:
     """Yield what helps against a cluster. It never says to delete what was answered: such connections may be live."""
     match = cluster["match"]
@@ -114,8 +174,8 @@ def _advice(cluster: Record, facts: Record) -> t.Iterator[str]:
         return
     if _is_worth_pruning(cluster):
         yield _prune(cluster)
-    elif match["protocol"] == "tcp":
-        yield _why_not_pruned(cluster)
+    else:
+        yield from _why_not_pruned(cluster, facts)
     yield _who(match)
     yield from _shorter(match, facts)
 
@@ -147,24 +207,40 @@ def _words(match: Record) -> list[str]:
     return words
 
 
-def _why_not_pruned(cluster: Record) -> str:
+def _why_not_pruned(cluster: Record, facts: Record) -> t.Iterator[str]:
+    """Yield why entries that were never answered are not to be deleted, as far as the figures tell it."""
+    if not _may_be_one_way(cluster["match"]):
+        helped = cluster["entries"] - (cluster["prunable"] or 0)
+        yield f"{helped:,} of them have a helper, and a prune keeps these."
+        return
+    states = ((facts.get("table") or {}).get("states") or {}).get("tcp") or {}
+    if states and not states.get("ESTABLISHED"):
+        return
+    which = "They" if cluster["match"].get("state") else "They have several states, and those that are ESTABLISHED"
     if cluster["prunable"] is None:
-        return (
-            "They have no counters, so nobody can tell which are live connections whose answers take another way. "
+        yield (
+            f"{which} have no counters, so nobody can tell which are live connections whose answers take another way. "
             "ansible-playbook netops.conntrack.tune turns counters on for new ones."
         )
-    return "They may be live connections whose answers take another way (asymmetric routing), so do not delete them."
+    else:
+        yield f"{which} may be live, if their answers take another way (asymmetric routing), so do not delete them."
 
 
-def _who(match: Record) -> str:
+def _may_be_one_way(match: Record) -> bool:
+    """Return whether there can be live connections among unanswered entries: of TCP, ESTABLISHED, several packets."""
+    is_one_packet = bool(match.get("packets_original"))
+    return match["protocol"] == "tcp" and match.get("state") in (None, "ESTABLISHED") and not is_one_packet
+
+
+def _who(match: Record, which: str = "They") -> str:
     """Say who makes entries that are not answered."""
     if match.get("packets_original"):
         return "A bare ACK makes such an entry while tcp_loose is 1."
     if match.get("source"):
-        return f"They come back until {match['source']} stops sending."
+        return f"{which} come back until {match['source']} stops sending."
     if match.get("destination"):
-        return f"They come back until {match['destination']} answers, or nobody asks it any more."
-    return "They come back as long as packets are sent that nobody answers."
+        return f"{which} come back until {match['destination']} answers, or nobody asks it any more."
+    return f"{which} come back as long as packets are sent that nobody answers."
 
 
 def _advice_for_answered(match: Record, facts: Record) -> t.Iterator[str]:

@@ -15,7 +15,7 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._printable import visible
 
-_WIDTH = 110
+WIDTH = 110
 """Columns of a terminal to which running text is broken."""
 
 _NARROWEST = 40
@@ -26,6 +26,12 @@ _MARKDOWN = re.compile(r"[\\`*<>\[\]|&~]|(?<!\w)_|_(?!\w)")
 
 _COMMAND = re.compile(r"`ansible[^`]*`")
 """A command in backticks."""
+
+_WORD = re.compile(r"(?:'[^']*'|\"[^\"]*\"|\S)+")
+"""A word of a command, with what is quoted in it."""
+
+_INDENT = "  "
+"""What the lines of a command begin with on a screen. There is no room for more in front of IPv6 addresses."""
 
 _NO_BREAK = "\N{NO-BREAK SPACE}"
 """A blank at which no line is broken. None is in a text that is visible."""
@@ -103,7 +109,7 @@ def as_text(block: Block) -> str:
 
 
 def _text_item(label: str, lines: list[str], margin: int) -> str:
-    width = max(_WIDTH - margin, _NARROWEST)
+    width = max(WIDTH - margin, _NARROWEST)
     wrapped = [part for line in lines for part in _wrapped(visible(line), width)]
     labels = [visible(label), *[""] * len(wrapped)]
     return "\n".join(f"{left:{margin}}{right}" for left, right in zip(labels, wrapped, strict=False))
@@ -120,3 +126,53 @@ def _wrapped(text: str, width: int) -> list[str]:
 def _aligned(rows: list[list[str]]) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+
+
+def as_screen(block: Block) -> str:
+    """Give ``block`` for a terminal as ``as_text`` does, with lines that fit it: commands and columns, too.
+
+    A command has lines of its own, which end as a shell takes them, and a table leaves out its last columns.
+    """
+    if isinstance(block, Paragraph):
+        return "\n".join(_wrapped(visible(block.text), WIDTH))
+    if isinstance(block, Table):
+        rows = [[visible(cell) for cell in row] for row in block.rows]
+        while len(rows[0]) > 2 and max(map(len, _aligned(rows).splitlines())) > WIDTH:
+            rows = [row[:-1] for row in rows]
+        return _aligned(rows)
+    if not isinstance(block, Items):
+        return as_text(block)
+    margin = max(len(visible(label)) for label, _lines in block.items) + 2
+    return "\n".join(_screen_item(label, lines, margin) for label, lines in block.items)
+
+
+def _screen_item(label: str, lines: list[str], margin: int) -> str:
+    shown = [part for line in lines for part in _with_commands_apart(visible(line), margin)]
+    first = f"{visible(label):{margin}}{shown[0].removeprefix(' ' * margin)}"
+    return "\n".join([first, *shown[1:]])
+
+
+def _with_commands_apart(text: str, margin: int) -> list[str]:
+    """Return ``text`` in lines that begin at the margin, and each of its commands in lines of its own."""
+    lines, end = [], 0
+    for command in _COMMAND.finditer(text):
+        lines += _indented(text[end : command.start()], margin)
+        lines += _broken_command(command.group().strip("`"))
+        end = command.end()
+    return lines + _indented(text[end:].removeprefix(".").strip(), margin)
+
+
+def _indented(text: str, margin: int) -> list[str]:
+    lines = textwrap.wrap(text, max(WIDTH - margin, _NARROWEST), break_on_hyphens=False)
+    return [" " * margin + line for line in lines]
+
+
+def _broken_command(command: str) -> list[str]:
+    """Return a command in lines that a shell takes as one. A word that is longer than a line stays whole."""
+    lines: list[str] = []
+    for word in _WORD.findall(command):
+        if lines and len(lines[-1]) + len(word) + len("  \\") <= WIDTH:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(f"{_INDENT}{word}")
+    return [*(f"{line} \\" for line in lines[:-1]), *lines[-1:]]

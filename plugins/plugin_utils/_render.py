@@ -22,10 +22,11 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
 )
 from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import with_short_texts
 from ansible_collections.netops.conntrack.plugins.plugin_utils._csv import as_csv
+from ansible_collections.netops.conntrack.plugins.plugin_utils._first_screen import first_screen
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html import as_html
 from ansible_collections.netops.conntrack.plugins.plugin_utils._junit import as_junit
 from ansible_collections.netops.conntrack.plugins.plugin_utils._markup import Block, as_markdown, as_text
-from ansible_collections.netops.conntrack.plugins.plugin_utils._page import first_screen, page
+from ansible_collections.netops.conntrack.plugins.plugin_utils._page import page
 from ansible_collections.netops.conntrack.plugins.plugin_utils._prometheus import as_prometheus
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report import Record
 
@@ -54,7 +55,7 @@ def render_or_say_why(document: Record, style: str, fail_on: str = "") -> str:
 
 def first_screen_or_say_why(document: Record) -> str:
     """Return of the page for a terminal what fits a screen. Raises UnavailableError where that fails."""
-    return _or_say_why("text", lambda: _written(as_text, first_screen(with_short_texts(document))))
+    return _or_say_why("text", lambda: first_screen(with_short_texts(document)))
 
 
 def _or_say_why(style: str, write: t.Callable[[], str]) -> str:

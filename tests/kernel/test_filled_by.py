@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Ten tables: the report says what fills each, and its command, run as printed, frees what it said."""
+"""Tables as routers have them: the first screen says what fills each, and its commands free what they say.
+
+Each command is given to a shell as it is printed, first with --check.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,6 @@ import os
 import pathlib
 import random
 import re
-import shlex
 import subprocess
 import sys
 import typing as t
@@ -22,7 +24,7 @@ import yaml
 from ansible_collections.netops.conntrack.plugins.action.conntrack_audit import audit_of
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks import parse
 from ansible_collections.netops.conntrack.plugins.plugin_utils._invocation import pasteable
-from ansible_collections.netops.conntrack.plugins.plugin_utils._render import render
+from ansible_collections.netops.conntrack.plugins.plugin_utils._render import first_screen_or_say_why
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report import roll_up
 from injection import injected_router
 from packets import tcp
@@ -33,8 +35,9 @@ CHECKS = parse(
         "conntrack_audit_checks"
     ]
 )
-COMMAND = re.compile(r"`(ansible r1 [^`]*conntrack_prune[^`]*)`")
-FREES = re.compile(r"it frees ([\d,]+) entries")
+PRUNE = re.compile(r"This frees ([\d,]+) entries:\n((?:  .*\\\n)*  .*\n)")
+"""On a first screen, how many entries a command frees, and its lines."""
+COUNTED = {"idle_hour": {"select": ["idle_hour"]}}
 TCP = 6
 
 
@@ -69,12 +72,17 @@ NTP = f"{_UDP} 123 -d 192.0.2.123"
 SCAN = "-p tcp -t 100 -s 198.51.100.66 --sport 40000 --dport {sport} -d {server} --state SYN_SENT"
 PING = "-p icmp -t 300 -s 198.51.100.9 -d {server} --icmp-type 8 --icmp-code 0 --icmp-id {number}"
 ANSWERED_PING = "-p icmp -t 300 -s {client} -d {server} --icmp-type 8 --icmp-code 0 --icmp-id {number} -u SEEN_REPLY"
+HALF_OPEN = f"{_TCP} 443 -d 203.0.113.7 --state SYN_RECV -u SEEN_REPLY"
+PING6 = "-p icmpv6 -t 300 -s 2001:db8:9::9 -d 2001:db8:{number:x}::1 --icmpv6-type 128 --icmpv6-code 0 --icmpv6-id 7"
+NAT_DNS = f"{DNS} --src-nat 198.51.100.1"
+SCATTERED = f"{_UDP} {{sport}} -d {{server}}"
+SYN_OF_MANY = f"{_TCP} {{port}} -d {{server}} --state SYN_SENT"
 CLIENT = f"-p tcp -t 4000 -s 10.7.7.7 {_PORTS} 6379 -d 203.0.113.20 --src-nat 192.0.2.1 --state ESTABLISHED {_ASSURED}"
 
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """How a table is made, what the first line says of it, and how much the commands free."""
+    """How a table is made, what the first screen says of it, and how much its commands free."""
 
     parts: tuple[tuple[int, str], ...]
     line: str
@@ -108,6 +116,24 @@ CASES = {
         "45 % of 4,000 entries: udp, unanswered, to 192.0.2.54 port 53; 40 %: udp, unanswered, to 192.0.2.123 port 123",
         (1800, 1600),
     ),
+    "SYN flood to a server that answers": Case(
+        ((3000, HALF_OPEN), (1000, WEB)), "75 % of 4,000 entries: tcp SYN_RECV, answered, to 203.0.113.7 port 443"
+    ),
+    "ICMP over IPv6": Case(
+        ((3000, PING6), (1000, WEB)), "75 % of 4,000 entries: icmpv6, unanswered, from 2001:db8:9::9", (3000,)
+    ),
+    "a storm behind NAT": Case(
+        ((3000, NAT_DNS), (1000, WEB)), "75 % of 4,000 entries: udp, unanswered, to 192.0.2.54 port 53", (3000,)
+    ),
+    "a storm as a part of unanswered packets": Case(
+        ((1000, DNS), (1400, SCATTERED), (1600, WEB)),
+        "60 % of 4,000 entries: udp, unanswered (41.7 % of them to 192.0.2.54 port 53)",
+        (2400,),
+    ),
+    "no cluster at all": Case(
+        tuple((150, each) for each in (WEB, CLOSING, QUERY, ANSWERED_PING, SCATTERED, SYN_OF_MANY)),
+        "nothing stands out; the largest share is",
+    ),
     "a heavy client": Case(
         ((1600, CLIENT), (1200, WEB), (1200, QUERY)),
         "40 % of 4,000 entries: tcp ESTABLISHED, answered, from 10.7.7.7, to 203.0.113.20 port 6379",
@@ -122,9 +148,22 @@ def test_what_fills_a_table_is_told_and_can_be_freed(name: str, tmp_path: pathli
         run(["sysctl", "-qw", "net.netfilter.nf_conntrack_acct=1"], netns=netns)
         made = [command for seed, part in enumerate(case.parts) for command in entries(*part, seed)]
         run(["conntrack", "-R", "-"], netns=netns, text="\n".join(made) + "\n")
-        page = page_of(netns, tmp_path)
-        assert first_line(page).startswith(case.line)
-        assert_frees(netns, page, case.frees, tmp_path)
+        screen = screen_of(netns, tmp_path)
+        assert first_line(screen).startswith(case.line)
+        assert_frees(netns, screen, case.frees, tmp_path)
+
+
+def test_of_an_almost_full_table_of_live_connections_nothing_is_to_be_pruned(tmp_path: pathlib.Path) -> None:
+    with network_namespace("fills") as netns:
+        run(["conntrack", "-R", "-"], netns=netns, text="\n".join(entries(1950, WEB)) + "\n")
+        facts = facts_of(netns)
+        full = {**facts, "usage": {**facts["usage"], "max": 2000, "percent": 97.5, "headroom": 50}}
+        screen = screen_of(netns, tmp_path, full)
+        assert first_line(screen).startswith("100 % of 1,950 entries: tcp ESTABLISHED, answered")
+        assert "Do not delete them, because they were answered and may be live." in screen
+        assert "The table is 95 % full or more: r1 97.5 %" in screen
+        assert_frees(netns, screen, (), tmp_path)
+        assert "conntrack_prune" not in screen
 
 
 def test_bare_acks_are_told_and_can_be_freed(tmp_path: pathlib.Path) -> None:
@@ -132,9 +171,23 @@ def test_bare_acks_are_told_and_can_be_freed(tmp_path: pathlib.Path) -> None:
         for at in range(2000):
             source, destination = f"10.{at % 4}.{at >> 8}.{at & 255}", f"77.85.{at & 255}.{1 + (at >> 8)}"
             through.send(source, destination, TCP, tcp((1024 + at, 443), "A", 1, 1))
-        page = page_of(through.netns, tmp_path)
-        assert first_line(page) == ("100 % of 2,000 entries: tcp ESTABLISHED, unanswered, a single packet, to port 443")
-        assert_frees(through.netns, page, (2000,), tmp_path)
+        screen = screen_of(through.netns, tmp_path)
+        assert first_line(screen) == (
+            "100 % of 2,000 entries: tcp ESTABLISHED, unanswered, a single packet, to port 443"
+        )
+        assert_frees(through.netns, screen, (2000,), tmp_path)
+
+
+def test_live_connections_whose_answers_take_another_way_are_not_to_be_pruned(tmp_path: pathlib.Path) -> None:
+    with injected_router("fills") as through:
+        for at in range(1000):
+            for number in (1, 2):
+                source, destination = f"10.{at % 4}.{at >> 8}.{at & 255}", f"77.85.{at & 255}.{1 + (at >> 8)}"
+                through.send(source, destination, TCP, tcp((1024 + at, 443), "A", number, 1))
+        screen = screen_of(through.netns, tmp_path)
+        assert first_line(screen) == "100 % of 1,000 entries: tcp ESTABLISHED, unanswered, to port 443"
+        assert "asymmetric routing" in screen
+        assert_frees(through.netns, screen, (), tmp_path)
 
 
 def test_each_selector_counts_the_same_when_it_is_pasted() -> None:
@@ -149,45 +202,54 @@ def test_each_selector_counts_the_same_when_it_is_pasted() -> None:
 
 
 def facts_of(netns: str) -> dict[str, t.Any]:
-    result = run_module("conntrack_facts", {}, netns=netns)
+    result = run_module("conntrack_facts", {"gather_subset": ["all"], "selectors": COUNTED}, netns=netns)
     assert not result.failed, result.msg
     facts: dict[str, t.Any] = result.data["ansible_facts"]["conntrack"]
     return facts
 
 
-def page_of(netns: str, directory: pathlib.Path) -> str:
-    """Return the report on the router, with commands that find it in an inventory."""
+def screen_of(netns: str, directory: pathlib.Path, facts: dict[str, t.Any] | None = None) -> str:
+    """Return what a terminal shows of the router at first, with commands that find it in an inventory."""
     inventory = directory / "routers"
     inventory.write_text(f"r1 ansible_connection=local ansible_python_interpreter={SYSTEM_PYTHON}\n")
-    document = roll_up({"r1": {"before": audit_of(facts_of(netns), CHECKS, None)}}, ["r1"], "now")
-    return render(pasteable(document, {"inventory": (str(inventory),)}), "markdown")
+    document = roll_up({"r1": {"before": audit_of(facts or facts_of(netns), CHECKS, None)}}, ["r1"], "now")
+    screen = first_screen_or_say_why(pasteable(document, {"inventory": (str(inventory),)}))
+    assert len(screen.splitlines()) <= 40
+    return screen
 
 
-def first_line(page: str) -> str:
-    """Return what the first line about the router says."""
-    section = page.split("## What fills the tables\n\n")[1]
-    return section.splitlines()[0].replace("\\", "").removeprefix("- **r1** ")
+def first_line(screen: str) -> str:
+    """Return what the first screen says of the table of the router, in one line."""
+    section = screen.split("What fills the tables\n---------------------\n\n")[1].split("\n\n")[0]
+    [text] = re.findall(r"^r1 +(.*(?:\n +(?=[^A-Z\s]).*)*)", section)
+    return " ".join(text.split())
 
 
-def assert_frees(netns: str, page: str, frees: tuple[int, ...], home: pathlib.Path) -> None:
-    """Run each prune of a page as it is printed, first in check mode, and assert that it frees what it says."""
-    commands = COMMAND.findall(page)
-    assert tuple(int(number.replace(",", "")) for number in FREES.findall(page)) == frees
-    assert len(commands) == len(frees)
-    for command, number in zip(commands, frees):
-        for more, done in ((["--check"], 0), ([], number)):
-            answer = ansible([*shlex.split(command), *more], netns, home)
+def assert_frees(netns: str, screen: str, frees: tuple[int, ...], home: pathlib.Path) -> None:
+    """Give each prune of a screen to a shell as it is printed, first with --check, and assert that it frees so much."""
+    printed = PRUNE.findall(screen)
+    assert tuple(int(number.replace(",", "")) for number, _command in printed) == frees
+    assert screen.count("conntrack_prune") == len(frees)
+    for (_number, command), number in zip(printed, frees):
+        before = count_of(netns)
+        for more, done in ((" --check", 0), ("", number)):
+            answer = answer_of(command.rstrip("\n") + more, netns, home)
             assert (answer["would_delete"], answer.get("deleted") or 0) == (number, done)
+            assert before - count_of(netns) == done
 
 
-def ansible(command: list[str], netns: str, home: pathlib.Path) -> dict[str, t.Any]:
-    """Run a command in the namespace of the router, and return what the module answered."""
+def count_of(netns: str) -> int:
+    return int(run(["conntrack", "-C"], netns=netns))
+
+
+def answer_of(command: str, netns: str, home: pathlib.Path) -> dict[str, t.Any]:
+    """Run a command by a shell in the namespace of the router, and return what the module answered."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
-    program = pathlib.Path(sys.executable).parent / command[0]
+    programs = f"{pathlib.Path(sys.executable).parent}:{environment['PATH']}"
     done = subprocess.run(
-        inside(netns, [str(program), *command[1:]]),
+        inside(netns, ["sh", "-c", command]),
         cwd=CHECKOUT,
-        env={**environment, "HOME": str(home), "ANSIBLE_NOCOLOR": "1"},
+        env={**environment, "PATH": programs, "HOME": str(home), "ANSIBLE_NOCOLOR": "1"},
         capture_output=True,
         text=True,
         timeout=120,

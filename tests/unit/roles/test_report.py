@@ -215,6 +215,7 @@ def test_the_page_is_text_whatever_shows_it(
     start = lines.index(page[0])
     assert lines[start : start + len(page)] == page
     assert lines[start + len(page)] == f"Report: {fleet.directory}/reports/report.{{json,txt}}"
+    assert len(page) <= 40
     assert done.stdout.count(page[0]) == 1
 
 

@@ -11,7 +11,7 @@ import typing as t
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils import _filled_by
-from ansible_collections.netops.conntrack.plugins.module_utils._clusters import Cluster, Columns
+from ansible_collections.netops.conntrack.plugins.module_utils._clusters import Cluster, ClusterCounts
 from ansible_collections.netops.conntrack.plugins.module_utils._filled_by import FilledBy
 from ansible_collections.netops.conntrack.plugins.module_utils._selector import compile_selection
 from ansible_collections.netops.conntrack.plugins.module_utils._selector_keys import Context
@@ -132,6 +132,56 @@ def test_the_clusters_of_a_table_tell_each_entry_once() -> None:
     assert sum(each["entries"] for each in found) <= 1000
 
 
+def scattered_udp(number: int) -> list[Fields]:
+    """Return unanswered entries of UDP that share no address and no port."""
+    return [
+        {
+            **entry,
+            "source": f"10.2.{at >> 8}.{at & 255}",
+            "destination": f"198.51.{at % 199}.{at % 97}",
+            "destination_port": 2000 + at,
+        }
+        for at, entry in enumerate(unanswered_dns(number))
+    ]
+
+
+def test_what_has_a_cluster_as_a_part_is_told_with_it() -> None:
+    found = filled_by(*unanswered_dns(250), *scattered_udp(350), *answered_web(400))
+    shares = {each["match"].get("destination"): each["percent"] for each in found if not each["match"]["replied"]}
+    assert shares == {RESOLVER: 25.0, None: 60.0}
+
+
+def test_an_address_with_much_of_a_cluster_is_told_as_its_part() -> None:
+    ping: list[Fields] = [
+        {"protocol": ICMP, "status": CONFIRMED, "icmp_type": 8, "icmp_code": 0, "icmp_id": at, "source": f"10.0.0.{at}"}
+        for at in range(1, 250)
+    ]
+    of_one = [{**entry, "destination": "192.0.2.7"} for entry in ping]
+    others = [
+        {**entry, "destination": f"198.51.{at & 1}.{at >> 1}", "icmp_id": 999} for at, entry in enumerate(ping * 2)
+    ]
+    found = filled_by(*of_one, *others)
+    assert [each["match"].get("destination") for each in found] == [None, "192.0.2.7"]
+    assert [each["percent"] for each in found] == [100.0, 33.33]
+
+
+def test_a_part_without_an_address_of_its_own_is_not_told() -> None:
+    [found] = filled_by(*unanswered_dns(600), *({**entry, "destination_port": 853} for entry in unanswered_dns(400)))
+    assert found["match"] == {"protocol": "udp", "replied": False, "destination": RESOLVER}
+
+
+def test_clusters_of_which_none_is_a_part_share_hardly_an_entry() -> None:
+    from_one = [{**entry, "source": "10.9.9.9", "destination_port": 7} for entry in scattered_udp(500)]
+    both = [{**entry, "source": "10.9.9.9"} for entry in unanswered_dns(300)]
+    found = filled_by(*unanswered_dns(300), *from_one, *both)
+    for one in found:
+        for other in found:
+            shared = {**one["match"], **other["match"]}
+            is_nested = shared in (one["match"], other["match"])
+            is_apart = any(one["match"].get(key, value) != value for key, value in other["match"].items())
+            assert is_nested or is_apart or selected(shared, *unanswered_dns(300), *from_one, *both) <= 110
+
+
 def test_what_has_less_than_a_twentieth_does_not_fill_a_table() -> None:
     found = filled_by(*unanswered_dns(49), *answered_web(951))
     assert not any(each["match"]["protocol"] == "udp" for each in found)
@@ -241,6 +291,8 @@ def test_a_cluster_counts_what_its_selector_selects(entries: list[Fields], data:
     )
     if cluster.protocol == UDP:
         cluster = cluster._replace(state=None)
-    blocks = [block for block in blocks_of(*entries) if block.layout.constants["protocol"] == cluster.protocol]
-    counted = sum(Columns(block).count(cluster.conditions) for block in blocks)
-    assert counted == selected(cluster.match, *entries)
+    other = Cluster(TCP, not cluster.replied)
+    counts = ClusterCounts([other, cluster])
+    counted = [counts.of(block) for block in blocks_of(*entries)]
+    assert sum(each for _other, each in counted) == selected(cluster.match, *entries)
+    assert sum(each for each, _cluster in counted) == selected(other.match, *entries)

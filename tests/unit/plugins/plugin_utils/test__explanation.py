@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.netops.conntrack.plugins.plugin_utils._explanation import described, explain
+from ansible_collections.netops.conntrack.plugins.plugin_utils._explanation import described, explain, parted
 
 SETTINGS = {
     "udp_timeout": 30,
@@ -122,6 +122,71 @@ def test_connections_that_may_be_live_are_not_to_be_deleted(prunable: int | None
     _line, advice = told(cluster(match, 90.0, prunable))
     assert words in advice
     assert "conntrack_prune" not in advice
+
+
+UDP = {"protocol": "udp", "replied": False}
+
+
+def test_a_part_is_told_as_a_share_of_its_whole_and_freed_with_it() -> None:
+    line, advice = told(cluster(DNS, 25.0, 25_000), cluster(UDP, 60.0, 60_000))
+    assert line == "60 % of 100,000 entries: udp, unanswered (41.7 % of them to 192.0.2.54 port 53)"
+    assert advice.count("conntrack_prune") == 1
+    assert "it frees 60,000 entries" in advice
+    assert "Those to 192.0.2.54 come back until 192.0.2.54 answers" in advice
+
+
+def test_a_part_is_freed_where_its_whole_may_be_live() -> None:
+    of_several_packets = {key: value for key, value in BARE_ACKS.items() if key != "packets_original"}
+    line, advice = told(cluster(of_several_packets, 60.0), cluster(BARE_ACKS, 30.0, 30_000))
+    assert line == "60 % of 100,000 entries: tcp ESTABLISHED, unanswered (50 % of them a single packet)"
+    assert "packets_original.min=1" in advice
+    assert "it frees 30,000 entries" in advice
+
+
+def test_a_part_of_what_does_not_stand_out_is_told_by_itself() -> None:
+    client = {**WEB, "source": "10.7.7.7"}
+    line, _advice = told(cluster(WEB, 60.0), cluster(client, 30.0))
+    assert line == "30 % of 100,000 entries: tcp ESTABLISHED, answered, from 10.7.7.7, to port 443"
+
+
+@pytest.mark.parametrize(
+    ("states", "words"),
+    [
+        ({"SYN_SENT": 60_000}, None),
+        (
+            {"SYN_SENT": 60_000, "ESTABLISHED": 4},
+            "They have several states, and those that are ESTABLISHED may be live",
+        ),
+        ({}, "They have several states, and those that are ESTABLISHED may be live"),
+    ],
+)
+def test_a_mix_of_states_is_said_to_be_live_only_where_some_are_established(
+    states: dict[str, int], words: str | None
+) -> None:
+    given = facts(cluster({"protocol": "tcp", "replied": False}, 60.0))
+    given["table"]["states"] = {"tcp": states}
+    explanation = explain(given)
+    assert explanation is not None
+    assert (words or "") in explanation["advice"]
+    assert ("asymmetric" in explanation["advice"]) == (words is not None)
+    assert "conntrack_prune" not in explanation["advice"]
+
+
+@pytest.mark.parametrize("match", [DNS, {"protocol": "tcp", "state": "SYN_SENT", "replied": False}, BARE_ACKS])
+def test_what_has_a_helper_is_not_said_to_be_asymmetric(match: dict[str, t.Any]) -> None:
+    _line, advice = told(cluster(match, 92.0, 500))
+    assert "91,500 of them have a helper, and a prune keeps these." in advice
+    assert "asymmetric" not in advice
+
+
+def test_an_advice_is_parted_into_commands_and_sentences() -> None:
+    _line, advice = told(cluster(DNS, 92.0, 92_000))
+    [(command, freed)], sentences = parted(advice)
+    assert command.startswith("ansible HOST -b -m netops.conntrack.conntrack_prune -a 'match=")
+    assert command.endswith("destination_port=53\"'")
+    assert freed == "92,000"
+    assert [sentence.split()[0] for sentence in sentences] == ["They", "They", "For"]
+    assert parted(None) == ([], [])
 
 
 def test_what_frees_next_to_nothing_is_not_advised() -> None:

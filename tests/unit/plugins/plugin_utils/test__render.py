@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import copy
 import json
+import re
+import shlex
 import typing as t
 from xml.etree import ElementTree
 
@@ -13,7 +15,9 @@ import pytest
 import yaml
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.plugin_utils._csv import as_csv
+from ansible_collections.netops.conntrack.plugins.plugin_utils._explanation import explain
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html import as_html
+from ansible_collections.netops.conntrack.plugins.plugin_utils._invocation import pasteable
 from ansible_collections.netops.conntrack.plugins.plugin_utils._junit import as_junit
 from ansible_collections.netops.conntrack.plugins.plugin_utils._order import worst_first
 from ansible_collections.netops.conntrack.plugins.plugin_utils._prometheus import as_prometheus
@@ -664,20 +668,121 @@ def test_a_page_begins_with_what_fills_each_table_and_what_helps() -> None:
     records = {"r1": {"before": {**BEFORE, "explanation": STORM}}, "r2": {"before": BEFORE}}
     text = page(records)
     section = text.split("What fills the tables\n---------------------\n\n")[1].split("\n\n")[0]
-    assert section.startswith("r1  99 % of 10,000 entries: udp, unanswered, to 192.0.2.54 port 53\n    Run\n")
+    first, second, command, *_others = section.splitlines()
+    assert first == "r1     99 % of 10,000 entries: udp, unanswered, to 192.0.2.54 port 53"
+    assert (second.strip(), command.strip()[:12]) == ("This frees 9,900 entries:", "`ansible r1 ")
     assert "r2" not in section
     assert text.index("What fills the tables") < text.index("Found now")
 
 
-def test_the_first_screen_of_three_routers_fits_a_terminal() -> None:
+DNS = {"protocol": "udp", "replied": False, "destination": "192.0.2.54", "destination_port": 53}
+DNS6 = {**DNS, "destination": "2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff"}
+WEB = {"protocol": "tcp", "state": "ESTABLISHED", "replied": True, "destination_port": 443}
+STORMS = {"DNS": [(DNS, 92)], "two": [(DNS, 45), (DNS6, 40)], "idle": [(WEB, 97)]}
+
+
+def explanation_of(entries: int, clusters: list[tuple[dict[str, t.Any], int]]) -> dict[str, t.Any]:
+    """Return what is said of a full table that has these clusters, with their percentages."""
+    filled_by = [
+        {
+            "match": match,
+            "entries": entries * percent // 100,
+            "percent": percent,
+            "prunable": 0 if match["replied"] else entries * percent // 100,
+        }
+        for match, percent in clusters
+    ]
+    explanation = explain(
+        {
+            "usage": {"percent": 97.0},
+            "settings": {"udp_timeout": 30, "tcp_timeout_established": 432_000},
+            "selectors": {"idle_hour": {"entries": 90_000, "percent": 90}},
+            "table": {"entries": entries, "filled_by": filled_by},
+        }
+    )
+    assert explanation
+    return explanation
+
+
+def sick_fleet(document: dict[str, t.Any], clusters: list[tuple[dict[str, t.Any], int]]) -> dict[str, t.Any]:
+    """Return the document with what fills the table of each router that has an audit, and commands to be pasted."""
+    for number, host in enumerate(document["hosts"].values()):
+        for phase in ("before", "after"):
+            if host[phase]:
+                host[phase]["explanation"] = explanation_of(100_000 + 100 * number, clusters)
+    return pasteable(document, {"inventory": ("inventory/routers.yml",), "become": True})
+
+
+def three_sick_routers(clusters: list[tuple[dict[str, t.Any], int]]) -> dict[str, t.Any]:
     document = fleet_document(3, after=False)
-    for name, host in document["hosts"].items():
-        host["before"] = host["before"] and {**host["before"], "explanation": STORM if name == "r1" else None}
+    sick = next(host for host in document["hosts"].values() if host["verdict"] == "critical")
+    document["hosts"] = {name: {**sick, "before": dict(sick["before"])} for name in document["hosts"]}
+    return sick_fleet(document, clusters)
+
+
+@pytest.mark.parametrize("clusters", STORMS.values(), ids=STORMS)
+def test_the_first_screen_of_three_sick_routers_fits_a_terminal(clusters: list[tuple[dict[str, t.Any], int]]) -> None:
+    document = three_sick_routers(clusters)
     lines = first_screen_or_say_why(document).splitlines()
     assert len(lines) <= 40
-    advice = [check["advice"] for check in document["checks"].values()]
-    assert advice
-    assert not any(line in " ".join(advice) for line in lines if len(line) > 40)
+    assert max(map(len, lines)) <= 110
+    text = "\n".join(lines)
+    for name in document["hosts"]:
+        assert re.search(rf"^{name} +{clusters[0][1]} % of 100,", text, re.MULTILINE)
+        assert (f"  ansible {name} " in text) == (clusters[0][0] is DNS)
+    assert lines[-1] == "The files of this report have all else, and what to do about each finding."
+
+
+@pytest.mark.parametrize("options", [{}, {"after": False}, {"check_mode": True}, {"hostile": True}])
+@pytest.mark.parametrize("routers", [0, 1, 3, 7, 100])
+@pytest.mark.parametrize("clusters", STORMS.values(), ids=STORMS)
+def test_the_first_screen_of_any_fleet_fits_a_terminal(
+    clusters: list[tuple[dict[str, t.Any], int]], routers: int, options: dict[str, t.Any]
+) -> None:
+    document = sick_fleet(fleet_document(routers, **options), clusters)
+    text = first_screen_or_say_why(document)
+    lines = text.splitlines()
+    assert len(lines) <= 40
+    assert max(map(len, lines)) <= 110
+    if routers > 10:
+        assert re.search(r"What fills the tables, and [\d,]+ more in the files\n", text)
+    commands = printed_commands(text)
+    assert all(command.startswith("ansible") for command in commands)
+    assert bool(commands) or routers == 0 or clusters[0][0] is WEB or "unreachable" in text
+
+
+def printed_commands(screen: str) -> list[str]:
+    """Return the commands on a first screen, each in one line as a shell takes it."""
+    return re.findall(r"^  (ansible.*(?:[^\\]|^))$", screen.replace("\\\n", ""), re.MULTILINE)
+
+
+def test_a_command_on_the_first_screen_is_the_one_of_the_page() -> None:
+    document = three_sick_routers(STORMS["two"][:1])
+    [on_page, *_others] = re.findall(r"`(ansible [^`]*conntrack_prune[^`]*)`", render(document, "markdown"))
+    [on_screen, *_others] = printed_commands(first_screen_or_say_why(document))
+    assert shlex.split(on_screen) == shlex.split(on_page)
+
+
+@pytest.mark.parametrize("style", ["text", "markdown"])
+@pytest.mark.parametrize("clusters", STORMS.values(), ids=STORMS)
+def test_no_explanation_is_twice_on_a_page(style: str, clusters: list[tuple[dict[str, t.Any], int]]) -> None:
+    document = three_sick_routers(clusters)
+    text = render(document, style).split("What fills the tables")[1].split("Found now")[0]
+    sentences = re.findall(r"[A-Z][^`\n]{30,}\.$", text, re.MULTILINE)
+    assert sentences
+    assert len(sentences) == len(set(sentences))
+    names = list(document["hosts"])
+    assert f"{', '.join(names)}:" in text
+    assert f"--limit {','.join(names)} -e " in text
+
+
+def test_advice_for_more_routers_than_a_command_names_says_how_many_more() -> None:
+    document = fleet_document(16, after=False)
+    sick = next(host for host in document["hosts"].values() if host["verdict"] == "critical")
+    document["hosts"] = {name: {**sick, "before": dict(sick["before"])} for name in document["hosts"]}
+    text = render(sick_fleet(document, STORMS["DNS"]), "text")
+    assert text.count("udp_timeout: 10") == 1
+    assert "6 more are in the JSON document of this report." in text
 
 
 def test_the_first_screen_names_what_is_found_now_and_nothing_else() -> None:
