@@ -1,12 +1,13 @@
-#!/usr/bin/env python3
 # Copyright (c) 2026, The netops.conntrack developers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """Make the files of a release, or of the work that follows it, ready to be committed.
 
-Usage: release.py VERSION DATE   turns the fragments of VERSION into its changelog, and records which names came with it
-       release.py --open VERSION sets the version of builds on the way to VERSION: VERSION-dev0
+Usage: python tools/release.py VERSION DATE
+           turns the fragments of VERSION into its changelog, and records which names came with it
+       python tools/release.py --open VERSION
+           sets the version of builds on the way to VERSION: VERSION-dev0
 """
 
 from __future__ import annotations
