@@ -54,7 +54,7 @@ A DNS client gives up after 5 s, and a SYN is sent again after 1, 3, 7 and 15 s.
 _PRUNE = re.compile(r"Run (`?ansible [^`]*?`?) with --check first, then without: it frees ([\d,]+) entries[^.]*\.")
 """The sentence of ``_prune``, with its command and the number of entries that it frees."""
 
-_SENTENCE = re.compile(r"(?:`[^`]*`|[^`])+?\.(?= [A-Z]|$)")
+_SENTENCE = re.compile(r"(?:`[^`]*`|[^`])+?\.(?=\s+[A-Z]|\s*$)")
 
 _WORD = re.compile(r"[\w.]+=[\w.:]+", re.ASCII)
 """A key of a selector with its value, as it can stand in a command."""

@@ -36,6 +36,11 @@ _COMMAND = re.compile(
 )
 """A command in an advice: a playbook with its variables, or a module called ad hoc."""
 
+_FREES = re.compile(r"\bfrees [\d,]+ entries")
+"""What a command frees on a router."""
+
+_PHASES = ("before", "after")
+
 _VARIABLE = re.compile(rf"-e {_ARGUMENT}")
 
 _FLAGS = {"become": "-b", "become_ask_pass": "-K", "ask_pass": "-k", "ask_vault_pass": "-J"}
@@ -65,22 +70,38 @@ def pasteable(document: Record, arguments: Arguments, target: t.Any = None) -> R
     for check_id, check in document["checks"].items():
         call = _Call(options, limit, pattern, _routers_with(document, check_id))
         checks[check_id] = {**check, "advice": _COMMAND.sub(call.command, check["advice"])}
-    hosts = {
-        name: _with_explained_commands(host, _Call(options, ["--limit", name], pattern, [name]))
-        for name, host in document["hosts"].items()
-    }
+    hosts = document["hosts"]
+    for phase in _PHASES:
+        for names in _explained_alike(hosts, phase):
+            call = _Call(options, ["--limit", ",".join(names)], pattern, names)
+            hosts = {**hosts, **{name: _with_explained_commands(hosts[name], phase, call) for name in names}}
     return {**document, "checks": checks, "hosts": hosts}
 
 
-def _with_explained_commands(host: Record, call: _Call) -> Record:
-    """Return a router with the commands against what fills its table as they can be pasted."""
-    audits = {}
-    for phase in ("before", "after"):
+def _explained_alike(hosts: t.Mapping[str, Record], phase: str) -> list[list[str]]:
+    """Return the routers whose tables have an advice, those together that the same is said of.
+
+    Where they are too many to be named in a command, each is alone.
+    """
+    routers: dict[tuple[str, str], list[str]] = {}
+    for name, host in hosts.items():
         explanation = (host[phase] or {}).get("explanation")
         if explanation and explanation["advice"]:
-            advice = _COMMAND.sub(call.command, explanation["advice"])
-            audits[phase] = {**host[phase], "explanation": {**explanation, "advice": advice}}
-    return {**host, **audits}
+            routers.setdefault((explanation["filled_by"], explanation["advice"]), []).append(name)
+    return [
+        group
+        for names in routers.values()
+        for group in ([names] if len(names) <= _MOST_NAMES else [[name] for name in names])
+    ]
+
+
+def _with_explained_commands(host: Record, phase: str, call: _Call) -> Record:
+    """Return a router with the commands against what fills its table as they can be pasted."""
+    explanation = host[phase]["explanation"]
+    advice = _COMMAND.sub(call.command, explanation["advice"])
+    if len(call.routers) > 1:
+        advice = _FREES.sub(r"\g<0> on each", advice)
+    return {**host, phase: {**host[phase], "explanation": {**explanation, "advice": advice}}}
 
 
 @dataclasses.dataclass(frozen=True)

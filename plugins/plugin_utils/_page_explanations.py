@@ -37,7 +37,8 @@ class Told(t.NamedTuple):
         """Return what the first ``most`` commands free, each with the command in the line after it."""
         shown = self.prunes[:most]
         left_out = len(self.prunes) - len(shown)
-        freed = [line for command, entries in shown for line in (f"This frees {entries} entries:", command)]
+        where = " on each" if len(self.names) > 1 else ""
+        freed = [line for command, entries in shown for line in (f"This frees {entries} entries{where}:", command)]
         return [*freed, *([f"And {counted(left_out, 'more command')} in the files."] if left_out else [])]
 
 

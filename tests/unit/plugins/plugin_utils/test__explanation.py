@@ -214,3 +214,15 @@ def test_ipv6_and_protocols_without_ports_are_described() -> None:
     assert described({"protocol": "icmpv6", "replied": False, "source": "2001:db8::1"}) == (
         "icmpv6, unanswered, from 2001:db8::1"
     )
+
+
+def test_no_sentence_is_lost_beside_the_commands_that_free_entries() -> None:
+    prune = (
+        "Run `ansible r1 -m x` with --check first, then without: it frees 1,200 entries, none of them ever answered."
+    )
+    others = ["They stay for udp_timeout, which is 30.5 s.", "For 10 s run `tune -e '{a.b: 1}. C'`."]
+    commands = [("`ansible r1 -m x`", "1,200")]
+    for advice in (f"{prune} {' '.join(others)} {prune}", f"{others[0]} {prune} {others[1]}"):
+        prunes, sentences = parted(advice)
+        assert set(prunes) == set(commands)
+        assert sentences == others

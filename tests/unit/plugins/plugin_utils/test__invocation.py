@@ -145,12 +145,38 @@ def test_a_command_is_code_in_markdown() -> None:
     assert written == f"- **high** \\<b\\> Run\n  - \\<b\\> {command} and \\`\\<b\\>\\` {command}"
 
 
-def test_commands_against_what_fills_a_table_are_for_that_router_alone() -> None:
-    command = "ansible HOST -b -m netops.conntrack.conntrack_prune -a 'match=\"protocol=udp\"'"
-    given = document("none", "r1", "r2")
-    for host in given["hosts"].values():
-        host["after"]["explanation"] = {"filled_by": "udp", "advice": f"Run {command}, or {PRUNE}."}
+ADHOC = "ansible HOST -b -m netops.conntrack.conntrack_prune -a 'match=\"protocol=udp\"'"
+
+
+def explained(filled_by: dict[str, str]) -> dict[str, str]:
+    """Give what is advised to routers, of which it is known what fills their tables."""
+    given = document("none", *filled_by)
+    for name, text in filled_by.items():
+        advised = f"Run {ADHOC}, or {PRUNE}: it frees 1,200 entries, none of them ever answered."
+        given["hosts"][name]["after"] = {"findings": [], "explanation": {"filled_by": text, "advice": advised}}
     hosts = pasteable(given, {**NOTHING_GIVEN, "subset": "edge", "become": True})["hosts"]
-    assert hosts["r2"]["after"]["explanation"]["advice"] == (
-        f"Run `{command.replace('HOST', 'r2')}`, or `{PRUNE} -b --limit r2`."
+    return {name: host["after"]["explanation"]["advice"] for name, host in hosts.items()}
+
+
+def test_commands_against_what_fills_a_table_are_for_that_router_alone() -> None:
+    told = explained({"r1": "70 % udp", "r2": "71 % udp"})
+    assert told["r2"] == (
+        f"Run `{ADHOC.replace('HOST', 'r2')}`, or `{PRUNE} -b --limit r2`: it frees 1,200 entries, none of them ever "
+        "answered."
     )
+
+
+def test_routers_that_the_same_is_said_of_have_one_command() -> None:
+    told = explained({"r1": "70 % udp", "r2": "70 % udp", "r3": "71 % udp"})
+    assert told["r1"] == told["r2"]
+    assert told["r1"] == (
+        f"Run `{ADHOC.replace('HOST', 'r1,r2')}`, or `{PRUNE} -b --limit r1,r2`: it frees 1,200 entries on each, none "
+        "of them ever answered."
+    )
+    assert "r3" in told["r3"]
+    assert "on each" not in told["r3"]
+
+
+def test_routers_that_are_too_many_to_be_named_have_a_command_each() -> None:
+    told = explained({f"r{number}": "70 % udp" for number in range(11)})
+    assert all(f"ansible {name} -b" in advised for name, advised in told.items())

@@ -15,11 +15,12 @@ import pytest
 import yaml
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.plugin_utils._csv import as_csv
-from ansible_collections.netops.conntrack.plugins.plugin_utils._explanation import explain
+from ansible_collections.netops.conntrack.plugins.plugin_utils._explanation import explain, parted
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html import as_html
 from ansible_collections.netops.conntrack.plugins.plugin_utils._invocation import pasteable
 from ansible_collections.netops.conntrack.plugins.plugin_utils._junit import as_junit
 from ansible_collections.netops.conntrack.plugins.plugin_utils._order import worst_first
+from ansible_collections.netops.conntrack.plugins.plugin_utils._page_explanations import Told
 from ansible_collections.netops.conntrack.plugins.plugin_utils._prometheus import as_prometheus
 from ansible_collections.netops.conntrack.plugins.plugin_utils._render import first_screen_or_say_why, render
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report import roll_up
@@ -814,3 +815,10 @@ def with_unit_of(given: dict[str, t.Any]) -> dict[str, t.Any]:
 def test_what_is_no_number_has_no_unit() -> None:
     record = {"before": with_unit_of(audit(970, None, full="unknown", stale="finding"))}
     assert "Stale entries: r1\n" in first_screen_or_say_why(roll_up({"r1": record}, ["r1"], TIME))
+
+
+def test_a_command_for_several_routers_says_what_it_frees_on_each() -> None:
+    advice = "Run `ansible r1,r2 -m x` with --check first, then without: it frees 1,200 entries on each, none of them."
+    told = Told(["r1", "r2"], "99 % udp", *parted(advice))
+    assert told.lines() == ["This frees 1,200 entries on each:", "`ansible r1,r2 -m x`"]
+    assert told.sentences == []
