@@ -34,6 +34,13 @@ def names(directory: pathlib.Path) -> set[str]:
     return {path.name for path in directory.iterdir()}
 
 
+def time_and_number(path: str) -> tuple[str, int]:
+    """Give what says which of two reports is the newer one: the second, and which one of it."""
+    found = re.fullmatch(r"conntrack-audit-(\d{8}T\d{6})Z(?:-(\d+))?\.json", os.path.basename(path))
+    assert found, path
+    return found[1], int(found[2] or 1)
+
+
 def make(directory: pathlib.Path, *files: str) -> None:
     for name in files:
         (directory / name).write_text(name)
@@ -55,9 +62,7 @@ def test_controllers_that_write_at_once_have_a_name_each(tmp_path: pathlib.Path)
     files = [path for each in written for path in each.files]
     assert len(files) == len(set(files)) == 48
     assert not any(each.not_written for each in written)
-    newest = max(
-        files, key=lambda path: (path.split("-")[2][:16], int(path[:-5].partition("Z-")[2] or 1), path.endswith("json"))
-    )
+    newest = max((path for path in files if path.endswith(".json")), key=time_and_number)
     assert (tmp_path / "latest.json").samefile(newest)
 
 
