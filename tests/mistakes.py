@@ -35,7 +35,7 @@ TCP = {"protocol": "tcp"}
 OF_MODULES = [
     # Forgotten become
     OfModule("conntrack_prune", {"select": ["stale"]}, ("needs root", ROOT), NOBODY),
-    OfModule("conntrack_facts", {}, ("needs root", ROOT), NOBODY),
+    OfModule("conntrack_facts", {"gather_subset": ["table"]}, ("needs root", ROOT), NOBODY),
     OfModule("conntrack_info", {}, ("needs root", ROOT), NOBODY),
     OfModule("conntrack_update", {"match": TCP, "mark": "1"}, ("needs root", ROOT), NOBODY),
     OfModule("conntrack_settings", {"settings": {"acct": 1}}, ("needs root", ROOT), NOBODY),
