@@ -34,6 +34,8 @@ class Outcome:
     rc: int
     output: str
     report: dict[str, t.Any]
+    page: str = ""
+    """The report as text, where it was written. The output shows of it what fits a screen."""
 
     @property
     def changed(self) -> dict[str, int]:
@@ -65,7 +67,13 @@ class Fleet:
         done = run_ansible(command, self.built.inventory, self.home, timeout=timeout, env=env)
         file = directory / f"{name}.json"
         assert file.exists(), done.stdout + done.stderr
-        return Outcome(done.returncode, done.stdout + done.stderr, json.loads(file.read_text(encoding="utf-8")))
+        text = file.with_suffix(".txt")
+        return Outcome(
+            done.returncode,
+            done.stdout + done.stderr,
+            json.loads(file.read_text(encoding="utf-8")),
+            text.read_text(encoding="utf-8") if text.exists() else "",
+        )
 
     def module(self, name: str, args: dict[str, t.Any], *options: str) -> dict[str, dict[str, t.Any]]:
         """Call one module ad hoc on all routers; give what it returned, by router."""

@@ -51,4 +51,4 @@ def test_an_audit_counts_the_named_selectors_and_what_the_prune_would_delete(
     counts = chosen.report["hosts"]["router1"]["before"]["selectors"]
     assert set(counts) == {*NAMED, "prune"}
     assert counts["prune"]["entries"] == counts["stale"]["entries"] + 2
-    assert f"prune {counts['prune']['entries']}; stale {counts['stale']['entries']};" in chosen.output
+    assert f"prune {counts['prune']['entries']}; stale {counts['stale']['entries']};" in chosen.page

@@ -189,8 +189,8 @@ def test_a_table_that_nobody_can_decide_on_is_not_cured(make_fleet: Make) -> Non
         assert (last["selectors"]["stale"]["entries"], last["selectors"]["stale"]["undecidable"]) == (None, 400)
         assert [finding["status"] for finding in last["findings"] if finding["id"] == "stale_unknown"] == ["finding"]
     words = "it on, for entries that are made from then on."
-    assert f"This run would turn {words}" in " ".join(rehearsal.output.split())
-    assert f"This run turned {words}" in " ".join(real.output.split())
+    assert f"This run would turn {words}" in " ".join(rehearsal.page.split())
+    assert f"This run turned {words}" in " ".join(real.page.split())
     assert run(["sysctl", "-n", "net.netfilter.nf_conntrack_acct"], netns=router) == "1\n"
     assert len(listed(fleet.routers[0])) >= 400
     foretold, done = (

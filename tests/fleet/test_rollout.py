@@ -77,7 +77,7 @@ def test_a_full_table_stops_the_roll_out_before_the_next_batch(make_fleet: Make)
     assert first.report["not_begun"] == ["router3", "router4"]
     assert first.report["failed"] == ["router2"]
     assert first.report["hosts"]["router1"]["failure"] is None
-    assert "The table is 95 % full or more" in first.output
+    assert "The table is 95 % full or more" in first.page
     after = fleet.state()
     assert {host: after[host] for host in ("router3", "router4")} == {
         host: before[host] for host in ("router3", "router4")
