@@ -68,7 +68,7 @@ class Controller:
         return done.returncode
 
     def report(self) -> Document:
-        (path,) = self.reports.glob("*.json")
+        (path,) = self.reports.glob("conntrack-*.json")
         return read(path)
 
 
