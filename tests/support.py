@@ -181,6 +181,13 @@ def inside(netns: str | None, command: t.Sequence[str]) -> list[str]:
     return [*(["ip", "netns", "exec", netns] if netns else []), *command]
 
 
+def give_arguments(process: subprocess.Popen[str], args: dict[str, t.Any]) -> None:
+    """Give a module that waits for its options on standard input these options, and no more."""
+    assert process.stdin
+    process.stdin.write(json.dumps({"ANSIBLE_MODULE_ARGS": args}))
+    process.stdin.close()
+
+
 def with_default_signals() -> None:
     """Let signals end this process, which the tests start, also where they run in the background or under nohup."""
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):

@@ -49,16 +49,6 @@ class Cluster(t.NamedTuple):
         return {key: value for key, value in match.items() if value is not None}
 
     @property
-    def may_be_one_way(self) -> bool:
-        """Whether it may have live TCP connections whose answers take another way.
-
-        With asymmetric routing these are ESTABLISHED and never answered. They see more than one packet.
-        """
-        if self.protocol != _uapi.TCP or self.replied or self.single_packet:
-            return False
-        return _uapi.state_name(self.protocol, self.state) in (None, "ESTABLISHED")
-
-    @property
     def conditions(self) -> list[Condition]:
         """What has to hold for the fields of an entry of the protocol."""
         conditions = [Condition("status", _uapi.SEEN_REPLY if self.replied else 0, _uapi.SEEN_REPLY)]
@@ -72,6 +62,16 @@ class Cluster(t.NamedTuple):
             if address is not None:
                 conditions.append(Condition(name, int.from_bytes(address, "big"), size=len(address)))
         return conditions
+
+
+def may_be_one_way(match: t.Mapping[str, t.Any]) -> bool:
+    """Return whether a cluster, by its selector, may have live TCP connections whose answers take another way.
+
+    With asymmetric routing these are ESTABLISHED and never answered. They see more than one packet.
+    """
+    if match["protocol"] != "tcp" or match["replied"] or match.get("packets_original"):
+        return False
+    return match.get("state") in (None, "ESTABLISHED")
 
 
 def _address(packed: bytes | None) -> str | None:

@@ -15,7 +15,11 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._cluster_search import LEAST_PERCENT, largest_clusters
-from ansible_collections.netops.conntrack.plugins.module_utils._clusters import Cluster, ClusterCounts
+from ansible_collections.netops.conntrack.plugins.module_utils._clusters import (
+    Cluster,
+    ClusterCounts,
+    may_be_one_way,
+)
 from ansible_collections.netops.conntrack.plugins.module_utils._summary import percent
 from ansible_collections.netops.conntrack.plugins.module_utils._wire import Block
 
@@ -84,16 +88,17 @@ class _Counted:
     """A cluster, how many entries it has, and how many of them a prune can delete without harm."""
 
     def __init__(self, cluster: Cluster) -> None:
-        self.cluster = cluster
+        self._match = cluster.match
+        self._may_be_one_way = may_be_one_way(self._match)
         self.entries = 0
         self.prunable: int | None = 0
 
     def add(self, entries: int, block: Block) -> None:
         """Count so many entries of a block."""
         self.entries += entries
-        if self.cluster.replied or self.prunable is None:
+        if self._match["replied"] or self.prunable is None:
             return
-        if self.cluster.may_be_one_way:
+        if self._may_be_one_way:
             # Without counters nobody can tell which of them are live connections.
             self.prunable = 0 if "packets_original" in block.layout.fields else None
         elif "helper" not in block.layout.fields:
@@ -102,7 +107,7 @@ class _Counted:
 
     def result(self, total: int) -> dict[str, t.Any]:
         return {
-            "match": self.cluster.match,
+            "match": self._match,
             "entries": self.entries,
             "percent": percent(self.entries, total),
             "prunable": self.prunable,

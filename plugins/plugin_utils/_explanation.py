@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.netops.conntrack.plugins.module_utils._clusters import may_be_one_way
+
 Record = dict[str, t.Any]
 
 _FEWEST_ENTRIES = 100
@@ -209,7 +211,7 @@ def _words(match: Record) -> list[str]:
 
 def _why_not_pruned(cluster: Record, facts: Record) -> t.Iterator[str]:
     """Yield why entries that were never answered are not to be deleted, as far as the figures tell it."""
-    if not _may_be_one_way(cluster["match"]):
+    if not may_be_one_way(cluster["match"]):
         helped = cluster["entries"] - (cluster["prunable"] or 0)
         yield f"{helped:,} of them have a helper, and a prune keeps these."
         return
@@ -224,12 +226,6 @@ def _why_not_pruned(cluster: Record, facts: Record) -> t.Iterator[str]:
         )
     else:
         yield f"{which} may be live, if their answers take another way (asymmetric routing), so do not delete them."
-
-
-def _may_be_one_way(match: Record) -> bool:
-    """Return whether there can be live connections among unanswered entries: of TCP, ESTABLISHED, several packets."""
-    is_one_packet = bool(match.get("packets_original"))
-    return match["protocol"] == "tcp" and match.get("state") in (None, "ESTABLISHED") and not is_one_packet
 
 
 def _who(match: Record, which: str = "They") -> str:

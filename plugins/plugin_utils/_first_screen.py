@@ -105,8 +105,12 @@ def first_screen(document: Record) -> str:
         _failures(document),
         titles_found(document, findings_by_check(document)),
     )
-    screens = (_screen(parts, room) for room in _ROOMS)
-    return next((screen for screen in screens if screen.count("\n") <= LINES), _screen(parts, _ROOMS[-1]))
+    screen = ""
+    for room in _ROOMS:
+        screen = _screen(parts, room)
+        if screen.count("\n") <= LINES:
+            break
+    return screen
 
 
 def _screen(parts: _Parts, room: _Room) -> str:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import collections.abc
 import typing as t
 
+from ansible_collections.netops.conntrack.plugins.module_utils._filled_by import MOST as MOST_CLUSTERS
 from ansible_collections.netops.conntrack.plugins.module_utils._named_selectors import NAMED
 from ansible_collections.netops.conntrack.plugins.module_utils._subsets import subsets_of
 from ansible_collections.netops.conntrack.plugins.module_utils._uapi import PROTOCOL_NAMES, STATE_NAMES, TCP
@@ -122,7 +123,6 @@ _MATCH = record(
 )
 """A selector that a report prints in a command, so that no other text has a place in it."""
 _CLUSTER = record({"match": _MATCH, "entries": COUNT, "percent": number(0, 100), "prunable": OPTIONAL_COUNT})
-_MOST_CLUSTERS = 3
 _TOP = ("source", "destination", "source_port", "destination_port")
 
 
@@ -154,7 +154,7 @@ def table(top: int) -> Shape:
             "zones_reply_distinct": COUNT,
             "uncertainty": record(dict.fromkeys(("marks", "source", "destination"), COUNT)),
             "not_listed": OPTIONAL_COUNT,
-            "filled_by": list_of(_CLUSTER, _MOST_CLUSTERS),
+            "filled_by": list_of(_CLUSTER, MOST_CLUSTERS),
         },
     )
 

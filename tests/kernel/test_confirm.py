@@ -23,7 +23,15 @@ from ansible_collections.netops.conntrack.plugins.module_utils import _lock, _ru
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import UnavailableError
 from killing import Router, State
 from records import remove_records
-from support import ModuleResult, module_path, network_namespace, run, run_module, with_default_signals
+from support import (
+    ModuleResult,
+    give_arguments,
+    module_path,
+    network_namespace,
+    run,
+    run_module,
+    with_default_signals,
+)
 
 PREFIX = "net.netfilter.nf_conntrack_"
 WANTED = {"acct": True, "generic_timeout": "2m"}
@@ -474,10 +482,8 @@ def test_it_goes_back_when_the_session_ends(netns: str, number: signal.Signals) 
         env={**os.environ, "PYTHONPATH": module_path()},
         preexec_fn=with_default_signals,
     ) as session:
-        assert session.stdin
         assert session.stdout
-        session.stdin.write(json.dumps({"ANSIBLE_MODULE_ARGS": args}))
-        session.stdin.close()
+        give_arguments(session, args)
         while not (line := session.stdout.readline()).strip():
             pass
         assert json.loads(line)["confirm"]["confirmed"] is False

@@ -17,7 +17,7 @@ import typing as t
 
 import pytest
 from settings_module import sysctl
-from support import module_path, network_namespace, run, run_module, with_default_signals
+from support import give_arguments, module_path, network_namespace, run, run_module, with_default_signals
 
 ENTRIES = 5000
 SIGNALS = [signal.SIGHUP, signal.SIGINT, signal.SIGTERM]
@@ -91,10 +91,8 @@ class Interruptible:
             env={**os.environ, "PYTHONPATH": f"{self.directory}:{module_path()}", "REACHED": str(reached)},
             preexec_fn=with_default_signals,
         ) as process:
-            assert process.stdin
             assert process.stdout
-            process.stdin.write(json.dumps({"ANSIBLE_MODULE_ARGS": args}))
-            process.stdin.close()
+            give_arguments(process, args)
             give_up = time.monotonic() + 60
             while not reached.exists():
                 assert time.monotonic() < give_up
