@@ -24,7 +24,7 @@ PORTS = 60_000
 
 def options(**variables: t.Any) -> tuple[str, str]:
     return "--extra-vars", json.dumps(
-        {"conntrack_audit_settle": 1, "conntrack_audit_report_formats": ["json"], **variables}
+        {"conntrack_audit_settle": 1, "conntrack_audit_report_formats": ["json", "text"], **variables}
     )
 
 
