@@ -16,12 +16,17 @@ from interface import documentation_of
 from support import CHECKOUT
 
 PREFIX = "netops.conntrack."
-PAGES = [CHECKOUT / "README.md", *sorted(CHECKOUT.glob("docs/*.md")), *sorted(CHECKOUT.glob("roles/*/README.md"))]
+README = CHECKOUT / "README.md"
+INDEX = CHECKOUT / "docs" / "README.md"
+PAGES = [README, *sorted(CHECKOUT.glob("docs/*.md")), *sorted(CHECKOUT.glob("roles/*/README.md"))]
+LINKING_PAGES = [*PAGES, *sorted(CHECKOUT.glob("tests/*/README.md"))]
 PLAYBOOK_VARIABLES = {"target", "batch", "fail_on"}
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _CHANGES = r"ansible-playbook netops\.conntrack\.(?:prune|site|tune)"
-_LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
+_LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]*))?\)")
+_HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
+_MOST_LINES_OF_THE_README = 150
 
 
 class Example(t.NamedTuple):
@@ -37,6 +42,28 @@ def name_of(path: pathlib.Path) -> str:
 
 def blocks(page: pathlib.Path, language: str) -> list[str]:
     return [text for found, text in _FENCE.findall(page.read_text(encoding="utf-8")) if found == language]
+
+
+def without_blocks(page: pathlib.Path) -> str:
+    """Return the text of a page without its code blocks."""
+    return _FENCE.sub("", page.read_text(encoding="utf-8"))
+
+
+def links_of(page: pathlib.Path) -> list[tuple[str, str]]:
+    """Return the path and the anchor of each link of a page that leads to a file of the repository."""
+    return _LINK.findall(without_blocks(page))
+
+
+def anchors_of(page: pathlib.Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    headings = _HEADING.findall(without_blocks(page))
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def leads_somewhere(page: pathlib.Path, path: str, anchor: str) -> bool:
+    """Say whether a link of a page leads to a file, and its anchor to a heading there."""
+    target = page.parent / path if path else page
+    return target.exists() and (not anchor or anchor in anchors_of(target))
 
 
 def dictionaries(data: t.Any) -> t.Iterator[dict[str, t.Any]]:
@@ -107,7 +134,7 @@ def test_the_examples_were_found() -> None:
     assert {module for _page, module, _arguments in TASKS} == {
         path.stem for path in (CHECKOUT / "plugins" / "modules").glob("*.py")
     }
-    assert {"README.md", "docs/selectors.md"} <= {page for page, _match, _exclude in SELECTIONS}
+    assert {"docs/modules.md", "docs/selectors.md"} <= {page for page, _match, _exclude in SELECTIONS}
 
 
 @pytest.mark.parametrize(("page", "playbook"), words(r"ansible-playbook netops\.conntrack\.(\w+)"))
@@ -141,10 +168,26 @@ def test_playbook_takes(playbook: str, variable: str) -> None:
     assert any(f"{{{{ {variable} | default(" in file.read_text(encoding="utf-8") for file in files)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
+@pytest.mark.parametrize("page", LINKING_PAGES, ids=name_of)
 def test_links_lead_somewhere(page: pathlib.Path) -> None:
-    targets = _LINK.findall(page.read_text(encoding="utf-8"))
-    assert [target for target in targets if not (page.parent / target).exists()] == []
+    assert [link for link in links_of(page) if not leads_somewhere(page, *link)] == []
+
+
+@pytest.mark.parametrize(
+    "link", [("no-such-page.md", ""), ("selectors.md", "no-such-heading"), ("", "no-such-heading")]
+)
+def test_a_broken_link_is_noticed(link: tuple[str, str]) -> None:
+    assert not leads_somewhere(CHECKOUT / "docs" / "selectors.md", *link)
+
+
+@pytest.mark.parametrize("page", [page for page in LINKING_PAGES if page not in (README, INDEX)], ids=name_of)
+def test_index_has_every_page(page: pathlib.Path) -> None:
+    assert page.resolve() in {(INDEX.parent / path).resolve() for path, _anchor in links_of(INDEX)}
+
+
+def test_readme_is_short_and_leads_to_the_index() -> None:
+    assert len(README.read_text(encoding="utf-8").splitlines()) <= _MOST_LINES_OF_THE_README
+    assert "docs/README.md" in {path for path, _anchor in links_of(README)}
 
 
 def test_architecture_names_every_room() -> None:

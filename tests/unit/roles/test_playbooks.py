@@ -214,9 +214,9 @@ def test_nothing_but_dead_routers_is_a_report_too(fleet: Fleet) -> None:
     assert (run.rc, run.document["unreachable"], list(run.document["hosts"])) == (2, ["dead2"], ["dead2"])
 
 
-def test_the_play_of_the_readme_takes_a_router_without_accounting(fleet: Fleet) -> None:
+def test_the_documented_play_takes_a_router_without_accounting(fleet: Fleet) -> None:
     fleet.add("uncounted", acct=0)
-    text = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+    text = (CHECKOUT / "docs" / "playbooks.md").read_text(encoding="utf-8")
     [play] = [block for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if "hosts: edge" in block]
     own = fleet.directory / "own.yml"
     own.write_text(play.replace("hosts: edge", "hosts: all").replace("become: true", "become: false"))
