@@ -17,15 +17,15 @@ import random
 import typing as t
 
 import yaml
-from ansible_collections.netops.conntrack.plugins.module_utils._named_selectors import NAMED
-from ansible_collections.netops.conntrack.plugins.module_utils._summary import HISTOGRAM_BOUNDS, percent
-from ansible_collections.netops.conntrack.plugins.plugin_utils._batches import batches
-from ansible_collections.netops.conntrack.plugins.plugin_utils._checks import find
-from ansible_collections.netops.conntrack.plugins.plugin_utils._explanation import explain
-from ansible_collections.netops.conntrack.plugins.plugin_utils._health import health, stopped
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report import last_audit, roll_up
-from ansible_collections.netops.conntrack.plugins.plugin_utils._sizing import size
-from ansible_collections.netops.conntrack.plugins.plugin_utils._trend import trend
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.summary import HISTOGRAM_BOUNDS, percent
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.named_selectors import NAMED
+from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import find
+from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.explanation import explain
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import last_audit, roll_up
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.trend import trend
+from ansible_collections.netops.conntrack.plugins.plugin_utils._rollout.batches import batches
+from ansible_collections.netops.conntrack.plugins.plugin_utils._rollout.gates import health, stopped
+from ansible_collections.netops.conntrack.plugins.plugin_utils._tuning.sizing import size
 
 TIME = "2026-05-01T03:00:00Z"
 BASELINE_TIME = "2026-04-24T03:00:00Z"

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.plugin_utils._explanation import explain
-from ansible_collections.netops.conntrack.plugins.plugin_utils._invocation import pasteable
-from ansible_collections.netops.conntrack.plugins.plugin_utils._order import worst_first
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report import last_audit
+from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.explanation import explain
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import last_audit
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.invocation import pasteable
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.ranking import worst_first
 from documents import Document, fleet_document
 
 _SETTINGS = {

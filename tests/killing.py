@@ -24,7 +24,7 @@ import sys
 import typing as t
 
 if t.TYPE_CHECKING:
-    from ansible_collections.netops.conntrack.plugins.module_utils._sysctl import Sysctl
+    from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import Sysctl
 
 _WRITES = {
     "fcntl.flock",
@@ -215,18 +215,20 @@ class _Killer:
 
 
 def _serve(run_directory: str) -> None:
-    from ansible_collections.netops.conntrack.plugins.module_utils import _fragments, _run_directory, _sysctl
+    from ansible_collections.netops.conntrack.plugins.module_utils._boot_files import config_tree
+    from ansible_collections.netops.conntrack.plugins.module_utils._files import run_directory as run_directory_module
+    from ansible_collections.netops.conntrack.plugins.module_utils._sysctl import sysctl as sysctl_module
     from ansible_collections.netops.conntrack.plugins.modules import conntrack_settings
 
     gc.disable()  # it would copy in each process what all of them share
-    real_read = _fragments.Tree.read
+    real_read = config_tree.Tree.read
 
-    def read(self: _fragments.Tree, path: str) -> str | None:
+    def read(self: config_tree.Tree, path: str) -> str | None:
         return _MODULE_IS_LATE if path == "/proc/modules" else real_read(self, path)
 
-    _fragments.Tree.read = read  # type: ignore[method-assign] # in this process only
-    _run_directory.DIRECTORY = run_directory
-    sysctls = [sysctl for short, sysctl in _sysctl.find_sysctls().items() if short != _sysctl.GAUGE]
+    config_tree.Tree.read = read  # type: ignore[method-assign] # in this process only
+    run_directory_module.DIRECTORY = run_directory
+    sysctls = [sysctl for short, sysctl in sysctl_module.find_sysctls().items() if short != sysctl_module.GAUGE]
     for line in sys.stdin:
         request = json.loads(line)
         if "args" in request:

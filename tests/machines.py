@@ -13,12 +13,13 @@ import pathlib
 import typing as t
 
 import pytest
-from ansible_collections.netops.conntrack.plugins.module_utils import _boot, _keeping
-from ansible_collections.netops.conntrack.plugins.module_utils._files import put_all, staged
-from ansible_collections.netops.conntrack.plugins.module_utils._keeping import Kept, keep
-from ansible_collections.netops.conntrack.plugins.module_utils._record import read_record
-from ansible_collections.netops.conntrack.plugins.module_utils._setting_plan import plan, wishes
-from ansible_collections.netops.conntrack.plugins.module_utils._settings import Change
+from ansible_collections.netops.conntrack.plugins.module_utils._boot import next_boot as next_boot_module
+from ansible_collections.netops.conntrack.plugins.module_utils._files.replacement import put_all, staged
+from ansible_collections.netops.conntrack.plugins.module_utils._settings import persistence
+from ansible_collections.netops.conntrack.plugins.module_utils._settings.change import Change
+from ansible_collections.netops.conntrack.plugins.module_utils._settings.persistence import Kept, keep
+from ansible_collections.netops.conntrack.plugins.module_utils._settings.record import read_record
+from ansible_collections.netops.conntrack.plugins.module_utils._settings.setting_plan import plan, wishes
 
 PREFIX = "net.netfilter.nf_conntrack_"
 MAX, BUCKETS, ACCT, GENERIC = (f"{PREFIX}{short}" for short in ("max", "buckets", "acct", "generic_timeout"))
@@ -49,9 +50,9 @@ class Machine:
         """nf_conntrack is a module, which nothing loads early."""
         self.write("proc/modules", "nf_conntrack 200704 1 nft_ct, Live 0x0\n")
 
-    def next_boot(self, overlay: t.Mapping[str, str | None] | None = None) -> _boot.NextBoot:
+    def next_boot(self, overlay: t.Mapping[str, str | None] | None = None) -> next_boot_module.NextBoot:
         inside = {path.removeprefix(str(self.root)): text for path, text in (overlay or {}).items()}
-        return _boot.next_boot(inside, str(self.root))
+        return next_boot_module.next_boot(inside, str(self.root))
 
     def changes(self, settings: dict[str, object], at_least: dict[str, object] | None = None) -> list[Change]:
         return plan(wishes(settings, at_least or {}), f"{self.root}/proc/sys")
@@ -76,9 +77,9 @@ class Machine:
     def in_charge(self) -> t.Iterator[None]:
         """Let the code that plans files look at this machine."""
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(_keeping, "_MODULES_LOAD", f"{self.root}/etc/modules-load.d")
-            patch.setattr(_keeping, "_MODPROBE", f"{self.root}/etc/modprobe.d")
-            patch.setattr(_keeping, "next_boot", self.next_boot)
+            patch.setattr(persistence, "_MODULES_LOAD", f"{self.root}/etc/modules-load.d")
+            patch.setattr(persistence, "_MODPROBE", f"{self.root}/etc/modprobe.d")
+            patch.setattr(persistence, "next_boot", self.next_boot)
             patch.setattr(os, "fsync", lambda _handle: None)  # no power cut will come
             yield
 

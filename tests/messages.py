@@ -16,8 +16,9 @@ import socket
 import struct
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.module_utils import _netlink, _wire
-from ansible_collections.netops.conntrack.plugins.module_utils._entry import FIELDS, Entry
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import FIELDS, Entry
+from ansible_collections.netops.conntrack.plugins.module_utils._netlink import framing
+from ansible_collections.netops.conntrack.plugins.module_utils._table import layouts
 
 Fields = t.Mapping[str, t.Any]
 
@@ -65,14 +66,14 @@ def entry_message(fields: Fields, *, more: bytes = b"", flags: int = NLM_F_MULTI
     )
 
 
-def blocks_of(*entries: Fields) -> list[_wire.Block]:
+def blocks_of(*entries: Fields) -> list[layouts.Block]:
     """Give the blocks that the decoder makes of a datagram with these entries."""
     return decoded(b"".join(map(entry_message, entries)))
 
 
-def decoded(datagram: bytes) -> list[_wire.Block]:
+def decoded(datagram: bytes) -> list[layouts.Block]:
     """Give the blocks that the decoder makes of a datagram of entries."""
-    return list(_wire.Decoder(SEQUENCE).blocks(_netlink.Splitter().runs(datagram)))
+    return list(layouts.Decoder(SEQUENCE).blocks(framing.Splitter().runs(datagram)))
 
 
 def entry_of(fields: Fields) -> Entry:
@@ -116,7 +117,7 @@ def values_of(fields: Fields) -> dict[str, t.Any]:
     return {**dict.fromkeys(FIELDS), "zone": zone, "has_ports": "source_port" in whole, **whole, **packed}
 
 
-def assert_columns_are_rows(block: _wire.Block) -> None:
+def assert_columns_are_rows(block: layouts.Block) -> None:
     """Assert that each column of a block has what the plain decode of its rows has."""
     entries = list(block.entries())
     assert len(entries) == len(block) == len(block.rows) > 0

@@ -9,14 +9,14 @@ from __future__ import annotations
 import os
 import pathlib
 
-from ansible_collections.netops.conntrack.plugins.module_utils import _run_directory
+from ansible_collections.netops.conntrack.plugins.module_utils._files import run_directory
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
 
 
 def remove_records(netns: str) -> None:
     """Remove what is kept for a namespace that is about to be deleted."""
     with inside(netns):
-        suffix = os.path.basename(_run_directory.path_of(""))
-    for path in pathlib.Path(_run_directory.DIRECTORY).glob(f"*{suffix}*"):
+        suffix = os.path.basename(run_directory.path_of(""))
+    for path in pathlib.Path(run_directory.DIRECTORY).glob(f"*{suffix}*"):
         if path.name.split(".")[0].endswith(suffix):
             path.unlink()

@@ -10,8 +10,8 @@ import collections
 import ipaddress
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.module_utils._entry import Entry
-from ansible_collections.netops.conntrack.plugins.module_utils._idle import Timeouts, idle
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import Entry
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeouts import Timeouts, idle
 
 # linux/netfilter/nf_conntrack_common.h
 _STATUS = {

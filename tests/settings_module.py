@@ -31,7 +31,7 @@ def all_sysctls(netns: str) -> str:
 _BUILT_IN = "test ! -e /proc/modules || mount --bind /dev/null /proc/modules"
 
 LATE = """
-from ansible_collections.netops.conntrack.plugins.module_utils._fragments import Tree
+from ansible_collections.netops.conntrack.plugins.module_utils._boot_files.config_tree import Tree
 
 read = Tree.read
 Tree.read = lambda self, path: "nf_conntrack 1 0 - Live 0x0\\n" if path == "/proc/modules" else read(self, path)

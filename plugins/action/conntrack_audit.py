@@ -10,14 +10,14 @@ import typing as t
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError
-from ansible_collections.netops.conntrack.plugins.module_utils._named_selectors import NAMED
-from ansible_collections.netops.conntrack.plugins.module_utils._subsets import ALL
-from ansible_collections.netops.conntrack.plugins.plugin_utils._action import RouterAction
-from ansible_collections.netops.conntrack.plugins.plugin_utils._checks import Check, findings, parse
-from ansible_collections.netops.conntrack.plugins.plugin_utils._explanation import explain
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.subsets import ALL
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.named_selectors import NAMED
+from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import Check, findings, parse
+from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.explanation import explain
 from ansible_collections.netops.conntrack.plugins.plugin_utils._filter import plain
-from ansible_collections.netops.conntrack.plugins.plugin_utils._leftover import describe
-from ansible_collections.netops.conntrack.plugins.plugin_utils._preflight import refuse_variables_of_role
+from ansible_collections.netops.conntrack.plugins.plugin_utils._preflight.refusals import refuse_variables_of_role
+from ansible_collections.netops.conntrack.plugins.plugin_utils._router.action import RouterAction
+from ansible_collections.netops.conntrack.plugins.plugin_utils._tuning.leftover import describe
 
 _FACTS = "netops.conntrack.conntrack_facts"
 _PASSED_ON = ("top", "netns")

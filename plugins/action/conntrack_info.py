@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.netops.conntrack.plugins.plugin_utils._action import RouterAction
+from ansible_collections.netops.conntrack.plugins.plugin_utils._router.action import RouterAction
 
 
 class ActionModule(RouterAction):

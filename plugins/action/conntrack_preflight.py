@@ -13,19 +13,19 @@ from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.vars import load_extra_vars
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError, RefusedError
-from ansible_collections.netops.conntrack.plugins.plugin_utils._invocation import playbook_command
-from ansible_collections.netops.conntrack.plugins.plugin_utils._preflight import (
+from ansible_collections.netops.conntrack.plugins.plugin_utils._preflight.refusals import (
     Run,
     lines_of_others,
     only_ours,
     refuse_variables,
     refuse_variables_of_role,
 )
-from ansible_collections.netops.conntrack.plugins.plugin_utils._targets import (
+from ansible_collections.netops.conntrack.plugins.plugin_utils._preflight.targets import (
     given_to,
     hosts_of_run,
     refuse_unnamed,
 )
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.invocation import playbook_command
 
 _SPEC = {
     "changes": {"type": "bool", "default": False},

@@ -16,32 +16,32 @@ from ansible.utils.display import Display
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError
 from ansible_collections.netops.conntrack.plugins.module_utils._printable import visible
 from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import with_short_texts
+from ansible_collections.netops.conntrack.plugins.plugin_utils._callback.fleet_table import report_lines, summary
 from ansible_collections.netops.conntrack.plugins.plugin_utils._filter import plain
-from ansible_collections.netops.conntrack.plugins.plugin_utils._invocation import pasteable
-from ansible_collections.netops.conntrack.plugins.plugin_utils._merge import merge
-from ansible_collections.netops.conntrack.plugins.plugin_utils._records import left_out, record, rollout
-from ansible_collections.netops.conntrack.plugins.plugin_utils._render import (
+from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.render import (
     ENDINGS,
     first_screen_or_say_why,
     render_or_say_why,
 )
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report import (
+from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.report_files import (
+    MODES,
+    Destination,
+    Written,
+    read_report,
+)
+from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.report_names import PLAYBOOKS, RETRY
+from ansible_collections.netops.conntrack.plugins.plugin_utils._preflight.targets import given_to
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import (
     NOT_FINISHED,
     Record,
     failing,
     roll_up,
     severities_from,
 )
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report_files import (
-    MODES,
-    Destination,
-    Written,
-    read_report,
-)
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report_names import PLAYBOOKS, RETRY
-from ansible_collections.netops.conntrack.plugins.plugin_utils._targets import given_to
-from ansible_collections.netops.conntrack.plugins.plugin_utils._terminal import report_lines, summary
-from ansible_collections.netops.conntrack.plugins.plugin_utils._trend import with_trend
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.invocation import pasteable
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.merge import merge
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.records import left_out, record, rollout
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.trend import with_trend
 
 _SPEC = {
     "directory": {"type": "str", "default": ""},

@@ -12,8 +12,8 @@ from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError
 from ansible_collections.netops.conntrack.plugins.plugin_utils._filter import plain
-from ansible_collections.netops.conntrack.plugins.plugin_utils._records import record
-from ansible_collections.netops.conntrack.plugins.plugin_utils._rollout import plan
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.records import record
+from ansible_collections.netops.conntrack.plugins.plugin_utils._rollout.participants import plan
 
 _PAIR = "conntrack_pair"
 

@@ -11,7 +11,7 @@ import typing as t
 
 from ansible.errors import AnsibleConnectionFailure
 from ansible_collections.netops.conntrack.plugins.module_utils._units import parse_duration
-from ansible_collections.netops.conntrack.plugins.plugin_utils._action import RouterAction
+from ansible_collections.netops.conntrack.plugins.plugin_utils._router.action import RouterAction
 
 _POLL_SECONDS = 1
 

@@ -72,8 +72,8 @@ from ansible import constants, context
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.callback import CallbackBase
 from ansible.utils import color
-from ansible_collections.netops.conntrack.plugins.plugin_utils._terminal import BLOCK_CHARACTERS, table
-from ansible_collections.netops.conntrack.plugins.plugin_utils._unfinished import Unfinished
+from ansible_collections.netops.conntrack.plugins.plugin_utils._callback.fleet_table import BLOCK_CHARACTERS, table
+from ansible_collections.netops.conntrack.plugins.plugin_utils._callback.unfinished import Unfinished
 
 _REPORTS = ("netops.conntrack.conntrack_report", "conntrack_report")
 _TERSE = ("oneline", "minimal")

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.plugin_utils._batches import batches
-from ansible_collections.netops.conntrack.plugins.plugin_utils._checks import find
+from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import find
 from ansible_collections.netops.conntrack.plugins.plugin_utils._filter import as_filter
-from ansible_collections.netops.conntrack.plugins.plugin_utils._health import health, stopped
-from ansible_collections.netops.conntrack.plugins.plugin_utils._profiles import plan
-from ansible_collections.netops.conntrack.plugins.plugin_utils._render import render
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report import roll_up
-from ansible_collections.netops.conntrack.plugins.plugin_utils._sizing import size
+from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.render import render
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import roll_up
+from ansible_collections.netops.conntrack.plugins.plugin_utils._rollout.batches import batches
+from ansible_collections.netops.conntrack.plugins.plugin_utils._rollout.gates import health, stopped
+from ansible_collections.netops.conntrack.plugins.plugin_utils._tuning.profiles import plan
+from ansible_collections.netops.conntrack.plugins.plugin_utils._tuning.sizing import size
 
 _FILTERS: dict[str, t.Callable[..., t.Any]] = {
     "conntrack_batches": batches,

@@ -21,8 +21,8 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
     OptionError,
     UnavailableError,
 )
-from ansible_collections.netops.conntrack.plugins.module_utils._paths import place_of
-from ansible_collections.netops.conntrack.plugins.module_utils._regular_files import open_regular
+from ansible_collections.netops.conntrack.plugins.module_utils._files.paths import place_of
+from ansible_collections.netops.conntrack.plugins.module_utils._files.regular_files import open_regular
 
 NETNS_DIRECTORY = "/run/netns"
 """Where ``ip netns add`` keeps the named namespaces (ip-netns(8))."""

@@ -268,9 +268,9 @@ ansible_facts:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.netops.conntrack.plugins.module_utils._facts import gather
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.gather import gather
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.subsets import ALL, SUBSETS, subsets_of
 from ansible_collections.netops.conntrack.plugins.module_utils._module import NETNS_OPTION, ConntrackModule, guarded_run
-from ansible_collections.netops.conntrack.plugins.module_utils._subsets import ALL, SUBSETS, subsets_of
 
 _TOP = 10
 

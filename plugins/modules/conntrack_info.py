@@ -384,15 +384,15 @@ import contextlib
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.netops.conntrack.plugins.module_utils._export import FORMATS, check_dest, exporting
 from ansible_collections.netops.conntrack.plugins.module_utils._module import (
     MATCH_OPTIONS,
     NETNS_OPTION,
     ConntrackModule,
     guarded_run,
 )
-from ansible_collections.netops.conntrack.plugins.module_utils._query import Query, run_query
-from ansible_collections.netops.conntrack.plugins.module_utils._selected import selected
+from ansible_collections.netops.conntrack.plugins.module_utils._query.export import FORMATS, check_dest, exporting
+from ansible_collections.netops.conntrack.plugins.module_utils._query.query import Query, run_query
+from ansible_collections.netops.conntrack.plugins.module_utils._selected_table import selected
 
 
 def _returns_lines(params: t.Mapping[str, t.Any]) -> bool:

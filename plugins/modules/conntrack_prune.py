@@ -288,6 +288,12 @@ unavailable:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune import prune
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune_plan import (
+    GUARD_OPTIONS,
+    parse_limit,
+    plan_of,
+)
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.module_utils._module import (
     MATCH_OPTIONS,
@@ -295,9 +301,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._module import (
     ConntrackModule,
     guarded_run,
 )
-from ansible_collections.netops.conntrack.plugins.module_utils._prune import prune
-from ansible_collections.netops.conntrack.plugins.module_utils._prune_plan import GUARD_OPTIONS, parse_limit, plan_of
-from ansible_collections.netops.conntrack.plugins.module_utils._selected import selected
+from ansible_collections.netops.conntrack.plugins.module_utils._selected_table import selected
 
 
 def prune_table(module: AnsibleModule) -> dict[str, t.Any]:

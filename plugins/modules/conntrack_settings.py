@@ -368,11 +368,7 @@ import stat
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.netops.conntrack.plugins.module_utils import _confirm
-from ansible_collections.netops.conntrack.plugins.module_utils._change_plan import check_options, plan_change, within_of
 from ansible_collections.netops.conntrack.plugins.module_utils._interrupt import finished, note
-from ansible_collections.netops.conntrack.plugins.module_utils._journal import Pending, waiting
-from ansible_collections.netops.conntrack.plugins.module_utils._lock import exclusive, exclusive_in_image
 from ansible_collections.netops.conntrack.plugins.module_utils._module import (
     NETNS_OPTION,
     ConntrackModule,
@@ -380,7 +376,15 @@ from ansible_collections.netops.conntrack.plugins.module_utils._module import (
     words_of_change,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
-from ansible_collections.netops.conntrack.plugins.module_utils._transaction import Transaction
+from ansible_collections.netops.conntrack.plugins.module_utils._settings import confirm
+from ansible_collections.netops.conntrack.plugins.module_utils._settings.change_plan import (
+    check_options,
+    plan_change,
+    within_of,
+)
+from ansible_collections.netops.conntrack.plugins.module_utils._settings.journal import Pending, waiting
+from ansible_collections.netops.conntrack.plugins.module_utils._settings.lock import exclusive, exclusive_in_image
+from ansible_collections.netops.conntrack.plugins.module_utils._settings.transaction import Transaction
 
 
 def attributes_for(module: AnsibleModule) -> t.Callable[[str, str], None]:
@@ -412,12 +416,12 @@ def keep_attributes(module: AnsibleModule, transaction: Transaction) -> bool:
 def settle_what_waits(module: AnsibleModule) -> bool:
     """Take back a change that waits for its confirmation, in check mode only tell of it; say whether there is one."""
     if not module.params["runtime"]:
-        _confirm.refuse_waiting()
+        confirm.refuse_waiting()
         return False
     if module.check_mode:
         said = waiting() and "A change waits for its confirmation, and would be taken back before this one."
     else:
-        said = _confirm.take_back_pending()
+        said = confirm.take_back_pending()
         said = said and f"A change that waited for its confirmation was taken back before this one. {said}"
     if said:
         module.warn(said)
@@ -459,8 +463,8 @@ def change_settings(module: AnsibleModule) -> dict[str, t.Any]:
 def confirm_change(module: AnsibleModule) -> dict[str, t.Any]:
     """Keep the change that waits, unless in check mode, and give the module's result."""
     with only_run(module), finished():
-        found = _confirm.find(module.params["change"])
-        pending = found if module.check_mode else _confirm.confirm(module.params["change"])
+        found = confirm.find(module.params["change"])
+        pending = found if module.check_mode else confirm.confirm(module.params["change"])
         note(words_of_change(describe_pending(pending)), {"changed": not found.confirmed})
     nothing: dict[str, t.Any] = {"settings": {}, "restored": [], "unsupported": [], "read_only": []}
     return {"changed": not found.confirmed, **nothing, "confirm": describe_pending(pending)}

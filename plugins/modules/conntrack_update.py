@@ -275,19 +275,12 @@ unavailable:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
-from ansible_collections.netops.conntrack.plugins.module_utils._management import management_connections
-from ansible_collections.netops.conntrack.plugins.module_utils._module import (
-    MATCH_OPTIONS,
-    NETNS_OPTION,
-    ConntrackModule,
-    guarded_run,
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune_plan import GUARD_OPTIONS, plan_of
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.rehearsal import Pruned
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.ssh_connections import (
+    management_connections,
 )
-from ansible_collections.netops.conntrack.plugins.module_utils._prune_plan import GUARD_OPTIONS, plan_of
-from ansible_collections.netops.conntrack.plugins.module_utils._rehearsal import Pruned
-from ansible_collections.netops.conntrack.plugins.module_utils._selected import selected, selection_of
-from ansible_collections.netops.conntrack.plugins.module_utils._selector_keys import Context
-from ansible_collections.netops.conntrack.plugins.module_utils._update import (
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.update import (
     SETTINGS,
     Plan,
     aim_of,
@@ -295,6 +288,15 @@ from ansible_collections.netops.conntrack.plugins.module_utils._update import (
     parse_timeout,
     update,
 )
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
+from ansible_collections.netops.conntrack.plugins.module_utils._module import (
+    MATCH_OPTIONS,
+    NETNS_OPTION,
+    ConntrackModule,
+    guarded_run,
+)
+from ansible_collections.netops.conntrack.plugins.module_utils._selected_table import selected, selection_of
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Context
 
 
 def check_options(module: AnsibleModule) -> None:

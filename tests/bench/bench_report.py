@@ -25,7 +25,7 @@ TESTS = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(TESTS), str(TESTS.parent / ".collections")]
 
 # ruff: noqa: E402  (they are found through the line above)
-from ansible_collections.netops.conntrack.plugins.plugin_utils._render import render
+from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.render import render
 from bench.contests import progress
 from bench.report import markdown_table, seconds
 from documents import fleet_document

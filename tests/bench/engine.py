@@ -26,15 +26,19 @@ import typing as t
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / ".collections"), str(ROOT / "tests")]
 
-from ansible_collections.netops.conntrack.plugins.module_utils._export import exporting
-from ansible_collections.netops.conntrack.plugins.module_utils._facts import count_table
-from ansible_collections.netops.conntrack.plugins.module_utils._prune import prune
-from ansible_collections.netops.conntrack.plugins.module_utils._prune_plan import Guards, Plan, parse_limit
-from ansible_collections.netops.conntrack.plugins.module_utils._query import Query, run_query
-from ansible_collections.netops.conntrack.plugins.module_utils._selector import compile_selection
-from ansible_collections.netops.conntrack.plugins.module_utils._selector_keys import Context
-from ansible_collections.netops.conntrack.plugins.module_utils._sysctl import read_settings
-from ansible_collections.netops.conntrack.plugins.module_utils._writable import WritableTable
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune import prune
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune_plan import (
+    Guards,
+    Plan,
+    parse_limit,
+)
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.gather import count_table
+from ansible_collections.netops.conntrack.plugins.module_utils._query.export import exporting
+from ansible_collections.netops.conntrack.plugins.module_utils._query.query import Query, run_query
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import compile_selection
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Context
+from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import read_settings
+from ansible_collections.netops.conntrack.plugins.module_utils._table.writable import WritableTable
 from bench.story import STORY
 
 TCP: dict[str, t.Any] = {"protocol": "tcp"}

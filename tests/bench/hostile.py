@@ -146,7 +146,7 @@ def datagrams(rows: Rows) -> t.Iterator[bytes]:
 
 def _encoder(messages: t.Any) -> t.Callable[[dict[str, int]], bytes]:
     """Return what encodes an entry: a message with every field, into which the given ones are put."""
-    from ansible_collections.netops.conntrack.plugins.module_utils import _wire
+    from ansible_collections.netops.conntrack.plugins.module_utils._table import layouts
 
     templates: dict[t.Any, tuple[bytes, t.Any]] = {}
 
@@ -156,7 +156,7 @@ def _encoder(messages: t.Any) -> t.Callable[[dict[str, int]], bytes]:
         kind = protocol, "source6" in values
         if kind not in templates:
             message = messages.entry_message(_plain_entry(*kind))
-            templates[kind] = message, _wire.Layout(message)
+            templates[kind] = message, layouts.Layout(message)
         message, layout = templates[kind]
         data = bytearray(message)
         for name, value in values.items():
@@ -182,9 +182,9 @@ class MemoryTable:
         self._answer = answer
 
     def read(self, collect: t.Callable[[t.Any], t.Any], _conditions: t.Any = (), _clock: t.Any = None) -> t.Any:
-        from ansible_collections.netops.conntrack.plugins.module_utils import _dump
+        from ansible_collections.netops.conntrack.plugins.module_utils._table import dump
 
-        return collect(_dump.blocks(iter(self._answer), sequence=1, chain=16))
+        return collect(dump.blocks(iter(self._answer), sequence=1, chain=16))
 
     def count(self) -> None:
         return None
@@ -192,35 +192,31 @@ class MemoryTable:
 
 def works() -> dict[str, t.Callable[[t.Any], t.Any]]:
     """Return what can be done with a table, by name."""
-    from ansible_collections.netops.conntrack.plugins.module_utils import (
-        _facts,
-        _named_selectors,
-        _prune,
-        _prune_plan,
-        _query,
-        _selector,
-        _selector_keys,
-        _sysctl,
-    )
+    from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes import prune as prune_module
+    from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes import prune_plan
+    from ansible_collections.netops.conntrack.plugins.module_utils._facts import gather as gather_module
+    from ansible_collections.netops.conntrack.plugins.module_utils._query import query as query_module
+    from ansible_collections.netops.conntrack.plugins.module_utils._selector import compiler, keys, named_selectors
+    from ansible_collections.netops.conntrack.plugins.module_utils._sysctl import sysctl
 
-    settings = _sysctl.read_settings()
-    context = _selector_keys.Context.read(settings)
+    settings = sysctl.read_settings()
+    context = keys.Context.read(settings)
 
     def info(*group_by: str) -> t.Callable[[t.Any], t.Any]:
-        query = _query.Query(list(group_by), [], 10, entries=False)
-        every = _selector.compile_selection(None, None, context)
-        return lambda table: _query.run_query(table, every, context, query)
+        query = query_module.Query(list(group_by), [], 10, entries=False)
+        every = compiler.compile_selection(None, None, context)
+        return lambda table: query_module.run_query(table, every, context, query)
 
     def prune(table: t.Any) -> t.Any:
-        guards = _prune_plan.Guards(frozenset(), helpers=True)
-        selection = _selector.compile_selection(None, None, context, "", ["stale", "unanswered", "multicast"])
-        plan = _prune_plan.Plan(selection, guards, context, 5, whole=False)
-        return _prune.prune(table, plan, _prune_plan.parse_limit(None), dry_run=True).result(None, with_diff=False)
+        guards = prune_plan.Guards(frozenset(), helpers=True)
+        selection = compiler.compile_selection(None, None, context, "", ["stale", "unanswered", "multicast"])
+        plan = prune_plan.Plan(selection, guards, context, 5, whole=False)
+        return prune_module.prune(table, plan, prune_plan.parse_limit(None), dry_run=True).result(None, with_diff=False)
 
-    named = _named_selectors.NAMED
+    named = named_selectors.NAMED
     return {
-        "facts": lambda table: _facts.count_table(table, settings, 10, named, with_summary=True),
-        "summary": lambda table: _facts.count_table(table, settings, 10, {}, with_summary=True),
+        "facts": lambda table: gather_module.count_table(table, settings, 10, named, with_summary=True),
+        "summary": lambda table: gather_module.count_table(table, settings, 10, {}, with_summary=True),
         "addresses": info("source", "destination"),
         "ports": info("source_port", "destination_port"),
         "source-and-port": info("source", "source_port"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import collections
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.module_utils._named_selectors import NAMED
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.named_selectors import NAMED
 from support import run
 
 HALF_OPEN = (

@@ -11,8 +11,8 @@ import typing as t
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import AnswerError
-from ansible_collections.netops.conntrack.plugins.module_utils._formats import ALL_FIELDS
-from ansible_collections.netops.conntrack.plugins.plugin_utils._answer import Expected
+from ansible_collections.netops.conntrack.plugins.module_utils._query.fields import ALL_FIELDS
+from ansible_collections.netops.conntrack.plugins.plugin_utils._router.answer import Expected
 from kinds import ACCOUNTING, fill
 from lies import lies
 from records import remove_records

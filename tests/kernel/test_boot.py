@@ -13,7 +13,7 @@ import tempfile
 import typing as t
 
 import pytest
-from ansible_collections.netops.conntrack.plugins.module_utils._boot import next_boot
+from ansible_collections.netops.conntrack.plugins.module_utils._boot.next_boot import next_boot
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import DERANDOMIZE

@@ -19,8 +19,9 @@ import time
 import typing as t
 
 import pytest
-from ansible_collections.netops.conntrack.plugins.module_utils import _lock, _run_directory
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import UnavailableError
+from ansible_collections.netops.conntrack.plugins.module_utils._files import run_directory
+from ansible_collections.netops.conntrack.plugins.module_utils._settings import lock as lock_module
 from killing import Router, State
 from records import remove_records
 from support import (
@@ -425,15 +426,15 @@ def test_dry_run_does_not_wait(router: Router, args: dict[str, t.Any]) -> None:
 
 
 def test_lock_that_is_held_too_long_is_an_error(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_run_directory, "DIRECTORY", str(tmp_path / "run"))
-    monkeypatch.setattr(_lock, "_LOCK_SECONDS", 0)
+    monkeypatch.setattr(run_directory, "DIRECTORY", str(tmp_path / "run"))
+    monkeypatch.setattr(lock_module, "_LOCK_SECONDS", 0)
     words = (
         rf"Another run is changing these settings since \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d UTC, pid {os.getpid()}\. "
         r"This run has waited for 0 s, and changed nothing\. Run it again when that one is done\. .*fuser .*/lock-"
     )
-    with _lock.exclusive(), pytest.raises(UnavailableError, match=words), _lock.exclusive():
+    with lock_module.exclusive(), pytest.raises(UnavailableError, match=words), lock_module.exclusive():
         raise AssertionError("it has the lock, too")
-    with _lock.exclusive():
+    with lock_module.exclusive():
         pass
 
 

@@ -14,16 +14,22 @@ import types
 import typing as t
 
 import pytest
-from ansible_collections.netops.conntrack.plugins.module_utils import _dump, _prune
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes import prune as prune_module
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune import prune
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune_plan import (
+    Guards,
+    Plan,
+    Survey,
+    parse_limit,
+)
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError, InterruptedDumpError
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
-from ansible_collections.netops.conntrack.plugins.module_utils._prune import prune
-from ansible_collections.netops.conntrack.plugins.module_utils._prune_plan import Guards, Plan, Survey, parse_limit
-from ansible_collections.netops.conntrack.plugins.module_utils._selector import compile_selection
-from ansible_collections.netops.conntrack.plugins.module_utils._selector_keys import Context
-from ansible_collections.netops.conntrack.plugins.module_utils._sysctl import read_settings
-from ansible_collections.netops.conntrack.plugins.module_utils._wire import Block
-from ansible_collections.netops.conntrack.plugins.module_utils._writable import WritableTable
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import compile_selection
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Context
+from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import read_settings
+from ansible_collections.netops.conntrack.plugins.module_utils._table import dump
+from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Block
+from ansible_collections.netops.conntrack.plugins.module_utils._table.writable import WritableTable
 from support import ModuleResult, network_namespace, run, run_module
 
 WAIT = 4
@@ -187,7 +193,7 @@ def test_datagrams_wake_their_entry(net: Router) -> None:
 def in_the_wait(action: t.Callable[[], object]) -> t.Iterator[None]:
     """Have ``action`` done instead of the wait between both looks."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_prune, "time", types.SimpleNamespace(sleep=lambda _seconds: action()))
+        patch.setattr(prune_module, "time", types.SimpleNamespace(sleep=lambda _seconds: action()))
         yield
 
 
@@ -221,7 +227,7 @@ def test_a_slow_reading_wakes_nothing(net: Router, switch: int, monkeypatch: pyt
     """Where the reading takes seconds, each entry is held against the time at which it was read itself."""
     net.configure(acct=switch)
     net.insert(*map(UDP_ENTRY.format, range(1000, 4000)))
-    monkeypatch.setattr(_dump, "_CHUNK_BYTES", 1 << 15)
+    monkeypatch.setattr(dump, "_CHUNK_BYTES", 1 << 15)
     sort_out = Survey.sort_out
     begun = time.monotonic()
 
@@ -238,8 +244,8 @@ def test_a_slow_reading_wakes_nothing(net: Router, switch: int, monkeypatch: pyt
 
 def test_a_reading_that_broke_off_is_forgotten(net: Router, monkeypatch: pytest.MonkeyPatch) -> None:
     net.insert(*map(UDP_ENTRY.format, range(1000, 4000)))
-    monkeypatch.setattr(_dump, "_CHUNK_BYTES", 1 << 15)
-    whole = _dump.blocks
+    monkeypatch.setattr(dump, "_CHUNK_BYTES", 1 << 15)
+    whole = dump.blocks
     broken: list[bool] = []
 
     def blocks(*args: t.Any, **named: t.Any) -> t.Iterator[Block]:
@@ -251,7 +257,7 @@ def test_a_reading_that_broke_off_is_forgotten(net: Router, monkeypatch: pytest.
                 raise InterruptedDumpError("in the middle")
             yield block
 
-    monkeypatch.setattr(_dump, "blocks", blocks)
+    monkeypatch.setattr(dump, "blocks", blocks)
     with in_the_wait(lambda: None):
         result = pruned(net, {"protocol": "udp"})
     assert broken

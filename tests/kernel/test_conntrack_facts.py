@@ -19,12 +19,12 @@ import typing as t
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils import _netns
-from ansible_collections.netops.conntrack.plugins.module_utils._facts import gather
-from ansible_collections.netops.conntrack.plugins.module_utils._kernel_filter import Condition
-from ansible_collections.netops.conntrack.plugins.module_utils._named_selectors import NAMED
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.gather import gather
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
-from ansible_collections.netops.conntrack.plugins.module_utils._table import Table
-from ansible_collections.netops.conntrack.plugins.module_utils._wire import Block
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.named_selectors import NAMED
+from ansible_collections.netops.conntrack.plugins.module_utils._table.kernel_filter import Condition
+from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Block
+from ansible_collections.netops.conntrack.plugins.module_utils._table.table import Table
 from support import SYSTEM_PYTHON, ModuleResult, module_path, network_namespace, run, run_module
 
 PREFIX = "net.netfilter.nf_conntrack_"

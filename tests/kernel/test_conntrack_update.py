@@ -17,16 +17,16 @@ import time
 import typing as t
 
 import pytest
-from ansible_collections.netops.conntrack.plugins.module_utils import _requests
-from ansible_collections.netops.conntrack.plugins.module_utils._idle import Timeouts
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_record import read_record
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeouts import Timeouts
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.update import Plan, aim_of, update
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
-from ansible_collections.netops.conntrack.plugins.module_utils._selector import compile_selection
-from ansible_collections.netops.conntrack.plugins.module_utils._selector_keys import Context
-from ansible_collections.netops.conntrack.plugins.module_utils._sysctl import read_settings
-from ansible_collections.netops.conntrack.plugins.module_utils._timeout_record import read_record
-from ansible_collections.netops.conntrack.plugins.module_utils._update import Plan, aim_of, update
-from ansible_collections.netops.conntrack.plugins.module_utils._wire import Block
-from ansible_collections.netops.conntrack.plugins.module_utils._writable import WritableTable
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import compile_selection
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Context
+from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import read_settings
+from ansible_collections.netops.conntrack.plugins.module_utils._table import requests
+from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Block
+from ansible_collections.netops.conntrack.plugins.module_utils._table.writable import WritableTable
 from support import SYSTEM_PYTHON, ModuleResult, network_namespace, run, run_module
 
 IDLE, CAP, FIXED = 10_000, 54_000, 7
@@ -724,16 +724,16 @@ def test_an_entry_that_came_to_another_state_gets_the_cap_of_that(netns: str, up
 # What the kernel does
 
 
-def targets(blocks: t.Iterator[Block]) -> _requests.Targets[str]:
-    found = _requests.Targets[str]()
+def targets(blocks: t.Iterator[Block]) -> requests.Targets[str]:
+    found = requests.Targets[str]()
     for block in blocks:
         found.add(block, "all")
     return found
 
 
-def with_timeout(seconds: int) -> _requests.Request:
+def with_timeout(seconds: int) -> requests.Request:
     """Give an update with any timeout."""
-    return _requests.Request(0x100, struct.pack("=HH", 8, 7) + struct.pack("!I", seconds))
+    return requests.Request(0x100, struct.pack("=HH", 8, 7) + struct.pack("!I", seconds))
 
 
 def test_a_timeout_of_0_ends_an_entry(netns: str) -> None:
@@ -742,13 +742,13 @@ def test_a_timeout_of_0_ends_an_entry(netns: str) -> None:
         assert table.update(table.read(targets), with_timeout(0)) == {("all", 0): 1}
         assert listed() == []
     with pytest.raises(ValueError, match="end the entry"):
-        _requests.update(0, None)
+        requests.update(0, None)
 
 
 def test_a_fixed_timeout_is_refused(netns: str) -> None:
     with inside(netns), WritableTable() as table:
         insert(f"{TCP.format(1)} -u FIXED_TIMEOUT")
-        assert table.update(table.read(targets), _requests.update(900, (5, 5))) == {
+        assert table.update(table.read(targets), requests.update(900, (5, 5))) == {
             ("all", errno.EPERM): 1,
             ("all", 0): 0,
         }
@@ -760,7 +760,7 @@ def test_an_update_never_makes_an_entry(netns: str) -> None:
         insert(TCP.format(1))
         found = table.read(targets)
         run(["conntrack", "-F"])
-        assert table.update(found, _requests.update(900, None)) == {("all", errno.ENOENT): 1, ("all", 0): 0}
+        assert table.update(found, requests.update(900, None)) == {("all", errno.ENOENT): 1, ("all", 0): 0}
         assert listed() == []
 
 

@@ -11,8 +11,8 @@ import typing as t
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
-from ansible_collections.netops.conntrack.plugins.module_utils._extended import ExtendedLines
-from ansible_collections.netops.conntrack.plugins.module_utils._formats import as_dict
+from ansible_collections.netops.conntrack.plugins.module_utils._query.extended import ExtendedLines
+from ansible_collections.netops.conntrack.plugins.module_utils._query.fields import as_dict
 from kinds import ACCOUNTING, MADE, V4, fill, read_beside
 from support import network_namespace, run
 

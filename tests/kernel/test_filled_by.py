@@ -22,10 +22,10 @@ import typing as t
 import pytest
 import yaml
 from ansible_collections.netops.conntrack.plugins.action.conntrack_audit import audit_of
-from ansible_collections.netops.conntrack.plugins.plugin_utils._checks import parse
-from ansible_collections.netops.conntrack.plugins.plugin_utils._invocation import pasteable
-from ansible_collections.netops.conntrack.plugins.plugin_utils._render import first_screen_or_say_why
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report import roll_up
+from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import parse
+from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.render import first_screen_or_say_why
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import roll_up
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.invocation import pasteable
 from injection import injected_router
 from packets import tcp
 from support import CHECKOUT, SYSTEM_PYTHON, inside, network_namespace, run, run_module

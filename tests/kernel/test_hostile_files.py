@@ -17,11 +17,11 @@ import time
 import typing as t
 
 import pytest
-from ansible_collections.netops.conntrack.plugins.module_utils import _run_directory
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError
-from ansible_collections.netops.conntrack.plugins.module_utils._export import exporting
+from ansible_collections.netops.conntrack.plugins.module_utils._files import run_directory
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
-from ansible_collections.netops.conntrack.plugins.module_utils._selector_keys import Context
+from ansible_collections.netops.conntrack.plugins.module_utils._query.export import exporting
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Context
 from hostile import AS_USER, LINKS, NO_FILES, TRAPS, USER, Ground, as_user, directory, exchanging, link_to_directory
 from records import remove_records
 from settings_module import KEPT, PREFIX, Settings, sysctl
@@ -381,16 +381,16 @@ def test_link_of_a_user_to_a_namespace_is_not_followed(ground: Ground, netns: st
 
 def of_namespace(netns: str, what: str) -> str:
     with inside(netns):
-        return os.path.basename(_run_directory.path_of(what))
+        return os.path.basename(run_directory.path_of(what))
 
 
 @pytest.mark.parametrize(
     ("makes", "words"),
     [
-        (f"mkdir {_run_directory.DIRECTORY}; chown {USER} {_run_directory.DIRECTORY}", "belongs to the user"),
-        (f"mkdir -m 777 {_run_directory.DIRECTORY}", "to which everybody may write"),
-        (f"mkdir -m 1777 {_run_directory.DIRECTORY}", "to which everybody may write"),
-        (f"ln -s {{his}} {_run_directory.DIRECTORY}", "belongs to the user"),
+        (f"mkdir {run_directory.DIRECTORY}; chown {USER} {run_directory.DIRECTORY}", "belongs to the user"),
+        (f"mkdir -m 777 {run_directory.DIRECTORY}", "to which everybody may write"),
+        (f"mkdir -m 1777 {run_directory.DIRECTORY}", "to which everybody may write"),
+        (f"ln -s {{his}} {run_directory.DIRECTORY}", "belongs to the user"),
     ],
 )
 @pytest.mark.parametrize("runtime", [True, False])
@@ -409,21 +409,21 @@ def test_run_directory_of_somebody_else_is_not_used(
     }
     (ground.directory / ".new.old").write_text("his")
     (ground.his / "journal").write_text(json.dumps(journal))
-    pending = f"{_run_directory.DIRECTORY}/{of_namespace(netns, 'pending')}"
+    pending = f"{run_directory.DIRECTORY}/{of_namespace(netns, 'pending')}"
     mount = f"mount -t tmpfs -o mode=755 tmpfs /run; {makes.format(his=ground.his)}; cp {ground.his}/journal {pending}"
     before = ground.of_root(), settings.texts, sysctl(netns, "generic_timeout")
     args = {"settings": {"generic_timeout": 99}, "runtime": runtime}
     result = settings(args, netns=netns, mount=mount, timeout=TIMEOUT)
-    assert_refused(result, _run_directory.DIRECTORY, words, "remove it", "Nothing was changed")
+    assert_refused(result, run_directory.DIRECTORY, words, "remove it", "Nothing was changed")
     # The link leads to his directory, in which the test itself has put the journal.
     (ground.his / pathlib.Path(pending).name).unlink(missing_ok=True)
     assert (ground.of_root(), settings.texts, sysctl(netns, "generic_timeout")) == before
 
 
 def test_run_directory_is_for_root_alone(ground: Ground, settings: Settings, netns: str) -> None:
-    mount = f"mount -t tmpfs -o mode=755 tmpfs /run; mkdir -m 755 {_run_directory.DIRECTORY}"
+    mount = f"mount -t tmpfs -o mode=755 tmpfs /run; mkdir -m 755 {run_directory.DIRECTORY}"
     kept = ground.roots / "mode"
-    wrapper = ["sh", "-ec", f'"$@"; stat -c %a {_run_directory.DIRECTORY} > {kept}', "sh"]
+    wrapper = ["sh", "-ec", f'"$@"; stat -c %a {run_directory.DIRECTORY} > {kept}', "sh"]
     result = settings({"settings": {"generic_timeout": 601}}, netns=netns, mount=mount, wrapper=wrapper)
     assert not result.failed, result.msg
     assert kept.read_text().strip() == "700"

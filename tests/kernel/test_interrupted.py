@@ -25,7 +25,7 @@ SIGNALS = [signal.SIGHUP, signal.SIGINT, signal.SIGTERM]
 # The kernel deletes 5,000 entries in some milliseconds: the test stops the module in the middle of them.
 _SLOW = """
 import os, time
-from ansible_collections.netops.conntrack.plugins.module_utils import {module} as module
+import ansible_collections.netops.conntrack.plugins.module_utils.{module} as module
 
 def slow(*arguments, wrapped={name}, **options):
     answer = wrapped(*arguments, **options)
@@ -77,7 +77,7 @@ class Interruptible:
         ignored: bool = False,
     ) -> tuple[int, dict[str, t.Any]]:
         """Return the exit code and the answer of the module, which gets the signal after some ``calls`` of ``at``."""
-        util, _dot, name = at.partition(".")
+        util, _colon, name = at.partition(":")
         slow = _SLOW.format(module=util, name=f"module.{name}", calls=calls, seconds=1)
         (self.directory / "sitecustomize.py").write_text(slow)
         reached = self.directory / "reached"
@@ -117,7 +117,7 @@ def test_a_prune_says_how_many_it_deleted_and_stops(
 ) -> None:
     fill(netns)
     args = {**SELECTED, "max_delete": ENTRIES} if limit else SELECTED
-    rc, answer = interrupted("conntrack_prune", args, number, at="_writable.WritableTable._send", calls=2)
+    rc, answer = interrupted("conntrack_prune", args, number, at="_table.writable:WritableTable._send", calls=2)
     left = count(netns)
     assert 0 < left < ENTRIES
     of_all = f" of {ENTRIES:,}" if limit else ""
@@ -134,14 +134,14 @@ def test_a_prune_that_is_done_already_says_so(netns: str, interrupted: Interrupt
     fill(netns)
     args = {**SELECTED, "max_delete": ENTRIES}
     # The fifth call is the count after the deletes.
-    _rc, answer = interrupted("conntrack_prune", args, signal.SIGTERM, at="_table.Table.count", calls=5)
+    _rc, answer = interrupted("conntrack_prune", args, signal.SIGTERM, at="_table.table:Table.count", calls=5)
     assert count(netns) == 0
     assert f"{ENTRIES:,} of {ENTRIES:,} selected entries were deleted" in answer["msg"]
 
 
 def test_before_its_first_step_nothing_was_changed(netns: str, interrupted: Interruptible) -> None:
     fill(netns)
-    rc, answer = interrupted("conntrack_prune", SELECTED, signal.SIGTERM, at="_table.Table.count")
+    rc, answer = interrupted("conntrack_prune", SELECTED, signal.SIGTERM, at="_table.table:Table.count")
     assert (rc, answer["msg"]) == (1, "Interrupted by SIGTERM: Nothing was changed.")
     assert answer["changed"] is False
     assert count(netns) == ENTRIES
@@ -150,7 +150,9 @@ def test_before_its_first_step_nothing_was_changed(netns: str, interrupted: Inte
 def test_an_update_says_how_many_it_updated(netns: str, interrupted: Interruptible) -> None:
     fill(netns)
     args = {**SELECTED, "mark": "7"}
-    _rc, answer = interrupted("conntrack_update", args, signal.SIGTERM, at="_writable.WritableTable._send", calls=4)
+    _rc, answer = interrupted(
+        "conntrack_update", args, signal.SIGTERM, at="_table.writable:WritableTable._send", calls=4
+    )
     marked = run(["conntrack", "-L", "--mark", "7"], netns=netns).count("mark=7")
     assert 0 < marked < ENTRIES
     assert f"{marked:,} of {ENTRIES:,} selected entries were updated by then. They keep" in answer["msg"]
@@ -162,7 +164,7 @@ WANTED = {"acct": 1, "generic_timeout": 120}
 
 def test_a_change_of_settings_is_finished_as_a_whole(netns: str, interrupted: Interruptible) -> None:
     args = {"settings": WANTED, "persist": False}
-    rc, answer = interrupted("conntrack_settings", args, signal.SIGHUP, at="_sysctl.Sysctl.write")
+    rc, answer = interrupted("conntrack_settings", args, signal.SIGHUP, at="_sysctl.sysctl:Sysctl.write")
     assert rc == 0
     assert (sysctl(netns, "acct"), sysctl(netns, "generic_timeout")) == (1, 120)
     assert "Interrupted by SIGHUP: The change was finished as a whole.'" in str(answer["warnings"])
@@ -171,7 +173,7 @@ def test_a_change_of_settings_is_finished_as_a_whole(netns: str, interrupted: In
 def test_a_change_that_waits_goes_back_by_itself_and_says_when(netns: str, interrupted: Interruptible) -> None:
     before = sysctl(netns, "acct"), sysctl(netns, "generic_timeout")
     args = {"settings": WANTED, "persist": False, "confirm_within": "4s"}
-    _rc, answer = interrupted("conntrack_settings", args, signal.SIGTERM, at="_sysctl.Sysctl.write")
+    _rc, answer = interrupted("conntrack_settings", args, signal.SIGTERM, at="_sysctl.sysctl:Sysctl.write")
     assert "The change was finished as a whole. It goes back by itself in " in str(answer["warnings"])
     assert sysctl(netns, "acct") == 1
     give_up = time.monotonic() + 30
@@ -182,7 +184,7 @@ def test_a_change_that_waits_goes_back_by_itself_and_says_when(netns: str, inter
 
 def test_a_hang_up_that_is_ignored_stays_ignored(netns: str, interrupted: Interruptible) -> None:
     fill(netns)
-    at = "_writable.WritableTable._send"
+    at = "_table.writable:WritableTable._send"
     rc, answer = interrupted("conntrack_prune", SELECTED, signal.SIGHUP, at=at, ignored=True)
     assert (rc, answer["deleted"]) == (0, ENTRIES)
 
@@ -191,7 +193,7 @@ def test_a_signal_after_the_change_does_not_say_that_nothing_was_changed(
     netns: str, interrupted: Interruptible
 ) -> None:
     args = {"settings": WANTED, "persist": False}
-    at = "_transaction.Transaction.describe"
+    at = "_settings.transaction:Transaction.describe"
     rc, answer = interrupted("conntrack_settings", args, signal.SIGTERM, at=at)
     assert (rc, answer["msg"]) == (1, "Interrupted by SIGTERM: The change was finished as a whole.")
     assert answer["changed"] is True

@@ -10,12 +10,12 @@ import collections
 import typing as t
 
 import pytest
-from ansible_collections.netops.conntrack.plugins.module_utils import _kernel_filter, _wire
-from ansible_collections.netops.conntrack.plugins.module_utils._kernel_filter import Condition
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
-from ansible_collections.netops.conntrack.plugins.module_utils._selector import Selection, compile_selection
-from ansible_collections.netops.conntrack.plugins.module_utils._selector_keys import Context
-from ansible_collections.netops.conntrack.plugins.module_utils._table import Table
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import Selection, compile_selection
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Context
+from ansible_collections.netops.conntrack.plugins.module_utils._table import kernel_filter, layouts
+from ansible_collections.netops.conntrack.plugins.module_utils._table.kernel_filter import Condition
+from ansible_collections.netops.conntrack.plugins.module_utils._table.table import Table
 from support import network_namespace, run
 
 FOUR = "-s 198.18.0.{source} -d 203.0.113.1 --sport {port} --dport 443 -t 900"
@@ -72,7 +72,7 @@ def compiled(*match: dict[str, t.Any]) -> Selection:
 def answers(table: Table, selection: Selection, conditions: t.Sequence[Condition]) -> collections.Counter[t.Any]:
     """Give the number of entries that came, by what the selection says of them."""
 
-    def collect(blocks: t.Iterator[_wire.Block]) -> collections.Counter[t.Any]:
+    def collect(blocks: t.Iterator[layouts.Block]) -> collections.Counter[t.Any]:
         return collections.Counter(selection.decide(entry) for block in blocks for entry in block.entries())
 
     return table.read(collect, conditions)
@@ -128,9 +128,9 @@ def test_one_of_several_selectors_is_no_condition() -> None:
 
 def test_a_kernel_that_refuses_is_asked_for_everything(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
     selection = compiled({"source": "198.18.0.2"})
-    encode = _kernel_filter.encode
+    encode = kernel_filter.encode
     # An address without its family is what this kernel refuses (EOPNOTSUPP).
-    monkeypatch.setattr(_kernel_filter, "encode", lambda conditions: (0, encode(conditions)[1]))
+    monkeypatch.setattr(kernel_filter, "encode", lambda conditions: (0, encode(conditions)[1]))
     seen = answers(table, selection, selection.conditions)
     assert seen[True] == answers(table, selection, ())[True] > 0
     assert sum(seen.values()) == table.count()

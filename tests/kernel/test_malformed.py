@@ -14,17 +14,17 @@ import typing as t
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
-from ansible_collections.netops.conntrack.plugins.module_utils._dump import blocks
-from ansible_collections.netops.conntrack.plugins.module_utils._entry import Entry
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import Entry
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError, MalformedError
-from ansible_collections.netops.conntrack.plugins.module_utils._extended import ExtendedLines
-from ansible_collections.netops.conntrack.plugins.module_utils._formats import as_dict, ndjson_lines
-from ansible_collections.netops.conntrack.plugins.module_utils._memo import Memo
-from ansible_collections.netops.conntrack.plugins.module_utils._netlink import Splitter
-from ansible_collections.netops.conntrack.plugins.module_utils._selector import compile_selection
-from ansible_collections.netops.conntrack.plugins.module_utils._selector_keys import Context
-from ansible_collections.netops.conntrack.plugins.module_utils._summary import Summary
-from ansible_collections.netops.conntrack.plugins.module_utils._wire import Block, Decoder
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.summary import Summary
+from ansible_collections.netops.conntrack.plugins.module_utils._netlink.framing import Splitter
+from ansible_collections.netops.conntrack.plugins.module_utils._query.extended import ExtendedLines
+from ansible_collections.netops.conntrack.plugins.module_utils._query.fields import as_dict, ndjson_lines
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import compile_selection
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Context
+from ansible_collections.netops.conntrack.plugins.module_utils._table.dump import blocks
+from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Block, Decoder
+from ansible_collections.netops.conntrack.plugins.module_utils._table.memo import Memo
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kinds import ACCOUNTING, captured, fill

@@ -12,11 +12,11 @@ import random
 import typing as t
 
 import pytest
-from ansible_collections.netops.conntrack.plugins.module_utils._memo import Memo
-from ansible_collections.netops.conntrack.plugins.module_utils._selector import compile_selection
-from ansible_collections.netops.conntrack.plugins.module_utils._selector_keys import KEYS, Context
-from ansible_collections.netops.conntrack.plugins.module_utils._summary import HISTOGRAM_BOUNDS, Summary
-from ansible_collections.netops.conntrack.plugins.module_utils._wire import Block
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.summary import HISTOGRAM_BOUNDS, Summary
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import compile_selection
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import KEYS, Context
+from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Block
+from ansible_collections.netops.conntrack.plugins.module_utils._table.memo import Memo
 from kinds import ACCOUNTING, fill, read_beside, shown
 from listing import entries_of
 from messages import assert_columns_are_rows

@@ -13,8 +13,8 @@ import tempfile
 import typing as t
 
 import pytest
-from ansible_collections.netops.conntrack.plugins.module_utils._fragments import Tree
-from ansible_collections.netops.conntrack.plugins.module_utils._modprobe_d import ModprobeConfig
+from ansible_collections.netops.conntrack.plugins.module_utils._boot_files.config_tree import Tree
+from ansible_collections.netops.conntrack.plugins.module_utils._boot_files.modprobe_d import ModprobeConfig
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import DERANDOMIZE

@@ -159,7 +159,7 @@ ADDRESSES = (
 def test_own_addresses(nonlocal_bind: int) -> None:
     """The second address of a network is found too, unless any address can be bound."""
     program = (
-        "import sys; from ansible_collections.netops.conntrack.plugins.plugin_utils._controller import "
+        "import sys; from ansible_collections.netops.conntrack.plugins.plugin_utils._router.controller import "
         "is_this_machine; print([is_this_machine(address) for address in sys.argv[1:]])"
     )
     with network_namespace("controller") as netns:

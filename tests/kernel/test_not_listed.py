@@ -18,8 +18,8 @@ import typing as t
 
 import pytest
 import yaml
-from ansible_collections.netops.conntrack.plugins.module_utils._listeners import listeners
-from ansible_collections.netops.conntrack.plugins.plugin_utils._checks import find
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.listeners import listeners
+from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import find
 from support import CHECKOUT, network_namespace, run, run_module
 
 ENTRIES = 2000

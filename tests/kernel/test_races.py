@@ -13,14 +13,18 @@ import time
 import typing as t
 
 import pytest
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune import prune
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune_plan import (
+    Guards,
+    Plan,
+    parse_limit,
+)
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import UnavailableError
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
-from ansible_collections.netops.conntrack.plugins.module_utils._prune import prune
-from ansible_collections.netops.conntrack.plugins.module_utils._prune_plan import Guards, Plan, parse_limit
-from ansible_collections.netops.conntrack.plugins.module_utils._selector import compile_selection
-from ansible_collections.netops.conntrack.plugins.module_utils._selector_keys import Context
-from ansible_collections.netops.conntrack.plugins.module_utils._sysctl import read_settings
-from ansible_collections.netops.conntrack.plugins.module_utils._writable import WritableTable
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import compile_selection
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Context
+from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import read_settings
+from ansible_collections.netops.conntrack.plugins.module_utils._table.writable import WritableTable
 from killing import Router, State
 from records import remove_records
 from support import network_namespace, run, run_module

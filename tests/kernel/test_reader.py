@@ -17,11 +17,11 @@ import time
 import typing as t
 
 import pytest
-from ansible_collections.netops.conntrack.plugins.module_utils import _reader
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import DumpError, InterruptedDumpError
+from ansible_collections.netops.conntrack.plugins.module_utils._netlink import transport
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
-from ansible_collections.netops.conntrack.plugins.module_utils._table import Table
-from ansible_collections.netops.conntrack.plugins.module_utils._wire import Block
+from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Block
+from ansible_collections.netops.conntrack.plugins.module_utils._table.table import Table
 from kinds import ACCOUNTING
 from support import left_over, module_path, network_namespace, run
 
@@ -76,13 +76,13 @@ def test_both_readers_find_all(netns: str, table: Table, children: list[int], mo
     assert table.read(ports) == every
     assert len(children) == 1
     received = itertools.count()
-    receive = _reader.receive
+    receive = transport.receive
 
     def counted(*args: t.Any) -> int:
         next(received)
         return receive(*args)
 
-    monkeypatch.setattr(_reader, "receive", counted)
+    monkeypatch.setattr(transport, "receive", counted)
     with inside(netns), Table(read_ahead=False) as other:
         assert other.read(ports) == every
     assert len(children) == 1
@@ -166,7 +166,7 @@ def test_where_there_can_be_no_process(table: Table, monkeypatch: pytest.MonkeyP
 
 WAITING = """
 import os, sys, time
-from ansible_collections.netops.conntrack.plugins.module_utils._table import Table
+from ansible_collections.netops.conntrack.plugins.module_utils._table.table import Table
 
 fork = os.fork
 def told():

@@ -301,7 +301,7 @@ def test_names_are_those_of_the_listing(kinds: str) -> None:
 
 def test_protocols_of_this_host() -> None:
     """Whatever /etc/protocols has a name for, apart from the pseudo protocol, has this name in a selector."""
-    from ansible_collections.netops.conntrack.plugins.module_utils._selector_values import protocol_number
+    from ansible_collections.netops.conntrack.plugins.module_utils._selector.values import protocol_number
 
     text = pathlib.Path("/etc/protocols").read_text(encoding="utf-8")
     lines = [line.split("#")[0].split() for line in text.splitlines()]

@@ -10,7 +10,7 @@ import re
 import time
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.plugin_utils._sizing import EXTENSION_BYTES
+from ansible_collections.netops.conntrack.plugins.plugin_utils._tuning.sizing import EXTENSION_BYTES
 from support import network_namespace, run
 
 ENTRIES = 30_000

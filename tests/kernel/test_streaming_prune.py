@@ -13,16 +13,21 @@ import subprocess
 import typing as t
 
 import pytest
-from ansible_collections.netops.conntrack.plugins.module_utils import _dump, _reader
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune import prune
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune_plan import (
+    Guards,
+    Plan,
+    parse_limit,
+)
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import DumpError, InterruptedDumpError
+from ansible_collections.netops.conntrack.plugins.module_utils._netlink import transport
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
-from ansible_collections.netops.conntrack.plugins.module_utils._prune import prune
-from ansible_collections.netops.conntrack.plugins.module_utils._prune_plan import Guards, Plan, parse_limit
-from ansible_collections.netops.conntrack.plugins.module_utils._selector import compile_selection
-from ansible_collections.netops.conntrack.plugins.module_utils._selector_keys import Context
-from ansible_collections.netops.conntrack.plugins.module_utils._sysctl import read_settings
-from ansible_collections.netops.conntrack.plugins.module_utils._wire import Block
-from ansible_collections.netops.conntrack.plugins.module_utils._writable import WritableTable
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import compile_selection
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Context
+from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import read_settings
+from ansible_collections.netops.conntrack.plugins.module_utils._table import dump
+from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Block
+from ansible_collections.netops.conntrack.plugins.module_utils._table.writable import WritableTable
 from support import network_namespace, run
 
 STALE, REPLIED, DATAGRAMS = 4000, 1500, 500
@@ -174,7 +179,7 @@ def test_entries_that_others_delete_meanwhile(table: WritableTable, monkeypatch:
 
 def broken_off(monkeypatch: pytest.MonkeyPatch, times: int, after: int = 2000) -> None:
     """Have so many dumps break off once they have given so many entries."""
-    whole = _dump.blocks
+    whole = dump.blocks
     ahead = iter(range(times))
 
     def blocks(*args: t.Any, **named: t.Any) -> t.Iterator[Block]:
@@ -186,9 +191,9 @@ def broken_off(monkeypatch: pytest.MonkeyPatch, times: int, after: int = 2000) -
             if breaks and given >= after:
                 raise InterruptedDumpError("in the middle")
 
-    monkeypatch.setattr(_dump, "blocks", blocks)
+    monkeypatch.setattr(dump, "blocks", blocks)
     # So that a table of this size has many blocks.
-    monkeypatch.setattr(_dump, "_CHUNK_BYTES", 1 << 16)
+    monkeypatch.setattr(dump, "_CHUNK_BYTES", 1 << 16)
 
 
 @pytest.mark.parametrize("whole", [False, True])
@@ -272,14 +277,14 @@ def test_a_resize_starts_the_dump_again(resize: Resize) -> None:
 def test_a_resize_while_entries_are_deleted(resize: Resize, monkeypatch: pytest.MonkeyPatch, call: int) -> None:
     """Those that come twice are deleted once, and counted once; before the first delete, and between two."""
     calls = itertools.count()
-    receive = _reader.receive
+    receive = transport.receive
 
     def disturbed(*args: t.Any) -> int:
         if next(calls) == call:
             resize()
         return receive(*args)
 
-    monkeypatch.setattr(_reader, "receive", disturbed)
+    monkeypatch.setattr(transport, "receive", disturbed)
     with WritableTable(read_ahead=False) as table:
         assert without_sample(pruned(table)) == expected(whole=True)
     assert left() == (0, REPLIED, DATAGRAMS)

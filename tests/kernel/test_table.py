@@ -13,21 +13,23 @@ import socket
 import typing as t
 
 import pytest
-from ansible_collections.netops.conntrack.plugins.module_utils import _netns, _reader, _requests, _wire
+from ansible_collections.netops.conntrack.plugins.module_utils import _netns
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
     ConntrackError,
     DumpError,
     InterruptedDumpError,
     UnavailableError,
 )
-from ansible_collections.netops.conntrack.plugins.module_utils._sysctl import Sysctl
-from ansible_collections.netops.conntrack.plugins.module_utils._writable import WritableTable
+from ansible_collections.netops.conntrack.plugins.module_utils._netlink import transport
+from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import Sysctl
+from ansible_collections.netops.conntrack.plugins.module_utils._table import layouts, requests
+from ansible_collections.netops.conntrack.plugins.module_utils._table.writable import WritableTable
 from messages import blocks_of
 from support import network_namespace, run
 
 ENTRY = ["-p", "tcp", "-s", "198.51.100.1", "-d", "203.0.113.9", "--dport", "80", "-t", "900", "--state", "ESTABLISHED"]
 
-Blocks = t.Iterator[_wire.Block]
+Blocks = t.Iterator[layouts.Block]
 
 
 @pytest.fixture
@@ -48,20 +50,20 @@ def zones(blocks: Blocks) -> list[int]:
     return sorted(entry.zone for block in blocks for entry in block.entries() if entry.source_port == 1000)
 
 
-def all_of(blocks: Blocks) -> _requests.Targets[str]:
-    targets = _requests.Targets[str]()
+def all_of(blocks: Blocks) -> requests.Targets[str]:
+    targets = requests.Targets[str]()
     for block in blocks:
         targets.add(block, "all")
     return targets
 
 
-def those_in_zone_7(blocks: Blocks) -> _requests.Targets[str]:
+def those_in_zone_7(blocks: Blocks) -> requests.Targets[str]:
     return all_of(block for block in blocks if "zone" in block.layout.fields)
 
 
-def rebuilt(block: _wire.Block, rows: list[bytes]) -> _wire.Block:
+def rebuilt(block: layouts.Block, rows: list[bytes]) -> layouts.Block:
     """Give a block with other rows of the same layout."""
-    return _wire.Block(block.layout, b"".join(rows))
+    return layouts.Block(block.layout, b"".join(rows))
 
 
 def outcome(**numbers: int) -> collections.Counter[tuple[str, int]]:
@@ -75,7 +77,7 @@ def test_every_entry_comes_once(table: WritableTable) -> None:
 
 
 def test_a_disturbed_dump_is_started_again(table: WritableTable, monkeypatch: pytest.MonkeyPatch) -> None:
-    receive = _reader.receive
+    receive = transport.receive
     calls: list[None] = []
 
     def disturbed(*args: t.Any) -> int:
@@ -84,7 +86,7 @@ def test_a_disturbed_dump_is_started_again(table: WritableTable, monkeypatch: py
             raise InterruptedDumpError("disturbed")
         return receive(*args)
 
-    monkeypatch.setattr(_reader, "receive", disturbed)
+    monkeypatch.setattr(transport, "receive", disturbed)
     assert len(table.read(identities)) == 200
     assert len(calls) > 2
 
@@ -110,7 +112,7 @@ def test_a_delete_takes_one_entry(table: WritableTable) -> None:
 
 
 def test_a_new_connection_in_the_place_of_an_old_one_stays(table: WritableTable) -> None:
-    def with_other_ids(blocks: Blocks) -> _requests.Targets[str]:
+    def with_other_ids(blocks: Blocks) -> requests.Targets[str]:
         return all_of(rebuilt(block, [with_other_id(block.layout, row) for row in block.rows]) for block in blocks)
 
     assert table.delete(table.read(with_other_ids)) == outcome(ENOENT=200)
@@ -118,14 +120,14 @@ def test_a_new_connection_in_the_place_of_an_old_one_stays(table: WritableTable)
     assert table.delete(table.read(all_of)) == outcome(OK=200)
 
 
-def with_other_id(layout: _wire.Layout, row: bytes) -> bytes:
+def with_other_id(layout: layouts.Layout, row: bytes) -> bytes:
     """Give the row with the last bit of its id turned."""
     at = layout.fields["id"].end - 1
     return row[:at] + bytes([row[at] ^ 1]) + row[at + 1 :]
 
 
 def test_more_requests_than_a_batch_are_all_counted(table: WritableTable) -> None:
-    def each_twice_in_one_block(blocks: Blocks) -> _requests.Targets[str]:
+    def each_twice_in_one_block(blocks: Blocks) -> requests.Targets[str]:
         return all_of(rebuilt(block, [*block.rows[:150], *block.rows[:3], *block.rows[150:]]) for block in blocks)
 
     targets = table.read(each_twice_in_one_block)
@@ -143,15 +145,15 @@ def test_answers_that_are_lost_are_an_error(table: WritableTable) -> None:
 
 
 def test_the_outcome_is_counted_by_tag(table: WritableTable) -> None:
-    def by_port(blocks: Blocks) -> _requests.Targets[int]:
-        targets = _requests.Targets[int]()
+    def by_port(blocks: Blocks) -> requests.Targets[int]:
+        targets = requests.Targets[int]()
         for block in blocks:
             for tag in (0, 1):
                 targets.add(block.where(port % 2 == tag for port in block.column("source_port")), tag)
         return targets
 
     # The entry in zone 7 has an even port, and so a block with no odd one.
-    def by_port_in_zone_0(blocks: Blocks) -> _requests.Targets[int]:
+    def by_port_in_zone_0(blocks: Blocks) -> requests.Targets[int]:
         return by_port(block for block in blocks if "zone" not in block.layout.fields)
 
     assert table.delete(table.read(by_port_in_zone_0)) == {(0, 0): 100, (1, 0): 99}
@@ -171,4 +173,4 @@ def test_a_delete_without_a_tuple_is_never_encoded(table: WritableTable) -> None
 def test_a_delete_without_an_id_is_never_encoded() -> None:
     [nameless] = blocks_of({"id": None})
     with pytest.raises(UnavailableError, match="ids of entries"):
-        _requests.Targets[int]().add(nameless, 0)
+        requests.Targets[int]().add(nameless, 0)

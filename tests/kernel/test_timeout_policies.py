@@ -15,14 +15,16 @@ import sys
 import typing as t
 
 import pytest
-from ansible_collections.netops.conntrack.plugins.module_utils import _netlink, _reader, _timeout_policies, _uapi
-from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
-from ansible_collections.netops.conntrack.plugins.module_utils._timeout_policies import (
+from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
+from ansible_collections.netops.conntrack.plugins.module_utils._entry import timeout_policies
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_policies import (
     Policy,
     has_flow_tables,
     list_policies,
 )
-from ansible_collections.netops.conntrack.plugins.module_utils._timeout_record import read_record
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_record import read_record
+from ansible_collections.netops.conntrack.plugins.module_utils._netlink import framing, transport
+from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
 from records import remove_records
 from support import network_namespace, run, run_module
 
@@ -51,17 +53,17 @@ def ct_timeout(name: str, rest: str) -> str:
 
 def cttimeout(name: str, family: int, protocol: int, values: dict[int, int]) -> None:
     """Make a policy as nfct(8) does, in the present namespace."""
-    data = b"".join(_netlink.encode_attribute(kind, struct.pack("!I", value)) for kind, value in values.items())
+    data = b"".join(framing.encode_attribute(kind, struct.pack("!I", value)) for kind, value in values.items())
     attributes = (
-        _netlink.encode_attribute(1, name.encode() + b"\0")
-        + _netlink.encode_attribute(2, struct.pack("!H", family))
-        + _netlink.encode_attribute(3, struct.pack("!B", protocol))
-        + _netlink.encode_attribute(4 | _uapi.NLA_F_NESTED, data)
+        framing.encode_attribute(1, name.encode() + b"\0")
+        + framing.encode_attribute(2, struct.pack("!H", family))
+        + framing.encode_attribute(3, struct.pack("!B", protocol))
+        + framing.encode_attribute(4 | _uapi.NLA_F_NESTED, data)
     )
     create, acknowledge = 0x400, _uapi.NLM_F_ACK
-    with _reader.open_socket() as kernel:
-        kernel.send(_netlink.encode_request(8 << 8, create | acknowledge, 1, 0, attributes))
-        assert _netlink.error_of(kernel.recv(4096)) == 0
+    with transport.open_socket() as kernel:
+        kernel.send(framing.encode_request(8 << 8, create | acknowledge, 1, 0, attributes))
+        assert framing.error_of(kernel.recv(4096)) == 0
 
 
 def test_there_are_none_at_first(netns: str) -> None:
@@ -89,9 +91,9 @@ def test_objects_of_nftables(netns: str) -> None:
         assert web[name] == int(run(["sysctl", "-n", sysctls[name]], netns=netns)), name
 
 
-@pytest.mark.parametrize("protocol", sorted(_timeout_policies._NAMES.keys() - {_uapi.DCCP, _uapi.UDPLITE}))
+@pytest.mark.parametrize("protocol", sorted(timeout_policies._NAMES.keys() - {_uapi.DCCP, _uapi.UDPLITE}))
 def test_each_attribute_of_each_protocol_is_the_timeout_of_its_name(netns: str, protocol: int) -> None:
-    names = _timeout_policies._NAMES[protocol]
+    names = timeout_policies._NAMES[protocol]
     values = {kind: 1000 + kind for kind in range(1, len(names) + 1)}
     with inside(netns):
         cttimeout("all", INET, protocol, values)
@@ -101,8 +103,8 @@ def test_each_attribute_of_each_protocol_is_the_timeout_of_its_name(netns: str, 
 
 def test_policy_of_protocols_that_the_kernel_does_not_know(netns: str) -> None:
     with inside(netns):
-        cttimeout("generic", INET6, _timeout_policies.GENERIC, {1: 99})
-        assert list_policies() == [Policy(INET6, _timeout_policies.GENERIC, {"generic_timeout": 99})]
+        cttimeout("generic", INET6, timeout_policies.GENERIC, {1: 99})
+        assert list_policies() == [Policy(INET6, timeout_policies.GENERIC, {"generic_timeout": 99})]
 
 
 def test_many_policies_are_listed_whole(netns: str) -> None:
@@ -118,8 +120,8 @@ def test_module_that_is_not_loaded_is_not_asked(
     directory = tmp_path / os.uname().release
     directory.mkdir()
     (directory / "modules.dep").write_text("kernel/net/netfilter/nf_tables.ko.xz: kernel/net/netfilter/nfnetlink.ko\n")
-    monkeypatch.setattr(_timeout_policies, "_LOADABLE", str(tmp_path))
-    monkeypatch.setattr(_timeout_policies, "_LOADED", str(tmp_path / "none"))
+    monkeypatch.setattr(timeout_policies, "_LOADABLE", str(tmp_path))
+    monkeypatch.setattr(timeout_policies, "_LOADED", str(tmp_path / "none"))
     assert listed(netns) == []
     (tmp_path / "none" / "nf_tables").mkdir(parents=True)
     assert len(listed(netns)) == 1
@@ -141,7 +143,7 @@ def test_change_that_is_rolled_back_is_recorded_both_ways(netns: str) -> None:
     assert run_module("conntrack_settings", args, netns=netns).data["confirm"] is not None
     code = (
         "import json, time\n"
-        "from ansible_collections.netops.conntrack.plugins.module_utils._timeout_record import read_record\n"
+        "from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_record import read_record\n"
         "end = time.monotonic() + 20\n"
         "while len(read_record().changes) < 2 and time.monotonic() < end: time.sleep(0.1)\n"
         "print(json.dumps(read_record().changes))"

@@ -13,8 +13,8 @@ import subprocess
 import tempfile
 
 import pytest
-from ansible_collections.netops.conntrack.plugins.module_utils._fragments import Tree
-from ansible_collections.netops.conntrack.plugins.module_utils._udev_rules import programs_for
+from ansible_collections.netops.conntrack.plugins.module_utils._boot_files.config_tree import Tree
+from ansible_collections.netops.conntrack.plugins.module_utils._boot_files.udev_rules import programs_for
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import DERANDOMIZE

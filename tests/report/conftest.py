@@ -11,7 +11,7 @@ import pathlib
 import typing as t
 
 import pytest
-from ansible_collections.netops.conntrack.plugins.plugin_utils._render import render
+from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.render import render
 from playwright.sync_api import Browser, Dialog, Page, sync_playwright
 
 CHROMIUM = "/usr/bin/chromium"

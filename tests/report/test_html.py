@@ -19,7 +19,7 @@ import typing as t
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._printable import visible
-from ansible_collections.netops.conntrack.plugins.plugin_utils._order import worst_first
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.ranking import worst_first
 from documents import HOSTILE_NAMES, Document, fleet_document
 from filled_tables import filled_fleet
 from playwright.sync_api import expect

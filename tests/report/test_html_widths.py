@@ -11,7 +11,7 @@ import functools
 import typing as t
 
 import pytest
-from ansible_collections.netops.conntrack.plugins.plugin_utils._order import worst_first
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.ranking import worst_first
 from documents import Document, fleet_document
 from filled_tables import filled_fleet, only
 

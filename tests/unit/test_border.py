@@ -20,12 +20,12 @@ import pytest
 import yaml
 from ansible_collections.netops.conntrack.plugins.action.conntrack_audit import audit_of
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import AnswerError, ConntrackError
-from ansible_collections.netops.conntrack.plugins.plugin_utils._answer import Expected
-from ansible_collections.netops.conntrack.plugins.plugin_utils._checks import parse
-from ansible_collections.netops.conntrack.plugins.plugin_utils._records import VARIABLES, record
-from ansible_collections.netops.conntrack.plugins.plugin_utils._render import ENDINGS, render
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report import roll_up
-from ansible_collections.netops.conntrack.plugins.plugin_utils._terminal import summary
+from ansible_collections.netops.conntrack.plugins.plugin_utils._callback.fleet_table import summary
+from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import parse
+from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.render import ENDINGS, render
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import roll_up
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.records import VARIABLES, record
+from ansible_collections.netops.conntrack.plugins.plugin_utils._router.answer import Expected
 from documents import full_record
 from lies import lies, random_lies
 from support import CHECKOUT

@@ -13,10 +13,10 @@ import typing as t
 
 import jsonschema
 import pytest
-from ansible_collections.netops.conntrack.plugins.plugin_utils._checks import SEVERITIES, STATUSES
-from ansible_collections.netops.conntrack.plugins.plugin_utils._merge import merge
-from ansible_collections.netops.conntrack.plugins.plugin_utils._render import render
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report import SCHEMA_VERSION, VERDICTS, roll_up
+from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import SEVERITIES, STATUSES
+from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.render import render
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import SCHEMA_VERSION, VERDICTS, roll_up
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.merge import merge
 from documents import Document, fleet_document
 from support import CHECKOUT
 

@@ -12,8 +12,8 @@ import typing as t
 
 import pytest
 import yaml
-from ansible_collections.netops.conntrack.plugins.module_utils._named_selectors import NAMED
-from ansible_collections.netops.conntrack.plugins.plugin_utils._checks import find
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.named_selectors import NAMED
+from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import find
 from json_routers import Fleet
 from support import CHECKOUT
 

@@ -10,9 +10,9 @@ import typing as t
 
 import pytest
 import yaml
-from ansible_collections.netops.conntrack.plugins.module_utils._setting_values import parse_value
-from ansible_collections.netops.conntrack.plugins.module_utils._sysctl import short_of
-from ansible_collections.netops.conntrack.plugins.plugin_utils._profiles import plan
+from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import short_of
+from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.values import parse_value
+from ansible_collections.netops.conntrack.plugins.plugin_utils._tuning.profiles import plan
 from support import CHECKOUT
 
 ROLE = CHECKOUT / "roles" / "conntrack_tune"

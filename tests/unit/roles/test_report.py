@@ -12,7 +12,7 @@ import re
 import typing as t
 
 import pytest
-from ansible_collections.netops.conntrack.plugins.plugin_utils._render import first_screen_or_say_why
+from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.render import first_screen_or_say_why
 from json_routers import DEAD, Fleet
 
 FORMATS = {"json": "json", "html": "html", "markdown": "md", "text": "txt", "csv": "csv", "prometheus": "prom"} | {

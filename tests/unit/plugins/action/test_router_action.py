@@ -15,7 +15,7 @@ import typing as t
 import pytest
 from ansible.release import __version__ as core_version
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import UnavailableError
-from ansible_collections.netops.conntrack.plugins.plugin_utils._action import require_core
+from ansible_collections.netops.conntrack.plugins.plugin_utils._router.action import require_core
 from json_routers import Fleet
 from support import CHECKOUT
 from tasks import ON_THE_CONTROLLER, STUB_CLI, Result, Workplace

@@ -14,7 +14,7 @@ import sys
 import typing as t
 
 import pytest
-from ansible_collections.netops.conntrack.plugins.plugin_utils._terminal import summary, table
+from ansible_collections.netops.conntrack.plugins.plugin_utils._callback.fleet_table import summary, table
 from documents import fleet_document
 from support import COLLECTIONS
 from terminals import on_terminal, operator

@@ -1,0 +1,282 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE to this collection: it can change without notice.
+
+"""What this collection did to timeouts since the boot, kept on the router.
+
+The time that an entry has left counts down from the timeout that was in force at its last packet. So a timeout that was
+changed since then has to be known, with the time of the change, or the entry's idle time cannot be told. Every sysctl
+that this collection writes, in either direction and also when a change is rolled back, is recorded here right before
+and right after it is written. Times are in seconds of CLOCK_MONOTONIC, on which the kernel's own timeouts run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import json
+import os
+import time
+import typing as t
+
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
+    BECOME_ROOT,
+    ConntrackError,
+    NotPermittedError,
+    UnavailableError,
+)
+from ansible_collections.netops.conntrack.plugins.module_utils._files import run_directory
+
+_FILE = "timeouts"
+_VERSION = 1
+_MOST_SECONDS = 0xFFFFFFFF  # A timeout is an unsigned int (net/netfilter/nf_conntrack_standalone.c).
+_MOST = 1000
+"""So many changes are kept at most. Each is dropped once no entry can have a timeout from before it."""
+
+WITH_TIMEOUT_OF_BIRTH = "gre_"
+"""GRE entries keep the timeouts of their birth (gre_packet() in net/netfilter/nf_conntrack_proto_gre.c)."""
+
+
+class Change(t.NamedTuple):
+    """A write of the sysctl ``short``, between the times ``begun`` and ``done`` (None: it is not known to be done)."""
+
+    short: str
+    old: int
+    new: int
+    begun: float
+    done: float | None
+
+
+class Shortening(t.NamedTuple):
+    """A run that gave entries ``most`` seconds to live at most, whatever their sysctls say."""
+
+    most: int
+    begun: float
+    done: float | None
+
+
+Edition = tuple[int, int, int]
+"""The device, the inode and the time of change of a file. Each edition of the record is a new file."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """The changes and shortenings of which entries in the table can still bear traces, oldest first.
+
+    ``now`` is the time at which the record was read, ``path`` where. ``edition`` tells that file from a later one.
+    """
+
+    changes: tuple[Change, ...] = ()
+    shortenings: tuple[Shortening, ...] = ()
+    now: float = 0.0
+    path: str = dataclasses.field(default="", compare=False)
+    edition: Edition | None = dataclasses.field(default=None, compare=False)
+
+    def changes_of(self, short: str) -> list[Change]:
+        """Return the changes of one sysctl, oldest first."""
+        return [change for change in self.changes if change.short == short]
+
+
+def read_record() -> Record:
+    """Return what is recorded for the network namespace that the process is in.
+
+    Raises NotPermittedError where it may not be read, ConntrackError for a file that is damaged.
+    """
+    now = time.monotonic()
+    path = run_directory.path_of(_FILE)
+    try:
+        # Of a file that is replaced in between, the edition is the old one, and counts as changed.
+        edition = _edition(os.stat(path))
+        text = run_directory.read(path)
+    except FileNotFoundError:
+        return Record(now=now, path=path)
+    except PermissionError as error:
+        raise NotPermittedError(f"{path} cannot be read without root. {BECOME_ROOT}") from error
+    except OSError as error:
+        raise _damaged(path) from error
+    if text is None:
+        return Record(now=now, path=path)
+    return dataclasses.replace(_parse(text, path, now), path=path, edition=edition)
+
+
+def refuse_changed(record: Record) -> None:
+    """Raise UnavailableError if a timeout was changed since the record was read, or entries were shortened.
+
+    Who is about to change one is recorded first. So the times of entries that were read before this call can be told
+    with the record. A prune asks for each block that it reads, so this is one stat(2).
+    """
+    try:
+        present: Edition | None = _edition(os.stat(record.path))
+    except OSError:
+        present = None
+    if present != record.edition:
+        raise UnavailableError(
+            "A timeout was changed, or entries were shortened, while the table was read. So nobody can tell how long "
+            "the entries that were read have been idle. Run this again."
+        )
+
+
+def _edition(about: os.stat_result) -> Edition:
+    return about.st_dev, about.st_ino, about.st_mtime_ns
+
+
+@contextlib.contextmanager
+def changing(short: str, old: int | None, new: int, required: bool = True) -> t.Iterator[None]:
+    """Record that the body gives the sysctl ``short`` the value ``new``, and when.
+
+    Nothing is recorded where the value stays, or is not known. Where it cannot be recorded and is ``required``, raises
+    UnavailableError, or ConntrackError for a damaged file, before the body runs. If not, the body runs anyway.
+    """
+    if old is None or old == new:
+        yield
+        return
+    begun = time.monotonic()
+    try:
+        _add(Change(short, old, new, begun, None))
+    except ConntrackError:
+        if required:
+            raise
+    try:
+        yield
+    finally:
+        # A change that is not known to be done counts for longer than it has to.
+        with contextlib.suppress(ConntrackError):
+            _set_done(begun)
+
+
+@contextlib.contextmanager
+def shortening(most: int) -> t.Iterator[None]:
+    """Record that the body gives entries ``most`` seconds to live at most, and when.
+
+    Raises UnavailableError, or ConntrackError for a damaged file, before the body runs, where it cannot be recorded.
+    """
+    begun = time.monotonic()
+    _add(Shortening(most, begun, None))
+    try:
+        yield
+    finally:
+        # A shortening that is not known to be over counts for longer than it has to.
+        with contextlib.suppress(ConntrackError):
+            _set_done(begun)
+
+
+def _add(what: Change | Shortening) -> None:
+    with _locked() as path:
+        record = _present(path)
+        if isinstance(what, Change):
+            _write(path, dataclasses.replace(record, changes=(*record.changes, what)[-_MOST:]))
+        else:
+            _write(path, dataclasses.replace(record, shortenings=(*record.shortenings, what)[-_MOST:]))
+
+
+def _set_done(begun: float) -> None:
+    with _locked() as path:
+        record = _present(path)
+        done = time.monotonic()
+        changes = (each._replace(done=done) if each.begun == begun else each for each in record.changes)
+        shortenings = (each._replace(done=done) if each.begun == begun else each for each in record.shortenings)
+        _write(path, Record(tuple(changes), tuple(shortenings), record.now))
+
+
+@contextlib.contextmanager
+def _locked() -> t.Iterator[str]:
+    """Yield the record's path, while no other process changes it. Raises UnavailableError."""
+    path = run_directory.path_of(_FILE)
+    try:
+        run_directory.make()
+        lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise _not_writable(path, error) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield path
+    finally:
+        os.close(lock)
+
+
+def _present(path: str) -> Record:
+    """Return the record without what no entry can bear traces of any more."""
+    record = read_record()
+    return Record(
+        tuple(change for change in record.changes if _counts(change, record.now)),
+        tuple(each for each in record.shortenings if each.done is None or record.now - each.done < each.most),
+        record.now,
+    )
+
+
+def _counts(change: Change, now: float) -> bool:
+    if change.done is None or change.short.startswith(WITH_TIMEOUT_OF_BIRTH):
+        return True
+    return now - change.done < max(change.old, change.new)
+
+
+def _write(path: str, record: Record) -> None:
+    data = {
+        "version": _VERSION,
+        "boot": run_directory.boot_id(),
+        "changes": record.changes,
+        "shortenings": record.shortenings,
+    }
+    try:
+        run_directory.write(path, json.dumps(data))
+    except OSError as error:
+        raise _not_writable(path, error) from error
+
+
+def _parse(text: str, path: str, now: float) -> Record:
+    try:
+        data = json.loads(text)
+        if data["boot"] != run_directory.boot_id():
+            # Where /run is a disk, the file outlives its boot. The kernel's timeouts and its clock do not.
+            return Record(now=now)
+        changes = tuple(_change(*fields) for fields in data["changes"])
+        shortenings = tuple(_shortening(*fields) for fields in data["shortenings"])
+        if data["version"] != _VERSION:
+            raise ValueError("it has another version")
+        times = [time_of for change in changes for time_of in (change.begun, change.done)]
+        times += [time_of for each in shortenings for time_of in (each.begun, each.done)]
+        if not all(_is_past(time_of, now) for time_of in times):
+            raise ValueError("it has a time that is still to come")
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        raise _damaged(path) from error
+    return Record(changes, shortenings, now)
+
+
+def _is_past(time_of: float | None, now: float) -> bool:
+    # No number is larger than a NaN, or smaller.
+    return time_of is None or time_of <= now
+
+
+def _change(short: t.Any, old: t.Any, new: t.Any, begun: t.Any, done: t.Any) -> Change:
+    if not isinstance(short, str):
+        raise TypeError("a change without its setting")
+    return Change(short, _seconds(old), _seconds(new), float(begun), None if done is None else float(done))
+
+
+def _shortening(most: t.Any, begun: t.Any, done: t.Any) -> Shortening:
+    return Shortening(_seconds(most), float(begun), None if done is None else float(done))
+
+
+def _seconds(value: t.Any) -> int:
+    """Return the value of a timeout. Raises TypeError for one that no kernel can hold."""
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MOST_SECONDS:
+        raise TypeError("no timeout")
+    return value
+
+
+def _damaged(path: str) -> ConntrackError:
+    return ConntrackError(
+        f"{path} is not the record that this collection wrote of changed timeouts, so that nobody can tell how long "
+        "entries have been idle. Remove that file. Until the longest timeout has passed, idle times may then be too "
+        "high: use confirm_idle."
+    )
+
+
+def _not_writable(path: str, error: OSError) -> UnavailableError:
+    return UnavailableError(
+        f"{path} cannot be written ({error.strerror}). Without the record of a changed timeout, the idle time of "
+        "entries could not be told afterwards. Nothing was changed."
+    )

@@ -1,0 +1,190 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE to this collection: it can change without notice.
+
+"""The facts of one host: usage, settings, statistics, and what is in the table, from one dump."""
+
+from __future__ import annotations
+
+import collections
+import os
+import typing as t
+
+from ansible_collections.netops.conntrack.plugins.module_utils import _netns
+from ansible_collections.netops.conntrack.plugins.module_utils._boot.drift import compare
+from ansible_collections.netops.conntrack.plugins.module_utils._boot.next_boot import next_boot
+from ansible_collections.netops.conntrack.plugins.module_utils._boot.owners import competing_owners
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError, UnavailableError
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by import FilledBy
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.kernel_log import table_full
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.listeners import listeners
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.summary import Summary, percent
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.tallies import Tallies
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import (
+    Selection,
+    compile_selection,
+    refuse_null,
+)
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Context
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.named_selectors import NAMED
+from ansible_collections.netops.conntrack.plugins.module_utils._settings.record import describe_records
+from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import read_count, read_settings
+from ansible_collections.netops.conntrack.plugins.module_utils._table import layouts
+from ansible_collections.netops.conntrack.plugins.module_utils._table.table import Table, not_listed
+
+_SLAB_INFO = "/proc/slabinfo"
+_MEMORY_INFO = "/proc/meminfo"
+_ENTRY_BYTES = 256  # struct nf_conn on 64 bits, where slabinfo cannot be read
+_BUCKET_BYTES = 8  # struct hlist_nulls_head
+
+
+def gather(
+    subsets: t.Collection[str], top: int, selectors: t.Mapping[str, t.Any] | None, netns: str | None
+) -> dict[str, t.Any]:
+    """Give the facts of ``subsets``, measured in the namespace ``netns``; the table is dumped at most once.
+
+    ``selectors`` are match, exclude and select by name; None stands for all selectors that have a name.
+    Raises OptionError for a bad selector before anything is read.
+    """
+    selectors = NAMED if selectors is None else selectors
+    if top < 0:
+        raise OptionError("top", top, "is negative", "Give how many of the largest to name; 0 names none.")
+    wanted = selectors if "selectors" in subsets else {}
+    _compile_all(selectors, Context({}, 0))
+    facts: dict[str, t.Any] = {}
+    if "boot" in subsets:
+        # Outside the namespace: what a boot sets, it sets for the machine.
+        facts["boot"] = compare(read_settings(), next_boot(), competing_owners())
+        facts["boot"]["records"] = describe_records()
+    with _netns.inside(netns):
+        settings = read_settings()
+        with Table() as table:
+            if "usage" in subsets:
+                facts["usage"] = _usage(settings, table.count() or 0)
+            if "settings" in subsets:
+                facts["settings"] = settings
+            if "stats" in subsets:
+                facts["stats"] = _stats(table)
+            if "table" in subsets or wanted:
+                before = table.count()
+                facts.update(count_table(table, settings, top, wanted, with_summary="table" in subsets))
+            if "table" in subsets:
+                facts["table"]["not_listed"] = not_listed(before, table.count(), facts["table"]["entries"])
+    if "namespaces" in subsets:
+        facts["namespaces"] = _namespaces()
+    return facts
+
+
+def _compile_all(selectors: t.Mapping[str, t.Any], context: Context) -> dict[str, Selection]:
+    return {name: _compile(selector, context, f"selectors.{name}") for name, selector in selectors.items()}
+
+
+def _compile(selector: t.Any, context: Context, option: str) -> Selection:
+    remedy = "Give {match: [...]}, {select: [...]} or both, and {exclude: [...]} if need be."
+    if not isinstance(selector, dict) or not selector or set(selector) - {"match", "exclude", "select"}:
+        raise OptionError(option, selector, "is not a selection", remedy)
+    refuse_null(selector, selector, option)
+    names = selector.get("select", [])
+    if "match" not in selector and not names and not selector.get("exclude"):
+        raise OptionError(option, selector, "selects nothing", remedy)
+    return compile_selection(selector.get("match"), selector.get("exclude"), context, option, names)
+
+
+def _usage(settings: t.Mapping[str, int], count: int) -> dict[str, t.Any]:
+    limit = settings.get("max", 0)
+    buckets = settings.get("buckets")
+    entry_bytes = _entry_bytes()
+    return {
+        "count": count,
+        "max": limit,
+        "percent": percent(count, limit) if limit else None,
+        "headroom": max(0, limit - count) if limit else None,
+        "buckets": buckets,
+        "load_factor": round(2 * count / buckets, 3) if buckets else None,
+        "memory_bytes": count * entry_bytes + (buckets or 0) * _BUCKET_BYTES,
+        "entry_bytes": entry_bytes,
+        "memory_total_bytes": _memory_total(),
+        "listeners": _listeners(),
+    }
+
+
+def _listeners() -> list[dict[str, t.Any]] | None:
+    found = listeners()
+    return None if found is None else [listener._asdict() for listener in found]
+
+
+def _entry_bytes() -> int:
+    """Give the size of an entry without its extensions, as this kernel allocates it (slabinfo(5))."""
+    try:
+        with open(_SLAB_INFO, encoding="ascii") as file:
+            sizes = [line.split()[3] for line in file if line.startswith("nf_conntrack ")]
+    except OSError:
+        sizes = []
+    return int(sizes[0]) if sizes else _ENTRY_BYTES
+
+
+def _memory_total() -> int | None:
+    """Give the size of the machine's memory (proc_meminfo(5)); None where it cannot be read."""
+    try:
+        with open(_MEMORY_INFO, encoding="ascii") as file:
+            sizes = [int(line.split()[1]) for line in file if line.startswith("MemTotal:")]
+    except OSError:
+        sizes = []
+    return sizes[0] * 1024 if sizes else None
+
+
+def _stats(table: Table) -> dict[str, t.Any]:
+    per_cpu = table.cpu_stats()
+    total: collections.Counter[str] = collections.Counter()
+    for _cpu, counters in per_cpu:
+        total.update(counters)
+    return {
+        "total": dict(total),
+        "per_cpu": [{"cpu": cpu, **counters} for cpu, counters in per_cpu],
+        "table_full": table_full(),
+    }
+
+
+def count_table(
+    table: Table, settings: t.Mapping[str, int], top: int, selectors: t.Mapping[str, t.Any], with_summary: bool
+) -> dict[str, t.Any]:
+    """Count the table and every selector in one dump."""
+    context = Context.read(settings)
+    compiled = _compile_all(selectors, context)
+
+    def collect(blocks: t.Iterator[layouts.Block]) -> dict[str, t.Any]:
+        summary = Summary(context.timeouts, top)
+        filled_by = FilledBy()
+        tallies = Tallies(compiled)
+        for block in blocks:
+            if with_summary:
+                summary.add(block)
+                filled_by.add(block)
+            tallies.add(block)
+        counts: dict[str, t.Any] = {}
+        if with_summary:
+            counts["table"] = {**summary.result(), "filled_by": filled_by.result()}
+        if compiled:
+            counts["selectors"] = tallies.result(settings)
+        return counts
+
+    return table.read(collect)
+
+
+def _namespaces() -> dict[str, t.Any]:
+    """Give count and share of the limit for each named network namespace of the host."""
+    result = {}
+    for name in _netns.names():
+        try:
+            with _netns.inside(name):
+                count, limit = read_count(), read_settings().get("max", 0)
+        except UnavailableError:
+            if os.path.exists(_netns.path_of(name)):
+                raise
+            # It was deleted since the names were listed.
+            continue
+        share = percent(count, limit) if limit and count is not None else None
+        result[name] = {"count": count, "percent": share}
+    return result

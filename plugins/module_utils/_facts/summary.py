@@ -1,0 +1,298 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE to this collection: it can change without notice.
+
+"""One pass of counting over the entries of a table."""
+
+from __future__ import annotations
+
+import array
+import bisect
+import collections
+import ipaddress
+import typing as t
+
+from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import Entry
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeouts import (
+    Timeouts,
+    age_changes,
+    idle,
+    idle_changes,
+)
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.value_counts import ValueCounts
+from ansible_collections.netops.conntrack.plugins.module_utils._table import layouts
+
+HISTOGRAM_BOUNDS = (0, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 54000, 86400, 172800, 345600, 432000)
+"""Where the ranges of a histogram begin, in seconds; the last one has no end."""
+
+_STATUS_COUNTS = {
+    "assured": _uapi.ASSURED,
+    "expected": _uapi.EXPECTED,
+    "snat": _uapi.SRC_NAT,
+    "dnat": _uapi.DST_NAT,
+    "fixed_timeout": _uapi.FIXED_TIMEOUT,
+    "helper": _uapi.HELPER,
+    "offloaded": _uapi.OFFLOAD | _uapi.HW_OFFLOAD,
+}
+# early_drop() in net/netfilter/nf_conntrack_core.c passes over entries with any of these.
+_NOT_EVICTABLE = _uapi.ASSURED | _uapi.OFFLOAD | _uapi.HW_OFFLOAD | _uapi.FIXED_TIMEOUT
+
+_AddressType = t.Union[type[ipaddress.IPv4Address], type[ipaddress.IPv6Address]]
+_ADDRESS_TYPES: dict[int, _AddressType] = {4: ipaddress.IPv4Address, 16: ipaddress.IPv6Address}
+"""By the number of bytes of an address."""
+
+_ZONE_BYTES, _MARK_BYTES, _PORT_BYTES = 2, 4, 2
+
+
+class _Histogram:
+    """Seconds counted in the ranges of HISTOGRAM_BOUNDS; None is counted as unknown."""
+
+    def __init__(self) -> None:
+        self._counts = [0] * len(HISTOGRAM_BOUNDS)
+        self._unknown = 0
+
+    def add(self, seconds: int | None, entries: int) -> None:
+        if seconds is None:
+            self._unknown += entries
+        else:
+            self._counts[bisect.bisect_right(HISTOGRAM_BOUNDS, seconds) - 1] += entries
+
+    def result(self) -> dict[str, t.Any]:
+        ends = (*HISTOGRAM_BOUNDS[1:], None)
+        ranges = zip(HISTOGRAM_BOUNDS, ends, self._counts)
+        histogram = [{"from": start, "below": end, "entries": entries} for start, end, entries in ranges]
+        return {"histogram": histogram, "unknown": self._unknown}
+
+
+_KIND_FIELDS = ("state", "status", "remaining", "start", "helper")
+"""What entries of one layout are counted by, as far as it has these: bins of times, and the values of the others."""
+
+_Kind = tuple[t.Any, ...]
+"""The values of these fields that a layout has."""
+
+_SEVERAL = -1
+_MOST_LOOKED_UP = 1 << 21
+"""Up to so many seconds, 24 days, the bin of a remaining time is looked up in a table, of two bytes a second."""
+
+
+class _RemainingBins:
+    """The bins of remaining times, in which an entry of any kind keeps its range in both histograms.
+
+    To look one up costs a third of a bisection.
+    """
+
+    def __init__(self, timeouts: Timeouts) -> None:
+        changes = idle_changes(HISTOGRAM_BOUNDS, timeouts)
+        self.breakpoints = sorted(change for change in {*HISTOGRAM_BOUNDS, *changes} if change >= 0)
+        self._places = array.array("H")
+        for place, (start, end) in enumerate(zip(self.breakpoints, self.breakpoints[1:]), 1):
+            if end > _MOST_LOOKED_UP or place > 0xFFFF:
+                break
+            self._places += array.array("H", [place]) * (end - start)
+
+    def column(self, block: layouts.Block) -> t.Iterable[int]:
+        """Return the bin of every row of a block whose entries have a remaining time."""
+        try:
+            return list(map(self._places.__getitem__, block.numbers("remaining")))
+        except IndexError:
+            return block.places("remaining", self.breakpoints)
+
+
+class _StartBins(dict[int, int]):
+    """The bins of starting times, which are nanoseconds in 64 bits, by their upper halves, where these tell.
+
+    There are few different upper halves, in units of 4.3 seconds, and to look one up costs a third of a bisection.
+    """
+
+    def __init__(self, breakpoints: t.Iterable[int]) -> None:
+        super().__init__()
+        self.breakpoints = sorted({0, *(max(0, number) for number in breakpoints)})
+        # A unit with a breakpoint in it is in several bins.
+        self.update((number >> 32, _SEVERAL) for number in self.breakpoints)
+
+    def __missing__(self, unit: int) -> int:
+        place = self[unit] = self._bin(unit << 32)
+        return place
+
+    def column(self, block: layouts.Block) -> list[int]:
+        """Return the bin of every row of a block whose entries have a starting time."""
+        units = block.upper_halves("start")
+        places = list(map(self.__getitem__, units))
+        if _SEVERAL in places:
+            rest = block.lower_halves("start")
+            for row, place in enumerate(places):
+                if place is _SEVERAL:
+                    places[row] = self._bin(units[row] << 32 | rest[row])
+        return places
+
+    def _bin(self, start: int) -> int:
+        return bisect.bisect_right(self.breakpoints, start)
+
+
+class Summary:
+    """What is in a table, counted block by block; ``top`` is how many of the largest are named."""
+
+    def __init__(self, timeouts: Timeouts, top: int) -> None:
+        self._timeouts = timeouts
+        self._top = top
+        self._remaining = _RemainingBins(timeouts)
+        self._starts = _StartBins(age_changes(HISTOGRAM_BOUNDS, timeouts))
+        self._kinds: dict[layouts.Layout, collections.Counter[_Kind]] = collections.defaultdict(collections.Counter)
+        # An entry has one zone. It is counted again by the direction where it holds for that direction only.
+        self._zones = {name: ValueCounts(_ZONE_BYTES) for name in ("zone", "zone_original", "zone_reply")}
+        self._marks = ValueCounts(_MARK_BYTES)
+        self._addresses = {
+            (name, size): ValueCounts(size) for name in ("source", "destination") for size in _ADDRESS_TYPES
+        }
+        self._ports = {name: ValueCounts(_PORT_BYTES) for name in ("source_port", "destination_port")}
+        self._packets = {"original": 0, "reply": 0, "unknown": 0}
+        self._bytes = {"original": 0, "reply": 0, "unknown": 0}
+
+    def add(self, block: layouts.Block) -> None:
+        """Count the entries of a block."""
+        self._add_kinds(block)
+        for name, zones in self._zones.items():
+            _tally(zones, block, name)
+        _tally(self._marks, block, "mark")
+        for name in ("source", "destination"):
+            place = block.layout.fields[name]
+            self._addresses[name, place.end - place.start].add(block, name)
+        if block.layout.constants["protocol"] in _uapi.PORT_PROTOCOLS:
+            for name, counts in self._ports.items():
+                _tally(counts, block, name)
+        _add_amounts(self._packets, block, "packets")
+        _add_amounts(self._bytes, block, "bytes")
+
+    def _add_kinds(self, block: layouts.Block) -> None:
+        columns = [self._column(block, name) for name in _KIND_FIELDS if name in block.layout.fields]
+        if columns:
+            self._kinds[block.layout].update(zip(*columns))
+        else:
+            self._kinds[block.layout][()] += len(block)
+
+    def _column(self, block: layouts.Block, name: str) -> t.Iterable[t.Any]:
+        if name == "remaining":
+            return self._remaining.column(block)
+        return self._starts.column(block) if name == "start" else block.column(name)
+
+    def _described(self) -> t.Iterator[tuple[Entry, int]]:
+        """Give an entry for each kind, and the number of entries that it stands for."""
+        for layout, kinds in self._kinds.items():
+            names = [name for name in _KIND_FIELDS if name in layout.fields]
+            for kind, count in kinds.items():
+                fields = dict(zip(names, kind))
+                if "remaining" in fields:
+                    fields["remaining"] = self._remaining.breakpoints[fields["remaining"] - 1]
+                if "start" in fields:
+                    fields["start"] = self._starts.breakpoints[fields["start"] - 1]
+                yield Entry(**{**layout.constants, **fields}), count
+
+    def result(self) -> dict[str, t.Any]:
+        """Give the counts, in the form that conntrack_facts documents as its ``table``."""
+        entries = sum(sum(kinds.values()) for kinds in self._kinds.values())
+        remaining, unused = _Histogram(), _Histogram()
+        for entry, count in self._described():
+            remaining.add(entry.remaining, count)
+            unused.add(idle(entry, self._timeouts), count)
+        return {
+            "entries": entries,
+            **self._kind_counts(),
+            **self._zone_counts(),
+            "marks": {hex(mark): count for mark, count in self._marks.most_common(self._top)},
+            "marks_distinct": self._marks.distinct,
+            "packets": self._packets,
+            "bytes": self._bytes,
+            "remaining": remaining.result(),
+            "idle": unused.result(),
+            "top": {
+                "source": self._largest(self._most_common_addresses("source"), entries),
+                "destination": self._largest(self._most_common_addresses("destination"), entries),
+                **{name: self._largest(counts.most_common(self._top), entries) for name, counts in self._ports.items()},
+            },
+            "uncertainty": self._uncertainty(),
+        }
+
+    def _kind_counts(self) -> dict[str, t.Any]:
+        """Decode the kinds of entries once each, instead of once an entry."""
+        families = dict.fromkeys(_uapi.FAMILY_NAMES.values(), 0)
+        protocols: collections.Counter[str] = collections.Counter()
+        states: dict[str, collections.Counter[str]] = {}
+        status = dict.fromkeys((*_STATUS_COUNTS, "unreplied"), 0)
+        evictable = 0
+        for entry, count in self._described():
+            bits = entry.status
+            families[entry.family_name] = families.get(entry.family_name, 0) + count
+            protocols[entry.protocol_name] += count
+            if entry.state_name is not None:
+                states.setdefault(entry.protocol_name, collections.Counter())[entry.state_name] += count
+            if bits is None:
+                continue
+            for key, mask in _STATUS_COUNTS.items():
+                status[key] += count if bits & mask else 0
+            status["unreplied"] += 0 if bits & _uapi.SEEN_REPLY else count
+            evictable += 0 if bits & _NOT_EVICTABLE else count
+        return {
+            "families": families,
+            "protocols": dict(protocols.most_common()),
+            "states": {name: dict(counts.most_common()) for name, counts in sorted(states.items())},
+            "status": status,
+            "evictable": evictable,
+        }
+
+    def _zone_counts(self) -> dict[str, t.Any]:
+        """Return the zones with most entries, those of any direction and those of one direction only."""
+        counts: dict[str, t.Any] = {}
+        for field, name in (("zone", "zones"), ("zone_original", "zones_original"), ("zone_reply", "zones_reply")):
+            zones = self._zones[field]
+            counts[name] = {str(zone): count for zone, count in zones.most_common(self._top)}
+            counts[f"{name}_distinct"] = zones.distinct
+        return counts
+
+    def _uncertainty(self) -> dict[str, int]:
+        """Return by how many entries the numbers may be too small of values that are too many to keep them all.
+
+        Zones and ports have 16 bits, so that there never are.
+        """
+        addresses = {
+            name: max(counts.uncertainty for (field, _size), counts in self._addresses.items() if field == name)
+            for name in ("source", "destination")
+        }
+        return {"marks": self._marks.uncertainty, **addresses}
+
+    def _most_common_addresses(self, name: str) -> list[tuple[str, int]]:
+        largest = [
+            (_ADDRESS_TYPES[size](address), count)
+            for (field, size), counts in self._addresses.items()
+            if field == name
+            for address, count in counts.most_common(self._top)
+        ]
+        largest.sort(key=lambda item: (-item[1], item[0].packed))
+        return [(str(address), count) for address, count in largest[: self._top]]
+
+    def _largest(self, counts: t.Iterable[tuple[t.Any, int]], entries: int) -> list[dict[str, t.Any]]:
+        return [{"value": value, "entries": count, "percent": percent(count, entries)} for value, count in counts]
+
+
+def percent(part: int, whole: int) -> float:
+    """Give ``part`` as a percentage of ``whole`` with two decimals; 0 of an empty whole."""
+    return round(100 * part / whole, 2) if whole else 0.0
+
+
+def _tally(counts: ValueCounts, block: layouts.Block, name: str) -> None:
+    """Count a field's numbers; those that the entries lack are not counted, unless there is a number that it means."""
+    if name in block.layout.fields:
+        counts.add(block, name)
+    elif block.layout.constants[name] is not None:
+        counts.add_constant(block.layout.constants[name], len(block))
+
+
+def _add_amounts(totals: dict[str, int], block: layouts.Block, amount: str) -> None:
+    original, reply = f"{amount}_original", f"{amount}_reply"
+    if original in block.layout.fields and reply in block.layout.fields:
+        totals["original"] += sum(block.column(original))
+        totals["reply"] += sum(block.column(reply))
+    else:
+        totals["unknown"] += len(block)

@@ -1,0 +1,135 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE to this collection: it can change without notice.
+
+"""A file with all selected entries, in one of the formats."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import secrets
+import stat
+import typing as t
+
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError, OptionError
+from ansible_collections.netops.conntrack.plugins.module_utils._files.paths import Place, place_of
+from ansible_collections.netops.conntrack.plugins.module_utils._query.extended import ExtendedLines
+from ansible_collections.netops.conntrack.plugins.module_utils._query.fields import csv_header, csv_lines, ndjson_lines
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Context
+from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Block
+
+Lines = t.Callable[[Block], t.Iterable[str]]
+
+FORMATS: dict[str, t.Callable[[Context], Lines]] = {
+    "extended": ExtendedLines,
+    "ndjson": lambda context: functools.partial(ndjson_lines, context=context),
+    "csv": lambda context: functools.partial(csv_lines, context=context),
+}
+"""What makes the lines of each format."""
+
+_HEADERS = {"csv": csv_header}
+
+
+class Export:
+    """A file that gets every selected entry. It takes its name when it is complete, and is readable by its owner only.
+
+    Use ``exporting`` to make one.
+    """
+
+    def __init__(self, file: t.IO[str], dest: str, form: str, context: Context) -> None:
+        self._file = file
+        self._dest = dest
+        self._header = _HEADERS.get(form)
+        self._lines = FORMATS[form](context)
+
+    def restart(self) -> None:
+        """Drop what was written so far."""
+        with _writing(self._dest):
+            self._file.seek(0)
+            self._file.truncate()
+            if self._header:
+                self._file.write(self._header() + "\n")
+
+    def write(self, block: Block) -> None:
+        """Write the entries of a block."""
+        with _writing(self._dest):
+            self._file.writelines(f"{line}\n" for line in self._lines(block))
+
+    def finish(self) -> None:
+        """Put what was written on the disk."""
+        with _writing(self._dest):
+            self._file.flush()
+            os.fsync(self._file.fileno())
+
+
+@contextlib.contextmanager
+def _writing(dest: str) -> t.Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ConntrackError(
+            f"dest: {dest!r} could not be written ({error.strerror}), and is as it was. Give the path of a file that "
+            "can be written, on a disk with room."
+        ) from error
+
+
+def check_dest(dest: str) -> None:
+    """Raise OptionError where no file can be made at ``dest``, or where somebody else decides what ``dest`` is."""
+    if not os.path.isabs(dest):
+        raise OptionError(
+            "dest", dest, "is not absolute", "Give the whole path on the target, such as /var/tmp/table.csv."
+        )
+    with _place_of(dest):
+        pass
+
+
+@contextlib.contextmanager
+def _place_of(dest: str) -> t.Iterator[Place]:
+    """Yield the place of the file, its directory open. A link stays a link: its file is replaced.
+
+    Also a directory of another user is opened, as only a new file is made there: see _files.paths.
+    """
+    with contextlib.ExitStack() as stack:
+        with _writing(dest):
+            place = stack.enter_context(place_of(dest, "dest", for_new_file=True))
+            status = place.status()
+        if status is not None and stat.S_ISDIR(status.st_mode):
+            raise OptionError("dest", dest, "is a directory", "Give the path of a file.")
+        if status is not None and not stat.S_ISREG(status.st_mode):
+            raise OptionError("dest", dest, "is not a regular file", "Give another path, or remove what is there.")
+        if place.missing:
+            remedy = f"Make it first: mkdir -p {os.path.dirname(dest)}."
+            raise OptionError("dest", dest, "is in a directory that is not there", remedy)
+        yield place
+
+
+@contextlib.contextmanager
+def exporting(dest: str, form: str, context: Context) -> t.Iterator[Export]:
+    """Yield an export whose file becomes ``dest`` at the end, whole and on the disk.
+
+    An error leaves ``dest`` as it was. Raises ConntrackError where the file cannot be written.
+    """
+    with _place_of(dest) as place:
+        directory = place.directory
+        name = f".conntrack_info-{secrets.token_hex(8)}"
+        with _writing(dest):
+            descriptor = directory.create(name)
+        file = open(descriptor, "w", encoding="utf-8", newline="")  # noqa: SIM115  (see the closing below)
+        export = Export(file, dest, form, context)
+        try:
+            yield export
+            export.finish()
+            with _writing(dest):
+                directory.replace(name, place.name)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                directory.remove(name)
+            raise
+        finally:
+            # On a full disk, closing fails once more; what is complete was written before.
+            with contextlib.suppress(OSError):
+                file.close()

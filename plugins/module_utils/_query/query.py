@@ -1,0 +1,267 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE to this collection: it can change without notice.
+
+"""One question to the table, answered in one dump: counts, groups, some of the entries, and all of them in a file."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import heapq
+import itertools
+import typing as t
+
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import Entry
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
+from ansible_collections.netops.conntrack.plugins.module_utils._query.export import Export
+from ansible_collections.netops.conntrack.plugins.module_utils._query.extended import ExtendedLines
+from ansible_collections.netops.conntrack.plugins.module_utils._query.fields import ALL_FIELDS, as_dict
+from ansible_collections.netops.conntrack.plugins.module_utils._query.grouping import (
+    ADDRESSES,
+    check_field,
+    group_reader,
+)
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import Selection
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Context
+from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Block, Layout
+from ansible_collections.netops.conntrack.plugins.module_utils._table.memo import Memo
+from ansible_collections.netops.conntrack.plugins.module_utils._table.table import Table
+
+
+@dataclasses.dataclass(frozen=True)
+class Query:
+    """What to return of the selected entries.
+
+    That is groups by fields or by networks, and ``limit`` entries, sorted or as they come: as dicts where ``entries``
+    is true, and as lines of text where ``lines`` is. There are at most ``limit`` groups, too.
+    """
+
+    group_by: t.Sequence[str]
+    sort_by: t.Sequence[str]
+    limit: int
+    entries: bool = True
+    lines: bool = False
+
+    def check(self) -> None:
+        """Raise OptionError for a field that cannot be grouped or sorted by, and for a negative limit."""
+        for at, name in enumerate(self.group_by):
+            group_reader(name, f"group_by[{at}]")
+        for at, name in enumerate(self.sort_by):
+            check_field(f"sort_by[{at}]", name, name.removeprefix("-"), list(ALL_FIELDS))
+        if self.limit < 0:
+            raise OptionError("limit", self.limit, "is below 0", "Give how many entries to return; 0 returns none.")
+
+
+_MOST_GROUPS = 1 << 17
+"""So many groups are counted exactly, in about 60 MB."""
+
+_COUNTERS = ("packets_original", "packets_reply", "bytes_original", "bytes_reply")
+
+
+@dataclasses.dataclass
+class Group:
+    """What the entries with the same values have in common; ``packets`` and ``octets`` are of those with counters.
+
+    At most ``missed`` entries of the group came before it was kept (see _Groups).
+    """
+
+    values: tuple[t.Any, ...]
+    missed: int
+    entries: int = 0
+    packets: int = 0
+    octets: int = 0
+    without_counters: int = 0
+
+    def add(self, packets: int | None, reply_packets: int | None, octets: int | None, reply_octets: int | None) -> None:
+        """Count an entry with these counters, which are those of _COUNTERS."""
+        self.entries += 1
+        if packets is None or reply_packets is None or octets is None or reply_octets is None:
+            self.without_counters += 1
+        else:
+            self.packets += packets + reply_packets
+            self.octets += octets + reply_octets
+
+    def as_dict(self, names: t.Sequence[str]) -> dict[str, t.Any]:
+        """Give the fields and the counts; packets and bytes are None where none of the entries has counters."""
+        counted = self.entries > self.without_counters
+        values = (list(value) if isinstance(value, tuple) else value for value in self.values)
+        return {
+            **dict(zip(names, values)),
+            "entries": self.entries,
+            "packets": self.packets if counted else None,
+            "bytes": self.octets if counted else None,
+            "without_counters": self.without_counters,
+        }
+
+
+class _Groups:
+    """The groups of entries by their values; at most ``_MOST_GROUPS`` are kept.
+
+    When there are more, the smallest are left out, by the method of Misra and Gries (see _facts.value_counts): the
+    weight of each group is lowered by the same number, and those that reach 0 are gone. The weight is what was counted
+    since, so that a group which was never left out is exact.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._groups: dict[tuple[t.Any, ...], Group] = {}
+        self.uncertainty = 0
+        """By how much the number of a group may be too small, and the most entries of one that was left out."""
+
+    def of(self, values: tuple[t.Any, ...]) -> Group:
+        """Return the group with these values."""
+        group = self._groups.get(values)
+        if group is None:
+            group = self._groups[values] = Group(values, self.uncertainty)
+        return group
+
+    def leave_out(self) -> bool:
+        """Keep only half of the groups where there are too many, and return whether there were."""
+        if len(self._groups) <= self._most:
+            return False
+        weights = {values: group.entries + group.missed for values, group in self._groups.items()}
+        least = sorted(weights.values())[-(self._most // 2) - 1]
+        self._groups = {values: group for values, group in self._groups.items() if weights[values] > least}
+        self.uncertainty = least
+        return True
+
+    @property
+    def distinct(self) -> int | None:
+        """How many groups there are; None where some were left out."""
+        return None if self.uncertainty else len(self._groups)
+
+    def largest(self, number: int) -> list[Group]:
+        """Return the groups with most entries."""
+        return heapq.nlargest(number, self._groups.values(), key=lambda group: group.entries)
+
+
+class _Taken(t.NamedTuple):
+    """An entry that is returned: its values, and its message with the layout, of which its line is made."""
+
+    entry: Entry
+    layout: Layout
+    row: bytes
+
+
+class _Pass:
+    """One pass over the entries of a dump, with its counts; a dump that starts again takes a new one."""
+
+    def __init__(self, selection: Selection, context: Context, query: Query, export: Export | None) -> None:
+        self._context = context
+        self._query = query
+        self._export = export
+        self._decide = Memo(selection.needs, selection.decide, selection.steps)
+        self._group_readers = [group_reader(name, "group_by") for name in query.group_by]
+        self._group_of = Memo({need for reader in self._group_readers for need in reader.needs}, self._group)
+        self._groups = _Groups(_MOST_GROUPS)
+        self._total = self._matched = self._undecidable = 0
+
+    def run(self, blocks: t.Iterator[Block]) -> dict[str, t.Any]:
+        if self._export:
+            self._export.restart()
+        selected = self._selected(blocks)
+        taken = self._take(selected) if self._query.entries or self._query.lines else []
+        # What is not returned is counted all the same.
+        collections.deque(selected, maxlen=0)
+        return {
+            "total": self._total,
+            "matched": self._matched,
+            "undecidable": self._undecidable,
+            "entries": [as_dict(one.entry, self._context) for one in taken] if self._query.entries else [],
+            "lines": self._lines_of(taken) if self._query.lines else [],
+            "groups": [group.as_dict(self._query.group_by) for group in self._groups.largest(self._query.limit)],
+            "groups_distinct": self._groups.distinct,
+            "groups_uncertainty": self._groups.uncertainty,
+        }
+
+    def _lines_of(self, taken: t.Iterable[_Taken]) -> list[str]:
+        lines_of = ExtendedLines(self._context, short=True)
+        return [line for one in taken for line in lines_of(Block(one.layout, one.row))]
+
+    def _selected(self, blocks: t.Iterator[Block]) -> t.Iterator[Block]:
+        for block in blocks:
+            decisions = self._decide(block)
+            matched = decisions.count(True)
+            self._total += len(block)
+            self._matched += matched
+            self._undecidable += decisions.count(None)
+            if matched:
+                chosen = block if matched == len(block) else block.where(decisions)
+                self._note(chosen)
+                yield chosen
+
+    def _note(self, block: Block) -> None:
+        if self._query.group_by:
+            counters = zip(*map(block.column, _COUNTERS))
+            for group, amounts in zip(self._group_of(block), counters):
+                group.add(*amounts)
+            if self._groups.leave_out():
+                self._group_of.forget()
+        if self._export:
+            self._export.write(block)
+
+    def _group(self, entry: Entry) -> Group:
+        values = tuple(_hashable(reader.read(entry, self._context)) for reader in self._group_readers)
+        return self._groups.of(values)
+
+    def _take(self, selected: t.Iterator[Block]) -> list[_Taken]:
+        """Give the entries to return; of those that are not, none is kept."""
+        entries = (
+            _Taken(entry, block.layout, row) for block in selected for entry, row in zip(block.entries(), block.rows)
+        )
+        if not self._query.sort_by:
+            return list(itertools.islice(entries, self._query.limit))
+        return heapq.nsmallest(self._query.limit, entries, key=self._rank)
+
+    def _rank(self, taken: _Taken) -> list[tuple[bool, t.Any]]:
+        entry = taken.entry
+        ranks = []
+        for field in self._query.sort_by:
+            name = field.removeprefix("-")
+            # As text, 9.0.0.0 would come after 10.0.0.0.
+            value = _order(entry, name) if name in ADDRESSES else ALL_FIELDS[name].read(entry, self._context)
+            descending = field.startswith("-") and value is not None
+            ranks.append((value is None, _Descending(value) if descending else value))
+        return ranks
+
+
+def _order(entry: Entry, address: str) -> tuple[int, bytes]:
+    return entry.family, getattr(entry, address)
+
+
+class _Descending:
+    """A value that comes before the smaller ones."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: t.Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Descending) and bool(self.value == other.value)
+
+    def __lt__(self, other: _Descending) -> bool:
+        return bool(other.value < self.value)
+
+
+def _hashable(value: t.Any) -> t.Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def run_query(
+    table: Table, selection: Selection, context: Context, query: Query, export: Export | None = None
+) -> dict[str, t.Any]:
+    """Read the table once and give the numbers, groups and entries that ``query`` asks for, as the module returns them.
+
+    Where the kernel is asked for a part of the table only, the total is the kernel's count.
+    Besides those that are returned, no entries are kept in memory; the groups are.
+    """
+    total = table.count() if selection.conditions else None
+    # The kernel's own count has to stand in for what it leaves out.
+    conditions = () if total is None else selection.conditions
+    result = table.read(lambda blocks: _Pass(selection, context, query, export).run(blocks), conditions)
+    counted = result if total is None else {**result, "total": max(total, result["total"])}
+    return selection.checked(counted, context.settings)

@@ -1,0 +1,259 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE to this collection: it can change without notice.
+
+"""What /run holds of changes that have to be confirmed, in files of each network namespace.
+
+``pending`` is the change that waits, ``confirmed`` the one that was confirmed last. ``settled`` names the changes that
+wait no more, and what became of them, whatever the other files say. ``taken-back`` has the words on the last one that
+nobody confirmed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import math
+import os
+import secrets
+import time
+import typing as t
+
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
+    ConntrackError,
+    NotPermittedError,
+    UnavailableError,
+)
+from ansible_collections.netops.conntrack.plugins.module_utils._files.replacement import FileChange, remove
+from ansible_collections.netops.conntrack.plugins.module_utils._files.run_directory import boot_id, path_of, read, write
+from ansible_collections.netops.conntrack.plugins.module_utils._files.text import printable
+from ansible_collections.netops.conntrack.plugins.module_utils._settings.change import (
+    Change,
+    change_of,
+    in_order,
+    put_back,
+)
+from ansible_collections.netops.conntrack.plugins.module_utils._settings.lock import NEEDS_ROOT
+from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import find_sysctls
+
+CONFIRMED, TAKEN_BACK = "confirmed", "taken-back"
+"""What becomes of a change."""
+
+_VERSION = 2
+_MOST_SETTLED = 100
+"""So many settled changes are named. A process that waits looks four times a second."""
+_MOST_WORDS = 4000
+
+
+@dataclasses.dataclass(frozen=True)
+class Pending:
+    """A change that waits: what was ``written``, in this order, the ``files`` that are staged, and until when.
+
+    ``deadline`` is in seconds since the boot, suspended time included.
+    """
+
+    id: str
+    within: int
+    deadline: float
+    written: list[Change]
+    files: list[FileChange]
+    confirmed: bool = False
+
+    @classmethod
+    def begin(cls, changes: t.Iterable[Change], files: t.Iterable[FileChange], within: int) -> Pending:
+        """Return the change that is to be confirmed ``within`` so many seconds from now."""
+        deadline = _now() + within
+        return cls(secrets.token_hex(8), within, deadline, in_order(changes), [file for file in files if file.changed])
+
+    @property
+    def seconds_left(self) -> float:
+        """How long it still waits, in seconds; 0 from the deadline on."""
+        return max(0.0, self.deadline - _now())
+
+    def as_json(self) -> str:
+        """Return the journal's text."""
+        return json.dumps(
+            {
+                "version": _VERSION,
+                "boot": boot_id(),
+                "id": self.id,
+                "within": self.within,
+                "deadline": self.deadline,
+                "written": [[change.sysctl.short, change.wanted, change.before] for change in self.written],
+                "files": [dataclasses.astuple(file) for file in self.files],
+                "confirmed": self.confirmed,
+            }
+        )
+
+    @classmethod
+    def of_json(cls, text: str) -> Pending | None:
+        """Read a journal's text. A setting that the kernel no longer has is left out; None is of another boot.
+
+        Raises ValueError, KeyError, TypeError, OverflowError or RecursionError for a text that is no journal.
+        """
+        data = json.loads(text)
+        if data["version"] != _VERSION:
+            raise ValueError("it has another version")
+        if data["boot"] != boot_id():
+            # Where /run is a disk, the file outlives its boot. The kernel's values do not.
+            return None
+        if not isinstance(data["id"], str) or not isinstance(data["confirmed"], bool):
+            raise TypeError("a change without its name")
+        sysctls = find_sysctls()
+        recorded = [_written(*fields) for fields in data["written"]]
+        written = [change_of(sysctls, *fields) for fields in recorded if fields[0] in sysctls]
+        files = [_file(*fields) for fields in data["files"]]
+        return cls(data["id"], _whole(data["within"]), _finite(data["deadline"]), written, files, data["confirmed"])
+
+    def take_back(self) -> str:
+        """Give the kernel its old values, and the boot its old files; say in words what was put back."""
+        said = [put_back(self.written)]
+        for file in reversed(self.files):
+            try:
+                file.put_back()
+                file.clean_up()
+            except ConntrackError:
+                said.append(f"NOT put back: {file.path}, it has the new text; the old one lies beside it.")
+        return " ".join(said)
+
+
+def waiting() -> Pending | None:
+    """Return the change that waits for its confirmation; None if none does.
+
+    Raises NotPermittedError without root, ConntrackError for a file that is damaged.
+    """
+    pending = _read("pending")
+    return None if pending is None or outcome(pending.id) else pending
+
+
+def last_confirmed() -> Pending | None:
+    """Return the change that was confirmed last; None if none is known. Raises what ``waiting`` raises."""
+    pending = _read("confirmed")
+    return None if pending is None or outcome(pending.id) != CONFIRMED else pending
+
+
+def keep(pending: Pending) -> None:
+    """Write down that the change waits. Raises OSError."""
+    write(path_of("pending"), pending.as_json())
+
+
+def is_kept(pending: Pending) -> bool:
+    """Tell whether the journal is as it was written for this change."""
+    return _text_of("pending") == pending.as_json()
+
+
+def forget_pending() -> None:
+    """Forget the change that waits. Raises OSError."""
+    remove(path_of("pending"))
+
+
+def settle_confirmed(pending: Pending) -> None:
+    """Write down that the change is confirmed, for its process and for whoever asks again. Raises UnavailableError."""
+    path = path_of("confirmed")
+    with _explained(path):
+        write(path, dataclasses.replace(pending, confirmed=True).as_json())
+    settle(pending, CONFIRMED)
+
+
+def settle(pending: Pending, became: str = TAKEN_BACK) -> None:
+    """Write down that the change waits no more, and forget it as the one that waits. Raises UnavailableError.
+
+    The process that waits goes by this, not by the journal alone: who damages or removes the journal must not keep the
+    old values from coming back.
+    """
+    path = path_of("settled")
+    lines = [*_settled(), f"{pending.id} {became}"]
+    with _explained(path):
+        write(path, "".join(f"{line}\n" for line in lines[-_MOST_SETTLED:]))
+        forget_pending()
+
+
+def outcome(change: str) -> str | None:
+    """Return what became of a change, CONFIRMED or TAKEN_BACK; None as long as it waits."""
+    for line in _settled():
+        name, _space, became = line.partition(" ")
+        if name == change and became in (CONFIRMED, TAKEN_BACK):
+            return became
+    return None
+
+
+def forget_words() -> None:
+    """Forget what was said of the change before. Raises OSError."""
+    remove(path_of("taken-back"))
+
+
+def keep_words(words: str) -> None:
+    """Write down what was said of a change that was taken back. Raises OSError."""
+    write(path_of("taken-back"), words)
+
+
+def last_words() -> str:
+    """Return what was said of the last change that nobody confirmed; "" where nothing is known."""
+    return printable(_text_of("taken-back") or "")[:_MOST_WORDS]
+
+
+def _now() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def _settled() -> list[str]:
+    return (_text_of("settled") or "").splitlines()
+
+
+def _text_of(what: str) -> str | None:
+    """Return the text of a file; None where it cannot be read, which the process that waits has to live with."""
+    try:
+        return read(path_of(what))
+    except (OSError, ConntrackError):
+        return None
+
+
+def _read(what: str) -> Pending | None:
+    path = path_of(what)
+    try:
+        text = read(path)
+        return None if text is None else Pending.of_json(text)
+    except PermissionError as error:
+        raise NotPermittedError(NEEDS_ROOT) from error
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        raise ConntrackError(
+            f"{path} is not the record that this module wrote of a change that has to be confirmed. Nothing was "
+            "changed. A process that still waits for the confirmation writes it anew within seconds, so run this "
+            "again. If the file is the same then, nothing waits any more: remove it, and look at the settings."
+        ) from error
+
+
+def _written(short: t.Any, wanted: t.Any, before: t.Any) -> tuple[str, int, int | None]:
+    if not isinstance(short, str):
+        raise TypeError("a change without its setting")
+    return short, _whole(wanted), None if before is None else _whole(before)
+
+
+def _file(path: t.Any, text: t.Any, new_text: t.Any, again: t.Any) -> FileChange:
+    texts = (path, *(each for each in (text, new_text) if each is not None))
+    if not all(isinstance(each, str) for each in texts) or not os.path.isabs(path) or not isinstance(again, bool):
+        raise TypeError("a file without its texts")
+    return FileChange(path, text, new_text, again)
+
+
+def _whole(number: t.Any) -> int:
+    if not isinstance(number, int) or isinstance(number, bool):
+        raise TypeError("no number")
+    return number
+
+
+def _finite(number: t.Any) -> float:
+    if not isinstance(number, (int, float)) or not math.isfinite(number):
+        raise TypeError("no time")
+    return float(number)
+
+
+@contextlib.contextmanager
+def _explained(path: str) -> t.Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UnavailableError(f"{path} cannot be written ({error.strerror}).") from error

@@ -1,0 +1,252 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE to this collection: it can change without notice.
+
+"""From what the options want to the changes that it takes, all of it checked before the first write."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
+    BECOME_ROOT,
+    ConntrackError,
+    NotPermittedError,
+    OptionError,
+    UnavailableError,
+)
+from ansible_collections.netops.conntrack.plugins.module_utils._settings.change import Change, change_of
+from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.known_settings import KNOWN, nearest, todays_name
+from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import (
+    GAUGE,
+    ROOT,
+    Sysctl,
+    find_sysctls,
+    held,
+    short_of,
+)
+from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.values import parse_value
+
+_MACHINE_WIDE = frozenset({"max", "buckets", "expect_max"})
+
+
+class Wish(t.NamedTuple):
+    """What an option wants of a setting: its name in any notation, the value, and whether more is as good."""
+
+    option: str
+    name: str
+    value: t.Any
+    least: bool
+
+    @property
+    def label(self) -> str:
+        """How an error names it."""
+        return f"{self.option}.{self.name}"
+
+    @property
+    def short(self) -> str:
+        """The short name of the setting, or what was given if that is no name at all."""
+        return short_of(self.name) or self.name
+
+
+def wishes(settings: t.Mapping[str, t.Any], at_least: t.Mapping[str, t.Any]) -> list[Wish]:
+    """Return the wishes of the two options of these names."""
+    return [Wish("settings", name, value, False) for name, value in settings.items()] + [
+        Wish("at_least", name, value, True) for name, value in at_least.items()
+    ]
+
+
+def lacking(wanted: t.Iterable[Wish], root: str = ROOT) -> set[str]:
+    """Return the short names of the settings that other kernels have and this one has not.
+
+    It is empty without nf_conntrack, because then nobody knows.
+    """
+    sysctls = find_sysctls(root)
+    return {wish.short for wish in wanted if wish.short in KNOWN and wish.short not in sysctls} if sysctls else set()
+
+
+def plan(wanted: t.Sequence[Wish], root: str = ROOT) -> list[Change]:
+    """Return what has to become of each setting that is wanted, sorted by short name.
+
+    Nothing is written. Raises UnavailableError without nf_conntrack, NotPermittedError without the right to write, and
+    ConntrackError with every problem of every setting; its result lists ``unsupported`` and ``read_only`` ones.
+    """
+    sysctls = _present_sysctls(root)
+    unsupported = [wish for wish in wanted if wish.short not in sysctls]
+    numbers, problems = _parse_all(wish for wish in wanted if wish.short in sysctls)
+    changes = [
+        change_of(sysctls, short, number, sysctls[short].read(), least)
+        for short, (number, least) in sorted(numbers.items())
+    ]
+    _refuse_without_any_right(changes, sysctls, root)
+    # What holds already needs no writing. A measurement is never a setting, whatever it happens to be now.
+    read_only = [
+        change.sysctl.short
+        for change in changes
+        if change.sysctl.read_only and (change.needed or change.sysctl.short == GAUGE)
+    ]
+    problems += [_unsupported_problem(wish, sysctls) for wish in unsupported]
+    problems += _read_only_problems(read_only)
+    problems += [
+        f"at_least.{change.sysctl.short}: the present value cannot be read, so that it might be lowered. Use settings."
+        for change in changes
+        if change.least and change.before is None
+    ]
+    problems += _small_max_problems(changes, held(sysctls, GAUGE), "settings.max: {}")
+    if problems:
+        raise ConntrackError(" ".join(problems), unsupported=[wish.short for wish in unsupported], read_only=read_only)
+    return changes
+
+
+def plan_unloaded(wanted: t.Sequence[Wish]) -> list[Change]:
+    """Return what will become of the settings once nf_conntrack is loaded, under the names of today's kernels.
+
+    Raises ConntrackError with the problems of their values. Whether the kernel has them cannot be told.
+    """
+    numbers, problems = _parse_all(wanted)
+    if problems:
+        raise ConntrackError(" ".join(problems))
+    return [Change(_todays_sysctl(short), number, None, least) for short, (number, least) in sorted(numbers.items())]
+
+
+def plan_boot_only(wanted: t.Sequence[Wish]) -> list[Change]:
+    """Return what the next boot is to set, whatever kernel runs now, under the names of today's kernels.
+
+    Raises ConntrackError with every problem; its result lists the ``unsupported`` ones, which no kernel has.
+    """
+    unsupported = [wish for wish in wanted if wish.short not in KNOWN]
+    numbers, problems = _parse_all(wish for wish in wanted if wish.short in KNOWN)
+    for wish in unsupported:
+        problem = "is no connection-tracking setting of any kernel that is known here"
+        problems.append(f"{wish.option}: {wish.name!r} {problem}. {_did_you_mean(wish, KNOWN)}".rstrip())
+    if problems:
+        raise ConntrackError(" ".join(problems), unsupported=[wish.short for wish in unsupported])
+    return [_boot_only(short, number) for short, (number, _least) in sorted(numbers.items())]
+
+
+def plan_restored(values: t.Mapping[str, int], root: str = ROOT) -> list[Change]:
+    """Return what has to become of the settings (short name to value) that a kernel had before; others are left out.
+
+    Raises ConntrackError where they cannot be written here, or max would be below the number of entries.
+    """
+    sysctls = find_sysctls(root)
+    changes = _changes_back(values, sysctls)
+    problems = _read_only_problems(_stuck(changes))
+    problems += _small_max_problems(changes, held(sysctls, GAUGE), "settings.max: {}, which was there before,")
+    if problems:
+        raise ConntrackError(" ".join(problems))
+    return changes
+
+
+def read_only_among(values: t.Mapping[str, int], root: str = ROOT) -> list[str]:
+    """Return the names of the settings that would have to become what they were before, and can only be read here."""
+    return _stuck(_changes_back(values, find_sysctls(root)))
+
+
+def restored_at_boot_only(values: t.Mapping[str, int]) -> list[Change]:
+    """Return what becomes of settings whose files are restored while the kernel that runs now is left alone."""
+    return [_boot_only(short, value) for short, value in sorted(values.items())]
+
+
+def _changes_back(values: t.Mapping[str, int], sysctls: t.Mapping[str, Sysctl]) -> list[Change]:
+    shorts = sorted(values.keys() & sysctls)
+    return [change_of(sysctls, short, values[short], sysctls[short].read()) for short in shorts]
+
+
+def _stuck(changes: t.Iterable[Change]) -> list[str]:
+    return [change.sysctl.short for change in changes if change.needed and change.sysctl.read_only]
+
+
+def _todays_sysctl(short: str) -> Sysctl:
+    name = todays_name(short)
+    return Sysctl(short, name, os.path.join(ROOT, name.replace(".", "/")))
+
+
+def _boot_only(short: str, number: int) -> Change:
+    return Change(_todays_sysctl(short), number, None, boot_only=True)
+
+
+def _present_sysctls(root: str) -> dict[str, Sysctl]:
+    sysctls = find_sysctls(root)
+    if not sysctls:
+        raise UnavailableError(
+            f"nf_conntrack is not there: {root}/net/netfilter has no nf_conntrack_* settings. Load it with "
+            "'modprobe nf_conntrack' (a firewall rule that matches on ct state loads it too); for every boot, write "
+            "the line nf_conntrack into /etc/modules-load.d/nf_conntrack.conf.",
+            no_conntrack=True,
+        )
+    return sysctls
+
+
+def _refuse_without_any_right(changes: t.Iterable[Change], sysctls: t.Mapping[str, Sysctl], root: str) -> None:
+    """Raise NotPermittedError where something has to be written, and none of the settings can be."""
+    if not any(change.needed for change in changes) or not all(sysctl.read_only for sysctl in sysctls.values()):
+        return
+    raise NotPermittedError(
+        f"{root} is mounted read-only here, as in a container. Run the task on the machine itself."
+        if os.geteuid() == 0 or _is_mounted_read_only(root)
+        else f"Changing the connection-tracking settings needs root (CAP_NET_ADMIN). {BECOME_ROOT}"
+    )
+
+
+def _is_mounted_read_only(root: str) -> bool:
+    """Return whether nobody can write there, so that becoming root would not help."""
+    return bool(os.statvfs(root).f_flag & os.ST_RDONLY)
+
+
+def _parse_all(wanted: t.Iterable[Wish]) -> tuple[dict[str, tuple[int, bool]], list[str]]:
+    """Return number and ``least`` of each setting by its short name, and every problem with them."""
+    numbers: dict[str, tuple[int, bool]] = {}
+    first_wishes: dict[str, Wish] = {}
+    problems = []
+    for wish in wanted:
+        try:
+            number = parse_value(wish.short, wish.value, wish.label), wish.least
+        except OptionError as error:
+            problems.append(error.message)
+            continue
+        first = first_wishes.setdefault(wish.short, wish)
+        if numbers.setdefault(wish.short, number) != number:
+            problems.append(
+                f"{first.label} ({first.value!r}) and {wish.label} ({wish.value!r}) mean the same setting. "
+                "Give one of them."
+            )
+    return numbers, problems
+
+
+def _unsupported_problem(wish: Wish, sysctls: t.Mapping[str, Sysctl]) -> str:
+    remedy = _did_you_mean(wish, sysctls) or "See the ones it has: sysctl -a | grep conntrack."
+    if wish.short in KNOWN:
+        remedy = "Other kernels have it. Leave it out, or set unsupported: warn."
+    return f"{wish.option}: {wish.name!r} is no connection-tracking setting of this kernel. {remedy}"
+
+
+def _did_you_mean(wish: Wish, names: t.Iterable[str]) -> str:
+    close = nearest(wish.short, names)
+    return f"Did you mean {', '.join(close)}?" if close else ""
+
+
+def _read_only_problems(read_only: t.Sequence[str]) -> list[str]:
+    if not read_only:
+        return []
+    problem = f"settings: {', '.join(read_only)}: cannot be written here, the kernel offers this for reading only."
+    machine_wide = ", ".join(sorted(_MACHINE_WIDE.intersection(read_only)))
+    if not machine_wide:
+        return [problem]
+    return [
+        f"{problem} There is one value of {machine_wide} for the whole machine: set it in the first network namespace, "
+        "on the host itself. (Old kernels take buckets only as /sys/module/nf_conntrack/parameters/hashsize.)"
+    ]
+
+
+def _small_max_problems(changes: t.Iterable[Change], count: int | None, words: str) -> list[str]:
+    return [
+        f"{words.format(change.wanted)} is below the {count} entries in the table now, and every new connection would "
+        "be dropped. Give more, or prune the table first (netops.conntrack.conntrack_prune)."
+        for change in changes
+        # No limit at all, which a kernel may have had before, is 0.
+        if change.sysctl.short == "max" and change.needed and count is not None and 0 < change.wanted < count
+    ]

@@ -1,0 +1,387 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This plugin_util is PRIVATE to this collection: it can change without notice.
+
+"""The fleet in one table that fits a terminal, and the few figures of its document that it is drawn from."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import itertools
+import os
+import textwrap
+import typing as t
+import unicodedata
+
+from ansible import constants
+from ansible.utils.color import stringc
+from ansible_collections.netops.conntrack.plugins.module_utils._printable import visible
+from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import VALUE, plain_text, short
+from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import FULL, NEARLY_FULL
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import Record, last_audit
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.ranking import (
+    batch_numbers,
+    overview_of,
+    selector_counts,
+    selector_names,
+    worst_first,
+)
+
+NARROWEST = 20
+"""Columns of the narrowest table, a shortened name and a verdict; a terminal with less gets this one."""
+
+_NAME_SHARE, _BAR_SHARE = 4, 8
+"""A name keeps a fourth of the width, if it is that long, before it is shortened; a bar is an eighth, within limits."""
+
+_BAR_LEAST, _BAR_MOST = 6, 20
+_LONGEST_TITLE = 12
+_LONGEST_VERDICT = len("no conntrack")
+_GATES_SHOWN = 3
+_GAP = "  "
+
+_DROPPED_FIRST = ("batch", "findings", "drift", "pruned", "stale", "mark", "usage", "percent")
+"""Columns that a narrow terminal does without, in this order; the router and the verdict stay."""
+
+_VERDICT_COLOURS = {
+    "unreachable": "COLOR_UNREACHABLE",
+    "failed": "COLOR_ERROR",
+    "not_begun": "COLOR_WARN",
+    "critical": "COLOR_ERROR",
+    "high": "COLOR_WARN",
+    "medium": "COLOR_WARN",
+    "passed": "COLOR_OK",
+    "done": "COLOR_OK",
+}
+"""Ansible's own settings for colours, which its user may have changed; the other verdicts have none."""
+
+_NO_AUDIT: Record = {"usage": {}, "selectors": {}}
+
+
+def summary(document: Record) -> Record:
+    """Give what a terminal shows of the fleet's ``document`` (see roll_up), as a compact dict of plain values.
+
+    ``rows`` has one dict for each router, the worst first: ``router``, ``verdict``, ``audits`` (which of before and
+    after it had), ``percent_*``, ``max_*`` (0: no limit) and ``stale_*`` of each of the two, ``deleted``,
+    ``would_delete``, ``drift`` and ``findings`` (how many in the last audit), and ``batch`` (from 1). None is unknown,
+    or not measured. ``selectors`` are names (see overview_of); ``stale_*`` are entries of the first one.
+    ``check_mode`` and ``stopped`` are those of the document. ``files`` is a place for the paths of the reports, and
+    ``not_written`` for the reasons why there are not all of them, by format.
+    """
+    selectors, batches = overview_of(selector_names(document)), batch_numbers(document)
+    return {
+        "check_mode": document["check_mode"],
+        "selectors": selectors,
+        "rows": [
+            {"router": name, "batch": batches.get(name), **_figures(host, selectors)}
+            for name, host in worst_first(document)
+        ],
+        "files": [],
+        "not_written": {},
+        "stopped": document["rollout"]["stopped"] if document["rollout"] else None,
+    }
+
+
+def _figures(host: Record, selectors: list[str]) -> Record:
+    audits = {phase: host[phase] for phase in ("before", "after") if host[phase]}
+    figures = {"verdict": host["verdict"], "audits": list(audits), **_deletions(host), **_last_figures(host)}
+    for phase in ("before", "after"):
+        audit = audits.get(phase, _NO_AUDIT)
+        selected = selector_counts(audit, selectors[0]) if selectors else {}
+        figures[f"percent_{phase}"] = audit["usage"].get("percent")
+        figures[f"max_{phase}"] = audit["usage"].get("max")
+        figures[f"stale_{phase}"] = selected.get("entries")
+    return figures
+
+
+def _deletions(host: Record) -> Record:
+    prune = host["prune"]
+    if prune:
+        return {"deleted": prune["deleted"], "would_delete": prune["would_delete"]}
+    # A prune that failed has no account. Nothing was deleted where a router's turn never came, or where nothing is.
+    nothing = host["verdict"] in ("not_begun", "no_conntrack")
+    return {"deleted": 0 if nothing else None, "would_delete": None}
+
+
+def _last_figures(host: Record) -> Record:
+    audit = last_audit(host) or {}
+    drift, findings = audit.get("drift"), audit.get("findings")
+    return {
+        "drift": None if drift is None else len(drift),
+        "findings": None if findings is None else sum(finding["status"] == "finding" for finding in findings),
+    }
+
+
+def table(fleet: Record, width: int, colour: bool, unicode: bool, rows: int = 40) -> str:
+    """Give the ``fleet`` (see summary) as lines of no more than ``width`` columns, or NARROWEST if that is more.
+
+    The first ``rows`` routers are drawn (all of them for 0), and the others counted by verdict. ``colour`` paints as
+    Ansible's settings say, unless they say not to. Without ``unicode`` there is nothing but ASCII.
+
+    Raises LookupError, TypeError, ValueError or AttributeError for what is no such fleet.
+    """
+    signs, width = _BLOCKS if unicode else _ASCII, max(width, NARROWEST)
+    shown = fleet["rows"][: rows if rows > 0 else None]
+    notes = [
+        *_others(fleet["rows"][len(shown) :]),
+        *_stopped(fleet["stopped"]),
+        *report_lines(fleet["files"]),
+        *_not_written(fleet["not_written"]),
+    ]
+    lines = [
+        *_wrapped(_title(fleet), width, signs),
+        *_drawn(_all_columns({**fleet, "rows": shown}, width, signs), width, colour, signs),
+        *(line for note in notes for line in _wrapped(note, width, signs)),
+    ]
+    return "\n".join(lines)
+
+
+def _title(fleet: Record) -> str:
+    rows = fleet["rows"]
+    counted = f"{len(rows)} router{'' if len(rows) == 1 else 's'}: {_tally(rows)}" if rows else "no router"
+    return f"CONNTRACK FLEET, {counted}{'. Check mode, nothing was changed.' if fleet['check_mode'] else ''}"
+
+
+def _tally(rows: list[Record]) -> str:
+    """Give how many of the routers have which verdict, in the order of the rows: the worst first."""
+    counts = collections.Counter(map(_verdict, rows))
+    return ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+
+
+def _verdict(row: Record) -> str:
+    return str(row["verdict"]).replace("_", " ")
+
+
+def _others(rows: list[Record]) -> list[str]:
+    return [f"And {len(rows)} more: {_tally(rows)}"] if rows else []
+
+
+def _stopped(stopped: Record | None) -> list[str]:
+    if not stopped:
+        return []
+    gates = [_gate(gate) for gate in stopped["gates"]]
+    more = [f"and {len(gates) - _GATES_SHOWN} more"] if len(gates) > _GATES_SHOWN else []
+    return [f"Stopped after batch {stopped['batch']}: {'; '.join(gates[:_GATES_SHOWN] + more)}"]
+
+
+def _gate(gate: Record) -> str:
+    why = gate["value"] if gate["reason"] is None else gate["reason"]
+    return f"{gate['host']}: {gate['title']} ({short(_known(why), VALUE)})"
+
+
+def report_lines(files: list[str]) -> list[str]:
+    """Return the reports in one line for each name, with the endings as a shell takes them."""
+    endings: dict[str, list[str]] = {}
+    for stem, ending in map(os.path.splitext, files):
+        endings.setdefault(stem, []).append(ending.removeprefix("."))
+    return [
+        f"Report: {stem}.{found[0] if len(found) == 1 else '{' + ','.join(found) + '}'}"
+        for stem, found in endings.items()
+    ]
+
+
+def _not_written(reasons: dict[str, str]) -> list[str]:
+    return [f"Not written: {part}: {reason}" for part, reason in reasons.items()]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Signs:
+    """What a drawing is made of: the parts of a bar's cell from the least to the whole, its other cells, and so on."""
+
+    parts: str
+    freed: str
+    empty: str
+    arrow: str
+    cut: str
+    encoding: str
+
+    def shown(self, text: str) -> str:
+        """Give ``text`` in characters that the terminal has and that do not steer it."""
+        return visible(text).encode(self.encoding, "backslashreplace").decode(self.encoding)
+
+    def shortened(self, text: str, columns: int) -> str:
+        """Give ``text`` in ``columns`` at most, cut in the middle."""
+        if _width(text) <= columns:
+            return text
+        room = columns - len(self.cut)
+        end = _beginning(text[::-1], room // 2)[::-1]
+        return _beginning(text, room - _width(end)) + self.cut + end
+
+
+_BLOCKS = _Signs("▏▎▍▌▋▊▉█", "░", "·", "→", "…", "utf-8")
+_ASCII = _Signs("#", "-", ".", "->", "..", "ascii")
+
+BLOCK_CHARACTERS = _BLOCKS.parts + _BLOCKS.freed + _BLOCKS.empty + _BLOCKS.arrow + _BLOCKS.cut
+"""What an encoding has to have for a drawing that is not ASCII."""
+
+
+def _width(text: str) -> int:
+    """Give the columns that a terminal takes for ``text``: none for a combining character, two for a wide one."""
+    return sum(map(_width_of_character, text))
+
+
+def _width_of_character(character: str) -> int:
+    if unicodedata.category(character) in ("Mn", "Me"):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in ("W", "F") else 1
+
+
+def _beginning(text: str, columns: int) -> str:
+    """Give as much of the beginning of ``text`` as has room in ``columns``."""
+    used = itertools.accumulate(map(_width_of_character, text))
+    return text[: sum(1 for _end in itertools.takewhile(lambda end: end <= columns, used))]
+
+
+def _wrapped(text: str, width: int, signs: _Signs) -> list[str]:
+    # Wide characters are as many as narrow ones to textwrap: a line that is too long for that is cut. And textwrap
+    # takes the square of the time for a word that is long.
+    lines = textwrap.wrap(short(signs.shown(text)), width, break_on_hyphens=False)
+    return [signs.shortened(line, width) for line in lines]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Column:
+    """A title, and for each router a text and the name of the setting for its colour."""
+
+    title: str
+    texts: list[str]
+    colours: list[str | None]
+    right: bool = False
+
+    @property
+    def width(self) -> int:
+        return max(map(_width, (self.title, *self.texts)))
+
+    @property
+    def tells(self) -> bool:
+        """Whether anything is known for any router."""
+        return not set(self.texts) <= {"", "?"}
+
+    def cells(self, colour: bool) -> list[str]:
+        """Give the title and the texts, filled up to one width, and painted if there is to be ``colour``."""
+        width = self.width
+        return [
+            self._filled(text, width, setting if colour else None)
+            for text, setting in zip((self.title, *self.texts), (None, *self.colours), strict=True)
+        ]
+
+    def _filled(self, text: str, width: int, setting: str | None) -> str:
+        blanks = " " * (width - _width(text))
+        painted = stringc(text, getattr(constants, setting)) if setting and text else text
+        return blanks + painted if self.right else painted + blanks
+
+
+def _all_columns(fleet: Record, width: int, signs: _Signs) -> dict[str, _Column]:
+    """Give the columns by name, from left to right; one that tells nothing is left out."""
+    rows = fleet["rows"]
+    plain: list[str | None] = [None] * len(rows)
+    pressures = [_pressure(row) for row in rows]
+    usage_colours = [setting for _mark, setting in pressures]
+    bar_cells = min(max(width // _BAR_SHARE, _BAR_LEAST), _BAR_MOST)
+    pruned = ("would prune", "would_delete") if fleet["check_mode"] else ("pruned", "deleted")
+
+    def counts(title: str, key: str) -> _Column:
+        return _Column(title, [signs.shown(_known(row[key])) for row in rows], plain, right=True)
+
+    columns = {
+        "usage": _Column("usage", [_bar(row, bar_cells, signs) for row in rows], usage_colours),
+        "percent": _Column("% full", [_course(row, _percent, signs) for row in rows], usage_colours, right=True),
+        "mark": _Column("", [mark for mark, _setting in pressures], usage_colours),
+        "stale": _Column(
+            signs.shortened(signs.shown("".join(fleet["selectors"][:1])), _LONGEST_TITLE),
+            [_course(row, _stale, signs) for row in rows],
+            plain,
+            right=True,
+        ),
+        "pruned": counts(*pruned),
+        "drift": counts("drift", "drift"),
+        "findings": counts("findings", "findings"),
+        "batch": counts("batch", "batch"),
+    }
+    return {
+        "router": _Column("router", [signs.shown(row["router"]) for row in rows], plain),
+        **{name: column for name, column in columns.items() if column.tells},
+        "verdict": _Column(
+            "verdict",
+            [signs.shortened(signs.shown(_verdict(row)), _LONGEST_VERDICT) for row in rows],
+            [_VERDICT_COLOURS.get(row["verdict"]) for row in rows],
+        ),
+    }
+
+
+def _drawn(columns: dict[str, _Column], width: int, colour: bool, signs: _Signs) -> list[str]:
+    """Give the line of titles and one for each router, of as many ``columns`` as have room in ``width``."""
+    if not columns["router"].texts:
+        return []
+    columns, names = dict(columns), columns["router"]
+    for name in _DROPPED_FIRST:
+        if _room_for_names(columns, width) >= min(names.width, width // _NAME_SHARE):
+            break
+        columns.pop(name, None)
+    room = _room_for_names(columns, width)
+    columns["router"] = dataclasses.replace(
+        names,
+        title=signs.shortened(names.title, room),
+        texts=[signs.shortened(name, room) for name in names.texts],
+    )
+    lines = zip(*(column.cells(colour) for column in columns.values()), strict=True)
+    return [_GAP.join(cells).rstrip() for cells in lines]
+
+
+def _room_for_names(columns: dict[str, _Column], width: int) -> int:
+    return width - sum(len(_GAP) + column.width for name, column in columns.items() if name != "router")
+
+
+def _known(value: t.Any) -> str:
+    return "?" if value is None else plain_text(value)
+
+
+def _course(row: Record, text_of: t.Callable[[Record, str], str], signs: _Signs) -> str:
+    """Give what ``text_of`` says of the router's audits, before and after; one text if both are the same."""
+    texts = dict.fromkeys(signs.shown(text_of(row, phase)) for phase in row["audits"])
+    return f" {signs.arrow} ".join(texts) or "?"
+
+
+def _percent(row: Record, phase: str) -> str:
+    if row[f"max_{phase}"] == 0:
+        return "no limit"
+    percent = row[f"percent_{phase}"]
+    return "?" if percent is None else f"{percent:.1f}"
+
+
+def _stale(row: Record, phase: str) -> str:
+    return _known(row[f"stale_{phase}"])
+
+
+def _percent_now(row: Record) -> float | None:
+    percent: float | None = row[f"percent_{row['audits'][-1]}"] if row["audits"] else None
+    return percent
+
+
+def _pressure(row: Record) -> tuple[str, str | None]:
+    """Give how full the table is now as a mark, and as the name of a setting for a colour."""
+    percent = _percent_now(row)
+    if percent is None:
+        return "", None
+    if percent >= FULL:
+        return "!!", "COLOR_ERROR"
+    return ("!", "COLOR_WARN") if percent >= NEARLY_FULL else ("", "COLOR_OK")
+
+
+def _bar(row: Record, cells: int, signs: _Signs) -> str:
+    """Give a bar of how full the table is now, and beside it what was freed since the audit before."""
+    now = _percent_now(row)
+    if now is None:
+        return ""
+    steps = len(signs.parts)
+    whole, part = divmod(_steps(now, cells * steps), steps)
+    used = signs.parts[-1] * whole + (signs.parts[part - 1] if part else "")
+    before = -(-_steps(row["percent_before"] or 0, cells * steps) // steps)
+    return used.ljust(before, signs.freed).ljust(cells, signs.empty)
+
+
+def _steps(percent: float, most: int) -> int:
+    """Give ``percent`` of ``most``, rounded down: a bar is full at 100 only, and empty at 0 only."""
+    return min(max(int(percent * most / 100), 1 if percent > 0 else 0), most)

@@ -1,0 +1,128 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This plugin_util is PRIVATE to this collection: it can change without notice.
+
+"""Audit checks, which are data, evaluated on the facts of one router."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import typing as t
+
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
+from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.expression import Expression, follow, is_true
+from ansible_collections.netops.conntrack.plugins.plugin_utils._router.shape import shown
+
+SEVERITIES = ("critical", "high", "medium", "low", "info")
+"""Worst first."""
+
+STATUSES = ("finding", "unknown", "passed")
+"""Worst first: what is not known may well be bad."""
+
+NEARLY_FULL, FULL = 80, 95
+"""Percent at which the checks table_nearly_full and table_full of the role conntrack_audit begin."""
+
+_REQUIRED = ("id", "title", "when", "severity", "advice")
+_KEYS = frozenset(_REQUIRED) | {"value", "unit"}
+_REASON_KEYS = ("unavailable", "unreadable")
+"""The keys under which the facts say why a value next to them is null."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """A check that was found sound."""
+
+    id: str
+    title: str
+    severity: str
+    advice: str
+    when: Expression
+    value: Expression | None
+    unit: str
+
+    @classmethod
+    def parse(cls, check: t.Any, position: int) -> Check:
+        """Give the check that stands at ``position`` (from 0) of the list; OptionError if it is not sound."""
+        option = f"checks[{position}]"
+        if not isinstance(check, dict):
+            raise OptionError(option, check, "is not a check", f"Give a mapping with {', '.join(_REQUIRED)}.")
+        option = f"check {check.get('id', position)}"
+        missing = [key for key in _REQUIRED if not check.get(key)]
+        if missing:
+            raise OptionError(option, check, f"lacks {', '.join(missing)}", "Give each of them a text.")
+        wrong = [key for key in (*_REQUIRED, "unit") if not isinstance(check.get(key, ""), str)]
+        if wrong:
+            raise OptionError(f"{option}, {wrong[0]}", check[wrong[0]], "is no text", "Give it as a text, in quotes.")
+        unknown = sorted(set(check) - _KEYS)
+        if unknown:
+            raise OptionError(option, unknown[0], "is no key of a check", f"The keys are {', '.join(sorted(_KEYS))}.")
+        if check["severity"] not in SEVERITIES:
+            raise OptionError(
+                f"{option}, severity", check["severity"], "is unknown", f"Give one of {', '.join(SEVERITIES)}."
+            )
+        value = Expression(check["value"], f"{option}, value") if check.get("value") else None
+        when = Expression(check["when"], f"{option}, when")
+        unit = check.get("unit", "")
+        return cls(str(check["id"]), check["title"], check["severity"], check["advice"], when, value, unit)
+
+    def finding(self, facts: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Give what the check says of ``facts``: status finding, passed or unknown, with the value and the reason."""
+        answer = self.when.evaluate(facts)
+        status = "unknown" if answer is None else "finding" if is_true(answer) else "passed"
+        return {
+            "id": self.id,
+            "title": self.title,
+            "severity": self.severity,
+            "advice": self.advice,
+            **({"unit": self.unit} if self.unit else {}),
+            "status": status,
+            "value": shown(self.value.evaluate(facts)) if self.value else None,
+            "reason": self._reason(facts) if status == "unknown" else None,
+        }
+
+    def _reason(self, facts: dict[str, t.Any]) -> str:
+        unknowns = self.when.unknowns(facts)
+        if not unknowns:
+            return "the expression has no value on these facts"
+        reasons = sorted({reason for path in unknowns for reason in _reasons_beside(path, facts)})
+        explained = f" ({'; '.join(reasons)})" if reasons else ""
+        return f"not known: {', '.join(unknowns)}{explained}"
+
+
+def find(facts: dict[str, t.Any], checks: list[t.Any]) -> list[dict[str, t.Any]]:
+    """Evaluate ``checks`` on ``facts`` (the dict under ``ansible_facts.conntrack``), worst findings first.
+
+    Raises OptionError, which names the check, for one that is incomplete, given twice, or no JMESPath.
+    """
+    return findings(facts, parse(checks))
+
+
+def parse(checks: list[t.Any]) -> list[Check]:
+    """Give the ``checks`` ready to be evaluated. Raises OptionError as ``find`` does."""
+    parsed = [Check.parse(check, position) for position, check in enumerate(checks)]
+    _refuse_duplicates(parsed)
+    return parsed
+
+
+def findings(facts: dict[str, t.Any], checks: list[Check]) -> list[dict[str, t.Any]]:
+    """Give what ``parse``d checks say of ``facts``, worst first; OptionError for one that cannot be evaluated."""
+    return sorted((check.finding(facts) for check in checks), key=_rank)
+
+
+def _refuse_duplicates(checks: list[Check]) -> None:
+    for check_id, count in collections.Counter(check.id for check in checks).items():
+        if count > 1:
+            raise OptionError("checks", check_id, f"is the id of {count} checks", "Give each check an id of its own.")
+
+
+def _rank(finding: dict[str, t.Any]) -> tuple[int, int, str]:
+    return STATUSES.index(finding["status"]), SEVERITIES.index(finding["severity"]), finding["id"]
+
+
+def _reasons_beside(path: str, facts: dict[str, t.Any]) -> list[str]:
+    siblings = follow(facts, path.split(".")[:-1])
+    reasons = [siblings.get(key) for key in _REASON_KEYS] if isinstance(siblings, dict) else []
+    return [reason for reason in reasons if reason and isinstance(reason, str)]

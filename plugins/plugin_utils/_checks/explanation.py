@@ -1,0 +1,267 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This plugin_util is PRIVATE to this collection: it can change without notice.
+
+"""What fills the table of one router and what helps there, in words, from that router's own figures."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.clusters import may_be_one_way
+
+Record = dict[str, t.Any]
+
+_FEWEST_ENTRIES = 100
+"""With fewer entries than this, no share of a table says anything."""
+
+_UNANSWERED, _ONE_ADDRESS, _ANY = 20, 25, 80
+"""From which percentage on a cluster stands out: of unanswered entries, of one address, and of all others.
+
+Most entries of a healthy table are answered, from many addresses to many others.
+"""
+
+_LEAST_FREED = 1
+"""Percent of the table that a prune has to free to be worth its while."""
+
+_HALF_FULL = 50
+"""Percent of the limit from which on answered entries are a problem."""
+
+_MANY_IDLE = 10
+"""Percent of the table that is idle for an hour, from which on that is said."""
+
+_SHORTER: dict[tuple[str, str | None, bool], tuple[str, int]] = {
+    ("udp", None, False): ("udp_timeout", 10),
+    ("udp", None, True): ("udp_timeout_stream", 60),
+    ("icmp", None, False): ("icmp_timeout", 10),
+    ("icmp", None, True): ("icmp_timeout", 10),
+    ("icmpv6", None, False): ("icmpv6_timeout", 10),
+    ("icmpv6", None, True): ("icmpv6_timeout", 10),
+    ("tcp", "SYN_SENT", False): ("tcp_timeout_syn_sent", 20),
+    ("tcp", "SYN_RECV", True): ("tcp_timeout_syn_recv", 20),
+    ("tcp", "TIME_WAIT", True): ("tcp_timeout_time_wait", 30),
+    ("tcp", "CLOSE_WAIT", True): ("tcp_timeout_close_wait", 20),
+    ("tcp", "FIN_WAIT", True): ("tcp_timeout_fin_wait", 30),
+    ("tcp", "ESTABLISHED", False): ("tcp_timeout_unacknowledged", 60),
+    ("tcp", "ESTABLISHED", True): ("tcp_timeout_established", 54_000),
+}
+"""By protocol, state and whether they were answered: what gives such entries their time, and a short one in seconds.
+
+A DNS client gives up after 5 s, and a SYN is sent again after 1, 3, 7 and 15 s.
+"""
+
+_PRUNE = re.compile(r"Run (`?ansible [^`]*?`?) with --check first, then without: it frees ([\d,]+) entries[^.]*\.")
+"""The sentence of ``_prune``, with its command and the number of entries that it frees."""
+
+_SENTENCE = re.compile(r"(?:`[^`]*`|[^`])+?\.(?=\s+[A-Z]|\s*$)")
+
+_WORD = re.compile(r"[\w.]+=[\w.:]+", re.ASCII)
+"""A key of a selector with its value, as it can stand in a command."""
+
+
+def explain(facts: Record) -> Record | None:
+    """Return what fills the table and what helps, from the ``facts`` of a router; None where it was not measured."""
+    table = facts.get("table") or {}
+    clusters: list[Record] | None = table.get("filled_by")
+    if clusters is None:
+        return None
+    telling = [cluster for cluster in clusters if _stands_out(cluster)]
+    if not telling:
+        return {"filled_by": _nothing(clusters), "advice": None}
+    wholes = _wholes(telling)
+    told = [f"{_percent(whole)} %: {described(whole['match'])}{_told_parts(whole, parts)}" for whole, parts in wholes]
+    told[0] = told[0].replace(" %:", f" % of {table['entries']:,} entries:", 1)
+    sentences = [sentence for whole, parts in wholes for sentence in _advice_for(whole, parts, facts)]
+    return {"filled_by": "; ".join(told), "advice": " ".join(dict.fromkeys(sentences)) or None}
+
+
+def _wholes(clusters: list[Record]) -> list[tuple[Record, list[Record]]]:
+    """Return the clusters that are no part of another one, each with its parts."""
+    wholes = [one for one in clusters if not any(_is_part(one, other) for other in clusters)]
+    parts: list[list[Record]] = [[] for _whole in wholes]
+    for part in clusters:
+        place = next((at for at, whole in enumerate(wholes) if _is_part(part, whole)), None)
+        if place is not None:
+            parts[place].append(part)
+    return list(zip(wholes, parts, strict=True))
+
+
+def _is_part(one: Record, other: Record) -> bool:
+    """Return whether a cluster has all that another one has in common, and more."""
+    return bool(one["match"].items() > other["match"].items())
+
+
+def _told_parts(whole: Record, parts: list[Record]) -> str:
+    """Return which share of a cluster its parts have, so that nobody adds that to the share of the cluster."""
+    known = _common_words(whole["match"])
+    told = []
+    for part in parts:
+        share = f"{100 * part['entries'] / whole['entries']:.1f}".removesuffix(".0")
+        told.append(
+            f"{share} % of them {', '.join(word for word in _common_words(part['match']) if word not in known)}"
+        )
+    return f" ({'; '.join(told)})" if told else ""
+
+
+def parted(advice: str | None) -> tuple[list[tuple[str, str]], list[str]]:
+    """Return the commands of an ``advice`` with how many entries each frees, and its other sentences."""
+    prunes = [(found[1], found[2]) for found in _PRUNE.finditer(advice or "")]
+    return prunes, [
+        sentence.strip() for sentence in _SENTENCE.findall(_PRUNE.sub("", advice or "")) if sentence.strip()
+    ]
+
+
+def described(match: Record) -> str:
+    """Return what entries have in common, from the selector ``match``, in words."""
+    return ", ".join(_common_words(match))
+
+
+def _common_words(match: Record) -> list[str]:
+    words = [" ".join(filter(None, [match["protocol"], match.get("state")]))]
+    words.append("answered" if match["replied"] else "unanswered")
+    if match.get("packets_original"):
+        words.append("a single packet")
+    if match.get("source"):
+        words.append(f"from {match['source']}")
+    port = match.get("destination_port")
+    target = [match.get("destination"), None if port is None else f"port {port}"]
+    if any(target):
+        words.append(f"to {' '.join(filter(None, target))}")
+    return words
+
+
+def _stands_out(cluster: Record) -> bool:
+    match = cluster["match"]
+    if cluster["entries"] < _FEWEST_ENTRIES:
+        return False
+    has_address = bool(match.get("source") or match.get("destination"))
+    least = _ONE_ADDRESS if has_address else _ANY
+    return bool(cluster["percent"] >= (least if match["replied"] else _UNANSWERED))
+
+
+def _nothing(clusters: list[Record]) -> str:
+    largest = max(clusters, key=lambda cluster: cluster["entries"], default=None)
+    if largest is None or largest["entries"] < _FEWEST_ENTRIES:
+        return "nothing stands out"
+    return f"nothing stands out; the largest share is {_percent(largest)} %, {described(largest['match'])}"
+
+
+def _percent(cluster: Record) -> str:
+    """Return the share of a cluster. What is not all of the table is never shown as 100 %."""
+    return f"{min(cluster['percent'], 99.9) if cluster['percent'] < 100 else 100:.1f}".removesuffix(".0")
+
+
+def _advice_for(whole: Record, parts: list[Record], facts: Record) -> t.Iterator[str]:
+    """Yield what helps against a cluster and its parts. A prune of the whole frees the parts, too."""
+    yield from _advice(whole, facts)
+    for part in parts:
+        if whole["match"]["replied"] or not _is_worth_pruning(whole):
+            yield from _advice(part, facts)
+        else:
+            yield _who(part["match"], f"Those {_peer(part['match'])}")
+
+
+def _peer(match: Record) -> str:
+    return f"from {match['source']}" if match.get("source") else f"to {match.get('destination')}"
+
+
+def _advice(cluster: Record, facts: Record) -> t.Iterator[str]:
+    """Yield what helps against a cluster. It never says to delete what was answered: such connections may be live."""
+    match = cluster["match"]
+    if match["replied"]:
+        yield from _advice_for_answered(match, facts)
+        return
+    if _is_worth_pruning(cluster):
+        yield _prune(cluster)
+    else:
+        yield from _why_not_pruned(cluster, facts)
+    yield _who(match)
+    yield from _shorter(match, facts)
+
+
+def _is_worth_pruning(cluster: Record) -> bool:
+    """Return whether a prune of the cluster frees enough."""
+    prunable = cluster["prunable"] or 0
+    freed = cluster["percent"] * prunable / cluster["entries"]
+    return prunable >= _FEWEST_ENTRIES and freed >= _LEAST_FREED
+
+
+def _prune(cluster: Record) -> str:
+    words = _words(cluster["match"])
+    frees = f"frees {cluster['prunable']:,} entries, none of them ever answered"
+    if not all(map(_WORD.fullmatch, words)):
+        return f"A prune of these {frees}."
+    command = f"ansible HOST -b -m netops.conntrack.conntrack_prune -a 'match=\"{' '.join(words)}\"'"
+    return f"Run {command} with --check first, then without: it {frees}."
+
+
+def _words(match: Record) -> list[str]:
+    """Return a selector as the words of a text."""
+    words = []
+    for key, value in match.items():
+        if isinstance(value, dict):
+            words += [f"{key}.{end}={number}" for end, number in value.items()]
+        else:
+            words.append(f"{key}={str(value).lower() if isinstance(value, bool) else value}")
+    return words
+
+
+def _why_not_pruned(cluster: Record, facts: Record) -> t.Iterator[str]:
+    """Yield why entries that were never answered are not to be deleted, as far as the figures tell it."""
+    if not may_be_one_way(cluster["match"]):
+        helped = cluster["entries"] - (cluster["prunable"] or 0)
+        yield f"{helped:,} of them have a helper, and a prune keeps these."
+        return
+    states = ((facts.get("table") or {}).get("states") or {}).get("tcp") or {}
+    if states and not states.get("ESTABLISHED"):
+        return
+    which = "They" if cluster["match"].get("state") else "They have several states, and those that are ESTABLISHED"
+    if cluster["prunable"] is None:
+        yield (
+            f"{which} have no counters, so nobody can tell which are live connections whose answers take another way. "
+            "ansible-playbook netops.conntrack.tune turns counters on for new ones."
+        )
+    else:
+        yield f"{which} may be live, if their answers take another way (asymmetric routing), so do not delete them."
+
+
+def _who(match: Record, which: str = "They") -> str:
+    """Say who makes entries that are not answered."""
+    if match.get("packets_original"):
+        return "A bare ACK makes such an entry while tcp_loose is 1."
+    if match.get("source"):
+        return f"{which} come back until {match['source']} stops sending."
+    if match.get("destination"):
+        return f"{which} come back until {match['destination']} answers, or nobody asks it any more."
+    return f"{which} come back as long as packets are sent that nobody answers."
+
+
+def _advice_for_answered(match: Record, facts: Record) -> t.Iterator[str]:
+    """Yield what helps against answered entries: only where the table gets full, or where most of them are idle."""
+    idle = (facts.get("selectors") or {}).get("idle_hour") or {}
+    may_be_idle = match["protocol"] == "tcp" and match.get("state") in (None, "ESTABLISHED")
+    are_idle = may_be_idle and bool(idle.get("entries")) and (idle.get("percent") or 0) >= _MANY_IDLE
+    if not are_idle and ((facts.get("usage") or {}).get("percent") or 0) < _HALF_FULL:
+        return
+    if are_idle:
+        yield f"{idle['entries']:,} entries were idle for an hour or longer."
+    yield "Do not delete them, because they were answered and may be live."
+    if match.get("source"):
+        yield f"Look at what {match['source']} does, and limit its connections."
+    yield from _shorter(match, facts)
+
+
+def _shorter(match: Record, facts: Record) -> t.Iterator[str]:
+    """Yield which timeout gives the entries their time, if a shorter one is enough."""
+    protocol, state = match["protocol"], match.get("state")
+    wanted = "ESTABLISHED" if protocol == "tcp" and match["replied"] and state is None else state
+    name, enough = _SHORTER.get((protocol, wanted, match["replied"]), ("", 0))
+    present = (facts.get("settings") or {}).get(name)
+    if present and present > enough:
+        yield (
+            f"They stay for {name}, which is {present:,} s. For {enough:,} s run "
+            f"ansible-playbook netops.conntrack.tune -e '{{conntrack_tune_overrides: {{{name}: {enough}}}}}'."
+        )

@@ -1,0 +1,121 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This plugin_util is PRIVATE to this collection: it can change without notice.
+
+"""The fleet's document as JUnit XML, for the test reports of GitHub, GitLab and Jenkins."""
+
+from __future__ import annotations
+
+import typing as t
+from xml.etree import ElementTree
+
+from ansible_collections.netops.conntrack.plugins.module_utils._printable import visible
+from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import listed, plain_text
+from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import SEVERITIES
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import (
+    Record,
+    last_audit,
+    severities_from,
+)
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.ranking import worst_first
+
+_DECLARATION = '<?xml version="1.0" encoding="utf-8"?>\n'
+_COUNTED = {"failures": "failure", "errors": "error", "skipped": "skipped"}
+"""Attributes of a suite, and the elements of its cases that they count."""
+
+
+class _Case(t.NamedTuple):
+    """A test case: its name, the element that says how it ended (none for passed), the type and the lines of that."""
+
+    name: str
+    outcome: str = ""
+    type: str = ""
+    lines: tuple[str, ...] = ()
+
+
+def as_junit(document: Record, fail_on: str = "") -> str:
+    """Give the fleet's ``document`` (see roll_up) as JUnit XML: a suite for each router, the worst first.
+
+    A router has a case ``run``, which is an error if it was not done and skipped if its turn did not come or it tracks
+    no connections. It has one for each check of its last audit, a failure if it is a finding and skipped if it is
+    unknown; and one for each gate of a roll-out. With ``fail_on`` (a severity) a finding of a lesser one passes, and
+    stands in the output of its case.
+
+    Raises OptionError for any other severity.
+    """
+    failing = severities_from(fail_on) if fail_on else SEVERITIES
+    titles = _gate_titles(document)
+    root = ElementTree.Element("testsuites", name="netops.conntrack")
+    for name, host in worst_first(document):
+        cases = [_run(host), *_checks(host, document["checks"], failing), *_gates(host, titles)]
+        root.append(_suite(name, document["time"], cases))
+    for attribute in ("tests", "failures", "errors"):
+        root.set(attribute, str(sum(int(suite.attrib[attribute]) for suite in root)))
+    ElementTree.indent(root)
+    return f"{_DECLARATION}{ElementTree.tostring(root, encoding='unicode')}\n"
+
+
+def _gate_titles(document: Record) -> dict[str, str]:
+    stopped = (document["rollout"] or {}).get("stopped") or {"gates": []}
+    return {gate["id"]: gate["title"] for gate in stopped["gates"]}
+
+
+def _run(host: Record) -> _Case:
+    if host["failure"]:
+        return _Case("run", "error", host["verdict"], (f"{host['failure']['step']}: {host['failure']['message']}",))
+    if host["no_conntrack"]:
+        return _Case("run", "skipped", "no_conntrack", (host["no_conntrack"],))
+    if host["verdict"] == "not_begun":
+        return _Case("run", "skipped", "not_begun", ("The roll-out was stopped before its turn.",))
+    return _Case("run")
+
+
+def _checks(host: Record, checks: Record, failing: tuple[str, ...]) -> t.Iterator[_Case]:
+    for finding in (last_audit(host) or {"findings": []})["findings"]:
+        check = checks[finding["id"]]
+        case = _judged(finding["id"], check["title"], check["severity"], finding)
+        if case.outcome != "failure":
+            yield case
+        elif check["severity"] in failing:
+            yield case._replace(lines=(*case.lines, check["advice"]))
+        else:
+            yield case._replace(outcome="system-out", lines=(check["severity"], *case.lines, check["advice"]))
+
+
+def _gates(host: Record, titles: dict[str, str]) -> t.Iterator[_Case]:
+    for gate in host["health"] or []:
+        yield _judged(f"gate {gate['id']}", titles.get(gate["id"], gate["id"]), "gate", gate)
+
+
+def _judged(name: str, title: str, kind: str, finding: Record) -> _Case:
+    if finding["status"] == "passed":
+        return _Case(name)
+    told = [title, finding["value"], finding["reason"]]
+    line = ": ".join(_shown(part) for part in told if part is not None)
+    unknown = finding["status"] == "unknown"
+    return _Case(name, "skipped" if unknown else "failure", "unknown" if unknown else kind, (line,))
+
+
+def _shown(value: t.Any) -> str:
+    return listed(map(plain_text, value)) if isinstance(value, list) else plain_text(value)
+
+
+def _suite(router: str, time: str, cases: list[_Case]) -> ElementTree.Element:
+    name = visible(router)
+    suite = ElementTree.Element("testsuite", name=name, hostname=name, timestamp=visible(time), tests=str(len(cases)))
+    suite.extend(_element(name, case) for case in cases)
+    for attribute, outcome in _COUNTED.items():
+        suite.set(attribute, str(len(suite.findall(f"testcase/{outcome}"))))
+    return suite
+
+
+def _element(router: str, case: _Case) -> ElementTree.Element:
+    element = ElementTree.Element("testcase", classname=router, name=visible(case.name))
+    if case.outcome:
+        lines = [*map(visible, case.lines)]
+        # GitLab shows the text only, Jenkins the message first.
+        attributes = {} if case.outcome == "system-out" else {"type": case.type, "message": lines[0]}
+        ElementTree.SubElement(element, case.outcome, attributes).text = "\n".join(lines)
+    return element

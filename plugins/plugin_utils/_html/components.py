@@ -1,0 +1,184 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This plugin_util is PRIVATE to this collection: it can change without notice.
+
+"""What the sections of the HTML report share: the fleet as they see it, and the small parts that they consist of."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import SELECTORS
+from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.markup import (
+    Html,
+    element,
+    escaped,
+    number,
+    together,
+)
+from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.scales import colours
+from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.style import SLOTS
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import Record
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.ranking import (
+    selector_counts,
+    selector_names,
+    worst_checks_first,
+    worst_first,
+)
+
+_PROTOCOLS = {"tcp": 0, "udp": 1, "icmp": 6, "icmpv6": 2, "sctp": 4, "gre": 3, "dccp": 5, "udplite": 7}
+_STATES = {
+    "ESTABLISHED": 0,
+    "TIME_WAIT": 1,
+    "SYN_SENT": 6,
+    "SYN_RECV": 2,
+    "CLOSE": 3,
+    "FIN_WAIT": 4,
+    "CLOSE_WAIT": 5,
+    "LAST_ACK": 7,
+}
+_NAMED = 24
+"""Routers named in one list; the table and the JSON document have all."""
+
+_FINDINGS = 500
+"""Checks that have a place of their own, with the routers and the cure. No fleet has more of its own."""
+
+ARROW = " → "
+
+
+@dataclasses.dataclass(frozen=True)
+class Fleet:
+    """The document, and what all sections have to agree on.
+
+    ``routers`` are name and host, the worst first; ``anchors`` the ids of their sections. ``findings`` are the ids
+    of the places where the checks are explained. ``protocols`` and ``states`` are the numbers of their colours, and
+    ``selectors`` the names that were counted, the most important one first.
+    """
+
+    document: Record
+    routers: list[tuple[str, Record]]
+    anchors: dict[str, str]
+    findings: dict[str, str]
+    protocols: dict[str, int]
+    states: dict[str, int]
+    selectors: list[str]
+
+    @classmethod
+    def of(cls, document: Record) -> Fleet:
+        """Give the fleet of a ``document``."""
+        audits = [audit for host in document["hosts"].values() for audit in audits_of(host)]
+        tables = [audit["table"] for audit in audits if audit["table"]]
+        states = {state for table in tables for counts in table["states"].values() for state in counts}
+        checks = worst_checks_first(document)[:_FINDINGS]
+        return cls(
+            document=document,
+            routers=worst_first(document),
+            anchors={name: f"r{place}" for place, name in enumerate(sorted(document["hosts"]), 1)},
+            findings={check_id: f"f{place}" for place, (check_id, _check) in enumerate(checks, 1)},
+            protocols=colours((name for table in tables for name in table["protocols"]), _PROTOCOLS, SLOTS),
+            states=colours(states, _STATES, SLOTS),
+            selectors=selector_names(document)[:SELECTORS],
+        )
+
+    @property
+    def check_mode(self) -> bool:
+        """Whether nothing was really changed."""
+        return bool(self.document["check_mode"])
+
+    def link(self, name: str) -> Html:
+        """Give a link to the section of a router; only the name for one that the document is not about."""
+        return element("a", name, href=f"#{self.anchors[name]}") if name in self.anchors else escaped(name)
+
+    def named(self, names: t.Sequence[str], search: str, values: t.Mapping[str, str] | None = None) -> Html:
+        """Give the links to some routers, with their ``values`` if there are any; nothing for no routers.
+
+        Of many only the first are named, with a button that shows all in the table by the words of ``search``.
+        """
+        if not names:
+            return Html("")
+        links = [together(filter(None, [self.link(name), (values or {}).get(name)]), " ") for name in names[:_NAMED]]
+        if len(names) > _NAMED:
+            button = element("button", "show all", class_="show", data_search=search)
+            links.append(together([f"and {len(names) - _NAMED:,} more ", button]))
+        return element("p", together(links, ", "), class_="names")
+
+
+def audits_of(host: Record) -> list[Record]:
+    """Give the audits of a router, the one before and the one after, as far as there are such."""
+    return [host[phase] for phase in ("before", "after") if host[phase]]
+
+
+def course(host: Record, get: t.Callable[[Record], t.Any]) -> list[t.Any]:
+    """Give what ``get`` finds in a router's audits: a value for before and now, or one alone; [None] without audits."""
+    return [get(audit) for audit in audits_of(host)] or [None]
+
+
+def shown(values: t.Sequence[t.Any], text_of: t.Callable[[t.Any], str] = number) -> Html:
+    """Give the last of some values, behind those before it that are shown as something else."""
+    texts = list(dict.fromkeys(map(text_of, values)))
+    earlier = together([*texts[:-1], ""], ARROW)
+    return together([element("s", earlier) if len(texts) > 1 else "", text_of(values[-1])])
+
+
+def badge(verdict: str) -> Html:
+    """Give a verdict, or a severity: its word, with a sign and a colour."""
+    return element("span", verdict.replace("_", " "), class_=f"badge {verdict}")
+
+
+def status_of(audit: Record | None, status: str) -> dict[str, Record]:
+    """Give the findings of an audit that have this ``status``, by the id of the check."""
+    findings = audit["findings"] if audit else []
+    return {finding["id"]: finding for finding in findings if finding["status"] == status}
+
+
+def selected(name: str) -> t.Callable[[Record], int | None]:
+    """Give how to find the entries that a selector counted, in an audit."""
+
+    def entries(audit: Record) -> int | None:
+        count: int | None = selector_counts(audit, name).get("entries")
+        return count
+
+    return entries
+
+
+def used(key: str) -> t.Callable[[Record], t.Any]:
+    """Give how to find a figure of the usage, in an audit."""
+    return lambda audit: audit["usage"].get(key)
+
+
+def section(title: str, *content: str, id_: str | None = None) -> Html:
+    """Give a section of the page; nothing if there is nothing in it."""
+    return element("section", element("h2", title), *content, id=id_) if any(content) else Html("")
+
+
+def block(title: str, *content: str, style: str | None = None) -> Html:
+    """Give a part of a section or of the overview; nothing if there is nothing in it."""
+    return element("div", element("h3", title), *content, class_=style) if any(content) else Html("")
+
+
+def folding(title: str, *content: str) -> Html:
+    """Give a part of a section that a narrow screen shows closed at first; nothing if there is nothing in it."""
+    heading = element("summary", element("h3", title))
+    return element("details", heading, *content, class_="fold", open=True) if any(content) else Html("")
+
+
+def and_more(count: int) -> Html:
+    """Give the line below the first of many things; nothing if these are all."""
+    return element("p", f"And {count:,} more, which the JSON report has.", class_="soft") if count else Html("")
+
+
+def rows_of(headings: t.Sequence[str], rows: t.Iterable[t.Sequence[str]]) -> Html:
+    """Give a plain table."""
+    head = element("thead", element("tr", *(element("th", heading, scope="col") for heading in headings)))
+    body = (element("tr", *(element("td", cell) for cell in row)) for row in rows)
+    return element("table", head, element("tbody", *body))
+
+
+def definitions(pairs: t.Iterable[tuple[str, str]], style: str = "facts") -> Html:
+    """Give terms with their values."""
+    return element(
+        "dl", *(element("div", element("dt", term), element("dd", value)) for term, value in pairs), class_=style
+    )

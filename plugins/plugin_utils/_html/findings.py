@@ -1,0 +1,106 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This plugin_util is PRIVATE to this collection: it can change without notice.
+
+"""What was found on the fleet, in the HTML report: check by check, the routers, and what cures it."""
+
+from __future__ import annotations
+
+import collections
+import typing as t
+
+from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import TEXT, listed, with_unit
+from ansible_collections.netops.conntrack.plugins.plugin_utils._html.advice import advised
+from ansible_collections.netops.conntrack.plugins.plugin_utils._html.components import (
+    Fleet,
+    and_more,
+    badge,
+    block,
+    status_of,
+)
+from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.markup import (
+    UNKNOWN,
+    Html,
+    counted,
+    element,
+    number,
+)
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import Record, last_audit
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.ranking import worst_checks_first
+
+_WORST = 6
+"""Findings named at the top of the page."""
+
+
+class Affected(t.NamedTuple):
+    """The routers on which a check is a finding now, was one before, or cannot be told."""
+
+    still: list[str]
+    cured: list[str]
+    unknown: list[str]
+    values: dict[str, str]
+    reasons: set[str]
+
+
+def affected_by_check(fleet: Fleet) -> dict[str, Affected]:
+    """Give the routers of each check that was ever a finding, or cannot be told; the worst check first."""
+    found: dict[str, Affected] = collections.defaultdict(lambda: Affected([], [], [], {}, set()))
+    for name, host in fleet.routers:
+        last = last_audit(host)
+        still, unknown = status_of(last, "finding"), status_of(last, "unknown")
+        for check_id, finding in still.items():
+            found[check_id].still.append(name)
+            value, check = finding["value"], fleet.document["checks"][check_id]
+            found[check_id].values[name] = "" if value is None else with_unit(number(value), value, check)
+        for check_id, finding in unknown.items():
+            found[check_id].unknown.append(name)
+            found[check_id].reasons.add(finding["reason"] or UNKNOWN)
+        for check_id in status_of(host["before"], "finding").keys() - still.keys() - unknown.keys():
+            found[check_id].cured.append(name)
+    return {check_id: found[check_id] for check_id, _check in worst_checks_first(fleet.document) if check_id in found}
+
+
+def worst_findings(fleet: Fleet, affected: dict[str, Affected]) -> Html:
+    """Give the worst findings of now, each with its number of routers and a link to the routers."""
+    checks = fleet.document["checks"]
+    items = [
+        element(
+            "li",
+            badge(checks[check_id]["severity"]),
+            element("a", checks[check_id]["title"], href=f"#{fleet.findings[check_id]}"),
+            element("span", number(len(found.still)), class_="n"),
+        )
+        for check_id, found in affected.items()
+        if found.still and check_id in fleet.findings
+    ]
+    return block("Worst findings, by routers", *_list(items[:_WORST]), style="card")
+
+
+def _list(items: list[Html]) -> list[Html]:
+    return [element("ul", *items, class_="worst")] if items else []
+
+
+def findings(fleet: Fleet, affected: dict[str, Affected]) -> list[Html]:
+    """Give all findings, with the routers, their values, and the cure."""
+    articles = [_finding(fleet, check_id, found) for check_id, found in affected.items() if check_id in fleet.findings]
+    return [*articles, and_more(len(affected) - len(articles))]
+
+
+def _finding(fleet: Fleet, check_id: str, affected: Affected) -> Html:
+    check: Record = fleet.document["checks"][check_id]
+    still, cured, unknown, values, reasons = affected
+    parts = []
+    if still:
+        parts.append(element("p", counted(len(still), "router"), class_="soft"))
+        parts.append(fleet.named(still, check_id, values))
+        parts.append(advised(check["advice"]))
+    if unknown:
+        told = f"Undecided on {counted(len(unknown), 'router')}: {listed(sorted(reasons), '; ', longest=TEXT)}"
+        parts.append(element("p", told, class_="soft"))
+        parts.append(fleet.named(unknown, check_id))
+    if cured:
+        parts.append(element("p", f"No longer found on {counted(len(cured), 'router')}.", class_="soft"))
+    heading = [badge(check["severity"]), element("h4", check["title"])]
+    return element("article", *heading, *parts, id=fleet.findings[check_id], class_="card finding")

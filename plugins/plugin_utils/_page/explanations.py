@@ -1,0 +1,107 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This plugin_util is PRIVATE to this collection: it can change without notice.
+
+"""What fills the tables and what helps there, on the page: what is the same for several routers is said once."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import typing as t
+
+from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.explanation import parted
+from ansible_collections.netops.conntrack.plugins.plugin_utils._page.blocks import Items
+from ansible_collections.netops.conntrack.plugins.plugin_utils._page.parts import SHOWN, counted, few_names
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import Record
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.ranking import explanations
+
+HOW_TO_PRUNE = "Run each with --check first, then without. None of these entries was ever answered."
+"""What is said once of all commands that free entries."""
+
+_ROUTERS = "\0"
+"""Where a sentence has the router that its command is limited to. No text that is shown has this character."""
+
+
+class Told(t.NamedTuple):
+    """What is said of the tables of some routers: the commands that free entries with their numbers, and all else."""
+
+    names: list[str]
+    filled_by: str
+    prunes: list[tuple[str, str]]
+    sentences: list[str]
+
+    def lines(self, most: int | None = None) -> list[str]:
+        """Return what the first ``most`` commands free, each with the command in the line after it."""
+        shown = self.prunes[:most]
+        left_out = len(self.prunes) - len(shown)
+        where = " on each" if len(self.names) > 1 else ""
+        freed = [line for command, entries in shown for line in (f"This frees {entries} entries{where}:", command)]
+        return [*freed, *([f"And {counted(left_out, 'more command')} in the files."] if left_out else [])]
+
+
+def told_of(document: Record) -> list[Told]:
+    """Return what is said of the tables that something is known of, the worst routers first."""
+    return [
+        Told(names, explanation["filled_by"], *parted(explanation["advice"]))
+        for explanation, names in explanations(document)
+    ]
+
+
+def what_fills_tables(document: Record, most: int) -> tuple[Items, int]:
+    """Return what fills the tables and what helps, of the first ``most`` that are not the same; and how many more."""
+    everything = told_of(document)
+    shown = everything[:most]
+    shared = said_of_several(shown)
+    items = [(few_names(told.names), [told.filled_by, *told.lines(), *own_sentences(told, shared)]) for told in shown]
+    items += shared_items(shared)
+    if any(told.prunes for told in shown):
+        items.append(("prune", [HOW_TO_PRUNE]))
+    return Items(items), len(everything) - len(shown)
+
+
+def said_of_several(told: list[Told]) -> dict[str, list[str]]:
+    """Return the sentences that are said of the tables of several routers, each with these.
+
+    A sentence has _ROUTERS where its command is limited to a router.
+    """
+    routers: dict[str, list[list[str]]] = {}
+    for each in told:
+        for sentence in dict.fromkeys(_of_any_router(sentence, each.names) for sentence in each.sentences):
+            routers.setdefault(sentence, []).append(each.names)
+    return {
+        sentence: [name for names in groups for name in names]
+        for sentence, groups in routers.items()
+        if len(groups) > 1
+    }
+
+
+def own_sentences(told: Told, shared: t.Container[str]) -> list[str]:
+    """Return the sentences that are said of these routers alone."""
+    return [each for each in told.sentences if _of_any_router(each, told.names) not in shared]
+
+
+def shared_items(shared: dict[str, list[str]]) -> list[tuple[str, list[str]]]:
+    """Return the sentences that are said of several routers, those of the same routers together."""
+    items: dict[tuple[str, ...], list[str]] = {}
+    for sentence, names in shared.items():
+        items.setdefault(tuple(names), []).append(_of_routers(sentence, names))
+    return [("several", [f"{few_names(list(names))}:", *sentences]) for names, sentences in items.items()]
+
+
+def _of_any_router(sentence: str, names: list[str]) -> str:
+    """Return a sentence without the router that its command is limited to."""
+    if len(names) != 1:
+        return sentence
+    return re.sub(rf"--limit {re.escape(shlex.quote(names[0]))}(?= |`)", f"--limit {_ROUTERS}", sentence)
+
+
+def _of_routers(sentence: str, names: list[str]) -> str:
+    """Return a sentence with its command for these routers; where they are too many to be named, for the first."""
+    if _ROUTERS not in sentence:
+        return sentence
+    routers = shlex.quote(",".join(names[:SHOWN]))
+    more = f" The same for {len(names) - SHOWN:,} more." if len(names) > SHOWN else ""
+    return sentence.replace(_ROUTERS, routers) + more

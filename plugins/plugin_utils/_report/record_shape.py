@@ -1,0 +1,174 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This plugin_util is PRIVATE to this collection: it can change without notice.
+
+"""The shape of a router's record, from which its part of the report is made: one router cannot lose it for the others.
+
+What a module returned was looked at before, when it came. But a record is made of variables, and those of a router can
+come from anywhere.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import AnswerError
+from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import SEVERITIES, STATUSES
+from ansible_collections.netops.conntrack.plugins.plugin_utils._router.result_shapes import (
+    COUNT,
+    ENTRY,
+    NAMES,
+    OPTIONAL_COUNT,
+    PROTOCOLS,
+    PRUNE_COUNTS,
+    PRUNE_UNSURE_COUNTS,
+    SELECTED,
+    SETTINGS,
+    STATS,
+    USAGE,
+    VALUE,
+    kept_entries,
+    table,
+)
+from ansible_collections.netops.conntrack.plugins.plugin_utils._router.shape import (
+    FaultError,
+    Shape,
+    anything,
+    boolean,
+    checked,
+    known_of,
+    list_of,
+    mapping,
+    number,
+    one_of,
+    optional,
+    record,
+    text,
+    words,
+)
+
+Record = dict[str, t.Any]
+
+STEP = "Report on the fleet"
+"""What a router whose record is malformed is reported to have failed in."""
+
+_LARGEST_TOP = 10_000
+_MOST_SELECTORS = 512
+_MOST_CHECKS = 1000
+
+_GATE = {
+    "id": text(),
+    "title": words(500),
+    "status": one_of(*STATUSES),
+    "value": anything,
+    "reason": optional(words()),
+}
+_FINDING = record({**_GATE, "severity": one_of(*SEVERITIES), "advice": words()}, {"unit": text()})
+
+_EXPLANATION = record({"filled_by": words(), "advice": optional(words())})
+
+_AUDIT = record(
+    {
+        "usage": known_of(USAGE),
+        "selectors": mapping(known_of({**SELECTED, **PROTOCOLS}), _MOST_SELECTORS),
+        "findings": list_of(_FINDING, _MOST_CHECKS),
+    },
+    {
+        "table": optional(table(_LARGEST_TOP)),
+        "stats": optional(STATS),
+        "drift": optional(NAMES),
+        "explanation": optional(_EXPLANATION),
+    },
+)
+
+_SETTING = record(dict.fromkeys(("runtime_before", "runtime_after", "boot_before", "boot"), optional(VALUE)))
+_SIZES = ("max", "buckets", "max_before", "buckets_before", "per_entry_bytes", "memory_bytes", "memory_total_bytes")
+_SIZING = record(
+    {
+        **dict.fromkeys(_SIZES, COUNT),
+        "memory_percent": number(),
+        "above_share": boolean,
+        "limited_by": text(),
+        "why": words(),
+    }
+)
+_RECAP = record(
+    dict.fromkeys(("would_update", "updated", "fixed_timeout"), OPTIONAL_COUNT),
+    {
+        **dict.fromkeys(("matched", "unchanged", "already_gone", "not_updated", "undecidable"), OPTIONAL_COUNT),
+        "kept": optional(mapping(COUNT, 16)),
+    },
+)
+_TUNE = record(
+    {
+        "profile": text(),
+        "settings": mapping(_SETTING, SETTINGS),
+        "why": mapping(words(), SETTINGS),
+        "left_out": NAMES,
+    },
+    {
+        "sizing": lambda value: _SIZING(value) if value else None,
+        "recap": lambda value: _RECAP(value) if value else None,
+        "confirmed": optional(boolean),
+    },
+)
+
+
+def _tune(value: t.Any) -> Record:
+    kept: Record = _TUNE(value)
+    for short in kept["settings"]:
+        if short not in kept["why"]:
+            raise FaultError(f"why lacks {short}")
+    return kept
+
+
+_ENTRIES = list_of(ENTRY, _LARGEST_TOP)
+_PRUNE = record(
+    {},
+    {
+        **dict.fromkeys((*PRUNE_COUNTS, *PRUNE_UNSURE_COUNTS, "matches_now"), OPTIONAL_COUNT),
+        "kept": optional(kept_entries(_ENTRIES)),
+        "sample": optional(_ENTRIES),
+        "unavailable": optional(words()),
+    },
+)
+_FAILURE = record({"step": words(500), "message": words(lines=True), "unreachable": boolean})
+
+_PARTS: dict[str, Shape] = {
+    "before": _AUDIT,
+    "after": _AUDIT,
+    "tune": _tune,
+    "prune": _PRUNE,
+    "health": list_of(record(_GATE), _MOST_CHECKS),
+    "failure": _FAILURE,
+    "no_conntrack": words(),
+}
+_FACTS = ("before", "after")
+
+
+def sound(given: t.Any) -> Record:
+    """Return what holds of a router's record, in plain types. What does not hold is the failure of that router."""
+    kept: Record = {}
+    problems: list[str] = []
+    if not isinstance(given, dict):
+        return failed("Its record is malformed (it is no mapping).")
+    for part, shape in _PARTS.items():
+        if not given.get(part):
+            continue
+        of = "Its facts are malformed" if part in _FACTS else "Its record is malformed"
+        try:
+            kept.update(checked(given, record({part: shape}), of))
+        except AnswerError as error:
+            problems.append(error.message)
+    if not problems:
+        return kept
+    earlier = kept.get("failure") or {"step": STEP, "message": "", "unreachable": False}
+    message = " ".join(filter(None, [earlier["message"], problems[0]]))
+    return {**kept, "no_conntrack": None, "failure": {**earlier, "message": message}}
+
+
+def failed(message: str) -> Record:
+    """Return the record of a router of which nothing can be used."""
+    return {"failure": {"step": STEP, "message": message, "unreachable": False}}

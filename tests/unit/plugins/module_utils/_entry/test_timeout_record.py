@@ -1,0 +1,202 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pathlib
+import time
+import typing as t
+
+import pytest
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_record import (
+    Change,
+    changing,
+    read_record,
+    refuse_changed,
+    shortening,
+)
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError, UnavailableError
+from ansible_collections.netops.conntrack.plugins.module_utils._files import run_directory as run_directory_module
+
+
+@pytest.fixture(autouse=True)
+def run_directory(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
+    monkeypatch.setattr(run_directory_module, "DIRECTORY", str(tmp_path / "run"))
+    return tmp_path / "run"
+
+
+def record_file() -> pathlib.Path:
+    return pathlib.Path(run_directory_module.path_of("timeouts"))
+
+
+def pass_seconds(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    real = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: real + seconds)
+
+
+def test_nothing_is_recorded_at_first(run_directory: pathlib.Path) -> None:
+    assert read_record().changes == ()
+    assert not run_directory.exists()
+
+
+def test_change_is_recorded_before_and_after_it_is_made() -> None:
+    with changing("udp_timeout", 30, 10):
+        [begun] = read_record().changes
+        assert (begun.short, begun.old, begun.new, begun.done) == ("udp_timeout", 30, 10, None)
+    [change] = read_record().changes
+    assert change.done is not None
+    assert begun.begun == change.begun <= change.done <= time.monotonic()
+
+
+def test_change_that_fails_is_recorded_as_one_that_may_have_been_made() -> None:
+    with pytest.raises(ConntrackError, match="refused"), changing("udp_timeout", 30, 10):
+        raise ConntrackError("refused")
+    [change] = read_record().changes
+    assert (change.old, change.new) == (30, 10)
+
+
+@pytest.mark.parametrize("old", [None, 30])
+def test_what_stays_or_is_not_known_is_not_recorded(old: int | None) -> None:
+    with changing("udp_timeout", old, 30):
+        pass
+    assert read_record().changes == ()
+
+
+def test_changes_come_in_their_order() -> None:
+    for short, old, new in (("udp_timeout", 30, 10), ("icmp_timeout", 30, 5), ("udp_timeout", 10, 20)):
+        with changing(short, old, new):
+            pass
+    assert [(change.old, change.new) for change in read_record().changes_of("udp_timeout")] == [(30, 10), (10, 20)]
+
+
+def test_old_changes_are_dropped_once_no_entry_can_bear_their_traces(monkeypatch: pytest.MonkeyPatch) -> None:
+    for short in ("udp_timeout", "gre_timeout"):
+        with changing(short, 30, 10):
+            pass
+    with changing("tcp_timeout_established", 432_000, 54_000):
+        pass
+    pass_seconds(monkeypatch, 31)
+    with changing("icmp_timeout", 30, 40):
+        pass
+    names = [change.short for change in read_record().changes]
+    assert names == ["gre_timeout", "tcp_timeout_established", "icmp_timeout"]
+
+
+def test_shortening_is_recorded_from_its_beginning_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    with shortening(3_600):
+        [begun] = read_record().shortenings
+        assert (begun.most, begun.done) == (3_600, None)
+    [ended] = read_record().shortenings
+    assert ended.done is not None
+    assert ended.done >= ended.begun == begun.begun
+    pass_seconds(monkeypatch, 3_601)
+    with shortening(5):
+        pass
+    assert [each.most for each in read_record().shortenings] == [5]
+
+
+def test_of_two_shortenings_at_once_each_ends_its_own() -> None:
+    first, second = shortening(100), shortening(3_600)
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert [each.done is None for each in read_record().shortenings] == [False, True]
+    second.__exit__(None, None, None)
+    assert [each.done is None for each in read_record().shortenings] == [False, False]
+
+
+def test_record_of_an_earlier_boot_does_not_count(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
+    """Its times are on a clock that began anew, and entries and timeouts are new as well."""
+    with changing("udp_timeout", 30, 10):
+        pass
+    (tmp_path / "boot_id").write_text("another\n")
+    monkeypatch.setattr(run_directory_module, "_BOOT_ID", str(tmp_path / "boot_id"))
+    assert read_record().changes == ()
+    with changing("icmp_timeout", 30, 10):
+        pass
+    assert [change.short for change in read_record().changes] == ["icmp_timeout"]
+
+
+@pytest.mark.parametrize("text", ["NaN", "1e300", "Infinity"])
+@pytest.mark.parametrize("place", ["begun", "done"])
+def test_time_that_is_still_to_come_is_damage(text: str, place: str) -> None:
+    with changing("udp_timeout", 30, 10):
+        pass
+    data = json.loads(record_file().read_text())
+    change = dict(zip(Change._fields, data["changes"][0]))
+    data["changes"] = [list({**change, place: float(text)}.values())]
+    record_file().write_text(json.dumps(data))
+    with pytest.raises(ConntrackError, match="is not the record"):
+        read_record()
+
+
+def test_record_that_was_read_is_refused_once_a_timeout_changes() -> None:
+    before = read_record()
+    refuse_changed(before)
+    with changing("udp_timeout", 30, 10):
+        with pytest.raises(UnavailableError, match="while the table was read"):
+            refuse_changed(before)
+        during = read_record()
+        refuse_changed(during)
+    with pytest.raises(UnavailableError, match="while the table was read"):
+        refuse_changed(during)
+    after = read_record()
+    refuse_changed(after)
+    with shortening(5), pytest.raises(UnavailableError, match="entries were shortened"):
+        refuse_changed(after)
+
+
+def test_pipe_in_the_place_of_the_record_hangs_nobody(run_directory: pathlib.Path) -> None:
+    run_directory.mkdir()
+    os.mkfifo(record_file())
+    with pytest.raises(ConntrackError, match="is not the record"):
+        read_record()
+
+
+def test_what_cannot_be_recorded_is_not_done(run_directory: pathlib.Path) -> None:
+    run_directory.write_text("a file where the directory belongs")
+    for required in (True, False):
+        done = []
+        outcome = pytest.raises(UnavailableError, match="cannot be written") if required else contextlib.nullcontext()
+        with outcome, changing("udp_timeout", 30, 10, required):
+            done.append("changed")
+        assert done == ([] if required else ["changed"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        '{"version": 1}',
+        '{"version": 2, "changes": [], "shortenings": []}',
+        '{"version": 1, "changes": [["udp_timeout", 30]], "shortenings": []}',
+        '{"version": 1, "changes": [["udp_timeout", 30, null, 1, 2]], "shortenings": []}',
+        '{"version": 1, "changes": [["udp_timeout", 30, 10, "now", 2]], "shortenings": []}',
+        '{"version": 1, "changes": [], "shortenings": [["x", 1, 2]]}',
+        '{"version": 1, "changes": 7, "shortenings": []}',
+        '{"version": 1, "changes": [["udp_timeout", true, 10, 1, 2]], "shortenings": []}',
+        '{"version": 1, "changes": [["udp_timeout", -30, 10, 1, 2]], "shortenings": []}',
+        '{"version": 1, "changes": [["udp_timeout", 30, 10, 1%s, 2]], "shortenings": []}' % ("0" * 400),
+        '{"version": 1, "changes": [["udp_timeout", 30, 1%s, 1, 2]], "shortenings": []}' % ("0" * 4000),
+        '{"version": 1, "changes": [], "shortenings": [[1%s, 1, 2]]}' % ("0" * 40),
+        "[" * 100_000,
+        "\udcff",
+    ],
+)
+def test_damaged_record_is_named_with_the_remedy(run_directory: pathlib.Path, text: str) -> None:
+    run_directory.mkdir()
+    text = text.replace('"version"', f'"boot": "{run_directory_module.boot_id()}", "version"')
+    record_file().write_bytes(text.encode("utf-8", "surrogateescape"))
+    readings: list[t.Callable[[], object]] = [read_record, lambda: changing("udp_timeout", 30, 10).__enter__()]
+    for reading in readings:
+        with pytest.raises(ConntrackError, match="is not the record") as caught:
+            reading()
+        assert str(record_file()) in caught.value.message
+        assert "Remove that file." in caught.value.message

@@ -1,0 +1,465 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import math
+import socket
+import typing as t
+
+import pytest
+from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import Entry
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_policies import GENERIC, Policy
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_record import Change, Record, Shortening
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeouts import (
+    NEEDS,
+    TIMEOUT_FIELDS,
+    Timeouts,
+    age,
+    age_changes,
+    governing_sysctls,
+    idle,
+    idle_changes,
+    longest_timeout,
+)
+from generated import NOW, SECOND
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+ESTABLISHED, SYN_SENT, SYN_RECV, SYN_SENT2, TIME_WAIT = (
+    _uapi.STATE_NAMES[_uapi.TCP].index(name)
+    for name in ("ESTABLISHED", "SYN_SENT", "SYN_RECV", "SYN_SENT2", "TIME_WAIT")
+)
+CLOSED, HEARTBEAT_SENT = (_uapi.STATE_NAMES[_uapi.SCTP].index(name) for name in ("CLOSED", "HEARTBEAT_SENT"))
+PARTOPEN = _uapi.STATE_NAMES[_uapi.DCCP].index("PARTOPEN")
+REPLIED = _uapi.SEEN_REPLY
+
+SETTINGS = {
+    "tcp_timeout_established": 432000,
+    "tcp_timeout_syn_sent": 120,
+    "tcp_timeout_syn_recv": 60,
+    "tcp_timeout_time_wait": 125,
+    "tcp_timeout_close": 9,
+    "tcp_timeout_unacknowledged": 300,
+    "tcp_timeout_max_retrans": 310,
+    "sctp_timeout_closed": 11,
+    "sctp_timeout_heartbeat_sent": 35,
+    "dccp_timeout_partopen": 480,
+    "udp_timeout": 30,
+    "udp_timeout_stream": 180,
+    "gre_timeout": 31,
+    "gre_timeout_stream": 181,
+    "icmp_timeout": 32,
+    "icmpv6_timeout": 33,
+    "generic_timeout": 600,
+}
+_WITH_PORTS = (*_uapi.PORT_PROTOCOLS, _uapi.GRE)
+
+
+def entry(protocol: int, remaining: int | None, **fields: t.Any) -> Entry:
+    whole = {
+        "family": int(socket.AF_INET),
+        "protocol": protocol,
+        "has_ports": protocol in _WITH_PORTS,
+        "state": None,
+        "status": 0,
+        "remaining": remaining,
+        "start": None,
+        "helper": None,
+        **fields,
+    }
+    assert whole.keys() == NEEDS
+    return Entry(**whole)
+
+
+def seconds(protocol: int, remaining: int | None, timeouts: Timeouts | None = None, **fields: t.Any) -> int | None:
+    return idle(entry(protocol, remaining, **fields), timeouts or Timeouts(SETTINGS, NOW))
+
+
+def known(**fields: t.Any) -> Timeouts:
+    sysctls = {**SETTINGS, **fields.pop("settings", {})}
+    return Timeouts(sysctls, NOW, **fields)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "state", "status", "remaining", "expected"),
+    [
+        (_uapi.TCP, ESTABLISHED, REPLIED, 432000, 0),
+        (_uapi.TCP, ESTABLISHED, REPLIED, 431999, 0),
+        (_uapi.TCP, ESTABLISHED, REPLIED, 431000, 999),
+        (_uapi.TCP, ESTABLISHED, REPLIED, 311, 431688),
+        (_uapi.TCP, SYN_SENT2, 0, 20, 99),
+        (_uapi.TCP, TIME_WAIT, REPLIED, 20, 104),
+        (_uapi.SCTP, HEARTBEAT_SENT, 0, 5, 29),
+        (_uapi.DCCP, PARTOPEN, 0, 5, 474),
+        (_uapi.UDP, None, 0, 5, 24),
+        (_uapi.UDPLITE, None, 0, 5, 24),
+        (_uapi.GRE, None, 0, 5, 25),
+        (_uapi.ICMP, None, 0, 5, 26),
+        (_uapi.ICMPV6, None, REPLIED, 5, 27),
+        (99, None, 0, 5, 594),
+    ],
+)
+def test_timeout_of_each_protocol(protocol: int, state: int | None, status: int, remaining: int, expected: int) -> None:
+    assert seconds(protocol, remaining, state=state, status=status) == expected
+
+
+@pytest.mark.parametrize(
+    ("protocol", "state", "remaining", "expected"),
+    [
+        (_uapi.TCP, ESTABLISHED, 310, 0),
+        (_uapi.TCP, ESTABLISHED, 301, 8),
+        (_uapi.TCP, ESTABLISHED, 300, 0),
+        (_uapi.TCP, ESTABLISHED, 12, 287),
+        (_uapi.TCP, ESTABLISHED, 9, 0),
+        (_uapi.TCP, ESTABLISHED, 3, 5),
+        (_uapi.TCP, TIME_WAIT, 3, 5),
+        (_uapi.UDP, None, 170, 9),
+        (_uapi.UDP, None, 31, 148),
+        (_uapi.UDP, None, 30, 0),
+        (_uapi.UDP, None, 10, 19),
+        (_uapi.UDPLITE, None, 170, 9),
+        (_uapi.GRE, None, 170, 10),
+        (_uapi.GRE, None, 10, 20),
+    ],
+)
+def test_of_several_timeouts_the_shortest_that_explains_it(
+    protocol: int, state: int | None, remaining: int, expected: int
+) -> None:
+    assert seconds(protocol, remaining, state=state, status=REPLIED) == expected
+
+
+def test_cap_counts_only_where_it_is_shorter_than_the_own_timeout() -> None:
+    assert seconds(_uapi.TCP, 200, state=SYN_SENT2) is None
+    assert seconds(_uapi.TCP, 200, known(settings={"tcp_timeout_time_wait": 400}), state=TIME_WAIT) == 99
+
+
+def test_reset_may_have_given_a_longer_time_than_the_own_timeout() -> None:
+    longer = known(settings={"tcp_timeout_close": 500})
+    assert seconds(_uapi.TCP, 450, longer, state=TIME_WAIT) == 49
+    assert seconds(_uapi.TCP, 100, longer, state=TIME_WAIT) == 24
+
+
+@pytest.mark.parametrize(("protocol", "state"), [(_uapi.TCP, SYN_SENT), (_uapi.TCP, SYN_RECV), (_uapi.SCTP, CLOSED)])
+def test_repeated_first_packets_do_not_renew_so_that_the_last_may_just_have_come(protocol: int, state: int) -> None:
+    assert seconds(protocol, 1, state=state) == 0
+
+
+@pytest.mark.parametrize(
+    ("protocol", "state", "status", "remaining"),
+    [
+        (_uapi.TCP, ESTABLISHED, REPLIED, None),
+        (_uapi.TCP, ESTABLISHED, REPLIED | _uapi.FIXED_TIMEOUT, 100),
+        (_uapi.TCP, ESTABLISHED, REPLIED, 432001),
+        (_uapi.TCP, SYN_SENT, 0, 121),
+        (_uapi.TCP, None, REPLIED, 100),
+        (_uapi.TCP, 0, REPLIED, 100),
+        (_uapi.SCTP, 2, REPLIED, 5),
+        (_uapi.UDP, None, 0, 31),
+        (_uapi.UDP, None, REPLIED, 181),
+        (_uapi.ICMP, None, 0, 33),
+        (99, None, 0, 601),
+    ],
+)
+def test_what_cannot_be_known(protocol: int, state: int | None, status: int, remaining: int | None) -> None:
+    assert seconds(protocol, remaining, state=state, status=status) is None
+
+
+@pytest.mark.parametrize("protocol", [_uapi.DCCP, _uapi.SCTP, _uapi.UDPLITE, _uapi.GRE])
+def test_protocol_that_the_kernel_was_built_without_is_generic(protocol: int) -> None:
+    assert seconds(protocol, 500, has_ports=False) == 99
+
+
+def test_old_kernel_has_timeouts_of_udplite() -> None:
+    old = known(settings={"udplite_timeout": 40, "udplite_timeout_stream": 190})
+    assert seconds(_uapi.UDPLITE, 35, old) == 4
+    assert seconds(_uapi.UDP, 35, old) is None
+
+
+def test_timeouts_of_another_protocol_are_not_taken() -> None:
+    assert seconds(_uapi.ICMP, 5, Timeouts({"generic_timeout": 600, "udp_timeout": 30}, NOW)) is None
+    assert seconds(_uapi.ICMP, 5, Timeouts({"icmp_timeout": 30}, NOW)) == 24
+
+
+def test_entry_without_its_status_is_taken_as_unreplied() -> None:
+    assert seconds(_uapi.UDP, 5, status=None) == 24
+    assert seconds(_uapi.UDP, 100, status=None) is None
+
+
+def test_old_kernel_renews_by_whole_seconds_only() -> None:
+    assert seconds(_uapi.UDP, 10, known(slow_renewal=True)) == 18
+
+
+@pytest.mark.parametrize(
+    ("helper", "expected"),
+    [
+        ("ftp", 19),
+        ("ftp-2121", 19),
+        ("Q.931", 19),
+        ("sip", None),
+        ("sip-5070", None),
+        ("RAS", None),
+        ("netbios-ns", None),
+        ("amanda", None),
+        ("somebody's own", None),
+    ],
+)
+def test_helper_that_may_set_timeouts(helper: str, expected: int | None) -> None:
+    assert seconds(_uapi.UDP, 10, helper=helper) == expected
+
+
+def test_expected_gre_entry_has_the_timeouts_of_pptp() -> None:
+    assert seconds(_uapi.GRE, 500, status=_uapi.EXPECTED) == 99
+    assert seconds(_uapi.GRE, 17_000, status=REPLIED | _uapi.EXPECTED) == 999
+    assert seconds(_uapi.GRE, 500) is None
+
+
+def test_entry_that_left_a_flow_table() -> None:
+    """It may have counted down from any time, while its packets went through the flow table."""
+    old_kernel = known(flow_tables=True)
+    assert seconds(_uapi.TCP, 110, old_kernel, state=ESTABLISHED, status=REPLIED) == 0
+    assert seconds(_uapi.TCP, 121, old_kernel, state=ESTABLISHED, status=REPLIED) == 178
+    assert seconds(_uapi.UDP, 25, old_kernel, status=REPLIED) == 0
+    offloading = known(flow_tables=True, settings={"flowtable_udp_timeout": 30, "flowtable_tcp_timeout": 30})
+    assert seconds(_uapi.UDP, 100, offloading, status=REPLIED) == 0
+    assert seconds(_uapi.UDP, 10, offloading) == 19
+    assert seconds(_uapi.UDP, 155, offloading, status=REPLIED) == 24
+    for remaining in (82_770, 428_370, 431_970):
+        assert seconds(_uapi.TCP, remaining, offloading, state=ESTABLISHED, status=REPLIED) == 0
+    assert seconds(_uapi.TCP, 431_975, offloading, state=ESTABLISHED, status=REPLIED) == 24
+    assert seconds(_uapi.ICMP, 10, offloading) == 21
+
+
+class TestPolicies:
+    VOIP = Policy(int(socket.AF_INET), _uapi.UDP, {"udp_timeout": 60, "udp_timeout_stream": 3600})
+    WEB = Policy(
+        None,
+        _uapi.TCP,
+        {
+            "tcp_timeout_syn_sent": 70,
+            "tcp_timeout_established": 1000,
+            "tcp_timeout_close": 7,
+            "tcp_timeout_unacknowledged": 290,
+            "tcp_timeout_max_retrans": 280,
+        },
+    )
+
+    @pytest.mark.parametrize(
+        ("remaining", "fields", "expected"),
+        [
+            (3590, {"status": REPLIED}, 9),
+            (150, {"status": REPLIED}, 29),
+            (50, {"status": REPLIED}, 9),
+            (50, {}, 9),
+            (3590, {}, None),
+            (50, {"family": int(socket.AF_INET6)}, None),
+        ],
+    )
+    def test_entry_of_their_protocol(self, remaining: int, fields: dict[str, t.Any], expected: int | None) -> None:
+        assert seconds(_uapi.UDP, remaining, known(policies=[self.VOIP]), **fields) == expected
+
+    @pytest.mark.parametrize(
+        ("remaining", "expected"), [(990, 9), (285, 4), (275, 4), (65, 4), (6, 0), (8, 0), (2000, 429_999)]
+    )
+    def test_tcp_with_its_caps_and_the_first_packets_timeout(self, remaining: int, expected: int) -> None:
+        timeouts = known(policies=[self.WEB])
+        assert seconds(_uapi.TCP, remaining, timeouts, state=ESTABLISHED, status=REPLIED) == expected
+
+    def test_those_of_another_protocol_do_not_count(self) -> None:
+        assert seconds(_uapi.ICMP, 10, known(policies=[self.VOIP, self.WEB])) == 21
+
+    @pytest.mark.parametrize("of", [99, GENERIC])
+    def test_protocol_that_the_kernel_does_not_know(self, of: int) -> None:
+        timeouts = known(policies=[Policy(None, of, {"generic_timeout": 700})])
+        assert seconds(99, 650, timeouts) == 49
+        assert seconds(_uapi.ICMP, 32, timeouts) == 0
+        assert seconds(_uapi.ICMP, 650, timeouts) is None
+
+
+class TestRecord:
+    """Times are on the record's own clock, on which it is 1000 now."""
+
+    @staticmethod
+    def with_changes(*changes: Change, present: int, shortenings: tuple[Shortening, ...] = ()) -> Timeouts:
+        return known(settings={"tcp_timeout_established": present}, record=Record(changes, shortenings, now=1000.0))
+
+    @staticmethod
+    def of(timeouts: Timeouts, remaining: int) -> int | None:
+        return seconds(_uapi.TCP, remaining, timeouts, state=ESTABLISHED, status=REPLIED)
+
+    RAISED = Change("tcp_timeout_established", 54_000, 432_000, 899.5, 900.0)
+    LOWERED = Change("tcp_timeout_established", 432_000, 54_000, 899.5, 900.0)
+
+    @pytest.mark.parametrize(
+        ("remaining", "expected"),
+        [
+            (431_999, 0),
+            (431_950, 49),
+            (431_900, 99),
+            (431_000, None),  # would have been idle for longer than the new value has been there
+            (53_899, 100),
+            (53_000, 999),
+            (53_950, None),  # would have had a packet since, which gives the new value
+        ],
+    )
+    def test_raised_value_tells_packets_before_from_packets_after(self, remaining: int, expected: int | None) -> None:
+        assert self.of(self.with_changes(self.RAISED, present=432_000), remaining) == expected
+
+    @pytest.mark.parametrize(
+        ("remaining", "expected"), [(431_000, 999), (431_899, 100), (53_990, 9), (53_900, 99), (431_950, None)]
+    )
+    def test_lowered_value_leaves_none_unknown(self, remaining: int, expected: int | None) -> None:
+        assert self.of(self.with_changes(self.LOWERED, present=54_000), remaining) == expected
+
+    def test_raised_by_somebody_else_after_our_change(self) -> None:
+        timeouts = self.with_changes(self.LOWERED, present=86_400)
+        assert self.of(timeouts, 53_950) == 49
+        assert self.of(timeouts, 86_390) == 9
+
+    def test_several_changes_in_a_row(self) -> None:
+        there_and_back = self.with_changes(
+            Change("tcp_timeout_established", 432_000, 54_000, 100.0, 100.5),
+            Change("tcp_timeout_established", 54_000, 432_000, 400.0, 400.5),
+            Change("tcp_timeout_established", 7_200, 86_400, 700.0, 700.5),
+            present=86_400,
+        )
+        assert self.of(there_and_back, 86_300) == 99
+        assert self.of(there_and_back, 431_500) == 499
+        assert self.of(there_and_back, 53_300) == 699
+        assert self.of(there_and_back, 6_800) == 399
+        assert self.of(there_and_back, 431_000) == 999
+
+    def test_change_that_is_not_known_to_be_done(self) -> None:
+        begun = Change("tcp_timeout_established", 54_000, 432_000, 900.0, None)
+        for present in (54_000, 432_000):
+            timeouts = self.with_changes(begun, present=present)
+            assert self.of(timeouts, 53_990) == 9
+            assert self.of(timeouts, 431_990) == 9
+
+    def test_gre_entries_keep_what_they_were_born_with(self) -> None:
+        record = Record((Change("gre_timeout_stream", 181, 9_000, 100.0, 100.5),), now=100_000.0)
+        timeouts = known(settings={"gre_timeout_stream": 9_000}, record=record)
+        assert seconds(_uapi.GRE, 170, timeouts, status=REPLIED) == 10
+        assert seconds(_uapi.GRE, 8_000, timeouts, status=REPLIED) == 999
+
+    def test_timeout_of_flow_tables_that_was_lowered(self) -> None:
+        record = Record((Change("flowtable_tcp_timeout", 3_600, 30, 990.0, 990.5),), now=1000.0)
+        timeouts = known(record=record, flow_tables=True, settings={"flowtable_tcp_timeout": 30})
+        assert self.of(timeouts, 428_380) == 0
+        assert self.of(timeouts, 431_975) == 24
+
+    def test_cap_that_was_raised(self) -> None:
+        record = Record((Change("tcp_timeout_unacknowledged", 60, 300, 990.0, 990.5),), now=1000.0)
+        timeouts = known(record=record)
+        assert self.of(timeouts, 49) == 10
+        assert self.of(timeouts, 295) == 4
+
+    def test_entries_that_were_shortened(self) -> None:
+        timeouts = self.with_changes(present=432_000, shortenings=(Shortening(3_600, 899.5, 901.0),))
+        assert self.of(timeouts, 3_500) == 99
+        assert self.of(timeouts, 3_550) == 428_449  # it would have been shortened since
+        assert seconds(_uapi.UDP, 3_500, timeouts) == 99
+
+
+@pytest.mark.parametrize(("start", "expected"), [(NOW - 50 * SECOND, 50), (NOW - 2 * SECOND, 2), (NOW, 0)])
+def test_never_more_than_the_age(start: int, expected: int) -> None:
+    assert seconds(_uapi.TCP, 54_000, state=ESTABLISHED, status=REPLIED, start=start) == expected
+
+
+def test_never_more_than_the_uptime() -> None:
+    assert seconds(_uapi.TCP, 54_000, known(uptime=77.9), state=ESTABLISHED, status=REPLIED) == 77
+
+
+def test_age_of_a_stepped_clock_does_not_count() -> None:
+    stepped = known(uptime=100.0)
+    before_boot, future = NOW - 400 * 86_400 * SECOND, NOW + 3_600 * SECOND
+    for start in (before_boot, future):
+        assert age(start, stepped) is None
+        assert seconds(_uapi.TCP, 431_950, stepped, state=ESTABLISHED, status=REPLIED, start=start) == 49
+
+
+@pytest.mark.parametrize(
+    ("start", "expected"),
+    [
+        (None, None),
+        (NOW, 0),
+        (NOW - 1, 0),
+        (NOW - SECOND, 1),
+        (NOW - 100 * SECOND, 100),
+        (NOW - 101 * SECOND + 1, 100),
+        (NOW - 101 * SECOND, None),
+        (NOW + SECOND, 0),  # made while the table was read
+        (NOW + 61 * SECOND, None),
+    ],
+)
+def test_age(start: int | None, expected: int | None) -> None:
+    assert age(start, known(uptime=100.9)) == expected
+
+
+def test_fields_that_govern() -> None:
+    replied = Entry(protocol=_uapi.UDP, has_ports=True, state=None, status=REPLIED)
+    assert replied.__dict__.keys() == TIMEOUT_FIELDS
+    assert governing_sysctls(replied, SETTINGS) == ["udp_timeout", "udp_timeout_stream"]
+    assert longest_timeout(replied, SETTINGS) == 180
+    assert longest_timeout(Entry(protocol=_uapi.TCP, has_ports=True, state=0, status=0), SETTINGS) is None
+
+
+_CHANGES = st.builds(
+    lambda old, new, begun, took: Change("udp_timeout_stream", old, new, begun, begun + took),
+    st.integers(1, 400),
+    st.integers(1, 400),
+    st.floats(0, 900),
+    st.floats(0, 50),
+)
+_SHORTENINGS = st.builds(Shortening, st.integers(1, 400), st.floats(0, 900), st.floats(900, 1000))
+_POLICIES = st.builds(lambda seconds: Policy(None, _uapi.UDP, {"udp_timeout": seconds}), st.integers(1, 400))
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    changes=st.lists(_CHANGES, max_size=4),
+    shortenings=st.lists(
+        st.builds(Shortening, st.integers(1, 400), st.floats(0, 900), st.floats(900, 1000)), max_size=2
+    ),
+    bounds=st.sets(st.integers(0, 300), max_size=3),
+    policies=st.lists(
+        st.builds(lambda n: Policy(None, _uapi.UDP, {"udp_timeout": n}), st.integers(1, 400)), max_size=1
+    ),
+    uptime=st.sampled_from([math.inf, 150.5]),
+    status=st.sampled_from([0, REPLIED]),
+)
+def test_between_two_changes_the_answer_is_the_same(
+    changes: list[Change],
+    shortenings: list[Shortening],
+    bounds: set[int],
+    policies: list[Policy],
+    uptime: float,
+    status: int,
+) -> None:
+    """What is counted by the bins of remaining time is what is told of every single entry."""
+    record = Record(tuple(sorted(changes, key=lambda change: change.begun)), tuple(shortenings), now=1000.0)
+    timeouts = known(record=record, policies=policies, uptime=uptime)
+    steps = idle_changes(bounds, timeouts)
+
+    def answers(remaining: int) -> list[bool | None]:
+        told = seconds(_uapi.UDP, remaining, timeouts, status=status)
+        return [None if told is None else told >= bound for bound in sorted({0, *bounds})]
+
+    for remaining in range(1, 420):
+        if remaining not in steps:
+            assert answers(remaining) == answers(remaining - 1), remaining
+
+
+@settings(max_examples=200, deadline=None)
+@given(bound=st.integers(0, 200), off=st.integers(-2, 2), uptime=st.sampled_from([math.inf, 150.5]))
+def test_between_two_changes_the_age_is_on_the_same_side(bound: int, off: int, uptime: float) -> None:
+    timeouts = known(uptime=uptime)
+    steps = age_changes([bound], timeouts)
+    for edge in (NOW - bound * SECOND, NOW - 151 * SECOND, NOW + 60 * SECOND):
+        start = edge + off
+        if start not in steps:
+            now, before = age(start, timeouts), age(start - 1, timeouts)
+            assert (now is None) == (before is None)
+            assert now is None or before is None or (now >= bound) == (before >= bound)

@@ -1,0 +1,185 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import os
+import pathlib
+import typing as t
+
+import pytest
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import RefusedError
+from ansible_collections.netops.conntrack.plugins.plugin_utils._preflight.refusals import (
+    Run,
+    lines_of_others,
+    only_ours,
+    refuse_variables,
+    refuse_variables_of_role,
+)
+from support import CHECKOUT
+
+Variables = dict[str, t.Any]
+
+
+def refusal(
+    extra: Variables | None = None,
+    of_hosts: dict[str, Variables] | None = None,
+    of_play: Variables | None = None,
+    named: bool = True,
+    only_ours: bool = True,
+    resolved: Variables | None = None,
+) -> str:
+    """Give what a run with these variables is refused for; empty if it is not."""
+
+    def resolve(_host: str, name: str) -> t.Any:
+        try:
+            return (resolved or {})[name]
+        except KeyError as error:
+            raise ValueError from error
+
+    try:
+        refuse_variables(Run(extra or {}, of_hosts or {}, of_play or {}, named, only_ours), resolve)
+    except RefusedError as error:
+        return error.message
+    return ""
+
+
+def refusal_of_role(role: str, **variables: t.Any) -> str:
+    try:
+        refuse_variables_of_role(role, variables)
+    except RefusedError as error:
+        return error.message
+    return ""
+
+
+def test_the_hosts_of_a_variable_are_named_up_to_five() -> None:
+    hosts = {f"r{number}": {"conntrack_mine": number} for number in range(7)}
+    assert refusal(of_hosts=hosts).startswith("conntrack_mine (a variable of r0, r1, r2, r3, r4 and 2 more): nothing")
+
+
+def test_an_extra_variable_is_no_variable_of_the_hosts() -> None:
+    message = refusal({"conntrack_mine": 1}, {"r1": {"conntrack_mine": 1}})
+    assert message.startswith("conntrack_mine: nothing reads this variable.")
+    assert message.count("nothing reads") == 1
+
+
+def test_of_a_run_on_nobody_only_the_extra_variables_are_judged() -> None:
+    hosts = {"r1": {"conntrack_mine": 1, "conntrack_tune_overrides": [], "site": "{{ fleet }}"}}
+    assert refusal({"fleet": 1}, hosts, named=False) == ""
+    assert "fleets: nothing reads" in refusal({"fleets": 1}, hosts, named=False)
+
+
+@pytest.mark.parametrize("listed", [["fleets", "conntrack_mine"], "fleets, conntrack_mine", "fleets conntrack_mine"])
+@pytest.mark.parametrize("place", ["extra", "of_play", "host"])
+def test_names_that_the_user_says_are_read(listed: t.Any, place: str) -> None:
+    places: dict[str, Variables] = {"extra": {"fleets": 1}, "of_play": {}, "host": {"conntrack_mine": 1}}
+    assert "fleets: nothing" in refusal(places["extra"], {"r1": places["host"]}, places["of_play"])
+    places[place]["conntrack_known_variables"] = listed
+    assert refusal(places["extra"], {"r1": places["host"]}, places["of_play"]) == ""
+
+
+def test_a_name_in_a_template_is_read() -> None:
+    hosts = {"r1": {"deep": [{"key": "{% if conntrack_mine %}{{ fleets }}{% endif %}"}], "conntrack_mine": 1}}
+    assert refusal({"fleets": 1}, hosts) == ""
+    assert "fleets" in refusal({"fleets": 1}, {"r1": {"hostvars": hosts["r1"]}})
+    assert refusal({"group": "a"}, {}, {"target": "{{ group }}"}) == ""
+
+
+def test_the_other_plays_of_a_users_own_playbook_may_read_the_rest() -> None:
+    assert refusal({"fleets": 1}, only_ours=False) == ""
+    assert "tagret" in refusal({"tagret": 1}, only_ours=False)
+    assert "Did you mean target?" in refusal({"hosts": 1}, only_ours=False)
+    assert refusal({"hosts": 1}, {}, {"target": "a"}, only_ours=False) == ""
+
+
+def test_a_name_in_a_template_of_a_users_own_playbook_is_read(tmp_path: pathlib.Path) -> None:
+    own = tmp_path / "own.yml"
+    own.write_text('- hosts: "{{ group }}"\n  vars:\n    profile: 1\n')
+    lines = lines_of_others([str(own), "netops.conntrack.prune", str(CHECKOUT / "playbooks" / "prune.yml")])
+    assert len(lines) == 3
+    for name, read in (("group", True), ("profile", False)):
+        run = Run({name: 1}, {}, {}, named=True, only_ours=False, lines=lines)
+        if read:
+            refuse_variables(run, lambda _host, _name: None)
+        else:
+            with pytest.raises(RefusedError, match=name):
+                refuse_variables(run, lambda _host, _name: None)
+
+
+@pytest.mark.parametrize("name", ["ansible_user", "awx_job_id", "tower_user_name", "semaphore_vars"])
+def test_what_starts_ansible_adds_variables_of_its_own(name: str) -> None:
+    assert refusal({name: 1}) == ""
+
+
+def test_many_messages_are_cut() -> None:
+    message = refusal({f"other{number:02}": 1 for number in range(13)})
+    assert message.count("nothing reads") == 10
+    assert "There are 3 more like these." in message
+
+
+def test_values_are_explained_with_their_hosts() -> None:
+    shared = ["a", {}]
+    hosts = {name: {"conntrack_audit_extra_checks": shared} for name in ("r1", "r2")}
+    assert refusal(of_hosts=hosts).startswith(
+        "conntrack_audit_extra_checks (a variable of r1, r2) has a text, 'a', for its item 1"
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "resolved", "wrong"),
+    [
+        ("{{ one }}", {"conntrack_tune_overrides": []}, True),
+        ("{{ one }}", {"conntrack_tune_overrides": {}}, False),
+        ("{{ one }}", {}, False),
+        ("{{ one }}", {"conntrack_tune_overrides": "{{ one }}"}, False),
+        ("{{ lookup('x') }}", {"conntrack_tune_overrides": []}, False),
+        ({"max": "{{ one }}"}, {}, False),
+        (["{{ one }}"], {"conntrack_tune_overrides": ["x"]}, True),
+    ],
+)
+@pytest.mark.parametrize("on_command_line", [True, False])
+def test_a_template_is_judged_by_what_it_gives(
+    value: t.Any, resolved: Variables, wrong: bool, on_command_line: bool
+) -> None:
+    variables = {"conntrack_tune_overrides": value, "one": 1}
+    extra = {"conntrack_tune_overrides": value} if on_command_line else {}
+    message = refusal(extra, {"r1": variables}, resolved=resolved)
+    assert ("a dictionary is needed" in message) is wrong
+
+
+def test_a_template_is_resolved_once_where_it_reads_the_same_values() -> None:
+    shared: Variables = {"conntrack_tune_overrides": "{{ mine }}", "mine": "{{ of_site | default(1) }}"}
+    asked = []
+
+    def resolve(host: str, _name: str) -> t.Any:
+        asked.append(host)
+        return [] if host == "r3" else {}
+
+    hosts = {name: {**shared, "other": name} for name in ("r1", "r2", "r3", "r4")}
+    hosts["r3"]["of_site"] = "x"
+    hosts["r4"]["mine"] = "{{ hostvars['r1'].mine }}"
+    with pytest.raises(RefusedError, match=r"\(a variable of r3\) is a list"):
+        refuse_variables(Run({}, hosts, {}, named=True, only_ours=True), resolve)
+    assert asked == ["r1", "r3", "r4"]
+
+
+def test_a_value_that_cannot_be_looked_at_is_left() -> None:
+    assert refusal(of_hosts={"r1": {"conntrack_tune_overrides": object()}}) == ""
+
+
+def test_a_role_looks_at_its_own_variables() -> None:
+    assert "Did you mean conntrack_tune_profile?" in refusal_of_role("conntrack_tune", conntrack_tune_profil="x")
+    assert "Did you mean conntrack_tune_profile?" in refusal_of_role("conntrack_tune", contrack_tune_profile="x")
+    assert refusal_of_role("conntrack_prune", conntrack_tune_profil="x", conntrack_of_mine=1) == ""
+    assert refusal_of_role("conntrack_prune", conntrack_prune_nets=[], of_site="{{ conntrack_prune_nets }}") == ""
+    assert refusal_of_role("conntrack_prune", conntrack_prune_done={"changed": True, "failed": False}) == ""
+    assert "a yes or no is needed" in refusal_of_role("conntrack_tune", conntrack_tune_size="ja")
+    assert refusal_of_role("conntrack_tune", conntrack_tune_size="{{ ja }}") == ""
+
+
+def test_which_playbooks_are_ours(tmp_path: pathlib.Path) -> None:
+    prune = CHECKOUT / "playbooks" / "prune.yml"
+    assert only_ours(["netops.conntrack.prune", str(prune), os.path.relpath(prune)])
+    assert not only_ours(["netops.conntrack.prune", str(tmp_path / "prune.yml")])
+    assert not only_ours([])
