@@ -6,11 +6,7 @@
 
 from __future__ import annotations
 
-import ast
-import pathlib
-import typing as t
-
-from support import CHECKOUT
+from draw_architecture import MODULES, PICTURE, PLUGINS, imported, picture, wing_of
 
 FLOORS = {
     "module_utils": (
@@ -35,26 +31,11 @@ FLOORS = {
 }
 """The wings, and the modules that stand beside them, lowest floor first."""
 
-
 FLOOR_OF: dict[tuple[str, ...], int] = {
     (package, wing): floor
     for floor, (package, wings) in enumerate((package, wings) for package in FLOORS for wings in FLOORS[package])
     for wing in wings.split()
 }
-PLUGINS = CHECKOUT / "plugins"
-MODULES = sorted(path for package in FLOORS for path in (PLUGINS / package).rglob("*.py"))
-OURS = "ansible_collections.netops.conntrack.plugins."
-
-
-def wing_of(path: pathlib.Path) -> tuple[str, ...]:
-    return path.relative_to(PLUGINS).with_suffix("").parts[:2]
-
-
-def imported(source: str) -> t.Iterator[str]:
-    """Yield what a file imports from the collection, also inside functions: ``module_utils._table.dump.blocks``."""
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(OURS):
-            yield from (f"{node.module}.{alias.name}"[len(OURS) :] for alias in node.names)
 
 
 def test_no_module_imports_upwards() -> None:
@@ -70,3 +51,7 @@ def test_no_module_imports_upwards() -> None:
 
 def test_each_wing_has_a_floor() -> None:
     assert {wing_of(path) for path in MODULES} == FLOOR_OF.keys()
+
+
+def test_the_picture_is_drawn_from_these_imports() -> None:
+    assert PICTURE.read_text(encoding="utf-8") == picture(), "Call: python tools/draw_architecture.py"
