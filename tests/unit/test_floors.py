@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from draw_architecture import MODULES, PICTURE, PLUGINS, imported, picture, wing_of
+from draw_architecture import MODULES, PLUGINS, imported, wing_of
 
 FLOORS = {
     "module_utils": (
@@ -51,7 +51,3 @@ def test_no_module_imports_upwards() -> None:
 
 def test_each_wing_has_a_floor() -> None:
     assert {wing_of(path) for path in MODULES} == FLOOR_OF.keys()
-
-
-def test_the_picture_is_drawn_from_these_imports() -> None:
-    assert PICTURE.read_text(encoding="utf-8") == picture(), "Call: python tools/draw_architecture.py"
