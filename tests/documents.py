@@ -134,7 +134,7 @@ class Router:
 
     @classmethod
     def draw(cls, seed: str, kind: str) -> Router:
-        """Give a router of ``kind``, drawn with ``seed``."""
+        """Return a router of ``kind``, drawn with ``seed``."""
         rng = random.Random(seed)
         limit = rng.choice(_LIMITS)
         low, high = _FULLNESS.get(kind, (0.04, 0.74))
@@ -168,7 +168,7 @@ class Router:
         )
 
     def tuned_and_pruned(self) -> Router:
-        """Give the router as it is after a run: settings of the profile, no stale entry, a little traffic since."""
+        """Return the router as it is after a run: settings of the profile, no stale entry, a little traffic since."""
         settings = self.settings | {"acct": 1, "generic_timeout": 120, "tcp_timeout_established": 54_000}
         rest = self.entries if self.kind == "unhealthy" else int((self.entries - self.stale) * 0.96)
         stale = self.stale if self.kind == "unhealthy" else 0
@@ -176,12 +176,12 @@ class Router:
         return dataclasses.replace(self, entries=rest, stale=stale, settings=settings, drift=drift)
 
     def a_week_ago(self) -> Router:
-        """Give the router as the baseline found it."""
+        """Return the router as the baseline found it."""
         rng = random.Random(f"{self.seed} then")
         return dataclasses.replace(self, entries=int(self.entries * rng.uniform(0.6, 1.1)), stale=self.stale // 2)
 
     def facts(self) -> _Facts:
-        """Give what conntrack_facts would measure."""
+        """Return what conntrack_facts would measure."""
         rng = random.Random(self.seed)
         counters = {"insert": 7_000_000, "insert_failed": self.drops // 9, "drop": self.drops, "early_drop": 0}
         return {
@@ -285,7 +285,7 @@ class Router:
         }
 
     def _filled_by(self, tcp: dict[str, int]) -> list[_Facts]:
-        """Give the dead connections and the others as clusters, as far as they have a share that is large enough."""
+        """Return the dead connections and the others as clusters, as far as they have a share that is large enough."""
         single: _Facts = {"packets_original": {"min": 1, "max": 1}} if self.settings["acct"] else {}
         kinds: list[tuple[_Facts, int]] = [
             ({"replied": False, **single}, self.stale),
@@ -303,7 +303,7 @@ class Router:
         ]
 
     def _zones(self) -> _Facts:
-        """Give the entries by zone; a router with VRFs has zones of one direction."""
+        """Return the entries by zone; a router with VRFs has zones of one direction."""
         original = {"110": self.entries // 3} if self.kind == "drifting" else {}
         reply = {"120": self.entries // 9} if self.kind == "drifting" else {}
         others = self.entries - sum(original.values()) - sum(reply.values())
@@ -353,7 +353,7 @@ def fleet_document(
     with_trend: bool = True,
     hostile: bool = False,
 ) -> Document:
-    """Give the document about ``hosts`` synthetic routers, drawn with ``seed``.
+    """Return the document about ``hosts`` synthetic routers, drawn with ``seed``.
 
     With ``after`` it is about a run of ``site`` in batches, one of which ``stops`` it unless that is false or there
     are too few routers; otherwise about an audit alone. ``with_trend`` compares it with a baseline. ``hostile`` gives
@@ -374,7 +374,7 @@ def fleet_document(
 
 
 def kinds_of_fleets() -> dict[str, Document]:
-    """Give a document of each kind that a format has to do with, by what it is of."""
+    """Return a document of each kind that a format has to do with, by what it is of."""
     return {
         "a run that was stopped": fleet_document(40),
         "hostile names": fleet_document(40, hostile=True),
@@ -406,7 +406,7 @@ def _kinds(hosts: int, seed: int) -> list[str]:
 
 
 def _rollout(routers: dict[str, Router], stops: bool) -> dict[str, t.Any]:
-    """Give the batches: a canary, a tenth, then 35 % each; the unhealthy router stands in the last but one.
+    """Return the batches: a canary, a tenth, then 35 % each; the unhealthy router stands in the last but one.
 
     A router that did not answer the first audit is in none.
     """
@@ -421,7 +421,7 @@ def _rollout(routers: dict[str, Router], stops: bool) -> dict[str, t.Any]:
 
 
 def _waiting(rollout: dict[str, t.Any]) -> set[str]:
-    """Give the routers whose turn has not come."""
+    """Return the routers whose turn has not come."""
     begun = rollout["stopped"]["batch"] if rollout["stopped"] else len(rollout["batches"])
     return {name for batch in rollout["batches"][begun:] for name in batch}
 
@@ -454,7 +454,7 @@ def _audit(router: Router) -> _Facts:
 
 @functools.cache
 def _default(role: str, variable: str) -> t.Any:
-    """Give the value that a variable of a role has by default."""
+    """Return the value that a variable of a role has by default."""
     return yaml.safe_load((_ROLES / role / "defaults" / "main.yml").read_text(encoding="utf-8"))[variable]
 
 
@@ -522,7 +522,7 @@ def _health(router: Router, now: Router) -> list[t.Mapping[str, t.Any]]:
 
 
 def _split(rng: random.Random, total: int, weights: t.Mapping[str, float]) -> dict[str, int]:
-    """Give ``total`` in whole parts that are about as large as the ``weights``; the rest goes to the first."""
+    """Return ``total`` in whole parts that are about as large as the ``weights``; the rest goes to the first."""
     rough = {name: weight * rng.uniform(0.6, 1.4) for name, weight in weights.items()}
     parts = {name: int(total * weight / sum(rough.values())) for name, weight in rough.items()}
     first = next(iter(parts))

@@ -53,7 +53,7 @@ def as_version_2(document: Document) -> Document:
 
 
 def as_version_1(document: Document) -> Document:
-    """Give ``document`` as the first version wrote it: without what was added since."""
+    """Return ``document`` as the first version wrote it: without what was added since."""
     earlier = _without(as_version_2(document), _LATER) | {"schema_version": 1}
     for host, report in earlier["hosts"].items():
         earlier["hosts"][host] = _without(report, _LATER_IN_HOSTS)
@@ -63,7 +63,7 @@ def as_version_1(document: Document) -> Document:
 
 
 def without_later_keys(document: Document) -> Document:
-    """Give ``document`` without the keys that its version has got since."""
+    """Return ``document`` without the keys that its version has got since."""
     earlier = copy.deepcopy(document)
     for report in earlier["hosts"].values():
         for audit in filter(None, (report["before"], report["after"])):

@@ -113,18 +113,18 @@ class Router:
         return self.run_directory / lock.name.replace("lock", what)
 
     def run(self, args: dict[str, t.Any], kill_at: int = 0) -> dict[str, t.Any] | None:
-        """Give the module's result; None if it was killed, at the point of this number, counted from 1."""
+        """Return the module's result; None if it was killed, at the point of this number, counted from 1."""
         answer = self._ask({"args": args, "kill_at": kill_at})
         return None if answer["killed"] else t.cast("dict[str, t.Any]", json.loads(answer["output"]))
 
     def state(self, snapshot: Snapshot | None = None) -> State:
-        """Give what an operator sees, or saw when the ``snapshot`` was taken."""
+        """Return what an operator sees, or saw when the ``snapshot`` was taken."""
         kernel, files = snapshot or self.snapshot()
         seen = {path: text for path, text in files.items() if self.etc in path.parents and path.name[0] != "."}
         return State(kernel, {str(path.relative_to(self.etc)): text for path, text in seen.items()})
 
     def snapshot(self) -> Snapshot:
-        """Give all that a run can find."""
+        """Return all that a run can find."""
         files = {}
         for path in self._paths():
             # The process that takes a change back may be removing what lies beside a file.
@@ -142,7 +142,7 @@ class Router:
         self._ask({"kernel": snapshot.kernel})
 
     def left_over(self) -> list[str]:
-        """Give the names of what lies beside the files."""
+        """Return the names of what lies beside the files."""
         return [path.name for path in self._paths() if path.name.startswith(".")]
 
     def write(self, name: str, text: str) -> None:

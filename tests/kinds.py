@@ -142,7 +142,7 @@ def fill(netns: str) -> None:
 
 
 def shown(netns: str, output: str, *selected: str) -> str:
-    """Give what conntrack(8) lists in the format ``output``; ``selected`` are its options."""
+    """Return what conntrack(8) lists in the format ``output``; ``selected`` are its options."""
     listing = ["conntrack", "-L", "-o", output, *selected]
     return run(["unshare", "-m", "sh", "-c", _WITH_LABELS, "sh", *listing], netns=netns, text=_LABELS)
 
@@ -161,7 +161,7 @@ def read_beside(netns: str, output: str) -> tuple[list[Block], Context, str]:
 
 
 def captured(netns: str) -> list[bytes]:
-    """Give the messages of one real dump, each by itself, over a socket of our own."""
+    """Return the messages of one real dump, each by itself, over a socket of our own."""
     with inside(netns), socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12) as sock:
         sock.settimeout(5)
         sock.bind((0, 0))

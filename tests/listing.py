@@ -15,7 +15,7 @@ _OWN = "meta[@direction='independent']"
 
 
 def entries_of(text: str) -> list[dict[str, t.Any]]:
-    """Give the entries in the tool's XML; None is what it does not say of them, or what an entry does not have.
+    """Return the entries in the tool's XML; None is what it does not say of them, or what an entry does not have.
 
     Where the XML has something wrong, or nothing, of what the kernel sends, the field is not there: the numbers of
     ICMP, the ports of DCCP, the states of SCTP, and most of the status.
@@ -35,7 +35,7 @@ def _protocol_of(flow: ElementTree.Element, layer: int) -> dict[str, str]:
 
 
 def _direction_of(flow: ElementTree.Element, direction: str, prefix: str) -> dict[str, t.Any]:
-    """Give what the XML has of one direction; a zone in it is of this direction only."""
+    """Return what the XML has of one direction; a zone in it is of this direction only."""
     at = f"meta[@direction='{direction}']"
     fields = {
         f"{prefix}source": flow.findtext(f"{at}/layer3/src"),

@@ -36,14 +36,14 @@ class Element:
         return self.attributes.get("class", "").split()
 
     def all(self, name: str = "", style: str = "") -> t.Iterator[Element]:
-        """Give the elements in this one, in the order of the page; of this name and class, if given."""
+        """Yield the elements in this one, in the order of the page; of this name and class, if given."""
         for child in self.children:
             if name in ("", child.name) and (not style or style in child.classes):
                 yield child
             yield from child.all(name, style)
 
     def one(self, name: str = "", style: str = "", id_: str = "") -> Element:
-        """Give the only such element; AssertionError if there are more or none."""
+        """Return the only such element; AssertionError if there are more or none."""
         found = [each for each in self.all(name, style) if not id_ or each.attributes.get("id") == id_]
         assert len(found) == 1, f"{len(found)} of {name} {style} {id_}"
         return found[0]
@@ -74,7 +74,7 @@ class _Reader(html.parser.HTMLParser):
 
 
 def read(text: str) -> Element:
-    """Give what stands in ``text``; AssertionError if a tag ends an element in which another is open."""
+    """Return what stands in ``text``; AssertionError if a tag ends an element in which another is open."""
     reader = _Reader()
     reader.feed(text)
     reader.close()

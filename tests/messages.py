@@ -67,24 +67,24 @@ def entry_message(fields: Fields, *, more: bytes = b"", flags: int = NLM_F_MULTI
 
 
 def blocks_of(*entries: Fields) -> list[layouts.Block]:
-    """Give the blocks that the decoder makes of a datagram with these entries."""
+    """Return the blocks that the decoder makes of a datagram with these entries."""
     return decoded(b"".join(map(entry_message, entries)))
 
 
 def decoded(datagram: bytes) -> list[layouts.Block]:
-    """Give the blocks that the decoder makes of a datagram of entries."""
+    """Return the blocks that the decoder makes of a datagram of entries."""
     return list(layouts.Decoder(SEQUENCE).blocks(framing.Splitter().runs(datagram)))
 
 
 def entry_of(fields: Fields) -> Entry:
-    """Give the entry that the decoder makes of the fields."""
+    """Return the entry that the decoder makes of the fields."""
     [block] = blocks_of(fields)
     [entry] = block.entries()
     return entry
 
 
 def attributes_of(data: bytes) -> list[bytes]:
-    """Give the attributes in ``data``, each with its header and padding."""
+    """Return the attributes in ``data``, each with its header and padding."""
     found = []
     while data:
         size = struct.unpack_from("=H", data)[0] + 3 & ~3
@@ -94,7 +94,7 @@ def attributes_of(data: bytes) -> list[bytes]:
 
 
 def changed(data: bytes, change: t.Callable[[list[bytes]], list[bytes]]) -> bytes:
-    """Give an entry's message after a change to the row of its attributes, and to each row of attributes in them."""
+    """Return an entry's message after a change to the row of its attributes, and to each row of attributes in them."""
     body = b"".join(_changed(data[20:], change))
     return struct.pack("=I", 20 + len(body)) + data[4:20] + body
 
@@ -108,7 +108,7 @@ def _changed(data: bytes, change: t.Callable[[list[bytes]], list[bytes]]) -> lis
 
 
 def values_of(fields: Fields) -> dict[str, t.Any]:
-    """Give every field of Entry as it has to be decoded."""
+    """Return every field of Entry as it has to be decoded."""
     whole = _completed(fields)
     addresses = ("source", "destination", "reply_source", "reply_destination")
     packed = {name: _packed(whole[name]) for name in addresses}
@@ -141,7 +141,7 @@ _TURNED = {
 
 
 def _completed(fields: Fields) -> dict[str, t.Any]:
-    """Give the fields with what every entry has; what is None is not sent."""
+    """Return the fields with what every entry has; what is None is not sent."""
     six = fields.get("family") == socket.AF_INET6 or any(
         len(_packed(fields[name])) == 16 for name in ("source", "destination", "reply_source") if name in fields
     )
@@ -169,7 +169,7 @@ def _number(fields: Fields, name: str, kind: int, size: int) -> bytes:
 
 
 def _attributes(fields: Fields) -> t.Iterator[bytes]:
-    """Give the attributes in the order in which the kernel sends them."""
+    """Yield the attributes in the order in which the kernel sends them."""
     yield nested(1, *_tuple(fields, "", "zone_original"))
     yield nested(2, *_tuple(fields, "reply_", "zone_reply"))
     if fields.get("zone") and not fields.keys() & {"zone_original", "zone_reply"}:

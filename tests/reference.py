@@ -32,7 +32,7 @@ Counts = collections.Counter[t.Any]
 
 
 def summary(entries: t.Sequence[Entry], timeouts: Timeouts, top: int) -> dict[str, t.Any]:
-    """Give what Summary.result gives of these entries."""
+    """Return what Summary.result gives of these entries."""
     marks = collections.Counter(entry.mark for entry in entries if entry.mark is not None)
     known = [entry.status for entry in entries if entry.status is not None]
     return {

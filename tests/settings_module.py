@@ -22,7 +22,7 @@ def sysctl(netns: str | None, short: str) -> int:
 
 
 def all_sysctls(netns: str) -> str:
-    """Give all settings of the namespace as text, to be compared with a later state."""
+    """Return all settings of the namespace as text, to be compared with a later state."""
     lines = run(["sysctl", "-a", "--pattern", "conntrack"], netns=netns).splitlines()
     assert len(lines) > 25
     return "\n".join(line for line in lines if not line.startswith(f"{PREFIX}count"))

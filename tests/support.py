@@ -131,7 +131,7 @@ def run_ansible(
 
 
 def module_path(python: str = sys.executable) -> str:
-    """Give the PYTHONPATH with which ``python`` finds the collection and ansible-core, and no other library of ours."""
+    """Return the PYTHONPATH with which ``python`` finds the collection and ansible-core, and nothing else of ours."""
     if python == sys.executable:
         return str(COLLECTIONS)
     only_ansible = CHECKOUT / ".work" / "only-ansible"
@@ -168,7 +168,7 @@ def _end_processes(netns: str) -> None:
 
 
 def left_over() -> tuple[set[str], bool]:
-    """Give the numbers of the open files of this process, and whether it has children."""
+    """Return the numbers of the open files of this process, and whether it has children."""
     try:
         os.waitpid(-1, os.WNOHANG)
     except ChildProcessError:

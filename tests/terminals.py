@@ -21,7 +21,7 @@ _OF_THE_TESTER = ("ANSIBLE_", "NETOPS_", "CI", "COLUMNS", "LINES", "NO_COLOR", "
 
 
 def operator(home: pathlib.Path, **changes: str) -> dict[str, str]:
-    """Give the environment of an operator with ``home``, and nothing of the tester's own that Ansible looks at."""
+    """Return the environment of an operator with ``home``, and nothing of the tester's own that Ansible looks at."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(_OF_THE_TESTER)}
     return {**kept, "HOME": str(home), "TERM": "xterm-256color", "LC_ALL": "C.UTF-8", **changes}
 

@@ -47,6 +47,7 @@ class Controller:
 
     @property
     def environment(self) -> pathlib.Path:
+        """The directory of its virtual environment."""
         return ENVIRONMENTS / self.name
 
     @property
@@ -109,6 +110,7 @@ def prepare(controller: Controller) -> None:
 
 
 def say(line: str) -> None:
+    """Print a line that says where it comes from."""
     print(f"controllers: {line}", flush=True)
 
 

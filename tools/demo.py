@@ -146,7 +146,7 @@ def play(built: Lab, name: str, *options: str) -> tuple[dict[str, t.Any], int]:
 
 
 def changes_by_host(text: str) -> dict[str, int]:
-    """Give how many tasks changed something on each host, by the recap at the end of what ansible-playbook printed."""
+    """Return how many tasks changed something on each host, from the recap that ansible-playbook printed."""
     return {host: int(changed) for host, changed in _RECAP.findall(text)}
 
 
@@ -175,7 +175,7 @@ def count_stale(routers: list[Router]) -> int:
 
 
 def require_live_flows(when: str) -> int:
-    """Give how many blocks all flows have carried so far.
+    """Return how many blocks all flows have carried so far.
 
     Raises NotProvenError when one does not carry data now, or ever had an error.
     """
@@ -194,7 +194,7 @@ def require(what: str, found: int, wanted: int) -> None:
 
 
 def how_to_use(built: Lab) -> str:
-    """Give what a user types to go on with a lab that stands."""
+    """Return what a user types to go on with a lab that stands."""
     return f"""the lab stands, as KEEP=1 asks
   look at it       .venv/bin/python tests/lab/lab.py status
   log in           .venv/bin/python tests/lab/lab.py ssh {built.routers[0].name}

@@ -56,7 +56,7 @@ def link_interpreters(directory: pathlib.Path) -> None:
 
 
 def find_interpreter(version: str) -> str | None:
-    """Give the path of the Python ``version`` (such as 3.9) on the path or among pyenv's; None where there is none."""
+    """Return the path of the Python ``version`` (such as 3.9) on the path or among pyenv's. None without one."""
     name = f"python{version}"
     of_pyenv = sorted(pathlib.Path.home().glob(f".pyenv/versions/{version}.*/bin/{name}"))  # also out of the path
     candidates = [name, *_output(["pyenv", "whence", "--path", name]).splitlines(), *map(str, of_pyenv)]
@@ -98,7 +98,7 @@ def write_pip_bootstrap(directory: pathlib.Path) -> None:
 
 
 def _output(command: list[str]) -> str:
-    """Give what ``command`` prints; nothing where it is not there or fails."""
+    """Return what ``command`` prints; nothing where it is not there or fails."""
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):

@@ -85,7 +85,7 @@ class ActionModule(RouterAction):
         return result
 
     def _connects_anew(self) -> bool | None:
-        """Tell whether the router can be reached over a new connection; None where there is none to be made."""
+        """Return whether the router can be reached over a new connection; None where there is none to be made."""
         if self._connection.transport.rpartition(".")[2] == "local":
             return None
         try:

@@ -66,5 +66,5 @@ def _resolved(value: t.Any, template: t.Any) -> t.Any:
 
 
 def _answered(found: t.Mapping[str, t.Any]) -> bool:
-    """Tell whether a router can be changed, from its record: nothing failed there, and it tracks connections."""
+    """Return whether a router can be changed, from its record: nothing failed there, and it tracks connections."""
     return not found.get("failure") and not found.get("no_conntrack")

@@ -51,7 +51,7 @@ class ActionModule(RouterAction):
             ) from None
 
     def _confirm(self, waits: dict[str, t.Any], task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
-        """Give the answer to the confirmation, which is sent until the router answers or has gone back."""
+        """Return the answer to the confirmation, which is sent until the router answers or has gone back."""
         given = self._task.args
         arguments = {key: given[key] for key in ("netns", "persist") if key in given}
         arguments.update(state="confirmed", change=waits["change"])

@@ -33,5 +33,5 @@ class FilterModule:
     """Ansible's entry point."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
-        """Give the filters by name."""
+        """Return the filters by name."""
         return {name: as_filter(function, name) for name, function in _FILTERS.items()}

@@ -33,7 +33,7 @@ _REMEDY = "Give the name of one that 'ip netns list' shows, or a path such as /p
 
 
 def names() -> list[str]:
-    """Give the names of the host's named network namespaces, sorted."""
+    """Return the names of the host's named network namespaces, sorted."""
     try:
         return sorted(os.listdir(NETNS_DIRECTORY))
     except FileNotFoundError:

@@ -24,7 +24,7 @@ MULTIPLES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 
 def parse_duration(value: t.Any, option: str) -> int:
-    """Give ``value`` in seconds: a number of seconds, or a number with one of the units s, m, h, d, w.
+    """Return ``value`` in seconds: a number of seconds, or a number with one of the units s, m, h, d, w.
 
     Raises OptionError, in which ``option`` names where the value came from.
     """

@@ -388,7 +388,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._settings.transac
 
 
 def attributes_for(module: AnsibleModule) -> t.Callable[[str, str], None]:
-    """Give the function that gives a staged file the attributes of the one that it replaces, and those asked for."""
+    """Return the function that gives a staged file the attributes of the one that it replaces, and those asked for."""
 
     def prepare(staged: str, path: str) -> None:
         wanted = module.load_file_common_arguments(module.params, path=path)
@@ -405,7 +405,7 @@ def attributes_for(module: AnsibleModule) -> t.Callable[[str, str], None]:
 
 
 def keep_attributes(module: AnsibleModule, transaction: Transaction) -> bool:
-    """Give the files the attributes that were asked for where they have others; say whether any had."""
+    """Return the files the attributes that were asked for where they have others; say whether any had."""
     kept = transaction.kept if module.params["state"] == "present" else None
     paths = [file.path for file in (kept.record, *kept.files)] if kept else []
     wanted = [module.load_file_common_arguments(module.params, path=path) for path in paths if os.path.exists(path)]
@@ -471,7 +471,7 @@ def confirm_change(module: AnsibleModule) -> dict[str, t.Any]:
 
 
 def describe_pending(pending: Pending) -> dict[str, t.Any]:
-    """Give what the result says of a change that waits, or waited."""
+    """Return what the result says of a change that waits, or waited."""
     return {
         "change": pending.id,
         "within": pending.within,

@@ -17,7 +17,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import Co
 
 
 def plain(value: t.Any) -> t.Any:
-    """Give ``value`` in the types of JSON: a template's own kinds of dict, list, str and number are made plain ones.
+    """Return ``value`` in the types of JSON: a template's own kinds of dict, list, str and number are made plain ones.
 
     Libraries such as jmespath look at the exact type of a value.
     """

@@ -77,7 +77,7 @@ def measure(results: Results, works: t.Collection[str], sizes: t.Sequence[int], 
 
 
 def plan(works: t.Collection[str], sizes: t.Sequence[int]) -> list[tuple[str, int, list[str]]]:
-    """Give the tables in the order in which they are filled, and which of ``works`` are done on each."""
+    """Return the tables in the order in which they are filled, and which of ``works`` are done on each."""
     found = []
     for kind, on_the_largest in ON_THE_LARGEST.items():
         for size in sizes:

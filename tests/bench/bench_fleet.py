@@ -108,7 +108,7 @@ def hold(fleet: Fleet, hosts: int, forks: int, sides: t.Sequence[str], rounds: i
 
 
 def growing(size: int, forks: int) -> list[tuple[int, int, tuple[str, ...]]]:
-    """Give what to measure besides ``size`` routers with so many ``forks``: routers, forks and sides."""
+    """Return what to measure besides ``size`` routers with so many ``forks``: routers, forks and sides."""
     grid = [
         (hosts, each, (PING, AUDIT, REPORT) if each == GROWING_FORKS[0] else (PING, AUDIT))
         for hosts in GROWING_HOSTS
@@ -126,7 +126,7 @@ def _memory(fleet: Fleet, forks: int) -> Memory:
 
 @contextlib.contextmanager
 def _lab(options: argparse.Namespace) -> t.Iterator[record.Lab]:
-    """Give the lab of the inventory, or one that is built and taken down again. Raises LabError."""
+    """Yield the lab of the inventory, or one that is built and taken down again. Raises LabError."""
     if options.inventory:
         yield record.load(options.inventory.parent)
         return

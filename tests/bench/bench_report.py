@@ -77,7 +77,7 @@ def main() -> None:
 
 
 def measure(hosts: int, runs: int) -> list[Cost]:
-    """Give the cost of each format, HTML first. Raises CalledProcessError and TimeoutExpired."""
+    """Return the cost of each format, HTML first. Raises CalledProcessError and TimeoutExpired."""
     with tempfile.TemporaryDirectory(prefix="ncreport") as place:
         document = pathlib.Path(place) / "fleet.json"
         document.write_text(json.dumps(fleet_document(hosts, hostile=True)), encoding="utf-8")
@@ -97,7 +97,7 @@ def render_alone(style: str, document: pathlib.Path, runs: int) -> Cost:
 
 
 def report(hosts: int, costs: list[Cost]) -> str:
-    """Give the figures as a table in Markdown."""
+    """Return the figures as a table in Markdown."""
     lines = [
         (
             cost.style,

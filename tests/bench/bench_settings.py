@@ -177,7 +177,7 @@ def _reset(router: Router, before: dict[str, int]) -> None:
 
 
 def times_faster(results: Results, what: str = "first_tasks") -> float:
-    """Give the median of the rounds: the loop's seconds as a multiple of the one call's, by default first runs."""
+    """Return the median of the rounds: the loop's seconds as a multiple of the one call's, by default first runs."""
     pairs = zip(_seconds_of(results, LOOP, what), _seconds_of(results, ONE_CALL, what), strict=True)
     return statistics.median(loop / one for loop, one in pairs)
 
@@ -188,7 +188,7 @@ def _seconds_of(results: Results, name: str, what: str) -> list[float]:
 
 
 def report(results: Results) -> str:
-    """Give the figures as Markdown."""
+    """Return the figures as Markdown."""
     about = ", ".join(f"{key} {value}" for key, value in results.machine.items())
     header = (f"{results.settings} settings over SSH", f"{ONE_CALL} s", f"loop of {LOOP} s", "times faster", "bar")
     lines = [

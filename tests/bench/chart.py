@@ -54,12 +54,12 @@ class Group(t.NamedTuple):
 
 
 def largest(results: Results) -> int:
-    """Give the size of the largest table that was measured; 0 when none was."""
+    """Return the size of the largest table that was measured; 0 when none was."""
     return max((contest.size for contest in results.contests), default=0)
 
 
 def groups(results: Results) -> list[Group]:
-    """Give what the chart shows: every work on the largest tables."""
+    """Return what the chart shows: every work on the largest tables."""
     of_contest: dict[tuple[str, int, str], list[Row]] = {}
     for row in rows(results):
         if row.contest.size == largest(results):
@@ -68,14 +68,14 @@ def groups(results: Results) -> list[Group]:
 
 
 def ticks(most: float) -> list[float]:
-    """Give the marks of an axis from 0 to ``most`` or a little further: steps of 1, 2 or 5 times a power of ten."""
+    """Return the marks of an axis from 0 to ``most`` or a little further: steps of 1, 2 or 5 times a power of ten."""
     power = 10.0 ** math.floor(math.log10(most / _MOST_TICKS))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power * _MOST_TICKS >= most)
     return [number * step for number in range(math.ceil(most / step) + 1)]
 
 
 def alternative(results: Results) -> str:
-    """Give the chart in words, for those who do not see it."""
+    """Return the chart in words, for those who do not see it."""
     told = (
         f"{group.work} ({group.kind}): " + ", ".join(f"{_name(each.style)} {each.label}" for each in group.bars)
         for group in groups(results)
@@ -84,7 +84,7 @@ def alternative(results: Results) -> str:
 
 
 def draw(results: Results) -> str:
-    """Give the chart as SVG. Raises ValueError when nothing was measured."""
+    """Return the chart as SVG. Raises ValueError when nothing was measured."""
     shown = groups(results)
     marks = ticks(max(each.seconds for group in shown for each in group.bars))
     scale = (_WIDTH - _LEFT - _RIGHT) / marks[-1]

@@ -57,7 +57,7 @@ def run_engine(work: t.Sequence[str], mode: str) -> EngineRun:
 
 
 def parse_engine_run(line: str) -> EngineRun:
-    """Give what the engine says of itself in one line of JSON; the reading process's growth counts as its own.
+    """Return what the engine says of itself in one line of JSON; the reading process's growth counts as its own.
 
     A reading process is a copy of the one that counts, so it starts with the memory that this one has at its start.
     """

@@ -96,6 +96,6 @@ class Controller:
 
 
 def _processor_of_children() -> float:
-    """Give the processor's seconds for all processes that have ended below this one (getrusage(2))."""
+    """Return the processor's seconds for all processes that have ended below this one (getrusage(2))."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime

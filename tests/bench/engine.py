@@ -74,7 +74,7 @@ WORKS = {"summary": summary, "prune-tcp": delete, "prune-stale": delete, "export
 
 
 def megabytes() -> float:
-    """Give the most memory that this process had resident so far (proc(5): VmHWM, in KiB).
+    """Return the most memory that this process had resident so far (proc(5): VmHWM, in KiB).
 
     Not getrusage(2), whose figure begins with that of the process that started this one.
     """
@@ -84,7 +84,7 @@ def megabytes() -> float:
 
 
 def started_seconds_ago() -> float:
-    """Give for how long this process has been there (proc(5): field 22 of stat, in clock ticks since boot)."""
+    """Return for how long this process has been there (proc(5): field 22 of stat, in clock ticks since boot)."""
     with open("/proc/self/stat", encoding="ascii") as file:
         ticks = int(file.read().rpartition(")")[2].split()[19])
     return LAUNCHED - ticks / os.sysconf("SC_CLK_TCK")

@@ -106,20 +106,20 @@ class Fleet:
         )
 
     def memory(self, hosts: int, forks: int) -> float:
-        """Give the peak of the memory of all processes of an audit on the controller together, in megabytes."""
+        """Return the peak of the memory of all processes of an audit on the controller together, in megabytes."""
         with tree_megabytes(os.getpid(), _SAMPLE_SECONDS) as samples:
             self._controller.run(*self._arguments(AUDIT, hosts, forks))
         return max(samples)
 
     def connection_memory(self) -> float:
-        """Give the memory of one open connection on the controller, in megabytes. Raises BenchError without any."""
+        """Return the memory of one open connection on the controller, in megabytes. Raises BenchError without any."""
         connections = self._connections()
         if not connections:
             raise BenchError("no connection is open")
         return megabytes(connections) / len(connections)
 
     def _connections(self) -> list[int]:
-        """Give the processes that keep the connections open, on the controller."""
+        """Return the processes that keep the connections open, on the controller."""
         return titled(f"ssh: {access.masters_directory(self._lab.prefix)}/")
 
     def _arguments(self, side: str, hosts: int, forks: int) -> list[str]:
@@ -145,21 +145,21 @@ class Fleet:
 
 
 def busy_seconds() -> float:
-    """Give the seconds that the processors of this machine have worked since it started, together (proc_stat(5))."""
+    """Return the seconds that the processors of this machine have worked since it started, together (proc_stat(5))."""
     with open("/proc/stat", encoding="ascii") as file:
         user, nice, system, _idle, _waiting, irq, softirq, *_virtual = map(int, file.readline().split()[1:])
     return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
 
 
 def idle_load(seconds: float) -> float:
-    """Give how many processors are busy while nothing is measured: the lab's own traffic, and what else there is."""
+    """Return how many processors are busy while nothing is measured: the lab's own traffic, and what else there is."""
     before, started = busy_seconds(), time.monotonic()
     time.sleep(seconds)
     return (busy_seconds() - before) / (time.monotonic() - started)
 
 
 def entries_of(router: Router) -> int:
-    """Give the number of entries of a router."""
+    """Return the number of entries of a router."""
     return int(run(["conntrack", "-C"], netns=router.namespace))
 
 
@@ -168,12 +168,12 @@ def _name(side: str, hosts: int) -> str:
 
 
 def _daemons(routers: t.Iterable[Router]) -> list[int]:
-    """Give what runs on the routers between two tasks: the ends of the connections, whose children the modules are."""
+    """Return the processes on the routers that hold the connections. The modules are their children."""
     return [process.pid for process in inside(router.namespace for router in routers)]
 
 
 def _traffic(routers: t.Iterable[Router]) -> tuple[int, int]:
-    """Give the bytes that have been sent to the routers and received from them, from the link layer up."""
+    """Return the bytes that have been sent to the routers and received from them, from the link layer up."""
     counters = [_NET / router.link / "statistics" for router in routers]
     sent, received = (sum(int((each / name).read_text()) for each in counters) for name in ("tx_bytes", "rx_bytes"))
     return sent, received

@@ -33,7 +33,7 @@ class Line:
 
     @classmethod
     def through(cls, points: t.Collection[tuple[float, float]]) -> Line:
-        """Give the line through the points (least squares); StatisticsError where they do not make one."""
+        """Return the line through the points (least squares); StatisticsError where they do not make one."""
         found = statistics.linear_regression(*zip(*points, strict=True))
         return cls(found.intercept, found.slope)
 
@@ -79,23 +79,23 @@ class Forecast:
 
 
 def median_of(contest: Contest, side: str, measure: Measure) -> float:
-    """Give the median of a side's rounds."""
+    """Return the median of a side's rounds."""
     return statistics.median(map(measure, contest.sides[side]))
 
 
 def verdict(results: Results) -> Figure:
-    """Give the seconds of an audit beside its bar."""
+    """Return the seconds of an audit beside its bar."""
     audit, ping, report = (median_of(results.contest, side, _clock) for side in (AUDIT, PING, REPORT))
     return Figure(audit, TIMES * ping + report)
 
 
 def times_ping(contest: Contest, side: str = AUDIT) -> float:
-    """Give the seconds of a side as a multiple of ping's, with nothing taken off."""
+    """Return the seconds of a side as a multiple of ping's, with nothing taken off."""
     return median_of(contest, side, _clock) / median_of(contest, PING, _clock)
 
 
 def rates(results: Results) -> Rates | None:
-    """Give what a router costs; None where no growth was measured."""
+    """Return what a router costs; None where no growth was measured."""
     if not results.growth or results.connection_megabytes is None:
         return None
     contests = [results.contest, *results.growth]
@@ -119,7 +119,7 @@ def rates(results: Results) -> Rates | None:
 
 
 def forecast(found: Rates, hosts: int, forks: int, cores: int) -> Forecast:
-    """Give what an audit of ``hosts`` takes on a controller with so many ``cores``, routers on machines of their own.
+    """Return what an audit of ``hosts`` takes on a controller with so many ``cores``, routers on machines of their own.
 
     The slowest of three decides: the forks, the processors that they share, and the main process, which there is once.
     The report comes after it, in one process.
@@ -148,12 +148,12 @@ def forecast(found: Rates, hosts: int, forks: int, cores: int) -> Forecast:
 
 
 def most_forks(found: Rates) -> float:
-    """Give the number of forks that the main process can keep busy; more of them wait for it."""
+    """Return the number of forks that the main process can keep busy; more of them wait for it."""
     return found.turn.each / found.main.each
 
 
 def report(results: Results) -> str:
-    """Give all figures as Markdown: the machine, the contest, its bar; and with growth what comes of it."""
+    """Return all figures as Markdown: the machine, the contest, its bar; and with growth what comes of it."""
     about = ", ".join(f"{key} {value}" for key, value in results.machine.items())
     contest = results.contest
     first = (
@@ -295,5 +295,5 @@ def _forecast_table(found: Rates) -> str:
 
 
 def _minutes(value: float) -> str:
-    """Give seconds for people, up to two minutes as they are."""
+    """Return seconds for people, up to two minutes as they are."""
     return f"{value:.0f} s" if value < 120 else f"{value / 60:.0f} min"

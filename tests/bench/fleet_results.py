@@ -70,7 +70,7 @@ class Results:
 
 
 def from_json(data: dict[str, t.Any]) -> Results:
-    """Give the results that `dataclasses.asdict` made ``data`` of. Raises KeyError or TypeError for anything else."""
+    """Return the results that `dataclasses.asdict` made ``data`` of. Raises KeyError or TypeError for anything else."""
     return Results(
         **{
             **data,

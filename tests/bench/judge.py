@@ -80,7 +80,7 @@ def census_of_table() -> Census:
 
 
 def differences(judged: Census, counts: t.Mapping[str, t.Any]) -> list[str]:
-    """Give what the ``counts`` of a summary, in the form of conntrack_facts, have otherwise than the judge."""
+    """Return what the ``counts`` of a summary, in the form of conntrack_facts, have otherwise than the judge."""
     pairs = {
         "entries": (counts["entries"], judged.entries),
         "protocols": (counts["protocols"], judged.protocols),

@@ -36,7 +36,7 @@ _NAMESPACE_SETTINGS = {
 
 @contextlib.contextmanager
 def limits(entries: int) -> t.Iterator[None]:
-    """Give the machine BUCKETS and room for ``entries`` in one namespace, and put its own values back afterwards.
+    """Yield the machine BUCKETS and room for ``entries`` in one namespace, and put its own values back afterwards.
 
     Raises BenchError outside the first network namespace, where both are read-only.
     """
@@ -70,7 +70,7 @@ def tracking_namespace() -> t.Iterator[None]:
 
 
 def setting(name: str) -> int:
-    """Give the value of the sysctl net.netfilter.``name`` in the present network namespace."""
+    """Return the value of the sysctl net.netfilter.``name`` in the present network namespace."""
     return int((_SETTINGS / name).read_text(encoding="ascii"))
 
 
@@ -80,7 +80,7 @@ def write_setting(name: str, value: int) -> None:
 
 
 def describe() -> dict[str, str | int]:
-    """Give what the figures depend on: processor, cores, kernel, Python and conntrack, but not whose machine it is."""
+    """Return what the figures depend on: processor, cores, kernel, Python and conntrack. The host name is left out."""
     version = re.search(r"v(\S+)", run(["conntrack", "--version"]))
     model = re.search(r"^model name\s*: (.+)$", pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
     return {

@@ -28,13 +28,13 @@ BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 
 
 def with_figures(page: str, results: Results) -> str:
-    """Give ``page`` with the chart and the tables of ``results`` between BEGIN and END. ValueError without them."""
+    """Return ``page`` with the chart and the tables of ``results`` between BEGIN and END. ValueError without them."""
     alternative = f"Bar chart, {chart.largest(results):,} entries. {chart.alternative(results)}"
     return framed(page, f"![{alternative}]({CHART.name})\n\n{report(results)}")
 
 
 def framed(page: str, figures: str) -> str:
-    """Give ``page`` with ``figures``, which end with a line's end, between BEGIN and END. ValueError without them."""
+    """Return ``page`` with ``figures``, which end with a line's end, between BEGIN and END. ValueError without them."""
     before, rest = page.split(BEGIN)
     _old, after = rest.split(END)
     return f"{before}{BEGIN}\n{figures}{END}{after}"

@@ -23,7 +23,7 @@ _SECONDS = 600
 
 
 def collections(work: pathlib.Path) -> tuple[pathlib.Path, str]:
-    """Give the directory of collections with ansible.posix in it, made below ``work``, and the collection's version.
+    """Return the directory of collections with ansible.posix in it, made below ``work``, and the collection's version.
 
     Raises BenchError where the package cannot be had.
     """

@@ -21,7 +21,7 @@ _PARENT = re.compile(rb"^PPid:\s+([0-9]+)", re.MULTILINE)
 
 @contextlib.contextmanager
 def tree_megabytes(root: int, every: float) -> t.Iterator[list[float]]:
-    """Give the list to which the memory below the process ``root`` is added ``every`` so many seconds (10**6 bytes).
+    """Yield the list to which the memory below the process ``root`` is added ``every`` so many seconds (10**6 bytes).
 
     The first is from before the body.
     """
@@ -42,7 +42,7 @@ def tree_megabytes(root: int, every: float) -> t.Iterator[list[float]]:
 
 
 def below(root: int) -> list[int]:
-    """Give the processes whose parents, or parents' parents and so on, are the process ``root``."""
+    """Return the processes whose parents, or parents' parents and so on, are the process ``root``."""
     children: dict[int, list[int]] = {}
     for pid in running():
         match = _PARENT.search(_read(pid, "status"))
@@ -58,23 +58,23 @@ def below(root: int) -> list[int]:
 
 
 def used(pids: t.Iterable[int]) -> dict[int, float]:
-    """Give the processor's seconds that each process has taken, with its children that have ended."""
+    """Return the processor's seconds that each process has taken, with its children that have ended."""
     fields = ((pid, _read(pid, "stat").rpartition(b") ")[2].split()[_USED]) for pid in pids)
     return {pid: sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK") for pid, ticks in fields if ticks}
 
 
 def since(before: t.Mapping[int, float], pids: t.Iterable[int]) -> float:
-    """Give what the processes have taken since ``used`` gave ``before``."""
+    """Return what the processes have taken since ``used`` gave ``before``."""
     return sum(seconds - before.get(pid, 0.0) for pid, seconds in used(pids).items())
 
 
 def titled(beginning: str) -> list[int]:
-    """Give the processes whose command line begins so."""
+    """Return the processes whose command line begins so."""
     return [pid for pid in running() if _read(pid, "cmdline").startswith(beginning.encode())]
 
 
 def megabytes(pids: t.Iterable[int]) -> float:
-    """Give the memory of the processes together, in 10**6 bytes; what they share with others counts in part.
+    """Return the memory of the processes together, in 10**6 bytes; what they share with others counts in part.
 
     That is their proportional set size (proc_pid_smaps_rollup(5)).
     """
@@ -83,12 +83,12 @@ def megabytes(pids: t.Iterable[int]) -> float:
 
 
 def running() -> list[int]:
-    """Give the numbers of all processes."""
+    """Return the numbers of all processes."""
     return [int(path.name) for path in _PROC.iterdir() if path.name.isdecimal()]
 
 
 def _read(pid: int, name: str) -> bytes:
-    """Give a file about a process; empty when it has ended."""
+    """Return a file about a process; empty when it has ended."""
     try:
         return (_PROC / str(pid) / name).read_bytes()
     except OSError:

@@ -105,20 +105,20 @@ class StoryRow:
 
 
 def ratios(contest: Contest, mode: str) -> list[float]:
-    """Give for each run of the engine its time as a multiple of the C tool's in the same round."""
+    """Return for each run of the engine its time as a multiple of the C tool's in the same round."""
     pairs = zip(contest.engine[mode].seconds, contest.command_seconds, strict=True)
     return [engine / command for engine, command in pairs]
 
 
 def rows(results: Results) -> list[Row]:
-    """Give the figures of every contest in every mode, those of one work together."""
+    """Return the figures of every contest in every mode, those of one work together."""
     works = list(dict.fromkeys(contest.work for contest in results.contests))
     ordered = sorted(results.contests, key=lambda contest: works.index(contest.work))
     return [_row(contest, mode, runs) for contest in ordered for mode, runs in contest.engine.items()]
 
 
 def growths(results: Results) -> list[Growth]:
-    """Give the growth of every table of which both GROWTH_SIZES were summarised."""
+    """Return the growth of every table of which both GROWTH_SIZES were summarised."""
     contests = {contest.key: contest for contest in results.contests}
     found = []
     for kind in ("uniform", "mix"):
@@ -138,7 +138,7 @@ def growths(results: Results) -> list[Growth]:
 
 
 def story_rows(results: Results) -> list[StoryRow]:
-    """Give the figures of the story's method, whose whole job is worked out from the deletes that were measured."""
+    """Return the figures of the story's method, whose whole job is worked out from the deletes that were measured."""
     found = []
     for story in results.stories:
         delete_seconds = story.command_seconds / story.deletes
@@ -149,7 +149,7 @@ def story_rows(results: Results) -> list[StoryRow]:
 
 
 def missed(results: Results) -> list[str]:
-    """Give in words every bar that is not reached."""
+    """Return in words every bar that is not reached."""
     figures: list[tuple[str, Figure]] = []
     for row in rows(results):
         figures += [(f"{row.name}: times the C tool's time", row.ratio), (f"{row.name}: MB", row.megabytes)]
@@ -161,7 +161,7 @@ def missed(results: Results) -> list[str]:
 
 
 def report(results: Results) -> str:
-    """Give all figures as Markdown: the machine, the contests, the growth, the story's method, the start-up."""
+    """Return all figures as Markdown: the machine, the contests, the growth, the story's method, the start-up."""
     machine = ", ".join(f"{key} {value}" for key, value in results.machine.items())
     tables = (
         _table(_CONTEST_COLUMNS, rows(results)),
@@ -173,13 +173,13 @@ def report(results: Results) -> str:
 
 
 def markdown_table(header: t.Sequence[str], lines: t.Sequence[t.Sequence[str]], left: t.Collection[str]) -> str:
-    """Give a Markdown table that is readable as it is; the columns whose title is in ``left`` stand on the left."""
+    """Return a Markdown table that is readable as it is; the columns whose title is in ``left`` stand on the left."""
     columns = [_column(title, cells, title in left) for title, *cells in zip(header, *lines, strict=True)]
     return "\n".join(f"| {' | '.join(line)} |" for line in zip(*columns, strict=True))
 
 
 def seconds(value: float) -> str:
-    """Give ``value`` with three significant digits, or whole from a hundred on."""
+    """Return ``value`` with three significant digits, or whole from a hundred on."""
     return f"{value:,.0f}" if value >= 99.95 else f"{value:#.3g}"
 
 
@@ -208,7 +208,7 @@ def _column(title: str, cells: t.Sequence[str], is_left: bool) -> list[str]:
 
 
 def _start_ups(results: Results) -> list[tuple[str, str, float]]:
-    """Give what starts, the entries of its table, and the median of its seconds."""
+    """Return what starts, the entries of its table, and the median of its seconds."""
     found = [
         (f"{module.module}, whole process", f"{module.size:,}", statistics.median(module.seconds))
         for module in results.modules

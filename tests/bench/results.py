@@ -78,7 +78,7 @@ class Results:
 
 
 def from_json(data: dict[str, t.Any]) -> Results:
-    """Give the results that `dataclasses.asdict` made ``data`` of. Raises KeyError or TypeError for anything else."""
+    """Return the results that `dataclasses.asdict` made ``data`` of. Raises KeyError or TypeError for anything else."""
     contests = [
         Contest(**{**contest, "engine": {mode: Runs(**runs) for mode, runs in contest["engine"].items()}})
         for contest in data["contests"]

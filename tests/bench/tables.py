@@ -117,12 +117,12 @@ def fill(kind: str, size: int) -> None:
 
 
 def stale_entries(size: int) -> int:
-    """Give how many of the ``size`` entries of the table ``uniform`` come from a bare ACK."""
+    """Return how many of the ``size`` entries of the table ``uniform`` come from a bare ACK."""
     return size * 9 // 10
 
 
 def stale_source(index: int) -> str:
-    """Give the source address of the bare ACK number ``index``."""
+    """Return the source address of the bare ACK number ``index``."""
     return str(ipaddress.IPv4Address(_SOURCES + index))
 
 
@@ -137,26 +137,26 @@ def send_bare_acks(count: int) -> None:
 
 
 def tcp_packet(source: int, source_port: int, destination: int, destination_port: int, payload: int) -> bytes:
-    """Give an IPv4 packet with a TCP ACK and ``payload`` bytes of data; the addresses are numbers."""
+    """Return an IPv4 packet with a TCP ACK and ``payload`` bytes of data; the addresses are numbers."""
     ip = (0x45, 0, 0, 0, 0, 64, socket.IPPROTO_TCP, 0, source, destination)
     return _TCP.pack(*ip, source_port, destination_port, 1, 1, 5 << 4, _ACK, 8_192, 0, 0) + _PAYLOAD[:payload]
 
 
 def udp_packet(source: int, source_port: int, destination: int, destination_port: int, payload: int) -> bytes:
-    """Give an IPv4 packet with a UDP datagram of ``payload`` bytes; the addresses are numbers."""
+    """Return an IPv4 packet with a UDP datagram of ``payload`` bytes; the addresses are numbers."""
     ip = (0x45, 0, 0, 0, 0, 64, socket.IPPROTO_UDP, 0, source, destination)
     return _UDP.pack(*ip, source_port, destination_port, 8 + payload, 0) + _PAYLOAD[:payload]
 
 
 def mix_recipes() -> list[Recipe]:
-    """Give the recipe of each entry of a thousand, shuffled, always in the same order."""
+    """Return the recipe of each entry of a thousand, shuffled, always in the same order."""
     recipes = [recipe for recipe in RECIPES for _copy in range(recipe.share)]
     random.Random(0).shuffle(recipes)
     return recipes
 
 
 def mix_flow(index: int, protocol: str) -> Flow:
-    """Give the tuple of entry number ``index`` of the mix; no two of a protocol are alike below three million."""
+    """Return the tuple of entry number ``index`` of the mix; no two of a protocol are alike below three million."""
     client, round_number = index % _CLIENTS, index // _CLIENTS
     first, second = _SERVER_FACTORS
     ports = _PORTS[protocol]
@@ -170,7 +170,7 @@ def mix_flow(index: int, protocol: str) -> Flow:
 
 
 def mix_line(recipe: Recipe, flow: Flow) -> str:
-    """Give the line of `conntrack -R` that makes the entry ``flow`` by ``recipe``."""
+    """Return the line of `conntrack -R` that makes the entry ``flow`` by ``recipe``."""
     clients, servers = (_CLIENT6, _SERVER6) if recipe.ipv6 else (_CLIENT4, _SERVER4)
     ports = (
         f"--icmp-type 8 --icmp-code 0 --icmp-id {flow.client_port}"
@@ -184,7 +184,7 @@ def mix_line(recipe: Recipe, flow: Flow) -> str:
 
 
 def mix_packets(index: int, protocol: str, flow: Flow) -> list[bytes]:
-    """Give the packets that go over entry number ``index``: one to three from the client, one or two back."""
+    """Return the packets that go over entry number ``index``: one to three from the client, one or two back."""
     make = {"tcp": tcp_packet, "udp": udp_packet}[protocol]
     client, server = _FIRST_CLIENT + flow.client, _FIRST_SERVER + flow.server
     request = make(client, flow.client_port, server, flow.server_port, index * 37 % 400)

@@ -96,7 +96,7 @@ class Fleet:
         return lab.all_ok(lab.flows(self.built.directory))
 
     def state(self) -> dict[str, tuple[list[str], dict[str, str], dict[str, str]]]:
-        """Give all that a dry run has to leave alone, by router: entries, settings, and what is set at boot."""
+        """Return all that a dry run has to leave alone, by router: entries, settings, and what is set at boot."""
         return {router.name: (_entries(router), _settings(router), _boot(router)) for router in self.routers}
 
 
@@ -119,7 +119,7 @@ def make_fleet(tmp_path: pathlib.Path) -> t.Iterator[t.Callable[[str, int], Flee
 
 
 def _entries(router: Router) -> list[str]:
-    """Give protocol, tuples, zone and mark of each entry, without the connections to port 22."""
+    """Return protocol, tuples, zone and mark of each entry, without the connections to port 22."""
     lines = []
     for family in ("ipv4", "ipv6"):
         listing = run(["conntrack", "-L", "-f", family], netns=router.namespace)

@@ -55,7 +55,7 @@ def stop_of(report: dict[str, t.Any]) -> tuple[int, set[tuple[str, str]]]:
 
 
 def batches_done(output: str) -> list[list[str]]:
-    """Give the routers on which each batch worked, by what Ansible printed."""
+    """Return the routers on which each batch worked, by what Ansible printed."""
     plays = re.split(r"^PLAY \[", output, flags=re.MULTILINE)
     working = [play for play in plays if re.search(r"^TASK \[(Set a profile|Count, then delete)\]", play, re.MULTILINE)]
     return [sorted(set(re.findall(r"^(?:ok|changed): \[(\w+)\]", play, re.MULTILINE))) for play in working]

@@ -89,7 +89,7 @@ VALUES = st.sampled_from(
 
 
 def values_in(path: pathlib.Path) -> dict[str, str]:
-    """Give what the kernel held, by short name."""
+    """Return what the kernel held, by short name."""
     pairs = (line.split(":", 1) for line in path.read_text().splitlines())
     return {name.removeprefix("nf_conntrack_"): value for name, value in pairs}
 
@@ -160,7 +160,7 @@ def assert_foretold(tree: pathlib.Path, command: t.Sequence[str]) -> None:
 
 @st.composite
 def lines(draw: st.DrawFn) -> str:
-    """Give a line as people write them."""
+    """Return a line as people write them."""
     name = draw(st.sampled_from(NAMES + PATTERNS))
     kind = draw(st.sampled_from(["assignment"] * 6 + ["exclusion", "comment", "rubbish"]))
     if kind == "comment":

@@ -405,7 +405,7 @@ APPLY = "/usr/lib/systemd/systemd-sysctl --prefix=/net/netfilter || :"
 
 
 def boot_facts(netns: str, dropins: pathlib.Path, before: str = ":") -> dict[str, t.Any]:
-    """Give the facts on the boot where ``dropins`` is /etc/sysctl.d, after the command ``before`` was run there."""
+    """Return the facts on the boot where ``dropins`` is /etc/sysctl.d, after the command ``before`` was run there."""
     wrapper = ("sh", "-ec", f'{PUT_IN_PLACE}; {before}; exec "$@"', "sh", str(dropins))
     gathered: dict[str, t.Any] = facts({"gather_subset": ["boot"]}, netns=netns, wrapper=wrapper)["boot"]
     return gathered

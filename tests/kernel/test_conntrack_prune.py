@@ -56,7 +56,7 @@ def insert(netns: str, *entries: str) -> None:
 
 
 def table(netns: str) -> Lines:
-    """Give the table as conntrack(8) lists it, one line an entry, without the time that passes."""
+    """Return the table as conntrack(8) lists it, one line an entry, without the time that passes."""
     listed = "".join(run(["conntrack", "-L", "-f", family, "-o", "id"], netns=netns) for family in ("ipv4", "ipv6"))
     return frozenset(re.sub(r"^(\S+ +\d+) \d+ ", r"\1 ", line) for line in listed.splitlines())
 
@@ -74,7 +74,7 @@ def prune(netns: str, *match: dict[str, t.Any], **options: t.Any) -> ModuleResul
 
 
 def kept_ports(kept: dict[str, t.Any]) -> tuple[str, str, int, list[int]]:
-    """Give what the result says of entries that stay for a reason, with the source ports of its sample."""
+    """Return what the result says of entries that stay for a reason, with the source ports of its sample."""
     ports = sorted(entry["source_port"] for entry in kept["sample"])
     return kept["reason"], kept["option"], kept["entries"], ports
 
@@ -87,7 +87,7 @@ def netns() -> t.Iterator[str]:
 
 
 def _lead_nowhere(netns: str) -> None:
-    """Give the namespace a default route on which packets leave and nobody takes them in."""
+    """Return the namespace a default route on which packets leave and nobody takes them in."""
     run(["ip", "link", "add", "out", "type", "veth", "peer", "name", "far"], netns=netns)
     run(["ip", "link", "set", "out", "up"], netns=netns)
     run(["ip", "link", "set", "far", "up"], netns=netns)

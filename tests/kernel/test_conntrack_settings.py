@@ -524,7 +524,7 @@ def test_dropin_that_no_boot_reads_is_warned_of(settings: Settings, netns: str, 
 
 
 def boot_value(settings: Settings, netns: str, short: str) -> int:
-    """Give what the next boot has: what the files set, or else what a new namespace has of itself."""
+    """Return what the next boot has: what the files set, or else what a new namespace has of itself."""
     with network_namespace("settings") as rebooted:
         for path in sorted((settings.etc / "sysctl.d").glob("*.conf")):
             run(["sysctl", "-p", str(path)], netns=rebooted)

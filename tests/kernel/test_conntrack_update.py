@@ -59,7 +59,7 @@ def insert(*entries: str, netns: str | None = None, seconds: int = LONG) -> None
 
 
 def listed(netns: str | None = None, *selected: str) -> list[Line]:
-    """Give the table as conntrack(8) lists it; ``selected`` are its options."""
+    """Return the table as conntrack(8) lists it; ``selected`` are its options."""
     return [
         Line(
             seconds=int(text.split()[4]),
@@ -84,7 +84,7 @@ def _found(pattern: str, text: str) -> str:
 
 
 def seconds_left(netns: str | None = None) -> dict[str, int]:
-    """Give the seconds that each entry has left, by source, of which each has its own."""
+    """Return the seconds that each entry has left, by source, of which each has its own."""
     return {line.source: line.seconds for line in listed(netns)}
 
 
@@ -115,7 +115,7 @@ def shorten(netns: str, **options: t.Any) -> ModuleResult:
 
 
 def counts(result: ModuleResult) -> dict[str, int]:
-    """Give the numbers that are not 0."""
+    """Return the numbers that are not 0."""
     assert not result.failed, result.msg
     numbers = {name: result.data[name] for name in (*COUNTS, "without_timeout", "undecidable")} | result.data["kept"]
     return {name: number for name, number in numbers.items() if number}
@@ -732,7 +732,7 @@ def targets(blocks: t.Iterator[Block]) -> requests.Targets[str]:
 
 
 def with_timeout(seconds: int) -> requests.Request:
-    """Give an update with any timeout."""
+    """Return an update with any timeout."""
     return requests.Request(0x100, struct.pack("=HH", 8, 7) + struct.pack("!I", seconds))
 
 

@@ -76,7 +76,7 @@ def dump() -> t.Iterator[list[bytes]]:
 
 
 def kinds_of(data: bytes) -> list[int]:
-    """Give the types of an entry's attributes."""
+    """Return the types of an entry's attributes."""
     return [struct.unpack_from("=H", one, 2)[0] & 0x3FFF for one in attributes_of(data[20:])]
 
 
@@ -89,7 +89,7 @@ def test_the_kernel_sends_what_is_no_field(dump: list[bytes]) -> None:
 
 
 def comparable(data: bytes) -> list[bytes]:
-    """Give an entry's attributes without those that are no field; the protocol's only up to the state, 13 bytes."""
+    """Return an entry's attributes without those that are no field; the protocol's only up to the state, 13 bytes."""
     named = zip(kinds_of(data), attributes_of(data[20:]))
     return [one[:13] if kind == PROTOINFO else one for kind, one in named if kind not in NO_FIELDS.values()]
 

@@ -70,7 +70,7 @@ def compiled(*match: dict[str, t.Any]) -> Selection:
 
 
 def answers(table: Table, selection: Selection, conditions: t.Sequence[Condition]) -> collections.Counter[t.Any]:
-    """Give the number of entries that came, by what the selection says of them."""
+    """Return the number of entries that came, by what the selection says of them."""
 
     def collect(blocks: t.Iterator[layouts.Block]) -> collections.Counter[t.Any]:
         return collections.Counter(selection.decide(entry) for block in blocks for entry in block.entries())
@@ -80,7 +80,7 @@ def answers(table: Table, selection: Selection, conditions: t.Sequence[Condition
 
 @pytest.fixture(scope="module")
 def table() -> t.Iterator[Table]:
-    """Give a table with each of KINDS four times, from four sources."""
+    """Yield a table with each of KINDS four times, from four sources."""
     with network_namespace("filter") as name:
         lines = [
             f"-I {kind.format(source=1 + turn, port=1000 + 10 * turn + number)}\n"

@@ -67,7 +67,7 @@ def use(blocks: t.Iterable[Block]) -> int:
 
 
 def number_of_messages(datagram: bytes) -> int | None:
-    """Give how many messages are in a datagram; None where their lengths do not add up."""
+    """Return how many messages are in a datagram; None where their lengths do not add up."""
     number = 0
     while datagram:
         size = struct.unpack_from("=I", datagram)[0] if len(datagram) >= 16 else 0
@@ -95,7 +95,7 @@ def test_a_dump_that_is_cut_short(dump: list[bytes]) -> None:
 
 
 def cut(data: bytes, length: int) -> bytes:
-    """Give the first bytes of a message, with the length in its header made to fit."""
+    """Return the first bytes of a message, with the length in its header made to fit."""
     return struct.pack("=I", length) + data[4:length]
 
 
@@ -139,7 +139,7 @@ def test_attributes_that_nobody_knows_yet(dump: list[bytes], choice: st.DataObje
 
 
 def damaged(choice: st.DataObject, datagram: bytes) -> bytes:
-    """Give the datagram with some bytes that are others; seldom more or fewer."""
+    """Return the datagram with some bytes that are others; seldom more or fewer."""
     data = bytearray(datagram)
     for _turn in range(choice.draw(st.integers(1, 4))):
         new = choice.draw(st.binary(max_size=4) | st.sampled_from([b"\0", b"\1", b"\4", b"\x08", b"\x14\0", b"\3\0"]))
@@ -192,7 +192,7 @@ def test_an_end_before_the_end(dump: list[bytes], at: int, where: int) -> None:
 
 
 def offloaded(data: bytes, flag: int) -> bytes:
-    """Give a captured message as the kernel sends it once a flow table has the flow: no timeout, no protocol state."""
+    """Return a captured message as the kernel sends it for an offloaded flow: no timeout, no protocol state."""
     kept = data[:20]
     at = 20
     while at < len(data):

@@ -43,7 +43,7 @@ _SECONDS = (35, 90, 91, 330, 930, 3630, 86430, 400030, 431000)
 
 
 def commands(sports: t.Iterable[int]) -> str:
-    """Give commands for conntrack -R, of which each has its own source port, as an id of ICMP or a key of GRE, too."""
+    """Return commands for conntrack -R, each with its own source port, id of ICMP or key of GRE."""
     chance = random.Random(7)
     made = []
     for sport in sports:

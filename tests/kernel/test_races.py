@@ -213,7 +213,7 @@ def test_confirmation_at_the_deadline_keeps_all_or_nothing(router: Router, early
 
 @pytest.fixture
 def full(tmp_path: pathlib.Path) -> t.Iterator[pathlib.Path]:
-    """Give the file that fills the disk which the /run of the fixture ``small_router`` is on."""
+    """Yield the file that fills the disk which the /run of the fixture ``small_router`` is on."""
     run_directory = tmp_path / "router" / "run"
     run_directory.mkdir(parents=True, mode=0o700)
     run(["mount", "-t", "tmpfs", "-o", "size=128k,mode=0700", "none", str(run_directory)])

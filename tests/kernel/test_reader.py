@@ -53,7 +53,7 @@ def table(netns: str) -> t.Iterator[Table]:
 
 @pytest.fixture
 def children(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Give the list to which the pids of new processes are added."""
+    """Return the list to which the pids of new processes are added."""
     fork = os.fork
     pids: list[int] = []
 

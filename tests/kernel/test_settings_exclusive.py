@@ -44,7 +44,7 @@ def only(wanted: dict[str, t.Any], **more: t.Any) -> dict[str, t.Any]:
 
 
 def held(netns: str) -> dict[str, int]:
-    """Give all settings of the namespace that it can change."""
+    """Return all settings of the namespace that it can change."""
     code = "import json; from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl "
     code += "import read_settings; print(json.dumps(read_settings()))"
     text = run(["env", f"PYTHONPATH={CHECKOUT / '.collections'}", "python3", "-c", code], netns=netns)

@@ -74,7 +74,7 @@ def routers(tmp_path: pathlib.Path) -> t.Iterator[list[Router]]:
 
 
 def limits() -> str:
-    """Give the lines of a drop-in that set the limits that the machine has."""
+    """Return the lines of a drop-in that set the limits that the machine has."""
     return run(["sysctl", f"{PREFIX}buckets", f"{PREFIX}max"])
 
 
@@ -87,7 +87,7 @@ def finished(router: Router, args: dict[str, t.Any]) -> dict[str, t.Any]:
 
 
 def end_of(router: Router, scenario: Scenario) -> State:
-    """Give how it ends where nothing is killed. From there, ``state: absent`` goes back to the first state."""
+    """Return how it ends where nothing is killed. From there, ``state: absent`` goes back to the first state."""
     first = router.state()
     for args in (*scenario.before, scenario.then):
         finished(router, args)

@@ -19,7 +19,7 @@ EXTENSION_SLABS = re.compile(r"kmalloc-(?:64|96|128|192|256)")
 
 
 def active_bytes() -> dict[str, int]:
-    """Give the bytes of the objects in use, by slab (slabinfo(5)); others on the machine have a part in them."""
+    """Return the bytes of the objects in use, by slab (slabinfo(5)); others on the machine have a part in them."""
     with open("/proc/slabinfo", encoding="ascii") as file:
         slabs = [line.split() for line in file][2:]
     return {slab[0]: int(slab[1]) * int(slab[3]) for slab in slabs}
@@ -35,7 +35,7 @@ def entries() -> t.Iterator[str]:
 
 
 def settled_bytes() -> dict[str, int]:
-    """Give the bytes once the kernel is done with the entries of namespaces that were deleted before."""
+    """Return the bytes once the kernel is done with the entries of namespaces that were deleted before."""
     for _attempt in range(20):
         first = active_bytes()
         time.sleep(0.5)

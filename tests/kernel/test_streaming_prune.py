@@ -50,7 +50,7 @@ class Counts(t.NamedTuple):
 
 
 def commands(counts: Counts, first: int) -> str:
-    """Give commands for conntrack -R; each kind has a source of its own, and source ports from ``first`` on."""
+    """Return commands for conntrack -R; each kind has a source of its own, and source ports from ``first`` on."""
     return "".join(
         kind.format(port).format(source)
         for source, (kind, number) in enumerate(zip(KINDS, counts), start=1)
@@ -128,7 +128,7 @@ EXPECTED = {
 
 
 def expected(whole: bool) -> dict[str, t.Any]:
-    """Give what is expected; where the kernel leaves entries out, nobody knows which of them it would not list."""
+    """Return what is expected; where the kernel leaves entries out, nobody knows which of them it would not list."""
     return {**EXPECTED, "not_listed": 0 if whole else None}
 
 
@@ -236,7 +236,7 @@ Resize = t.Callable[[], None]
 
 @pytest.fixture(params=[0.5, 2], ids=["halved", "doubled"])
 def resize(request: pytest.FixtureRequest) -> t.Iterator[Resize]:
-    """Give what changes the size of the hash table, which is one for all namespaces; it is put back at the end.
+    """Yield what changes the size of the hash table, which is one for all namespaces; it is put back at the end.
 
     The buckets keep their order, so that a dump that goes on at the same number in half as many buckets misses some
     entries, and has some twice in twice as many.

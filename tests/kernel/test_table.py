@@ -34,7 +34,7 @@ Blocks = t.Iterator[layouts.Block]
 
 @pytest.fixture
 def table() -> t.Iterator[WritableTable]:
-    """Give the table of a namespace with 200 entries; the same tuple twice, in zone 0 and in zone 7."""
+    """Yield the table of a namespace with 200 entries; the same tuple twice, in zone 0 and in zone 7."""
     with network_namespace("table") as name:
         lines = "".join(f"-I {' '.join(ENTRY)} --sport {port}\n" for port in range(1000, 1199))
         run(["conntrack", "-R", "-"], netns=name, text=lines + f"-I {' '.join(ENTRY)} --sport 1000 -w 7\n")
@@ -62,12 +62,12 @@ def those_in_zone_7(blocks: Blocks) -> requests.Targets[str]:
 
 
 def rebuilt(block: layouts.Block, rows: list[bytes]) -> layouts.Block:
-    """Give a block with other rows of the same layout."""
+    """Return a block with other rows of the same layout."""
     return layouts.Block(block.layout, b"".join(rows))
 
 
 def outcome(**numbers: int) -> collections.Counter[tuple[str, int]]:
-    """Give what a delete answers for targets with the tag "all"; numbers by the name of their error."""
+    """Return what a delete answers for targets with the tag "all"; numbers by the name of their error."""
     return collections.Counter({("all", getattr(errno, name, 0)): number for name, number in numbers.items()})
 
 
@@ -121,7 +121,7 @@ def test_a_new_connection_in_the_place_of_an_old_one_stays(table: WritableTable)
 
 
 def with_other_id(layout: layouts.Layout, row: bytes) -> bytes:
-    """Give the row with the last bit of its id turned."""
+    """Return the row with the last bit of its id turned."""
     at = layout.fields["id"].end - 1
     return row[:at] + bytes([row[at] ^ 1]) + row[at + 1 :]
 

@@ -52,7 +52,7 @@ def make_private_etc(router: Router) -> None:
 
 
 def missing_directories() -> list[str]:
-    """Give the directories that this machine lacks, all labs share, and the first one makes."""
+    """Return the directories that this machine lacks, all labs share, and the first one makes."""
     shared = (ETC_NETNS, *(ETC / name for name in PRIVATE_DIRECTORIES), SSHD_RUN)
     return [str(path) for path in shared if not path.exists()]
 
@@ -85,12 +85,12 @@ def start_sshd(ssh: pathlib.Path, router: Router) -> None:
 
 
 def inventory(ssh: pathlib.Path, prefix: str, routers: list[Router]) -> str:
-    """Give the inventory for Ansible: the group ``routers``."""
+    """Return the inventory for Ansible: the group ``routers``."""
     return inventory_of(ssh, prefix, {router.name: {"ansible_host": router.address} for router in routers})
 
 
 def inventory_of(ssh: pathlib.Path, prefix: str, variables: t.Mapping[str, t.Mapping[str, t.Any]]) -> str:
-    """Give the inventory for Ansible with the hosts that ``variables`` names, and with these variables of theirs."""
+    """Return the inventory for Ansible with the hosts that ``variables`` names, and with these variables of theirs."""
     hosts = "".join(
         f"    {host}:\n" + "".join(f"      {name}: {value}\n" for name, value in of_host.items())
         for host, of_host in variables.items()
@@ -108,12 +108,12 @@ routers:
 
 
 def ssh_command(ssh: pathlib.Path, router: Router, command: t.Sequence[str]) -> list[str]:
-    """Give the ssh command that runs ``command`` on ``router``; without a ``command``, a shell."""
+    """Return the ssh command that runs ``command`` on ``router``; without a ``command``, a shell."""
     return ["ssh", *ssh_options(ssh), "-i", f"{ssh}/id", f"root@{router.address}", *command]
 
 
 def ssh_options(ssh: pathlib.Path) -> list[str]:
-    """Give the options for every ssh to a router: nothing that this machine or its user has set, and short waits."""
+    """Return the options for every ssh to a router: nothing that this machine or its user has set, and short waits."""
     options = {
         "UserKnownHostsFile": ssh / "known_hosts",
         "StrictHostKeyChecking": "yes",
@@ -128,7 +128,7 @@ def ssh_options(ssh: pathlib.Path) -> list[str]:
 
 
 def masters_directory(prefix: str) -> pathlib.Path:
-    """Give the directory of the sockets of ssh's connection masters.
+    """Return the directory of the sockets of ssh's connection masters.
 
     It lies outside of the lab's directory, for the name of a socket has room for 107 bytes only (unix(7)).
     """

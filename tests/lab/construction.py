@@ -36,7 +36,7 @@ def build_router(lab: Lab, router: Router, stale: int, interval: float) -> None:
 
 
 def state_file(lab: Lab, router: Router) -> pathlib.Path:
-    """Give the file in which the client of ``router`` writes how its flows fare."""
+    """Return the file in which the client of ``router`` writes how its flows fare."""
     return lab.flows / f"{router.name}.json"
 
 

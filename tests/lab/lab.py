@@ -103,7 +103,7 @@ def down(directory: pathlib.Path = DEFAULT_DIRECTORY, prefix: str | None = None)
 
 
 def flows(directory: pathlib.Path = DEFAULT_DIRECTORY, wait: float = 5.0) -> Verdicts:
-    """Give the state of every flow, with ``ok``: a block sent after this call came back, and never was there an error.
+    """Return the state of every flow, with ``ok``: a block sent after this call came back, and there was no error.
 
     Returns as soon as all flows are ok, after ``wait`` seconds at the latest. Raises LabError when there is no lab.
     """
@@ -117,7 +117,7 @@ def flows(directory: pathlib.Path = DEFAULT_DIRECTORY, wait: float = 5.0) -> Ver
 
 
 def all_ok(verdicts: Verdicts) -> bool:
-    """Tell whether every flow is ok."""
+    """Return whether every flow is ok."""
     return all(flow["ok"] for router in verdicts.values() for flow in router.values())
 
 
@@ -135,13 +135,13 @@ def start_router(directory: pathlib.Path, name: str) -> None:
 
 
 def ssh_command(directory: pathlib.Path, name: str, command: t.Sequence[str] = ()) -> list[str]:
-    """Give the ssh command line that runs ``command``, or a shell, on the router ``name``."""
+    """Return the ssh command line that runs ``command``, or a shell, on the router ``name``."""
     lab = record.load(directory)
     return access.ssh_command(lab.ssh, lab.router(name), command)
 
 
 def status(directory: pathlib.Path = DEFAULT_DIRECTORY) -> str:
-    """Give a line for each router: names, whether its sshd runs, entries and stale ones, flows that are ok."""
+    """Return a line for each router: names, whether its sshd runs, entries and stale ones, flows that are ok."""
     verdicts = flows(directory)
     lines = [f"{'router':10} {'namespace':16} {'address':16} {'sshd':8} {'entries':>8} {'stale':>8}  flows ok"]
     for router in record.load(directory).routers:

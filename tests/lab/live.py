@@ -52,7 +52,7 @@ class Carrier:
         connection.setblocking(False)
 
     def fileno(self) -> int:
-        """Give the connection's descriptor, for select."""
+        """Return the connection's descriptor, for select."""
         return self._connection.fileno()
 
     @property
@@ -73,7 +73,7 @@ class Carrier:
             self._connection.close()
 
     def state(self, now: float) -> dict[str, t.Any]:
-        """Give how the flow fares.
+        """Return how the flow fares.
 
         ``started`` is in seconds since the epoch; ``written`` and ``proven``, when the last block was sent that came
         back, in those of the monotonic clock, which is the same in all namespaces.
@@ -142,19 +142,19 @@ class Client:
 
 
 def block(sequence: int) -> bytes:
-    """Give the block number ``sequence``: its number in 32 bits, which the ruleset looks at, and random bytes."""
+    """Return the block number ``sequence``: its number in 32 bits, which the ruleset looks at, and random bytes."""
     return struct.pack("!I", sequence) + os.urandom(BLOCK_BYTES - 4)
 
 
 def wrap(protocol: str, sequence: int, data: bytes) -> bytes:
-    """Give what to send for the block ``data``; of an echo (RFC 792) the kernel fills in checksum and identifier."""
+    """Return what to send for the block ``data``; of an echo (RFC 792) the kernel fills in checksum and identifier."""
     if protocol != "icmp":
         return data
     return _ICMP_HEADER.pack(_ICMP_ECHO_REQUEST, 0, 0, 0, sequence & 0xFFFF) + data
 
 
 def unwrap(protocol: str, data: bytes) -> bytes:
-    """Give the part of a block that was received as ``data``."""
+    """Return the part of a block that was received as ``data``."""
     return data if protocol != "icmp" else data[_ICMP_HEADER.size :]
 
 
@@ -253,7 +253,7 @@ def detach(log: pathlib.Path) -> None:
 
 
 def read_state(path: pathlib.Path) -> dict[str, dict[str, t.Any]]:
-    """Give the state of the flows by name; empty when there is none (yet)."""
+    """Return the state of the flows by name; empty when there is none (yet)."""
     try:
         return {state["name"]: state for state in json.loads(path.read_text())}
     except FileNotFoundError:
@@ -261,7 +261,7 @@ def read_state(path: pathlib.Path) -> dict[str, dict[str, t.Any]]:
 
 
 def judge(state: dict[str, t.Any] | None, asked: float) -> dict[str, t.Any]:
-    """Give ``state`` with ``ok``: a block that was sent after ``asked`` came back, and never was there an error.
+    """Return ``state`` with ``ok``: a block that was sent after ``asked`` came back, and never was there an error.
 
     ``asked`` is a time of the monotonic clock. Where it is not ok, ``reason`` says why.
     """

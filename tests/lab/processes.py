@@ -60,7 +60,7 @@ def run(command: t.Sequence[str], *, netns: str | None = None, text: str = "", p
 
 
 def identify(pid: int) -> Process | None:
-    """Give the running process ``pid``, or None when there is none (proc_pid_stat(5), field 22)."""
+    """Return the running process ``pid``, or None when there is none (proc_pid_stat(5), field 22)."""
     try:
         fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
@@ -69,7 +69,7 @@ def identify(pid: int) -> Process | None:
 
 
 def inside(namespaces: t.Iterable[str]) -> set[Process]:
-    """Give the processes whose network namespace is one of the named ``namespaces``, and is not the caller's own."""
+    """Return the processes whose network namespace is one of the named ``namespaces``, and is not the caller's own."""
     wanted = {_file_identity(NETNS_DIRECTORY / name) for name in namespaces} - {
         None,
         _file_identity("/proc/self/ns/net"),

@@ -47,7 +47,7 @@ class Lab:
         return self.directory / "flows"
 
     def router(self, name: str) -> Router:
-        """Give the router ``name``; LabError when there is none."""
+        """Return the router ``name``; LabError when there is none."""
         for router in self.routers:
             if router.name == name:
                 return router
@@ -55,7 +55,7 @@ class Lab:
 
 
 def plan(directory: pathlib.Path, prefix: str, block: ipaddress.IPv4Address, routers: int) -> Lab:
-    """Give the lab with so many ``routers``, as it is built or will be."""
+    """Return the lab with so many ``routers``, as it is built or will be."""
     return Lab(directory, prefix, block, [Router(prefix, number, block) for number in range(1, routers + 1)])
 
 
@@ -77,7 +77,7 @@ def write(lab: Lab, made: list[str], namespaces: t.Iterable[str] = ()) -> None:
 
 
 def read(directory: pathlib.Path) -> dict[str, t.Any]:
-    """Give the record in ``directory``; empty when there is none."""
+    """Return the record in ``directory``; empty when there is none."""
     try:
         record: dict[str, t.Any] = json.loads((directory / _RECORD).read_text())
     except FileNotFoundError:
@@ -86,14 +86,14 @@ def read(directory: pathlib.Path) -> dict[str, t.Any]:
 
 
 def processes(recorded: dict[str, t.Any]) -> list[Process]:
-    """Give the processes that were ``recorded``; none when that was before the machine started anew."""
+    """Return the processes that were ``recorded``; none when that was before the machine started anew."""
     if recorded.get("boot") != _BOOT_ID.read_text():
         return []
     return [Process(**process) for process in recorded["processes"]]
 
 
 def load(directory: pathlib.Path) -> Lab:
-    """Give the lab in ``directory``; LabError when there is none."""
+    """Return the lab in ``directory``; LabError when there is none."""
     directory = directory.resolve()
     record = read(directory)
     if not record:
@@ -102,7 +102,7 @@ def load(directory: pathlib.Path) -> Lab:
 
 
 def is_free(directory: pathlib.Path) -> bool:
-    """Tell whether a lab may use ``directory``: it is new or empty, or a lab's already."""
+    """Return whether a lab may use ``directory``: it is new or empty, or a lab's already."""
     if read(directory) or not directory.exists():
         return True
     return {path.name for path in directory.iterdir()} <= {pathlib.Path(_RECORD).with_suffix(".new").name}

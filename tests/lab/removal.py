@@ -21,7 +21,7 @@ _SWEEPS = 5
 
 
 def remains(prefix: str) -> list[str]:
-    """Give the paths of all that there is of the lab ``prefix`` outside of its directory."""
+    """Return the paths of all that there is of the lab ``prefix`` outside of its directory."""
     places = (NETNS_DIRECTORY, _INTERFACES, access.ETC_NETNS)
     found = [path for place in places for path in _owned(place, prefix)]
     masters = access.masters_directory(prefix)

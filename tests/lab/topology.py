@@ -133,17 +133,17 @@ class Router:
 
 
 def is_prefix(text: str) -> bool:
-    """Tell whether ``text`` can begin the names of a lab: an interface name has room for 15 characters."""
+    """Return whether ``text`` can begin the names of a lab: an interface name has room for 15 characters."""
     return _PREFIX.fullmatch(text) is not None
 
 
 def owned_by(prefix: str, name: str) -> bool:
-    """Tell whether a namespace or an interface of this ``name`` belongs to the lab ``prefix``."""
+    """Return whether a namespace or an interface of this ``name`` belongs to the lab ``prefix``."""
     return re.fullmatch(re.escape(prefix) + "-[crsm][0-9]+", name) is not None
 
 
 def choose_block(prefix: str, used: list[ipaddress.IPv4Address]) -> ipaddress.IPv4Address:
-    """Give the first management address of the lab ``prefix``: always the same, unless one of ``used`` is in the way.
+    """Return the first management address of the lab ``prefix``: always the same, unless one of ``used`` is in the way.
 
     Where every block holds one of them it is the same as well, and making the links will tell.
     """
@@ -155,7 +155,7 @@ def choose_block(prefix: str, used: list[ipaddress.IPv4Address]) -> ipaddress.IP
 
 
 def creation_commands(router: Router) -> str:
-    """Give the `ip -batch` lines that make the three namespaces and the links between them, and one to the router."""
+    """Return the `ip -batch` lines that make the three namespaces and the links between them, and one to the router."""
     return f"""
         netns add {router.client}
         netns add {router.namespace}
@@ -169,7 +169,7 @@ def creation_commands(router: Router) -> str:
 
 
 def address_commands(router: Router) -> dict[str, str]:
-    """Give for each of the three namespaces the `ip -batch` lines for its addresses, links and routes.
+    """Return for each of the three namespaces the `ip -batch` lines for its addresses, links and routes.
 
     The router's fe80::1 is there at once, while its automatic addresses are checked for duplicates for two seconds, in
     which it could not ask for its neighbours.
@@ -212,7 +212,7 @@ def address_commands(router: Router) -> dict[str, str]:
 
 
 def ruleset_variables() -> dict[str, str | int]:
-    """Give the variables of the ruleset in router.nft."""
+    """Return the variables of the ruleset in router.nft."""
     port = {flow.name: flow.port for flow in FLOWS}
     return {
         "masqueraded_port": port["tcp-masqueraded"],

@@ -42,7 +42,7 @@ class Opened:
         dialog.dismiss()
 
     def column(self, name: str) -> list[str]:
-        """Give the texts of a column of the fleet's table, as it is sorted now."""
+        """Return the texts of a column of the fleet's table, as it is sorted now."""
         place = self.page.locator("#fleet thead th").all_inner_texts().index(name)
         cells = f"#fleet tbody tr td:nth-child({place + 1})"
         return self.page.locator(cells).all_inner_texts()

@@ -58,7 +58,7 @@ def fleet(hosts: int = 14, **options: bool) -> Document:
 
 
 def keys(opened: t.Any, heading: str) -> list[t.Any]:
-    """Give what a column is sorted by, row by row as they stand now: a text, or a number; None for unknown."""
+    """Return what a column is sorted by, row by row as they stand now: a text, or a number; None for unknown."""
     found: list[t.Any] = opened.page.evaluate(
         """([heading, numeric]) => {
              const name = cell => cell.querySelector("button")?.textContent ?? cell.textContent;
@@ -85,7 +85,7 @@ def button(opened: t.Any, heading: str) -> t.Any:
 
 
 def in_order(values: list[t.Any], falling: bool) -> list[t.Any]:
-    """Give the values in order, those that are not known last in either case."""
+    """Return the values in order, those that are not known last in either case."""
     known = sorted((value for value in values if value is not None), reverse=falling)
     return known + [None] * values.count(None)
 
@@ -231,7 +231,7 @@ def test_a_host_name_is_text_whatever_it_looks_like(open_report: Open, name: str
 
 
 def _quoted(text: str) -> str:
-    """Give a text as XPath writes it, which has no escapes."""
+    """Return a text as XPath writes it, which has no escapes."""
     parts = ", ".join(f"'{part}'" if '"' in part else f'"{part}"' for part in re.split(r"(')", text) if part)
     return f"concat('', {parts})"
 
@@ -350,7 +350,7 @@ def test_pictures_for_the_documentation(
 
 
 def colours_in(page: t.Any, png: bytes) -> int:
-    """Give how many different colours a picture has."""
+    """Return how many different colours a picture has."""
     page.goto("about:blank")
     count: int = page.evaluate(
         """async picture => {

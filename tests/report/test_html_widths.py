@@ -56,7 +56,7 @@ def hostile_run() -> Document:
 
 @functools.cache
 def one_of_a_run() -> Document:
-    """Give a document about a router that was audited, changed, pruned, audited again, and compared."""
+    """Return a document about a router that was audited, changed, pruned, audited again, and compared."""
     document = fleet(20, after=True, with_trend=True)
     full = (name for name, host in document["hosts"].items() if host["after"] and host["prune"] and host["trend"])
     return only(document, [next(full)])
@@ -162,7 +162,7 @@ def test_without_scripts_nothing_is_closed_on_a_phone(open_report: Open) -> None
 
 
 def with_tiles(count: int) -> Document:
-    """Give a document whose page has so many tiles."""
+    """Return a document whose page has so many tiles."""
     document = copy.deepcopy(fleet_document(20, after=count > 6, with_trend=False))
     document["totals"] |= {"findings_before": 1_277, "no_conntrack": int(count in (6, 9))}
     if count > 6:

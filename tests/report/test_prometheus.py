@@ -45,7 +45,7 @@ def parsed(text: str) -> Series:
 
 
 def values(document: Document, metric: str, **labels: str) -> list[float]:
-    """Give the values of the series of ``metric`` that have these ``labels`` among theirs."""
+    """Return the values of the series of ``metric`` that have these ``labels`` among theirs."""
     series = parsed(as_prometheus(document))
     return [value for (name, pairs), value in series.items() if name == metric and pairs >= labels.items()]
 

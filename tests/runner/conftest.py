@@ -73,7 +73,7 @@ class Workplace:
 
 @pytest.fixture(scope="session")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    """Give the file that ``ansible-galaxy collection build`` makes of the checkout as it stands."""
+    """Return the file that ``ansible-galaxy collection build`` makes of the checkout as it stands."""
     directory = tmp_path_factory.mktemp("archive")
     _galaxy("build", str(CHECKOUT), "--output-path", str(directory), home=directory)
     return next(directory.glob("netops-conntrack-*.tar.gz"))
@@ -81,7 +81,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 
 @pytest.fixture(scope="session")
 def collections(archive: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    """Give a collections path that holds nothing but the collection, installed from its archive."""
+    """Return a collections path that holds nothing but the collection, installed from its archive."""
     directory = tmp_path_factory.mktemp("collections")
     _galaxy("install", "--offline", str(archive), "-p", str(directory), home=directory)
     return directory
@@ -96,7 +96,7 @@ def make_workplace(tmp_path: pathlib.Path, collections: pathlib.Path) -> t.Itera
 
 
 def private_key(fleet: Fleet) -> str:
-    """Give the key that opens the routers of ``fleet``."""
+    """Return the key that opens the routers of ``fleet``."""
     return (fleet.built.ssh / "id").read_text(encoding="utf-8")
 
 

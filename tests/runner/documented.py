@@ -21,31 +21,31 @@ _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def block(page: pathlib.Path, language: str, holding: str) -> str:
-    """Give the one code block of ``page`` in ``language`` that holds this text."""
+    """Return the one code block of ``page`` in ``language`` that holds this text."""
     found: list[str] = [text for kind, text in _BLOCK.findall(page.read_text(encoding="utf-8")) if kind == language]
     (wanted,) = [text for text in found if holding in text]
     return wanted
 
 
 def command(page: pathlib.Path, beginning: str) -> list[str]:
-    """Give the words of the one console command of ``page`` with this ``beginning``, without its comment."""
+    """Return the words of the one console command of ``page`` with this ``beginning``, without its comment."""
     pattern = rf"^\$ ({re.escape(beginning)}.*)$"
     (line,) = re.findall(pattern, page.read_text(encoding="utf-8"), re.MULTILINE)
     return shlex.split(line, comments=True)
 
 
 def github() -> dict[str, t.Any]:
-    """Give the workflow for GitHub Actions."""
+    """Return the workflow for GitHub Actions."""
     return _pipeline(".github/workflows/")
 
 
 def gitlab() -> dict[str, t.Any]:
-    """Give the pipeline for GitLab."""
+    """Return the pipeline for GitLab."""
     return _pipeline(".gitlab-ci.yml")
 
 
 def github_step(job: str, name: str) -> str:
-    """Give what the step ``name`` of a ``job`` of the workflow runs."""
+    """Return what the step ``name`` of a ``job`` of the workflow runs."""
     (step,) = [step for step in github()["jobs"][job]["steps"] if step.get("name") == name]
     script: str = step["run"]
     return script

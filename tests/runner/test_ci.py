@@ -57,13 +57,13 @@ class Pipeline:
         return self.step(github_step("audit", "Audit"))
 
     def report(self, name: str = "audit") -> dict[str, t.Any]:
-        """Give the JSON report with this ``name``."""
+        """Return the JSON report with this ``name``."""
         text = (self.workplace.directory / f"conntrack-reports/{name}.json").read_text(encoding="utf-8")
         document: dict[str, t.Any] = json.loads(text)
         return document
 
     def failures(self) -> list[str]:
-        """Give router and name of the cases that did not pass, as the JUnit report has them."""
+        """Return router and name of the cases that did not pass, as the JUnit report has them."""
         tree = xml.etree.ElementTree.parse(self.workplace.directory / "conntrack-reports/audit.xml")
         cases = [*tree.iterfind(".//testcase[failure]"), *tree.iterfind(".//testcase[error]")]
         return [f"{case.get('classname')} {case.get('name')}" for case in cases]

@@ -39,14 +39,14 @@ def run(words: list[str], directory: pathlib.Path, **environment: str) -> str:
 
 
 def requirements(collections: pathlib.Path, directory: pathlib.Path) -> dict[str, list[str]]:
-    """Give what ansible-builder finds that installed ``collections`` need, by kind, without where it comes from."""
+    """Return what ansible-builder finds that installed ``collections`` need, by kind, without where it comes from."""
     found = yaml.safe_load(run(["ansible-builder", "introspect", str(collections)], directory))
     return {kind: [line.partition("  #")[0] for line in lines] for kind, lines in found.items()}
 
 
 @pytest.fixture
 def context(archive: pathlib.Path, tmp_path: pathlib.Path) -> pathlib.Path:
-    """Give the build context that ``ansible-builder create`` makes of the documented definition."""
+    """Return the build context that ``ansible-builder create`` makes of the documented definition."""
     definition = block(SCALE_OUT, "yaml", "# execution-environment.yml")
     (tmp_path / "execution-environment.yml").write_text(definition, encoding="utf-8")
     (needed,) = yaml.safe_load(definition)["additional_build_files"]

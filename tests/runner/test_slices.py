@@ -73,14 +73,14 @@ class Controller:
 
 
 def slices(number: int) -> str:
-    """Give the documented slices.yml with this ``number`` of slices."""
+    """Return the documented slices.yml with this ``number`` of slices."""
     text, replaced = re.subn(r"% \d+ \+ 1", f"% {number} + 1", block(SCALE_OUT, "yaml", "# inventory/slices.yml"))
     assert replaced == 1
     return text
 
 
 def of_awx(holding: str, reports: pathlib.Path) -> str:
-    """Give those variables of a job template of AWX that hold this text, with one that AWX adds by itself."""
+    """Return those variables of a job template of AWX that hold this text, with one that AWX adds by itself."""
     text = block(SCALE_OUT, "yaml", holding).replace("/reports", str(reports))
     return f"{text}awx_workflow_job_id: {WORKFLOW}\n"
 
@@ -91,19 +91,19 @@ def read(path: pathlib.Path) -> Document:
 
 
 def total(values: t.Iterable[int | None]) -> int | None:
-    """Give the sum of those values that are known; None where none is."""
+    """Return the sum of those values that are known; None where none is."""
     known = [value for value in values if value is not None]
     return sum(known) if known else None
 
 
 def part(document: Document, first: int, end: int | None) -> Document:
-    """Give the document of a slice: what ``document`` has about these of its routers, by their names."""
+    """Return the document of a slice: what ``document`` has about these of its routers, by their names."""
     names = sorted(document["hosts"])[first:end]
     return {**document, "hosts": {name: document["hosts"][name] for name in names}}
 
 
 def done_only(document: Document) -> Document:
-    """Give ``document`` without the routers that were not done."""
+    """Return ``document`` without the routers that were not done."""
     return {**document, "hosts": {name: host for name, host in document["hosts"].items() if not host["failure"]}}
 
 

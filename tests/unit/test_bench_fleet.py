@@ -32,7 +32,7 @@ from topology import Router
 
 
 def cost(seconds: float, hosts: int = 50) -> Cost:
-    """Give what so many hosts cost by rates that are known; a router takes 0.2 s of its own processor."""
+    """Return what so many hosts cost by rates that are known; a router takes 0.2 s of its own processor."""
     return Cost(
         seconds=seconds,
         task_seconds=1 + 0.5 * hosts,
@@ -325,7 +325,7 @@ def test_host_that_failed_is_an_error(
 
 @pytest.fixture
 def family() -> t.Iterator[tuple[int, int]]:
-    """Give a process and its child, both of which run a shell."""
+    """Yield a process and its child, both of which run a shell."""
     command = ["sh", "-c", "sh -c 'echo $$; read line'; true"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None

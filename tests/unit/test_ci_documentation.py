@@ -26,12 +26,12 @@ FLAG: Schema = {"type": "boolean"}
 
 
 def closed(required: list[str], **properties: Schema) -> Schema:
-    """Give the schema of an object that has no other keys than these ``properties``."""
+    """Return the schema of an object that has no other keys than these ``properties``."""
     return {"type": "object", "required": required, "properties": properties, "additionalProperties": False}
 
 
 def values(schema: Schema) -> Schema:
-    """Give the schema of an object with any keys, and with such values."""
+    """Return the schema of an object with any keys, and with such values."""
     return {"type": "object", "minProperties": 1, "additionalProperties": schema}
 
 
@@ -101,12 +101,12 @@ GITLAB_JOBS: dict[str, t.Any] = {name: job for name, job in gitlab().items() if 
 
 
 def plays_of(scripts: t.Iterable[str]) -> list[list[str]]:
-    """Give the words of those ``scripts`` that run a playbook."""
+    """Return the words of those ``scripts`` that run a playbook."""
     return [shlex.split(script) for script in scripts if script.startswith("ansible-playbook ")]
 
 
 def extra_variables(words: list[str]) -> dict[str, t.Any]:
-    """Give the variables that a command sets with -e, as name=value or as JSON."""
+    """Return the variables that a command sets with -e, as name=value or as JSON."""
     given: dict[str, t.Any] = {}
     for option, value in zip(words, words[1:], strict=False):
         if option == "-e":
@@ -116,7 +116,7 @@ def extra_variables(words: list[str]) -> dict[str, t.Any]:
 
 
 def scripts() -> list[str]:
-    """Give all that the two pipelines have a shell do, each text once."""
+    """Return all that the two pipelines have a shell do, each text once."""
     of_github = [step["run"] for job in GITHUB_JOBS.values() for step in job["steps"] if "run" in step]
     of_gitlab = [line for job in GITLAB_JOBS.values() for line in job["script"]]
     return list(dict.fromkeys([*of_github, *of_gitlab, *gitlab()["default"]["before_script"]]))

@@ -34,7 +34,7 @@ LICENCE_LINES = (
 
 
 def files_of_the_checkout() -> list[pathlib.Path]:
-    """Give the tracked and the new files, without what .gitignore names, relative to the checkout."""
+    """Return the tracked and the new files, without what .gitignore names, relative to the checkout."""
     command = [
         "git",
         "-c",
@@ -79,7 +79,7 @@ def ansible(*command: str, home: pathlib.Path) -> str:
 
 @pytest.fixture(scope="session")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    """Give the file that ``ansible-galaxy collection build`` makes of the checkout as it stands."""
+    """Return the file that ``ansible-galaxy collection build`` makes of the checkout as it stands."""
     home = tmp_path_factory.mktemp("build")
     ansible("ansible-galaxy", "collection", "build", str(CHECKOUT), "--output-path", str(home), home=home)
     return next(home.glob("netops-conntrack-*.tar.gz"))
@@ -87,7 +87,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 
 @pytest.fixture(scope="session")
 def installed(archive: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    """Give a collections path that holds nothing but the collection, installed from its archive."""
+    """Return a collections path that holds nothing but the collection, installed from its archive."""
     home = tmp_path_factory.mktemp("installed")
     ansible("ansible-galaxy", "collection", "install", "--offline", str(archive), "-p", str(home), home=home)
     return home

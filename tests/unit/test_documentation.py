@@ -67,7 +67,7 @@ def leads_somewhere(page: pathlib.Path, path: str, anchor: str) -> bool:
 
 
 def dictionaries(data: t.Any) -> t.Iterator[dict[str, t.Any]]:
-    """Give every dictionary inside ``data``, however deep."""
+    """Yield every dictionary inside ``data``, however deep."""
     if isinstance(data, dict):
         yield data
     for value in data.values() if isinstance(data, dict) else data if isinstance(data, list) else ():
@@ -75,7 +75,7 @@ def dictionaries(data: t.Any) -> t.Iterator[dict[str, t.Any]]:
 
 
 def options_of(module: str) -> set[str]:
-    """Give the options of a module of the collection, those of its doc fragments included."""
+    """Return the options of a module of the collection, those of its doc fragments included."""
     plugins = CHECKOUT / "plugins"
     document = documentation_of(plugins / "modules" / f"{module}.py")
     fragments = [name for name in document["extends_documentation_fragment"] if name.count(".") == 2]
@@ -84,7 +84,7 @@ def options_of(module: str) -> set[str]:
 
 
 def role_variables() -> set[str]:
-    """Give the variables that the roles describe."""
+    """Return the variables that the roles describe."""
     specs = CHECKOUT.glob("roles/*/meta/argument_specs.yml")
     return {
         option
@@ -95,7 +95,7 @@ def role_variables() -> set[str]:
 
 
 def words(pattern: str) -> list[tuple[str, str]]:
-    """Give the page and the first group of each place where ``pattern`` matches on some page."""
+    """Return the page and the first group of each place where ``pattern`` matches on some page."""
     found = {(name_of(page), word) for page in PAGES for word in re.findall(pattern, page.read_text(encoding="utf-8"))}
     return sorted(found)
 

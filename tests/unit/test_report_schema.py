@@ -52,7 +52,7 @@ def problems(document: t.Any) -> list[str]:
 
 
 def objects(value: t.Any, path: Path = ()) -> t.Iterator[tuple[Path, dict[str, t.Any]]]:
-    """Give every dict inside ``value``, with the path to it."""
+    """Yield every dict inside ``value``, with the path to it."""
     if isinstance(value, dict):
         yield path, value
     for key, item in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
@@ -60,7 +60,7 @@ def objects(value: t.Any, path: Path = ()) -> t.Iterator[tuple[Path, dict[str, t
 
 
 def changed(path: Path, change: t.Callable[[t.Any], None]) -> Document:
-    """Give a copy of FULL in which ``change`` was made to what stands at ``path``."""
+    """Return a copy of FULL in which ``change`` was made to what stands at ``path``."""
     document = copy.deepcopy(FULL)
     place: t.Any = document
     for key in path:
@@ -70,7 +70,7 @@ def changed(path: Path, change: t.Callable[[t.Any], None]) -> Document:
 
 
 def a_path(*path: str) -> Path:
-    """Give ``path`` in FULL, each ``*`` replaced by the first key or place below which the rest is something."""
+    """Return ``path`` in FULL, each ``*`` replaced by the first key or place below which the rest is something."""
 
     def follow(value: t.Any, rest: tuple[str, ...]) -> t.Iterator[Path]:
         if not rest:

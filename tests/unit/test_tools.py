@@ -40,7 +40,7 @@ prepare = load_tool("prepare_ansible_test")
 
 @pytest.fixture
 def bare_checkout() -> t.Iterator[pathlib.Path]:
-    """Give a directory that holds the scripts and no .venv, in a place that any user may write to."""
+    """Yield a directory that holds the scripts and no .venv, in a place that any user may write to."""
     with tempfile.TemporaryDirectory() as name:
         checkout = pathlib.Path(name)
         checkout.chmod(0o777)

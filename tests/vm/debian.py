@@ -130,17 +130,17 @@ class Recipe:
 
 
 def recipe(kernel: str) -> Recipe:
-    """Give the recipe of a router with the ``kernel`` of that version, one of KERNELS."""
+    """Return the recipe of a router with the ``kernel`` of that version, one of KERNELS."""
     return Recipe(kernel, tuple(sorted((*_PACKAGES, KERNELS[kernel]))))
 
 
 def choose_kernel(release: str) -> str:
-    """Give the version of a kernel that is another one than that of this machine, whose `uname -r` is ``release``."""
+    """Return the version of a kernel that is another one than that of this machine, whose `uname -r` is ``release``."""
     return next(version for version in KERNELS if not release.startswith(f"{version}."))
 
 
 def find_mirrors(sources: t.Iterable[str], codename: str) -> Mirrors | None:
-    """Give the mirrors that a Debian with this ``codename`` names in the texts of its ``sources``; None without both.
+    """Return the mirrors that a Debian with this ``codename`` names in the texts of its ``sources``; None without both.
 
     The texts are in either format of sources.list(5). The mirrors hold the guest's release too, whatever the codename.
     """
@@ -152,12 +152,12 @@ def find_mirrors(sources: t.Iterable[str], codename: str) -> Mirrors | None:
 
 
 def kept_apt_options(dump: str) -> str:
-    """Give of what `apt-config dump` says the options that tell how to reach a mirror: proxies, retries, validity."""
+    """Return of what `apt-config dump` says the options that tell how to reach a mirror: proxies, retries, validity."""
     return "".join(re.findall(r"^Acquire::(?:https?|Retries|Check-)\S* \".*\";\n", dump, re.MULTILINE))
 
 
 def bootstrap_command(wanted: Recipe, root: str, apt_options: str, initramfs: str) -> list[str]:
-    """Give the command that makes the directory ``root`` with the packages; it reads the mirrors' lines from its input.
+    """Return the command that makes the directory ``root`` with the packages. It reads the mirrors' lines from stdin.
 
     ``apt_options`` is a file in the format of apt.conf(5), ``initramfs`` a directory whose files are there before the
     kernel is installed, which makes its initial RAM disk. All that the command mounts and starts ends with it.
@@ -175,7 +175,7 @@ def bootstrap_command(wanted: Recipe, root: str, apt_options: str, initramfs: st
 
 
 def _entries(text: str) -> list[tuple[str, str]]:
-    """Give the (address, suite) pairs of binary packages in ``text``, in their order."""
+    """Return the (address, suite) pairs of binary packages in ``text``, in their order."""
     text = re.sub(r"^\s*#.*\n?", "", text, flags=re.MULTILINE)
     one_line = re.findall(r"^deb\s+(?:\[[^]]*\]\s+)?(\S+)\s+(\S+)", text, re.MULTILINE)
     stanzas = [entry for stanza in re.split(r"\n\s*\n", text) for entry in _stanza_entries(stanza)]

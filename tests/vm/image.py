@@ -52,13 +52,13 @@ class Image:
 
 
 def find(cache: pathlib.Path, wanted: Recipe) -> Image | None:
-    """Give the image of this recipe that the directory ``cache`` holds, or None."""
+    """Return the image of this recipe that the directory ``cache`` holds, or None."""
     image = Image(cache / wanted.name)
     return image if image.directory.is_dir() else None
 
 
 def build(cache: pathlib.Path, wanted: Recipe, mirrors: Mirrors) -> Image:
-    """Give the image of this recipe; where the directory ``cache`` has none, build it from ``mirrors`` first.
+    """Return the image of this recipe; where the directory ``cache`` has none, build it from ``mirrors`` first.
 
     It is built aside and renamed when it is complete. Images of other recipes with the same kernel are removed. Raises
     LabError.

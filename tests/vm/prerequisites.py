@@ -63,7 +63,7 @@ def check_machine(cache: pathlib.Path) -> None:
 
 
 def reachable_mirrors() -> Mirrors:
-    """Give the mirrors that this machine's own apt sources name. Raises NotRun without any, or when one is silent."""
+    """Return the mirrors that this machine's own apt sources name. Raises NotRun without any, or when one is silent."""
     if not pathlib.Path(KEYRING).exists():
         raise NotRun(f"{KEYRING}: not found. Install what is missing: apt-get install debian-archive-keyring")
     release = platform.freedesktop_os_release()
@@ -88,7 +88,7 @@ def _check_answer(address: str) -> None:
 
 
 def get_image(cache: pathlib.Path, wanted: Recipe) -> image.Image:
-    """Give the image of this recipe from ``cache``, built if need be. Raises NotRun, and LabError if building fails."""
+    """Return this recipe's image from ``cache``. Build it if need be. Raises NotRun, and LabError if that fails."""
     check_machine(cache)
     return image.find(cache, wanted) or image.build(cache, wanted, reachable_mirrors())
 

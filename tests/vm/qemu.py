@@ -24,7 +24,7 @@ _EMULATION = ("-accel", "tcg,thread=multi", "-cpu", "qemu64,-svm")
 
 
 def probe_command(image: Image) -> list[str]:
-    """Give the command that starts the kernel of ``image`` with KVM and without a disk: it gives up, and that ends it.
+    """Return the command that starts the kernel of ``image`` with KVM and without a disk, so that it panics and ends.
 
     Where KVM is not to be had the command fails at once; where it is broken, as inside some virtual machines, it hangs.
     """
@@ -32,7 +32,7 @@ def probe_command(image: Image) -> list[str]:
 
 
 def command(image: Image, console: pathlib.Path, ports: t.Mapping[int, int], *, kvm: bool) -> list[str]:
-    """Give the command that runs the machine on ``image``, which it leaves as it is.
+    """Return the command that runs the machine on ``image``, which it leaves as it is.
 
     What the machine writes outlives its reboots and ends with the emulator. ``console`` is the file for what it prints,
     ``ports`` gives for each of its ports one on this machine's loopback. The network has nobody else on it.

@@ -99,7 +99,7 @@ def tuned(router: VirtualMachine, tmp_path_factory: pytest.TempPathFactory) -> T
 
 @pytest.fixture
 def cut_off(router: VirtualMachine) -> t.Iterator[t.Callable[[str], None]]:
-    """Give what arms the router to drop those packets to its ssh port that match, once a setting changes."""
+    """Yield what arms the router to drop those packets to its ssh port that match, once a setting changes."""
 
     def arm(match: str) -> None:
         router.sh("cat >/run/cut.nft && nft --check --file /run/cut.nft", text=RULES % match)
@@ -182,5 +182,5 @@ def settings(
 
 
 def wait_for_text(router: VirtualMachine, file: str) -> str:
-    """Give what a file of the router holds, once it is there."""
+    """Return what a file of the router holds, once it is there."""
     return router.sh(f"for _ in $(seq 100); do [ -e {file} ] && break; sleep 0.5; done; cat {file}")

@@ -75,7 +75,7 @@ class VirtualMachine:
         access.end_masters(self._prefix)
 
     def ssh_command(self, command: t.Sequence[str] = (), port: int = MANAGEMENT_PORT) -> list[str]:
-        """Give the ssh command that runs ``command``, or a shell, in the machine, through that ``port`` of its."""
+        """Return the ssh command that runs ``command``, or a shell, in the machine, through that ``port`` of its."""
         patience = ("-o", f"ConnectTimeout={_ANSWER_SECONDS}", "-o", f"HostKeyAlias={NAME}")
         options = [*patience, *access.ssh_options(self.image.ssh), "-i", f"{self.image.ssh}/id"]
         return ["ssh", *options, "-p", str(self._ports[port]), f"root@{_HERE}", *command]
@@ -85,7 +85,7 @@ class VirtualMachine:
         return run(self.ssh_command([script], port), text=text)
 
     def boot_id(self) -> str:
-        """Give what tells one boot of the machine from another (random(4)); LabError while it does not answer."""
+        """Return what tells one boot of the machine from another (random(4)); LabError while it does not answer."""
         return self.sh(f"cat {_BOOT_ID}").strip()
 
     def wait(self, boot_before: str = "") -> float:

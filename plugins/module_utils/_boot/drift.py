@@ -17,7 +17,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.values im
 
 
 def compare(runtime: t.Mapping[str, int], boot: NextBoot, owners: t.Sequence[Owner]) -> dict[str, t.Any]:
-    """Give the facts about the next ``boot`` of a kernel that holds ``runtime`` now, both by short names.
+    """Return the facts about the next ``boot`` of a kernel that holds ``runtime`` now, both by short names.
 
     Where one of two values is not known, such as the kernel's own default, their difference is None: unknown.
     """
@@ -43,7 +43,7 @@ def compare(runtime: t.Mapping[str, int], boot: NextBoot, owners: t.Sequence[Own
 
 
 def _shorts(boot: NextBoot, owners: t.Iterable[Owner]) -> list[str]:
-    """Give the settings that something sets when the machine starts, sorted."""
+    """Return the settings that something sets when the machine starts, sorted."""
     of_module = {short for short in ("buckets", "max", *boot.loaded_with) if boot.in_force(short)}
     return sorted(of_module.union(boot.values, boot.overridden, *(owner.settings for owner in owners)))
 

@@ -117,7 +117,7 @@ def _procd(tree: Tree) -> InitSystem:
 
 
 def _openrc(tree: Tree) -> InitSystem:
-    """The services ``modules`` and ``sysctl``, which openrc starts by runlevel, and in it by name."""
+    """Return what the services ``modules`` and ``sysctl`` do. OpenRC starts them by runlevel, and within it by name."""
     levels = {name: _openrc_level(tree, name) for name in ("modules", "sysctl")}
     sysctl_level, modules_level = levels["sysctl"], levels["modules"]
     script = tree.read("/etc/init.d/sysctl") or ""

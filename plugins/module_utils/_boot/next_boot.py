@@ -69,7 +69,7 @@ class NextBoot:
     why_undecided: str | None = None
 
     def in_force(self, short: str) -> BootValue | None:
-        """Give what will be in force, and where it comes from; None where it will be the kernel's own default.
+        """Return what will be in force, and where it comes from; None where it will be the kernel's own default.
 
         Also None where it cannot be told. Numbers are as they are written, but for those that the kernel works out of
         a hash size.
@@ -97,7 +97,7 @@ class NextBoot:
 
 
 def next_boot(overlay: t.Mapping[str, str | None] | None = None, root: str = "/") -> NextBoot:
-    """Give what the next boot makes of the files below ``root``, and of the ``overlay`` over them (see Tree)."""
+    """Return what the next boot makes of the files below ``root``, and of the ``overlay`` over them (see Tree)."""
     return _Reader(Tree(root, overlay)).next_boot()
 
 

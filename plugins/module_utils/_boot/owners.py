@@ -59,7 +59,7 @@ class Owner(t.NamedTuple):
 
 
 def competing_owners(root: str = "/") -> list[Owner]:
-    """Give the services that write settings of connection tracking when they start."""
+    """Return the services that write settings of connection tracking when they start."""
     tree = Tree(root)
     processes = _processes(tree)
     included = [(name, owner) for name, owner in _WITH_KUBE_PROXY.items() if name in processes]
@@ -96,14 +96,14 @@ def _kube_proxy(tree: Tree, pid: int) -> list[Owner]:
 
 
 def _firewalld(tree: Tree) -> list[Owner]:
-    """Give the one setting that firewalld before 1.0 writes, if it is told to (firewalld.conf(5))."""
+    """Return the one setting that firewalld before 1.0 writes, if it is told to (firewalld.conf(5))."""
     lines = _numbered(tree, _FIREWALLD_CONF)
     found = [number for number, line in lines if re.fullmatch(r"\s*AutomaticHelpers\s*=\s*(yes|no)\s*", line)]
     return [Owner("firewalld", ("helper",), f"{_FIREWALLD_CONF}:{number}") for number in found[-1:]]
 
 
 def _tuned(tree: Tree) -> list[Owner]:
-    """Give what the sysctl plugin of tuned writes for the active profile, and the profiles that it includes."""
+    """Return what the sysctl plugin of tuned writes for the active profile, and the profiles that it includes."""
     owners: dict[str, Owner] = {}
     waiting = (tree.read(_TUNED_ACTIVE) or "").split()
     while waiting:
@@ -118,7 +118,7 @@ def _tuned(tree: Tree) -> list[Owner]:
 
 
 def _tuned_profile(tree: Tree, path: str) -> tuple[Owner, list[str]]:
-    """Give what a profile writes itself, with its first line about it, and the names of those that it includes."""
+    """Return what a profile writes itself, with its first line about it, and the names of those that it includes."""
     section = ""
     included: list[str] = []
     places: dict[str, int] = {}
@@ -134,7 +134,7 @@ def _tuned_profile(tree: Tree, path: str) -> tuple[Owner, list[str]]:
 
 
 def _ufw(tree: Tree) -> list[Owner]:
-    """Give what ufw writes when it starts: the sysctls in a file of its own (ufw-framework(8))."""
+    """Return what ufw writes when it starts: the sysctls in a file of its own (ufw-framework(8))."""
     if not re.search(r"^ENABLED=[\"']?yes", tree.read(_UFW_ENABLED) or "", re.MULTILINE):
         return []
     match = re.search(r"^IPT_SYSCTL=[\"']?([^\s\"']*)", tree.read(_UFW_DEFAULTS) or "", re.MULTILINE)
@@ -144,7 +144,7 @@ def _ufw(tree: Tree) -> list[Owner]:
 
 
 def _scripts(tree: Tree, system: InitSystem) -> list[Owner]:
-    """Give what scripts write by themselves, or from files that the machine does not read as its sysctls."""
+    """Return what scripts write by themselves, or from files that the machine does not read as its sysctls."""
     owners = []
     for command in boot_commands(tree, system):
         written = {each.short for each in command.call.assignments}

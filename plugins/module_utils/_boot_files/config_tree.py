@@ -43,7 +43,7 @@ class Tree:
         self._overlay = overlay or {}
 
     def path(self, path: str) -> str:
-        """Give where the file that the machine calls ``path`` is found from here."""
+        """Return where the file that the machine calls ``path`` is found from here."""
         return self._root + path
 
     def read(self, path: str) -> str | None:
@@ -67,7 +67,7 @@ class Tree:
         return start.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
 
     def names(self, directory: str) -> list[str]:
-        """Give the names in a directory; none where there is none, or none that can be listed."""
+        """Return the names in a directory; none where there is none, or none that can be listed."""
         try:
             return os.listdir(self.path(directory))
         except _NO_FILE:
@@ -107,7 +107,7 @@ class Tree:
         return self.link(path) == os.devnull
 
     def fragments(self, kind: str, ending: str = ".conf", places: t.Sequence[str] = PLACES) -> list[str]:
-        """Give the files of a ``kind`` such as ``sysctl.d``, in the order in which they are read.
+        """Return the files of a ``kind`` such as ``sysctl.d``, in the order in which they are read.
 
         They are sorted by their names alone. Of two with the same name, the one in the higher of the ``places`` hides
         the other one, also when it is empty, or a symbolic link to /dev/null.
@@ -157,7 +157,7 @@ class Tree:
             return None
 
     def _target(self, path: str) -> str:
-        """Give what ``path`` is without symbolic links, as the machine calls it."""
+        """Return what ``path`` is without symbolic links, as the machine calls it."""
         try:
             target = os.path.realpath(self.path(path))
         except ValueError:

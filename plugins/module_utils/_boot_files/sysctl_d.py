@@ -90,14 +90,14 @@ class Line(t.NamedTuple):
         return (self.boot_value(short).value if short else number_of(self.assignment.value)) is None
 
     def boot_value(self, short: str) -> BootValue:
-        """Give what it sets, as the value of the setting ``short``."""
+        """Return what it sets, as the value of the setting ``short``."""
         text = self.assignment.value or ""
         number = number_of(text)
         return BootValue(number if number is not None and kernel_takes(short, number) else None, text, self.source)
 
 
 def assignments(text: str) -> t.Iterator[Assignment]:
-    """Give the assignments in a file's ``text``, from its top; what systemd-sysctl does not understand is left out."""
+    """Yield the assignments in a file's ``text``, from its top; what systemd-sysctl does not understand is left out."""
     for number, line in enumerate(text.split("\n"), start=1):
         name, equals, value = line.strip(_BLANKS).partition("=")
         dash = name.startswith("-")
@@ -107,7 +107,7 @@ def assignments(text: str) -> t.Iterator[Assignment]:
 
 
 def number_of(text: str) -> int | None:
-    """Give the whole number that the kernel takes from ``text``; None for a text that it refuses.
+    """Return the whole number that the kernel takes from ``text``; None for a text that it refuses.
 
     As proc_get_long() in kernel/sysctl.c does: hexadecimal and octal as in C, and nothing counts behind a blank.
     """
@@ -120,19 +120,19 @@ def number_of(text: str) -> int | None:
 
 
 def short_of_key(key: str) -> str | None:
-    """Give the short name of a file below /proc/sys; None if it is no setting of connection tracking."""
+    """Return the short name of a file below /proc/sys; None if it is no setting of connection tracking."""
     short = None if "." in key else short_of_sysctl(key)
     return None if short == GAUGE else short
 
 
 def kernel_keys(tree: Tree) -> dict[str, str]:
-    """Give the files below /proc/sys in which the kernel has its settings now, all their names, with the short ones."""
+    """Return the short name of each file below /proc/sys that holds a setting now, under all the file's names."""
     keys = [f"{directory}/{name}" for directory in DIRECTORIES for name in tree.names(f"/proc/sys/{directory}")]
     return {key: short for key in sorted(keys) for short in [short_of_key(key)] if short}
 
 
 def read_lines(tree: Tree, paths: t.Iterable[str]) -> list[Line]:
-    """Give the assignments in the files ``paths``, in this order, that can be about connection tracking."""
+    """Return the assignments in the files ``paths``, in this order, that can be about connection tracking."""
     return relevant(
         Line(Source(path, assignment.line), assignment, assignment.key)
         for path in paths
@@ -146,7 +146,7 @@ def relevant(lines: t.Iterable[Line]) -> list[Line]:
 
 
 def winners(lines: t.Iterable[Line], keys: t.Mapping[str, str]) -> dict[str, BootValue]:
-    """Give what ``lines`` set, by short name, on a kernel that has ``keys`` (see kernel_keys; none if not known).
+    """Return what ``lines`` set, by short name, on a kernel that has ``keys`` (see kernel_keys; none if not known).
 
     The last assignment of a name wins, and a name of its own wins over a pattern, whatever their order.
     """
@@ -171,7 +171,7 @@ def winners(lines: t.Iterable[Line], keys: t.Mapping[str, str]) -> dict[str, Boo
 def written_in_order(
     lines: t.Sequence[Line], keys: t.Mapping[str, str], stops_at_errors: bool = False
 ) -> dict[str, BootValue]:
-    """Give what ``lines`` of one file set, by short name, where each is written when it is read.
+    """Return what ``lines`` of one file set, by short name, where each is written when it is read.
 
     What the kernel refuses then leaves what an earlier line set. ``stops_at_errors`` tells that the program reads no
     further, as the one of busybox does.
@@ -196,7 +196,7 @@ def written_in_order(
 def losers(
     lines: t.Iterable[Line], keys: t.Mapping[str, str], wins: t.Mapping[str, BootValue]
 ) -> dict[str, list[BootValue]]:
-    """Give what ``lines`` would set besides ``wins``, by short name, in their order."""
+    """Return what ``lines`` would set besides ``wins``, by short name, in their order."""
     result: dict[str, list[BootValue]] = {}
     for line in lines:
         named = short_of_key(line.key)
@@ -208,7 +208,7 @@ def losers(
 
 
 def _targets(line: Line, keys: t.Mapping[str, str]) -> list[tuple[str, str]]:
-    """Give the key and the short name of each setting that a line writes, if no other line hinders it."""
+    """Return the key and the short name of each setting that a line writes, if no other line hinders it."""
     if line.is_pattern:
         return [(key, short) for key, short in keys.items() if _matches(key, line.key)]
     short = short_of_key(line.key)

@@ -32,7 +32,7 @@ class Group(t.NamedTuple):
 
     @classmethod
     def of(cls, entry: Entry) -> Group:
-        """Give the group that the entry is in; it has the fields of GROUP_NEEDS."""
+        """Return the group that the entry is in; it has the fields of GROUP_NEEDS."""
         replied = "" if entry.status is None or entry.status & SEEN_REPLY else "unreplied"
         return cls(entry.family_name, entry.protocol_name, entry.state_name or "", replied)
 
@@ -50,12 +50,12 @@ GROUP_NEEDS = frozenset({"family", "protocol", "state", "status"})
 
 
 def lines(counts: t.Mapping[t.Any, int]) -> str:
-    """Give one side of a diff: a line with the number of each kind of entry."""
+    """Return one side of a diff: a line with the number of each kind of entry."""
     return "".join(f"{number}  {kind}\n" for kind, number in sorted(counts.items()))
 
 
 def part_of(block: Block, verdicts: list[t.Any], verdict: object) -> Block:
-    """Give the rows of the block on which the verdict is this very object; ``verdicts`` has that on each row."""
+    """Return the rows of the block on which the verdict is this very object; ``verdicts`` has that on each row."""
     if verdicts.count(verdict) == len(verdicts):
         return block
     return block.where(one is verdict for one in verdicts)
@@ -63,7 +63,7 @@ def part_of(block: Block, verdicts: list[t.Any], verdict: object) -> Block:
 
 @contextlib.contextmanager
 def telling_what_was(done: str, selected: int | None = None) -> t.Iterator[Errors[t.Any]]:
-    """Give where the outcome of requests is counted, and add it to an error or a signal that ends them.
+    """Yield where the outcome of requests is counted, and add it to an error or a signal that ends them.
 
     ``done`` is what was done to an entry, such as "deleted". ``selected`` is how many are meant, where that is known.
     """
@@ -90,7 +90,7 @@ def _account(errors: Errors[t.Any], done: str, selected: int | None) -> tuple[st
 
 
 def count_of(errors: Errors[Tag], *numbers: int) -> int:
-    """Give how many ended with one of these errnos."""
+    """Return how many ended with one of these errnos."""
     return sum(count for (_tag, number), count in errors.items() if number in numbers)
 
 

@@ -211,7 +211,7 @@ class Outcome:
             )
 
     def result(self, count_after: int | None, with_diff: bool) -> dict[str, t.Any]:
-        """Give the module's result. Raises ConntrackError, with all counts, if the kernel refused a delete."""
+        """Return the module's result. Raises ConntrackError, with all counts, if the kernel refused a delete."""
         errors: Errors[Group] = collections.Counter() if self.errors is None else self.errors
         deleted = count_of(errors, 0)
         result = {
@@ -227,7 +227,7 @@ class Outcome:
         return result
 
     def diff(self) -> dict[str, str]:
-        """Give the groups that change, with their numbers before and after; those predicted, if nothing was tried."""
+        """Return the groups that change, with their numbers before and after; those predicted, if nothing was tried."""
         deleted = self.found.targets
         if self.errors is not None:
             deleted = collections.Counter(

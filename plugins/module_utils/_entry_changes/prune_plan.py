@@ -65,7 +65,7 @@ class Limit:
     percent: fractions.Fraction | None = None
 
     def of(self, total: int) -> int:
-        """Give the limit as a number for a table of ``total`` entries, rounded down."""
+        """Return the limit as a number for a table of ``total`` entries, rounded down."""
         if self.percent is not None:
             return int(self.percent * total / 100)
         return total if self.number is None else self.number
@@ -327,7 +327,7 @@ class Survey:
         return sum(self.targets.values())
 
     def counts(self) -> dict[str, t.Any]:
-        """Give what the result says about the table before the first delete."""
+        """Return what the result says about the table before the first delete."""
         return {
             "matched": self._matched,
             "protected": sum(self._kept.values()),

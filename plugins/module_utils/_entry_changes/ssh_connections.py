@@ -36,12 +36,12 @@ class Connection(t.NamedTuple):
     destination_port: int | None
 
     def turned(self) -> Connection:
-        """Give the same connection as the other end sees it."""
+        """Return the same connection as the other end sees it."""
         return Connection(self.destination, self.destination_port, self.source, self.source_port)
 
 
 def management_connections(pid: int | None = None, proc: str = "/proc") -> frozenset[Connection]:
-    """Give the SSH connections that the process ``pid`` (this one without it) or one of its ancestors runs in.
+    """Return the SSH connections that the process ``pid`` (this one without it) or one of its ancestors runs in.
 
     ``proc`` is where proc(5) is mounted. A process that cannot be read and a malformed value are passed over.
     """
@@ -55,7 +55,7 @@ def management_connections(pid: int | None = None, proc: str = "/proc") -> froze
 
 
 def without_management(block: Block, connections: t.Collection[Connection]) -> Block:
-    """Give the entries of the block that are not those of one of the connections."""
+    """Return the entries of the block that are not those of one of the connections."""
     own = _management_rows(block, connections)
     return block.where(not row for row in own) if any(own) else block
 
@@ -92,7 +92,7 @@ def is_management(entry: Entry, connections: t.Collection[Connection]) -> bool:
 
 
 def _line_of_descent(pid: int, proc: str) -> t.Iterator[int]:
-    """Give ``pid``, its parent and so on, up to the first process that has no parent."""
+    """Yield ``pid``, its parent and so on, up to the first process that has no parent."""
     for _generation in range(_MOST_ANCESTORS):
         if pid <= 0:
             return
@@ -101,13 +101,13 @@ def _line_of_descent(pid: int, proc: str) -> t.Iterator[int]:
 
 
 def _parent(pid: int, proc: str) -> int:
-    """Give the parent's number, 0 where there is none. The name before it may hold blanks and brackets (proc(5))."""
+    """Return the parent's number, 0 where there is none. The name before it may hold blanks and brackets (proc(5))."""
     fields = _read(proc, pid, "stat").rpartition(b")")[2].split()
     return int(fields[1]) if len(fields) > 1 and fields[1].isdigit() else 0
 
 
 def _read(proc: str, pid: int, name: str) -> bytes:
-    """Give the file's bytes; none if the process is gone or may not be read."""
+    """Return the file's bytes; none if the process is gone or may not be read."""
     try:
         with open(os.path.join(proc, str(pid), name), "rb") as file:
             return file.read()
@@ -116,13 +116,13 @@ def _read(proc: str, pid: int, name: str) -> bytes:
 
 
 def _parse(value: str) -> Connection:
-    """Give the connection that a value of SSH_CONNECTION means. Raises ValueError for a malformed one."""
+    """Return the connection that a value of SSH_CONNECTION means. Raises ValueError for a malformed one."""
     client, client_port, server, server_port = value.split()
     return Connection(_packed(client), _port(client_port), _packed(server), _port(server_port))
 
 
 def _packed(text: str) -> bytes:
-    """Give the address as the kernel's entries have it: without a scope, and IPv4 as IPv4 (RFC 4291, 2.5.5.2)."""
+    """Return the address as the kernel's entries have it: without a scope, and IPv4 as IPv4 (RFC 4291, 2.5.5.2)."""
     address = ipaddress.ip_address(text.partition("%")[0])
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return (mapped or address).packed

@@ -160,7 +160,7 @@ class Aim:
         return (NEEDS if self.timeout is not None else frozenset()) | ({"mark"} if self.mark else frozenset())
 
     def caps(self) -> set[int]:
-        """Give every number that ``cap`` may give."""
+        """Return every number that ``cap`` may give."""
         if isinstance(self.timeout, int):
             return {self.timeout}
         return {max(1, value) for name, value in self.settings.items() if "timeout" in name}
@@ -172,7 +172,7 @@ class Aim:
         return "" if isinstance(self.timeout, int) else self.claims.reason_to_keep(entry, self.settings, cap)
 
     def cap(self, entry: Entry) -> int | None:
-        """Give the most seconds that the entry may have left; None where no sysctl tells."""
+        """Return the most seconds that the entry may have left; None where no sysctl tells."""
         if isinstance(self.timeout, int):
             return self.timeout
         longest = longest_timeout(entry, self.settings)
@@ -180,7 +180,7 @@ class Aim:
         return None if longest is None or longest < 0 else max(1, longest)
 
     def lacking_mark(self, entry: Entry) -> Mark | None:
-        """Give the mark if the entry does not have it. Raises UnavailableError where its mark is not known."""
+        """Return the mark if the entry does not have it. Raises UnavailableError where its mark is not known."""
         if self.mark is None:
             return None
         if entry.mark is None:
@@ -272,6 +272,7 @@ class Judge:
         self._memo = Memo(plan.needs, self._verdict, plan.steps)
 
     def __call__(self, block: Block) -> list[Verdict]:
+        """Return the verdict on each entry of a block."""
         return self._memo(block)
 
     def _verdict(self, entry: Entry) -> Verdict:
@@ -280,7 +281,7 @@ class Judge:
         return self._verdicts.setdefault(key, Verdict(*key))
 
     def _lacking(self, entry: Entry) -> tuple[Change, str]:
-        """Give what the entry lacks, and what it is counted as whose timeout cannot be lowered."""
+        """Return what the entry lacks, and what it is counted as whose timeout cannot be lowered."""
         aim = self._plan.aim
         mark = aim.lacking_mark(entry)
         if aim.timeout is None:
@@ -327,7 +328,7 @@ class Survey:
         return any(verdict.change.timeout is not None for verdict in self.targets)
 
     def count(self, test: t.Callable[[Verdict], t.Any]) -> int:
-        """Give the number of entries whose verdict passes the test."""
+        """Return the number of entries whose verdict passes the test."""
         return sum(count for verdict, count in self.verdicts.items() if test(verdict))
 
     @property
@@ -403,7 +404,7 @@ class Outcome:
     settled: collections.Counter[str]
 
     def result(self, with_diff: bool) -> dict[str, t.Any]:
-        """Give the module's result. Raises ConntrackError, with all counts, if the kernel refused an update."""
+        """Return the module's result. Raises ConntrackError, with all counts, if the kernel refused an update."""
         found, settled = self.found, self.settled
         errors: Errors[Verdict] = collections.Counter() if self.errors is None else self.errors
         updated = count_of(errors, 0)
@@ -430,7 +431,7 @@ class Outcome:
         return {**result, "not_updated": 0}
 
     def diff(self) -> dict[str, str]:
-        """Give what entries of each group lack, with their numbers before and after, as far as it changes.
+        """Return what entries of each group lack, with their numbers before and after, as far as it changes.
 
         The numbers are those predicted, if nothing was tried.
         """
@@ -448,7 +449,7 @@ class Outcome:
 
 
 def _by_kind(verdicts: t.Mapping[Verdict, int], change_of: t.Callable[[Verdict], Change]) -> collections.Counter[str]:
-    """Give the numbers of entries by group and what is changed of them."""
+    """Return the numbers of entries by group and what is changed of them."""
     kinds: collections.Counter[str] = collections.Counter()
     for verdict, count in verdicts.items():
         for description in change_of(verdict).descriptions():

@@ -43,7 +43,7 @@ _BUCKET_BYTES = 8  # struct hlist_nulls_head
 def gather(
     subsets: t.Collection[str], top: int, selectors: t.Mapping[str, t.Any] | None, netns: str | None
 ) -> dict[str, t.Any]:
-    """Give the facts of ``subsets``, measured in the namespace ``netns``; the table is dumped at most once.
+    """Return the facts of ``subsets``, measured in the namespace ``netns``; the table is dumped at most once.
 
     ``selectors`` are match, exclude and select by name; None stands for all selectors that have a name.
     Raises OptionError for a bad selector before anything is read.
@@ -116,7 +116,7 @@ def _listeners() -> list[dict[str, t.Any]] | None:
 
 
 def _entry_bytes() -> int:
-    """Give the size of an entry without its extensions, as this kernel allocates it (slabinfo(5))."""
+    """Return the size of an entry without its extensions, as this kernel allocates it (slabinfo(5))."""
     try:
         with open(_SLAB_INFO, encoding="ascii") as file:
             sizes = [line.split()[3] for line in file if line.startswith("nf_conntrack ")]
@@ -126,7 +126,7 @@ def _entry_bytes() -> int:
 
 
 def _memory_total() -> int | None:
-    """Give the size of the machine's memory (proc_meminfo(5)); None where it cannot be read."""
+    """Return the size of the machine's memory (proc_meminfo(5)); None where it cannot be read."""
     try:
         with open(_MEMORY_INFO, encoding="ascii") as file:
             sizes = [int(line.split()[1]) for line in file if line.startswith("MemTotal:")]
@@ -174,7 +174,7 @@ def count_table(
 
 
 def _namespaces() -> dict[str, t.Any]:
-    """Give count and share of the limit for each named network namespace of the host."""
+    """Return count and share of the limit for each named network namespace of the host."""
     result = {}
     for name in _netns.names():
         try:

@@ -22,7 +22,7 @@ _DEVICE = os.makedev(1, 11)  # kmsg in Documentation/admin-guide/devices.txt
 
 
 def table_full(path: str = "/dev/kmsg") -> dict[str, t.Any]:
-    """Give the number of ``table full`` lines that the kernel log still holds, and the seconds since the last one.
+    """Return the number of ``table full`` lines that the kernel log still holds, and the seconds since the last one.
 
     The log is one for the machine, and the kernel limits the rate of these lines: each stands for one dropped packet
     or more. Where the log cannot be read, ``messages`` is None and ``unreadable`` says why.
@@ -57,7 +57,7 @@ def _result(messages: int | None, last: float | None, unreadable: str | None) ->
 
 
 def _records(log: int) -> t.Iterator[bytes]:
-    """Give the records of the log, one a read, to its present end (Documentation/ABI/testing/dev-kmsg)."""
+    """Yield the records of the log, one a read, to its present end (Documentation/ABI/testing/dev-kmsg)."""
     for _count in range(_RECORDS):
         try:
             record = os.read(log, _RECORD)
@@ -73,7 +73,7 @@ def _records(log: int) -> t.Iterator[bytes]:
 
 
 def _seconds_ago(record: bytes) -> float | None:
-    """Give the age of a record "priority,sequence,microseconds since boot,flags;text"."""
+    """Return the age of a record "priority,sequence,microseconds since boot,flags;text"."""
     fields = record.split(b";", 1)[0].split(b",")
     if len(fields) < 3 or not fields[2].isdigit():
         return None

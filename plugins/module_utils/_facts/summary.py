@@ -179,7 +179,7 @@ class Summary:
         return self._starts.column(block) if name == "start" else block.column(name)
 
     def _described(self) -> t.Iterator[tuple[Entry, int]]:
-        """Give an entry for each kind, and the number of entries that it stands for."""
+        """Yield an entry for each kind, and the number of entries that it stands for."""
         for layout, kinds in self._kinds.items():
             names = [name for name in _KIND_FIELDS if name in layout.fields]
             for kind, count in kinds.items():
@@ -191,7 +191,7 @@ class Summary:
                 yield Entry(**{**layout.constants, **fields}), count
 
     def result(self) -> dict[str, t.Any]:
-        """Give the counts, in the form that conntrack_facts documents as its ``table``."""
+        """Return the counts, in the form that conntrack_facts documents as its ``table``."""
         entries = sum(sum(kinds.values()) for kinds in self._kinds.values())
         remaining, unused = _Histogram(), _Histogram()
         for entry, count in self._described():
@@ -277,7 +277,7 @@ class Summary:
 
 
 def percent(part: int, whole: int) -> float:
-    """Give ``part`` as a percentage of ``whole`` with two decimals; 0 of an empty whole."""
+    """Return ``part`` as a percentage of ``whole`` with two decimals; 0 of an empty whole."""
     return round(100 * part / whole, 2) if whole else 0.0
 
 

@@ -106,11 +106,11 @@ class Directory:
         return os.open(name, flags, mode, dir_fd=self.descriptor)
 
     def link(self, name: str, new_name: str) -> None:
-        """Give a file a second name. Raises OSError."""
+        """Add a second name for a file. Raises OSError."""
         os.link(name, new_name, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor, follow_symlinks=False)
 
     def replace(self, name: str, new_name: str) -> None:
-        """Give a file another name, atomically; what has that name is dropped. Raises OSError."""
+        """Rename a file atomically. A file that has the new name is dropped. Raises OSError."""
         os.replace(name, new_name, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
 
     def remove(self, name: str) -> None:

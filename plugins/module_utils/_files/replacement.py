@@ -193,7 +193,7 @@ def _not_writable(directory: Directory, problem: str) -> ConntrackError:
 
 
 def _has_room(directory: str, size: int) -> bool:
-    """Tell whether a new file of so many bytes fits on the disk (statvfs(3)). True where the disk does not say."""
+    """Return whether a new file of so many bytes fits on the disk (statvfs(3)). True where the disk does not say."""
     disk = os.statvfs(directory)
     blocks_left = disk.f_bfree if os.geteuid() == 0 else disk.f_bavail
     blocks_needed = max(1, -(-size // disk.f_frsize))

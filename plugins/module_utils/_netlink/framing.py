@@ -42,7 +42,7 @@ class Message(t.NamedTuple):
 
 
 def messages(datagram: bytes) -> t.Iterator[Message]:
-    """Give the messages in a datagram. Raises MalformedError where their lengths do not add up."""
+    """Yield the messages in a datagram. Raises MalformedError where their lengths do not add up."""
     start, length = 0, len(datagram)
     while start < length:
         if length - start < HEADER_LENGTH:
@@ -57,7 +57,7 @@ def messages(datagram: bytes) -> t.Iterator[Message]:
 
 
 def error_of(message: bytes) -> int:
-    """Give the errno that an NLMSG_ERROR or NLMSG_DONE message carries; 0 is success. Raises MalformedError."""
+    """Return the errno that an NLMSG_ERROR or NLMSG_DONE message carries; 0 is success. Raises MalformedError."""
     if len(message) < _DONE_LENGTH:
         raise MalformedError("netlink: an error message without its number")
     code: int = _ERRNO.unpack_from(message, HEADER_LENGTH)[0]
@@ -65,7 +65,7 @@ def error_of(message: bytes) -> int:
 
 
 def walk(data: bytes, start: int, end: int) -> t.Iterator[tuple[int, int, int]]:
-    """Give type, start and end of each attribute's value in ``data[start:end]``. Raises MalformedError."""
+    """Yield type, start and end of each attribute's value in ``data[start:end]``. Raises MalformedError."""
     while start < end:
         if end - start < 4:
             raise MalformedError(f"netlink: {end - start} bytes are left where an attribute header takes 4")
@@ -85,7 +85,7 @@ class Splitter:
         self._pattern = re.compile(b"(?!)")
 
     def runs(self, datagram: bytes) -> list[bytes]:
-        """Give the messages of a datagram. Raises MalformedError where their lengths do not add up."""
+        """Return the messages of a datagram. Raises MalformedError where their lengths do not add up."""
         runs: list[bytes] = self._pattern.findall(datagram)
         # The pattern finds runs of the sizes that it knows. They are all there is if nothing is missing between them.
         if sum(map(len, runs)) == len(datagram):
@@ -101,7 +101,7 @@ class Splitter:
 
 
 def size_of(run: bytes) -> int:
-    """Give the size of a run's rows."""
+    """Return the size of a run's rows."""
     size: int = WORD.unpack_from(run)[0]
     return (size + 3) & ~3
 
@@ -134,7 +134,7 @@ def encode_request(kind: int, flags: int, sequence: int, family: int = 0, attrib
 
 
 def renumbered(message: bytes, sequence: int) -> bytes:
-    """Give the message with another sequence number."""
+    """Return the message with another sequence number."""
     return message[:_SEQUENCE_AT] + WORD.pack(sequence) + message[_SEQUENCE_AT + WORD.size :]
 
 

@@ -89,7 +89,7 @@ def _receive(source: socket.socket, buffer: bytearray | memoryview) -> int:
 
 
 def _typed(number: int | None) -> DumpError:
-    """Give the error that an errno of the socket means for a dump."""
+    """Return the error that an errno of the socket means for a dump."""
     if number == errno.ENOBUFS:
         return InterruptedDumpError("The kernel had no memory for its answer.")
     if number == errno.ETIMEDOUT:
@@ -100,7 +100,7 @@ def _typed(number: int | None) -> DumpError:
 
 
 def datagrams(source: socket.socket) -> t.Iterator[bytes]:
-    """Give the datagrams of the dump that was asked for on the socket. Raises what ``receive`` raises."""
+    """Yield the datagrams of the dump that was asked for on the socket. Raises what ``receive`` raises."""
     buffer = bytearray(_DATAGRAM)
     ended = False
     while not ended:
@@ -111,7 +111,7 @@ def datagrams(source: socket.socket) -> t.Iterator[bytes]:
 
 @contextlib.contextmanager
 def read_ahead(source: socket.socket) -> t.Iterator[t.Iterator[bytes]]:
-    """Give the same datagrams as ``datagrams``, received by another process; it is gone when the context is left.
+    """Yield the same datagrams as ``datagrams``, received by another process; it is gone when the context is left.
 
     Raises OSError where there can be no other process.
     """
@@ -129,7 +129,7 @@ def read_ahead(source: socket.socket) -> t.Iterator[t.Iterator[bytes]]:
 
 
 def _pipe(stack: contextlib.ExitStack) -> tuple[io.FileIO, io.FileIO]:
-    """Give the ends of a pipe, to read from and to write to, which are closed with the stack."""
+    """Return the ends of a pipe, to read from and to write to, which are closed with the stack."""
     read, write = os.pipe()
     return stack.enter_context(io.FileIO(read, "rb")), stack.enter_context(io.FileIO(write, "wb"))
 
@@ -179,7 +179,7 @@ def _receive_group(source: socket.socket, ring: memoryview, group: int) -> tuple
 
 
 def _received(ring: mmap.mmap, filled: io.FileIO, free: io.FileIO) -> t.Iterator[bytes]:
-    """Give the datagrams in the ring, and free each group after its last one. Raises what ``receive`` raises."""
+    """Yield the datagrams in the ring, and free each group after its last one. Raises what ``receive`` raises."""
     for group in itertools.count():
         token = filled.read(_TOKEN.size) or b""
         if len(token) < _TOKEN.size:

@@ -32,13 +32,13 @@ def _unreplied(entry: Entry) -> str:
 
 
 def _flag(entry: Entry) -> str:
-    """Give the one of these flags that the tool shows, the strongest first."""
+    """Return the one of these flags that the tool shows, the strongest first."""
     flags = ((_uapi.HW_OFFLOAD, " [HW_OFFLOAD]"), (_uapi.OFFLOAD, " [OFFLOAD]"), (_uapi.ASSURED, " [ASSURED]"))
     return next((flag for bit, flag in flags if (entry.status or 0) & bit), "")
 
 
 def _numbers_of(protocol: int) -> dict[str, str]:
-    """Give what the tool prints of a tuple's numbers, by field."""
+    """Return what the tool prints of a tuple's numbers, by field."""
     if protocol in _uapi.PORT_PROTOCOLS:
         return {"source_port": " sport=%d", "destination_port": " dport=%d"}
     if protocol == _uapi.GRE:
@@ -72,7 +72,7 @@ class _Template:
         self._value("use", " use=%d")
 
     def lines(self, block: Block) -> t.Iterator[str]:
-        """Give the line of each entry."""
+        """Return the line of each entry."""
         return map(self._text.__mod__, zip(*(column(block) for column in self._columns)))
 
     def _family(self) -> str:
@@ -126,7 +126,7 @@ class ExtendedLines:
         self._templates: dict[Layout, _Template] = {}
 
     def __call__(self, block: Block) -> t.Iterator[str]:
-        """Give the line of each entry of the block."""
+        """Return the line of each entry of the block."""
         template = self._templates.get(block.layout)
         if template is None:
             template = self._templates[block.layout] = _Template(block.layout, self._context, self._short)

@@ -60,7 +60,7 @@ def _address(name: str) -> Reader:
 
 
 def address_text(address: bytes) -> str:
-    """Give a packed address as text."""
+    """Return a packed address as text."""
     return socket.inet_ntop(socket.AF_INET if len(address) == 4 else socket.AF_INET6, address)
 
 
@@ -86,7 +86,7 @@ def _sum(original: str, reply: str) -> Reader:
 
 
 def _labels(entry: Entry, _context: Context) -> list[int]:
-    """Give the numbers of the entry's labels, which are the bits that are set in its bitmap."""
+    """Return the numbers of the entry's labels, which are the bits that are set in its bitmap."""
     bits = label_bits(entry.labels)
     return [number for number in range(bits.bit_length()) if bits >> number & 1]
 
@@ -147,23 +147,23 @@ ALL_FIELDS = {**FIELDS, **GRE_FIELDS}
 
 
 def as_dict(entry: Entry, context: Context) -> dict[str, t.Any]:
-    """Give the entry as a dict with the keys of FIELDS, and for GRE those of GRE_FIELDS too."""
+    """Return the entry as a dict with the keys of FIELDS, and for GRE those of GRE_FIELDS too."""
     fields = ALL_FIELDS if entry.protocol == GRE else FIELDS
     return {name: reader.read(entry, context) for name, reader in fields.items()}
 
 
 def ndjson_lines(block: Block, context: Context) -> t.Iterator[str]:
-    """Give the dict of each entry as one line of JSON."""
+    """Return the dict of each entry as one line of JSON."""
     return (json.dumps(as_dict(entry, context), separators=(",", ":")) for entry in block.entries())
 
 
 def csv_header() -> str:
-    """Give the names of the columns of ``csv_lines``."""
+    """Return the names of the columns of ``csv_lines``."""
     return _csv_line(ALL_FIELDS)
 
 
 def csv_lines(block: Block, context: Context) -> t.Iterator[str]:
-    """Give the fields of each entry as one line of CSV (RFC 4180): unknown is empty, a list is spaced items."""
+    """Yield the fields of each entry as one line of CSV (RFC 4180): unknown is empty, a list is spaced items."""
     for entry in block.entries():
         values = (reader.read(entry, context) for reader in ALL_FIELDS.values())
         yield _csv_line(" ".join(map(str, value)) if isinstance(value, list) else value for value in values)

@@ -85,7 +85,7 @@ class Group:
             self.octets += octets + reply_octets
 
     def as_dict(self, names: t.Sequence[str]) -> dict[str, t.Any]:
-        """Give the fields and the counts; packets and bytes are None where none of the entries has counters."""
+        """Return the fields and the counts; packets and bytes are None where none of the entries has counters."""
         counted = self.entries > self.without_counters
         values = (list(value) if isinstance(value, tuple) else value for value in self.values)
         return {
@@ -208,7 +208,7 @@ class _Pass:
         return self._groups.of(values)
 
     def _take(self, selected: t.Iterator[Block]) -> list[_Taken]:
-        """Give the entries to return; of those that are not, none is kept."""
+        """Return the entries to return; of those that are not, none is kept."""
         entries = (
             _Taken(entry, block.layout, row) for block in selected for entry, row in zip(block.entries(), block.rows)
         )

@@ -241,7 +241,7 @@ def _label(values: list[t.Any], option: str, _context: Context) -> Compiled:
 
 
 def label_bits(labels: bytes | None) -> int:
-    """Give the kernel's bitmap of labels as a number, of which bit n is label n; an entry without a bitmap has none.
+    """Return the kernel's bitmap of labels as a number, of which bit n is label n; an entry without a bitmap has none.
 
     The bitmap is read in 32-bit words of the machine's own byte order, as libnetfilter_conntrack does.
     """
@@ -370,7 +370,7 @@ def _amount(
 
 
 def _ends(field: str) -> t.Callable[[Range, Context], Steps]:
-    """Give the changes of a range of a field itself."""
+    """Return the changes of a range of a field itself."""
 
     def changes(limits: Range, _context: Context) -> Steps:
         low, high = limits

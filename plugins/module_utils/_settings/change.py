@@ -63,11 +63,11 @@ class Change:
         return None if self.boot_only else self.reached
 
     def write(self, value: int) -> None:
-        """Give the kernel a value, and record a timeout. Raises what Sysctl.write and ``changing`` raise."""
+        """Return the kernel a value, and record a timeout. Raises what Sysctl.write and ``changing`` raise."""
         self._write(value, record_required=True)
 
     def restore(self, value: int) -> None:
-        """Give the kernel a value that it had before, also where that cannot be recorded. Raises as Sysctl.write."""
+        """Return the kernel a value that it had before, also where that cannot be recorded. Raises as Sysctl.write."""
         self._write(value, record_required=False)
 
     def _write(self, value: int, record_required: bool) -> None:
@@ -87,7 +87,7 @@ class Change:
 def change_of(
     sysctls: t.Mapping[str, Sysctl], short: str, wanted: int, before: int | None, least: bool = False
 ) -> Change:
-    """Give the change of the setting ``short``, which must be one of ``sysctls``."""
+    """Return the change of the setting ``short``, which must be one of ``sysctls``."""
     limit = sysctls.get("max") if short == "buckets" else None
     return Change(sysctls[short], wanted, before, least, limit)
 
@@ -116,7 +116,7 @@ def apply(changes: t.Iterable[Change], finish: t.Callable[[], None]) -> None:
 
 
 def in_order(changes: t.Iterable[Change]) -> list[Change]:
-    """Give what is needed in the order in which the kernel takes it.
+    """Return what is needed in the order in which the kernel takes it.
 
     The table never outgrows its buckets, and no lower threshold ever passes the upper one.
     """
@@ -130,7 +130,7 @@ def in_order(changes: t.Iterable[Change]) -> list[Change]:
 
 
 def put_back(written: t.Sequence[Change]) -> str:
-    """Give the kernel the values from before where it has others, and say in words which of them it has again."""
+    """Return the kernel the values from before where it has others, and say in words which of them it has again."""
     changed = [change for change in written if change.sysctl.read() != change.before]
     for change in reversed(changed):
         if change.before is not None:

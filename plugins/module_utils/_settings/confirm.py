@@ -219,7 +219,7 @@ def _renew_journal(pending: Pending) -> None:
 
 
 def _is_kept(pending: Pending) -> bool | None:
-    """Tell whether the journal has this change; False where another one waits, None where nothing sound is there."""
+    """Return whether the journal has this change; False where another one waits, None where nothing sound is there."""
     if journal.is_kept(pending):
         return True
     try:

@@ -109,7 +109,7 @@ class Pending:
         return cls(data["id"], _whole(data["within"]), _finite(data["deadline"]), written, files, data["confirmed"])
 
     def take_back(self) -> str:
-        """Give the kernel its old values, and the boot its old files; say in words what was put back."""
+        """Return the kernel its old values, and the boot its old files; say in words what was put back."""
         said = [put_back(self.written)]
         for file in reversed(self.files):
             try:
@@ -141,7 +141,7 @@ def keep(pending: Pending) -> None:
 
 
 def is_kept(pending: Pending) -> bool:
-    """Tell whether the journal is as it was written for this change."""
+    """Return whether the journal is as it was written for this change."""
     return _text_of("pending") == pending.as_json()
 
 

@@ -29,7 +29,7 @@ _HEADER = (
 
 
 def plan_dropin(path: str, new_text: t.Callable[[str | None], str | None]) -> FileChange:
-    """Give the change of the drop-in ``path`` to what ``new_text`` makes of its text. Nothing is written.
+    """Return the change of the drop-in ``path`` to what ``new_text`` makes of its text. Nothing is written.
 
     Raises OptionError or NotPermittedError when the file could not be read or replaced.
     """
@@ -43,7 +43,7 @@ def plan_dropin(path: str, new_text: t.Callable[[str | None], str | None]) -> Fi
 
 
 def merge(text: str, wanted: t.Mapping[str, int]) -> str:
-    """Give ``text`` with each sysctl in ``wanted`` set once; the same text when it says so already."""
+    """Return ``text`` with each sysctl in ``wanted`` set once; the same text when it says so already."""
     lines = text.removesuffix("\n").split("\n") if text else list(_HEADER)
     before = list(lines)
     for name in sorted(wanted):
@@ -52,20 +52,20 @@ def merge(text: str, wanted: t.Mapping[str, int]) -> str:
 
 
 def boot_values(text: str) -> dict[str, int]:
-    """Give what a drop-in's ``text`` sets, by short name: the last assignment counts, if it is a whole number."""
+    """Return what a drop-in's ``text`` sets, by short name: the last assignment counts, if it is a whole number."""
     last = {each.short: number_of(each.value or "") for each in _assignments(text.split("\n"))}
     return {short: number for short, number in last.items() if short and number is not None}
 
 
 def lines_of(text: str, name: str) -> str | None:
-    """Give the lines that set the sysctl ``name`` under any of its names, as one text; None if there are none."""
+    """Return the lines that set the sysctl ``name`` under any of its names, as one text; None if there are none."""
     lines = text.split("\n")
     places = _places_of(short_of_sysctl(name), lines)
     return "\n".join(lines[place] for place in places) if places else None
 
 
 def restore(text: str, lines: t.Mapping[str, str | None]) -> str:
-    """Give ``text`` with the lines that each setting (by short name) had, or none; "" if only our own head is left."""
+    """Return ``text`` with the lines that each setting (by short name) had. "" if only our own head is left."""
     kept = text.split("\n")
     for short, old in lines.items():
         new = [] if old is None else old.split("\n")
@@ -127,7 +127,7 @@ def _assignments(lines: t.Sequence[str]) -> list[Assignment]:
 
 
 def _places_of(short: str | None, lines: t.Sequence[str]) -> list[int]:
-    """Give the places of the lines that set this setting under any of its names."""
+    """Return the places of the lines that set this setting under any of its names."""
     return [each.line - 1 for each in _assignments(lines) if short and each.short == short]
 
 
@@ -144,7 +144,7 @@ def _set(lines: list[str], name: str, value: int) -> None:
 
 
 def _place_for(name: str, lines: t.Sequence[str]) -> int:
-    """Give where a new line keeps a sorted file sorted: above the next name and the comment that belongs to it."""
+    """Return where a new line keeps a sorted file sorted: above the next name and the comment that belongs to it."""
     for each in _assignments(lines):
         if each.key.replace("/", ".") > name:
             place = each.line - 1

@@ -87,7 +87,7 @@ class Transaction:
         return pending
 
     def describe(self, predict: bool) -> dict[str, dict[str, t.Any]]:
-        """Give what becomes of each setting, by short name; ``predict`` is for a change that is not carried out."""
+        """Return what becomes of each setting, by short name; ``predict`` is for a change that is not carried out."""
         return {change.sysctl.short: self._describe(change, predict) for change in self.changes}
 
     def _describe(self, change: Change, predict: bool) -> dict[str, t.Any]:
@@ -106,7 +106,7 @@ class Transaction:
         }
 
     def differences(self) -> list[dict[str, str]]:
-        """Give the diff: the run-time values that change, and the files."""
+        """Return the diff: the run-time values that change, and the files."""
         needed = [change for change in self.changes if change.needed]
         diff = []
         if needed:
@@ -117,7 +117,7 @@ class Transaction:
         return diff + [_difference(file.path, file.text or "", file.new_text or "") for file in files]
 
     def warnings(self) -> list[str]:
-        """Give what the operator should know: what tcp_loose does, and what the next boot does not set as wanted."""
+        """Return what the operator should know: what tcp_loose does, and what the next boot does not set as wanted."""
         said = [
             "tcp_loose is off: after a reboot or a fail-over, connections that are open will not be picked up."
             for change in self.changes

@@ -66,12 +66,12 @@ def parse_value(short: str, value: t.Any, option: str) -> int:
 
 
 def whole_pages(buckets: int) -> int:
-    """Give the size that the kernel makes of a hash size: whole pages of memory (nf_ct_alloc_hashtable)."""
+    """Return the size that the kernel makes of a hash size: whole pages of memory (nf_ct_alloc_hashtable)."""
     return -(-buckets // _PAGE_OF_BUCKETS) * _PAGE_OF_BUCKETS
 
 
 def kept_as(short: str, number: int) -> int:
-    """Give what the kernel makes of a number that it takes: the number itself, but for the hash size."""
+    """Return what the kernel makes of a number that it takes: the number itself, but for the hash size."""
     return whole_pages(number) if short == "buckets" else number
 
 

@@ -39,7 +39,7 @@ _key = operator.itemgetter(slice(framing.ATTRIBUTES_AT, 96))
 
 
 def blocks(datagrams: t.Iterable[bytes], sequence: int, chain: int) -> t.Iterator[layouts.Block]:
-    """Give the entries in the datagrams that answer the request ``sequence``, each entry once.
+    """Yield the entries in the datagrams that answer the request ``sequence``, each entry once.
 
     ``chain`` is the length of the longest hash chain that there can be. Raises InterruptedDumpError where the dump was
     not whole, MalformedError for bytes that cannot be decoded, and the error that the kernel answered.
@@ -69,7 +69,7 @@ def blocks(datagrams: t.Iterable[bytes], sequence: int, chain: int) -> t.Iterato
 
 
 def _without_end(runs: list[bytes]) -> tuple[list[bytes], bool]:
-    """Give the runs before the message that ends the dump, and whether it is there. Raises the kernel's error."""
+    """Return the runs before the message that ends the dump, and whether it is there. Raises the kernel's error."""
     if runs and is_end(runs[-1], next(framing.messages(runs[-1]))):
         return runs[:-1], True
     return runs, False
@@ -99,7 +99,7 @@ class _Recent:
         self._last: collections.deque[bytes] = collections.deque(maxlen=chain)
 
     def new(self, runs: list[bytes]) -> list[bytes]:
-        """Give the messages of the next datagram without copies."""
+        """Return the messages of the next datagram without copies."""
         first = itertools.islice(_rows(runs), self._chain)
         if not set(map(_key, self._last)).isdisjoint(map(_key, first)):
             runs = [row for row in _rows(runs) if not self._is_copy(row)]

@@ -40,7 +40,7 @@ meant (CTA_FILTER_F_CTA_IP_SRC and CTA_FILTER_F_CTA_IP_DST of net/netfilter/nf_i
 
 
 def encode(conditions: t.Iterable[Condition]) -> tuple[int, bytes]:
-    """Give the family and the attributes of a dump's request that ask for entries which meet all the conditions."""
+    """Return the family and the attributes of a dump's request that ask for entries which meet all the conditions."""
     by_field: dict[str, Condition] = {}
     for one in conditions:
         before = by_field.get(one.field, Condition(one.field, 0, 0))

@@ -67,7 +67,7 @@ Schema = t.Mapping[int, t.Union[Field, "Schema"]]
 
 
 def _tuple_schema(prefix: str, zone: str) -> Schema:
-    """Give enum ctattr_tuple, with enum ctattr_ip and enum ctattr_l4proto in it."""
+    """Return enum ctattr_tuple, with enum ctattr_ip and enum ctattr_l4proto in it."""
     addresses = {
         kind: Field(prefix + name, (size,), bytes)
         for kind, name, size in ((1, "source", 4), (2, "destination", 4), (3, "source", 16), (4, "destination", 16))
@@ -82,7 +82,7 @@ def _tuple_schema(prefix: str, zone: str) -> Schema:
 
 
 def _counters_schema(direction: str) -> Schema:
-    """Give enum ctattr_counters: 64 bits, or 32 of old kernels."""
+    """Return enum ctattr_counters: 64 bits, or 32 of old kernels."""
     packets, octets = f"packets_{direction}", f"bytes_{direction}"
     return {
         kind + at: Field(name, (size,), _number)
@@ -204,7 +204,7 @@ class Layout:
         return Entry(**fields)
 
     def identity_of(self, row: bytes) -> bytes:
-        """Give the bytes of a row (see Block) that name its entry: its original tuple, id and zone."""
+        """Return the bytes of a row (see Block) that name its entry: its original tuple, id and zone."""
         return _words_of(row, self.identity)
 
 
@@ -234,7 +234,7 @@ class Block:
         return [self.data[start : start + size] for start in range(0, len(self.data), size)]
 
     def where(self, chosen: t.Iterable[t.Any]) -> Block:
-        """Give a block of the rows for which ``chosen``, in the same order, has something true."""
+        """Return a block of the rows for which ``chosen``, in the same order, has something true."""
         return Block(self.layout, b"".join(itertools.compress(self.rows, chosen)))
 
     def entries(self, names: t.Iterable[str] = FIELDS) -> t.Iterator[Entry]:
@@ -242,11 +242,11 @@ class Block:
         return (self.layout.entry(row, names) for row in self.rows)
 
     def word_column(self, at: int) -> array.array[int]:
-        """Give the word number ``at`` of every row, as it lies in memory."""
+        """Return the word number ``at`` of every row, as it lies in memory."""
         return self.words[at :: self.layout.size // 4]
 
     def column(self, name: str) -> t.Iterable[t.Any]:
-        """Give a field of every row: numbers, or what the field is else. A field that is not there is its constant."""
+        """Return a field of every row. A field that the layout lacks is a constant."""
         place = self.layout.fields.get(name)
         if place is None:
             return itertools.repeat(self.layout.constants[name], len(self))
@@ -263,12 +263,12 @@ class Block:
         return itertools.chain.from_iterable(row.iter_unpack(self.data))
 
     def numbers(self, name: str) -> t.Sequence[int]:
-        """Give a field of every row, which the layout must have, as numbers; addresses, too."""
+        """Return a field of every row, which the layout must have, as numbers; addresses, too."""
         start, end, _read = self.layout.fields[name]
         return self._numbers(start, end - start)
 
     def places(self, name: str, steps: list[int]) -> t.Iterator[int]:
-        """Give for the same numbers how many of ``steps``, which are sorted, are not larger."""
+        """Return for the same numbers how many of ``steps``, which are sorted, are not larger."""
         return map(functools.partial(bisect.bisect_right, steps), self.numbers(name))
 
     def upper_halves(self, name: str) -> t.Sequence[int]:
@@ -304,7 +304,7 @@ class Decoder:
         self._layouts: collections.defaultdict[int, _Layouts] = collections.defaultdict(_Layouts)
 
     def blocks(self, runs: t.Iterable[bytes]) -> t.Iterator[Block]:
-        """Give all messages of entries in blocks. Raises what ``layout_of`` raises."""
+        """Yield all messages of entries in blocks. Raises what ``layout_of`` raises."""
         sizes = collections.defaultdict(list)
         for run in runs:
             sizes[framing.size_of(run)].append(run)
@@ -317,7 +317,7 @@ class Decoder:
                 yield block
 
     def layout_of(self, row: bytes) -> Layout:
-        """Give the layout of a row. Raises MalformedError for one that is malformed, or is not an entry of this dump.
+        """Return the layout of a row. Raises MalformedError for one that is malformed, or is not an entry of this dump.
 
         Raises InterruptedDumpError where the kernel says that the table changed too much under the dump.
         """

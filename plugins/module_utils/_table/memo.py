@@ -55,7 +55,7 @@ class Memo(t.Generic[Result]):
         self._remembered = 0
 
     def __call__(self, block: Block) -> list[Result]:
-        """Give the function's results for the rows of a block, in their order."""
+        """Return the function's results for the rows of a block, in their order."""
         if not len(block):
             return []
         plan = self._plans.get(block.layout)
@@ -97,7 +97,7 @@ class _Plan(t.Generic[Result]):
     known: dict[tuple[t.Any, ...], Result]
 
     def keys(self, block: Block) -> list[tuple[t.Any, ...]]:
-        """Give what tells the block's rows apart."""
+        """Return what tells the block's rows apart."""
         columns = (_column(block, field, steps) for field, steps in self.fields.items())
         return list(zip(itertools.repeat(_SECRET), *columns))
 

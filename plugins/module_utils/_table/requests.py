@@ -46,7 +46,7 @@ LOOK_UP = Request(_uapi.CT_GET)
 
 
 def update(timeout: int | None, mark: tuple[int, int] | None) -> Request:
-    """Give the request that lets an entry expire in ``timeout`` seconds, and sets its mark (value and mask); None: not.
+    """Return the request that sets an entry's timeout (seconds) and mark (value and mask), each unless it is None.
 
     A timeout of 0 would be the entry's end: raises ValueError. The kernel sets the mark to the present one without the
     bits of the mask, exclusive-or the value (ctnetlink_change_mark() in net/netfilter/nf_conntrack_netlink.c). Nothing
@@ -130,7 +130,7 @@ class _Store:
             self._noted[field] += block.word_column(at)
 
     def batches(self, request: Request, sequence: int) -> t.Iterator[Batch]:
-        """Give the requests for all entries, numbered from ``sequence``. A batch has entries of one moment."""
+        """Yield the requests for all entries, numbered from ``sequence``. A batch has entries of one moment."""
         attributes = self._identity + request.attributes
         template = array.array("I", framing.encode_request(request.kind, 0, 0, self._family, attributes))
         size = 4 * len(template)
@@ -168,14 +168,14 @@ class _Store:
 
 
 def _with_answer(type_and_flags: int) -> int:
-    """Give the word of a header that holds type and flags, with NLM_F_ACK added."""
+    """Return the word of a header that holds type and flags, with NLM_F_ACK added."""
     kind, flags = struct.unpack("=HH", framing.WORD.pack(type_and_flags))
     word: int = framing.WORD.unpack(struct.pack("=HH", kind, flags | _uapi.NLM_F_ACK))[0]
     return word
 
 
 def _identity(layout: layouts.Layout, row: bytes) -> bytes:
-    """Give the attributes that name the entry in the row.
+    """Return the attributes that name the entry in the row.
 
     A delete without a tuple would flush the table: raises ValueError. Without an id it could hit another entry in the
     same place: raises UnavailableError.
@@ -213,7 +213,7 @@ class Targets(t.Generic[Tag]):
         self._stores[key].add(block, moment)
 
     def batches(self, request: Request, sequence: int) -> t.Iterator[tuple[Tag, Batch]]:
-        """Give the requests in batches, each with the tag of all its entries; they are numbered from ``sequence``."""
+        """Yield the requests in batches, each with the tag of all its entries; they are numbered from ``sequence``."""
         for (_layout, tag), store in self._stores.items():
             for batch in store.batches(request, sequence):
                 yield tag, batch

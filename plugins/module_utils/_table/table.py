@@ -67,7 +67,7 @@ class Table:
         conditions: t.Sequence[Condition] = (),
         clock: Clock | None = None,
     ) -> Result:
-        """Give what ``collect`` makes of the entries of one whole dump, both families, each entry once.
+        """Return what ``collect`` makes of the entries of one whole dump, both families, each entry once.
 
         A dump that was disturbed is thrown away, and ``collect`` is called anew with the entries of another. Entries
         that do not meet the ``conditions`` are left out by kernels that can, and may come all the same.
@@ -93,7 +93,7 @@ class Table:
         )
 
     def _blocks(self, conditions: t.Sequence[Condition], clock: Clock | None) -> t.Generator[layouts.Block, None, None]:
-        """Give the entries of one dump. A resize of the hash table loses entries of a running dump without a trace."""
+        """Yield the entries of one dump. A resize of the hash table loses entries of a running dump without a trace."""
         buckets = self._held("buckets")
         chain = _longest_chain(self.count() or 0, buckets or 1)
         with contextlib.ExitStack() as stack:
@@ -118,7 +118,7 @@ class Table:
         return transport.datagrams(source)
 
     def count(self) -> int | None:
-        """Give the number of entries as the kernel counts them, expired ones included; None if it does not say."""
+        """Return the number of entries as the kernel counts them, expired ones included; None if it does not say."""
         return self._held(GAUGE)
 
     def _held(self, short: str) -> int | None:
@@ -130,7 +130,7 @@ class Table:
         return len(os.sched_getaffinity(0)) > 1 and (self.count() or 0) >= _READ_AHEAD_FROM
 
     def cpu_stats(self) -> list[tuple[int, dict[str, int]]]:
-        """Give number and counters of each processor; the counters have 32 bits and wrap."""
+        """Return number and counters of each processor; the counters have 32 bits and wrap."""
         self._sequence += 1
         transport.send(self._socket, framing.encode_request(_uapi.CT_GET_STATS_CPU, _uapi.NLM_F_DUMP, self._sequence))
         stats = [
@@ -155,7 +155,7 @@ def not_listed(before: int | None, after: int | None, listed: int) -> int | None
 
 
 def _longest_chain(count: int, buckets: int) -> int:
-    """Give the length of a hash chain that a random hash does not exceed: 8 more than 4 times the mean, rounded up.
+    """Return the length of a hash chain that a random hash does not exceed: 8 more than 4 times the mean, rounded up.
 
     The lengths are Poisson-distributed: the chance that a certain chain is longer is below 1e-9 at any load.
     """

@@ -115,7 +115,7 @@ class WritableTable(Table):
         return outcome
 
     def _batches(self, targets: Targets[Tag], request: Request) -> t.Iterator[tuple[Tag, Batch]]:
-        """Give the requests, with numbers that no other request on the socket has."""
+        """Return the requests, with numbers that no other request on the socket has."""
         first = self._sequence + 1
         self._sequence += len(targets)
         return targets.batches(request, first)

@@ -61,7 +61,7 @@ _NO_AUDIT: Record = {"usage": {}, "selectors": {}}
 
 
 def summary(document: Record) -> Record:
-    """Give what a terminal shows of the fleet's ``document`` (see roll_up), as a compact dict of plain values.
+    """Return what a terminal shows of the fleet's ``document`` (see roll_up), as a compact dict of plain values.
 
     ``rows`` has one dict for each router, the worst first: ``router``, ``verdict``, ``audits`` (which of before and
     after it had), ``percent_*``, ``max_*`` (0: no limit) and ``stale_*`` of each of the two, ``deleted``,
@@ -115,7 +115,7 @@ def _last_figures(host: Record) -> Record:
 
 
 def table(fleet: Record, width: int, colour: bool, unicode: bool, rows: int = 40) -> str:
-    """Give the ``fleet`` (see summary) as lines of no more than ``width`` columns, or NARROWEST if that is more.
+    """Return the ``fleet`` (see summary) as lines of no more than ``width`` columns, or NARROWEST if that is more.
 
     The first ``rows`` routers are drawn (all of them for 0), and the others counted by verdict. ``colour`` paints as
     Ansible's settings say, unless they say not to. Without ``unicode`` there is nothing but ASCII.
@@ -145,7 +145,7 @@ def _title(fleet: Record) -> str:
 
 
 def _tally(rows: list[Record]) -> str:
-    """Give how many of the routers have which verdict, in the order of the rows: the worst first."""
+    """Return how many of the routers have which verdict, in the order of the rows: the worst first."""
     counts = collections.Counter(map(_verdict, rows))
     return ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
 
@@ -198,11 +198,11 @@ class _Signs:
     encoding: str
 
     def shown(self, text: str) -> str:
-        """Give ``text`` in characters that the terminal has and that do not steer it."""
+        """Return ``text`` in characters that the terminal has and that do not steer it."""
         return visible(text).encode(self.encoding, "backslashreplace").decode(self.encoding)
 
     def shortened(self, text: str, columns: int) -> str:
-        """Give ``text`` in ``columns`` at most, cut in the middle."""
+        """Return ``text`` in ``columns`` at most, cut in the middle."""
         if _width(text) <= columns:
             return text
         room = columns - len(self.cut)
@@ -218,7 +218,7 @@ BLOCK_CHARACTERS = _BLOCKS.parts + _BLOCKS.freed + _BLOCKS.empty + _BLOCKS.arrow
 
 
 def _width(text: str) -> int:
-    """Give the columns that a terminal takes for ``text``: none for a combining character, two for a wide one."""
+    """Return the columns that a terminal takes for ``text``: none for a combining character, two for a wide one."""
     return sum(map(_width_of_character, text))
 
 
@@ -229,7 +229,7 @@ def _width_of_character(character: str) -> int:
 
 
 def _beginning(text: str, columns: int) -> str:
-    """Give as much of the beginning of ``text`` as has room in ``columns``."""
+    """Return as much of the beginning of ``text`` as has room in ``columns``."""
     used = itertools.accumulate(map(_width_of_character, text))
     return text[: sum(1 for _end in itertools.takewhile(lambda end: end <= columns, used))]
 
@@ -260,7 +260,7 @@ class _Column:
         return not set(self.texts) <= {"", "?"}
 
     def cells(self, colour: bool) -> list[str]:
-        """Give the title and the texts, filled up to one width, and painted if there is to be ``colour``."""
+        """Return the title and the texts, filled up to one width, and painted if there is to be ``colour``."""
         width = self.width
         return [
             self._filled(text, width, setting if colour else None)
@@ -274,7 +274,7 @@ class _Column:
 
 
 def _all_columns(fleet: Record, width: int, signs: _Signs) -> dict[str, _Column]:
-    """Give the columns by name, from left to right; one that tells nothing is left out."""
+    """Return the columns by name, from left to right; one that tells nothing is left out."""
     rows = fleet["rows"]
     plain: list[str | None] = [None] * len(rows)
     pressures = [_pressure(row) for row in rows]
@@ -312,7 +312,7 @@ def _all_columns(fleet: Record, width: int, signs: _Signs) -> dict[str, _Column]
 
 
 def _drawn(columns: dict[str, _Column], width: int, colour: bool, signs: _Signs) -> list[str]:
-    """Give the line of titles and one for each router, of as many ``columns`` as have room in ``width``."""
+    """Return the line of titles and one for each router, of as many ``columns`` as have room in ``width``."""
     if not columns["router"].texts:
         return []
     columns, names = dict(columns), columns["router"]
@@ -339,7 +339,7 @@ def _known(value: t.Any) -> str:
 
 
 def _course(row: Record, text_of: t.Callable[[Record, str], str], signs: _Signs) -> str:
-    """Give what ``text_of`` says of the router's audits, before and after; one text if both are the same."""
+    """Return what ``text_of`` says of the router's audits, before and after; one text if both are the same."""
     texts = dict.fromkeys(signs.shown(text_of(row, phase)) for phase in row["audits"])
     return f" {signs.arrow} ".join(texts) or "?"
 
@@ -361,7 +361,7 @@ def _percent_now(row: Record) -> float | None:
 
 
 def _pressure(row: Record) -> tuple[str, str | None]:
-    """Give how full the table is now as a mark, and as the name of a setting for a colour."""
+    """Return how full the table is now as a mark, and as the name of a setting for a colour."""
     percent = _percent_now(row)
     if percent is None:
         return "", None
@@ -371,7 +371,7 @@ def _pressure(row: Record) -> tuple[str, str | None]:
 
 
 def _bar(row: Record, cells: int, signs: _Signs) -> str:
-    """Give a bar of how full the table is now, and beside it what was freed since the audit before."""
+    """Return a bar of how full the table is now, and beside it what was freed since the audit before."""
     now = _percent_now(row)
     if now is None:
         return ""
@@ -383,5 +383,5 @@ def _bar(row: Record, cells: int, signs: _Signs) -> str:
 
 
 def _steps(percent: float, most: int) -> int:
-    """Give ``percent`` of ``most``, rounded down: a bar is full at 100 only, and empty at 0 only."""
+    """Return ``percent`` of ``most``, rounded down: a bar is full at 100 only, and empty at 0 only."""
     return min(max(int(percent * most / 100), 1 if percent > 0 else 0), most)

@@ -45,7 +45,7 @@ class Check:
 
     @classmethod
     def parse(cls, check: t.Any, position: int) -> Check:
-        """Give the check that stands at ``position`` (from 0) of the list; OptionError if it is not sound."""
+        """Return the check that stands at ``position`` (from 0) of the list; OptionError if it is not sound."""
         option = f"checks[{position}]"
         if not isinstance(check, dict):
             raise OptionError(option, check, "is not a check", f"Give a mapping with {', '.join(_REQUIRED)}.")
@@ -69,7 +69,7 @@ class Check:
         return cls(str(check["id"]), check["title"], check["severity"], check["advice"], when, value, unit)
 
     def finding(self, facts: dict[str, t.Any]) -> dict[str, t.Any]:
-        """Give what the check says of ``facts``: status finding, passed or unknown, with the value and the reason."""
+        """Return what the check says of ``facts``: status finding, passed or unknown, with the value and the reason."""
         answer = self.when.evaluate(facts)
         status = "unknown" if answer is None else "finding" if is_true(answer) else "passed"
         return {
@@ -101,14 +101,14 @@ def find(facts: dict[str, t.Any], checks: list[t.Any]) -> list[dict[str, t.Any]]
 
 
 def parse(checks: list[t.Any]) -> list[Check]:
-    """Give the ``checks`` ready to be evaluated. Raises OptionError as ``find`` does."""
+    """Return the ``checks`` ready to be evaluated. Raises OptionError as ``find`` does."""
     parsed = [Check.parse(check, position) for position, check in enumerate(checks)]
     _refuse_duplicates(parsed)
     return parsed
 
 
 def findings(facts: dict[str, t.Any], checks: list[Check]) -> list[dict[str, t.Any]]:
-    """Give what ``parse``d checks say of ``facts``, worst first; OptionError for one that cannot be evaluated."""
+    """Return what ``parse``d checks say of ``facts``, worst first; OptionError for one that cannot be evaluated."""
     return sorted((check.finding(facts) for check in checks), key=_rank)
 
 

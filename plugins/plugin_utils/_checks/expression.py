@@ -167,12 +167,12 @@ def _refuse_what_is_no_value(value: t.Any) -> None:
 
 
 def is_true(value: t.Any) -> bool:
-    """Tell whether JMESPath takes ``value`` for true: all but null, false, and an empty string, list or object."""
+    """Return whether JMESPath takes ``value`` for true: all but null, false, and an empty string, list or object."""
     return value is not None and value is not False and value not in ("", [], {})
 
 
 def follow(document: t.Any, path: t.Iterable[str]) -> t.Any:
-    """Give what stands at ``path`` (a sequence of keys) in ``document``; None where there is no such thing."""
+    """Return what stands at ``path`` (a sequence of keys) in ``document``; None where there is no such thing."""
     for key in path:
         document = document.get(key) if isinstance(document, dict) else None
     return document

@@ -74,7 +74,7 @@ Of a list or a dict the cell shows the length.
 
 
 def as_csv(document: Record) -> str:
-    """Give the fleet's ``document`` (see roll_up) as CSV (RFC 4180): a header, then the routers, the worst first.
+    """Return the fleet's ``document`` (see roll_up) as CSV (RFC 4180): a header, then the routers, the worst first.
 
     A cell of what is not known is empty. The columns are the same in every report, but for two of each selector at the
     end. Text that a spreadsheet would run as a formula begins with a single quote. Of a great many selectors, the most
@@ -106,7 +106,7 @@ def _rows(document: Record) -> t.Iterator[Record]:
 
 
 def _count_findings(audit: Record, checks: Record) -> dict[str, int]:
-    """Give the number of findings by severity, and of the checks that could not be told as ``unknown``."""
+    """Return the number of findings by severity, and of the checks that could not be told as ``unknown``."""
     counts = dict.fromkeys((*SEVERITIES, "unknown"), 0)
     for finding in audit["findings"]:
         if finding["status"] != "passed":

@@ -36,7 +36,7 @@ class _Case(t.NamedTuple):
 
 
 def as_junit(document: Record, fail_on: str = "") -> str:
-    """Give the fleet's ``document`` (see roll_up) as JUnit XML: a suite for each router, the worst first.
+    """Return the fleet's ``document`` (see roll_up) as JUnit XML: a suite for each router, the worst first.
 
     A router has a case ``run``, which is an error if it was not done and skipped if its turn did not come or it tracks
     no connections. It has one for each check of its last audit, a failure if it is a finding and skipped if it is

@@ -121,7 +121,7 @@ def _stopped(document: Record) -> _Samples:
 
 
 def _up(router: Record) -> _Samples:
-    """A router whose turn did not come may never have been asked: neither up nor down."""
+    """Yield 1 for a router that answered, 0 for one that did not. One whose turn did not come is neither."""
     if router["verdict"] == "unreachable":
         yield {}, 0
     elif router["now"] or router["verdict"] == "done":
@@ -135,7 +135,7 @@ def _verdict(router: Record) -> _Samples:
 
 
 def _figure(path: str) -> t.Callable[[Record], _Samples]:
-    """Give the function to get the number at ``path``, or the length of the list or dict there."""
+    """Return the function to get the number at ``path``, or the length of the list or dict there."""
 
     def samples(router: Record) -> _Samples:
         value = follow(router, path.split("."))
@@ -154,7 +154,7 @@ def _utilisation(router: Record) -> _Samples:
 
 
 def _counts(path: str, label: str) -> t.Callable[[Record], _Samples]:
-    """Give the function to get a number for each key of the dict at ``path``, the key as ``label``."""
+    """Return the function to get a number for each key of the dict at ``path``, the key as ``label``."""
 
     def samples(router: Record) -> _Samples:
         counts = follow(router, path.split(".")) or {}
@@ -190,7 +190,7 @@ def _selector_protocols(router: Record) -> _Samples:
 
 
 def _histogram(name: str) -> t.Callable[[Record], _Samples]:
-    """Give the function to get the ranges: no histogram of Prometheus, which would also need the sum of the seconds."""
+    """Return the function that gets the ranges. A histogram of Prometheus would also need the sum of the seconds."""
 
     def samples(router: Record) -> _Samples:
         ranges = follow(router, ("now", "table", name, "histogram")) or []

@@ -68,7 +68,7 @@ class Fleet:
 
     @classmethod
     def of(cls, document: Record) -> Fleet:
-        """Give the fleet of a ``document``."""
+        """Return the fleet of a ``document``."""
         audits = [audit for host in document["hosts"].values() for audit in audits_of(host)]
         tables = [audit["table"] for audit in audits if audit["table"]]
         states = {state for table in tables for counts in table["states"].values() for state in counts}
@@ -89,11 +89,11 @@ class Fleet:
         return bool(self.document["check_mode"])
 
     def link(self, name: str) -> Html:
-        """Give a link to the section of a router; only the name for one that the document is not about."""
+        """Return a link to the section of a router; only the name for one that the document is not about."""
         return element("a", name, href=f"#{self.anchors[name]}") if name in self.anchors else escaped(name)
 
     def named(self, names: t.Sequence[str], search: str, values: t.Mapping[str, str] | None = None) -> Html:
-        """Give the links to some routers, with their ``values`` if there are any; nothing for no routers.
+        """Return the links to some routers, with their ``values`` if there are any; nothing for no routers.
 
         Of many only the first are named, with a button that shows all in the table by the words of ``search``.
         """
@@ -107,35 +107,35 @@ class Fleet:
 
 
 def audits_of(host: Record) -> list[Record]:
-    """Give the audits of a router, the one before and the one after, as far as there are such."""
+    """Return the audits of a router, the one before and the one after, as far as there are such."""
     return [host[phase] for phase in ("before", "after") if host[phase]]
 
 
 def course(host: Record, get: t.Callable[[Record], t.Any]) -> list[t.Any]:
-    """Give what ``get`` finds in a router's audits: a value for before and now, or one alone; [None] without audits."""
+    """Return what ``get`` finds in a router's audits: before and now, or one value alone. [None] without audits."""
     return [get(audit) for audit in audits_of(host)] or [None]
 
 
 def shown(values: t.Sequence[t.Any], text_of: t.Callable[[t.Any], str] = number) -> Html:
-    """Give the last of some values, behind those before it that are shown as something else."""
+    """Return the last of some values, behind those before it that are shown as something else."""
     texts = list(dict.fromkeys(map(text_of, values)))
     earlier = together([*texts[:-1], ""], ARROW)
     return together([element("s", earlier) if len(texts) > 1 else "", text_of(values[-1])])
 
 
 def badge(verdict: str) -> Html:
-    """Give a verdict, or a severity: its word, with a sign and a colour."""
+    """Return a verdict, or a severity: its word, with a sign and a colour."""
     return element("span", verdict.replace("_", " "), class_=f"badge {verdict}")
 
 
 def status_of(audit: Record | None, status: str) -> dict[str, Record]:
-    """Give the findings of an audit that have this ``status``, by the id of the check."""
+    """Return the findings of an audit that have this ``status``, by the id of the check."""
     findings = audit["findings"] if audit else []
     return {finding["id"]: finding for finding in findings if finding["status"] == status}
 
 
 def selected(name: str) -> t.Callable[[Record], int | None]:
-    """Give how to find the entries that a selector counted, in an audit."""
+    """Return how to find the entries that a selector counted, in an audit."""
 
     def entries(audit: Record) -> int | None:
         count: int | None = selector_counts(audit, name).get("entries")
@@ -145,40 +145,40 @@ def selected(name: str) -> t.Callable[[Record], int | None]:
 
 
 def used(key: str) -> t.Callable[[Record], t.Any]:
-    """Give how to find a figure of the usage, in an audit."""
+    """Return how to find a figure of the usage, in an audit."""
     return lambda audit: audit["usage"].get(key)
 
 
 def section(title: str, *content: str, id_: str | None = None) -> Html:
-    """Give a section of the page; nothing if there is nothing in it."""
+    """Return a section of the page; nothing if there is nothing in it."""
     return element("section", element("h2", title), *content, id=id_) if any(content) else Html("")
 
 
 def block(title: str, *content: str, style: str | None = None) -> Html:
-    """Give a part of a section or of the overview; nothing if there is nothing in it."""
+    """Return a part of a section or of the overview; nothing if there is nothing in it."""
     return element("div", element("h3", title), *content, class_=style) if any(content) else Html("")
 
 
 def folding(title: str, *content: str) -> Html:
-    """Give a part of a section that a narrow screen shows closed at first; nothing if there is nothing in it."""
+    """Return a part of a section that a narrow screen shows closed at first; nothing if there is nothing in it."""
     heading = element("summary", element("h3", title))
     return element("details", heading, *content, class_="fold", open=True) if any(content) else Html("")
 
 
 def and_more(count: int) -> Html:
-    """Give the line below the first of many things; nothing if these are all."""
+    """Return the line below the first of many things; nothing if these are all."""
     return element("p", f"And {count:,} more, which the JSON report has.", class_="soft") if count else Html("")
 
 
 def rows_of(headings: t.Sequence[str], rows: t.Iterable[t.Sequence[str]]) -> Html:
-    """Give a plain table."""
+    """Return a plain table."""
     head = element("thead", element("tr", *(element("th", heading, scope="col") for heading in headings)))
     body = (element("tr", *(element("td", cell) for cell in row)) for row in rows)
     return element("table", head, element("tbody", *body))
 
 
 def definitions(pairs: t.Iterable[tuple[str, str]], style: str = "facts") -> Html:
-    """Give terms with their values."""
+    """Return terms with their values."""
     return element(
         "dl", *(element("div", element("dt", term), element("dd", value)) for term, value in pairs), class_=style
     )

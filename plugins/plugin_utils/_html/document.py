@@ -28,12 +28,12 @@ _PLACES = {"Overview": "overview", "Routers": "routers", "Findings": "findings",
 
 
 def as_html(document: Record) -> str:
-    """Give the fleet's ``document`` (see roll_up) as a page in HTML; the same document gives the same bytes."""
+    """Return the fleet's ``document`` (see roll_up) as a page in HTML; the same document gives the same bytes."""
     return "".join(_parts(Fleet.of(document)))
 
 
 def _parts(fleet: Fleet) -> t.Iterator[str]:
-    """Give the page piece by piece: nesting it as one element would copy all of it many times."""
+    """Yield the page piece by piece: nesting it as one element would copy all of it many times."""
     document, explained = fleet.document, Explanations(fleet)
     yield "<!doctype html>\n<html lang=en>"
     yield _head(document)
@@ -65,7 +65,7 @@ def _head(document: Record) -> Html:
 
 
 def _digest(text: str) -> str:
-    """Give what allows exactly this ``text`` in a content security policy."""
+    """Return what allows exactly this ``text`` in a content security policy."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 

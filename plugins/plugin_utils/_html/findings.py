@@ -45,7 +45,7 @@ class Affected(t.NamedTuple):
 
 
 def affected_by_check(fleet: Fleet) -> dict[str, Affected]:
-    """Give the routers of each check that was ever a finding, or cannot be told; the worst check first."""
+    """Return the routers of each check that was ever a finding, or cannot be told; the worst check first."""
     found: dict[str, Affected] = collections.defaultdict(lambda: Affected([], [], [], {}, set()))
     for name, host in fleet.routers:
         last = last_audit(host)
@@ -63,7 +63,7 @@ def affected_by_check(fleet: Fleet) -> dict[str, Affected]:
 
 
 def worst_findings(fleet: Fleet, affected: dict[str, Affected]) -> Html:
-    """Give the worst findings of now, each with its number of routers and a link to the routers."""
+    """Return the worst findings of now, each with its number of routers and a link to the routers."""
     checks = fleet.document["checks"]
     items = [
         element(
@@ -83,7 +83,7 @@ def _list(items: list[Html]) -> list[Html]:
 
 
 def findings(fleet: Fleet, affected: dict[str, Affected]) -> list[Html]:
-    """Give all findings, with the routers, their values, and the cure."""
+    """Return all findings, with the routers, their values, and the cure."""
     articles = [_finding(fleet, check_id, found) for check_id, found in affected.items() if check_id in fleet.findings]
     return [*articles, and_more(len(affected) - len(articles))]
 

@@ -67,7 +67,7 @@ _FITS_A_TILE = 10_000_000
 
 
 def header(fleet: Fleet) -> Html:
-    """Give what the page opens with: what this is about, and the figures of the fleet."""
+    """Return what the page opens with: what this is about, and the figures of the fleet."""
     document = fleet.document
     baseline = f", compared with {document['baseline']['time']}" if document["baseline"] else ""
     return element(
@@ -80,7 +80,7 @@ def header(fleet: Fleet) -> Html:
 
 
 def overview(fleet: Fleet, explained: Explanations) -> Html:
-    """Give the sections about the fleet as a whole."""
+    """Return the sections about the fleet as a whole."""
     course_of = f", before{ARROW}after" if any(host["after"] for _name, host in fleet.routers) else ""
     affected = affected_by_check(fleet)
     left, right = [_verdicts(fleet), _rollout(fleet)], [_map(fleet)]
@@ -126,7 +126,7 @@ def _tiles(fleet: Fleet) -> Html:
 
 
 def _tile(term: str, figure: str, verdict: str = "") -> Html:
-    """Give a figure with its name, in the colour of a ``verdict`` unless it is 0."""
+    """Return a figure with its name, in the colour of a ``verdict`` unless it is 0."""
     style = f"card {verdict}" if verdict and figure != "0" else "card"
     return element("div", element("dt", term), element("dd", figure), class_=style)
 
@@ -140,7 +140,7 @@ def _spoken(verdict: str) -> str:
 
 
 def _verdicts(fleet: Fleet) -> Html:
-    """Give how many routers have which verdict, as a bar and in words that filter the table."""
+    """Return how many routers have which verdict, as a bar and in words that filter the table."""
     counts = collections.Counter(host["verdict"] for _name, host in fleet.routers)
     present = [verdict for verdict in VERDICTS if counts[verdict]]
     words = ", ".join(f"{counts[verdict]:,} {_spoken(verdict)}" for verdict in present)
@@ -245,7 +245,7 @@ def _search() -> Html:
 
 
 def _since(fleet: Fleet) -> Html:
-    """Give what has become of the fleet since the baseline: which tables filled most, what is found now and was not."""
+    """Return what changed in the fleet since the baseline: the tables that filled most, and the new findings."""
     if not fleet.document["baseline"]:
         return Html("")
     trends = {name: host["trend"] for name, host in fleet.routers if host["trend"]}
@@ -273,7 +273,7 @@ def _filled_up(fleet: Fleet, trends: dict[str, Record]) -> Html:
 
 
 def _titles(fleet: Fleet, trends: dict[str, Record], which: str) -> Html:
-    """Give the checks that are findings on routers where they were not, or the other way round."""
+    """Return the checks that are findings on routers where they were not, or the other way round."""
     counts = collections.Counter(check_id for trend in trends.values() for check_id in trend["findings"][which])
     checks = fleet.document["checks"]
     known = sorted((-count, check_id) for check_id, count in counts.items() if check_id in checks)

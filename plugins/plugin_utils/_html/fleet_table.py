@@ -56,7 +56,7 @@ class _Column(t.NamedTuple):
 
 
 def fleet_table(fleet: Fleet) -> Html:
-    """Give the table with all routers, the worst first; a column that is empty for all of them is left out."""
+    """Return the table with all routers, the worst first; a column that is empty for all of them is left out."""
     columns = [
         _Column("Router", lambda name, _host: _Cell(fleet.link(name)), "ascending", numeric=False),
         _Column("Verdict", _verdict, "ascending"),
@@ -101,7 +101,7 @@ def _written(column: _Column, cell: _Cell) -> Html:
 
 
 def _check_ids(host: Record) -> str | None:
-    """Give the checks by which the filter finds a router."""
+    """Return the checks by which the filter finds a router."""
     last = last_audit(host)
     checks, _others = some([*status_of(last, "finding"), *status_of(last, "unknown")], PARTS)
     return " ".join(checks) or None
@@ -120,7 +120,7 @@ def _gauge(_name: str, host: Record) -> _Cell:
 
 
 def utilisation(host: Record) -> Html:
-    """Give how full the table of a router is, as a bar."""
+    """Return how full the table of a router is, as a bar."""
     percents, limits = course(host, used("percent")), course(host, used("max"))
     told = (
         NO_LIMIT if limits[-1] == 0 else "not known" if percents[-1] is None else f"{percentage(percents[-1])} % full"

@@ -78,7 +78,7 @@ _CONFIRMED = {
 
 
 def router_section(fleet: Fleet, name: str, host: Record, explained: Explanations) -> Html:
-    """Give the section of a router, closed but for its headline."""
+    """Return the section of a router, closed but for its headline."""
     parts = [
         _failure(host["failure"]),
         _no_conntrack(host["no_conntrack"]),
@@ -120,7 +120,7 @@ def _no_conntrack(reason: str | None) -> Html:
 
 
 def _findings(fleet: Fleet, host: Record) -> Html:
-    """Give what is found now, with a link to its cure, what cannot be told and why, and what is no longer found."""
+    """Return what is found now, with a link to its cure, what cannot be told and why, and what is no longer found."""
     checks, last = fleet.document["checks"], last_audit(host)
     still, unknown, passed = (status_of(last, status) for status in ("finding", "unknown", "passed"))
     before = {finding["id"]: finding["value"] for finding in (host["before"] or {"findings": []})["findings"]}
@@ -224,7 +224,7 @@ def _deletions(host: Record, check_mode: bool) -> Html:
 
 
 def _gates(gates: list[Record] | None) -> Html:
-    """Give the gates of the roll-out: those that passed in one line."""
+    """Return the gates of the roll-out: those that passed in one line."""
     stopping, others = some([gate for gate in gates or [] if gate["status"] != "passed"], PARTS)
     articles = [
         element(

@@ -63,7 +63,7 @@ _STATUS = {"unreplied": "never answered", "assured": "assured"}
 
 
 def contents(fleet: Fleet, host: Record) -> list[Html]:
-    """Give the charts of a router that was measured, and who is in its table most; before beside now if it has both."""
+    """Return a measured router's charts and its most frequent addresses, before next to now if it has both."""
     tables = [audit["table"] for audit in audits_of(host)]
     if not tables:
         return []
@@ -83,7 +83,7 @@ def contents(fleet: Fleet, host: Record) -> list[Html]:
 
 
 def axes_of(fleet: Fleet) -> list[tuple[int, ...]]:
-    """Give the different edges that the histograms of the fleet have."""
+    """Return the different edges that the histograms of the fleet have."""
     tables = [audit["table"] for _name, host in fleet.routers for audit in audits_of(host) if audit["table"]]
     return sorted({_counts(table[key]).edges for table in tables for key in _TIMES})
 
@@ -128,7 +128,7 @@ def _protocols(table: Record | None) -> _Amounts | None:
 
 
 def _states(table: Record | None, protocol: str) -> _Amounts | None:
-    """Give the entries of a protocol by state; those of which the kernel told none are unknown."""
+    """Return the entries of a protocol by state; those of which the kernel told none are unknown."""
     if not table:
         return None
     counts: _Amounts = table["states"].get(protocol, {})
@@ -138,13 +138,13 @@ def _states(table: Record | None, protocol: str) -> _Amounts | None:
 
 
 def _total(counts: _Amounts | None) -> int | None:
-    """Give the sum, unless a part of it is unknown."""
+    """Return the sum, unless a part of it is unknown."""
     amounts = (counts or {}).values()
     return None if counts is None or None in amounts else sum(filter(None, amounts))
 
 
 def _stacked(what: str, series: list[_Amounts | None], slots: dict[str, int]) -> list[Html]:
-    """Give a bar for each of the series, before and now, above the legend of all; the largest of now first.
+    """Return a bar for each of the series, before and now, above the legend of all; the largest of now first.
 
     Of a great many only the largest have a part of the bar.
     """
@@ -199,7 +199,7 @@ def _tops(host: Record, now: Record, was: Record | None) -> Html:
 
 
 def _top(title: str, talkers: list[Record], was: list[Record] | None, new: set[t.Any]) -> list[Html]:
-    """Give the talkers with their entries, before too if there was an audit; a dash for one that was no top talker.
+    """Return the talkers with their entries, before too if there was an audit; a dash for one that was no top talker.
 
     The columns are text, aligned by a font of one width: cells of tables would be most elements of the page.
     """
@@ -216,7 +216,7 @@ def _top(title: str, talkers: list[Record], was: list[Record] | None, new: set[t
 
 
 def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
-    """Give the rows as lines: the first column to the left, the others to the right."""
+    """Return the rows as lines: the first column to the left, the others to the right."""
     shown = [[visible(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
     return ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in shown]

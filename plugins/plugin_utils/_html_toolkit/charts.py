@@ -90,12 +90,12 @@ class Counts(t.NamedTuple):
 
 
 def level(percent: float) -> str:
-    """Give the class of a table that is so full."""
+    """Return the class of a table that is so full."""
     return "full" if percent >= FULL else "near" if percent >= NEARLY_FULL else "fine"
 
 
 def gauge(percents: Values, label: str) -> Html:
-    """Give how full a table is, with marks at the thresholds; the thin bar below is how full it was before."""
+    """Return how full a table is, with marks at the thresholds; the thin bar below is how full it was before."""
     place = linear((0, 100), (0, _GAUGE_WIDTH))
     now = percents[-1]
     parts = [element("rect", class_="track", width=_GAUGE_WIDTH, height=_GAUGE_HEIGHT)]
@@ -111,7 +111,7 @@ def gauge(percents: Values, label: str) -> Html:
 
 
 def stack(parts: t.Sequence[tuple[str, int]], label: str) -> Html:
-    """Give one bar of ``parts``, each a class and an amount; it is as long for any total."""
+    """Return one bar of ``parts``, each a class and an amount; it is as long for any total."""
     laid = stacked(apportion([amount for _style, amount in parts], _STACK_UNITS))
     bars = [
         element("path", class_=style, d=f"M{offset} 0h{width}v1h-{width}z")
@@ -122,19 +122,19 @@ def stack(parts: t.Sequence[tuple[str, int]], label: str) -> Html:
 
 
 def axis(edges: tuple[int, ...]) -> Html:
-    """Give the axis that all histograms with these ``edges`` (seconds) share, for the page's defs."""
+    """Return the axis that all histograms with these ``edges`` (seconds) share, for the page's defs."""
     labels = [(place * _BIN, _BASE + 13, duration(edge)) for place, edge in enumerate(edges) if place]
     line = element("path", d=f"M0 {_BASE}H{len(edges) * _BIN}")
     return element("g", line, _labels(labels), id=axis_id(edges), class_="axis")
 
 
 def axis_id(edges: tuple[int, ...]) -> str:
-    """Give the id of the axis with these ``edges``."""
+    """Return the id of the axis with these ``edges``."""
     return f"axis{zlib.crc32(repr(edges).encode()):x}"
 
 
 def histogram(counts: Counts, was: Counts | None, label: str) -> Html:
-    """Give a bar for each range, the numbers above; and the outline of what there ``was``, if the ranges are the same.
+    """Return a bar with its number for each range, and the outline of what there ``was`` if the ranges are the same.
 
     The entries whose time is not known stand apart at the right.
     """
@@ -157,7 +157,7 @@ def histogram(counts: Counts, was: Counts | None, label: str) -> Html:
 
 
 def pairs(rows: t.Sequence[tuple[str, Values]], label: str) -> Html:
-    """Give bars of amounts that share a scale, a row for each name; what it was lies above what it is now."""
+    """Return bars of amounts that share a scale, a row for each name; what it was lies above what it is now."""
     most = max((value for _name, values in rows for value in values if value is not None), default=0)
     place = linear((0, max(most, 1)), (0, _PAIR_WIDTH))
     bars, texts, y = collections.defaultdict[str, list[str]](list), [], 2
@@ -174,14 +174,14 @@ def pairs(rows: t.Sequence[tuple[str, Values]], label: str) -> Html:
 
 
 def shares(percents: Values, label: str) -> Html:
-    """Give a bar of its share for each line of a list, to lie behind its lines; none where it is not known."""
+    """Return a bar of its share for each line of a list, to lie behind its lines; none where it is not known."""
     bars = "".join(f"M0 {line}h{rounded(percent)}v1H0z" for line, percent in enumerate(percents) if percent)
     path = element("path", d=bars)
     return _drawn("shares", 100, len(percents), label, [path], preserveAspectRatio="none")
 
 
 def fleet_map(points: t.Sequence[Point], label: str) -> Html:
-    """Give every router whose entries are known by them (logarithmic) and how full it is; a thread leads from before.
+    """Return every router whose entries are known by them (logarithmic) and how full it is; a thread leads from before.
 
     Those without a limit, which cannot be full, stand in a lane of their own below.
     """
@@ -208,7 +208,7 @@ def fleet_map(points: t.Sequence[Point], label: str) -> Html:
 
 
 def hatching() -> Html:
-    """Give the pattern of what is not known, for the page's defs."""
+    """Return the pattern of what is not known, for the page's defs."""
     line = element("path", d="M-1 1l2-2M0 6l6-6M5 7l2-2")
     return element("pattern", line, id=HATCH, width=6, height=6, patternUnits="userSpaceOnUse")
 
@@ -225,7 +225,7 @@ def _text(x: float, y: float, content: str, style: str | None = None) -> Html:
 
 
 def _crown(amount: int, height: Scale) -> float:
-    """Give the top of a bar, which is seen even if it is one in a million."""
+    """Return the top of a bar, which is seen even if it is one in a million."""
     return min(height(amount), _BASE - 1)
 
 
@@ -235,7 +235,7 @@ def _bar(place: float, amount: int, height: Scale) -> str:
 
 
 def _above(column: _Column, height: Scale) -> t.Iterator[_Label]:
-    """Give the number of a column, above the bar, or the outline where that would cross it; nothing for 0."""
+    """Yield the number of a column, above the bar, or the outline where that would cross it; nothing for 0."""
     place, (now, was) = column
     if now != 0:
         crown, outline = (_crown(amount or 0, height) for amount in (now, was))
@@ -244,7 +244,7 @@ def _above(column: _Column, height: Scale) -> t.Iterator[_Label]:
 
 
 def _labels(labels: t.Iterable[_Label]) -> Html:
-    """Give short texts, each in the middle of its place, as one element: page-wide, these would be half of all."""
+    """Return short texts, each in the middle of its place, as one element: page-wide, these would be half of all."""
     spots = [
         (f"{x + (step - (len(text) - 1) / 2) * _ADVANCE:.0f}", f"{y:.0f}", character)
         for x, y, text in labels
@@ -262,7 +262,7 @@ def _outline(amounts: t.Iterable[int | None], height: Scale) -> str:
 
 
 def _places(point: Point, across: Scale) -> list[str]:
-    """Give where a router was and is, as far as its entries are known."""
+    """Return where a router was and is, as far as its entries are known."""
     return [
         f"{rounded(across(entries))} {rounded(_MAP_LANE if percent is None else _MAP_UP(percent))}"
         for entries, percent in zip(point.entries, point.percents, strict=True)

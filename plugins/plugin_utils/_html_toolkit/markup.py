@@ -33,7 +33,7 @@ class Html(str):
 
 
 def element(tag: str, /, *content: str, **attributes: str | float | bool | None) -> Html:
-    """Give the element ``tag`` with its ``content``, which is escaped unless it is Html, and its ``attributes``.
+    """Return the element ``tag`` with its ``content``, which is escaped unless it is Html, and its ``attributes``.
 
     An underscore at the end of an attribute's name is dropped (``class_``), any other one becomes a hyphen. An
     attribute that is None or False is left out, and one that is True has no value.
@@ -43,12 +43,12 @@ def element(tag: str, /, *content: str, **attributes: str | float | bool | None)
 
 
 def together(parts: t.Iterable[str], between: str = "") -> Html:
-    """Give the ``parts`` one after the other, escaped unless they are Html, with the text ``between`` them."""
+    """Return the ``parts`` one after the other, escaped unless they are Html, with the text ``between`` them."""
     return Html(escaped(between).join(map(escaped, parts)))
 
 
 def escaped(text: str) -> Html:
-    """Give ``text`` so that it is shown as it is; its control characters are shown as their codes."""
+    """Return ``text`` so that it is shown as it is; its control characters are shown as their codes."""
     return text if isinstance(text, Html) else _escaped(text)
 
 
@@ -70,7 +70,7 @@ def _quoted(value: str) -> str:
 
 
 def number(value: t.Any) -> str:
-    """Give a value as text: thousands set apart, two decimals at most, a list with commas; ``?`` for None."""
+    """Return a value as text: thousands set apart, two decimals at most, a list with commas; ``?`` for None."""
     if value is None:
         return UNKNOWN
     if isinstance(value, list):
@@ -81,7 +81,7 @@ def number(value: t.Any) -> str:
 
 
 def percentage(value: float | None) -> str:
-    """Give a percentage with one decimal, and no sign: ``97.3``. It is not rounded up to 100, nor down to 0."""
+    """Return a percentage with one decimal, and no sign: ``97.3``. It is not rounded up to 100, nor down to 0."""
     if value is None:
         return UNKNOWN
     if 0 < value < 0.05:
@@ -90,7 +90,7 @@ def percentage(value: float | None) -> str:
 
 
 def compact(count: int) -> str:
-    """Give a whole number in four characters or so: ``999``, ``1.2k``, ``412k``, ``1.1M``."""
+    """Return a whole number in four characters or so: ``999``, ``1.2k``, ``412k``, ``1.1M``."""
     amount, power = float(count), 0
     while amount >= 999.5 and power < len(_THOUSANDS) - 1:
         amount, power = amount / 1000, power + 1
@@ -99,11 +99,11 @@ def compact(count: int) -> str:
 
 
 def duration(seconds: int) -> str:
-    """Give seconds in the largest unit that makes a whole number of them: ``90s``, ``15h``, ``5d``."""
+    """Return seconds in the largest unit that makes a whole number of them: ``90s``, ``15h``, ``5d``."""
     size, unit = next(((size, unit) for size, unit in _UNITS if seconds and seconds % size == 0), (1, "s"))
     return f"{seconds // size}{unit}"
 
 
 def counted(count: int, one: str, many: str = "") -> str:
-    """Give a count with its noun: ``1 router``, ``2,000 entries``."""
+    """Return a count with its noun: ``1 router``, ``2,000 entries``."""
     return f"{number(count)} {one if count == 1 else many or one + 's'}"

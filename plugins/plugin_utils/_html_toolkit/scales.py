@@ -23,7 +23,7 @@ _STEPS = (1, 2, 5, 10, 20)
 
 
 def linear(domain: Span, places: Span) -> Scale:
-    """Give the scale on which equal differences are equally far apart. Raises ValueError for an empty ``domain``."""
+    """Return the scale on which equal differences are equally far apart. Raises ValueError for an empty ``domain``."""
     low, high = domain
     if not low < high:
         raise ValueError(f"the domain {domain} is empty")
@@ -32,7 +32,7 @@ def linear(domain: Span, places: Span) -> Scale:
 
 
 def logarithmic(domain: Span, places: Span) -> Scale:
-    """Give the scale on which equal ratios are equally far apart.
+    """Return the scale on which equal ratios are equally far apart.
 
     Raises ValueError for a ``domain`` that is empty or does not begin above 0.
     """
@@ -44,7 +44,7 @@ def logarithmic(domain: Span, places: Span) -> Scale:
 
 
 def linear_marks(most: float, wanted: int) -> list[float]:
-    """Give the marks of an axis from 0 to ``most`` or a little further: steps of 1, 2 or 5 times a power of ten.
+    """Return the marks of an axis from 0 to ``most`` or a little further: steps of 1, 2 or 5 times a power of ten.
 
     There are ``wanted`` steps at most, and two marks at least. Raises ValueError unless both are above 0.
     """
@@ -56,7 +56,7 @@ def linear_marks(most: float, wanted: int) -> list[float]:
 
 
 def logarithmic_marks(least: float, most: float) -> list[float]:
-    """Give the powers of ten from the last one not above ``least`` to the first one not below ``most``.
+    """Return the powers of ten from the last one not above ``least`` to the first one not below ``most``.
 
     There are two at least. Raises ValueError unless 0 < least <= most.
     """
@@ -67,7 +67,7 @@ def logarithmic_marks(least: float, most: float) -> list[float]:
 
 
 def apportion(parts: t.Sequence[int], units: int) -> list[int]:
-    """Give each part its share of ``units``, in whole units that add up to exactly ``units``.
+    """Return each part's share of ``units``, in whole units that add up to exactly ``units``.
 
     A share is the exact one rounded up or down; but a part above 0 gets at least one unit where the largest can spare
     it. Without any part above 0 all shares are 0. Raises ValueError for a part below 0.
@@ -93,7 +93,7 @@ def apportion(parts: t.Sequence[int], units: int) -> list[int]:
 
 
 def stacked(widths: t.Iterable[int]) -> list[tuple[int, int]]:
-    """Give the offset and the width of each of the ``widths``, laid end to end from 0."""
+    """Return the offset and the width of each of the ``widths``, laid end to end from 0."""
     offset, laid = 0, []
     for width in widths:
         laid.append((offset, width))
@@ -102,7 +102,7 @@ def stacked(widths: t.Iterable[int]) -> list[tuple[int, int]]:
 
 
 def colours(names: t.Iterable[str], fixed: t.Mapping[str, int], slots: int) -> dict[str, int]:
-    """Give each of the ``names`` the number of a colour, below ``slots``, whatever order they come in.
+    """Return the number of a colour for each of the ``names``, below ``slots``, whatever order they come in.
 
     Those in ``fixed`` always get the number that stands there. The others get one that follows from the name, or the
     next that is free; names share numbers only where there are more names than ``slots``.
@@ -120,5 +120,5 @@ def colours(names: t.Iterable[str], fixed: t.Mapping[str, int], slots: int) -> d
 
 
 def rounded(place: float) -> str:
-    """Give a coordinate with one decimal at most, as short as it can be written."""
+    """Return a coordinate with one decimal at most, as short as it can be written."""
     return f"{round(place, 1) + 0.0:g}" if abs(place) < 1e5 else f"{place:.0f}"

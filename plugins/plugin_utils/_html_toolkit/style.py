@@ -102,7 +102,7 @@ SIGNS = {
 
 
 def style() -> str:
-    """Give the style sheet of the page."""
+    """Return the style sheet of the page."""
     return "".join(
         [
             f":root{{color-scheme:light dark;{_variables(LIGHT)}}}",

@@ -70,7 +70,7 @@ Block = t.Union[Heading, Paragraph, Table, Items]
 
 
 def as_markdown(block: Block) -> str:
-    """Give ``block`` as Markdown, what is special in it escaped."""
+    """Return ``block`` as Markdown, what is special in it escaped."""
     if isinstance(block, Table):
         header, *rows = [[_escaped(cell) for cell in row] for row in block.rows]
         return "\n".join(f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows))
@@ -98,7 +98,7 @@ def _escaped(text: str) -> str:
 
 
 def as_text(block: Block) -> str:
-    """Give ``block`` for a terminal: columns aligned, running text broken into lines."""
+    """Return ``block`` for a terminal: columns aligned, running text broken into lines."""
     if isinstance(block, Table):
         return _aligned([[visible(cell) for cell in row] for row in block.rows])
     if isinstance(block, Items):
@@ -129,7 +129,7 @@ def _aligned(rows: list[list[str]]) -> str:
 
 
 def as_screen(block: Block) -> str:
-    """Give ``block`` for a terminal as ``as_text`` does, with lines that fit it: commands and columns, too.
+    """Return ``block`` for a terminal as ``as_text`` does, with lines that fit it: commands and columns, too.
 
     A command has lines of its own, which end as a shell takes them, and a table leaves out its last columns.
     """

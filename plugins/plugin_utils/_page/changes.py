@@ -19,7 +19,7 @@ _REASONS_TO_KEEP = ("not_lowered", "rule", "helper", "longer_than_before")
 
 
 def settings_changed(document: Record) -> Items:
-    """Give one item for each change, with the routers that share it; what was left out; and who confirmed or did not.
+    """Return one item for each change, with the routers that share it; what was left out; and who confirmed or did not.
 
     The reason for a size stands in a section of its own, with what the size costs.
     """
@@ -52,7 +52,7 @@ def _confirmations(tuned: dict[str, Record]) -> list[tuple[str, list[str]]]:
 
 
 def sizings(document: Record) -> Items:
-    """Give one item for each size that was worked out, with the routers that share it: what it costs, and why."""
+    """Return one item for each size that was worked out, with the routers that share it: what it costs, and why."""
     routers: dict[tuple[str, str, str], list[str]] = {}
     for name, host in document["hosts"].items():
         sizing = (host["settings"] or {}).get("sizing")
@@ -102,7 +102,7 @@ def _change(change: Record) -> str:
 
 
 def deletions(document: Record) -> Table:
-    """Give the account of each prune that had something to account for."""
+    """Return the account of each prune that had something to account for."""
     done = ("would_delete",) if document["check_mode"] else ("deleted", "already_gone", "not_deleted", "matches_now")
     prunes = {
         name: host["prune"]

@@ -39,7 +39,7 @@ NOT_DONE = {
 
 
 def section(title: str, block: Table | Items, most: int = MOST) -> list[Block]:
-    """Give a section with the first of the ``block``, and how many more there are; nothing if it is empty."""
+    """Return a section with the first of the ``block``, and how many more there are; nothing if it is empty."""
     count = len(block.rows) - 1 if isinstance(block, Table) else len(block.items)
     if not count:
         return []
@@ -53,10 +53,12 @@ def more_in_document(count: int) -> list[Block]:
 
 
 def title_of(document: Record, what: str) -> str:
+    """Return a table's title, which says whether its cells have one audit or two."""
     return f"{what}, before → after" if has_after(document) else f"{what} now"
 
 
 def has_after(document: Record) -> bool:
+    """Return whether a router was audited twice."""
     return any(host["after"] for host in document["hosts"].values())
 
 
@@ -66,28 +68,32 @@ def recap_of(host: Record) -> Record | None:
 
 
 def verdict_of(host: Record) -> str:
+    """Return a router's verdict, or why it was not done."""
     return NOT_DONE.get(host["verdict"]) or str(host["verdict"])
 
 
 def course_of(host: Record, text_of: t.Callable[[Record], str]) -> str:
-    """Give what ``text_of`` says of a router's audits, before and after."""
+    """Return what ``text_of`` says of a router's audits, before and after."""
     return arrow(text_of(host[phase]) for phase in ("before", "after") if host[phase])
 
 
 def arrow(texts: t.Iterable[str]) -> str:
-    """Give ``before → after``; one text if both are the same."""
+    """Return ``before → after``; one text if both are the same."""
     return " → ".join(dict.fromkeys(texts))
 
 
 def counted(count: int | None, one: str, many: str = "") -> str:
+    """Return a number with its noun, such as ``3 routers``. Without ``many`` the plural is ``one`` with an s."""
     return f"{shown_number(count)} {one if count == 1 else many or one + 's'}"
 
 
 def few_names(names: list[str]) -> str:
+    """Return the first names as a list, and how many more there are."""
     return listed(names, most=SHOWN, longest=COURSE)
 
 
 def how_many_more(names: list[str]) -> list[str]:
+    """Return an item that says how many names a list leaves out. Nothing if it has them all."""
     return [f"and {len(names) - SHOWN} more"] if len(names) > SHOWN else []
 
 
@@ -100,6 +106,7 @@ def shown_value(value: t.Any) -> str:
 
 
 def shown_number(value: t.Any) -> str:
+    """Return a number with at most one decimal, another value as plain text, and ``?`` for None."""
     if value is None:
         return "?"
     return f"{value:.1f}".removesuffix(".0") if isinstance(value, float) else plain_text(value)

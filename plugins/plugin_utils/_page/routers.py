@@ -40,6 +40,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._report.ranking i
 
 
 def headline(document: Record) -> list[Block]:
+    """Return the first lines of the page: how many routers were done, and what was changed on them."""
     totals, check_mode, hosts = document["totals"], document["check_mode"], document["hosts"].values()
     parts = [f"{totals['done']} of {counted(totals['hosts'], 'router')} done"]
     parts += [f"{word}: {few_names(document[key])}" for key, word in NOT_DONE.items() if document[key]]
@@ -62,7 +63,7 @@ def headline(document: Record) -> list[Block]:
 
 
 def rollout(document: Record) -> Items:
-    """Give the batches, where and why the roll-out was stopped, and how to go on; nothing for a single batch."""
+    """Return the batches, where and why the roll-out was stopped, and how to go on; nothing for a single batch."""
     rollout = document["rollout"] or {"batches": [], "stopped": None}
     sizes = [str(len(batch)) for batch in rollout["batches"]]
     if len(sizes) < 2 and not rollout["stopped"]:
@@ -91,7 +92,7 @@ def _gate(gate: Record) -> str:
 
 
 def overview(document: Record) -> Table:
-    """Give the table with a row for each router; a column that is empty for all of them is left out."""
+    """Return the table with a row for each router; a column that is empty for all of them is left out."""
     hosts, check_mode = document["hosts"], document["check_mode"]
     # Pairs, because a selector may have the name of another column.
     columns: list[tuple[str, t.Callable[[Record], str]]] = [
@@ -134,6 +135,7 @@ def _deletions_column(check_mode: bool) -> t.Callable[[Record], str]:
 
 
 def not_done(document: Record) -> Items:
+    """Return the routers that failed, each with the step and the message."""
     return Items(
         [
             (name, [verdict_of(host), f"{host['failure']['step']}: {host['failure']['message']}"])
@@ -144,5 +146,6 @@ def not_done(document: Record) -> Items:
 
 
 def no_conntrack(document: Record) -> Items:
+    """Return the routers that do not track connections, each with the reason."""
     hosts = document["hosts"].items()
     return Items([(name, [host["no_conntrack"]]) for name, host in hosts if host["no_conntrack"]])

@@ -24,6 +24,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._report.ranking i
 
 
 def since_baseline(document: Record) -> list[Block]:
+    """Return what changed since the baseline. Nothing without one."""
     if not document["baseline"]:
         return []
     time = document["baseline"]["time"]

@@ -40,7 +40,7 @@ _MOST_EXPLAINED = 10
 
 
 def page(document: Record) -> list[Block]:
-    """Give the fleet's ``document`` (see roll_up) as a page without markup: its sections, the worst routers first."""
+    """Return the fleet's ``document`` (see roll_up) as a page without markup: its sections, the worst routers first."""
     document = {**document, "hosts": dict(worst_first(document))}
     check_mode, by_check = document["check_mode"], findings_by_check(document)
     return [

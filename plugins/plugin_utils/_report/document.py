@@ -60,7 +60,7 @@ def roll_up(
     check_mode: bool = False,
     rollout: Record | None = None,
 ) -> Record:
-    """Give the document about ``hosts``, at ``time`` (a text), from the record that each of them left.
+    """Return the document about ``hosts``, at ``time`` (a text), from the record that each of them left.
 
     A record has ``before`` and ``after`` (what an audit found), ``tune``, ``prune``, ``health`` (the gates of a
     roll-out), ``failure`` and ``no_conntrack`` (why there is nothing to look at), each of which may be missing or
@@ -81,7 +81,7 @@ def roll_up(
 def assemble(
     reports: dict[str, Record], checks: dict[str, Record], time: str, check_mode: bool, rollout: Record | None = None
 ) -> Record:
-    """Give the document that holds the ``reports`` of routers, by name, as they stand in a document under ``hosts``."""
+    """Return the document with the ``reports`` of routers, by name, as a document has them under ``hosts``."""
     reports = dict(sorted(reports.items()))
     return {
         "schema_version": SCHEMA_VERSION,
@@ -100,12 +100,12 @@ def assemble(
 
 
 def last_audit(host: Record) -> Record | None:
-    """Give what a router is like now, from its part of the document: its last audit, or None if it had none."""
+    """Return what a router is like now, from its part of the document: its last audit, or None if it had none."""
     return host.get("after") or host.get("before") or None
 
 
 def failing(document: Record, fail_on: str = "") -> dict[str, str]:
-    """Give the routers for which a run has to fail, each with the reason.
+    """Return the routers for which a run has to fail, each with the reason.
 
     These are the routers that were not done, and with ``fail_on`` (a severity) those whose last audit has a finding as
     bad as that or worse. Raises OptionError for any other severity.
@@ -116,7 +116,7 @@ def failing(document: Record, fail_on: str = "") -> dict[str, str]:
 
 
 def severities_from(fail_on: str) -> tuple[str, ...]:
-    """Give the severity ``fail_on`` and all that are worse. Raises OptionError for any other word."""
+    """Return the severity ``fail_on`` and all that are worse. Raises OptionError for any other word."""
     if fail_on not in SEVERITIES:
         raise OptionError(
             "fail_on", fail_on, "is no severity", f"Give one of {', '.join(SEVERITIES)}, or leave it out."
@@ -139,7 +139,7 @@ def _found(audit: Record | None) -> list[str]:
 
 
 def _not_begun(rollout: Record | None, records: dict[str, Record]) -> set[str]:
-    """Give the routers of a roll-out on which nothing was begun."""
+    """Return the routers of a roll-out on which nothing was begun."""
     planned = {host for batch in rollout["batches"] for host in batch} if rollout else set()
     return {host for host in planned if not any(records.get(host, {}).get(trace) for trace in _TRACES)}
 
@@ -159,7 +159,7 @@ def _host_report(record: Record, waiting: bool) -> Record:
 
 
 def _unhealthy(gates: list[Record]) -> Record | None:
-    """Give the failure of a router that the first of these gates of a roll-out did not let pass, if there is one."""
+    """Return the failure of a router that the first of these gates of a roll-out did not let pass, if there is one."""
     for gate in gates:
         if gate["status"] == "finding":
             return {"step": f"Health gate {gate['id']}", "message": gate["title"], "unreachable": False}
@@ -242,7 +242,7 @@ def _prune(prune: Record | None) -> Record | None:
 
 
 def _verdict(report: Record, record: Record) -> str:
-    """Give the one word for a router: why it was not done, or else the worst of what its last audit found."""
+    """Return the one word for a router: why it was not done, or else the worst of what its last audit found."""
     if report["failure"]:
         return "unreachable" if report["failure"]["unreachable"] else "failed"
     if report["no_conntrack"]:
@@ -290,7 +290,7 @@ def _sum_of_known(prunes: list[Record], key: str) -> int | None:
 
 
 def _count_findings(reports: t.Collection[Record], phase: str) -> int | None:
-    """Give the number of findings in all audits of the ``phase``; None when there was no such audit."""
+    """Return the number of findings in all audits of the ``phase``; None when there was no such audit."""
     audits = [report[phase] for report in reports if report[phase]]
     return sum(len(_found(audit)) for audit in audits) if audits else None
 
@@ -312,6 +312,6 @@ def _checks(records: t.Iterable[Record]) -> dict[str, Record]:
 
 
 def worst_of(checks: t.Iterable[tuple[str, Record]]) -> dict[str, Record]:
-    """Give the checks by id; where routers have a check in several severities, the worst, which no gate may miss."""
+    """Return the checks by id; where routers have a check in several severities, the worst, which no gate may miss."""
     ranked = sorted(checks, key=lambda item: SEVERITIES.index(item[1]["severity"]), reverse=True)
     return dict(ranked)

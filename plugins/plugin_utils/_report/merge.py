@@ -18,7 +18,7 @@ _SLICES = "conntrack_audit_slices"
 
 
 def merge(documents: list[t.Any]) -> Record:
-    """Give the document about the routers of all ``documents``, at the time of the last one.
+    """Return the document about the routers of all ``documents``, at the time of the last one.
 
     The batches of their roll-outs follow one another. The baseline is kept when it is that of them all.
 

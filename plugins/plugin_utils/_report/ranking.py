@@ -21,7 +21,7 @@ _PRUNE, _STALE = "prune", "stale"
 
 
 def worst_first(document: Record) -> list[tuple[str, Record]]:
-    """Give the routers of the fleet's ``document`` (see roll_up) as name and host, the worst first.
+    """Return the routers of the fleet's ``document`` (see roll_up) as name and host, the worst first.
 
     They are ordered by verdict, then by how full the table is (unknown or without a limit last), then by name.
     """
@@ -29,12 +29,12 @@ def worst_first(document: Record) -> list[tuple[str, Record]]:
 
 
 def worst_checks_first(document: Record) -> list[tuple[str, Record]]:
-    """Give the checks of the ``document`` as id and check, by severity and then by id."""
+    """Return the checks of the ``document`` as id and check, by severity and then by id."""
     return sorted(document["checks"].items(), key=lambda item: (SEVERITIES.index(item[1]["severity"]), item[0]))
 
 
 def batch_numbers(document: Record) -> dict[str, int]:
-    """Give for each router of a roll-out the number of its batch, from 1; nothing if there was no roll-out."""
+    """Return for each router of a roll-out the number of its batch, from 1; nothing if there was no roll-out."""
     batches = document["rollout"]["batches"] if document["rollout"] else []
     return {host: number for number, batch in enumerate(batches, 1) for host in batch}
 

@@ -38,7 +38,7 @@ _PREFIX = re.compile(r"^((Task|Action) failed: )+")
 
 
 def record(variables: Variables) -> dict[str, t.Any]:
-    """Give the record of a router (see roll_up) from its ``variables``; empty if no role has left anything there.
+    """Return the record of a router (see roll_up) from its ``variables``; empty if no role has left anything there.
 
     The variables are results of tasks. Facts that a router returned can have their names, and then nothing counts.
     """
@@ -81,7 +81,7 @@ def _no_conntrack(audits: t.Mapping[str, Variables], failure: Variables) -> str 
 
 
 def _not_answered(audits: t.Mapping[str, Variables]) -> dict[str, t.Any] | None:
-    """Give the failure of the first audit that was not done, after which the play went on with the others."""
+    """Return the failure of the first audit that was not done, after which the play went on with the others."""
     for phase, measured in audits.items():
         if measured.get("unreachable") or measured.get("failed"):
             message = _PREFIX.sub("", _text(measured.get("msg")))
@@ -100,7 +100,7 @@ def left_out(variables: Variables) -> dict[str, str]:
 
 
 def rollout(variables: Variables) -> dict[str, t.Any] | None:
-    """Give the batches of this run and where it was stopped, from the variables of the controller; None without any."""
+    """Return the batches of this run and where it was stopped, from the controller's variables. None without any."""
     batches = variables.get("conntrack_audit_batches")
     if not batches:
         return None

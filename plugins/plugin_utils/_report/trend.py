@@ -17,14 +17,14 @@ _BASELINE = "conntrack_audit_baseline"
 
 
 def with_trend(document: Record, baseline: Record) -> Record:
-    """Give the ``document`` with the trend of each router since the ``baseline``, see ``compare``."""
+    """Return the ``document`` with the trend of each router since the ``baseline``, see ``compare``."""
     trends = compare(document, baseline)
     hosts = {host: {**report, "trend": trends[host]} for host, report in document["hosts"].items()}
     return {**document, "baseline": {"time": baseline["time"]}, "hosts": hosts}
 
 
 def compare(document: Record, baseline: t.Any) -> dict[str, Record | None]:
-    """Give the trend of each router of the ``document`` since the ``baseline``, an earlier document of any version.
+    """Return the trend of each router of the ``document`` since the ``baseline``, an earlier document of any version.
 
     Each is compared by the last audit that it has in either. Raises OptionError for a baseline that is no such
     document, or one of a later version.
@@ -36,7 +36,7 @@ def compare(document: Record, baseline: t.Any) -> dict[str, Record | None]:
 
 
 def trend(now: Record | None, then: Record | None) -> Record | None:
-    """Give what changed from the audit ``then`` to the audit ``now``; None where there was no such audit.
+    """Return what changed from the audit ``then`` to the audit ``now``; None where there was no such audit.
 
     A part is None where it was not measured at either time. Of the findings those are new, or gone, that are known to
     have passed at the other time.

@@ -35,7 +35,7 @@ _DONE_BY_PRUNE = ("deleted", "already_gone", "not_deleted", "matches_now")
 
 
 def read_back(document: t.Any, option: str) -> Record:
-    """Give the ``document`` in its present version, what an earlier one lacks being null.
+    """Return the ``document`` in its present version, what an earlier one lacks being null.
 
     Raises OptionError, which names ``option``, for what is no such document, and for one of a later version.
     """

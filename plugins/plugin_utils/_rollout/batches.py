@@ -20,7 +20,7 @@ _REMEDY = "Give a number of routers from 1, a share of them from 1% to 100%, or 
 
 
 def batches(hosts: list[str], sizes: t.Any, pairs: t.Mapping[str, t.Any] | None = None) -> list[list[str]]:
-    """Give the batches in which ``hosts`` are worked on, each host once, in their order.
+    """Return the batches in which ``hosts`` are worked on, each host once, in their order.
 
     ``sizes`` is what Ansible's ``serial`` takes: the number of hosts in a batch, a percentage of all hosts as in
     ``10%`` (rounded down, but at least one), or a list of those, the last of which holds for all further batches.
@@ -39,7 +39,7 @@ def batches(hosts: list[str], sizes: t.Any, pairs: t.Mapping[str, t.Any] | None 
 
 
 def _limits(sizes: t.Any, hosts: int) -> list[int]:
-    """Give the sizes as numbers of hosts."""
+    """Return the sizes as numbers of hosts."""
     listed = sizes if isinstance(sizes, list) else [sizes]
     if not listed:
         raise OptionError("batch", sizes, "names no size", _REMEDY)
@@ -50,7 +50,7 @@ def _limits(sizes: t.Any, hosts: int) -> list[int]:
 
 
 def _pair(host: str, name: t.Any) -> str:
-    """Give the name of a host's pair, empty for a host that stands alone."""
+    """Return the name of a host's pair, empty for a host that stands alone."""
     if name is None:
         return ""
     if isinstance(name, bool) or not isinstance(name, (str, int)):

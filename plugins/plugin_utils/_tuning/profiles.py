@@ -23,7 +23,7 @@ def plan(
     available: list[str],
     sizing: t.Mapping[str, t.Any] | None = None,
 ) -> dict[str, dict[str, t.Any] | list[str]]:
-    """Give the ``settings`` to make by short name, ``why`` of each, and the names that are ``left_out``.
+    """Return the ``settings`` to make by short name, ``why`` of each, and the names that are ``left_out``.
 
     ``profile`` maps a setting's name to its value and why; ``available`` lists the short names that the router's kernel
     has; ``sizing`` is what ``size`` gives, if there was one. A sizing wins over the profile, and an override over both.

@@ -57,25 +57,25 @@ class _Table:
     own_buckets: int | None
 
     def buckets(self, entries: int) -> int:
-        """Give the buckets for ``entries``: as many as the load needs, in whole pages, and never less than now."""
+        """Return the buckets for ``entries``: as many as the load needs, in whole pages, and never less than now."""
         if self.own_buckets is not None:
             return self.own_buckets
         needed = math.ceil(2 * entries / self.load / BUCKETS_STEP) * BUCKETS_STEP
         return max(min(needed, _MOST_BUCKETS), self.present_buckets)
 
     def buckets_within(self, budget: int, entries: int) -> int:
-        """Give the buckets for ``entries``, but no more than fit into ``budget`` bytes, and never less than now."""
+        """Return the buckets for ``entries``, but no more than fit into ``budget`` bytes, and never less than now."""
         if self.own_buckets is not None:
             return self.own_buckets
         room = (budget - entries * self.entry_bytes) // BUCKET_BYTES // BUCKETS_STEP * BUCKETS_STEP
         return max(min(self.buckets(entries), room), self.present_buckets)
 
     def memory(self, entries: int, buckets: int) -> int:
-        """Give the bytes that the table takes when it is full."""
+        """Return the bytes that the table takes when it is full."""
         return entries * self.entry_bytes + buckets * BUCKET_BYTES
 
     def most_entries(self, budget: int) -> int:
-        """Give the largest step of max that takes no more than ``budget`` bytes; 0 if there is none."""
+        """Return the largest step of max that takes no more than ``budget`` bytes; 0 if there is none."""
         entries = min(_step_down(budget // self.entry_bytes), _LARGEST)
         while entries and self.memory(entries, self.buckets(entries)) > budget:
             entries = _step_down(entries - 1)
@@ -117,7 +117,7 @@ def size(
     load: t.Any = 2,
     overrides: t.Mapping[str, t.Any] | None = None,
 ) -> dict[str, t.Any]:
-    """Give ``max`` and ``buckets`` for a router with ``usage`` (of conntrack_facts), what they cost, and ``why``.
+    """Return ``max`` and ``buckets`` for a router with ``usage`` (of conntrack_facts), what they cost, and ``why``.
 
     ``memory_share`` is the percentage of the memory that a full table may take, ``peak`` the most entries that were
     observed (None: those there are now), ``headroom`` the factor over it, ``load`` the mean length of a chain in a full
@@ -169,7 +169,7 @@ def size(
 
 
 def binary_size(count: int) -> str:
-    """Give a number of bytes as people read it: ``392 MiB``, ``23.5 GiB``."""
+    """Return a number of bytes as people read it: ``392 MiB``, ``23.5 GiB``."""
     power = min(max(count.bit_length() - 1, 0) // 10, len(_UNITS) - 1)
     return f"{round(count / 1024**power, 1):g} {_UNITS[power]}"
 
@@ -207,7 +207,7 @@ def _own(overrides: t.Any) -> dict[str, int]:
 
 
 def _choose(own: int | None, wanted: int, affordable: int, present: int) -> tuple[int, str]:
-    """Give max, and what decided on it; a ``present`` max of 0 is none, so that any is better."""
+    """Return max, and what decided on it; a ``present`` max of 0 is none, so that any is better."""
     if own is not None:
         return own, "override"
     if min(wanted, affordable) <= present:

@@ -117,7 +117,7 @@ ASKING = """
 
 
 def load(name: str) -> dict[str, t.Any]:
-    """Give what checks see: the facts, and what conntrack_audit adds to them."""
+    """Return what checks see: the facts, and what conntrack_audit adds to them."""
     return {**json.loads((FACTS / f"{name}.json").read_text()), "profile": {"leftover": [], "unavailable": None}}
 
 

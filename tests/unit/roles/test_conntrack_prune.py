@@ -31,7 +31,7 @@ def test_the_gates_are_on_by_default() -> None:
 
 
 def calls(fleet: Fleet) -> list[dict[str, t.Any]]:
-    """Give the options of every call of the module on the router r1."""
+    """Return the options of every call of the module on the router r1."""
     path = fleet.directory / "r1.calls"
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 

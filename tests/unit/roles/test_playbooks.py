@@ -132,7 +132,7 @@ def test_another_profile_leaves_nothing_of_the_one_before(fleet: Fleet) -> None:
 
 
 def settings_of(fleet: Fleet) -> dict[str, dict[str, int]]:
-    """Give what the kernels of the routers hold."""
+    """Return what the kernels of the routers hold."""
     return {path.stem: json.loads(path.read_text())["facts"]["settings"] for path in fleet.directory.glob("*.json")}
 
 

@@ -23,7 +23,7 @@ def extra(**variables: t.Any) -> tuple[str, str]:
 
 
 def changed(fleet: Fleet) -> set[str]:
-    """Give the routers on which a setting was changed or an entry deleted."""
+    """Return the routers on which a setting was changed or an entry deleted."""
     states = {name: json.loads((fleet.directory / f"{name}.json").read_text()) for name in fleet.hosts}
     return {name for name, state in states.items() if state["facts"]["selectors"]["stale"]["entries"] == 0}
 

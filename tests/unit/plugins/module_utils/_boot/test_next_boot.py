@@ -51,7 +51,7 @@ def boot_of(
 
 
 def places(boot: NextBoot) -> dict[str, str]:
-    """Give what will be set, as ``VALUE FILE:LINE``."""
+    """Return what will be set, as ``VALUE FILE:LINE``."""
     return {
         short: f"{value.value} {value.source.file}:{value.source.line}" for short, value in sorted(boot.values.items())
     }

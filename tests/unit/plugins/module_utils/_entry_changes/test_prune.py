@@ -37,7 +37,7 @@ UDP_GROUP = Group("ipv4", "udp", "", "")
 
 
 def survey_of(targets: int) -> Survey:
-    """Give what is found in ten entries, of which so many are to be deleted."""
+    """Return what is found in ten entries, of which so many are to be deleted."""
     context = Context({}, 0)
     selection = compile_selection([{"source_port": f"1-{targets}"}], None, context)
     found = Survey(Plan(selection, Guards((), helpers=True), context, sample=1, whole=True), None, {})

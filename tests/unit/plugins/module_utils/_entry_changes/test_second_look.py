@@ -32,7 +32,7 @@ LATER = {"remaining": 70}
 
 
 def notes_of(moment: Moment, *entries: Fields) -> Notes:
-    """Give what is noted of entries of one layout, once they have become targets."""
+    """Return what is noted of entries of one layout, once they have become targets."""
     targets = Targets[int](NOTED)
     for block in blocks_of(*entries):
         targets.add(block, 0, moment)

@@ -106,7 +106,7 @@ def test_this_process_and_the_real_proc() -> None:
 
 
 def fields(protocol: int, original: Ends, reply: Ends) -> dict[str, t.Any]:
-    """Give the fields of an entry, each tuple being source, its port, destination, its port."""
+    """Return the fields of an entry, each tuple being source, its port, destination, its port."""
     names = ("source", "source_port", "destination", "destination_port")
     turned = {f"reply_{name}": value for name, value in zip(names, reply)}
     return {"protocol": protocol, **dict(zip(names, original)), **turned}

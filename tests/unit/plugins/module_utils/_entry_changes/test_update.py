@@ -77,7 +77,7 @@ def on_record(monkeypatch: pytest.MonkeyPatch) -> list[str | int]:
 
 
 def verdicts(plan: Plan, *entries: Fields) -> list[Verdict]:
-    """Give the verdicts on entries of one layout, in their order."""
+    """Return the verdicts on entries of one layout, in their order."""
     [block] = blocks_of(*entries)
     return Judge(plan)(block)
 

@@ -68,7 +68,7 @@ def summarize(*entries: Fields, top: int = 10) -> dict[str, t.Any]:
 
 
 def filled(histogram: dict[str, t.Any]) -> dict[str, t.Any]:
-    """Give a histogram's ranges that are not empty, by where they begin, and what is unknown."""
+    """Return a histogram's ranges that are not empty, by where they begin, and what is unknown."""
     ranges = {part["from"]: part["entries"] for part in histogram["histogram"] if part["entries"]}
     return {**ranges, "unknown": histogram["unknown"]}
 

@@ -49,7 +49,7 @@ def made(directory: pathlib.Path, names: t.Iterable[str] = tuple(STARTS)) -> lis
 
 
 def state(directory: pathlib.Path) -> dict[str, str]:
-    """Give the text of every file in the directory, hidden ones included."""
+    """Return the text of every file in the directory, hidden ones included."""
     return {path.name: path.read_text() for path in directory.iterdir()}
 
 

@@ -34,7 +34,7 @@ READERS = pytest.mark.parametrize("reader", [here, transport.read_ahead])
 
 @pytest.fixture
 def pair() -> t.Iterator[tuple[socket.socket, socket.socket]]:
-    """Give a socket to send from, and one to receive at."""
+    """Yield a socket to send from, and one to receive at."""
     with contextlib.ExitStack() as stack:
         sender, receiver = map(stack.enter_context, socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM))
         receiver.settimeout(0.3)

@@ -65,13 +65,13 @@ def gre(**fields: t.Any) -> Fields:
 
 
 def label_map(*labels: int) -> bytes:
-    """Give a bitmap of 128 labels as the kernel keeps it: words of this machine's byte order."""
+    """Return a bitmap of 128 labels as the kernel keeps it: words of this machine's byte order."""
     bits = sum(1 << label for label in labels)
     return b"".join((bits >> 32 * word & 0xFFFFFFFF).to_bytes(4, sys.byteorder) for word in range(4))
 
 
 def decide(selector: dict[str, t.Any], one: Fields) -> Answer:
-    """Give the answer for the whole entry, which must be that for only the fields that the selection says it needs."""
+    """Return the answer for the whole entry. Assert that the fields that the selection names give the same."""
     selection = compile_selection([selector], None, CONTEXT)
     answer = selection.decide(entry_of(one))
     [block] = blocks_of(one)

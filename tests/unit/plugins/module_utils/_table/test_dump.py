@@ -34,12 +34,12 @@ NLM_F_DUMP_INTR = 0x10
 
 
 def flow(number: int, **more: t.Any) -> Fields:
-    """Give an entry; entries with different numbers differ in their ports and ids only."""
+    """Return an entry; entries with different numbers differ in their ports and ids only."""
     return {"protocol": UDP, "source_port": number, "destination_port": 53, "id": 1000 + number, "status": 8, **more}
 
 
 def dumped(*datagrams: t.Iterable[Fields], end: bytes = b"") -> list[t.Any]:
-    """Give the entries of the dump with these datagrams, the last of which ends it."""
+    """Return the entries of the dump with these datagrams, the last of which ends it."""
     encoded = [b"".join(map(entry_message, datagram)) for datagram in datagrams]
     encoded[-1] += end or done()
     blocks = dump.blocks(encoded, SEQUENCE, CHAIN)

@@ -36,7 +36,7 @@ TCP, UDP, DCCP, SCTP = 6, 17, 33, 132
 
 
 def as_set(entries: t.Iterable[Fields]) -> collections.Counter[tuple[t.Any, ...]]:
-    """Give the entries as values that can be compared, whatever their order."""
+    """Return the entries as values that can be compared, whatever their order."""
     return collections.Counter(tuple(sorted(entry.items())) for entry in entries)
 
 

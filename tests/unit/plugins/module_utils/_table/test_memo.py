@@ -68,7 +68,7 @@ VALUES: dict[str, Values] = {
 
 
 def different_entries() -> list[Fields]:
-    """Give entries of which each number has more different values than are taken one by one."""
+    """Return entries of which each number has more different values than are taken one by one."""
     return [
         {
             "protocol": protocol,
@@ -146,7 +146,7 @@ RELATED = [
 
 
 def selectors(keys: t.Iterable[str]) -> Values:
-    """Give lists of selectors, each with one or two of the keys."""
+    """Return lists of selectors, each with one or two of the keys."""
     pairs = st.dictionaries(st.sampled_from(sorted(keys)), st.none(), min_size=1, max_size=2)
     one = pairs.flatmap(lambda pair: st.fixed_dictionaries({key: VALUES[key] for key in pair}))
     return st.lists(one, min_size=1, max_size=3)

@@ -24,14 +24,14 @@ WIDE_TO_GLIBC_ONLY = re.compile("[㉈-㉏䷀-䷿]")
 
 
 def row(router: str, verdict: str, **figures: t.Any) -> dict[str, t.Any]:
-    """Give a router that had one audit, which found nothing."""
+    """Return a router that had one audit, which found nothing."""
     known = {"audits": ["before"], "percent_before": 12.0, "max_before": 262_144, "stale_before": 0}
     unknown = dict.fromkeys(("percent_after", "max_after", "stale_after", "deleted", "would_delete", "batch"))
     return {"router": router, "verdict": verdict, **unknown, **known, "drift": 0, "findings": 0, **figures}
 
 
 def again(percent: float | None, stale: int | None, **figures: t.Any) -> dict[str, t.Any]:
-    """Give the figures of a second audit."""
+    """Return the figures of a second audit."""
     return {
         "audits": ["before", "after"],
         "percent_after": percent,
@@ -73,7 +73,7 @@ def drawn(shown: dict[str, t.Any], width: int = 100, unicode: bool = True, rows:
 
 
 def cell(shown: dict[str, t.Any], title: str) -> str:
-    """Give what stands below a right-aligned ``title``, in the table of one router."""
+    """Return what stands below a right-aligned ``title``, in the table of one router."""
     _headline, titles, line = drawn(fleet(shown), width=200)
     end = titles.index(title) + len(title)
     return re.split(r"  +", line[:end])[-1]
@@ -253,7 +253,7 @@ def test_colours_are_those_of_ansible_and_change_nothing_else(monkeypatch: pytes
 
 @pytest.fixture(scope="module")
 def wcwidth() -> t.Iterator[t.Callable[[str], int]]:
-    """Give what the C library says of the width of a character, -1 for one that is none."""
+    """Yield what the C library says of the width of a character, -1 for one that is none."""
     before = locale.setlocale(locale.LC_CTYPE)
     locale.setlocale(locale.LC_CTYPE, "C.UTF-8")
     library = ctypes.CDLL(None)

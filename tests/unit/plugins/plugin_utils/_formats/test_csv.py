@@ -31,7 +31,7 @@ def rows(document: Document) -> dict[str, dict[str, str]]:
 
 
 def renamed(document: Document, name: str) -> Document:
-    """Give ``document`` with the first of its routers alone, under another name."""
+    """Return ``document`` with the first of its routers alone, under another name."""
     return {**document, "hosts": {name: next(iter(document["hosts"].values()))}}
 
 

@@ -42,7 +42,7 @@ def written(document: Document, fail_on: str = "") -> ElementTree.Element:
 
 
 def check(**statuses: str) -> Document:
-    """Give a document with one router, r1, whose audit has these checks."""
+    """Return a document with one router, r1, whose audit has these checks."""
     findings = [
         {"id": name, "status": status, "value": 97.5, "reason": "acct is off" if status == "unknown" else None}
         for name, status in statuses.items()
@@ -60,7 +60,7 @@ def check(**statuses: str) -> Document:
 
 
 def case(document: Document, name: str, fail_on: str = "") -> tuple[str, dict[str, str], str]:
-    """Give how the case ended (nothing for passed), the attributes and the text of that."""
+    """Return how the case ended (nothing for passed), the attributes and the text of that."""
     ends = list(written(document, fail_on).findall(f"testsuite/testcase[@name='{name}']/*"))
     assert len(ends) <= 1
     return (ends[0].tag, ends[0].attrib, ends[0].text or "") if ends else ("", {}, "")

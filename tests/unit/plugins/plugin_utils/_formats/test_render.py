@@ -65,7 +65,7 @@ def tune(left_out: list[str], boot: int | None = 54000) -> dict[str, t.Any]:
 
 
 def sized(count: int = 412_000, left_out: tuple[str, ...] = (), **wishes: t.Any) -> dict[str, t.Any]:
-    """Give what a tune leaves that sized the table of a router with 8 GiB."""
+    """Return what a tune leaves that sized the table of a router with 8 GiB."""
     present = {"count": count, "max": 262_144, "buckets": 262_144}
     sizing = size(present | {"entry_bytes": 256, "memory_total_bytes": 8 << 30}, **wishes)
     settings = {

@@ -35,7 +35,7 @@ def names(directory: pathlib.Path) -> set[str]:
 
 
 def time_and_number(path: str) -> tuple[str, int]:
-    """Give what says which of two reports is the newer one: the second, and which one of it."""
+    """Return what says which of two reports is the newer one: the second, and which one of it."""
     found = re.fullmatch(r"conntrack-audit-(\d{8}T\d{6})Z(?:-(\d+))?\.json", os.path.basename(path))
     assert found, path
     return found[1], int(found[2] or 1)

@@ -36,7 +36,7 @@ ALARM = "<script>alert(1)</script>"
 
 @functools.cache
 def fleet(**options: t.Any) -> Document:
-    """Give a document that nobody may change."""
+    """Return a document that nobody may change."""
     return fleet_document(30, **options)
 
 
@@ -46,7 +46,7 @@ def page_of_fleet(**options: t.Any) -> Element:
 
 
 def rows(page: Element) -> list[list[Element]]:
-    """Give the cells of the fleet's table, row by row."""
+    """Return the cells of the fleet's table, row by row."""
     return [row.children for row in page.one("table", id_="fleet").one("tbody").children]
 
 
@@ -56,12 +56,12 @@ def column(page: Element, heading: str) -> list[str]:
 
 
 def details(page: Element, name: str) -> Element:
-    """Give the section of a router."""
+    """Return the section of a router."""
     return next(each for each in page.all("details", "router") if each.children[0].one("b").text == name)
 
 
 def block(parent: Element, title: str) -> Element:
-    """Give what stands under a small heading."""
+    """Return what stands under a small heading."""
     parts = [*parent.all("div"), *parent.all("details", "fold")]
     found = [each for each in parts if each.children and each.children[0].text == title]
     assert len(found) == 1, title
@@ -69,7 +69,7 @@ def block(parent: Element, title: str) -> Element:
 
 
 def changed(document: Document, *path: t.Any, value: t.Any) -> Document:
-    """Give the document with another value at the path."""
+    """Return the document with another value at the path."""
     document = copy.deepcopy(document)
     place = document
     for key in path[:-1]:
@@ -79,7 +79,7 @@ def changed(document: Document, *path: t.Any, value: t.Any) -> Document:
 
 
 def numbers(value: t.Any, path: tuple[t.Any, ...] = ()) -> t.Iterator[tuple[t.Any, ...]]:
-    """Give where the numbers are that may be unknown."""
+    """Yield where the numbers are that may be unknown."""
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, each in items:
         if key not in ("from", "below", "value", "new_top", "sizing"):
@@ -535,7 +535,7 @@ def test_all_routers_of_a_large_fleet_have_their_section() -> None:
 
 
 def explained(count: int) -> tuple[Document, list[str]]:
-    """Give a document in which the first so many routers, the worst first, have an explanation of their own."""
+    """Return a document in which the first so many routers, the worst first, have an explanation of their own."""
     document = fleet_document(12, after=False)
     measured = [(name, host) for name, host in worst_first(document) if host["before"]]
     for place, (_name, host) in enumerate(measured):

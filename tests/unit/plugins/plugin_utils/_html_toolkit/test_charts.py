@@ -31,7 +31,7 @@ EDGES = (0, 10, 60)
 
 
 def drawn(chart: Html) -> Element:
-    """Give the chart as the browser reads it, when it has been seen that it has its text alternative."""
+    """Return the chart as the browser reads it, when it has been seen that it has its text alternative."""
     (svg,) = read(chart).children
     assert svg.name == "svg"
     assert (svg.attributes["role"], svg.attributes["aria-label"]) == ("img", LABEL)
@@ -39,7 +39,7 @@ def drawn(chart: Html) -> Element:
 
 
 def widths(stack: Element) -> dict[str, tuple[int, int]]:
-    """Give offset and width of each part of a stacked bar, by class."""
+    """Return offset and width of each part of a stacked bar, by class."""
     found = {}
     for path in stack.all("path"):
         offset, width = map(int, re.findall(r"M(\d+) 0h(\d+)", path.attributes["d"])[0])
@@ -48,7 +48,7 @@ def widths(stack: Element) -> dict[str, tuple[int, int]]:
 
 
 def columns(path: Element) -> list[tuple[float, float]]:
-    """Give the left end and the top of each bar of a histogram."""
+    """Return the left end and the top of each bar of a histogram."""
     return [(float(x), float(y)) for x, y in re.findall(r"M([\d.]+) 84V([\d.]+)h26V84z", path.attributes["d"])]
 
 

@@ -31,13 +31,13 @@ SIGHTS = {
 
 
 def linear_rgb(colour: str) -> list[float]:
-    """Give red, green and blue of ``#rrggbb`` as amounts of light (IEC 61966-2-1)."""
+    """Return red, green and blue of ``#rrggbb`` as amounts of light (IEC 61966-2-1)."""
     parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
     return [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
 
 
 def contrast(one: str, other: str) -> float:
-    """Give the contrast ratio of WCAG 2."""
+    """Return the contrast ratio of WCAG 2."""
     light = [
         sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear_rgb(colour), strict=True))
         for colour in (one, other)
@@ -46,7 +46,7 @@ def contrast(one: str, other: str) -> float:
 
 
 def lab(colour: str, sight: str) -> tuple[float, float, float]:
-    """Give the CIE L*a*b* (D65) of a colour as it is seen."""
+    """Return the CIE L*a*b* (D65) of a colour as it is seen."""
     light = linear_rgb(colour)
     red, green, blue = (
         min(max(sum(weight * part for weight, part in zip(row, light, strict=True)), 0), 1) for row in SIGHTS[sight]

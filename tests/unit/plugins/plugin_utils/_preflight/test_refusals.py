@@ -30,7 +30,7 @@ def refusal(
     only_ours: bool = True,
     resolved: Variables | None = None,
 ) -> str:
-    """Give what a run with these variables is refused for; empty if it is not."""
+    """Return what a run with these variables is refused for; empty if it is not."""
 
     def resolve(_host: str, name: str) -> t.Any:
         try:

@@ -149,7 +149,7 @@ ADHOC = "ansible HOST -b -m netops.conntrack.conntrack_prune -a 'match=\"protoco
 
 
 def explained(filled_by: dict[str, str]) -> dict[str, str]:
-    """Give what is advised to routers, of which it is known what fills their tables."""
+    """Return what is advised to routers, of which it is known what fills their tables."""
     given = document("none", *filled_by)
     for name, text in filled_by.items():
         advised = f"Run {ADHOC}, or {PRUNE}: it frees 1,200 entries, none of them ever answered."

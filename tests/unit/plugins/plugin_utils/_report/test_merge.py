@@ -20,7 +20,7 @@ FLEETS = [documents.fleet_document(24, seed, after=after, hostile=True) for seed
 
 
 def part_of(fleet: documents.Document, hosts: t.Collection[str]) -> documents.Document:
-    """Give the report that a run over these ``hosts`` alone would have written."""
+    """Return the report that a run over these ``hosts`` alone would have written."""
     reports = {host: report for host, report in fleet["hosts"].items() if host in hosts}
     audits = [audit for report in reports.values() for audit in (report["before"], report["after"]) if audit]
     used = {finding["id"] for audit in audits for finding in audit["findings"]}
@@ -46,7 +46,7 @@ def test_one_report_stays_as_it_is() -> None:
 
 
 def slices(**changes: t.Any) -> list[documents.Document]:
-    """Give two reports with one router each, the second one changed."""
+    """Return two reports with one router each, the second one changed."""
     hosts = list(FLEETS[0]["hosts"])
     return [part_of(FLEETS[0], hosts[:1]), part_of(FLEETS[0], hosts[1:2]) | changes]
 

@@ -22,7 +22,7 @@ SIZES = st.lists(
 
 @st.composite
 def paired(draw: st.DrawFn) -> tuple[list[str], dict[str, str | None]]:
-    """Give routers of which many share a pair, in any order."""
+    """Return routers of which many share a pair, in any order."""
     hosts = draw(HOSTS)
     names = draw(st.lists(st.sampled_from(["a", "b", "c", "", None]), min_size=len(hosts), max_size=len(hosts)))
     return hosts, dict(zip(hosts, names, strict=True))

@@ -26,7 +26,7 @@ GATES = DEFAULTS["conntrack_audit_gates"]
 
 
 def stats(*drops: int, **others: int) -> dict[str, t.Any]:
-    """Give what the router says when its processors have dropped so many, and the first one has counted ``others``."""
+    """Return the facts of a router whose processors dropped so many, the first of which has counted ``others``."""
     per_cpu = [{"cpu": cpu, "drop": drop, **dict.fromkeys(others, 0)} for cpu, drop in enumerate(drops)]
     per_cpu[0] |= others
     return {"total": {"drop": sum(drops), **others}, "per_cpu": per_cpu, "table_full": {"messages": 0}}

@@ -209,7 +209,7 @@ LOADS = st.floats(0.5, 16)
 
 
 def sized(present: dict[str, t.Any], **options: t.Any) -> dict[str, t.Any] | None:
-    """Give the sizing; None where the share has no room for the entries that there are."""
+    """Return the sizing; None where the share has no room for the entries that there are."""
     try:
         return size(present, **options)
     except OptionError:
