@@ -16,7 +16,7 @@ import sys
 import typing as t
 
 import yaml
-from support import CHECKOUT
+from support import CHECKOUT, PATIENCE
 
 ROLES = pathlib.Path(__file__).parent / "unit" / "roles"
 ANSIBLE_PLAYBOOK = pathlib.Path(sys.executable).parent / "ansible-playbook"
@@ -110,6 +110,6 @@ class Fleet:
             env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(self.directory), "ANSIBLE_PIPELINING": "true"},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=PATIENCE,
             check=False,
         )

@@ -15,7 +15,7 @@ import subprocess
 import sys
 
 import yaml
-from support import CHECKOUT
+from support import CHECKOUT, PATIENCE
 from unit.test_collection import FILES
 
 BIN = pathlib.Path(sys.executable).parent
@@ -45,7 +45,7 @@ class Stranger:
         """Run a line in a shell, which has to succeed, and return what it prints."""
         environment = {"HOME": str(self.home), "PATH": f"{BIN}:{os.environ['PATH']}", "LANG": "C.UTF-8"}
         done = subprocess.run(
-            command, shell=True, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=120
+            command, shell=True, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=PATIENCE
         )
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
         return done.stdout

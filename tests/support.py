@@ -24,6 +24,9 @@ COLLECTIONS = CHECKOUT / ".collections"
 SYSTEM_PYTHON = "/usr/bin/python3"
 """The distribution's interpreter, with its own python3-pyroute2: what a router has."""
 
+PATIENCE = 600
+"""Seconds until a command is given up. A busy machine is no failure, so this is far more than any of them takes."""
+
 DERANDOMIZE = "RANDOM_CASES" not in os.environ
 """Whether a comparison with a program of others tries the same cases each time. RANDOM_CASES=1 looks for new ones."""
 
@@ -50,7 +53,9 @@ class ModuleResult:
         return str(self.data.get("msg", ""))
 
 
-def run(command: t.Sequence[str], *, netns: str | None = None, text: str | None = None, timeout: float = 60) -> str:
+def run(
+    command: t.Sequence[str], *, netns: str | None = None, text: str | None = None, timeout: float = PATIENCE
+) -> str:
     """Run ``command`` in ``netns`` with ``text`` as its input, give what it prints; AssertionError if it fails."""
     done = subprocess.run(
         inside(netns, command), input=text, capture_output=True, text=True, timeout=timeout, check=False
@@ -69,7 +74,7 @@ def run_module(
     wrapper: t.Sequence[str] = (),
     check: bool = False,
     diff: bool = False,
-    timeout: float = 120,
+    timeout: float = PATIENCE,
 ) -> ModuleResult:
     """Run the module ``name`` with ``args`` in a process of its own, as a router does, and give its result.
 
@@ -108,7 +113,7 @@ def run_ansible(
     home: pathlib.Path,
     *,
     programs: pathlib.Path = pathlib.Path(sys.executable).parent,
-    timeout: float = 120,
+    timeout: float = PATIENCE,
     env: t.Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run the Ansible ``command`` on ``inventory`` as an operator in the checkout would, with ``home`` for a home.
@@ -139,6 +144,11 @@ def module_path(python: str = sys.executable) -> str:
     with contextlib.suppress(FileExistsError):
         (only_ansible / "ansible").symlink_to(pathlib.Path(ansible.__file__).parent)
     return os.pathsep.join([str(COLLECTIONS), str(only_ansible)])
+
+
+def worker() -> str:
+    """Return the number of this worker of pytest-xdist, for names that other workers must not have. "" without one."""
+    return os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
 
 
 @contextlib.contextmanager

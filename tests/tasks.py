@@ -14,7 +14,7 @@ import sys
 import typing as t
 
 import yaml
-from support import COLLECTIONS, inside
+from support import COLLECTIONS, PATIENCE, inside
 
 # A connection of the kind of ansible.netcommon.network_cli, without a device.
 STUB_CLI_PLUGIN = '''
@@ -112,7 +112,7 @@ class Workplace:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=PATIENCE,
             check=False,
         )
 

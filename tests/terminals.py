@@ -17,6 +17,8 @@ import termios
 import time
 import typing as t
 
+from support import PATIENCE
+
 _OF_THE_TESTER = ("ANSIBLE_", "NETOPS_", "CI", "COLUMNS", "LINES", "NO_COLOR", "PYTHONIOENCODING")
 
 
@@ -27,7 +29,7 @@ def operator(home: pathlib.Path, **changes: str) -> dict[str, str]:
 
 
 def on_terminal(
-    command: t.Sequence[str], *, columns: int, cwd: pathlib.Path, env: dict[str, str], timeout: float = 120
+    command: t.Sequence[str], *, columns: int, cwd: pathlib.Path, env: dict[str, str], timeout: float = PATIENCE
 ) -> tuple[int, str]:
     """Run ``command`` on a terminal, give its exit code and all that it shows; AssertionError if it takes too long."""
     ours, its = pty.openpty()

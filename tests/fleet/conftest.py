@@ -18,7 +18,7 @@ import lab
 import pytest
 from construction import stale_entries
 from record import Lab
-from support import run, run_ansible
+from support import PATIENCE, run, run_ansible, worker
 from topology import Router
 
 STALE = 100
@@ -56,7 +56,7 @@ class Fleet:
         return self.built.routers
 
     def play(
-        self, playbook: str, *options: str, timeout: float = 120, env: t.Mapping[str, str] | None = None
+        self, playbook: str, *options: str, timeout: float = PATIENCE, env: t.Mapping[str, str] | None = None
     ) -> Outcome:
         """Run a playbook of the collection, and give its report too."""
         self.runs += 1
@@ -111,7 +111,7 @@ def make_fleet(tmp_path: pathlib.Path) -> t.Iterator[t.Callable[[str, int], Flee
         directory, home = tmp_path / prefix, tmp_path / f"{prefix}-home"
         made.append(directory)
         home.mkdir()
-        return Fleet(lab.up(directory, prefix=prefix, routers=routers, stale=STALE), home)
+        return Fleet(lab.up(directory, prefix=prefix + worker(), routers=routers, stale=STALE), home)
 
     yield make
     for directory in made:

@@ -212,12 +212,12 @@ def counts(report: dict[str, t.Any], deleted: str, shortened: str) -> dict[str, 
 def test_ten_selectors_are_rehearsed_as_they_are_run(fleet: t.Any) -> None:
     before = {router.name: listed(router) for router in fleet.routers}
 
-    rehearsal = fleet.play("site", "--check", "--extra-vars", "batch=100%", timeout=600)
+    rehearsal = fleet.play("site", "--check", "--extra-vars", "batch=100%")
     assert rehearsal.rc == 0, rehearsal.output
     assert {router.name: set(listed(router)) for router in fleet.routers} == {
         name: set(table) for name, table in before.items()
     }
-    real = fleet.play("site", "--extra-vars", "batch=100%", timeout=600)
+    real = fleet.play("site", "--extra-vars", "batch=100%")
     assert real.rc == 0, real.output
     after = {router.name: listed(router) for router in fleet.routers}
 

@@ -47,7 +47,7 @@ class Troubled:
         hosts = {name: self.hosts[name] for name in names}
         self.fleet.built.inventory.write_text(yaml.safe_dump({"routers": {"hosts": hosts, "vars": self.variables}}))
         env = {"ANSIBLE_CONNECTION_PLUGINS": str(self.connections), "ANSIBLE_ANY_ERRORS_FATAL": str(fatal)}
-        return self.fleet.play("site", "-e", "target=routers", env=env, timeout=300)
+        return self.fleet.play("site", "-e", "target=routers", env=env)
 
 
 def inside(fleet: t.Any, number: int, command: str) -> None:

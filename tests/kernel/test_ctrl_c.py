@@ -11,11 +11,12 @@ import pathlib
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import typing as t
 
 import pytest
-from support import COLLECTIONS, SYSTEM_PYTHON, inside, network_namespace, run, with_default_signals
+from support import COLLECTIONS, PATIENCE, SYSTEM_PYTHON, inside, network_namespace, run, with_default_signals
 
 ENTRIES = 200
 INTERRUPTED_AFTER = 2
@@ -52,6 +53,13 @@ def router(tmp_path: pathlib.Path) -> t.Iterator[str]:
             server.terminate()
 
 
+@pytest.fixture
+def short_directory() -> t.Iterator[str]:
+    """Yield a directory for a socket, whose name has room for 107 bytes only (unix(7))."""
+    with tempfile.TemporaryDirectory(prefix="nc") as directory:
+        yield directory
+
+
 def modules_at_work(netns: str) -> int:
     """Return how many processes there run the system's Python: a module, and the shell that started it."""
     commands = []
@@ -64,7 +72,7 @@ def modules_at_work(netns: str) -> int:
 
 
 def wait_until(holds: t.Callable[[], bool]) -> None:
-    give_up = time.monotonic() + 60
+    give_up = time.monotonic() + PATIENCE
     while not holds():
         assert time.monotonic() < give_up
         time.sleep(0.05)
@@ -73,7 +81,7 @@ def wait_until(holds: t.Callable[[], bool]) -> None:
 # On a busy machine it takes seconds until a router learns that its connection is gone.
 @pytest.mark.parametrize(("pipelining", "looks_again_after", "left"), [("true", 6, 0), ("false", 40, ENTRIES)])
 def test_a_module_goes_on_without_a_terminal_and_ends_with_one(
-    router: str, tmp_path: pathlib.Path, pipelining: str, looks_again_after: int, left: int
+    router: str, tmp_path: pathlib.Path, short_directory: str, pipelining: str, looks_again_after: int, left: int
 ) -> None:
     """It is interrupted while the prune waits, before it deletes."""
     variables = (
@@ -95,6 +103,7 @@ def test_a_module_goes_on_without_a_terminal_and_ends_with_one(
             "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
             "ANSIBLE_HOST_KEY_CHECKING": "false",
             "ANSIBLE_PIPELINING": pipelining,
+            "ANSIBLE_SSH_CONTROL_PATH_DIR": short_directory,
             "ANSIBLE_REMOTE_TMP": str(tmp_path / "remote"),
         },
     ) as controller:

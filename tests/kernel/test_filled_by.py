@@ -28,7 +28,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document 
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.invocation import pasteable
 from injection import injected_router
 from packets import tcp
-from support import CHECKOUT, SYSTEM_PYTHON, inside, network_namespace, run, run_module
+from support import CHECKOUT, PATIENCE, SYSTEM_PYTHON, inside, network_namespace, run, run_module
 
 CHECKS = parse(
     yaml.safe_load((CHECKOUT / "roles" / "conntrack_audit" / "defaults" / "main.yml").read_text())[
@@ -252,7 +252,7 @@ def answer_of(command: str, netns: str, home: pathlib.Path) -> dict[str, t.Any]:
         env={**environment, "PATH": programs, "HOME": str(home), "ANSIBLE_NOCOLOR": "1"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -142,6 +142,7 @@ def kill_at_each(router: Router, scenario: Scenario, first_point: int) -> int:
     raise AssertionError
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("args", [FIRST, ABSENT])
 def test_killed_while_it_waits_goes_back_by_itself(routers: list[Router], args: dict[str, t.Any]) -> None:
     with concurrent.futures.ThreadPoolExecutor() as pool:

@@ -254,6 +254,7 @@ def resize(request: pytest.FixtureRequest) -> t.Iterator[Resize]:
         write(size)
 
 
+@pytest.mark.alone
 def test_a_resize_starts_the_dump_again(resize: Resize) -> None:
     found: list[list[bytes]] = []
 
@@ -273,6 +274,7 @@ def test_a_resize_starts_the_dump_again(resize: Resize) -> None:
     assert len(found[0]) != TOTAL
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("call", [1, 6, 30])
 def test_a_resize_while_entries_are_deleted(resize: Resize, monkeypatch: pytest.MonkeyPatch, call: int) -> None:
     """Those that come twice are deleted once, and counted once; before the first delete, and between two."""

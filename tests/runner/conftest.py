@@ -18,7 +18,7 @@ import pytest
 import yaml
 from fleet.conftest import Fleet, make_fleet
 from runner.documented import CI, block
-from support import CHECKOUT, SYSTEM_PYTHON
+from support import CHECKOUT, PATIENCE, SYSTEM_PYTHON
 
 __all__ = ["make_fleet"]
 
@@ -66,7 +66,7 @@ class Workplace:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=180,
+            timeout=PATIENCE,
             check=False,
         )
 
@@ -107,7 +107,7 @@ def _galaxy(*words: str, home: pathlib.Path) -> None:
         env={**os.environ, "ANSIBLE_HOME": str(home), "ANSIBLE_COLLECTIONS_PATH": str(home)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

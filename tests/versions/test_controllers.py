@@ -22,7 +22,7 @@ import pytest
 from controllers import Controller
 from other_controllers import ALL, REFUSED, SUPPORTED, programs_of
 from report_comparison import comparable
-from support import CHECKOUT, run_ansible
+from support import CHECKOUT, run_ansible, worker
 
 _SHORT_UNIT = [
     "tests/unit/plugins/callback/test_conntrack_fleet.py::test_a_report_that_fails_is_shown_too",
@@ -73,7 +73,7 @@ def play_all(programs: pathlib.Path, directory: pathlib.Path) -> list[Outcome]:
     home = directory / "home"
     home.mkdir()
     place = directory / "lab"
-    built = lab.up(place, prefix="ncvers", routers=ROUTERS, stale=STALE)
+    built = lab.up(place, prefix="ncvers" + worker(), routers=ROUTERS, stale=STALE)
     try:
         return [play(built.inventory, programs, home, *run) for run in RUNS]
     finally:
