@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import typing as t
 
@@ -68,26 +67,21 @@ def listed(texts: t.Iterable[str], between: str = ", ", most: int = LISTED, long
     return between.join([*(short(text, longest) for text in shown), *more])
 
 
-def with_unit(text: str, value: t.Any, check: t.Mapping[str, t.Any]) -> str:
-    """Return the ``text`` that stands for the value of a ``check``, with the unit that its numbers have."""
-    return f"{text} {check['unit']}" if check.get("unit") and is_finite(value) else text
-
-
-def plain_text(value: t.Any) -> str:
-    """Return a value of JSON as text: a text as it is, and all else as JSON has it."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
 class _Short(dict[str, t.Any]):
     """A document whose texts are short already."""
 
 
-def with_short_texts(document: dict[str, t.Any]) -> dict[str, t.Any]:
+Report = t.TypeVar("Report", bound=t.Mapping[str, t.Any])
+
+
+def with_short_texts(document: Report) -> Report:
     """Return a ``document`` with each text in no more characters than a report for people shows.
 
     No part of a report has as many levels as what is not shown at all.
     """
-    return document if isinstance(document, _Short) else _Short(_shortened(document, _DEEPEST))
+    if isinstance(document, _Short):
+        return document
+    return t.cast("Report", _Short(_shortened(document, _DEEPEST)))
 
 
 def _shortened(value: t.Any, levels: int) -> t.Any:

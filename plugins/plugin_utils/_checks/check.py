@@ -16,14 +16,27 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import Op
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.expression import Expression, follow, is_true
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.shape import shown
 
-SEVERITIES = ("critical", "high", "medium", "low", "info")
+Severity = t.Literal["critical", "high", "medium", "low", "info"]
 """Worst first."""
 
-STATUSES = ("finding", "unknown", "passed")
+Status = t.Literal["finding", "unknown", "passed"]
 """Worst first: what is not known may well be bad."""
+
+SEVERITIES: tuple[Severity, ...] = t.get_args(Severity)
+STATUSES: tuple[Status, ...] = t.get_args(Status)
 
 NEARLY_FULL, FULL = 80, 95
 """Percent at which the checks table_nearly_full and table_full of the role conntrack_audit begin."""
+
+Fullness = t.Literal["full", "near", "fine"]
+
+
+def fullness(percent: float) -> Fullness:
+    """Return which of the two thresholds a table that is so full has reached."""
+    if percent >= FULL:
+        return "full"
+    return "near" if percent >= NEARLY_FULL else "fine"
+
 
 _REQUIRED = ("id", "title", "when", "severity", "advice")
 _KEYS = frozenset(_REQUIRED) | {"value", "unit"}

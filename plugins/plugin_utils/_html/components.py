@@ -12,22 +12,27 @@ import dataclasses
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import SELECTORS
+from ansible_collections.netops.conntrack.plugins.plugin_utils._display import number, spoken
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.markup import (
     Html,
     element,
     escaped,
-    number,
     together,
 )
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.scales import colours
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.style import SLOTS
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import Record
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.audit_types import Audit
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_types import (
+    Document,
+    Host,
+)
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.ranking import (
-    selector_counts,
     selector_names,
     worst_checks_first,
     worst_first,
 )
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.view import audits_of
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.view import course as known_course
 
 _PROTOCOLS = {"tcp": 0, "udp": 1, "icmp": 6, "icmpv6": 2, "sctp": 4, "gre": 3, "dccp": 5, "udplite": 7}
 _STATES = {
@@ -58,8 +63,8 @@ class Fleet:
     ``selectors`` the names that were counted, the most important one first.
     """
 
-    document: Record
-    routers: list[tuple[str, Record]]
+    document: Document
+    routers: list[tuple[str, Host]]
     anchors: dict[str, str]
     findings: dict[str, str]
     protocols: dict[str, int]
@@ -67,7 +72,7 @@ class Fleet:
     selectors: list[str]
 
     @classmethod
-    def of(cls, document: Record) -> Fleet:
+    def from_document(cls, document: Document) -> Fleet:
         """Return the fleet of a ``document``."""
         audits = [audit for host in document["hosts"].values() for audit in audits_of(host)]
         tables = [audit["table"] for audit in audits if audit["table"]]
@@ -86,7 +91,7 @@ class Fleet:
     @property
     def check_mode(self) -> bool:
         """Whether nothing was really changed."""
-        return bool(self.document["check_mode"])
+        return self.document["check_mode"]
 
     def link(self, name: str) -> Html:
         """Return a link to the section of a router; only the name for one that the document is not about."""
@@ -106,14 +111,13 @@ class Fleet:
         return element("p", together(links, ", "), class_="names")
 
 
-def audits_of(host: Record) -> list[Record]:
-    """Return the audits of a router, the one before and the one after, as far as there are such."""
-    return [host[phase] for phase in ("before", "after") if host[phase]]
+_Figure = t.TypeVar("_Figure")
 
 
-def course(host: Record, get: t.Callable[[Record], t.Any]) -> list[t.Any]:
+def course(host: Host, get: t.Callable[[Audit], _Figure | None]) -> list[_Figure | None]:
     """Return what ``get`` finds in a router's audits: before and now, or one value alone. [None] without audits."""
-    return [get(audit) for audit in audits_of(host)] or [None]
+    figures: list[_Figure | None] = [*known_course(host, get)]
+    return figures or [None]
 
 
 def shown(values: t.Sequence[t.Any], text_of: t.Callable[[t.Any], str] = number) -> Html:
@@ -125,28 +129,7 @@ def shown(values: t.Sequence[t.Any], text_of: t.Callable[[t.Any], str] = number)
 
 def badge(verdict: str) -> Html:
     """Return a verdict, or a severity: its word, with a sign and a colour."""
-    return element("span", verdict.replace("_", " "), class_=f"badge {verdict}")
-
-
-def status_of(audit: Record | None, status: str) -> dict[str, Record]:
-    """Return the findings of an audit that have this ``status``, by the id of the check."""
-    findings = audit["findings"] if audit else []
-    return {finding["id"]: finding for finding in findings if finding["status"] == status}
-
-
-def selected(name: str) -> t.Callable[[Record], int | None]:
-    """Return how to find the entries that a selector counted, in an audit."""
-
-    def entries(audit: Record) -> int | None:
-        count: int | None = selector_counts(audit, name).get("entries")
-        return count
-
-    return entries
-
-
-def used(key: str) -> t.Callable[[Record], t.Any]:
-    """Return how to find a figure of the usage, in an audit."""
-    return lambda audit: audit["usage"].get(key)
+    return element("span", spoken(verdict), class_=f"badge {verdict}")
 
 
 def section(title: str, *content: str, id_: str | None = None) -> Html:

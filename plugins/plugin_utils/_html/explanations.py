@@ -12,10 +12,11 @@ a line without advice below the top is no longer than a link, and stands with ea
 
 from __future__ import annotations
 
+from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.explanation import Explanation
+from ansible_collections.netops.conntrack.plugins.plugin_utils._display import counted
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html.advice import advised
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html.components import Fleet, badge, block
-from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.markup import Html, counted, element
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import Record
+from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.markup import Html, element
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.ranking import explanations
 
 _TITLE, _TITLE_OF_ONE = "What fills the tables", "What fills the table"
@@ -32,7 +33,7 @@ class Explanations:
         """Give each explanation a place: at the top, or else with the worst of the routers that it is the same for."""
         self._fleet = fleet
         self._verdicts = {name: host["verdict"] for name, host in fleet.routers}
-        self._told: list[Record] = []
+        self._told: list[Explanation] = []
         self._names: list[list[str]] = []
         self._places: dict[str, int] = {}
         for place, (explanation, names) in enumerate(explanations(fleet.document)):
@@ -75,5 +76,5 @@ def _anchor(place: int) -> str:
     return f"e{place + 1}"
 
 
-def _words(explanation: Record) -> list[Html]:
+def _words(explanation: Explanation) -> list[Html]:
     return [element("p", explanation["filled_by"], class_="cause"), advised(explanation["advice"] or "")]

@@ -11,24 +11,13 @@ from __future__ import annotations
 import collections
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import TEXT, listed, with_unit
+from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import TEXT, listed
+from ansible_collections.netops.conntrack.plugins.plugin_utils._display import UNKNOWN, counted, number, with_unit
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html.advice import advised
-from ansible_collections.netops.conntrack.plugins.plugin_utils._html.components import (
-    Fleet,
-    and_more,
-    badge,
-    block,
-    status_of,
-)
-from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.markup import (
-    UNKNOWN,
-    Html,
-    counted,
-    element,
-    number,
-)
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import Record, last_audit
+from ansible_collections.netops.conntrack.plugins.plugin_utils._html.components import Fleet, and_more, badge, block
+from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.markup import Html, element
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.ranking import worst_checks_first
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.view import last_audit, with_status
 
 _WORST = 6
 """Findings named at the top of the page."""
@@ -49,7 +38,7 @@ def affected_by_check(fleet: Fleet) -> dict[str, Affected]:
     found: dict[str, Affected] = collections.defaultdict(lambda: Affected([], [], [], {}, set()))
     for name, host in fleet.routers:
         last = last_audit(host)
-        still, unknown = status_of(last, "finding"), status_of(last, "unknown")
+        still, unknown = with_status(last, "finding"), with_status(last, "unknown")
         for check_id, finding in still.items():
             found[check_id].still.append(name)
             value, check = finding["value"], fleet.document["checks"][check_id]
@@ -57,7 +46,7 @@ def affected_by_check(fleet: Fleet) -> dict[str, Affected]:
         for check_id, finding in unknown.items():
             found[check_id].unknown.append(name)
             found[check_id].reasons.add(finding["reason"] or UNKNOWN)
-        for check_id in status_of(host["before"], "finding").keys() - still.keys() - unknown.keys():
+        for check_id in with_status(host["before"], "finding").keys() - still.keys() - unknown.keys():
             found[check_id].cured.append(name)
     return {check_id: found[check_id] for check_id, _check in worst_checks_first(fleet.document) if check_id in found}
 
@@ -89,7 +78,7 @@ def findings(fleet: Fleet, affected: dict[str, Affected]) -> list[Html]:
 
 
 def _finding(fleet: Fleet, check_id: str, affected: Affected) -> Html:
-    check: Record = fleet.document["checks"][check_id]
+    check = fleet.document["checks"][check_id]
     still, cured, unknown, values, reasons = affected
     parts = []
     if still:

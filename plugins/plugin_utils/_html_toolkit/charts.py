@@ -15,16 +15,9 @@ import collections
 import typing as t
 import zlib
 
-from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import FULL, NEARLY_FULL
-from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.markup import (
-    UNKNOWN,
-    Html,
-    compact,
-    duration,
-    element,
-    number,
-    together,
-)
+from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import FULL, NEARLY_FULL, fullness
+from ansible_collections.netops.conntrack.plugins.plugin_utils._display import UNKNOWN, compact, duration, number
+from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.markup import Html, element, together
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.scales import (
     Scale,
     apportion,
@@ -81,17 +74,12 @@ class Point(t.NamedTuple):
     shape: str
 
 
-class Counts(t.NamedTuple):
+class Bins(t.NamedTuple):
     """A histogram: where its ranges begin, how many there are in each, and how many nobody knows."""
 
     edges: tuple[int, ...]
     entries: tuple[int | None, ...]
     unknown: int | None
-
-
-def level(percent: float) -> str:
-    """Return the class of a table that is so full."""
-    return "full" if percent >= FULL else "near" if percent >= NEARLY_FULL else "fine"
 
 
 def gauge(percents: Values, label: str) -> Html:
@@ -102,7 +90,7 @@ def gauge(percents: Values, label: str) -> Html:
     if now is None:
         parts.append(element("rect", class_=HATCH, width=_GAUGE_WIDTH, height=_GAUGE_HEIGHT))
     else:
-        parts.append(element("rect", class_=level(now), width=rounded(place(now)), height=_GAUGE_HEIGHT))
+        parts.append(element("rect", class_=fullness(now), width=rounded(place(now)), height=_GAUGE_HEIGHT))
     if len(percents) > 1 and percents[0] is not None:
         parts.append(element("rect", class_="was", y=_GAUGE_HEIGHT - 4, width=rounded(place(percents[0])), height=4))
     marks = "".join(f"M{rounded(place(mark))} 0v{_GAUGE_HEIGHT}" for mark in (NEARLY_FULL, FULL))
@@ -133,7 +121,7 @@ def axis_id(edges: tuple[int, ...]) -> str:
     return f"axis{zlib.crc32(repr(edges).encode()):x}"
 
 
-def histogram(counts: Counts, was: Counts | None, label: str) -> Html:
+def histogram(counts: Bins, was: Bins | None, label: str) -> Html:
     """Return a bar with its number for each range, and the outline of what there ``was`` if the ranges are the same.
 
     The entries whose time is not known stand apart at the right.

@@ -59,11 +59,15 @@ class Table:
     rows: list[list[str]]
 
 
+Item = tuple[str, list[str]]
+"""A label with some lines of text."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Items:
     """Labels, each with some lines of text."""
 
-    items: list[tuple[str, list[str]]]
+    items: list[Item]
 
 
 Block = t.Union[Heading, Paragraph, Table, Items]

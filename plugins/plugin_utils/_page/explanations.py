@@ -13,9 +13,9 @@ import shlex
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.explanation import parted
-from ansible_collections.netops.conntrack.plugins.plugin_utils._page.blocks import Items
+from ansible_collections.netops.conntrack.plugins.plugin_utils._page.blocks import Item, Items
 from ansible_collections.netops.conntrack.plugins.plugin_utils._page.parts import SHOWN, counted, few_names
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import Record
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_types import Document
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.ranking import explanations
 
 HOW_TO_PRUNE = "Run each with --check first, then without. None of these entries was ever answered."
@@ -42,7 +42,7 @@ class Told(t.NamedTuple):
         return [*freed, *([f"And {counted(left_out, 'more command')} in the files."] if left_out else [])]
 
 
-def told_of(document: Record) -> list[Told]:
+def told_of(document: Document) -> list[Told]:
     """Return what is said of the tables that something is known of, the worst routers first."""
     return [
         Told(names, explanation["filled_by"], *parted(explanation["advice"]))
@@ -50,7 +50,7 @@ def told_of(document: Record) -> list[Told]:
     ]
 
 
-def what_fills_tables(document: Record, most: int) -> tuple[Items, int]:
+def what_fills_tables(document: Document, most: int) -> tuple[Items, int]:
     """Return what fills the tables and what helps, of the first ``most`` that are not the same; and how many more."""
     everything = told_of(document)
     shown = everything[:most]
@@ -83,7 +83,7 @@ def own_sentences(told: Told, shared: t.Container[str]) -> list[str]:
     return [each for each in told.sentences if _of_any_router(each, told.names) not in shared]
 
 
-def shared_items(shared: dict[str, list[str]]) -> list[tuple[str, list[str]]]:
+def shared_items(shared: dict[str, list[str]]) -> list[Item]:
     """Return the sentences that are said of several routers, those of the same routers together."""
     items: dict[tuple[str, ...], list[str]] = {}
     for sentence, names in shared.items():

@@ -27,7 +27,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._page.explanation
     shared_items,
     told_of,
 )
-from ansible_collections.netops.conntrack.plugins.plugin_utils._page.findings import findings_by_check, titles_found
+from ansible_collections.netops.conntrack.plugins.plugin_utils._page.findings import titles_found
 from ansible_collections.netops.conntrack.plugins.plugin_utils._page.parts import few_names, title_of
 from ansible_collections.netops.conntrack.plugins.plugin_utils._page.routers import (
     headline,
@@ -35,8 +35,9 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._page.routers imp
     overview,
     rollout,
 )
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import Record
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_types import Document
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.ranking import worst_first
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.view import findings_by_check
 
 LINES = 40
 """Lines of a screen."""
@@ -89,7 +90,7 @@ class _Parts(t.NamedTuple):
     findings: Items
 
 
-def first_screen(document: Record) -> str:
+def first_screen(document: Document) -> str:
     """Return of the fleet's ``document`` what fits a screen: verdicts, what fills the tables, what is found.
 
     What to do about each finding and all else stand on the page.
@@ -142,13 +143,13 @@ def _section(title: str, block: Table | Items, most: int) -> list[Block]:
     return [Heading(2, f"{title}{more}"), shown]
 
 
-def _stop(document: Record) -> Items:
+def _stop(document: Document) -> Items:
     """Return where and why a roll-out was stopped, and how to go on; nothing if it was not."""
     items = rollout(document).items
     return Items([item for item in items if item[0] in ("stopped", "to go on")])
 
 
-def _failures(document: Record) -> Items:
+def _failures(document: Document) -> Items:
     """Return who was not done and why, each in a line."""
     return Items([(name, [f"{verdict}: {_cut(why, _HALF_LINE)}"]) for name, (verdict, why) in not_done(document).items])
 

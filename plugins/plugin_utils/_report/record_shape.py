@@ -16,6 +16,8 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import AnswerError
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import SEVERITIES, STATUSES
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_types import Failure
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.record_types import RouterRecord, TuneRecord
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.result_shapes import (
     COUNT,
     ENTRY,
@@ -48,8 +50,6 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._router.shape imp
     text,
     words,
 )
-
-Record = dict[str, t.Any]
 
 STEP = "Report on the fleet"
 """What a router whose record is malformed is reported to have failed in."""
@@ -116,8 +116,8 @@ _TUNE = record(
 )
 
 
-def _tune(value: t.Any) -> Record:
-    kept: Record = _TUNE(value)
+def _tune(value: t.Any) -> TuneRecord:
+    kept = t.cast("TuneRecord", _TUNE(value))
     for short in kept["settings"]:
         if short not in kept["why"]:
             raise FaultError(f"why lacks {short}")
@@ -148,27 +148,35 @@ _PARTS: dict[str, Shape] = {
 _FACTS = ("before", "after")
 
 
-def sound(given: t.Any) -> Record:
+def sound(given: t.Any) -> RouterRecord:
     """Return what holds of a router's record, in plain types. What does not hold is the failure of that router."""
-    kept: Record = {}
-    problems: list[str] = []
     if not isinstance(given, dict):
         return failed("Its record is malformed (it is no mapping).")
+    parts: dict[str, t.Any] = {}
+    problems: list[str] = []
     for part, shape in _PARTS.items():
         if not given.get(part):
             continue
         of = "Its facts are malformed" if part in _FACTS else "Its record is malformed"
         try:
-            kept.update(checked(given, record({part: shape}), of))
+            parts.update(checked(given, record({part: shape}), of))
         except AnswerError as error:
             problems.append(error.message)
-    if not problems:
-        return kept
-    earlier = kept.get("failure") or {"step": STEP, "message": "", "unreachable": False}
-    message = " ".join(filter(None, [earlier["message"], problems[0]]))
-    return {**kept, "no_conntrack": None, "failure": {**earlier, "message": message}}
+    kept = t.cast("RouterRecord", parts)
+    return _with_problem(kept, problems[0]) if problems else kept
 
 
-def failed(message: str) -> Record:
+def _with_problem(kept: RouterRecord, problem: str) -> RouterRecord:
+    """Return a record with what is wrong with it, behind the failure that it has already."""
+    failure = kept.get("failure") or _failure("")
+    message = " ".join(filter(None, [failure["message"], problem]))
+    return {**kept, "no_conntrack": None, "failure": {**failure, "message": message}}
+
+
+def failed(message: str) -> RouterRecord:
     """Return the record of a router of which nothing can be used."""
-    return {"failure": {"step": STEP, "message": message, "unreachable": False}}
+    return {"failure": _failure(message)}
+
+
+def _failure(message: str) -> Failure:
+    return {"step": STEP, "message": message, "unreachable": False}

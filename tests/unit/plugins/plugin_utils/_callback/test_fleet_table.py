@@ -12,8 +12,9 @@ import typing as t
 
 import pytest
 from ansible.utils import color
-from ansible_collections.netops.conntrack.plugins.plugin_utils._callback.fleet_table import NARROWEST, summary, table
-from documents import HOSTILE_NAMES, fleet_document
+from ansible_collections.netops.conntrack.plugins.plugin_utils._callback.figures import summary
+from ansible_collections.netops.conntrack.plugins.plugin_utils._callback.fleet_table import NARROWEST, table
+from documents import HOSTILE_NAMES, Document, fleet_document
 from hypothesis import example, given
 from hypothesis import strategies as st
 from support import CHECKOUT
@@ -23,7 +24,7 @@ WIDE_TO_GLIBC_ONLY = re.compile("[㉈-㉏䷀-䷿]")
 """Unicode says that these are as wide as the context; glibc that they are wide."""
 
 
-def row(router: str, verdict: str, **figures: t.Any) -> dict[str, t.Any]:
+def row(router: str, verdict: str, **figures: t.Any) -> Document:
     """Return a router that had one audit, which found nothing."""
     known = {"audits": ["before"], "percent_before": 12.0, "max_before": 262_144, "stale_before": 0}
     unknown = dict.fromkeys(("percent_after", "max_after", "stale_after", "deleted", "would_delete", "batch"))
@@ -40,7 +41,7 @@ def again(percent: float | None, stale: int | None, **figures: t.Any) -> dict[st
     } | figures
 
 
-def fleet(*rows: dict[str, t.Any], **changes: t.Any) -> dict[str, t.Any]:
+def fleet(*rows: Document, **changes: t.Any) -> Document:
     shown = {"check_mode": False, "selectors": ["stale"], "rows": [*rows], "files": [], "not_written": {}}
     return {**shown, "stopped": None, **changes}
 
@@ -68,7 +69,7 @@ REHEARSAL = fleet(
 )
 
 
-def drawn(shown: dict[str, t.Any], width: int = 100, unicode: bool = True, rows: int = 40) -> list[str]:
+def drawn(shown: Document, width: int = 100, unicode: bool = True, rows: int = 40) -> list[str]:
     return table(shown, width, colour=False, unicode=unicode, rows=rows).splitlines()
 
 
@@ -342,7 +343,7 @@ def test_synthetic_fleet_fits(width: int, unicode: bool) -> None:
 
 def test_summary_is_compact_and_complete() -> None:
     document = fleet_document(40)
-    shown = summary(document)
+    shown: Document = summary(document)
     assert json.loads(json.dumps(shown)) == shown
     assert len(json.dumps(shown)) < 400 * 40 + 1000
     assert {each["router"] for each in shown["rows"]} == set(document["hosts"])
@@ -383,7 +384,7 @@ def test_summary_of_prunes() -> None:
 def test_summary_of_an_older_report_without_drift_or_roll_out() -> None:
     document = fleet_document(1, after=False)
     (host,) = document["hosts"].values()
-    del host["before"]["drift"]
+    host["before"]["drift"] = None
     host["before"]["selectors"] = {"idle": {"entries": 5}, "asleep": {"entries": None}}
     (shown,) = summary(document)["rows"]
     assert (shown["drift"], shown["batch"], shown["stale_before"]) == (None, None, None)

@@ -14,7 +14,8 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
-from ansible_collections.netops.conntrack.plugins.plugin_utils._callback.fleet_table import summary, table
+from ansible_collections.netops.conntrack.plugins.plugin_utils._callback.figures import summary
+from ansible_collections.netops.conntrack.plugins.plugin_utils._callback.fleet_table import table
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.explanation import explain, parted
 from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.csv import as_csv
 from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.junit import as_junit
@@ -26,7 +27,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document 
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.invocation import pasteable
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.ranking import worst_first
 from ansible_collections.netops.conntrack.plugins.plugin_utils._tuning.sizing import size
-from documents import fleet_document
+from documents import Document, fleet_document
 from support import CHECKOUT
 
 TIME = "2026-05-01T03:00:00Z"
@@ -37,7 +38,7 @@ CHECKS: dict[str, dict[str, t.Any]] = {
 }
 
 
-def audit(count: int, stale_entries: int | None, **statuses: str) -> dict[str, t.Any]:
+def audit(count: int, stale_entries: int | None, **statuses: str) -> Document:
     values: dict[str, float | None] = {"full": count / 10, "stale": stale_entries, "loose": None}
     findings = [
         {"id": name, "status": status, "value": values[name], "reason": "acct is off" if status == "unknown" else None}
@@ -48,12 +49,12 @@ def audit(count: int, stale_entries: int | None, **statuses: str) -> dict[str, t
     return {"usage": usage, "selectors": {"stale": {"entries": stale_entries}}, "findings": findings}
 
 
-def prune(**changes: t.Any) -> dict[str, t.Any]:
+def prune(**changes: t.Any) -> Document:
     account = {"matched": 700, "protected": 1, "would_delete": 699, "deleted": 697, "already_gone": 2}
     return account | {"not_deleted": 0, "matches_now": 0, "undecidable": 3, "unavailable": None} | changes
 
 
-def tune(left_out: list[str], boot: int | None = 54000) -> dict[str, t.Any]:
+def tune(left_out: list[str], boot: int | None = 54000) -> Document:
     setting = {"runtime_before": 432000, "runtime_after": 54000, "boot_before": None, "boot": boot}
     why = {"tcp_timeout_established": "15 hours instead of 5 days."}
     return {
@@ -64,7 +65,7 @@ def tune(left_out: list[str], boot: int | None = 54000) -> dict[str, t.Any]:
     }
 
 
-def sized(count: int = 412_000, left_out: tuple[str, ...] = (), **wishes: t.Any) -> dict[str, t.Any]:
+def sized(count: int = 412_000, left_out: tuple[str, ...] = (), **wishes: t.Any) -> Document:
     """Return what a tune leaves that sized the table of a router with 8 GiB."""
     present = {"count": count, "max": 262_144, "buckets": 262_144}
     sizing = size(present | {"entry_bytes": 256, "memory_total_bytes": 8 << 30}, **wishes)
@@ -83,7 +84,7 @@ def sized(count: int = 412_000, left_out: tuple[str, ...] = (), **wishes: t.Any)
     }
 
 
-def recap(updated: int | None, fixed_timeout: int, **kept: int) -> dict[str, t.Any]:
+def recap(updated: int | None, fixed_timeout: int, **kept: int) -> Document:
     account = {"matched": 500, "would_update": 439, "updated": updated, "unchanged": 60, "undecidable": 1}
     kept = dict.fromkeys(("not_lowered", "rule", "helper", "longer_than_before"), 0) | kept
     gone = None if updated is None else 2
@@ -431,11 +432,11 @@ def test_the_document_survives_json() -> None:
     assert render(json.loads(json.dumps(document, sort_keys=True))) == render(document)
 
 
-def stopped_rollout(gates: list[dict[str, t.Any]]) -> dict[str, t.Any]:
+def stopped_rollout(gates: list[Document]) -> Document:
     return {"batches": [["r1"], ["r2", "r3"], ["r4", "r5"]], "stopped": {"batch": 2, "gates": gates}}
 
 
-def gate(host: str, **changes: t.Any) -> dict[str, t.Any]:
+def gate(host: str, **changes: t.Any) -> Document:
     title = "Packets were dropped since the change"
     return {"host": host, "id": "drops", "title": title, "value": 12, "reason": None} | changes
 
@@ -496,7 +497,7 @@ def test_a_rollout_that_went_through_is_one_line_and_one_batch_is_none(
     assert present in text if present else "The roll-out" not in text
 
 
-def trend(**changes: t.Any) -> dict[str, t.Any]:
+def trend(**changes: t.Any) -> Document:
     return {
         "entries": {"before": 500, "now": 271},
         "percent": {"before": None, "now": 27.1},
@@ -580,7 +581,7 @@ def test_a_selector_may_have_the_name_of_a_column() -> None:
     assert all(name in text.split("The routers, before")[1].split("Found")[0] for name in document["hosts"])
 
 
-def with_selectors(measured: dict[str, t.Any], **counts: t.Any) -> dict[str, t.Any]:
+def with_selectors(measured: Document, **counts: t.Any) -> Document:
     return {**measured, "selectors": {**measured["selectors"], **counts}}
 
 
@@ -682,7 +683,7 @@ WEB = {"protocol": "tcp", "state": "ESTABLISHED", "replied": True, "destination_
 STORMS = {"DNS": [(DNS, 92)], "two": [(DNS, 45), (DNS6, 40)], "idle": [(WEB, 97)]}
 
 
-def explanation_of(entries: int, clusters: list[tuple[dict[str, t.Any], int]]) -> dict[str, t.Any]:
+def explanation_of(entries: int, clusters: list[tuple[Document, int]]) -> Document:
     """Return what is said of a full table that has these clusters, with their percentages."""
     filled_by = [
         {
@@ -705,7 +706,7 @@ def explanation_of(entries: int, clusters: list[tuple[dict[str, t.Any], int]]) -
     return explanation
 
 
-def sick_fleet(document: dict[str, t.Any], clusters: list[tuple[dict[str, t.Any], int]]) -> dict[str, t.Any]:
+def sick_fleet(document: Document, clusters: list[tuple[Document, int]]) -> Document:
     """Return the document with what fills the table of each router that has an audit, and commands to be pasted."""
     for number, host in enumerate(document["hosts"].values()):
         for phase in ("before", "after"):
@@ -714,7 +715,7 @@ def sick_fleet(document: dict[str, t.Any], clusters: list[tuple[dict[str, t.Any]
     return pasteable(document, {"inventory": ("inventory/routers.yml",), "become": True})
 
 
-def three_sick_routers(clusters: list[tuple[dict[str, t.Any], int]]) -> dict[str, t.Any]:
+def three_sick_routers(clusters: list[tuple[Document, int]]) -> Document:
     document = fleet_document(3, after=False)
     sick = next(host for host in document["hosts"].values() if host["verdict"] == "critical")
     document["hosts"] = {name: {**sick, "before": dict(sick["before"])} for name in document["hosts"]}
@@ -807,7 +808,7 @@ def test_a_number_is_shown_with_the_unit_of_its_check() -> None:
     assert "r1 97 %" in first_screen_or_say_why(roll_up({"r1": {"before": with_unit_of(BEFORE)}}, ["r1"], TIME))
 
 
-def with_unit_of(given: dict[str, t.Any]) -> dict[str, t.Any]:
+def with_unit_of(given: Document) -> Document:
     """Return an audit whose first check has a unit, as a check of the role has."""
     return {**given, "findings": [{**finding, "unit": "%"} for finding in given["findings"]]}
 

@@ -375,7 +375,7 @@ def test_a_finding_names_its_routers_and_its_cure() -> None:
     assert article.one("span", "badge").text == check["severity"]
 
 
-def _found(host: dict[str, t.Any]) -> list[str]:
+def _found(host: Document) -> list[str]:
     last = host["after"] or host["before"] or {"findings": []}
     return [finding["id"] for finding in last["findings"] if finding["status"] == "finding"]
 
@@ -537,7 +537,7 @@ def test_all_routers_of_a_large_fleet_have_their_section() -> None:
 def explained(count: int) -> tuple[Document, list[str]]:
     """Return a document in which the first so many routers, the worst first, have an explanation of their own."""
     document = fleet_document(12, after=False)
-    measured = [(name, host) for name, host in worst_first(document) if host["before"]]
+    measured: list[tuple[str, Document]] = [(name, host) for name, host in worst_first(document) if host["before"]]
     for place, (_name, host) in enumerate(measured):
         told = {"filled_by": f"{place} % of <all>: udp, unanswered", "advice": f"Ask 192.0.2.{place}."}
         host["before"]["explanation"] = told if place < count else None

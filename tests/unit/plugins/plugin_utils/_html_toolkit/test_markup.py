@@ -8,15 +8,17 @@ import typing as t
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._printable import visible
-from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.markup import (
-    Html,
+from ansible_collections.netops.conntrack.plugins.plugin_utils._display import (
     compact,
     counted,
     duration,
-    element,
-    escaped,
     number,
     percentage,
+)
+from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.markup import (
+    Html,
+    element,
+    escaped,
     together,
 )
 from documents import HOSTILE_NAMES

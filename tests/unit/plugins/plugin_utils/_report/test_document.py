@@ -8,6 +8,7 @@ import typing as t
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import failing, roll_up
+from documents import Document
 
 TIME = "2026-05-01T03:00:00Z"
 
@@ -71,13 +72,13 @@ def test_verdict_of_one_router(record: dict[str, t.Any], verdict: str) -> None:
 
 
 def test_a_router_without_a_record_has_failed() -> None:
-    document = roll_up({"r1": {}}, ["r2", "r1"], TIME)
+    document: Document = roll_up({"r1": {}}, ["r2", "r1"], TIME)
     assert (document["failed"], document["totals"]["done"]) == (["r2"], 1)
     assert "stopped by an error" in document["hosts"]["r2"]["failure"]["message"]
 
 
 def test_a_router_that_tracks_nothing_is_neither_done_nor_a_failure() -> None:
-    document = roll_up(
+    document: Document = roll_up(
         {"r1": {"no_conntrack": "nf_conntrack is not there"}, "r2": {"before": audit()}}, ["r1", "r2"], TIME
     )
     assert (document["no_conntrack"], document["failed"]) == (["r1"], [])
@@ -103,7 +104,7 @@ def test_totals_of_a_fleet() -> None:
         "r3": {"failure": failure(True)},
         "r4": {"before": audit(HIGH, UNKNOWN), "failure": failure(False)},
     }
-    document = roll_up(records, ["r4", "r3", "r2", "r1"], TIME)
+    document: Document = roll_up(records, ["r4", "r3", "r2", "r1"], TIME)
     assert document["totals"] == {
         "hosts": 4,
         "done": 2,
@@ -129,7 +130,7 @@ def test_totals_of_a_fleet() -> None:
 
 
 def test_an_empty_fleet() -> None:
-    document = roll_up({}, [], TIME, True)
+    document: Document = roll_up({}, [], TIME, True)
     assert document["totals"] == {
         "hosts": 0,
         "done": 0,
@@ -228,6 +229,6 @@ def test_what_is_not_known_of_an_audit_is_null() -> None:
 def test_a_check_has_the_worst_severity_that_a_router_gives_it() -> None:
     mild, bad = finding("full", severity="info"), finding("full", severity="critical")
     for first, second in ((mild, bad), (bad, mild)):
-        document = roll_up({"a": {"before": audit(first)}, "b": {"before": audit(second)}}, ["a", "b"], TIME)
+        document: Document = roll_up({"a": {"before": audit(first)}, "b": {"before": audit(second)}}, ["a", "b"], TIME)
         assert document["checks"]["full"]["severity"] == "critical"
         assert "b" in failing(document, "high") or "a" in failing(document, "high")

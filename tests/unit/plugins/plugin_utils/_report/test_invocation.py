@@ -14,6 +14,7 @@ import yaml
 from ansible import constants as C
 from ansible_collections.netops.conntrack.plugins.plugin_utils._page.blocks import Items, as_markdown, as_text
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.invocation import pasteable, playbook_command
+from documents import Document
 from support import CHECKOUT
 
 NOTHING_GIVEN = {"inventory": C.DEFAULT_HOST_LIST, "become": False, "become_method": C.DEFAULT_BECOME_METHOD}
@@ -34,8 +35,8 @@ OPTIONS = (
 PRUNE = "ansible-playbook netops.conntrack.prune"
 
 
-def document(advice: str, *routers: str, status: str = "finding") -> dict[str, t.Any]:
-    audit = {"findings": [{"id": "full", "status": status}]}
+def document(advice: str, *routers: str, status: str = "finding") -> Document:
+    audit = {"findings": [{"id": "full", "status": status}], "explanation": None}
     return {
         "checks": {"full": {"title": "Full", "severity": "high", "advice": advice}},
         "hosts": {name: {"before": None, "after": audit} for name in routers},
@@ -154,7 +155,7 @@ def explained(filled_by: dict[str, str]) -> dict[str, str]:
     for name, text in filled_by.items():
         advised = f"Run {ADHOC}, or {PRUNE}: it frees 1,200 entries, none of them ever answered."
         given["hosts"][name]["after"] = {"findings": [], "explanation": {"filled_by": text, "advice": advised}}
-    hosts = pasteable(given, {**NOTHING_GIVEN, "subset": "edge", "become": True})["hosts"]
+    hosts: Document = pasteable(given, {**NOTHING_GIVEN, "subset": "edge", "become": True})["hosts"]
     return {name: host["after"]["explanation"]["advice"] for name, host in hosts.items()}
 
 

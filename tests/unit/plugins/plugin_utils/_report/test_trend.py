@@ -11,6 +11,7 @@ import documents
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.trend import compare, trend, with_trend
+from documents import Document
 from earlier import as_version_1
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 TOPS = ("source", "destination", "source_port", "destination_port")
 
 
-def audit(count: int | None = 10, percent: float | None = 1.0, **changes: t.Any) -> dict[str, t.Any]:
+def audit(count: int | None = 10, percent: float | None = 1.0, **changes: t.Any) -> Document:
     empty: dict[str, t.Any] = {"selectors": {}, "findings": [], "table": None, "stats": None, "drift": None}
     return {"usage": {"count": count, "percent": percent}} | empty | changes
 

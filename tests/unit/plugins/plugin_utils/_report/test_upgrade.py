@@ -12,10 +12,11 @@ import documents
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.render import render
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import last_audit, roll_up
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import roll_up
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.merge import merge
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.trend import trend
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.upgrade import read_back
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.view import last_audit
 from earlier import as_version_1, as_version_2, without_later_keys
 
 FLEET = documents.fleet_document(24, hostile=True)
@@ -29,7 +30,7 @@ def test_what_was_written_as_json_is_read_back() -> None:
 def test_what_the_first_version_lacks_is_null() -> None:
     earlier = as_version_1(FLEET)
     untouched = copy.deepcopy(earlier)
-    document = read_back(earlier, "slices")
+    document: documents.Document = read_back(earlier, "slices")
     assert earlier == untouched
     assert document.keys() == FLEET.keys()
     assert (document["schema_version"], document["baseline"], document["not_begun"]) == (3, None, [])
@@ -105,7 +106,10 @@ def host(**changes: t.Any) -> dict[str, t.Any]:
         (FLEET | {"schema_version": True}, r", schema_version: True is no version"),
         (FLEET | {"schema_version": 0}, r", schema_version: 0 is no version"),
         (FLEET | {"schema_version": 4}, r", schema_version: 4 is later than 3, .* Update the collection"),
-        ({"schema_version": 3}, r": 'the document' is not .*: it lacks time, check_mode, checks, hosts\."),
+        (
+            {"schema_version": 3},
+            r": 'the document' is not .*: it lacks time, check_mode, totals, unreachable, failed, checks, hosts\.",
+        ),
         (FLEET | {"time": None}, r": 'time' is not as in a report: it should be a text, and is null\."),
         (FLEET | {"hosts": []}, r": 'hosts' is not as in a report: it should be an object, and is a list\."),
         (FLEET | {"hosts": {"r1": None}}, r": 'hosts, r1' is not as in a report: it should be an object, and is null"),
