@@ -162,6 +162,6 @@ def test_a_variable_of_a_router_can_be_anything(name: str) -> None:
 @pytest.mark.parametrize("name", VARIABLES)
 def test_a_fact_is_never_taken_for_the_result_of_a_task(name: str) -> None:
     phish = {"audit": {**EVIL["before"], "findings": [{**EVIL["before"]["findings"][0], "advice": "PHISH"}]}}
-    evil = record({"ansible_facts": {name: phish}, name: phish})
+    evil: Document = record({"ansible_facts": {name: phish}, name: phish})
     assert evil["failure"]["message"].startswith(f"Its facts are malformed (ansible_facts.{name}:")
     assert "PHISH" not in json.dumps(report_with(evil))

@@ -73,7 +73,7 @@ def drawn(shown: Document, width: int = 100, unicode: bool = True, rows: int = 4
     return table(shown, width, colour=False, unicode=unicode, rows=rows).splitlines()
 
 
-def cell(shown: dict[str, t.Any], title: str) -> str:
+def cell(shown: Document, title: str) -> str:
     """Return what stands below a right-aligned ``title``, in the table of one router."""
     _headline, titles, line = drawn(fleet(shown), width=200)
     end = titles.index(title) + len(title)
@@ -316,7 +316,7 @@ NO_NAME |= dict.fromkeys(["drift", "findings", "batch"])
 )
 @given(shown=FLEETS, width=st.integers(20, 200), unicode=st.booleans(), rows=st.integers(0, 5))
 def test_no_line_is_wider_than_the_terminal_and_nothing_steers_it(
-    wcwidth: t.Callable[[str], int], shown: dict[str, t.Any], width: int, unicode: bool, rows: int
+    wcwidth: t.Callable[[str], int], shown: Document, width: int, unicode: bool, rows: int
 ) -> None:
     text = table(shown, width, colour=False, unicode=unicode, rows=rows)
     assert all(character.isprintable() for character in text.replace("\n", ""))
@@ -326,7 +326,7 @@ def test_no_line_is_wider_than_the_terminal_and_nothing_steers_it(
 
 
 @given(shown=FLEETS, width=st.integers(0, 200), unicode=st.booleans())
-def test_colour_is_the_only_escape(shown: dict[str, t.Any], width: int, unicode: bool) -> None:
+def test_colour_is_the_only_escape(shown: Document, width: int, unicode: bool) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(color, "ANSIBLE_COLOR", True)
         painted = table(shown, width, colour=True, unicode=unicode)

@@ -444,7 +444,7 @@ def gate(host: str, **changes: t.Any) -> Document:
 HELD_UP = {"id": "drops", "status": "finding", "value": 12, "reason": None, "title": "Packets were dropped"}
 
 
-def rollout_page(rollout: dict[str, t.Any], **records: dict[str, t.Any]) -> str:
+def rollout_page(rollout: Document, **records: dict[str, t.Any]) -> str:
     hosts = [host for batch in rollout["batches"] for host in batch]
     return render(roll_up(dict.fromkeys(hosts, FULL_RUN) | records, hosts, TIME, False, rollout))
 
@@ -508,7 +508,7 @@ def trend(**changes: t.Any) -> Document:
     } | changes
 
 
-def trend_page(**trends: dict[str, t.Any] | None) -> str:
+def trend_page(**trends: Document) -> str:
     document = roll_up(dict.fromkeys(trends, FULL_RUN), list(trends), TIME)
     document["baseline"] = {"time": "2026-04-24T03:00:00Z"}
     for name, of_host in trends.items():

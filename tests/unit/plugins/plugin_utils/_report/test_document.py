@@ -163,7 +163,7 @@ def test_an_empty_fleet() -> None:
     ],
 )
 def test_a_setting_counts_when_it_changed_now_or_at_boot(one: dict[str, t.Any], changed: bool) -> None:
-    settings = roll_up({"r1": {"tune": tune(acct=one)}}, ["r1"], TIME)["hosts"]["r1"]["settings"]
+    settings: Document = roll_up({"r1": {"tune": tune(acct=one)}}, ["r1"], TIME)["hosts"]["r1"]["settings"]
     assert (settings["profile"], settings["left_out"]) == ("expire_dead_connections", ["dccp_loose"])
     expected = {
         "before": one["runtime_before"],
@@ -197,14 +197,14 @@ SIZING = {
 def test_what_a_tune_may_add(
     extra: dict[str, t.Any], sizing: dict[str, t.Any] | None, recap: int | None, confirmed: bool | None
 ) -> None:
-    settings = roll_up({"r1": {"tune": tune() | extra}}, ["r1"], TIME)["hosts"]["r1"]["settings"]
+    settings: Document = roll_up({"r1": {"tune": tune() | extra}}, ["r1"], TIME)["hosts"]["r1"]["settings"]
     assert (settings["sizing"], (settings["recap"] or {}).get("updated")) == (sizing, recap)
     assert settings["confirmed"] is confirmed
 
 
 def test_what_is_not_known_of_a_prune_is_null() -> None:
     prune = {"matched": 12, "would_delete": 10, "deleted": 7, "not_deleted": 2, "already_gone": 1}
-    report = roll_up({"r1": {"prune": prune}}, ["r1"], TIME)["hosts"]["r1"]["prune"]
+    report: Document = roll_up({"r1": {"prune": prune}}, ["r1"], TIME)["hosts"]["r1"]["prune"]
     unknown = ("protected", "kept", "woken", "matches_now", "undecidable", "not_listed", "unavailable")
     assert report == {**prune, **dict.fromkeys(unknown)}
 
@@ -216,13 +216,13 @@ def test_the_sum_of_deletions_is_of_those_known(counts: list[int | None], expect
 
 
 def test_findings_are_kept_without_the_texts_that_all_routers_share() -> None:
-    before = roll_up({"r1": {"before": audit(HIGH)}}, ["r1"], TIME)["hosts"]["r1"]["before"]
+    before: Document = roll_up({"r1": {"before": audit(HIGH)}}, ["r1"], TIME)["hosts"]["r1"]["before"]
     assert before["findings"] == [{"id": "full", "status": "finding", "value": 1, "reason": None}]
     assert before["usage"]["count"] == 5
 
 
 def test_what_is_not_known_of_an_audit_is_null() -> None:
-    before = roll_up({"r1": {"before": audit()}}, ["r1"], TIME)["hosts"]["r1"]["before"]
+    before: Document = roll_up({"r1": {"before": audit()}}, ["r1"], TIME)["hosts"]["r1"]["before"]
     assert (before["usage"]["percent"], before["table"], before["stats"], before["drift"]) == (None, None, None, None)
 
 

@@ -15,6 +15,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._report.ranking i
     explanations,
     overview_of,
     protocols_of,
+    selected,
     selector_counts,
     selector_names,
     worst_checks_first,
@@ -70,8 +71,8 @@ def test_a_fleet_is_ordered_and_left_as_it_is() -> None:
 
 def test_checks_by_severity_then_by_id() -> None:
     severities = {"b": "info", "a": "info", "z": "critical", "m": "high"}
-    checks = {check_id: {"severity": severity} for check_id, severity in severities.items()}
-    assert [check_id for check_id, _check in worst_checks_first({"checks": checks})] == ["z", "m", "a", "b"]
+    document: Document = {"checks": {check_id: {"severity": severity} for check_id, severity in severities.items()}}
+    assert [check_id for check_id, _check in worst_checks_first(document)] == ["z", "m", "a", "b"]
 
 
 @pytest.mark.parametrize(
@@ -82,8 +83,9 @@ def test_checks_by_severity_then_by_id() -> None:
         ({"batches": [["c"], ["a", "b"]], "stopped": None}, {"c": 1, "a": 2, "b": 2}),
     ],
 )
-def test_numbers_of_batches(rollout: Document | None, numbers: dict[str, int]) -> None:
-    assert batch_numbers({"rollout": rollout}) == numbers
+def test_numbers_of_batches(rollout: Document, numbers: dict[str, int]) -> None:
+    document: Document = {"rollout": rollout}
+    assert batch_numbers(document) == numbers
 
 
 def counted(*names: str) -> Document:
@@ -92,7 +94,8 @@ def counted(*names: str) -> Document:
 
 def test_selectors_what_the_prune_deletes_first_then_what_is_stale() -> None:
     hosts = {"a": counted("unanswered", "stale", "mine"), "b": counted("prune"), "c": counted(), "d": host("failed")}
-    assert selector_names({"hosts": hosts}) == ["prune", "stale", "mine", "unanswered"]
+    document: Document = {"hosts": hosts}
+    assert selector_names(document) == ["prune", "stale", "mine", "unanswered"]
 
 
 @pytest.mark.parametrize(
@@ -115,9 +118,10 @@ def test_an_overview_has_the_main_selector_and_those_that_are_not_the_collection
 def test_what_is_stale_stands_for_a_prune_that_was_not_counted_by_itself() -> None:
     none: Document = {"selectors": {}}
     only_stale: Document = {"selectors": {"stale": {"entries": 5}}}
-    both: Document = {"selectors": {"stale": {"entries": 5}, "prune": {"entries": 0}}}
-    assert selector_counts(only_stale, "prune") == selector_counts(both, "stale") == {"entries": 5}
-    assert selector_counts(both, "prune") == {"entries": 0}
+    five: Document = {"entries": 5}
+    both: Document = {"selectors": {"stale": five, "prune": {"entries": 0}}}
+    assert selector_counts(only_stale, "prune") == selector_counts(both, "stale") == five
+    assert selected(both, "prune") == 0
     assert selector_counts(only_stale, "unanswered") == selector_counts(none, "prune") is None
 
 
@@ -146,4 +150,5 @@ def test_the_same_explanation_is_told_once_for_all_its_routers() -> None:
         name: {"verdict": "passed", "before": {"usage": {"percent": 1.0}, "explanation": explanation}, "after": None}
         for name, explanation in {"r1": same, "r2": other, "r3": same, "r4": None}.items()
     }
-    assert explanations({"hosts": hosts}) == [(same, ["r1", "r3"]), (other, ["r2"])]
+    document: Document = {"hosts": hosts}
+    assert explanations(document) == [(same, ["r1", "r3"]), (other, ["r2"])]
