@@ -17,11 +17,23 @@ Facts = dict[str, t.Any]
 """The facts of a router, as conntrack_facts returns them, and parts of these."""
 
 
+class PruneCommand(t.TypedDict):
+    """A command that deletes entries which were never answered, and how many of them there are."""
+
+    command: str
+    frees: t.Annotated[int, "at least 0"]
+
+
 class Explanation(t.TypedDict):
-    """What fills a table, and what helps. There may be no advice."""
+    """What fills a table, in words. What helps there: the commands that free entries, and sentences, as far as any."""
 
     filled_by: str
-    advice: str | None
+    prunes: list[PruneCommand]
+    advice: list[str]
+
+
+_Help = t.Union[str, PruneCommand]
+"""A sentence, or a command that frees entries."""
 
 
 _FEWEST_ENTRIES = 100
@@ -62,13 +74,13 @@ _SHORTER: dict[tuple[str, str | None, bool], tuple[str, int]] = {
 A DNS client gives up after 5 s, and a SYN is sent again after 1, 3, 7 and 15 s.
 """
 
-_PRUNE = re.compile(r"Run (`?ansible [^`]*?`?) with --check first, then without: it frees ([\d,]+) entries[^.]*\.")
-"""The sentence of ``_prune``, with its command and the number of entries that it frees."""
-
-_SENTENCE = re.compile(r"(?:`[^`]*`|[^`])+?\.(?=\s+[A-Z]|\s*$)")
-
 _WORD = re.compile(r"[\w.]+=[\w.:]+", re.ASCII)
 """A key of a selector with its value, as it can stand in a command."""
+
+_COMMAND = "ansible HOST -b -m netops.conntrack.conntrack_prune -a 'match=\"{}\"'"
+"""The command that deletes the entries of a selector. HOST is to be replaced by the routers."""
+
+_A_COMMAND = re.compile(re.escape(_COMMAND).replace(r"\{\}", rf"(?:{_WORD.pattern} ?)+"), re.ASCII)
 
 
 def explain(facts: Facts) -> Explanation | None:
@@ -79,12 +91,21 @@ def explain(facts: Facts) -> Explanation | None:
         return None
     telling = [cluster for cluster in clusters if _stands_out(cluster)]
     if not telling:
-        return {"filled_by": _nothing(clusters), "advice": None}
+        return {"filled_by": _nothing(clusters), "prunes": [], "advice": []}
     wholes = _wholes(telling)
-    told = [f"{_percent(whole)} %: {described(whole['match'])}{_told_parts(whole, parts)}" for whole, parts in wholes]
-    told[0] = told[0].replace(" %:", f" % of {table['entries']:,} entries:", 1)
-    sentences = [sentence for whole, parts in wholes for sentence in _advice_for(whole, parts, facts)]
-    return {"filled_by": "; ".join(told), "advice": " ".join(dict.fromkeys(sentences)) or None}
+    shares = [f"{_percent(whole)} %: {described(whole['match'])}{_shares_of(whole, parts)}" for whole, parts in wholes]
+    shares[0] = shares[0].replace(" %:", f" % of {table['entries']:,} entries:", 1)
+    helps = [each for whole, parts in wholes for each in _advice_for(whole, parts, facts)]
+    return {
+        "filled_by": "; ".join(shares),
+        "prunes": [each for each in helps if not isinstance(each, str)],
+        "advice": list(dict.fromkeys(each for each in helps if isinstance(each, str))),
+    }
+
+
+def is_prune_command(text: str) -> bool:
+    """Return whether a text is a command as ``explain`` makes it: one that deletes the entries of a selector."""
+    return _A_COMMAND.fullmatch(text) is not None
 
 
 def _wholes(clusters: list[Facts]) -> list[tuple[Facts, list[Facts]]]:
@@ -103,24 +124,15 @@ def _is_part(one: Facts, other: Facts) -> bool:
     return bool(one["match"].items() > other["match"].items())
 
 
-def _told_parts(whole: Facts, parts: list[Facts]) -> str:
+def _shares_of(whole: Facts, parts: list[Facts]) -> str:
     """Return which share of a cluster its parts have, so that nobody adds that to the share of the cluster."""
     known = _common_words(whole["match"])
-    told = []
+    shares = []
     for part in parts:
         share = f"{100 * part['entries'] / whole['entries']:.1f}".removesuffix(".0")
-        told.append(
-            f"{share} % of them {', '.join(word for word in _common_words(part['match']) if word not in known)}"
-        )
-    return f" ({'; '.join(told)})" if told else ""
-
-
-def parted(advice: str | None) -> tuple[list[tuple[str, str]], list[str]]:
-    """Return the commands of an ``advice`` with how many entries each frees, and its other sentences."""
-    prunes = [(found[1], found[2]) for found in _PRUNE.finditer(advice or "")]
-    return prunes, [
-        sentence.strip() for sentence in _SENTENCE.findall(_PRUNE.sub("", advice or "")) if sentence.strip()
-    ]
+        own_words = [word for word in _common_words(part["match"]) if word not in known]
+        shares.append(f"{share} % of them {', '.join(own_words)}")
+    return f" ({'; '.join(shares)})" if shares else ""
 
 
 def described(match: Facts) -> str:
@@ -163,7 +175,7 @@ def _percent(cluster: Facts) -> str:
     return f"{min(cluster['percent'], 99.9) if cluster['percent'] < 100 else 100:.1f}".removesuffix(".0")
 
 
-def _advice_for(whole: Facts, parts: list[Facts], facts: Facts) -> t.Iterator[str]:
+def _advice_for(whole: Facts, parts: list[Facts], facts: Facts) -> t.Iterator[_Help]:
     """Yield what helps against a cluster and its parts. A prune of the whole frees the parts, too."""
     yield from _advice(whole, facts)
     for part in parts:
@@ -177,7 +189,7 @@ def _peer(match: Facts) -> str:
     return f"from {match['source']}" if match.get("source") else f"to {match.get('destination')}"
 
 
-def _advice(cluster: Facts, facts: Facts) -> t.Iterator[str]:
+def _advice(cluster: Facts, facts: Facts) -> t.Iterator[_Help]:
     """Yield what helps against a cluster. It never says to delete what was answered: such connections may be live."""
     match = cluster["match"]
     if match["replied"]:
@@ -198,13 +210,12 @@ def _is_worth_pruning(cluster: Facts) -> bool:
     return prunable >= _FEWEST_ENTRIES and freed >= _LEAST_FREED
 
 
-def _prune(cluster: Facts) -> str:
+def _prune(cluster: Facts) -> _Help:
+    """Return the command that frees a cluster. Without words that are safe in a command, there is only a sentence."""
     words = _words(cluster["match"])
-    frees = f"frees {cluster['prunable']:,} entries, none of them ever answered"
     if not all(map(_WORD.fullmatch, words)):
-        return f"A prune of these {frees}."
-    command = f"ansible HOST -b -m netops.conntrack.conntrack_prune -a 'match=\"{' '.join(words)}\"'"
-    return f"Run {command} with --check first, then without: it {frees}."
+        return f"A prune of these frees {cluster['prunable']:,} entries, none of them ever answered."
+    return {"command": _COMMAND.format(" ".join(words)), "frees": cluster["prunable"]}
 
 
 def _words(match: Facts) -> list[str]:
@@ -270,7 +281,6 @@ def _shorter(match: Facts, facts: Facts) -> t.Iterator[str]:
     name, enough = _SHORTER.get((protocol, wanted, match["replied"]), ("", 0))
     present = (facts.get("settings") or {}).get(name)
     if present and present > enough:
-        yield (
-            f"They stay for {name}, which is {present:,} s. For {enough:,} s run "
-            f"ansible-playbook netops.conntrack.tune -e '{{conntrack_tune_overrides: {{{name}: {enough}}}}}'."
-        )
+        yield f"They stay for {name}, which is {present:,} s."
+        command = f"ansible-playbook netops.conntrack.tune -e '{{conntrack_tune_overrides: {{{name}: {enough}}}}}'"
+        yield f"For {enough:,} s run {command}."

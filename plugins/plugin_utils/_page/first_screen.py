@@ -14,6 +14,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._printable import
 from ansible_collections.netops.conntrack.plugins.plugin_utils._page.blocks import (
     Block,
     Heading,
+    Item,
     Items,
     Paragraph,
     Table,
@@ -21,11 +22,11 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._page.blocks impo
 )
 from ansible_collections.netops.conntrack.plugins.plugin_utils._page.explanations import (
     HOW_TO_PRUNE,
-    Told,
+    Group,
+    groups_of,
     own_sentences,
-    said_of_several,
     shared_items,
-    told_of,
+    shared_sentences,
 )
 from ansible_collections.netops.conntrack.plugins.plugin_utils._page.findings import titles_found
 from ansible_collections.netops.conntrack.plugins.plugin_utils._page.parts import few_names, title_of
@@ -85,7 +86,7 @@ class _Parts(t.NamedTuple):
     done: list[str]
     stop: Items
     routers: tuple[str, Table]
-    tables: list[Told]
+    tables: list[Group]
     failures: Items
     findings: Items
 
@@ -102,7 +103,7 @@ def first_screen(document: Document) -> str:
         [block.text for block in done if isinstance(block, Paragraph)],
         _stop(document),
         (title_of(document, "The routers"), overview(document)),
-        told_of(document),
+        groups_of(document),
         _failures(document),
         titles_found(document, findings_by_check(document)),
     )
@@ -161,27 +162,28 @@ def _cut(text: str, most: int) -> str:
     return shown if len(shown) <= most else f"{shown[: most - end - 1]}…{shown[-end:]}"
 
 
-def _tables(everything: list[Told], room: _Room) -> list[Block]:
+def _tables(groups: list[Group], room: _Room) -> list[Block]:
     """Return what fills the tables and what helps. Where there is little room, only how to free entries."""
-    shown = everything[: room.tables]
+    shown = groups[: room.tables]
     if not shown:
         return []
-    shared = said_of_several(shown)
-    items = [
-        (_cut(few_names(told.names), _LABEL), [_cut(told.filled_by, _LINE), *_what_helps(told, shared, room)])
-        for told in shown
-    ]
+    shared = shared_sentences(shown)
+    items: list[Item] = []
+    for group in shown:
+        lines = [_cut(group.explanation["filled_by"], _LINE), *_what_helps(group, shared, room)]
+        items.append((_cut(few_names(group.names), _LABEL), lines))
     if room.sentences:
         items += shared_items(shared)
-    if any(told.prunes for told in shown):
+    if any(group.explanation["prunes"] for group in shown):
         items.append(("", [HOW_TO_PRUNE]))
-    more = len(everything) - len(shown)
+    more = len(groups) - len(shown)
     title = f"What fills the tables{f', and {more:,} more in the files' if more else ''}"
     return [Heading(2, title), Items(items)]
 
 
-def _what_helps(told: Told, shared: t.Container[str], room: _Room) -> list[str]:
+def _what_helps(group: Group, shared: t.Container[str], room: _Room) -> list[str]:
+    commands = group.commands(room.commands)
     if room.sentences:
-        return [*told.lines(room.commands), *own_sentences(told, shared)]
-    is_in_files = bool(told.sentences) and not told.prunes
-    return [*told.lines(room.commands), *(["The files say what helps."] if is_in_files else [])]
+        return [*commands, *own_sentences(group, shared)]
+    is_in_files = group.explanation["advice"] and not group.explanation["prunes"]
+    return [*commands, "The files say what helps."] if is_in_files else commands

@@ -15,6 +15,7 @@ import shlex
 import typing as t
 
 from ansible import constants as C
+from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.explanation import PruneCommand
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.audit_types import Audit
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_types import (
     PHASES,
@@ -25,8 +26,10 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_
 )
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.view import (
     FindingsByPhase,
+    explanation_of,
     finding_now,
     findings_by_check,
+    key_of,
 )
 
 Arguments = t.Mapping[str, t.Any]
@@ -47,9 +50,6 @@ _COMMAND = re.compile(
     re.VERBOSE,
 )
 """A command in an advice: a playbook with its variables, or a module called ad hoc."""
-
-_FREES = re.compile(r"\bfrees [\d,]+ entries")
-"""What a command frees on a router."""
 
 _VARIABLE = re.compile(rf"-e {_ARGUMENT}")
 
@@ -81,7 +81,7 @@ def pasteable(document: Document, arguments: Arguments, target: t.Any = None) ->
     for check_id, check in document["checks"].items():
         routers = _routers_with(document, by_check.get(check_id, {}))
         call = _Call(options, limit, pattern, routers)
-        checks[check_id] = {**check, "advice": _COMMAND.sub(call.command, check["advice"])}
+        checks[check_id] = {**check, "advice": _COMMAND.sub(call.in_backticks, check["advice"])}
     hosts = dict(document["hosts"])
     for phase in PHASES:
         for names in _explained_alike(hosts, phase):
@@ -92,16 +92,15 @@ def pasteable(document: Document, arguments: Arguments, target: t.Any = None) ->
 
 
 def _explained_alike(hosts: t.Mapping[str, Host], phase: Phase) -> list[list[str]]:
-    """Return the routers whose tables have an advice, those together that the same is said of.
+    """Return the routers for whose tables something helps, those together of which the same is said.
 
     Where they are too many to be named in a command, each is alone.
     """
-    routers: dict[tuple[str, str], list[str]] = {}
+    routers: dict[t.Hashable, list[str]] = {}
     for name, host in hosts.items():
-        audit = host[phase]
-        explanation = audit["explanation"] if audit else None
-        if explanation and explanation["advice"]:
-            routers.setdefault((explanation["filled_by"], explanation["advice"]), []).append(name)
+        explanation = explanation_of(host[phase])
+        if explanation and (explanation["prunes"] or explanation["advice"]):
+            routers.setdefault(key_of(explanation), []).append(name)
     groups: list[list[str]] = []
     for names in routers.values():
         groups += [names] if len(names) <= _MOST_NAMES else [[name] for name in names]
@@ -111,13 +110,14 @@ def _explained_alike(hosts: t.Mapping[str, Host], phase: Phase) -> list[list[str
 def _with_explained_commands(host: Host, phase: Phase, call: _Call) -> Host:
     """Return a router with the commands against what fills its table as they can be pasted."""
     audit = host[phase]
-    explanation = audit["explanation"] if audit else None
+    explanation = explanation_of(audit)
     if not audit or not explanation:
         return host
-    advice = _COMMAND.sub(call.command, explanation["advice"] or "")
-    if len(call.routers) > 1:
-        advice = _FREES.sub(r"\g<0> on each", advice)
-    changed: Audit = {**audit, "explanation": {**explanation, "advice": advice}}
+    prunes: list[PruneCommand] = [
+        {**prune, "command": _COMMAND.sub(call.command, prune["command"])} for prune in explanation["prunes"]
+    ]
+    advice = [_COMMAND.sub(call.in_backticks, sentence) for sentence in explanation["advice"]]
+    changed: Audit = {**audit, "explanation": {**explanation, "prunes": prunes, "advice": advice}}
     return {**host, "before": changed} if phase == "before" else {**host, "after": changed}
 
 
@@ -135,17 +135,23 @@ class _Call:
     routers: list[str]
     """Those that have the finding; none if they are too many to be named."""
 
+    def in_backticks(self, found: re.Match[str]) -> str:
+        """Return the command that was ``found`` in an advice as it can be pasted, and as it stands among words."""
+        return f"`{self.command(found)}`"
+
     def command(self, found: re.Match[str]) -> str:
         """Return the command that was ``found`` in an advice as it can be pasted."""
-        if found["playbook"]:
-            words = ["ansible-playbook", f"netops.conntrack.{found['playbook']}", *self.options, *self._hosts()]
-            return (
-                f"`{shlex.join(words)}{''.join(f' {variable}' for variable in _VARIABLE.findall(found['variables']))}`"
-            )
+        return self._playbook(found) if found["playbook"] else self._module(found)
+
+    def _playbook(self, found: re.Match[str]) -> str:
+        words = ["ansible-playbook", f"netops.conntrack.{found['playbook']}", *self.options, *self._hosts()]
+        return " ".join([shlex.join(words), *_VARIABLE.findall(found["variables"])])
+
+    def _module(self, found: re.Match[str]) -> str:
         named = ",".join(self.routers)
         hosts = [named] if named else [self.target or "all", *self.limit]
         words = ["ansible", *hosts, *self.options, "-m", found["module"]]
-        return f"`{shlex.join(words)}{found['given']}`"
+        return f"{shlex.join(words)}{found['given']}"
 
     def _hosts(self) -> list[str]:
         """Return the words that tell a playbook its routers: those of this run, or else those with the finding."""

@@ -22,7 +22,13 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_
     Document,
     Host,
 )
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report.view import audits_of, batches_of, last_audit
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.view import (
+    audits_of,
+    batches_of,
+    explanation_of,
+    key_of,
+    last_audit,
+)
 
 _PRUNE, _STALE = "prune", "stale"
 """The selector of what the prune deletes, which the role counts where that is not what is stale; and what is stale."""
@@ -91,13 +97,13 @@ def protocols_of(counts: Selector | None) -> list[tuple[str, Count]]:
 
 def explanations(document: Document) -> list[tuple[Explanation, list[str]]]:
     """Return what fills the tables now, each explanation with the routers that it is the same for, the worst first."""
-    routers: dict[tuple[str, str | None], list[str]] = {}
+    groups: dict[t.Hashable, tuple[Explanation, list[str]]] = {}
     for name, host in worst_first(document):
-        audit = last_audit(host)
-        explanation = audit["explanation"] if audit else None
+        explanation = explanation_of(last_audit(host))
         if explanation:
-            routers.setdefault((explanation["filled_by"], explanation["advice"]), []).append(name)
-    return [({"filled_by": text, "advice": advice}, names) for (text, advice), names in routers.items()]
+            _explanation, names = groups.setdefault(key_of(explanation), (explanation, []))
+            names.append(name)
+    return list(groups.values())
 
 
 def _rank(item: tuple[str, Host]) -> tuple[int, float, str]:

@@ -16,6 +16,7 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import AnswerError
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import SEVERITIES, STATUSES
+from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.explanation import is_prune_command
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_types import Failure
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.record_types import RouterRecord, TuneRecord
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.result_shapes import (
@@ -57,6 +58,7 @@ STEP = "Report on the fleet"
 _LARGEST_TOP = 10_000
 _MOST_SELECTORS = 512
 _MOST_CHECKS = 1000
+_MOST_HELPS = 100
 
 _GATE = {
     "id": text(),
@@ -67,7 +69,22 @@ _GATE = {
 }
 _FINDING = record({**_GATE, "severity": one_of(*SEVERITIES), "advice": words()}, {"unit": text()})
 
-_EXPLANATION = record({"filled_by": words(), "advice": optional(words())})
+
+def _command(value: t.Any) -> str:
+    """Take a command that an explanation has. Those of other kinds are not made here, and nobody should paste them."""
+    text_of_command: str = words()(value)
+    if not is_prune_command(text_of_command):
+        raise FaultError("is no command that deletes the entries of a selector")
+    return text_of_command
+
+
+_EXPLANATION = record(
+    {
+        "filled_by": words(),
+        "prunes": list_of(record({"command": _command, "frees": COUNT}), _MOST_HELPS),
+        "advice": list_of(words(), _MOST_HELPS),
+    }
+)
 
 _AUDIT = record(
     {

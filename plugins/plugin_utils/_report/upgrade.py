@@ -30,6 +30,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_
     ShortenedAccount,
     Totals,
 )
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.old_names import with_present_names
 
 _REMEDY = "Give a .json file that a playbook of this collection wrote."
 _JSON_NAMES = {type(None): "null", bool: "true or false", int: "a number", float: "a number", list: "a list"}
@@ -56,6 +57,7 @@ def read_back(document: t.Any, option: str) -> Document:
     if version > SCHEMA_VERSION:
         problem = f"is later than {SCHEMA_VERSION}, the last one that is known here"
         raise OptionError(f"{option}, schema_version", version, problem, "Update the collection netops.conntrack.")
+    document = with_present_names(document)
     try:
         check_document(document)
     except ShapeError as error:
@@ -93,9 +95,11 @@ def _later_keys(kind: type) -> _Part:
 
 
 def _host(report: _Part) -> _Part:
-    given = _with_present_names(report)
-    complete = {key: given[key] and {**_later_keys(kind), **given[key]} for key, kind in _PARTS.items()}
-    return {**_later_keys(Host), **given, **complete}
+    complete = {key: report[key] and {**_later_keys(kind), **report[key]} for key, kind in _PARTS.items()}
+    settings = complete["settings"]
+    if settings and settings["recap"]:
+        complete["settings"] = {**settings, "recap": {**_later_keys(ShortenedAccount), **settings["recap"]}}
+    return {**_later_keys(Host), **report, **complete}
 
 
 _PARTS: dict[str, type] = {
@@ -105,16 +109,6 @@ _PARTS: dict[str, type] = {
     "prune": PruneAccount,
 }
 """The parts of a router that have keys which earlier versions lack."""
-
-
-def _with_present_names(report: _Part) -> _Part:
-    """Return a router's part of the document with the names that its keys have since the third version."""
-    settings = report["settings"]
-    recap = settings and settings.get("recap")
-    if not recap or {"not_updated", "kept"} <= recap.keys():
-        return report
-    renamed = {("not_updated" if key == "failed" else key): value for key, value in recap.items()}
-    return {**report, "settings": {**settings, "recap": {**_later_keys(ShortenedAccount), **renamed}}}
 
 
 def _with_decided_prune(host: _Part, check_mode: bool) -> _Part:

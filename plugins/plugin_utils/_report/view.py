@@ -11,6 +11,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import Status
+from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.explanation import Explanation
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.audit_types import Audit, Count, Finding, Number
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_types import (
     PHASES,
@@ -73,6 +74,17 @@ def with_status(audit: Audit | None, status: Status) -> dict[str, Finding]:
     """Return what the checks of an audit say that have this ``status``, by the id of the check."""
     findings = audit["findings"] if audit else []
     return {finding["id"]: finding for finding in findings if finding["status"] == status}
+
+
+def explanation_of(audit: Audit | None) -> Explanation | None:
+    """Return what fills the table at an audit, and what helps. None where it was not measured."""
+    return audit["explanation"] if audit else None
+
+
+def key_of(explanation: Explanation) -> t.Hashable:
+    """Return what two explanations have in common that say the same."""
+    commands = tuple((prune["command"], prune["frees"]) for prune in explanation["prunes"])
+    return explanation["filled_by"], commands, tuple(explanation["advice"])
 
 
 def count_findings(audit: Audit) -> int:

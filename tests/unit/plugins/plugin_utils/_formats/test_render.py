@@ -16,13 +16,13 @@ import yaml
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.plugin_utils._callback.figures import summary
 from ansible_collections.netops.conntrack.plugins.plugin_utils._callback.fleet_table import table
-from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.explanation import explain, parted
+from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.explanation import explain
 from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.csv import as_csv
 from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.junit import as_junit
 from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.prometheus import as_prometheus
 from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.render import first_screen_or_say_why, render
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html.document import as_html
-from ansible_collections.netops.conntrack.plugins.plugin_utils._page.explanations import Told
+from ansible_collections.netops.conntrack.plugins.plugin_utils._page.explanations import Group
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import roll_up
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.invocation import pasteable
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.ranking import worst_first
@@ -658,11 +658,14 @@ def test_no_text_steers_a_terminal_in_any_format(style: str, options: dict[str, 
 
 STORM = {
     "filled_by": "99 % of 10,000 entries: udp, unanswered, to 192.0.2.54 port 53",
-    "advice": (
-        "Run `ansible r1 -i hosts.yml -b -m netops.conntrack.conntrack_prune -a 'match=\"protocol=udp replied=false "
-        "destination=192.0.2.54 destination_port=53\"'` with --check first, then without: it frees 9,900 entries, none "
-        "of them ever answered. They come back until 192.0.2.54 answers, or nobody asks it any more."
-    ),
+    "prunes": [
+        {
+            "command": "ansible HOST -b -m netops.conntrack.conntrack_prune "
+            "-a 'match=\"protocol=udp replied=false destination=192.0.2.54 destination_port=53\"'",
+            "frees": 9_900,
+        }
+    ],
+    "advice": ["They come back until 192.0.2.54 answers, or nobody asks it any more."],
 }
 
 
@@ -672,7 +675,7 @@ def test_a_page_begins_with_what_fills_each_table_and_what_helps() -> None:
     section = text.split("What fills the tables\n---------------------\n\n")[1].split("\n\n")[0]
     first, second, command, *_others = section.splitlines()
     assert first == "r1     99 % of 10,000 entries: udp, unanswered, to 192.0.2.54 port 53"
-    assert (second.strip(), command.strip()[:12]) == ("This frees 9,900 entries:", "`ansible r1 ")
+    assert (second.strip(), command.strip()[:12]) == ("This frees 9,900 entries:", "`ansible HOST")
     assert "r2" not in section
     assert text.index("What fills the tables") < text.index("Found now")
 
@@ -819,7 +822,6 @@ def test_what_is_no_number_has_no_unit() -> None:
 
 
 def test_a_command_for_several_routers_says_what_it_frees_on_each() -> None:
-    advice = "Run `ansible r1,r2 -m x` with --check first, then without: it frees 1,200 entries on each, none of them."
-    told = Told(["r1", "r2"], "99 % udp", *parted(advice))
-    assert told.lines() == ["This frees 1,200 entries on each:", "`ansible r1,r2 -m x`"]
-    assert told.sentences == []
+    prunes: Document = [{"command": "ansible r1,r2 -m x", "frees": 1_200}]
+    group = Group(["r1", "r2"], {"filled_by": "99 % udp", "prunes": prunes, "advice": []})
+    assert group.commands() == ["This frees 1,200 entries on each:", "`ansible r1,r2 -m x`"]

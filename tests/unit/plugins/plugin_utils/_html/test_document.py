@@ -539,7 +539,7 @@ def explained(count: int) -> tuple[Document, list[str]]:
     document = fleet_document(12, after=False)
     measured: list[tuple[str, Document]] = [(name, host) for name, host in worst_first(document) if host["before"]]
     for place, (_name, host) in enumerate(measured):
-        told = {"filled_by": f"{place} % of <all>: udp, unanswered", "advice": f"Ask 192.0.2.{place}."}
+        told = {"filled_by": f"{place} % of <all>: udp, unanswered", "prunes": [], "advice": [f"Ask 192.0.2.{place}."]}
         host["before"]["explanation"] = told if place < count else None
     return document, [name for name, _host in measured[:count]]
 
@@ -573,7 +573,11 @@ def test_what_fills_a_table_stands_at_one_place_to_which_all_others_lead() -> No
 def test_a_line_without_advice_stands_with_each_router_below_the_top() -> None:
     document, names = explained(9)
     for name in names[6:]:
-        document["hosts"][name]["before"]["explanation"] = {"filled_by": "nothing stands out", "advice": None}
+        document["hosts"][name]["before"]["explanation"] = {
+            "filled_by": "nothing stands out",
+            "prunes": [],
+            "advice": [],
+        }
     page = read(as_html(document))
     for name in names[6:]:
         part = block(details(page, name), "What fills the table")

@@ -144,8 +144,8 @@ def test_protocols_are_shown_where_not_all_are_tcp(counts: Document, shown: list
 
 
 def test_the_same_explanation_is_told_once_for_all_its_routers() -> None:
-    same = {"filled_by": "90 % of 1,000 entries: udp, unanswered", "advice": None}
-    other = {**same, "advice": "Run it."}
+    same: Document = {"filled_by": "90 % of 1,000 entries: udp, unanswered", "prunes": [], "advice": []}
+    other: Document = {**same, "advice": ["Run it."]}
     hosts = {
         name: {"verdict": "passed", "before": {"usage": {"percent": 1.0}, "explanation": explanation}, "after": None}
         for name, explanation in {"r1": same, "r2": other, "r3": same, "r4": None}.items()

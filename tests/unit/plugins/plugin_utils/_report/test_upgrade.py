@@ -57,6 +57,17 @@ def test_what_the_second_version_said_otherwise_is_read_as_today(check_mode: boo
     assert read_back(as_version_2(fleet), "slices") == expected
 
 
+@pytest.mark.parametrize(("text", "sentences"), [("Run `it`. It helps.", ["Run `it`. It helps."]), (None, [])])
+def test_an_advice_in_one_text_is_one_sentence(text: str | None, sentences: list[str]) -> None:
+    fleet = documents.fleet_document(1, after=False)
+    (given,) = fleet["hosts"].values()
+    expected = copy.deepcopy(fleet)
+    given["before"]["explanation"] = {"filled_by": "90 % udp", "advice": text}
+    (host,) = expected["hosts"].values()
+    host["before"]["explanation"] = {"filled_by": "90 % udp", "prunes": [], "advice": sentences}
+    assert read_back(fleet, "slices") == expected
+
+
 def test_a_fleet_of_which_no_prune_was_decided_has_no_sum_of_zero() -> None:
     prunes: dict[str, dict[str, t.Any]] = {"r1": {"prune": {"unavailable": "acct is off"}}, "r2": {"before": None}}
     document = roll_up(prunes, ["r1", "r2"], "2026-05-01T03:00:00Z", check_mode=True)
