@@ -482,14 +482,14 @@ def _tune(router: Router, now: Router, check_mode: bool) -> dict[str, t.Any]:
     if check_mode:
         done = dict.fromkeys(done)
     kept = {"not_lowered": 0, "rule": 3 if router.kind == "idle" else 0, "helper": 0, "longer_than_before": 0}
-    recap = {"matched": live, "would_update": live // 5, "unchanged": live - live // 5, **done, "kept": kept}
+    account = {"matched": live, "would_update": live // 5, "unchanged": live - live // 5, **done, "kept": kept}
     return {
         "profile": "expire_dead_connections",
         "left_out": ["gre_timeout"] if router.kind == "idle" else [],
         "settings": settings,
         "why": {short: entry["why"] for short, entry in _profile().items()},
         "sizing": size(router.facts()["usage"]) if router.limit else None,
-        "recap": recap | {"fixed_timeout": 0, "undecidable": 0},
+        "shortened": account | {"fixed_timeout": 0, "undecidable": 0},
         "confirmed": None if check_mode else True,
     }
 

@@ -75,7 +75,7 @@ def filled_fleet(hosts: int, **options: bool) -> Document:
 def only(document: Document, names: list[str]) -> Document:
     """Return the document about some of its routers alone, which were all measured."""
     hosts = {name: host for name, host in document["hosts"].items() if name in names}
-    none: dict[str, t.Any] = {key: [] for key in ("unreachable", "failed", "not_begun", "no_conntrack")}
+    none: dict[str, t.Any] = {key: [] for key in ("unreachable", "failed", "not_started", "no_conntrack")}
     counts = {**dict.fromkeys(none, 0), "hosts": len(names), "done": len(names)}
     found = {f"findings_{phase}": _findings(hosts, phase) for phase in ("before", "after")}
     return {**document, **none, "hosts": hosts, "totals": {**document["totals"], **counts, **found}}

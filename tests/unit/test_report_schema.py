@@ -115,7 +115,7 @@ KEYS_THAT_THE_COLLECTION_DECIDES = {
     "settings": a_path("hosts", "*", "settings"),
     "a change": a_path("hosts", "*", "settings", "changes", "*"),
     "sizing": a_path("hosts", "*", "settings", "sizing"),
-    "recap": a_path("hosts", "*", "settings", "recap"),
+    "shortened": a_path("hosts", "*", "settings", "shortened"),
     "kept": a_path("hosts", "*", "prune", "kept", "*"),
     "failure": a_path("hosts", "*", "failure"),
     "trend": a_path("hosts", "*", "trend"),

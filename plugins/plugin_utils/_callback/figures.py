@@ -113,5 +113,5 @@ def _deletions(host: Host) -> tuple[Count, Count]:
     if prune:
         return prune["deleted"], prune["would_delete"]
     # A prune that failed has no account. Nothing was deleted where a router's turn never came, or where nothing is.
-    has_nothing = host["verdict"] in ("not_begun", "no_conntrack")
+    has_nothing = host["verdict"] in ("not_started", "no_conntrack")
     return 0 if has_nothing else None, None

@@ -44,7 +44,7 @@ _DROPPED_FIRST = ("batch", "findings", "drift", "pruned", "stale", "mark", "usag
 _VERDICT_COLOURS = {
     "unreachable": "COLOR_UNREACHABLE",
     "failed": "COLOR_ERROR",
-    "not_begun": "COLOR_WARN",
+    "not_started": "COLOR_WARN",
     "critical": "COLOR_ERROR",
     "high": "COLOR_WARN",
     "medium": "COLOR_WARN",

@@ -66,8 +66,8 @@ def _run(host: Host) -> _Case:
         return _Case("run", "error", host["verdict"], (f"{host['failure']['step']}: {host['failure']['message']}",))
     if host["no_conntrack"]:
         return _Case("run", "skipped", "no_conntrack", (host["no_conntrack"],))
-    if host["verdict"] == "not_begun":
-        return _Case("run", "skipped", "not_begun", ("The roll-out was stopped before its turn.",))
+    if host["verdict"] == "not_started":
+        return _Case("run", "skipped", "not_started", ("The roll-out was stopped before its turn.",))
     return _Case("run")
 
 

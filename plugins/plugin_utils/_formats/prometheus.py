@@ -278,7 +278,7 @@ _OF_A_ROUTER = (
     _Metric("check_unknown", "Checks that could not be told.", _unknown_checks),
     _Metric("gate_finding", "Whether a gate of the roll-out held the router up.", _gates),
     _Metric("changed_settings", "Settings that the run changed, or is to change.", _figure("settings.changes")),
-    _Metric("recapped_entries", "Entries whose timeouts the run shortened.", _figure("settings.recap.updated")),
+    _Metric("shortened_entries", "Entries whose timeouts the run shortened.", _figure("settings.shortened.updated")),
     _Metric("would_delete_entries", "Entries that the run was to delete.", _figure("prune.would_delete")),
     _Metric("deleted_entries", "Entries that the run deleted.", _figure("prune.deleted")),
     _Metric("woken_entries", "Entries left because they saw a packet meanwhile.", _figure("prune.woken")),

@@ -142,7 +142,7 @@ class Destination:
 
     def _write_retry(self, document: Document) -> None:
         """Write the list of the routers that are not done. Where there are none, none is left of an earlier run."""
-        not_done = sorted(document["unreachable"] + document["failed"] + document["not_begun"])
+        not_done = sorted(document["unreachable"] + document["failed"] + document["not_started"])
         if not_done:
             write_file(self._path(RETRY), "".join(f"{host}\n" for host in not_done), self.mode)
         else:

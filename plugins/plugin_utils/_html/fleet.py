@@ -194,20 +194,20 @@ def _rollout(fleet: Fleet) -> Html:
     if not fleet.document["rollout"]:
         return Html("")
     parts = [element("ol", *_batches(fleet), class_="batches"), *_stop(fleet)]
-    waiting = fleet.document["not_begun"]
+    waiting = fleet.document["not_started"]
     if waiting:
-        parts.append(element("p", f"Not begun, and unchanged: {counted(len(waiting), 'router')}"))
-        parts.append(fleet.named(waiting, "not begun"))
+        parts.append(element("p", f"Not started, and unchanged: {counted(len(waiting), 'router')}"))
+        parts.append(fleet.named(waiting, "not started"))
     return block("Roll-out", *parts, style="card")
 
 
 def _batches(fleet: Fleet) -> t.Iterator[Html]:
-    stop, waiting = stop_of(fleet.document), set(fleet.document["not_begun"])
+    stop, waiting = stop_of(fleet.document), set(fleet.document["not_started"])
     for number_of_batch, batch in enumerate(batches_of(fleet.document), 1):
         if stop and number_of_batch == stop["batch"]:
             state = "stopped"
         elif waiting.issuperset(batch):
-            state = "not_begun"
+            state = "not_started"
         else:
             state = "planned" if fleet.check_mode else "done"
         yield _batch(number_of_batch, batch, state)

@@ -72,7 +72,7 @@ def _how_many_were_done(document: Document) -> t.Iterator[str]:
     not_done = {
         "unreachable": document["unreachable"],
         "failed": document["failed"],
-        "not begun": document["not_begun"],
+        "not started": document["not_started"],
         "no conntrack": document["no_conntrack"],
     }
     for word, names in not_done.items():
@@ -107,14 +107,14 @@ def rollout(document: Document) -> Items:
 
 def _stop(document: Document, stop: Stop) -> list[Item]:
     gates = [short(f"{gate['host']}: {_gate(gate)}", COURSE) for gate in stop["gates"]]
-    waiting = document["not_begun"]
+    waiting = document["not_started"]
     remedy = (
-        "Heal what stopped it, then run the playbook again with --limit @REPORT.retry, the file beside this report. It "
+        "Fix what stopped it, then run the playbook again with --limit @REPORT.retry, the file next to this report. It "
         "lists the routers that are not done."
     )
     return [
         ("stopped", [f"after batch {stop['batch']}", *gates[:SHOWN], *how_many_more(gates)]),
-        ("not begun", [f"{counted(len(waiting), 'router')}: {few_names(waiting)}" if waiting else "no router"]),
+        ("not started", [f"{counted(len(waiting), 'router')}: {few_names(waiting)}" if waiting else "no router"]),
         ("to go on", [remedy]),
     ]
 

@@ -61,7 +61,7 @@ def roll_up(
     A record has ``before`` and ``after`` (what an audit found), ``tune``, ``prune``, ``health`` (the gates of a
     roll-out), ``failure`` and ``no_conntrack`` (why there is nothing to look at), each of which may be missing or
     empty. In an audit, all but ``usage``, ``selectors`` and ``findings`` may be missing, and in ``tune`` so may
-    ``sizing``, ``recap`` and ``confirmed``. A host without a record is reported as failed.
+    ``sizing``, ``shortened`` and ``confirmed``. A host without a record is reported as failed.
 
     A ``rollout`` has ``batches``, which are lists of hosts, and ``stopped``, with the number ``batch`` from 1 and its
     ``gates``. Hosts in its batches on which nothing was begun were still to come.
@@ -90,7 +90,7 @@ def assemble(
         "totals": _totals(reports.values()),
         "unreachable": _with_verdict(reports, "unreachable"),
         "failed": _with_verdict(reports, "failed"),
-        "not_begun": _with_verdict(reports, "not_begun"),
+        "not_started": _with_verdict(reports, "not_started"),
         "no_conntrack": _with_verdict(reports, "no_conntrack"),
         "rollout": rollout,
         "checks": checks,
@@ -120,8 +120,8 @@ def severities_from(fail_on: str) -> tuple[Severity, ...]:
 def _reason_to_fail(report: Host, checks: dict[str, Check], bad: t.Collection[Severity]) -> str:
     if report["failure"]:
         return f"{report['failure']['step']}: {report['failure']['message']}"
-    if report["verdict"] == "not_begun":
-        return "not begun, because the roll-out was stopped"
+    if report["verdict"] == "not_started":
+        return "not started, because the roll-out was stopped"
     found = [checks[check_id] for check_id in with_status(last_audit(report), "finding")]
     return "; ".join(check["title"] for check in found if check["severity"] in bad)
 
@@ -139,22 +139,22 @@ def _was_begun(record: RouterRecord) -> bool:
 
 def _totals(reports: t.Collection[Host]) -> Totals:
     verdicts = [report["verdict"] for report in reports]
-    unreachable, failed, not_begun = (verdicts.count(verdict) for verdict in NOT_DONE)
+    unreachable, failed, not_started = (verdicts.count(verdict) for verdict in NOT_DONE)
     no_conntrack = verdicts.count("no_conntrack")
     accounts = list(filter(None, map(shortened_of, reports)))
     would_delete, deleted = totals_of_prunes(reports)
     return {
         "hosts": len(reports),
-        "done": len(reports) - unreachable - failed - not_begun - no_conntrack,
+        "done": len(reports) - unreachable - failed - not_started - no_conntrack,
         "unreachable": unreachable,
         "failed": failed,
-        "not_begun": not_begun,
+        "not_started": not_started,
         "no_conntrack": no_conntrack,
         "findings_before": _total_of_findings(reports, "before"),
         "findings_after": _total_of_findings(reports, "after"),
         "settings_changed": sum(len(changes_of(report)) for report in reports),
-        "would_recap": sum(account["would_update"] or 0 for account in accounts),
-        "recapped": sum(account["updated"] or 0 for account in accounts),
+        "would_shorten": sum(account["would_update"] or 0 for account in accounts),
+        "shortened": sum(account["updated"] or 0 for account in accounts),
         "fixed_timeout": sum(account["fixed_timeout"] or 0 for account in accounts),
         "would_delete": would_delete,
         "deleted": deleted,

@@ -37,7 +37,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._report.audit_typ
     TopValue,
 )
 
-NotDone = t.Literal["unreachable", "failed", "not_begun"]
+NotDone = t.Literal["unreachable", "failed", "not_started"]
 """The verdicts of routers that were not done."""
 
 Verdict = t.Literal[NotDone, Severity, "unknown", "no_conntrack", "passed", "done"]
@@ -121,7 +121,7 @@ class SettingsAccount(t.TypedDict):
     left_out: Texts
     changes: dict[str, Change]
     sizing: Later[Sizing | None]
-    recap: Later[ShortenedAccount | None]
+    shortened: Later[ShortenedAccount | None]
     confirmed: Later[bool | None]
 
 
@@ -266,13 +266,13 @@ class Totals(t.TypedDict):
     done: Natural
     unreachable: Natural
     failed: Natural
-    not_begun: Natural
+    not_started: Natural
     no_conntrack: Later[Natural]
     findings_before: Count
     findings_after: Count
     settings_changed: Natural
-    would_recap: Natural
-    recapped: Natural
+    would_shorten: Natural
+    shortened: Natural
     fixed_timeout: Natural
     would_delete: Count
     deleted: Count
@@ -288,7 +288,7 @@ class Document(t.TypedDict):
     totals: Totals
     unreachable: Texts
     failed: Texts
-    not_begun: Later[Texts]
+    not_started: Later[Texts]
     no_conntrack: Later[Texts]
     rollout: Later[Rollout | None]
     checks: dict[str, Check]

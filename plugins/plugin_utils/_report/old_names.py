@@ -13,16 +13,28 @@ import typing as t
 _Part = dict[str, t.Any]
 """A part of a document that nobody has checked yet."""
 
+_OF_DOCUMENT = {"not_begun": "not_started"}
+_OF_TOTALS = {"not_begun": "not_started", "would_recap": "would_shorten", "recapped": "shortened"}
+_OF_SETTINGS = {"recap": "shortened"}
 _OF_SHORTENED = {"failed": "not_updated"}
-"""Old name to new name, in the account of the entries whose timeouts were shortened."""
+"""Old name to new name. The last ones are in the account of the entries whose timeouts were shortened."""
+
+_VERDICTS = {"not_begun": "not_started"}
 
 
 def with_present_names(document: _Part) -> _Part:
     """Return a document with the names and forms of today. What is malformed is left for the check that follows."""
-    hosts = document.get("hosts")
-    if not isinstance(hosts, dict):
-        return document
-    return {**document, "hosts": {name: _in_mapping(_host, host) for name, host in hosts.items()}}
+    renamed = _renamed(document, _OF_DOCUMENT)
+    changes = {"totals": _totals, "hosts": _hosts}
+    return _with_changed_parts(renamed, changes)
+
+
+def _totals(totals: _Part) -> _Part:
+    return _renamed(totals, _OF_TOTALS)
+
+
+def _hosts(hosts: _Part) -> _Part:
+    return {name: _in_mapping(_host, host) for name, host in hosts.items()}
 
 
 def _in_mapping(change: t.Callable[[_Part], _Part], part: t.Any) -> t.Any:
@@ -30,16 +42,22 @@ def _in_mapping(change: t.Callable[[_Part], _Part], part: t.Any) -> t.Any:
     return change(part) if isinstance(part, dict) else part
 
 
+def _with_changed_parts(part: _Part, changes: dict[str, t.Callable[[_Part], _Part]]) -> _Part:
+    """Return what has parts, those that are mappings with their change."""
+    changed = {key: _in_mapping(change, part[key]) for key, change in changes.items() if key in part}
+    return {**part, **changed}
+
+
 def _host(host: _Part) -> _Part:
-    parts = {"before": _audit, "after": _audit, "settings": _settings}
-    changed = {key: _in_mapping(change, host[key]) for key, change in parts.items() if key in host}
-    return {**host, **changed}
+    changed = _with_changed_parts(host, {"before": _audit, "after": _audit, "settings": _settings})
+    verdict = changed.get("verdict")
+    if isinstance(verdict, str):
+        changed["verdict"] = _VERDICTS.get(verdict, verdict)
+    return changed
 
 
 def _audit(audit: _Part) -> _Part:
-    if "explanation" not in audit:
-        return audit
-    return {**audit, "explanation": _in_mapping(_explanation, audit["explanation"])}
+    return _with_changed_parts(audit, {"explanation": _explanation})
 
 
 def _explanation(explanation: _Part) -> _Part:
@@ -52,9 +70,7 @@ def _explanation(explanation: _Part) -> _Part:
 
 
 def _settings(settings: _Part) -> _Part:
-    if "recap" not in settings:
-        return settings
-    return {**settings, "recap": _in_mapping(_shortened, settings["recap"])}
+    return _with_changed_parts(_renamed(settings, _OF_SETTINGS), {"shortened": _shortened})
 
 
 def _shortened(account: _Part) -> _Part:

@@ -111,7 +111,7 @@ _SIZING = record(
         "why": words(),
     }
 )
-_RECAP = record(
+_SHORTENED = record(
     dict.fromkeys(("would_update", "updated", "fixed_timeout"), OPTIONAL_COUNT),
     {
         **dict.fromkeys(("matched", "unchanged", "already_gone", "not_updated", "undecidable"), OPTIONAL_COUNT),
@@ -127,7 +127,7 @@ _TUNE = record(
     },
     {
         "sizing": lambda value: _SIZING(value) if value else None,
-        "recap": lambda value: _RECAP(value) if value else None,
+        "shortened": lambda value: _SHORTENED(value) if value else None,
         "confirmed": optional(boolean),
     },
 )

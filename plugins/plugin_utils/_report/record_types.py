@@ -76,7 +76,7 @@ class SettingRecord(t.TypedDict):
 
 class _TuneDetails(t.TypedDict, total=False):
     sizing: Sizing | None
-    recap: ShortenedAccount | None
+    shortened: ShortenedAccount | None
     confirmed: bool | None
 
 

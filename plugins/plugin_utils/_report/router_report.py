@@ -54,7 +54,7 @@ def router_report(record: RouterRecord, waiting: bool) -> Host:
     gates = record.get("health") or []
     failure = record.get("failure") or _unhealthy(gates)
     return {
-        "verdict": "not_begun" if waiting else _verdict(record, failure),
+        "verdict": "not_started" if waiting else _verdict(record, failure),
         "before": _audit(record.get("before")),
         "settings": _settings(record.get("tune")),
         "prune": _prune(record.get("prune")),
@@ -133,7 +133,7 @@ def _settings(tune: TuneRecord | None) -> SettingsAccount | None:
         "left_out": tune["left_out"],
         "changes": {name: change for name, change in changes.items() if _differs(change)},
         "sizing": None if "max" in tune["left_out"] else tune.get("sizing") or None,
-        "recap": tune.get("recap") or None,
+        "shortened": tune.get("shortened") or None,
         "confirmed": tune.get("confirmed"),
     }
 

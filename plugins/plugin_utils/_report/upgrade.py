@@ -97,8 +97,8 @@ def _later_keys(kind: type) -> _Part:
 def _host(report: _Part) -> _Part:
     complete = {key: report[key] and {**_later_keys(kind), **report[key]} for key, kind in _PARTS.items()}
     settings = complete["settings"]
-    if settings and settings["recap"]:
-        complete["settings"] = {**settings, "recap": {**_later_keys(ShortenedAccount), **settings["recap"]}}
+    if settings and settings["shortened"]:
+        complete["settings"] = {**settings, "shortened": {**_later_keys(ShortenedAccount), **settings["shortened"]}}
     return {**_later_keys(Host), **report, **complete}
 
 

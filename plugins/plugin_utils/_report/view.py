@@ -30,7 +30,7 @@ FindingsByPhase = dict[str, Finding]
 """What a check says of one router, by the phase of the audit."""
 
 _PRUNED: dict[bool, t.Literal["would_delete", "deleted"]] = {True: "would_delete", False: "deleted"}
-_SHORTENED: dict[bool, t.Literal["would_recap", "recapped"]] = {True: "would_recap", False: "recapped"}
+_SHORTENED: dict[bool, t.Literal["would_shorten", "shortened"]] = {True: "would_shorten", False: "shortened"}
 """By whether it was a rehearsal, the count of what was done, or would be."""
 
 
@@ -120,7 +120,7 @@ def changes_of(host: Host) -> dict[str, Change]:
 
 def shortened_of(host: Host) -> ShortenedAccount | None:
     """Return the account of the entries of a router whose timeouts were shortened, if there is one."""
-    return host["settings"]["recap"] if host["settings"] else None
+    return host["settings"]["shortened"] if host["settings"] else None
 
 
 def total_shortened(document: Document) -> int:

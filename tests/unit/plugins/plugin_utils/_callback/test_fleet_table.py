@@ -169,8 +169,8 @@ def test_unknown_is_never_zero_and_a_column_without_knowledge_is_left_out() -> N
 
 
 def test_the_rest_of_a_large_fleet_is_counted() -> None:
-    shown = fleet(*[row(f"r{number:03}", "not_begun" if number < 7 else "passed") for number in range(200)])
-    assert drawn(shown, rows=5)[2:] == [*drawn(shown, rows=0)[2:7], "And 195 more: 2 not begun, 193 passed"]
+    shown = fleet(*[row(f"r{number:03}", "not_started" if number < 7 else "passed") for number in range(200)])
+    assert drawn(shown, rows=5)[2:] == [*drawn(shown, rows=0)[2:7], "And 195 more: 2 not started, 193 passed"]
     assert len(drawn(shown)) == 43
     assert len(drawn(shown, rows=0)) == 202
 
@@ -273,7 +273,7 @@ COUNTS = st.none() | st.integers(0, 10**12)
 ROWS = st.fixed_dictionaries(
     {
         "router": TEXTS,
-        "verdict": st.sampled_from(["unreachable", "not_begun", "critical", "passed"]) | TEXTS,
+        "verdict": st.sampled_from(["unreachable", "not_started", "critical", "passed"]) | TEXTS,
         "audits": st.sampled_from([[], ["before"], ["after"], ["before", "after"]]),
         "percent_before": PERCENTS,
         "percent_after": PERCENTS,
@@ -338,7 +338,7 @@ def test_colour_is_the_only_escape(shown: Document, width: int, unicode: bool) -
 def test_synthetic_fleet_fits(width: int, unicode: bool) -> None:
     lines = drawn(summary(fleet_document(30, hostile=True)), width, unicode, rows=0)
     assert max(map(len, lines)) <= width
-    assert sum(line.endswith(("unreachable", "failed", "not begun")) for line in lines[1:-3]) > 2
+    assert sum(line.endswith(("unreachable", "failed", "not started")) for line in lines[1:-3]) > 2
 
 
 def test_summary_is_compact_and_complete() -> None:
@@ -372,7 +372,7 @@ def test_summary_of_prunes() -> None:
             {"prune": account},
             {"prune": {"deleted": None, "would_delete": None, "unavailable": "acct is off"}},
             {"prune": None, "verdict": "failed"},
-            {"prune": None, "verdict": "not_begun"},
+            {"prune": None, "verdict": "not_started"},
         ],
         strict=True,
     ):

@@ -84,11 +84,11 @@ def sized(count: int = 412_000, left_out: tuple[str, ...] = (), **wishes: t.Any)
     }
 
 
-def recap(updated: int | None, fixed_timeout: int, **kept: int) -> Document:
+def shortened(updated: int | None, fixed_timeout: int, **kept: int) -> Document:
     account = {"matched": 500, "would_update": 439, "updated": updated, "unchanged": 60, "undecidable": 1}
     kept = dict.fromkeys(("not_lowered", "rule", "helper", "longer_than_before"), 0) | kept
     gone = None if updated is None else 2
-    return tune([]) | {"recap": account | {"already_gone": gone, "fixed_timeout": fixed_timeout, "kept": kept}}
+    return tune([]) | {"shortened": account | {"already_gone": gone, "fixed_timeout": fixed_timeout, "kept": kept}}
 
 
 BEFORE = audit(970, 700, full="finding", stale="finding", loose="finding")
@@ -297,12 +297,16 @@ def test_an_own_value_beside_a_size_keeps_its_reason() -> None:
     ("tunes", "headline", "rows"),
     [
         (
-            [recap(437, 3)],
+            [shortened(437, 3)],
             "437 timeouts shortened (3 with a fixed timeout left).",
             ["r0      500      437      2             60         3              1\n"],
         ),
-        ([recap(1, 0)], "1 timeout shortened.", ["r0      500      1        2 "]),
-        ([recap(1, 2), tune([]), recap(9, 1)], "10 timeouts shortened (3 with a", ["r0      500", "r2      500"]),
+        ([shortened(1, 0)], "1 timeout shortened.", ["r0      500      1        2 "]),
+        (
+            [shortened(1, 2), tune([]), shortened(9, 1)],
+            "10 timeouts shortened (3 with a",
+            ["r0      500", "r2      500"],
+        ),
     ],
 )
 def test_shortened_timeouts_are_counted(tunes: list[dict[str, t.Any]], headline: str, rows: list[str]) -> None:
@@ -331,7 +335,7 @@ def test_what_could_not_be_pruned_is_not_cured(check_mode: bool, words: str) -> 
 
 
 def test_why_timeouts_were_kept_is_said_where_they_were() -> None:
-    tunes = {"r1": {"tune": recap(1, 0, rule=7)}, "r2": {"tune": recap(1, 0, longer_than_before=8)}}
+    tunes = {"r1": {"tune": shortened(1, 0, rule=7)}, "r2": {"tune": shortened(1, 0, longer_than_before=8)}}
     account = page(tunes).split("Timeouts shortened\n")[1]
     assert "unchanged  fixed timeout  rule  longer than before  undecidable\n" in account
     assert "60         0              7     0                   1\n" in account
@@ -339,7 +343,7 @@ def test_why_timeouts_were_kept_is_said_where_they_were() -> None:
 
 
 def test_a_dry_run_says_what_would_be_shortened() -> None:
-    text = page({"r1": {"tune": recap(None, 3)}}, check_mode=True)
+    text = page({"r1": {"tune": shortened(None, 3)}}, check_mode=True)
     assert "1 of 1 router done; 1 setting would change; 439 timeouts would be shortened (3 with a fixed" in text
     account = text.split("Timeouts that would be shortened\n")[1]
     assert "router  matched  would update  unchanged  fixed timeout  undecidable\n" in account
@@ -453,37 +457,39 @@ def test_a_stopped_rollout_says_where_why_who_was_not_begun_and_how_to_go_on() -
     gates = [gate("r3"), gate("r3", id="steps", title="A step failed", value=None, reason="no answer")]
     waiting = {"before": BEFORE}
     text = rollout_page(stopped_rollout(gates), r3=FULL_RUN | {"health": [HELD_UP]}, r4=waiting, r5=waiting)
-    assert "2 of 5 routers done; failed: r3; not begun: r4, r5; stopped after batch 2; " in text
+    assert "2 of 5 routers done; failed: r3; not started: r4, r5; stopped after batch 2; " in text
     assert (
         """\
 The roll-out
 ------------
 
-batches    3, of 1, 2, 2 routers
-stopped    after batch 2
-           r3: drops: Packets were dropped since the change: 12
-           r3: steps: A step failed: no answer
-not begun  2 routers: r4, r5
-to go on   Heal what stopped it, then run the playbook again with --limit @REPORT.retry, the file beside this
-           report. It lists the routers that are not done.
+batches      3, of 1, 2, 2 routers
+stopped      after batch 2
+             r3: drops: Packets were dropped since the change: 12
+             r3: steps: A step failed: no answer
+not started  2 routers: r4, r5
+to go on     Fix what stopped it, then run the playbook again with --limit @REPORT.retry, the file next to this
+             report. It lists the routers that are not done.
 
 The routers,"""
         in text
     )
     assert "r3  failed\n    Health gate drops: Packets were dropped\n" in text
-    assert "\nr4      not begun  3         970        97         700\n" in text
+    assert "\nr4      not started  3         970        97         700\n" in text
 
 
 def test_a_stop_in_the_last_batch_leaves_no_router_behind() -> None:
     text = rollout_page({"batches": [["r1"]], "stopped": {"batch": 1, "gates": [gate("r1")]}})
-    assert "batches    1, of 1 routers\nstopped    after batch 1\n" in text
-    assert "not begun  no router\n" in text
+    assert "batches      1, of 1 routers\nstopped      after batch 1\n" in text
+    assert "not started  no router\n" in text
 
 
 def test_many_gates_of_a_stop_are_cut() -> None:
     hosts = [f"r{number:02}" for number in range(12)]
     text = rollout_page({"batches": [hosts], "stopped": {"batch": 1, "gates": [gate(host) for host in hosts]}})
-    assert "           r09: drops: Packets were dropped since the change: 12\n           and 2 more\nnot begun" in text
+    assert (
+        "           r09: drops: Packets were dropped since the change: 12\n           and 2 more\nnot started" in text
+    )
 
 
 @pytest.mark.parametrize(
@@ -502,7 +508,7 @@ def trend(**changes: t.Any) -> Document:
         "entries": {"before": 500, "now": 271},
         "percent": {"before": None, "now": 27.1},
         "selectors": {"stale": {"before": 0, "now": 0}},
-        "new_top": {"source": [], "destination": []},
+        "new_top": {key: [] for key in ("source", "destination", "source_port", "destination_port")},
         "drift": {"new": [], "gone": []},
         "findings": {"new": [], "gone": []},
     } | changes
@@ -517,7 +523,7 @@ def trend_page(**trends: Document) -> str:
 
 
 def test_what_has_changed_since_the_baseline() -> None:
-    talkers = {"source": ["192.0.2.1", "2001:db8::1"], "destination_port": [443]}
+    talkers = {"source": ["192.0.2.1", "2001:db8::1"], "destination": [], "source_port": [], "destination_port": [443]}
     drift = {"new": ["max"], "gone": ["acct"]}
     text = trend_page(
         r1=trend(findings={"new": ["full"], "gone": ["loose"]}),

@@ -170,7 +170,7 @@ def test_no_value_of_a_router_becomes_markup() -> None:
             return {name: poisoned(each, name) for name, each in value.items()}
         if isinstance(value, list):
             return [poisoned(each, key) for each in value]
-        keep = key in ("id", "status", "verdict", "severity", "host", "batches", "new", "gone", "not_begun", "drift")
+        keep = key in ("id", "status", "verdict", "severity", "host", "batches", "new", "gone", "not_started", "drift")
         return f'{value}"><img src=x>{ALARM}\x00' if isinstance(value, str) and not keep else value
 
     page = read(as_html(poisoned(fleet())))
@@ -200,10 +200,10 @@ def test_the_tiles_have_the_totals() -> None:
         "routers done": f"{totals['done']} of 30",
         "unreachable": str(totals["unreachable"]),
         "failed": str(totals["failed"]),
-        "not begun": str(totals["not_begun"]),
+        "not started": str(totals["not_started"]),
         "findings": f"{totals['findings_before']:,} → {totals['findings_after']:,}",
         "settings changed": f"{totals['settings_changed']:,}",
-        "timeouts shortened": f"{totals['recapped']:,}",
+        "timeouts shortened": f"{totals['shortened']:,}",
         "entries deleted": f"{totals['deleted']:,}",
     }
 
@@ -249,11 +249,11 @@ def test_the_roll_out_says_where_it_stopped_and_why() -> None:
     part = block(page_of_fleet().one("section", id_="overview"), "Roll-out")
     states = [batch.children[2].text for batch in part.one("ol").children]
     stopped = rollout["stopped"]["batch"]
-    assert states == ["done"] * (stopped - 1) + ["stopped"] + ["not begun"] * (len(rollout["batches"]) - stopped)
+    assert states == ["done"] * (stopped - 1) + ["stopped"] + ["not started"] * (len(rollout["batches"]) - stopped)
     assert f"Stopped at batch {stopped} of {len(rollout['batches'])}" in part.text
     for gate in rollout["stopped"]["gates"]:
         assert f"{gate['host']}: {gate['title']}" in part.text
-    assert {link.text for link in part.one("p", "names").all("a")} == set(fleet()["not_begun"])
+    assert {link.text for link in part.one("p", "names").all("a")} == set(fleet()["not_started"])
 
 
 def test_a_batch_of_another_slice_was_done_though_it_stands_behind_the_stop() -> None:
@@ -262,7 +262,7 @@ def test_a_batch_of_another_slice_was_done_though_it_stands_behind_the_stop() ->
     other = roll_up({"zz": {"health": [passed]}}, ["zz"], TIME, rollout={"batches": [["zz"]], "stopped": None})
     page = read(as_html(merge([whole, other])))
     states = [batch.children[2].text for batch in page.one("ol", "batches").children]
-    assert states[-3:] == ["stopped", "not begun", "done"]
+    assert states[-3:] == ["stopped", "not started", "done"]
 
 
 def test_what_was_not_done_is_listed_with_step_and_message() -> None:

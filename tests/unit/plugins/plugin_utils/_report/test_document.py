@@ -38,7 +38,7 @@ def tune(**settings: dict[str, t.Any]) -> dict[str, t.Any]:
     }
 
 
-def recap(would_update: int, updated: int, fixed_timeout: int) -> dict[str, int]:
+def shortened(would_update: int, updated: int, fixed_timeout: int) -> dict[str, int]:
     return {"would_update": would_update, "updated": updated, "fixed_timeout": fixed_timeout}
 
 
@@ -92,13 +92,13 @@ def test_totals_of_a_fleet() -> None:
     records = {
         "r1": {
             "before": audit(HIGH, LOW),
-            "tune": tune(acct=setting(0, 1), tcp_loose=setting(1, 1)) | {"recap": recap(41, 40, 1)},
+            "tune": tune(acct=setting(0, 1), tcp_loose=setting(1, 1)) | {"shortened": shortened(41, 40, 1)},
             "prune": {"would_delete": 10, "deleted": 9, "already_gone": 1},
             "after": audit(PASSED, LOW),
         },
         "r2": {
             "before": audit(HIGH),
-            "tune": tune(acct=setting(0, 1)) | {"recap": recap(5, 5, 2)},
+            "tune": tune(acct=setting(0, 1)) | {"shortened": shortened(5, 5, 2)},
             "prune": {"would_delete": 5, "deleted": 5, "already_gone": 0},
         },
         "r3": {"failure": failure(True)},
@@ -110,13 +110,13 @@ def test_totals_of_a_fleet() -> None:
         "done": 2,
         "unreachable": 1,
         "failed": 1,
-        "not_begun": 0,
+        "not_started": 0,
         "no_conntrack": 0,
         "findings_before": 4,
         "findings_after": 1,
         "settings_changed": 2,
-        "would_recap": 46,
-        "recapped": 45,
+        "would_shorten": 46,
+        "shortened": 45,
         "fixed_timeout": 3,
         "would_delete": 15,
         "deleted": 14,
@@ -136,13 +136,13 @@ def test_an_empty_fleet() -> None:
         "done": 0,
         "unreachable": 0,
         "failed": 0,
-        "not_begun": 0,
+        "not_started": 0,
         "no_conntrack": 0,
         "findings_before": None,
         "findings_after": None,
         "settings_changed": 0,
-        "would_recap": 0,
-        "recapped": 0,
+        "would_shorten": 0,
+        "shortened": 0,
         "fixed_timeout": 0,
         "would_delete": 0,
         "deleted": 0,
@@ -185,20 +185,20 @@ SIZING = {
 
 
 @pytest.mark.parametrize(
-    ("extra", "sizing", "recap", "confirmed"),
+    ("extra", "sizing", "shortened", "confirmed"),
     [
         ({}, None, None, None),
-        ({"sizing": {}, "recap": {}, "confirmed": None}, None, None, None),
-        ({"sizing": SIZING, "recap": recap(2, 2, 0), "confirmed": True}, SIZING, 2, True),
+        ({"sizing": {}, "shortened": {}, "confirmed": None}, None, None, None),
+        ({"sizing": SIZING, "shortened": shortened(2, 2, 0), "confirmed": True}, SIZING, 2, True),
         ({"sizing": SIZING, "left_out": ["buckets"], "confirmed": False}, SIZING, None, False),
         ({"sizing": SIZING, "left_out": ["buckets", "max"]}, None, None, None),
     ],
 )
 def test_what_a_tune_may_add(
-    extra: dict[str, t.Any], sizing: dict[str, t.Any] | None, recap: int | None, confirmed: bool | None
+    extra: dict[str, t.Any], sizing: dict[str, t.Any] | None, shortened: int | None, confirmed: bool | None
 ) -> None:
     settings: Document = roll_up({"r1": {"tune": tune() | extra}}, ["r1"], TIME)["hosts"]["r1"]["settings"]
-    assert (settings["sizing"], (settings["recap"] or {}).get("updated")) == (sizing, recap)
+    assert (settings["sizing"], (settings["shortened"] or {}).get("updated")) == (sizing, shortened)
     assert settings["confirmed"] is confirmed
 
 
