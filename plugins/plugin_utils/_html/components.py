@@ -104,7 +104,10 @@ class Fleet:
         """
         if not names:
             return Html("")
-        links = [together(filter(None, [self.link(name), (values or {}).get(name)]), " ") for name in names[:_NAMED]]
+        links = []
+        for name in names[:_NAMED]:
+            value = values.get(name) if values else None
+            links.append(together([self.link(name), value], " ") if value else self.link(name))
         if len(names) > _NAMED:
             button = element("button", "show all", class_="show", data_search=search)
             links.append(together([f"and {len(names) - _NAMED:,} more ", button]))

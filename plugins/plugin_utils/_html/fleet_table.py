@@ -124,11 +124,15 @@ def _gauge(_name: str, host: Host) -> _Cell:
 def utilisation(host: Host) -> Html:
     """Return how full the table of a router is, as a bar."""
     percents, limits = course(host, percent_of), course(host, limit_of)
-    told = (
-        NO_LIMIT if limits[-1] == 0 else "not known" if percents[-1] is None else f"{percentage(percents[-1])} % full"
-    )
-    earlier = f", before {percentage(percents[0])} %" if len(percents) > 1 else ""
-    return gauge(percents, told + earlier)
+    now = _how_full(percents[-1], limits[-1])
+    before = f", before {percentage(percents[0])} %" if len(percents) > 1 else ""
+    return gauge(percents, now + before)
+
+
+def _how_full(percent: float | None, limit: int | None) -> str:
+    if limit == 0:
+        return NO_LIMIT
+    return "not known" if percent is None else f"{percentage(percent)} % full"
 
 
 def _percent(_name: str, host: Host) -> _Cell:

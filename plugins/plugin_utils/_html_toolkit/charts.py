@@ -126,39 +126,63 @@ def histogram(counts: Bins, was: Bins | None, label: str) -> Html:
 
     The entries whose time is not known stand apart at the right.
     """
-    then = was.entries if was and was.edges == counts.edges else (None,) * len(counts.edges)
-    columns: list[_Column] = [*enumerate(zip(counts.entries, then, strict=True))]
-    if counts.unknown != 0:
-        columns.append((len(counts.edges) + 0.5, (counts.unknown, None)))
-    most = max((amount for _place, amounts in columns for amount in amounts if amount is not None), default=0)
-    height = linear((0, max(most, 1)), (_BASE, _TOP))
-    parts = [element("use", href=f"#{axis_id(counts.edges)}")]
-    if any(then):
-        parts.append(element("path", class_="outline", d=_outline(then, height)))
-    for style, drawn in (("bars", columns[: len(then)]), (HATCH, columns[len(then) :])):
-        known = [_bar(place, now, height) for place, (now, _was) in drawn if now]
-        parts.append(element("path", class_=style, d="".join(known)))
-    labels = [label for column in columns for label in _above(column, height)]
-    labels += [((place + 0.5) * _BIN, _BASE + 13, UNKNOWN) for place, _amounts in columns[len(then) :]]
-    parts.append(_labels(labels))
-    return _drawn("histogram", (len(counts.edges) + 2) * _BIN, _BASE + 18, label, parts)
+    ranges = len(counts.edges)
+    then = was.entries if was and was.edges == counts.edges else (None,) * ranges
+    known: list[_Column] = [*enumerate(zip(counts.entries, then, strict=True))]
+    unknown: list[_Column] = [(ranges + 0.5, (counts.unknown, None))] if counts.unknown != 0 else []
+    height = _height_of([*known, *unknown])
+    outline = [element("path", class_="outline", d=_outline(then, height))] if any(then) else []
+    parts = [
+        element("use", href=f"#{axis_id(counts.edges)}"),
+        *outline,
+        element("path", class_="bars", d=_bars(known, height)),
+        element("path", class_=HATCH, d=_bars(unknown, height)),
+        _labels([*_numbers([*known, *unknown], height), *_unknown_labels(unknown)]),
+    ]
+    return _drawn("histogram", (ranges + 2) * _BIN, _BASE + 18, label, parts)
+
+
+def _height_of(columns: list[_Column]) -> Scale:
+    """Return the scale on which the largest of all amounts fits, also if it is one of before."""
+    amounts = [amount for _place, both in columns for amount in both if amount is not None]
+    return linear((0, max([1, *amounts])), (_BASE, _TOP))
+
+
+def _bars(columns: list[_Column], height: Scale) -> str:
+    return "".join(_bar(place, now, height) for place, (now, _was) in columns if now)
+
+
+def _numbers(columns: list[_Column], height: Scale) -> t.Iterator[_Label]:
+    for column in columns:
+        yield from _above(column, height)
+
+
+def _unknown_labels(columns: list[_Column]) -> t.Iterator[_Label]:
+    for place, _amounts in columns:
+        yield (place + 0.5) * _BIN, _BASE + 13, UNKNOWN
 
 
 def pairs(rows: t.Sequence[tuple[str, Values]], label: str) -> Html:
-    """Return bars of amounts that share a scale, a row for each name; what it was lies above what it is now."""
-    most = max((value for _name, values in rows for value in values if value is not None), default=0)
-    place = linear((0, max(most, 1)), (0, _PAIR_WIDTH))
-    bars, texts, y = collections.defaultdict[str, list[str]](list), [], 2
+    """Return bars of amounts that share a scale, a row for each name. What it was lies above what it is now."""
+    amounts = [value for _name, values in rows for value in values if value is not None]
+    place = linear((0, max([1, *amounts])), (0, _PAIR_WIDTH))
+    bars = collections.defaultdict[str, list[str]](list)
+    texts = []
+    y = 2
     for name, values in rows:
-        texts.append(_text(0, y + (len(values) * _PAIR_BAR + 8) / 2, name, "name"))
+        middle = y + (len(values) * _PAIR_BAR + 8) / 2
+        texts.append(_text(0, middle, name, "name"))
         for style, value in zip(("was", "now")[-len(values) :], values, strict=True):
             width = rounded(_PAIR_WIDTH if value is None else place(value))
-            bars[HATCH if value is None else style].append(f"M{_PAIR_LEFT} {y}h{width}v{_PAIR_BAR}h-{width}z")
-            texts.append(_text(_PAIR_LEFT + float(width) + 6, y + _PAIR_BAR - 1, number(value), style))
+            behind_bar = _PAIR_LEFT + float(width) + 6
+            texts.append(_text(behind_bar, y + _PAIR_BAR - 1, number(value), style))
+            style_of_bar = HATCH if value is None else style
+            bars[style_of_bar].append(f"M{_PAIR_LEFT} {y}h{width}v{_PAIR_BAR}h-{width}z")
             y += _PAIR_BAR + 1
         y += _PAIR_GAP
     paths = [element("path", class_=style, d="".join(drawn)) for style, drawn in bars.items()]
-    return _drawn("pairs", _PAIR_LEFT + _PAIR_WIDTH + 80, y - _PAIR_GAP + 4, label, [*paths, *texts])
+    full_width = _PAIR_LEFT + _PAIR_WIDTH + 80
+    return _drawn("pairs", full_width, y - _PAIR_GAP + 4, label, [*paths, *texts])
 
 
 def shares(percents: Values, label: str) -> Html:
@@ -169,30 +193,26 @@ def shares(percents: Values, label: str) -> Html:
 
 
 def fleet_map(points: t.Sequence[Point], label: str) -> Html:
-    """Return every router whose entries are known by them (logarithmic) and how full it is; a thread leads from before.
+    """Return every router whose entries are known by them (logarithmic) and how full it is. A thread leads from before.
 
     Those without a limit, which cannot be full, stand in a lane of their own below.
     """
     most = max((entries for point in points for entries in point.entries if entries), default=0)
     marks = logarithmic_marks(_MAP_LEAST, max(most, _MAP_LEAST))
     across = logarithmic((marks[0], marks[-1]), (_MAP_LEFT, _MAP_RIGHT))
-    threads, spots = [], collections.defaultdict[tuple[str, str], list[str]](list)
+    threads = []
+    spots = collections.defaultdict[tuple[str, str], list[str]](list)
     for point in points:
         if point.entries[-1] is not None:
             places = _places(point, across)
-            threads.append("L".join(places))
+            threads.append(f"M{'L'.join(places)}")
             spots[point.style, point.shape].append(f"M{places[-1]}{_SHAPES[point.shape]}")
-    return _drawn(
-        "map",
-        _MAP_RIGHT + 20,
-        _MAP_BOTTOM + 38,
-        label,
-        [
-            *_map_grid(marks, across),
-            element("path", class_="thread", d="".join(f"M{thread}" for thread in threads)),
-            *(element("path", class_=" ".join(drawn), d="".join(where)) for drawn, where in spots.items()),
-        ],
-    )
+    parts = [
+        *_map_grid(marks, across),
+        element("path", class_="thread", d="".join(threads)),
+        *(element("path", class_=" ".join(classes), d="".join(shapes)) for classes, shapes in spots.items()),
+    ]
+    return _drawn("map", _MAP_RIGHT + 20, _MAP_BOTTOM + 38, label, parts)
 
 
 def hatching() -> Html:
@@ -218,8 +238,10 @@ def _crown(amount: int, height: Scale) -> float:
 
 
 def _bar(place: float, amount: int, height: Scale) -> str:
-    x = rounded(place * _BIN + _BIN_GAP)
-    return f"M{x} {_BASE}V{rounded(_crown(amount, height))}h{_BIN - 2 * _BIN_GAP}V{_BASE}z"
+    left = rounded(place * _BIN + _BIN_GAP)
+    top = rounded(_crown(amount, height))
+    width = _BIN - 2 * _BIN_GAP
+    return f"M{left} {_BASE}V{top}h{width}V{_BASE}z"
 
 
 def _above(column: _Column, height: Scale) -> t.Iterator[_Label]:
@@ -233,20 +255,21 @@ def _above(column: _Column, height: Scale) -> t.Iterator[_Label]:
 
 def _labels(labels: t.Iterable[_Label]) -> Html:
     """Return short texts, each in the middle of its place, as one element: page-wide, these would be half of all."""
-    spots = [
-        (f"{x + (step - (len(text) - 1) / 2) * _ADVANCE:.0f}", f"{y:.0f}", character)
-        for x, y, text in labels
-        for step, character in enumerate(text)
-    ]
-    if not spots:
-        return Html("")
-    across, down, characters = zip(*spots, strict=True)
-    return element("text", "".join(characters), x=" ".join(across), y=" ".join(down))
+    across: list[str] = []
+    down: list[str] = []
+    characters = ""
+    for x, y, text in labels:
+        left = x - (len(text) - 1) / 2 * _ADVANCE
+        across += [f"{left + step * _ADVANCE:.0f}" for step in range(len(text))]
+        down += [f"{y:.0f}"] * len(text)
+        characters += text
+    return element("text", characters, x=" ".join(across), y=" ".join(down)) if characters else Html("")
 
 
 def _outline(amounts: t.Iterable[int | None], height: Scale) -> str:
-    steps = [f"V{rounded(_crown(amount, height) if amount else _BASE)}h{_BIN}" for amount in amounts]
-    return f"M0 {_BASE}{''.join(steps)}V{_BASE}"
+    tops = [rounded(_crown(amount, height)) if amount else str(_BASE) for amount in amounts]
+    steps = "".join(f"V{top}h{_BIN}" for top in tops)
+    return f"M0 {_BASE}{steps}V{_BASE}"
 
 
 def _places(point: Point, across: Scale) -> list[str]:
@@ -258,20 +281,26 @@ def _places(point: Point, across: Scale) -> list[str]:
     ]
 
 
-def _map_grid(marks: list[float], across: Scale) -> list[Html]:
-    width, rows = _MAP_RIGHT - _MAP_LEFT, linear_marks(100, 5)
-    lines = [f"M{_MAP_LEFT} {rounded(_MAP_UP(row))}h{width}" for row in rows]
+def _map_grid(marks: list[float], across: Scale) -> t.Iterator[Html]:
+    """Yield what the points stand on: zones of full tables, lines, and the words of both axes."""
+    percents = linear_marks(100, 5)
+    yield _zone("full", FULL, 100)
+    yield _zone("near", NEARLY_FULL, FULL)
+    yield element("path", class_="grid", d=_map_lines(percents, marks, across))
+    for percent in percents:
+        yield _text(_MAP_LEFT - 6, _MAP_UP(percent) + 4, f"{percent:g} %", "end")
+    yield _text(_MAP_LEFT - 6, _MAP_LANE + 4, "no limit", "end")
+    words = [f"≤ {compact(_MAP_LEAST)}", *(compact(int(mark)) for mark in marks[1:])]
+    for mark, word in zip(marks, words, strict=True):
+        yield _text(across(mark), _MAP_BOTTOM + 15, word, "mid")
+    yield _text((_MAP_LEFT + _MAP_RIGHT) / 2, _MAP_BOTTOM + 32, "entries in the table", "mid")
+
+
+def _map_lines(percents: list[float], marks: list[float], across: Scale) -> str:
+    width = _MAP_RIGHT - _MAP_LEFT
+    lines = [f"M{_MAP_LEFT} {rounded(_MAP_UP(percent))}h{width}" for percent in percents]
     lines += [f"M{rounded(across(mark))} {_MAP_TOP}V{_MAP_BOTTOM}" for mark in marks]
-    labels = [f"≤ {compact(_MAP_LEAST)}", *(compact(int(mark)) for mark in marks[1:])]
-    return [
-        _zone("full", FULL, 100),
-        _zone("near", NEARLY_FULL, FULL),
-        element("path", class_="grid", d="".join(lines)),
-        *(_text(_MAP_LEFT - 6, _MAP_UP(row) + 4, f"{row:g} %", "end") for row in rows),
-        _text(_MAP_LEFT - 6, _MAP_LANE + 4, "no limit", "end"),
-        *(_text(across(mark), _MAP_BOTTOM + 15, word, "mid") for mark, word in zip(marks, labels, strict=True)),
-        _text((_MAP_LEFT + _MAP_RIGHT) / 2, _MAP_BOTTOM + 32, "entries in the table", "mid"),
-    ]
+    return "".join(lines)
 
 
 def _zone(style: str, low: float, high: float) -> Html:

@@ -77,7 +77,8 @@ def as_markdown(block: Block) -> str:
     """Return ``block`` as Markdown, what is special in it escaped."""
     if isinstance(block, Table):
         header, *rows = [[_escaped(cell) for cell in row] for row in block.rows]
-        return "\n".join(f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows))
+        below_header = ["---"] * len(header)
+        return "\n".join(f"| {' | '.join(row)} |" for row in (header, below_header, *rows))
     if isinstance(block, Items):
         return "\n".join(_markdown_item(label, lines) for label, lines in block.items)
     return f"{'#' * block.level} {_escaped(block.text)}" if isinstance(block, Heading) else _escaped(block.text)

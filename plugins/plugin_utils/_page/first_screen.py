@@ -136,12 +136,13 @@ def _section(title: str, block: Table | Items, most: int) -> list[Block]:
     if not count or not most:
         return []
     more = f", and {count - most:,} more in the files" if count > most else ""
-    shown: Table | Items
+    heading = Heading(2, f"{title}{more}")
     if isinstance(block, Table):
-        shown = Table([[_cut(cell, _LABEL) for cell in row] for row in block.rows[: most + 1]])
-    else:
-        shown = Items([(_cut(label, _LABEL), [_cut(" ".join(lines), _LINE)]) for label, lines in block.items[:most]])
-    return [Heading(2, f"{title}{more}"), shown]
+        return [heading, Table([[_cut(cell, _LABEL) for cell in row] for row in block.rows[: most + 1]])]
+    items: list[Item] = []
+    for label, lines in block.items[:most]:
+        items.append((_cut(label, _LABEL), [_cut(" ".join(lines), _LINE)]))
+    return [heading, Items(items)]
 
 
 def _stop(document: Document) -> Items:
@@ -152,14 +153,20 @@ def _stop(document: Document) -> Items:
 
 def _failures(document: Document) -> Items:
     """Return who was not done and why, each in a line."""
-    return Items([(name, [f"{verdict}: {_cut(why, _HALF_LINE)}"]) for name, (verdict, why) in not_done(document).items])
+    items: list[Item] = []
+    for name, (verdict, reason) in not_done(document).items:
+        items.append((name, [f"{verdict}: {_cut(reason, _HALF_LINE)}"]))
+    return Items(items)
 
 
 def _cut(text: str, most: int) -> str:
     """Return ``text`` as it is shown in so many characters at most, without its middle."""
     shown = visible(text)
+    if len(shown) <= most:
+        return shown
     end = most // 3
-    return shown if len(shown) <= most else f"{shown[: most - end - 1]}…{shown[-end:]}"
+    beginning = most - end - 1
+    return f"{shown[:beginning]}…{shown[-end:]}"
 
 
 def _tables(groups: list[Group], room: _Room) -> list[Block]:
