@@ -32,7 +32,7 @@ _DEEPEST = 30
 Item = t.TypeVar("Item")
 
 
-def short(text: str, most: int = TEXT) -> str:
+def shorten(text: str, most: int = TEXT) -> str:
     """Return ``text`` in about ``most`` characters. The middle is left out, and how much that is stands there.
 
     The beginning of a message says what is wrong, and the end what to do.
@@ -64,7 +64,7 @@ def listed(texts: t.Iterable[str], between: str = ", ", most: int = LISTED, long
     """Return the first of the ``texts`` with the text ``between`` them, and how many more there are."""
     shown, others = some(texts, most)
     more = [f"and {others:,} more"] if others else []
-    return between.join([*(short(text, longest) for text in shown), *more])
+    return between.join([*(shorten(text, longest) for text in shown), *more])
 
 
 class _Short(dict[str, t.Any]):
@@ -86,7 +86,7 @@ def with_short_texts(document: Report) -> Report:
 
 def _shortened(value: t.Any, levels: int) -> t.Any:
     if isinstance(value, str):
-        return value if len(value) <= TEXT else short(value)
+        return value if len(value) <= TEXT else shorten(value)
     if isinstance(value, (dict, list)) and not levels:
         return "nested too deeply to be shown"
     if isinstance(value, dict):

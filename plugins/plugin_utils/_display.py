@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import VALUE, is_finite, listed, short
+from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import VALUE, is_finite, listed, shorten
 
 UNKNOWN = "?"
 
@@ -44,7 +44,7 @@ def plain_number(value: t.Any) -> str:
 def value_in_line(value: t.Any, most: int) -> str:
     """Return the value of a finding for a line: names in brackets, ``most`` of them, because others follow it."""
     if not isinstance(value, list):
-        return short(plain_number(value), VALUE)
+        return shorten(plain_number(value), VALUE)
     names = listed(map(plain_text, value), most=most, longest=VALUE)
     return f"({names})" if len(value) > 1 else names or "none"
 

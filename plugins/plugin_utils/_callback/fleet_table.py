@@ -19,7 +19,7 @@ import unicodedata
 from ansible import constants
 from ansible.utils.color import stringc
 from ansible_collections.netops.conntrack.plugins.module_utils._printable import visible
-from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import VALUE, short
+from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import VALUE, shorten
 from ansible_collections.netops.conntrack.plugins.plugin_utils._callback.figures import FleetFigures, RouterFigures
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import fullness
 from ansible_collections.netops.conntrack.plugins.plugin_utils._display import UNKNOWN, plain_text, spoken
@@ -108,7 +108,7 @@ def _stopped(stop: Stop | None) -> list[str]:
 
 def _gate(gate: Gate) -> str:
     why = gate["value"] if gate["reason"] is None else gate["reason"]
-    return f"{gate['host']}: {gate['title']} ({short(_known(why), VALUE)})"
+    return f"{gate['host']}: {gate['title']} ({shorten(_known(why), VALUE)})"
 
 
 def report_lines(files: list[str]) -> list[str]:
@@ -117,8 +117,8 @@ def report_lines(files: list[str]) -> list[str]:
     for stem, ending in map(os.path.splitext, files):
         endings.setdefault(stem, []).append(ending.removeprefix("."))
     return [
-        f"Report: {stem}.{found[0] if len(found) == 1 else '{' + ','.join(found) + '}'}"
-        for stem, found in endings.items()
+        f"Report: {stem}.{of_stem[0] if len(of_stem) == 1 else '{' + ','.join(of_stem) + '}'}"
+        for stem, of_stem in endings.items()
     ]
 
 
@@ -177,7 +177,7 @@ def _beginning(text: str, columns: int) -> str:
 def _wrapped(text: str, width: int, signs: _Signs) -> list[str]:
     # Wide characters are as many as narrow ones to textwrap: a line that is too long for that is cut. And textwrap
     # takes the square of the time for a word that is long.
-    lines = textwrap.wrap(short(signs.shown(text)), width, break_on_hyphens=False)
+    lines = textwrap.wrap(shorten(signs.shown(text)), width, break_on_hyphens=False)
     return [signs.shortened(line, width) for line in lines]
 
 
@@ -283,7 +283,7 @@ def _known(value: Anything) -> str:
 
 
 def _course(row: RouterFigures, text_of: t.Callable[[RouterFigures, Phase], str], signs: _Signs) -> str:
-    """Return what ``text_of`` says of the router's audits, before and after; one text if both are the same."""
+    """Return what ``text_of`` says of the router's audits, before and after. One text if both are the same."""
     texts = dict.fromkeys(signs.shown(text_of(row, phase)) for phase in row["audits"])
     return f" {signs.arrow} ".join(texts) or UNKNOWN
 

@@ -32,7 +32,7 @@ Fullness = t.Literal["full", "near", "fine"]
 
 
 def fullness(percent: float) -> Fullness:
-    """Return which of the two thresholds a table that is so full has reached."""
+    """Return how full a table is, by the two thresholds."""
     if percent >= FULL:
         return "full"
     return "near" if percent >= NEARLY_FULL else "fine"
@@ -58,7 +58,7 @@ class Check:
 
     @classmethod
     def parse(cls, check: t.Any, position: int) -> Check:
-        """Return the check that stands at ``position`` (from 0) of the list; OptionError if it is not sound."""
+        """Return the check that stands at ``position`` (from 0) of the list. Raises OptionError if it is not sound."""
         option = f"checks[{position}]"
         if not isinstance(check, dict):
             raise OptionError(option, check, "is not a check", f"Give a mapping with {', '.join(_REQUIRED)}.")
@@ -121,7 +121,10 @@ def parse(checks: list[t.Any]) -> list[Check]:
 
 
 def findings(facts: dict[str, t.Any], checks: list[Check]) -> list[dict[str, t.Any]]:
-    """Return what ``parse``d checks say of ``facts``, worst first; OptionError for one that cannot be evaluated."""
+    """Return what ``parse``d checks say of ``facts``, worst first.
+
+    Raises OptionError for one that cannot be evaluated.
+    """
     return sorted((check.finding(facts) for check in checks), key=_rank)
 
 

@@ -84,7 +84,7 @@ _A_COMMAND = re.compile(re.escape(_COMMAND).replace(r"\{\}", rf"(?:{_WORD.patter
 
 
 def explain(facts: Facts) -> Explanation | None:
-    """Return what fills the table and what helps, from the ``facts`` of a router; None where it was not measured."""
+    """Return what fills the table and what helps, from the ``facts`` of a router. None where it was not measured."""
     table = facts.get("table") or {}
     clusters: list[Facts] | None = table.get("filled_by")
     if clusters is None:
@@ -125,7 +125,7 @@ def _is_part(one: Facts, other: Facts) -> bool:
 
 
 def _shares_of(whole: Facts, parts: list[Facts]) -> str:
-    """Return which share of a cluster its parts have, so that nobody adds that to the share of the cluster."""
+    """Return the shares of its parts in a cluster, so that nobody adds that to the share of the cluster."""
     known = _common_words(whole["match"])
     shares = []
     for part in parts:

@@ -40,7 +40,7 @@ def as_junit(document: Document, fail_on: str = "") -> str:
 
     A router has a case ``run``, which is an error if it was not done and skipped if its turn did not come or it tracks
     no connections. It has one for each check of its last audit, a failure if it is a finding and skipped if it is
-    unknown; and one for each gate of a roll-out. With ``fail_on`` (a severity) a finding of a lesser one passes, and
+    unknown, and one for each gate of a roll-out. With ``fail_on`` (a severity) a finding of a lesser one passes, and
     stands in the output of its case.
 
     Raises OptionError for any other severity.

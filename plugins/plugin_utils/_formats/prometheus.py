@@ -12,7 +12,7 @@ import datetime
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._printable import visible
-from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import VALUE, is_finite, short
+from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import VALUE, is_finite, shorten
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.expression import follow
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_types import VERDICTS, Document
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.ranking import protocols_of, worst_first
@@ -90,7 +90,7 @@ def _lines(metric: _Metric, samples: list[str]) -> str:
 
 
 def _sample(value: t.Any) -> str | None:
-    """Return a number as Prometheus reads it; None for all else, and for one that is too large for it."""
+    """Return a number as Prometheus reads it. None for all else, and for one that is too large for it."""
     return str(value) if is_finite(value) else None
 
 
@@ -100,7 +100,7 @@ def _labels(labels: dict[str, t.Any]) -> str:
 
 
 def _escaped(text: str) -> str:
-    return short(visible(text), VALUE).translate(_ESCAPES)
+    return shorten(visible(text), VALUE).translate(_ESCAPES)
 
 
 def _time(document: Document) -> _Samples:
@@ -275,7 +275,7 @@ _OF_A_ROUTER = (
     _Metric("table_full_messages", "Its lines in the kernel log.", _figure("now.stats.table_full.messages")),
     _Metric("drift_settings", "Settings that will have another value after the next boot.", _figure("now.drift")),
     _Metric("check_finding", "Whether a check is a finding.", _findings),
-    _Metric("check_unknown", "Checks that could not be told.", _unknown_checks),
+    _Metric("check_unknown", "Checks that could not be evaluated.", _unknown_checks),
     _Metric("gate_finding", "Whether a gate of the roll-out held the router up.", _gates),
     _Metric("changed_settings", "Settings that the run changed, or is to change.", _figure("settings.changes")),
     _Metric("shortened_entries", "Entries whose timeouts the run shortened.", _figure("settings.shortened.updated")),

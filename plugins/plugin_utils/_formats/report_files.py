@@ -50,7 +50,7 @@ class Written(t.NamedTuple):
 
     @classmethod
     def nothing(cls, not_written: dict[str, str] | None = None) -> Written:
-        """Return that no file was written."""
+        """Return the outcome of a report of which no file was written."""
         return cls([], [], not_written or {})
 
 
@@ -224,5 +224,5 @@ def _text_of(path: str) -> str:
 
 
 def _reason(error: OSError | ValueError) -> str:
-    """Return in words why a file cannot be used."""
+    """Return the reason why a file cannot be used, in words."""
     return getattr(error, "strerror", None) or "the path is no path"

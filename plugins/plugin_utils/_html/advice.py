@@ -12,7 +12,7 @@ import re
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.explanation import Explanation
-from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.markup import Html, element, together
+from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.markup import Html, element, joined
 
 _COMMAND = re.compile(r"`([^`]+)`")
 """A command as it stands in an advice (see _report.invocation)."""
@@ -73,4 +73,4 @@ def _cure(pieces: t.Iterable[_Piece]) -> Html:
 def _unbroken(command: str) -> Html:
     """Return a command that is only broken between its words. Copied, it is the same text."""
     words = _HYPHENATED.split(command)
-    return together(element("span", word) if place % 2 == 1 else word for place, word in enumerate(words))
+    return joined(element("span", word) if place % 2 == 1 else word for place, word in enumerate(words))

@@ -17,7 +17,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.mar
     Html,
     element,
     escaped,
-    together,
+    joined,
 )
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.scales import colours
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.style import SLOTS
@@ -58,7 +58,7 @@ ARROW = " → "
 class Fleet:
     """The document, and what all sections have to agree on.
 
-    ``routers`` are name and host, the worst first; ``anchors`` the ids of their sections. ``findings`` are the ids
+    ``routers`` are name and host, the worst first. ``anchors`` are the ids of their sections. ``findings`` are the ids
     of the places where the checks are explained. ``protocols`` and ``states`` are the numbers of their colours, and
     ``selectors`` the names that were counted, the most important one first.
     """
@@ -94,11 +94,11 @@ class Fleet:
         return self.document["check_mode"]
 
     def link(self, name: str) -> Html:
-        """Return a link to the section of a router; only the name for one that the document is not about."""
+        """Return a link to the section of a router, or only the name of one that the document is not about."""
         return element("a", name, href=f"#{self.anchors[name]}") if name in self.anchors else escaped(name)
 
     def named(self, names: t.Sequence[str], search: str, values: t.Mapping[str, str] | None = None) -> Html:
-        """Return the links to some routers, with their ``values`` if there are any; nothing for no routers.
+        """Return the links to some routers, with their ``values`` if there are any. Nothing without routers.
 
         Of many only the first are named, with a button that shows all in the table by the words of ``search``.
         """
@@ -107,11 +107,11 @@ class Fleet:
         links = []
         for name in names[:_NAMED]:
             value = values.get(name) if values else None
-            links.append(together([self.link(name), value], " ") if value else self.link(name))
+            links.append(joined([self.link(name), value], " ") if value else self.link(name))
         if len(names) > _NAMED:
             button = element("button", "show all", class_="show", data_search=search)
-            links.append(together([f"and {len(names) - _NAMED:,} more ", button]))
-        return element("p", together(links, ", "), class_="names")
+            links.append(joined([f"and {len(names) - _NAMED:,} more ", button]))
+        return element("p", joined(links, ", "), class_="names")
 
 
 _Figure = t.TypeVar("_Figure")
@@ -126,8 +126,8 @@ def course(host: Host, get: t.Callable[[Audit], _Figure | None]) -> list[_Figure
 def shown(values: t.Sequence[t.Any], text_of: t.Callable[[t.Any], str] = number) -> Html:
     """Return the last of some values, behind those before it that are shown as something else."""
     texts = list(dict.fromkeys(map(text_of, values)))
-    earlier = together([*texts[:-1], ""], ARROW)
-    return together([element("s", earlier) if len(texts) > 1 else "", text_of(values[-1])])
+    earlier = joined([*texts[:-1], ""], ARROW)
+    return joined([element("s", earlier) if len(texts) > 1 else "", text_of(values[-1])])
 
 
 def badge(verdict: str) -> Html:
@@ -136,23 +136,23 @@ def badge(verdict: str) -> Html:
 
 
 def section(title: str, *content: str, id_: str | None = None) -> Html:
-    """Return a section of the page; nothing if there is nothing in it."""
+    """Return a section of the page. Nothing if there is nothing in it."""
     return element("section", element("h2", title), *content, id=id_) if any(content) else Html("")
 
 
 def block(title: str, *content: str, style: str | None = None) -> Html:
-    """Return a part of a section or of the overview; nothing if there is nothing in it."""
+    """Return a part of a section or of the overview. Nothing if there is nothing in it."""
     return element("div", element("h3", title), *content, class_=style) if any(content) else Html("")
 
 
 def folding(title: str, *content: str) -> Html:
-    """Return a part of a section that a narrow screen shows closed at first; nothing if there is nothing in it."""
+    """Return a part of a section that a narrow screen shows closed at first. Nothing if there is nothing in it."""
     heading = element("summary", element("h3", title))
     return element("details", heading, *content, class_="fold", open=True) if any(content) else Html("")
 
 
 def and_more(count: int) -> Html:
-    """Return the line below the first of many things; nothing if these are all."""
+    """Return the line below the first of many things. Nothing if these are all."""
     return element("p", f"And {count:,} more, which the JSON report has.", class_="soft") if count else Html("")
 
 

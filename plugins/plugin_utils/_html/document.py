@@ -28,7 +28,7 @@ _PLACES = {"Overview": "overview", "Routers": "routers", "Findings": "findings",
 
 
 def as_html(document: Document) -> str:
-    """Return the fleet's ``document`` (see roll_up) as a page in HTML; the same document gives the same bytes."""
+    """Return the fleet's ``document`` (see roll_up) as a page in HTML. The same document gives the same bytes."""
     return "".join(_parts(Fleet.from_document(document)))
 
 

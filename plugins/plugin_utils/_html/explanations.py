@@ -42,14 +42,14 @@ class Explanations:
             self._places.update(dict.fromkeys(names, place))
 
     def on_top(self) -> Html:
-        """Return what fills the tables of the worst routers; nothing if it is known of none."""
+        """Return what fills the tables of the worst routers. Nothing if it is known of none."""
         articles = [self._article(place) for place in range(len(self._explanations))[:_MOST]]
         others = sum(map(len, self._names[_MOST:]))
         more = f"What fills the tables of {counted(others, 'more router')} stands in their sections."
         return block(_TITLE, *articles, element("p", more, class_="soft") if others else "", style="card")
 
     def of_router(self, name: str) -> Html:
-        """Return what fills the table of one router, or where that stands; nothing if it is not known."""
+        """Return what fills the table of one router, or a link to it. Nothing if it is not known."""
         place = self._places.get(name)
         if place is None:
             return Html("")

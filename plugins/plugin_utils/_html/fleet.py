@@ -35,7 +35,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._html.findings im
 )
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html.fleet_table import fleet_table
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.charts import Point, fleet_map, stack
-from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.markup import Html, element, together
+from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.markup import Html, element, joined
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.audit_types import Audit
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_types import (
     NOT_DONE,
@@ -92,7 +92,7 @@ def overview(fleet: Fleet, explained: Explanations) -> Html:
     left, right = [_verdicts(fleet), _rollout(fleet)], [_map(fleet)]
     (right if fleet.document["rollout"] else left).append(worst_findings(fleet, affected))
     table = element("div", fleet_table(fleet), class_="card wide")
-    return together(
+    return joined(
         [
             element(
                 "section",
@@ -120,7 +120,7 @@ def _tiles_of_routers(fleet: Fleet) -> t.Iterator[Html]:
         counts["no_conntrack"] = totals["no_conntrack"]
     findings_of_phases = [totals["findings_before"], totals["findings_after"]]
     known_findings = [count for count in findings_of_phases if count is not None]
-    yield _tile("routers done", together([number(totals["done"]), element("s", f" of {number(totals['hosts'])}")]))
+    yield _tile("routers done", joined([number(totals["done"]), element("s", f" of {number(totals['hosts'])}")]))
     for verdict, count in counts.items():
         yield _tile(spoken(verdict), _amount(count), verdict)
     yield _tile("findings", shown(known_findings or [None]))
@@ -266,16 +266,16 @@ def _since(fleet: Fleet) -> Html:
         return Html("")
     trends = {name: host["trend"] for name, host in fleet.routers if host["trend"]}
     drifted = [name for name, trend in trends.items() if trend["drift"] and trend["drift"]["new"]]
-    strangers = [name for name, host in fleet.routers if audits_of(host) and not host["trend"]]
-    told = [
+    not_in_baseline = [name for name, host in fleet.routers if audits_of(host) and not host["trend"]]
+    terms = [
         ("filled up most, in points of their limits", _filled_up(fleet, trends)),
         ("new findings, by routers", _titles(fleet, (trend["findings"]["new"] for trend in trends.values()))),
         ("findings gone, by routers", _titles(fleet, (trend["findings"]["gone"] for trend in trends.values()))),
         ("new drift", fleet.named(drifted, "drift")),
-        ("not in the baseline", fleet.named(strangers, "")),
+        ("not in the baseline", fleet.named(not_in_baseline, "")),
     ]
     title = f"Since {fleet.document['baseline']['time']}"
-    return block(title, definitions((pair for pair in told if pair[1]), "since"), style="card")
+    return block(title, definitions((pair for pair in terms if pair[1]), "since"), style="card")
 
 
 def _filled_up(fleet: Fleet, trends: dict[str, Trend]) -> Html:

@@ -37,7 +37,7 @@ NO_LIMIT = "no limit"
 
 
 class _Cell(t.NamedTuple):
-    """What a cell shows, and the number that it is sorted by if that is not the text; ``?`` and nothing sort last."""
+    """The content of a cell, and the key that it is sorted by if that is not its text. ``?`` and nothing sort last."""
 
     content: str
     key: float | str | None = None
@@ -58,7 +58,7 @@ class _Column(t.NamedTuple):
 
 
 def fleet_table(fleet: Fleet) -> Html:
-    """Return the table with all routers, the worst first; a column that is empty for all of them is left out."""
+    """Return the table with all routers, the worst first. A column that is empty for all of them is left out."""
     columns = [
         _Column("Router", lambda name, _host: _Cell(fleet.link(name)), "ascending", numeric=False),
         _Column("Verdict", _verdict, "ascending"),

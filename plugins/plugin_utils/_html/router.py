@@ -34,7 +34,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._html.explanation
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html.figures import figures
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html.fleet_table import NO_LIMIT
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html.table_contents import contents
-from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.markup import Html, element, together
+from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.markup import Html, element, joined
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.audit_types import (
     Anything,
     Audit,
@@ -140,7 +140,7 @@ def _finding(fleet: Fleet, finding: Finding, value_before: Anything) -> Html:
     return element(
         "article",
         badge(check["severity"] if is_finding else "unknown"),
-        element("h4", title, together([": ", values]) if values else ""),
+        element("h4", title, joined([": ", values]) if values else ""),
         element("p", finding["reason"], class_="soft") if finding["reason"] else "",
         advised(check["advice"]) if is_finding and not place else "",
         class_="finding",

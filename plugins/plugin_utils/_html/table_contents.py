@@ -36,7 +36,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.mar
     Html,
     element,
     escaped,
-    together,
+    joined,
 )
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.audit_types import (
     Audit,
@@ -235,7 +235,7 @@ def _top(title: str, now: list[Talker], was: list[Talker] | None, new: list[TopV
     talkers, new_values = now[:_TALKERS], set(new or [])
     header, *lines = _aligned([_header(was), *_rows(talkers, was)])
     marks = ["  new" if talker["value"] in new_values else "" for talker in talkers]
-    text = together([header, *map(operator.add, lines, marks)], Html("\n"))
+    text = joined([header, *map(operator.add, lines, marks)], Html("\n"))
     shares_in_words = listed(f"{talker['value']} {percentage(talker['percent'])} %" for talker in talkers)
     chart = shares([talker["percent"] for talker in talkers], f"{title} by share: {shares_in_words}")
     return folding(title, element("pre", text, chart))

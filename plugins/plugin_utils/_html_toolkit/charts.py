@@ -17,7 +17,7 @@ import zlib
 
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import FULL, NEARLY_FULL, fullness
 from ansible_collections.netops.conntrack.plugins.plugin_utils._display import UNKNOWN, compact, duration, number
-from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.markup import Html, element, together
+from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.markup import Html, element, joined
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.scales import (
     Scale,
     apportion,
@@ -66,7 +66,7 @@ Values = t.Sequence[t.Optional[float]]
 
 
 class Point(t.NamedTuple):
-    """A router on the map: its entries and per cent full, each before and now; its class, and its shape."""
+    """A router on the map: its entries and per cent full, each before and now, its class, and its shape."""
 
     entries: Values
     percents: Values
@@ -83,7 +83,7 @@ class Bins(t.NamedTuple):
 
 
 def gauge(percents: Values, label: str) -> Html:
-    """Return how full a table is, with marks at the thresholds; the thin bar below is how full it was before."""
+    """Return how full a table is, with marks at the thresholds. The thin bar below is how full it was before."""
     place = linear((0, 100), (0, _GAUGE_WIDTH))
     now = percents[-1]
     parts = [element("rect", class_="track", width=_GAUGE_WIDTH, height=_GAUGE_HEIGHT)]
@@ -99,11 +99,11 @@ def gauge(percents: Values, label: str) -> Html:
 
 
 def stack(parts: t.Sequence[tuple[str, int]], label: str) -> Html:
-    """Return one bar of ``parts``, each a class and an amount; it is as long for any total."""
-    laid = stacked(apportion([amount for _style, amount in parts], _STACK_UNITS))
+    """Return one bar of ``parts``, each a class and an amount. It is as long for any total."""
+    places = stacked(apportion([amount for _style, amount in parts], _STACK_UNITS))
     bars = [
         element("path", class_=style, d=f"M{offset} 0h{width}v1h-{width}z")
-        for (style, _amount), (offset, width) in zip(parts, laid, strict=True)
+        for (style, _amount), (offset, width) in zip(parts, places, strict=True)
         if width
     ]
     return _drawn("stack", _STACK_UNITS, 1, label, bars, preserveAspectRatio="none")
@@ -180,13 +180,13 @@ def pairs(rows: t.Sequence[tuple[str, Values]], label: str) -> Html:
             bars[style_of_bar].append(f"M{_PAIR_LEFT} {y}h{width}v{_PAIR_BAR}h-{width}z")
             y += _PAIR_BAR + 1
         y += _PAIR_GAP
-    paths = [element("path", class_=style, d="".join(drawn)) for style, drawn in bars.items()]
+    paths = [element("path", class_=style, d="".join(shapes)) for style, shapes in bars.items()]
     full_width = _PAIR_LEFT + _PAIR_WIDTH + 80
     return _drawn("pairs", full_width, y - _PAIR_GAP + 4, label, [*paths, *texts])
 
 
 def shares(percents: Values, label: str) -> Html:
-    """Return a bar of its share for each line of a list, to lie behind its lines; none where it is not known."""
+    """Return a bar of its share for each line of a list, to lie behind its lines. None is unknown."""
     bars = "".join(f"M0 {line}h{rounded(percent)}v1H0z" for line, percent in enumerate(percents) if percent)
     path = element("path", d=bars)
     return _drawn("shares", 100, len(percents), label, [path], preserveAspectRatio="none")
@@ -222,7 +222,7 @@ def hatching() -> Html:
 
 
 def _drawn(style: str, width: int, height: int, label: str, parts: t.Iterable[Html], **attributes: str) -> Html:
-    content = together(parts)
+    content = joined(parts)
     return element(
         "svg", content, class_=style, viewBox=f"0 0 {width} {height}", role="img", aria_label=label, **attributes
     )
@@ -245,7 +245,7 @@ def _bar(place: float, amount: int, height: Scale) -> str:
 
 
 def _above(column: _Column, height: Scale) -> t.Iterator[_Label]:
-    """Yield the number of a column, above the bar, or the outline where that would cross it; nothing for 0."""
+    """Yield the number of a column, above the bar, or the outline where that would cross it. Nothing for 0."""
     place, (now, was) = column
     if now != 0:
         crown, outline = (_crown(amount or 0, height) for amount in (now, was))
@@ -273,7 +273,7 @@ def _outline(amounts: t.Iterable[int | None], height: Scale) -> str:
 
 
 def _places(point: Point, across: Scale) -> list[str]:
-    """Return where a router was and is, as far as its entries are known."""
+    """Return the places of a router on the map, before and now, as far as its entries are known."""
     return [
         f"{rounded(across(entries))} {rounded(_MAP_LANE if percent is None else _MAP_UP(percent))}"
         for entries, percent in zip(point.entries, point.percents, strict=True)

@@ -34,16 +34,16 @@ def element(tag: str, /, *content: str, **attributes: str | float | bool | None)
     attribute that is None or False is left out, and one that is True has no value.
     """
     written = "".join(_attribute(key, value) for key, value in attributes.items())
-    return Html(f"<{tag}{written}>{together(content)}{'' if tag in _NO_END_TAG else f'</{tag}>'}")
+    return Html(f"<{tag}{written}>{joined(content)}{'' if tag in _NO_END_TAG else f'</{tag}>'}")
 
 
-def together(parts: t.Iterable[str], between: str = "") -> Html:
+def joined(parts: t.Iterable[str], between: str = "") -> Html:
     """Return the ``parts`` one after the other, escaped unless they are Html, with the text ``between`` them."""
     return Html(escaped(between).join(map(escaped, parts)))
 
 
 def escaped(text: str) -> Html:
-    """Return ``text`` so that it is shown as it is; its control characters are shown as their codes."""
+    """Return ``text`` so that it is shown as it is. Its control characters are shown as their codes."""
     return text if isinstance(text, Html) else _escaped(text)
 
 

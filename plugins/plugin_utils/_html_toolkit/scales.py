@@ -77,7 +77,7 @@ def logarithmic_marks(least: float, most: float) -> list[float]:
 def apportion(parts: t.Sequence[int], units: int) -> list[int]:
     """Return each part's share of ``units``, in whole units that add up to exactly ``units``.
 
-    A share is the exact one rounded up or down; but a part above 0 gets at least one unit where the largest can spare
+    A share is the exact one rounded up or down. But a part above 0 gets at least one unit where the largest can spare
     it. Without any part above 0 all shares are 0. Raises ValueError for a part below 0.
     """
     if min(parts, default=0) < 0:
@@ -103,18 +103,18 @@ def apportion(parts: t.Sequence[int], units: int) -> list[int]:
 
 def stacked(widths: t.Iterable[int]) -> list[tuple[int, int]]:
     """Return the offset and the width of each of the ``widths``, laid end to end from 0."""
-    offset, laid = 0, []
+    offset, places = 0, []
     for width in widths:
-        laid.append((offset, width))
+        places.append((offset, width))
         offset += width
-    return laid
+    return places
 
 
 def colours(names: t.Iterable[str], fixed: t.Mapping[str, int], slots: int) -> dict[str, int]:
     """Return the number of a colour for each of the ``names``, below ``slots``, whatever order they come in.
 
     Those in ``fixed`` always get the number that stands there. The others get one that follows from the name, or the
-    next that is free; names share numbers only where there are more names than ``slots``.
+    next that is free. Names share numbers only where there are more names than ``slots``.
     """
     wanted = sorted(set(names))
     chosen = {name: fixed[name] for name in wanted if name in fixed}

@@ -54,7 +54,7 @@ class Paragraph:
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """Rows of short cells; the first row is the header."""
+    """Rows of short cells. The first row is the header."""
 
     rows: list[list[str]]
 

@@ -51,7 +51,7 @@ def groups_of(document: Document) -> list[Group]:
 
 
 def what_fills_tables(document: Document, most: int) -> tuple[Items, int]:
-    """Return what fills the tables and what helps, of the first ``most`` that are not the same; and how many more."""
+    """Return the first ``most`` explanations that are not the same, and how many more there are."""
     groups = groups_of(document)
     shown = groups[:most]
     shared = shared_sentences(shown)
@@ -101,7 +101,7 @@ def _of_any_router(sentence: str, names: list[str]) -> str:
 
 
 def _of_routers(sentence: str, names: list[str]) -> str:
-    """Return a sentence with its command for these routers; where they are too many to be named, for the first."""
+    """Return a sentence with its command for these routers, or for the first if they are too many to be named."""
     if _ROUTERS not in sentence:
         return sentence
     routers = shlex.quote(",".join(names[:SHOWN]))

@@ -146,7 +146,7 @@ def _section(title: str, block: Table | Items, most: int) -> list[Block]:
 
 
 def _stop(document: Document) -> Items:
-    """Return where and why a roll-out was stopped, and how to go on; nothing if it was not."""
+    """Return the stop of a roll-out with its reasons, and how to go on. Nothing if it went through."""
     items = rollout(document).items
     return Items([item for item in items if item[0] in ("stopped", "to go on")])
 

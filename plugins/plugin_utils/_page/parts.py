@@ -43,7 +43,7 @@ def section(title: str, block: Table | Items, most: int = MOST) -> list[Block]:
 
 
 def more_in_document(count: int) -> list[Block]:
-    """Return where so many more are that a section leaves out. Nothing if it leaves out none."""
+    """Return a line about what a section leaves out. Nothing if it leaves out none."""
     return [Paragraph(f"{count} more are in the JSON document of this report.")] if count > 0 else []
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import short
+from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import shorten
 from ansible_collections.netops.conntrack.plugins.plugin_utils._display import plain_number
 from ansible_collections.netops.conntrack.plugins.plugin_utils._page.blocks import (
     Block,
@@ -106,7 +106,7 @@ def rollout(document: Document) -> Items:
 
 
 def _stop(document: Document, stop: Stop) -> list[Item]:
-    gates = [short(f"{gate['host']}: {_gate(gate)}", COURSE) for gate in stop["gates"]]
+    gates = [shorten(f"{gate['host']}: {_gate(gate)}", COURSE) for gate in stop["gates"]]
     waiting = document["not_started"]
     remedy = (
         "Fix what stopped it, then run the playbook again with --limit @REPORT.retry, the file next to this report. It "

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import VALUE, listed, short
+from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import VALUE, listed, shorten
 from ansible_collections.netops.conntrack.plugins.plugin_utils._display import plain_number, plain_text
 from ansible_collections.netops.conntrack.plugins.plugin_utils._page.blocks import Block, Item, Items, Table
 from ansible_collections.netops.conntrack.plugins.plugin_utils._page.parts import (
@@ -78,7 +78,7 @@ def _new_drift(compared: dict[str, Trend]) -> list[Item]:
     routers = _routers_by_news({name: trend["drift"] for name, trend in compared.items() if trend["drift"]})
     ordered = sorted(routers, key=lambda news: (news[0] == "gone", news[1]))
     return [
-        ("drift", [f"{_WORDS[age]}: {short(what, VALUE)}: {few_names(routers[age, what])}"]) for age, what in ordered
+        ("drift", [f"{_WORDS[age]}: {shorten(what, VALUE)}: {few_names(routers[age, what])}"]) for age, what in ordered
     ]
 
 

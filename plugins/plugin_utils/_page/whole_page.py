@@ -51,7 +51,7 @@ def page(document: Document) -> list[Block]:
         *section("Not done", not_done(document)),
         *section("Connections are not tracked", no_conntrack(document)),
         *section(title_of(document, "Found"), checks_found(document, by_check)),
-        *section("Could not be told", unknown_checks(document, by_check)),
+        *section("Could not be evaluated", unknown_checks(document, by_check)),
         *section(title_of(document, "Counted by selectors"), counted_by_selectors(document)),
         *since_baseline(document),
         *section("Settings that would change" if check_mode else "Settings changed", settings_changed(document)),

@@ -122,8 +122,8 @@ def _reason_to_fail(report: Host, checks: dict[str, Check], bad: t.Collection[Se
         return f"{report['failure']['step']}: {report['failure']['message']}"
     if report["verdict"] == "not_started":
         return "not started, because the roll-out was stopped"
-    found = [checks[check_id] for check_id in with_status(last_audit(report), "finding")]
-    return "; ".join(check["title"] for check in found if check["severity"] in bad)
+    findings = [checks[check_id] for check_id in with_status(last_audit(report), "finding")]
+    return "; ".join(check["title"] for check in findings if check["severity"] in bad)
 
 
 def _waiting(rollout: Rollout | None, records: dict[str, RouterRecord]) -> set[str]:

@@ -161,7 +161,7 @@ class _Call:
 
 
 def connection_options(arguments: Arguments) -> list[str]:
-    """Return which inventory, user and passwords this run was called with, as words for a command line."""
+    """Return the inventory, user and passwords that this run was called with, as words for a command line."""
     words: list[str] = []
     if arguments.get("inventory") and list(arguments["inventory"]) != list(C.DEFAULT_HOST_LIST):
         for source in arguments["inventory"]:

@@ -66,7 +66,7 @@ def _check_mode(slices: list[Document]) -> bool:
 
 
 def _rollout(rollouts: list[Rollout]) -> Rollout | None:
-    """Put the batches of the slices behind one another; the number of the first that stopped counts them all."""
+    """Return the batches of all slices in one roll-out, in which the first stop has the number of its batch."""
     if not rollouts:
         return None
     batches: list[list[str]] = []

@@ -135,9 +135,9 @@ _TUNE = record(
 
 def _tune(value: t.Any) -> TuneRecord:
     kept = t.cast("TuneRecord", _TUNE(value))
-    for short in kept["settings"]:
-        if short not in kept["why"]:
-            raise FaultError(f"why lacks {short}")
+    for name in kept["settings"]:
+        if name not in kept["why"]:
+            raise FaultError(f"why lacks {name}")
     return kept
 
 

@@ -40,7 +40,7 @@ _PREFIX = re.compile(r"^((Task|Action) failed: )+")
 
 
 def record(variables: Variables) -> RouterRecord:
-    """Return the record of a router (see roll_up) from its ``variables``; empty if no role has left anything there.
+    """Return the record of a router (see roll_up) from its ``variables``. Empty if no role left any.
 
     The variables are results of tasks. Facts that a router returned can have their names, and then nothing counts.
     """

@@ -78,9 +78,9 @@ def _verdict(record: RouterRecord, failure: Failure | None) -> Verdict:
 
 def _worst_finding(findings: list[CheckResult]) -> Verdict:
     """Return the worst severity that was found, or else whether some check is unknown."""
-    found = {finding["severity"] for finding in findings if finding["status"] == "finding"}
+    severities = {finding["severity"] for finding in findings if finding["status"] == "finding"}
     for severity in SEVERITIES:
-        if severity in found:
+        if severity in severities:
             return severity
     is_unknown = any(finding["status"] == "unknown" for finding in findings)
     return "unknown" if is_unknown else "passed"

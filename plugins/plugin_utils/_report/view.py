@@ -160,7 +160,7 @@ def batches_of(document: Document) -> list[list[str]]:
 
 
 def stop_of(document: Document) -> Stop | None:
-    """Return where a roll-out was stopped, if it was."""
+    """Return the stop of a roll-out: the batch, and the gates. None if it went through."""
     return document["rollout"]["stopped"] if document["rollout"] else None
 
 

@@ -60,8 +60,8 @@ def test_a_storm_is_told_with_what_frees_it_and_what_helps_for_good() -> None:
     assert advice == (
         "ansible HOST -b -m netops.conntrack.conntrack_prune -a 'match=\"protocol=udp replied=false "
         "destination=192.0.2.54 destination_port=53\"' frees 92,000. They come back until 192.0.2.54 answers, or "
-        "nobody asks it any more. They stay for udp_timeout, which is 30 s. For 10 s run ansible-playbook netops.conntrack.tune "
-        "-e '{conntrack_tune_overrides: {udp_timeout: 10}}'."
+        "nobody asks it any more. They stay for udp_timeout, which is 30 s. "
+        "For 10 s run ansible-playbook netops.conntrack.tune -e '{conntrack_tune_overrides: {udp_timeout: 10}}'."
     )
 
 

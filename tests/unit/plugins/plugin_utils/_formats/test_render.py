@@ -190,7 +190,7 @@ def test_a_dry_run_says_would_and_shows_no_after() -> None:
         ({"prune": prune(deleted=1)}, ["; 1 entry deleted."], []),
         (
             {"before": audit(1, None, stale="unknown")},
-            ["Could not be told", "Stale entries: r1", "acct is off"],
+            ["Could not be evaluated", "Stale entries: r1", "acct is off"],
             ["Found"],
         ),
         ({"before": audit(1, 0, stale="passed")}, ["passed"], ["Found", "Could not"]),

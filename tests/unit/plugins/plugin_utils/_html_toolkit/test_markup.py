@@ -19,7 +19,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.mar
     Html,
     element,
     escaped,
-    together,
+    joined,
 )
 from documents import HOSTILE_NAMES
 from hypothesis import example, given
@@ -48,7 +48,7 @@ def test_a_hostile_name_is_shown(name: str) -> None:
 
 def test_what_is_markup_already_is_kept() -> None:
     assert element("p", Html("<b>a</b>"), " & ", element("i", "b")) == "<p><b>a</b> &amp; <i>b</i></p>"
-    assert together(["<", Html("<br>")], between=", ") == "&lt;, <br>"
+    assert joined(["<", Html("<br>")], between=", ") == "&lt;, <br>"
     assert isinstance(escaped("<"), Html)
 
 
