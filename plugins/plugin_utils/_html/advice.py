@@ -12,6 +12,7 @@ import re
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.explanation import Explanation
+from ansible_collections.netops.conntrack.plugins.plugin_utils._display import number
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.markup import Html, element, joined
 
 _COMMAND = re.compile(r"`([^`]+)`")
@@ -45,7 +46,7 @@ def _pieces_of(explanation: Explanation, where: str) -> t.Iterator[_Piece]:
     how_to_prune = ""
     for prune in explanation["prunes"]:
         yield from [(how_to_prune, False), (prune["command"], True)]
-        frees = f"it frees {prune['frees']:,} entries{where}, none of them ever answered."
+        frees = f"it frees {number(prune['frees'])} entries{where}, none of them ever answered."
         how_to_prune = f"with --check first, then without: {frees}"
     yield from _pieces(" ".join([how_to_prune, *explanation["advice"]]))
 

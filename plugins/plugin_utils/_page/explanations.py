@@ -14,6 +14,7 @@ import shlex
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.explanation import Explanation
+from ansible_collections.netops.conntrack.plugins.plugin_utils._display import number
 from ansible_collections.netops.conntrack.plugins.plugin_utils._page.blocks import Item, Items
 from ansible_collections.netops.conntrack.plugins.plugin_utils._page.parts import SHOWN, counted, few_names
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_types import Document
@@ -38,7 +39,7 @@ class Group(t.NamedTuple):
         on_each = " on each" if len(self.names) > 1 else ""
         lines = []
         for prune in prunes[:most]:
-            lines += [f"This frees {prune['frees']:,} entries{on_each}:", f"`{prune['command']}`"]
+            lines += [f"This frees {number(prune['frees'])} entries{on_each}:", f"`{prune['command']}`"]
         left_out = len(prunes[most:]) if most is not None else 0
         if left_out:
             lines.append(f"And {counted(left_out, 'more command')} in the files.")
