@@ -21,8 +21,9 @@ from ansible_collections.netops.conntrack.plugins.module_utils._facts.summary im
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.named_selectors import NAMED
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import find
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.explanation import explain
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import last_audit, roll_up
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import roll_up
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.trend import trend
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.view import last_audit
 from ansible_collections.netops.conntrack.plugins.plugin_utils._rollout.batches import batches
 from ansible_collections.netops.conntrack.plugins.plugin_utils._rollout.gates import health, stopped
 from ansible_collections.netops.conntrack.plugins.plugin_utils._tuning.sizing import size
@@ -40,7 +41,9 @@ HOSTILE_NAMES = (
 )
 """Names that an inventory may have, and that must come out of every format as text."""
 
-Document = dict[str, t.Any]
+Document = t.Any
+"""A document, or a part of one. Tests make wrong ones, which its types forbid."""
+
 _Facts = dict[str, t.Any]
 
 _ROLES = pathlib.Path(__file__).resolve().parent.parent / "roles"
@@ -365,7 +368,7 @@ def fleet_document(
     rollout = _rollout(routers, stops) if after else None
     waiting = _waiting(rollout) if rollout else set(names)
     records = {name: _record(router, name not in waiting, check_mode) for name, router in routers.items()}
-    document = roll_up(records, names, TIME, check_mode, rollout)
+    document: Document = roll_up(records, names, TIME, check_mode, rollout)
     if with_trend:
         document["baseline"] = {"time": BASELINE_TIME}
         for name, host in document["hosts"].items():
@@ -405,7 +408,7 @@ def _kinds(hosts: int, seed: int) -> list[str]:
     return [*KINDS, *("healthy" if kind == "unhealthy" else kind for kind in drawn)][:hosts]
 
 
-def _rollout(routers: dict[str, Router], stops: bool) -> dict[str, t.Any]:
+def _rollout(routers: dict[str, Router], stops: bool) -> Document:
     """Return the batches: a canary, a tenth, then 35 % each; the unhealthy router stands in the last but one.
 
     A router that did not answer the first audit is in none.
@@ -439,7 +442,7 @@ def _record(router: Router, begun: bool, check_mode: bool) -> dict[str, t.Any]:
     return record if check_mode else record | {"after": _audit(now), "health": _health(router, now)}
 
 
-def _audit(router: Router) -> _Facts:
+def _audit(router: Router) -> Document:
     facts = router.facts()
     return {
         "usage": facts["usage"],
@@ -479,14 +482,14 @@ def _tune(router: Router, now: Router, check_mode: bool) -> dict[str, t.Any]:
     if check_mode:
         done = dict.fromkeys(done)
     kept = {"not_lowered": 0, "rule": 3 if router.kind == "idle" else 0, "helper": 0, "longer_than_before": 0}
-    recap = {"matched": live, "would_update": live // 5, "unchanged": live - live // 5, **done, "kept": kept}
+    account = {"matched": live, "would_update": live // 5, "unchanged": live - live // 5, **done, "kept": kept}
     return {
         "profile": "expire_dead_connections",
         "left_out": ["gre_timeout"] if router.kind == "idle" else [],
         "settings": settings,
         "why": {short: entry["why"] for short, entry in _profile().items()},
         "sizing": size(router.facts()["usage"]) if router.limit else None,
-        "recap": recap | {"fixed_timeout": 0, "undecidable": 0},
+        "shortened": account | {"fixed_timeout": 0, "undecidable": 0},
         "confirmed": None if check_mode else True,
     }
 

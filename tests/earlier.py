@@ -17,6 +17,7 @@ _LATER_IN_AUDITS = {"table", "stats", "drift", "explanation"}
 _LATER_IN_PRUNES = {"kept", "woken", "not_listed"}
 _ZERO_IN_VERSION_2 = ("would_delete", "deleted", "already_gone", "not_deleted")
 _LATER_IN_SETTINGS = {"sizing", "recap", "confirmed"}
+_OLD_NAMES = {"not_started": "not_begun", "would_shorten": "would_recap", "shortened": "recapped"}
 
 _LATER_IN_USAGE = {"listeners"}
 _LATER_IN_TABLES = {
@@ -35,7 +36,7 @@ def as_version_2(document: Document) -> Document:
 
     It had 0 for what a prune did not decide. In the account of an update not_updated was called failed.
     """
-    earlier = _without(copy.deepcopy(document), _LATER_THAN_2) | {"schema_version": 2}
+    earlier = with_old_names(_without(document, _LATER_THAN_2)) | {"schema_version": 2}
     earlier["totals"] = _without(earlier["totals"], _LATER_THAN_2)
     for host, given in earlier["hosts"].items():
         report = earlier["hosts"][host] = _without(given, _LATER_THAN_2)
@@ -49,6 +50,17 @@ def as_version_2(document: Document) -> Document:
             recap["failed"] = recap.pop("not_updated")
     for key in ("would_delete", "deleted"):
         earlier["totals"][key] = earlier["totals"][key] or 0
+    return earlier
+
+
+def with_old_names(document: Document) -> Document:
+    """Return a copy of ``document`` with the names that its keys had before 0.5.0."""
+    earlier = {_OLD_NAMES.get(key, key): value for key, value in copy.deepcopy(document).items()}
+    earlier["totals"] = {_OLD_NAMES.get(key, key): value for key, value in earlier["totals"].items()}
+    for report in earlier["hosts"].values():
+        report["verdict"] = _OLD_NAMES.get(report["verdict"], report["verdict"])
+        if report["settings"]:
+            report["settings"]["recap"] = report["settings"].pop("shortened")
     return earlier
 
 

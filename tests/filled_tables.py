@@ -9,9 +9,9 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.explanation import explain
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import last_audit
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.invocation import pasteable
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.ranking import worst_first
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.view import last_audit
 from documents import Document, fleet_document
 
 _SETTINGS = {
@@ -39,7 +39,7 @@ TABLES: dict[str, dict[str, t.Any]] = {
 _SHARES = {"idle connections": 95.0, "a healthy table": 35.0}
 
 
-def explanation_of(name: str, entries: int) -> dict[str, t.Any]:
+def explanation_of(name: str, entries: int) -> Document:
     """Return what the report says of one of the TABLES with so many entries."""
     match, share = TABLES[name], _SHARES.get(name, 92.0)
     filling = int(entries * share / 100)
@@ -63,7 +63,7 @@ def filled_fleet(hosts: int, **options: bool) -> Document:
     Its commands are those of a run with an inventory and become. ``options`` are those of fleet_document.
     """
     document = fleet_document(max(hosts, 6), **{"after": False, "with_trend": False, **options})
-    measured = [(name, host) for name, host in worst_first(document) if last_audit(host)]
+    measured: list[tuple[str, Document]] = [(name, host) for name, host in worst_first(document) if last_audit(host)]
     if hosts < len(document["hosts"]):
         document = only(document, [name for name, _host in measured[:hosts]])
     for (_name, host), table in zip(measured, TABLES, strict=False):
@@ -75,7 +75,7 @@ def filled_fleet(hosts: int, **options: bool) -> Document:
 def only(document: Document, names: list[str]) -> Document:
     """Return the document about some of its routers alone, which were all measured."""
     hosts = {name: host for name, host in document["hosts"].items() if name in names}
-    none: dict[str, t.Any] = {key: [] for key in ("unreachable", "failed", "not_begun", "no_conntrack")}
+    none: dict[str, t.Any] = {key: [] for key in ("unreachable", "failed", "not_started", "no_conntrack")}
     counts = {**dict.fromkeys(none, 0), "hosts": len(names), "done": len(names)}
     found = {f"findings_{phase}": _findings(hosts, phase) for phase in ("before", "after")}
     return {**document, **none, "hosts": hosts, "totals": {**document["totals"], **counts, **found}}

@@ -110,6 +110,7 @@ def _counts(count: int) -> dict[str, int]:
     return {name: number % 3 for number, name in enumerate(_names(count))}
 
 
+_NO_NEW_TOP: dict[str, list[str]] = {key: [] for key in ("source", "destination", "source_port", "destination_port")}
 _SELECTOR = {"entries": 1, "percent": 1.0, "undecidable": 0, "unavailable": None}
 
 KINDS: dict[str, Change] = {
@@ -137,10 +138,10 @@ KINDS: dict[str, Change] = {
         )
     ),
     "new talkers": lambda _document, host, count: host["trend"].update(
-        new_top={"source": _names(count), "destination": _names(count)}
+        new_top={**_NO_NEW_TOP, "source": _names(count), "destination": _names(count)}
     ),
     "kinds of talkers": lambda _document, host, count: host["trend"].update(
-        new_top={name: [name] for name in _names(count)}
+        new_top={**_NO_NEW_TOP, **{name: [name] for name in _names(count)}}
     ),
     "selectors": _audits(lambda audit, count: audit["selectors"].update(dict.fromkeys(_names(count), _SELECTOR))),
     "protocols of a selector": _audits(

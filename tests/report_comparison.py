@@ -14,7 +14,7 @@ _MEASURED = {"usage", "table", "stats", "selectors"}
 _BY_COUNTERS = {"table_full_logged", "packets_dropped", "entries_evicted", "insert_failed"}
 """The checks of what happened since the boot, on a machine where other labs may have been."""
 
-_BY_TYPE = {"recap", "sample", "value", "count_before", "count_after", "values"}
+_BY_TYPE = {"shortened", "sample", "value", "count_before", "count_after", "values"}
 """What is compared by the types of its values alone: the figures are of entries that come and go."""
 
 

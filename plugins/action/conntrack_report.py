@@ -16,7 +16,8 @@ from ansible.utils.display import Display
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError
 from ansible_collections.netops.conntrack.plugins.module_utils._printable import visible
 from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import with_short_texts
-from ansible_collections.netops.conntrack.plugins.plugin_utils._callback.fleet_table import report_lines, summary
+from ansible_collections.netops.conntrack.plugins.plugin_utils._callback.figures import FleetFigures, summary
+from ansible_collections.netops.conntrack.plugins.plugin_utils._callback.fleet_table import report_lines
 from ansible_collections.netops.conntrack.plugins.plugin_utils._filter import plain
 from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.render import (
     ENDINGS,
@@ -33,11 +34,11 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.report_n
 from ansible_collections.netops.conntrack.plugins.plugin_utils._preflight.targets import given_to
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import (
     NOT_FINISHED,
-    Record,
     failing,
     roll_up,
     severities_from,
 )
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_types import Document
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.invocation import pasteable
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.merge import merge
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.records import left_out, record, rollout
@@ -126,12 +127,12 @@ class ActionModule(ActionBase):
         }
         return {**result, "failed": True, "msg": _message(problems)} if problems else result
 
-    def _with_commands(self, document: Record) -> Record:
+    def _with_commands(self, document: Document) -> Document:
         """Return the document with its commands as they can be pasted, for the routers of this run."""
         target = self._templar.template(given_to(self._task, self._loader).get("target"))
         return pasteable(document, context.CLIARGS, plain(target))
 
-    def _roll_up(self, task_vars: dict[str, t.Any]) -> Record:
+    def _roll_up(self, task_vars: dict[str, t.Any]) -> Document:
         hosts = list(task_vars["ansible_play_hosts_all"])
         hostvars = task_vars["hostvars"]
         controller = hostvars.raw_get("localhost")
@@ -150,7 +151,7 @@ class ActionModule(ActionBase):
         )
 
 
-def _compared(document: Record, baseline: str, problems: dict[str, str]) -> Record:
+def _compared(document: Document, baseline: str, problems: dict[str, str]) -> Document:
     """Return the document with what has changed since the ``baseline``. What was done is more than a comparison."""
     try:
         return with_trend(document, read_report("baseline", baseline)) if baseline else document
@@ -159,7 +160,7 @@ def _compared(document: Record, baseline: str, problems: dict[str, str]) -> Reco
         return document
 
 
-def _text(document: Record, reasons: dict[str, str], problems: dict[str, str], has_page: bool) -> list[str]:
+def _text(document: Document, reasons: dict[str, str], problems: dict[str, str], has_page: bool) -> list[str]:
     """Return the page for the terminal: all of it, or what fits a screen where a file has all of it.
 
     Without it, what a run fails for is said all the same.
@@ -172,7 +173,7 @@ def _text(document: Record, reasons: dict[str, str], problems: dict[str, str], h
         return [visible(f"{host}: {reason}") for host, reason in reasons.items()]
 
 
-def _fleet(document: Record, files: list[str], problems: dict[str, str]) -> Record | None:
+def _fleet(document: Document, files: list[str], problems: dict[str, str]) -> FleetFigures | None:
     """Return what the callback draws, if it can be worked out."""
     try:
         fleet = summary(document)
@@ -182,7 +183,9 @@ def _fleet(document: Record, files: list[str], problems: dict[str, str]) -> Reco
     return {**fleet, "files": files, "not_written": problems}
 
 
-def _written(document: Record, shown: Record, destination: Destination | None, options: dict[str, t.Any]) -> Written:
+def _written(
+    document: Document, shown: Document, destination: Destination | None, options: dict[str, t.Any]
+) -> Written:
     """Return which files were written, and why others were not."""
     if not destination:
         return Written.nothing()

@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import typing as t
 
@@ -33,7 +32,7 @@ _DEEPEST = 30
 Item = t.TypeVar("Item")
 
 
-def short(text: str, most: int = TEXT) -> str:
+def shorten(text: str, most: int = TEXT) -> str:
     """Return ``text`` in about ``most`` characters. The middle is left out, and how much that is stands there.
 
     The beginning of a message says what is wrong, and the end what to do.
@@ -65,34 +64,29 @@ def listed(texts: t.Iterable[str], between: str = ", ", most: int = LISTED, long
     """Return the first of the ``texts`` with the text ``between`` them, and how many more there are."""
     shown, others = some(texts, most)
     more = [f"and {others:,} more"] if others else []
-    return between.join([*(short(text, longest) for text in shown), *more])
-
-
-def with_unit(text: str, value: t.Any, check: t.Mapping[str, t.Any]) -> str:
-    """Return the ``text`` that stands for the value of a ``check``, with the unit that its numbers have."""
-    return f"{text} {check['unit']}" if check.get("unit") and is_finite(value) else text
-
-
-def plain_text(value: t.Any) -> str:
-    """Return a value of JSON as text: a text as it is, and all else as JSON has it."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return between.join([*(shorten(text, longest) for text in shown), *more])
 
 
 class _Short(dict[str, t.Any]):
     """A document whose texts are short already."""
 
 
-def with_short_texts(document: dict[str, t.Any]) -> dict[str, t.Any]:
+Report = t.TypeVar("Report", bound=t.Mapping[str, t.Any])
+
+
+def with_short_texts(document: Report) -> Report:
     """Return a ``document`` with each text in no more characters than a report for people shows.
 
     No part of a report has as many levels as what is not shown at all.
     """
-    return document if isinstance(document, _Short) else _Short(_shortened(document, _DEEPEST))
+    if isinstance(document, _Short):
+        return document
+    return t.cast("Report", _Short(_shortened(document, _DEEPEST)))
 
 
 def _shortened(value: t.Any, levels: int) -> t.Any:
     if isinstance(value, str):
-        return value if len(value) <= TEXT else short(value)
+        return value if len(value) <= TEXT else shorten(value)
     if isinstance(value, (dict, list)) and not levels:
         return "nested too deeply to be shown"
     if isinstance(value, dict):

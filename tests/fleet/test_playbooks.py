@@ -40,7 +40,7 @@ def changes(report: dict[str, t.Any]) -> dict[str, t.Any]:
 
 
 def shortened(report: dict[str, t.Any], what: str) -> dict[str, int]:
-    return {host: result["settings"]["recap"][what] for host, result in report["hosts"].items()}
+    return {host: result["settings"]["shortened"][what] for host, result in report["hosts"].items()}
 
 
 def test_site_foretells_does_and_rests(fleet: t.Any) -> None:
@@ -121,9 +121,9 @@ def test_tune_acts_on_idle_entries_at_once(make_fleet: Make) -> None:
     outcome = fleet.play("tune")
     assert outcome.rc == 0, outcome.output
     assert (with_more(), with_more("-u", "FIXED_TIMEOUT")) == (7, 7)
-    recap = outcome.report["hosts"]["router1"]["settings"]["recap"]
-    assert recap["updated"] >= 10_000
-    assert recap["fixed_timeout"] == 7
+    account = outcome.report["hosts"]["router1"]["settings"]["shortened"]
+    assert account["updated"] >= 10_000
+    assert account["fixed_timeout"] == 7
     assert fleet.flows_carry()
 
 

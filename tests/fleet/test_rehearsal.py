@@ -194,7 +194,7 @@ def test_a_table_that_nobody_can_decide_on_is_not_cured(make_fleet: Make) -> Non
     assert run(["sysctl", "-n", "net.netfilter.nf_conntrack_acct"], netns=router) == "1\n"
     assert len(listed(fleet.routers[0])) >= 400
     foretold, done = (
-        outcome.report["hosts"]["router1"]["settings"]["recap"][key]
+        outcome.report["hosts"]["router1"]["settings"]["shortened"][key]
         for outcome, key in ((rehearsal, "would_update"), (real, "updated"))
     )
     assert 400 + QUIET_CONNECTIONS <= done <= foretold
@@ -204,8 +204,8 @@ def counts(report: dict[str, t.Any], deleted: str, shortened: str) -> dict[str, 
     """Return what a report counts on each router: entries deleted and shortened, and why others keep their time."""
     found = {}
     for name, host in report["hosts"].items():
-        recap = host["settings"]["recap"]
-        found[name] = (host["prune"][deleted], recap[shortened], recap["kept"])
+        account = host["settings"]["shortened"]
+        found[name] = (host["prune"][deleted], account[shortened], account["kept"])
     return found
 
 

@@ -74,7 +74,7 @@ def test_a_full_table_stops_the_roll_out_before_the_next_batch(make_fleet: Make)
     assert first.report["rollout"]["batches"] == [["router1"], ["router2"], ["router3", "router4"]]
     assert stop_of(first.report) == (2, {("router2", "usage")})
     assert batches_done(first.output) == [["router1"], ["router2"]]
-    assert first.report["not_begun"] == ["router3", "router4"]
+    assert first.report["not_started"] == ["router3", "router4"]
     assert first.report["failed"] == ["router2"]
     assert first.report["hosts"]["router1"]["failure"] is None
     assert "The table is 95 % full or more" in first.page
@@ -108,7 +108,7 @@ def test_a_router_that_takes_no_new_connections_stops_the_roll_out(make_fleet: M
 
     assert outcome.rc == 2, outcome.output
     assert stop_of(outcome.report) == (1, {("router1", "new_connections")})
-    assert outcome.report["not_begun"] == ["router2"]
+    assert outcome.report["not_started"] == ["router2"]
     assert fleet.state()["router2"] == before["router2"]
 
 

@@ -12,7 +12,8 @@ import sys
 import typing as t
 
 import lab
-from ansible_collections.netops.conntrack.plugins.plugin_utils._callback.fleet_table import summary, table
+from ansible_collections.netops.conntrack.plugins.plugin_utils._callback.figures import summary
+from ansible_collections.netops.conntrack.plugins.plugin_utils._callback.fleet_table import table
 from support import CHECKOUT
 from terminals import on_terminal, operator
 

@@ -12,6 +12,7 @@ import typing as t
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.render import render
+from documents import Document
 from playwright.sync_api import Browser, Dialog, Page, sync_playwright
 
 CHROMIUM = "/usr/bin/chromium"
@@ -61,7 +62,7 @@ def open_report(browser: Browser, tmp_path: pathlib.Path) -> t.Iterator[t.Callab
     """Render a document, open it, and give it; with the options of a context, such as ``color_scheme``."""
     contexts = []
 
-    def open_it(document: dict[str, t.Any], **options: t.Any) -> Opened:
+    def open_it(document: Document, **options: t.Any) -> Opened:
         file = tmp_path / "report.html"
         file.write_text(render(document, "html"), encoding="utf-8")
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 1000}, **options})

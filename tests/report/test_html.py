@@ -200,10 +200,10 @@ def test_the_filter_shows_the_routers_that_have_all_words(open_report: Open) -> 
 
 def test_a_verdict_of_the_legend_shows_its_routers(open_report: Open) -> None:
     opened = open_report(fleet())
-    opened.page.locator(".verdicts button", has_text="not begun").click()
-    assert opened.page.input_value("#search") == "not begun"
+    opened.page.locator(".verdicts button", has_text="not started").click()
+    assert opened.page.input_value("#search") == "not started"
     names = opened.page.locator("#fleet tbody tr:visible td:first-child").all_inner_texts()
-    assert sorted(names) == fleet()["not_begun"]
+    assert sorted(names) == fleet()["not_started"]
 
 
 def test_the_routers_of_a_finding_can_all_be_shown(open_report: Open) -> None:

@@ -166,7 +166,7 @@ def with_tiles(count: int) -> Document:
     document = copy.deepcopy(fleet_document(20, after=count > 6, with_trend=False))
     document["totals"] |= {"findings_before": 1_277, "no_conntrack": int(count in (6, 9))}
     if count > 6:
-        document["totals"] |= {"findings_after": 1_118, "deleted": 1_234_567, "recapped": 2_345_678}
+        document["totals"] |= {"findings_after": 1_118, "deleted": 1_234_567, "shortened": 2_345_678}
     for host in document["hosts"].values():
         host["prune"] = host["prune"] if count > 7 else None
     return document

@@ -172,7 +172,7 @@ def test_figures_of_a_router() -> None:
         "drift_settings": len(now["drift"]),
         "remaining_unknown_entries": now["table"]["remaining"]["unknown"],
         "changed_settings": len(host["settings"]["changes"]),
-        "recapped_entries": host["settings"]["recap"]["updated"],
+        "shortened_entries": host["settings"]["shortened"]["updated"],
         "would_delete_entries": host["prune"]["would_delete"],
         "deleted_entries": host["prune"]["deleted"],
         "woken_entries": host["prune"]["woken"],
@@ -256,7 +256,7 @@ def test_each_check_is_a_finding_or_passed_or_only_unknown() -> None:
 
 def test_the_fleet_and_the_report() -> None:
     document = FLEETS["a run that was stopped"]
-    for verdict in ("unreachable", "failed", "not_begun"):
+    for verdict in ("unreachable", "failed", "not_started"):
         assert values(document, "routers", verdict=verdict) == [len(document[verdict])]
     assert values(document, "routers", verdict="done") == [0]
     assert values(document, "report_timestamp_seconds") == [1777604400]
@@ -281,8 +281,8 @@ UP: dict[str, tuple[dict[str, t.Any], list[float]]] = {
     "unreachable after an audit": ({"verdict": "unreachable", "before": {}}, [0]),
     "failed before it was measured": ({"verdict": "failed"}, [0]),
     "failed afterwards": ({"verdict": "failed", "before": {}}, [1]),
-    "not begun, but measured": ({"verdict": "not_begun", "before": {}}, [1]),
-    "never asked": ({"verdict": "not_begun"}, []),
+    "not begun, but measured": ({"verdict": "not_started", "before": {}}, [1]),
+    "never asked": ({"verdict": "not_started"}, []),
     "done without an audit": ({"verdict": "done"}, [1]),
 }
 

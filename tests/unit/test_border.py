@@ -20,7 +20,7 @@ import pytest
 import yaml
 from ansible_collections.netops.conntrack.plugins.action.conntrack_audit import audit_of
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import AnswerError, ConntrackError
-from ansible_collections.netops.conntrack.plugins.plugin_utils._callback.fleet_table import summary
+from ansible_collections.netops.conntrack.plugins.plugin_utils._callback.figures import summary
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import parse
 from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.render import ENDINGS, render
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import roll_up
@@ -48,10 +48,11 @@ FAILURES: tuple[dict[str, t.Any], ...] = (
 OF_THE_CONTROLLER = ("id", "title", "severity", "advice", "unit")
 """What a record has from the controller's own checks, and never from a router."""
 
-Document = dict[str, t.Any]
+Document = t.Any
+"""A document, or what is on record of a router: also a wrong one."""
 
 
-def report_with(evil: dict[str, t.Any]) -> Document:
+def report_with(evil: Document) -> Document:
     """Return the document about an honest router and one with this record."""
     return roll_up({"good": GOOD, "evil": evil}, ["evil", "good"], TIME)
 
@@ -72,7 +73,7 @@ TRUTH = report_with(EVIL)
 EXPECTED = {style: of_the_honest(TRUTH, style) for style in ENDINGS}
 
 
-def assert_unharmed(evil: dict[str, t.Any], styles: t.Iterable[str] = ENDINGS) -> None:
+def assert_unharmed(evil: Document, styles: t.Iterable[str] = ENDINGS) -> None:
     """Assert that nothing changes for the honest router, whatever is on record of the other one."""
     document = report_with(evil)
     assert document["hosts"]["good"] == TRUTH["hosts"]["good"]
@@ -83,7 +84,7 @@ def assert_unharmed(evil: dict[str, t.Any], styles: t.Iterable[str] = ENDINGS) -
         assert of_the_honest(document, style) == EXPECTED[style]
 
 
-def record_of(lie: t.Any) -> dict[str, t.Any]:
+def record_of(lie: t.Any) -> Document:
     """Return what the roles leave of an answer of conntrack_facts: the audit of it, or the failure."""
     try:
         answer = Expected("conntrack_facts", {"gather_subset": "all"}).kept(lie)
@@ -161,6 +162,6 @@ def test_a_variable_of_a_router_can_be_anything(name: str) -> None:
 @pytest.mark.parametrize("name", VARIABLES)
 def test_a_fact_is_never_taken_for_the_result_of_a_task(name: str) -> None:
     phish = {"audit": {**EVIL["before"], "findings": [{**EVIL["before"]["findings"][0], "advice": "PHISH"}]}}
-    evil = record({"ansible_facts": {name: phish}, name: phish})
+    evil: Document = record({"ansible_facts": {name: phish}, name: phish})
     assert evil["failure"]["message"].startswith(f"Its facts are malformed (ansible_facts.{name}:")
     assert "PHISH" not in json.dumps(report_with(evil))

@@ -21,7 +21,7 @@ FLOORS = {
     ),
     "plugin_utils": (
         "_bounds _filter",
-        "_router _preflight",
+        "_display _router _preflight",
         "_checks _tuning",
         "_rollout _report",
         "_page _html_toolkit _callback",

@@ -15,7 +15,8 @@ import jsonschema
 import pytest
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import SEVERITIES, STATUSES
 from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.render import render
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import SCHEMA_VERSION, VERDICTS, roll_up
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import SCHEMA_VERSION, roll_up
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_types import VERDICTS
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.merge import merge
 from documents import Document, fleet_document
 from support import CHECKOUT
@@ -114,7 +115,7 @@ KEYS_THAT_THE_COLLECTION_DECIDES = {
     "settings": a_path("hosts", "*", "settings"),
     "a change": a_path("hosts", "*", "settings", "changes", "*"),
     "sizing": a_path("hosts", "*", "settings", "sizing"),
-    "recap": a_path("hosts", "*", "settings", "recap"),
+    "shortened": a_path("hosts", "*", "settings", "shortened"),
     "kept": a_path("hosts", "*", "prune", "kept", "*"),
     "failure": a_path("hosts", "*", "failure"),
     "trend": a_path("hosts", "*", "trend"),

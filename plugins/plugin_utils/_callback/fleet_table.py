@@ -4,7 +4,7 @@
 
 # This plugin_util is PRIVATE to this collection: it can change without notice.
 
-"""The fleet in one table that fits a terminal, and the few figures of its document that it is drawn from."""
+"""The fleet in one table that fits a terminal."""
 
 from __future__ import annotations
 
@@ -19,16 +19,12 @@ import unicodedata
 from ansible import constants
 from ansible.utils.color import stringc
 from ansible_collections.netops.conntrack.plugins.module_utils._printable import visible
-from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import VALUE, plain_text, short
-from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import FULL, NEARLY_FULL
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import Record, last_audit
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report.ranking import (
-    batch_numbers,
-    overview_of,
-    selector_counts,
-    selector_names,
-    worst_first,
-)
+from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import VALUE, shorten
+from ansible_collections.netops.conntrack.plugins.plugin_utils._callback.figures import FleetFigures, RouterFigures
+from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import fullness
+from ansible_collections.netops.conntrack.plugins.plugin_utils._display import UNKNOWN, plain_text, spoken
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.audit_types import Anything, Count, Number
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_types import Gate, Phase, Stop
 
 NARROWEST = 20
 """Columns of the narrowest table, a shortened name and a verdict; a terminal with less gets this one."""
@@ -48,7 +44,7 @@ _DROPPED_FIRST = ("batch", "findings", "drift", "pruned", "stale", "mark", "usag
 _VERDICT_COLOURS = {
     "unreachable": "COLOR_UNREACHABLE",
     "failed": "COLOR_ERROR",
-    "not_begun": "COLOR_WARN",
+    "not_started": "COLOR_WARN",
     "critical": "COLOR_ERROR",
     "high": "COLOR_WARN",
     "medium": "COLOR_WARN",
@@ -57,64 +53,8 @@ _VERDICT_COLOURS = {
 }
 """Ansible's own settings for colours, which its user may have changed; the other verdicts have none."""
 
-_NO_AUDIT: Record = {"usage": {}, "selectors": {}}
 
-
-def summary(document: Record) -> Record:
-    """Return what a terminal shows of the fleet's ``document`` (see roll_up), as a compact dict of plain values.
-
-    ``rows`` has one dict for each router, the worst first: ``router``, ``verdict``, ``audits`` (which of before and
-    after it had), ``percent_*``, ``max_*`` (0: no limit) and ``stale_*`` of each of the two, ``deleted``,
-    ``would_delete``, ``drift`` and ``findings`` (how many in the last audit), and ``batch`` (from 1). None is unknown,
-    or not measured. ``selectors`` are names (see overview_of); ``stale_*`` are entries of the first one.
-    ``check_mode`` and ``stopped`` are those of the document. ``files`` is a place for the paths of the reports, and
-    ``not_written`` for the reasons why there are not all of them, by format.
-    """
-    selectors, batches = overview_of(selector_names(document)), batch_numbers(document)
-    return {
-        "check_mode": document["check_mode"],
-        "selectors": selectors,
-        "rows": [
-            {"router": name, "batch": batches.get(name), **_figures(host, selectors)}
-            for name, host in worst_first(document)
-        ],
-        "files": [],
-        "not_written": {},
-        "stopped": document["rollout"]["stopped"] if document["rollout"] else None,
-    }
-
-
-def _figures(host: Record, selectors: list[str]) -> Record:
-    audits = {phase: host[phase] for phase in ("before", "after") if host[phase]}
-    figures = {"verdict": host["verdict"], "audits": list(audits), **_deletions(host), **_last_figures(host)}
-    for phase in ("before", "after"):
-        audit = audits.get(phase, _NO_AUDIT)
-        selected = selector_counts(audit, selectors[0]) if selectors else {}
-        figures[f"percent_{phase}"] = audit["usage"].get("percent")
-        figures[f"max_{phase}"] = audit["usage"].get("max")
-        figures[f"stale_{phase}"] = selected.get("entries")
-    return figures
-
-
-def _deletions(host: Record) -> Record:
-    prune = host["prune"]
-    if prune:
-        return {"deleted": prune["deleted"], "would_delete": prune["would_delete"]}
-    # A prune that failed has no account. Nothing was deleted where a router's turn never came, or where nothing is.
-    nothing = host["verdict"] in ("not_begun", "no_conntrack")
-    return {"deleted": 0 if nothing else None, "would_delete": None}
-
-
-def _last_figures(host: Record) -> Record:
-    audit = last_audit(host) or {}
-    drift, findings = audit.get("drift"), audit.get("findings")
-    return {
-        "drift": None if drift is None else len(drift),
-        "findings": None if findings is None else sum(finding["status"] == "finding" for finding in findings),
-    }
-
-
-def table(fleet: Record, width: int, colour: bool, unicode: bool, rows: int = 40) -> str:
+def table(fleet: FleetFigures, width: int, colour: bool, unicode: bool, rows: int = 40) -> str:
     """Return the ``fleet`` (see summary) as lines of no more than ``width`` columns, or NARROWEST if that is more.
 
     The first ``rows`` routers are drawn (all of them for 0), and the others counted by verdict. ``colour`` paints as
@@ -132,43 +72,43 @@ def table(fleet: Record, width: int, colour: bool, unicode: bool, rows: int = 40
     ]
     lines = [
         *_wrapped(_title(fleet), width, signs),
-        *_drawn(_all_columns({**fleet, "rows": shown}, width, signs), width, colour, signs),
+        *_drawn(_all_columns(fleet, shown, width, signs), width, colour, signs),
         *(line for note in notes for line in _wrapped(note, width, signs)),
     ]
     return "\n".join(lines)
 
 
-def _title(fleet: Record) -> str:
+def _title(fleet: FleetFigures) -> str:
     rows = fleet["rows"]
     counted = f"{len(rows)} router{'' if len(rows) == 1 else 's'}: {_tally(rows)}" if rows else "no router"
     return f"CONNTRACK FLEET, {counted}{'. Check mode, nothing was changed.' if fleet['check_mode'] else ''}"
 
 
-def _tally(rows: list[Record]) -> str:
+def _tally(rows: list[RouterFigures]) -> str:
     """Return how many of the routers have which verdict, in the order of the rows: the worst first."""
     counts = collections.Counter(map(_verdict, rows))
     return ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
 
 
-def _verdict(row: Record) -> str:
-    return str(row["verdict"]).replace("_", " ")
+def _verdict(row: RouterFigures) -> str:
+    return spoken(row["verdict"])
 
 
-def _others(rows: list[Record]) -> list[str]:
+def _others(rows: list[RouterFigures]) -> list[str]:
     return [f"And {len(rows)} more: {_tally(rows)}"] if rows else []
 
 
-def _stopped(stopped: Record | None) -> list[str]:
-    if not stopped:
+def _stopped(stop: Stop | None) -> list[str]:
+    if not stop:
         return []
-    gates = [_gate(gate) for gate in stopped["gates"]]
+    gates = [_gate(gate) for gate in stop["gates"]]
     more = [f"and {len(gates) - _GATES_SHOWN} more"] if len(gates) > _GATES_SHOWN else []
-    return [f"Stopped after batch {stopped['batch']}: {'; '.join(gates[:_GATES_SHOWN] + more)}"]
+    return [f"Stopped after batch {stop['batch']}: {'; '.join(gates[:_GATES_SHOWN] + more)}"]
 
 
-def _gate(gate: Record) -> str:
+def _gate(gate: Gate) -> str:
     why = gate["value"] if gate["reason"] is None else gate["reason"]
-    return f"{gate['host']}: {gate['title']} ({short(_known(why), VALUE)})"
+    return f"{gate['host']}: {gate['title']} ({shorten(_known(why), VALUE)})"
 
 
 def report_lines(files: list[str]) -> list[str]:
@@ -177,8 +117,8 @@ def report_lines(files: list[str]) -> list[str]:
     for stem, ending in map(os.path.splitext, files):
         endings.setdefault(stem, []).append(ending.removeprefix("."))
     return [
-        f"Report: {stem}.{found[0] if len(found) == 1 else '{' + ','.join(found) + '}'}"
-        for stem, found in endings.items()
+        f"Report: {stem}.{of_stem[0] if len(of_stem) == 1 else '{' + ','.join(of_stem) + '}'}"
+        for stem, of_stem in endings.items()
     ]
 
 
@@ -237,17 +177,17 @@ def _beginning(text: str, columns: int) -> str:
 def _wrapped(text: str, width: int, signs: _Signs) -> list[str]:
     # Wide characters are as many as narrow ones to textwrap: a line that is too long for that is cut. And textwrap
     # takes the square of the time for a word that is long.
-    lines = textwrap.wrap(short(signs.shown(text)), width, break_on_hyphens=False)
+    lines = textwrap.wrap(shorten(signs.shown(text)), width, break_on_hyphens=False)
     return [signs.shortened(line, width) for line in lines]
 
 
 @dataclasses.dataclass(frozen=True)
 class _Column:
-    """A title, and for each router a text and the name of the setting for its colour."""
+    """A title, and for each router a text and, if it has a colour, the name of the setting for it."""
 
     title: str
     texts: list[str]
-    colours: list[str | None]
+    colours: list[str | None] | None = None
     right: bool = False
 
     @property
@@ -257,15 +197,14 @@ class _Column:
     @property
     def tells(self) -> bool:
         """Whether anything is known for any router."""
-        return not set(self.texts) <= {"", "?"}
+        return not set(self.texts) <= {"", UNKNOWN}
 
     def cells(self, colour: bool) -> list[str]:
         """Return the title and the texts, filled up to one width, and painted if there is to be ``colour``."""
         width = self.width
-        return [
-            self._filled(text, width, setting if colour else None)
-            for text, setting in zip((self.title, *self.texts), (None, *self.colours), strict=True)
-        ]
+        colours = self.colours if colour and self.colours else [None] * len(self.texts)
+        title = self._filled(self.title, width, None)
+        return [title, *(self._filled(text, width, each) for text, each in zip(self.texts, colours, strict=True))]
 
     def _filled(self, text: str, width: int, setting: str | None) -> str:
         blanks = " " * (width - _width(text))
@@ -273,41 +212,46 @@ class _Column:
         return blanks + painted if self.right else painted + blanks
 
 
-def _all_columns(fleet: Record, width: int, signs: _Signs) -> dict[str, _Column]:
-    """Return the columns by name, from left to right; one that tells nothing is left out."""
-    rows = fleet["rows"]
-    plain: list[str | None] = [None] * len(rows)
-    pressures = [_pressure(row) for row in rows]
-    usage_colours = [setting for _mark, setting in pressures]
-    bar_cells = min(max(width // _BAR_SHARE, _BAR_LEAST), _BAR_MOST)
-    pruned = ("would prune", "would_delete") if fleet["check_mode"] else ("pruned", "deleted")
+def _all_columns(fleet: FleetFigures, rows: list[RouterFigures], width: int, signs: _Signs) -> dict[str, _Column]:
+    """Return the columns by name, from left to right. One that tells nothing is left out."""
+    would_delete, deleted = [row["would_delete"] for row in rows], [row["deleted"] for row in rows]
 
-    def counts(title: str, key: str) -> _Column:
-        return _Column(title, [signs.shown(_known(row[key])) for row in rows], plain, right=True)
+    def counts(title: str, values: list[Count]) -> _Column:
+        return _Column(title, [signs.shown(_known(value)) for value in values], right=True)
 
     columns = {
-        "usage": _Column("usage", [_bar(row, bar_cells, signs) for row in rows], usage_colours),
-        "percent": _Column("% full", [_course(row, _percent, signs) for row in rows], usage_colours, right=True),
-        "mark": _Column("", [mark for mark, _setting in pressures], usage_colours),
+        **_columns_of_fullness(rows, width, signs),
         "stale": _Column(
             signs.shortened(signs.shown("".join(fleet["selectors"][:1])), _LONGEST_TITLE),
             [_course(row, _stale, signs) for row in rows],
-            plain,
             right=True,
         ),
-        "pruned": counts(*pruned),
-        "drift": counts("drift", "drift"),
-        "findings": counts("findings", "findings"),
-        "batch": counts("batch", "batch"),
+        "pruned": counts("would prune", would_delete) if fleet["check_mode"] else counts("pruned", deleted),
+        "drift": counts("drift", [row["drift"] for row in rows]),
+        "findings": counts("findings", [row["findings"] for row in rows]),
+        "batch": counts("batch", [row["batch"] for row in rows]),
     }
     return {
-        "router": _Column("router", [signs.shown(row["router"]) for row in rows], plain),
+        "router": _Column("router", [signs.shown(row["router"]) for row in rows]),
         **{name: column for name, column in columns.items() if column.tells},
         "verdict": _Column(
             "verdict",
             [signs.shortened(signs.shown(_verdict(row)), _LONGEST_VERDICT) for row in rows],
             [_VERDICT_COLOURS.get(row["verdict"]) for row in rows],
         ),
+    }
+
+
+def _columns_of_fullness(rows: list[RouterFigures], width: int, signs: _Signs) -> dict[str, _Column]:
+    """Return how full the tables are: as a bar, in percent, and as a mark, each in the same colour."""
+    pressures = [_pressure(row) for row in rows]
+    colours = [setting for _mark, setting in pressures]
+    bar_cells = min(max(width // _BAR_SHARE, _BAR_LEAST), _BAR_MOST)
+    percents = [_course(row, _percent, signs) for row in rows]
+    return {
+        "usage": _Column("usage", [_bar(row, bar_cells, signs) for row in rows], colours),
+        "percent": _Column("% full", percents, colours, right=True),
+        "mark": _Column("", [mark for mark, _setting in pressures], colours),
     }
 
 
@@ -334,43 +278,51 @@ def _room_for_names(columns: dict[str, _Column], width: int) -> int:
     return width - sum(len(_GAP) + column.width for name, column in columns.items() if name != "router")
 
 
-def _known(value: t.Any) -> str:
-    return "?" if value is None else plain_text(value)
+def _known(value: Anything) -> str:
+    return UNKNOWN if value is None else plain_text(value)
 
 
-def _course(row: Record, text_of: t.Callable[[Record, str], str], signs: _Signs) -> str:
-    """Return what ``text_of`` says of the router's audits, before and after; one text if both are the same."""
+def _course(row: RouterFigures, text_of: t.Callable[[RouterFigures, Phase], str], signs: _Signs) -> str:
+    """Return what ``text_of`` says of the router's audits, before and after. One text if both are the same."""
     texts = dict.fromkeys(signs.shown(text_of(row, phase)) for phase in row["audits"])
-    return f" {signs.arrow} ".join(texts) or "?"
+    return f" {signs.arrow} ".join(texts) or UNKNOWN
 
 
-def _percent(row: Record, phase: str) -> str:
-    if row[f"max_{phase}"] == 0:
+def _percent(row: RouterFigures, phase: Phase) -> str:
+    limit, percent = _limit_and_percent(row, phase)
+    if limit == 0:
         return "no limit"
-    percent = row[f"percent_{phase}"]
-    return "?" if percent is None else f"{percent:.1f}"
+    return UNKNOWN if percent is None else f"{percent:.1f}"
 
 
-def _stale(row: Record, phase: str) -> str:
-    return _known(row[f"stale_{phase}"])
+def _limit_and_percent(row: RouterFigures, phase: Phase) -> tuple[Count, Number]:
+    if phase == "before":
+        return row["max_before"], row["percent_before"]
+    return row["max_after"], row["percent_after"]
 
 
-def _percent_now(row: Record) -> float | None:
-    percent: float | None = row[f"percent_{row['audits'][-1]}"] if row["audits"] else None
+def _stale(row: RouterFigures, phase: Phase) -> str:
+    return _known(row["stale_before"] if phase == "before" else row["stale_after"])
+
+
+def _percent_now(row: RouterFigures) -> float | None:
+    if not row["audits"]:
+        return None
+    _limit, percent = _limit_and_percent(row, row["audits"][-1])
     return percent
 
 
-def _pressure(row: Record) -> tuple[str, str | None]:
-    """Return how full the table is now as a mark, and as the name of a setting for a colour."""
+_PRESSURES = {"full": ("!!", "COLOR_ERROR"), "near": ("!", "COLOR_WARN"), "fine": ("", "COLOR_OK")}
+"""How full a table is, as a mark and as the name of a setting for a colour."""
+
+
+def _pressure(row: RouterFigures) -> tuple[str, str | None]:
+    """Return how full the table is now, as a mark and as the name of a setting for a colour."""
     percent = _percent_now(row)
-    if percent is None:
-        return "", None
-    if percent >= FULL:
-        return "!!", "COLOR_ERROR"
-    return ("!", "COLOR_WARN") if percent >= NEARLY_FULL else ("", "COLOR_OK")
+    return ("", None) if percent is None else _PRESSURES[fullness(percent)]
 
 
-def _bar(row: Record, cells: int, signs: _Signs) -> str:
+def _bar(row: RouterFigures, cells: int, signs: _Signs) -> str:
     """Return a bar of how full the table is now, and beside it what was freed since the audit before."""
     now = _percent_now(row)
     if now is None:

@@ -48,14 +48,18 @@ class Unfinished:
             self._counts[key] = self._counts.get(key, 0) + number
 
     def lines(self) -> list[str]:
-        """Return what to say of it, line by line; nothing where no router was changed."""
-        said = [f"{router}: {number:,} entries were {done}." for (router, done), number in sorted(self._counts.items())]
+        """Return what is known of it, line by line. Nothing where no router was changed."""
+        messages = []
+        for (router, done), number in sorted(self._counts.items()):
+            messages.append(f"{router}: {number:,} entries were {done}.")
         if self._set:
-            said.append(f"{_named(self._set)}: the settings were changed.")
+            messages.append(f"{_named(self._set)}: the settings were changed.")
         for module in sorted(set(self._at_work.values())):
             routers = [router for router, at_work in self._at_work.items() if at_work == module]
-            said.append(f"{_named(routers)}: {module} was at work. {_NOT_KNOWN} {_LATER[module]}")
-        return [visible(line) for line in ["The run was interrupted. What is known of it here:", *said]] if said else []
+            messages.append(f"{_named(routers)}: {module} was at work. {_NOT_KNOWN} {_LATER[module]}")
+        if not messages:
+            return []
+        return [visible(line) for line in ["The run was interrupted. What is known of it here:", *messages]]
 
 
 _NOT_KNOWN = (

@@ -16,14 +16,27 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import Op
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.expression import Expression, follow, is_true
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.shape import shown
 
-SEVERITIES = ("critical", "high", "medium", "low", "info")
+Severity = t.Literal["critical", "high", "medium", "low", "info"]
 """Worst first."""
 
-STATUSES = ("finding", "unknown", "passed")
+Status = t.Literal["finding", "unknown", "passed"]
 """Worst first: what is not known may well be bad."""
+
+SEVERITIES: tuple[Severity, ...] = t.get_args(Severity)
+STATUSES: tuple[Status, ...] = t.get_args(Status)
 
 NEARLY_FULL, FULL = 80, 95
 """Percent at which the checks table_nearly_full and table_full of the role conntrack_audit begin."""
+
+Fullness = t.Literal["full", "near", "fine"]
+
+
+def fullness(percent: float) -> Fullness:
+    """Return how full a table is, by the two thresholds."""
+    if percent >= FULL:
+        return "full"
+    return "near" if percent >= NEARLY_FULL else "fine"
+
 
 _REQUIRED = ("id", "title", "when", "severity", "advice")
 _KEYS = frozenset(_REQUIRED) | {"value", "unit"}
@@ -45,7 +58,7 @@ class Check:
 
     @classmethod
     def parse(cls, check: t.Any, position: int) -> Check:
-        """Return the check that stands at ``position`` (from 0) of the list; OptionError if it is not sound."""
+        """Return the check that stands at ``position`` (from 0) of the list. Raises OptionError if it is not sound."""
         option = f"checks[{position}]"
         if not isinstance(check, dict):
             raise OptionError(option, check, "is not a check", f"Give a mapping with {', '.join(_REQUIRED)}.")
@@ -108,7 +121,10 @@ def parse(checks: list[t.Any]) -> list[Check]:
 
 
 def findings(facts: dict[str, t.Any], checks: list[Check]) -> list[dict[str, t.Any]]:
-    """Return what ``parse``d checks say of ``facts``, worst first; OptionError for one that cannot be evaluated."""
+    """Return what ``parse``d checks say of ``facts``, worst first.
+
+    Raises OptionError for one that cannot be evaluated.
+    """
     return sorted((check.finding(facts) for check in checks), key=_rank)
 
 

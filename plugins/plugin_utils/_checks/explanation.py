@@ -13,7 +13,28 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.clusters import may_be_one_way
 
-Record = dict[str, t.Any]
+Facts = dict[str, t.Any]
+"""The facts of a router, as conntrack_facts returns them, and parts of these."""
+
+
+class PruneCommand(t.TypedDict):
+    """A command that deletes entries which were never answered, and how many of them there are."""
+
+    command: str
+    frees: t.Annotated[int, "at least 0"]
+
+
+class Explanation(t.TypedDict):
+    """What fills a table, in words. What helps there: the commands that free entries, and sentences, as far as any."""
+
+    filled_by: str
+    prunes: list[PruneCommand]
+    advice: list[str]
+
+
+_Help = t.Union[str, PruneCommand]
+"""A sentence, or a command that frees entries."""
+
 
 _FEWEST_ENTRIES = 100
 """With fewer entries than this, no share of a table says anything."""
@@ -53,35 +74,44 @@ _SHORTER: dict[tuple[str, str | None, bool], tuple[str, int]] = {
 A DNS client gives up after 5 s, and a SYN is sent again after 1, 3, 7 and 15 s.
 """
 
-_PRUNE = re.compile(r"Run (`?ansible [^`]*?`?) with --check first, then without: it frees ([\d,]+) entries[^.]*\.")
-"""The sentence of ``_prune``, with its command and the number of entries that it frees."""
-
-_SENTENCE = re.compile(r"(?:`[^`]*`|[^`])+?\.(?=\s+[A-Z]|\s*$)")
-
 _WORD = re.compile(r"[\w.]+=[\w.:]+", re.ASCII)
 """A key of a selector with its value, as it can stand in a command."""
 
+_COMMAND = "ansible HOST -b -m netops.conntrack.conntrack_prune -a 'match=\"{}\"'"
+"""The command that deletes the entries of a selector. HOST is to be replaced by the routers."""
 
-def explain(facts: Record) -> Record | None:
-    """Return what fills the table and what helps, from the ``facts`` of a router; None where it was not measured."""
+_A_COMMAND = re.compile(re.escape(_COMMAND).replace(r"\{\}", rf"(?:{_WORD.pattern} ?)+"), re.ASCII)
+
+
+def explain(facts: Facts) -> Explanation | None:
+    """Return what fills the table and what helps, from the ``facts`` of a router. None where it was not measured."""
     table = facts.get("table") or {}
-    clusters: list[Record] | None = table.get("filled_by")
+    clusters: list[Facts] | None = table.get("filled_by")
     if clusters is None:
         return None
     telling = [cluster for cluster in clusters if _stands_out(cluster)]
     if not telling:
-        return {"filled_by": _nothing(clusters), "advice": None}
+        return {"filled_by": _nothing(clusters), "prunes": [], "advice": []}
     wholes = _wholes(telling)
-    told = [f"{_percent(whole)} %: {described(whole['match'])}{_told_parts(whole, parts)}" for whole, parts in wholes]
-    told[0] = told[0].replace(" %:", f" % of {table['entries']:,} entries:", 1)
-    sentences = [sentence for whole, parts in wholes for sentence in _advice_for(whole, parts, facts)]
-    return {"filled_by": "; ".join(told), "advice": " ".join(dict.fromkeys(sentences)) or None}
+    shares = [f"{_percent(whole)} %: {described(whole['match'])}{_shares_of(whole, parts)}" for whole, parts in wholes]
+    shares[0] = shares[0].replace(" %:", f" % of {table['entries']:,} entries:", 1)
+    helps = [each for whole, parts in wholes for each in _advice_for(whole, parts, facts)]
+    return {
+        "filled_by": "; ".join(shares),
+        "prunes": [each for each in helps if not isinstance(each, str)],
+        "advice": list(dict.fromkeys(each for each in helps if isinstance(each, str))),
+    }
 
 
-def _wholes(clusters: list[Record]) -> list[tuple[Record, list[Record]]]:
+def is_prune_command(text: str) -> bool:
+    """Return whether a text is a command as ``explain`` makes it: one that deletes the entries of a selector."""
+    return _A_COMMAND.fullmatch(text) is not None
+
+
+def _wholes(clusters: list[Facts]) -> list[tuple[Facts, list[Facts]]]:
     """Return the clusters that are no part of another one, each with its parts."""
     wholes = [one for one in clusters if not any(_is_part(one, other) for other in clusters)]
-    parts: list[list[Record]] = [[] for _whole in wholes]
+    parts: list[list[Facts]] = [[] for _whole in wholes]
     for part in clusters:
         place = next((at for at, whole in enumerate(wholes) if _is_part(part, whole)), None)
         if place is not None:
@@ -89,37 +119,28 @@ def _wholes(clusters: list[Record]) -> list[tuple[Record, list[Record]]]:
     return list(zip(wholes, parts, strict=True))
 
 
-def _is_part(one: Record, other: Record) -> bool:
+def _is_part(one: Facts, other: Facts) -> bool:
     """Return whether a cluster has all that another one has in common, and more."""
     return bool(one["match"].items() > other["match"].items())
 
 
-def _told_parts(whole: Record, parts: list[Record]) -> str:
-    """Return which share of a cluster its parts have, so that nobody adds that to the share of the cluster."""
+def _shares_of(whole: Facts, parts: list[Facts]) -> str:
+    """Return the shares of its parts in a cluster, so that nobody adds that to the share of the cluster."""
     known = _common_words(whole["match"])
-    told = []
+    shares = []
     for part in parts:
         share = f"{100 * part['entries'] / whole['entries']:.1f}".removesuffix(".0")
-        told.append(
-            f"{share} % of them {', '.join(word for word in _common_words(part['match']) if word not in known)}"
-        )
-    return f" ({'; '.join(told)})" if told else ""
+        own_words = [word for word in _common_words(part["match"]) if word not in known]
+        shares.append(f"{share} % of them {', '.join(own_words)}")
+    return f" ({'; '.join(shares)})" if shares else ""
 
 
-def parted(advice: str | None) -> tuple[list[tuple[str, str]], list[str]]:
-    """Return the commands of an ``advice`` with how many entries each frees, and its other sentences."""
-    prunes = [(found[1], found[2]) for found in _PRUNE.finditer(advice or "")]
-    return prunes, [
-        sentence.strip() for sentence in _SENTENCE.findall(_PRUNE.sub("", advice or "")) if sentence.strip()
-    ]
-
-
-def described(match: Record) -> str:
+def described(match: Facts) -> str:
     """Return what entries have in common, from the selector ``match``, in words."""
     return ", ".join(_common_words(match))
 
 
-def _common_words(match: Record) -> list[str]:
+def _common_words(match: Facts) -> list[str]:
     words = [" ".join(filter(None, [match["protocol"], match.get("state")]))]
     words.append("answered" if match["replied"] else "unanswered")
     if match.get("packets_original"):
@@ -133,7 +154,7 @@ def _common_words(match: Record) -> list[str]:
     return words
 
 
-def _stands_out(cluster: Record) -> bool:
+def _stands_out(cluster: Facts) -> bool:
     match = cluster["match"]
     if cluster["entries"] < _FEWEST_ENTRIES:
         return False
@@ -142,19 +163,19 @@ def _stands_out(cluster: Record) -> bool:
     return bool(cluster["percent"] >= (least if match["replied"] else _UNANSWERED))
 
 
-def _nothing(clusters: list[Record]) -> str:
+def _nothing(clusters: list[Facts]) -> str:
     largest = max(clusters, key=lambda cluster: cluster["entries"], default=None)
     if largest is None or largest["entries"] < _FEWEST_ENTRIES:
         return "nothing stands out"
     return f"nothing stands out; the largest share is {_percent(largest)} %, {described(largest['match'])}"
 
 
-def _percent(cluster: Record) -> str:
+def _percent(cluster: Facts) -> str:
     """Return the share of a cluster. What is not all of the table is never shown as 100 %."""
     return f"{min(cluster['percent'], 99.9) if cluster['percent'] < 100 else 100:.1f}".removesuffix(".0")
 
 
-def _advice_for(whole: Record, parts: list[Record], facts: Record) -> t.Iterator[str]:
+def _advice_for(whole: Facts, parts: list[Facts], facts: Facts) -> t.Iterator[_Help]:
     """Yield what helps against a cluster and its parts. A prune of the whole frees the parts, too."""
     yield from _advice(whole, facts)
     for part in parts:
@@ -164,11 +185,11 @@ def _advice_for(whole: Record, parts: list[Record], facts: Record) -> t.Iterator
             yield _who(part["match"], f"Those {_peer(part['match'])}")
 
 
-def _peer(match: Record) -> str:
+def _peer(match: Facts) -> str:
     return f"from {match['source']}" if match.get("source") else f"to {match.get('destination')}"
 
 
-def _advice(cluster: Record, facts: Record) -> t.Iterator[str]:
+def _advice(cluster: Facts, facts: Facts) -> t.Iterator[_Help]:
     """Yield what helps against a cluster. It never says to delete what was answered: such connections may be live."""
     match = cluster["match"]
     if match["replied"]:
@@ -182,23 +203,22 @@ def _advice(cluster: Record, facts: Record) -> t.Iterator[str]:
     yield from _shorter(match, facts)
 
 
-def _is_worth_pruning(cluster: Record) -> bool:
+def _is_worth_pruning(cluster: Facts) -> bool:
     """Return whether a prune of the cluster frees enough."""
     prunable = cluster["prunable"] or 0
     freed = cluster["percent"] * prunable / cluster["entries"]
     return prunable >= _FEWEST_ENTRIES and freed >= _LEAST_FREED
 
 
-def _prune(cluster: Record) -> str:
+def _prune(cluster: Facts) -> _Help:
+    """Return the command that frees a cluster. Without words that are safe in a command, there is only a sentence."""
     words = _words(cluster["match"])
-    frees = f"frees {cluster['prunable']:,} entries, none of them ever answered"
     if not all(map(_WORD.fullmatch, words)):
-        return f"A prune of these {frees}."
-    command = f"ansible HOST -b -m netops.conntrack.conntrack_prune -a 'match=\"{' '.join(words)}\"'"
-    return f"Run {command} with --check first, then without: it {frees}."
+        return f"A prune of these frees {cluster['prunable']:,} entries, none of them ever answered."
+    return {"command": _COMMAND.format(" ".join(words)), "frees": cluster["prunable"]}
 
 
-def _words(match: Record) -> list[str]:
+def _words(match: Facts) -> list[str]:
     """Return a selector as the words of a text."""
     words = []
     for key, value in match.items():
@@ -209,7 +229,7 @@ def _words(match: Record) -> list[str]:
     return words
 
 
-def _why_not_pruned(cluster: Record, facts: Record) -> t.Iterator[str]:
+def _why_not_pruned(cluster: Facts, facts: Facts) -> t.Iterator[str]:
     """Yield why entries that were never answered are not to be deleted, as far as the figures tell it."""
     if not may_be_one_way(cluster["match"]):
         helped = cluster["entries"] - (cluster["prunable"] or 0)
@@ -228,7 +248,7 @@ def _why_not_pruned(cluster: Record, facts: Record) -> t.Iterator[str]:
         yield f"{which} may be live, if their answers take another way (asymmetric routing), so do not delete them."
 
 
-def _who(match: Record, which: str = "They") -> str:
+def _who(match: Facts, which: str = "They") -> str:
     """Say who makes entries that are not answered."""
     if match.get("packets_original"):
         return "A bare ACK makes such an entry while tcp_loose is 1."
@@ -239,7 +259,7 @@ def _who(match: Record, which: str = "They") -> str:
     return f"{which} come back as long as packets are sent that nobody answers."
 
 
-def _advice_for_answered(match: Record, facts: Record) -> t.Iterator[str]:
+def _advice_for_answered(match: Facts, facts: Facts) -> t.Iterator[str]:
     """Yield what helps against answered entries: only where the table gets full, or where most of them are idle."""
     idle = (facts.get("selectors") or {}).get("idle_hour") or {}
     may_be_idle = match["protocol"] == "tcp" and match.get("state") in (None, "ESTABLISHED")
@@ -254,14 +274,13 @@ def _advice_for_answered(match: Record, facts: Record) -> t.Iterator[str]:
     yield from _shorter(match, facts)
 
 
-def _shorter(match: Record, facts: Record) -> t.Iterator[str]:
+def _shorter(match: Facts, facts: Facts) -> t.Iterator[str]:
     """Yield which timeout gives the entries their time, if a shorter one is enough."""
     protocol, state = match["protocol"], match.get("state")
     wanted = "ESTABLISHED" if protocol == "tcp" and match["replied"] and state is None else state
     name, enough = _SHORTER.get((protocol, wanted, match["replied"]), ("", 0))
     present = (facts.get("settings") or {}).get(name)
     if present and present > enough:
-        yield (
-            f"They stay for {name}, which is {present:,} s. For {enough:,} s run "
-            f"ansible-playbook netops.conntrack.tune -e '{{conntrack_tune_overrides: {{{name}: {enough}}}}}'."
-        )
+        yield f"They stay for {name}, which is {present:,} s."
+        command = f"ansible-playbook netops.conntrack.tune -e '{{conntrack_tune_overrides: {{{name}: {enough}}}}}'"
+        yield f"For {enough:,} s run {command}."

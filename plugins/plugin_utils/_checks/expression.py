@@ -19,7 +19,7 @@ import math
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError, UnavailableError
-from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import VALUE, short
+from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import VALUE, shorten
 
 JMESPATH_ERROR: ImportError | None = None
 _Library: t.Any = object
@@ -65,7 +65,7 @@ class Expression:
     """A compiled expression. ``option`` names in the errors where its text came from."""
 
     def __init__(self, text: t.Any, option: str) -> None:
-        """Compile ``text``; OptionError if it is not JMESPath, UnavailableError without the library for it."""
+        """Compile ``text``. Raises OptionError if it is not JMESPath, UnavailableError without the library for it."""
         if JMESPATH_ERROR is not None:
             raise UnavailableError(
                 f"Checks need the Python library jmespath on the controller ({JMESPATH_ERROR}). Install it where "
@@ -119,7 +119,7 @@ class Expression:
         return OptionError(self._option, self._shown_text(), f"{problem} ({reason})", _REMEDY)
 
     def _shown_text(self) -> t.Any:
-        return short(self._text, VALUE) if isinstance(self._text, str) else self._text
+        return shorten(self._text, VALUE) if isinstance(self._text, str) else self._text
 
 
 class _ExpressionError(Exception):
@@ -134,10 +134,10 @@ def _reason(error: t.Any) -> str:
     if isinstance(error, exceptions.IncompleteExpressionError):
         return "it is not complete"
     if isinstance(error, exceptions.ParseError) and not isinstance(error, exceptions.ArityError):
-        token = repr(short(str(error.token_value), VALUE)) if error.token_value else "its end"
+        token = repr(shorten(str(error.token_value), VALUE)) if error.token_value else "its end"
         return f"{token} at column {error.lex_position + 1} is not expected there"
     # Further lines repeat the expression and point at a column of it.
-    return short(str(error).partition("\n")[0].removesuffix(", for expression:").rstrip(":."), VALUE)
+    return shorten(str(error).partition("\n")[0].removesuffix(", for expression:").rstrip(":."), VALUE)
 
 
 def _is_deeper(tree: Node, most: int) -> bool:
@@ -172,7 +172,7 @@ def is_true(value: t.Any) -> bool:
 
 
 def follow(document: t.Any, path: t.Iterable[str]) -> t.Any:
-    """Return what stands at ``path`` (a sequence of keys) in ``document``; None where there is no such thing."""
+    """Return what stands at ``path`` (a sequence of keys) in ``document``. None where there is no such thing."""
     for key in path:
         document = document.get(key) if isinstance(document, dict) else None
     return document
@@ -186,7 +186,7 @@ class _Asked:
         self._known: dict[int, list[Path]] = {}
 
     def paths(self, node: Node) -> list[Path]:
-        """Return the fields that a part asks for; of ``(a || b).c`` either a.c or b.c."""
+        """Return the fields that a part asks for. Of ``(a || b).c`` that is either a.c or b.c."""
         if id(node) not in self._known:
             self._known[id(node)] = list(dict.fromkeys(self._look(node)))
         return self._known[id(node)]
@@ -203,7 +203,7 @@ class _Asked:
             yield from self.paths(child)
 
     def _chain(self, node: Node) -> Path | None:
-        """Return the path if a part is nothing but fields, or an *or* of such; None otherwise."""
+        """Return the path if a part is nothing but fields, or an *or* of such. None otherwise."""
         if node["type"] == "field":
             return (node["value"],)
         if node["type"] != "subexpression":

@@ -17,12 +17,14 @@ from ansible_collections.netops.conntrack.plugins.module_utils._printable import
 from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import SELECTORS, is_finite
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import SEVERITIES
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.expression import follow
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import Record, last_audit
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.audit_types import Audit
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_types import Check, Document
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.ranking import (
     batch_numbers,
     selector_names,
     worst_first,
 )
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.view import last_audit
 
 _FORMULA = re.compile(r"(^|;)(?=[\s'\"]*[=+@\uff1d\uff0b\uff0d\uff20-])")
 """Where a spreadsheet takes text for a formula (OWASP, "CSV Injection"), the full-width forms too.
@@ -53,8 +55,8 @@ _COLUMNS = {
     "insert_failed": "now.stats.total.insert_failed",
     "profile": "settings.profile",
     "settings_changed": "settings.changes",
-    "would_recap": "settings.recap.would_update",
-    "recapped": "settings.recap.updated",
+    "would_shorten": "settings.shortened.would_update",
+    "shortened": "settings.shortened.updated",
     "would_delete": "prune.would_delete",
     "deleted": "prune.deleted",
     "woken": "prune.woken",
@@ -72,8 +74,11 @@ _COLUMNS = {
 Of a list or a dict the cell shows the length.
 """
 
+_Row = dict[str, t.Any]
+"""What the document says of a router, and what is worked out from it."""
 
-def as_csv(document: Record) -> str:
+
+def as_csv(document: Document) -> str:
     """Return the fleet's ``document`` (see roll_up) as CSV (RFC 4180): a header, then the routers, the worst first.
 
     A cell of what is not known is empty. The columns are the same in every report, but for two of each selector at the
@@ -89,7 +94,7 @@ def as_csv(document: Record) -> str:
     return text.getvalue()
 
 
-def _selector_paths(document: Record) -> dict[str, list[str]]:
+def _selector_paths(document: Document) -> dict[str, list[str]]:
     return {
         f"selector_{name}_{phase}": [phase, "selectors", name, "entries"]
         for name in sorted(selector_names(document)[:SELECTORS])
@@ -97,15 +102,15 @@ def _selector_paths(document: Record) -> dict[str, list[str]]:
     }
 
 
-def _rows(document: Record) -> t.Iterator[Record]:
+def _rows(document: Document) -> t.Iterator[_Row]:
     batches = batch_numbers(document)
     for name, host in worst_first(document):
         now = last_audit(host)
-        findings = _count_findings(now, document["checks"]) if now else None
+        findings = _findings_by_severity(now, document["checks"]) if now else None
         yield {**host, "name": name, "batch": batches.get(name), "now": now, "findings": findings}
 
 
-def _count_findings(audit: Record, checks: Record) -> dict[str, int]:
+def _findings_by_severity(audit: Audit, checks: dict[str, Check]) -> dict[str, int]:
     """Return the number of findings by severity, and of the checks that could not be told as ``unknown``."""
     counts = dict.fromkeys((*SEVERITIES, "unknown"), 0)
     for finding in audit["findings"]:

@@ -12,14 +12,14 @@ import typing as t
 from xml.etree import ElementTree
 
 from ansible_collections.netops.conntrack.plugins.module_utils._printable import visible
-from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import listed, plain_text
-from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import SEVERITIES
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import (
-    Record,
-    last_audit,
-    severities_from,
-)
+from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import listed
+from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import SEVERITIES, Severity
+from ansible_collections.netops.conntrack.plugins.plugin_utils._display import plain_text
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.audit_types import Anything, Finding
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import severities_from
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_types import Check, Document, Host
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.ranking import worst_first
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.view import last_audit, stopping_gates
 
 _DECLARATION = '<?xml version="1.0" encoding="utf-8"?>\n'
 _COUNTED = {"failures": "failure", "errors": "error", "skipped": "skipped"}
@@ -35,12 +35,12 @@ class _Case(t.NamedTuple):
     lines: tuple[str, ...] = ()
 
 
-def as_junit(document: Record, fail_on: str = "") -> str:
+def as_junit(document: Document, fail_on: str = "") -> str:
     """Return the fleet's ``document`` (see roll_up) as JUnit XML: a suite for each router, the worst first.
 
     A router has a case ``run``, which is an error if it was not done and skipped if its turn did not come or it tracks
     no connections. It has one for each check of its last audit, a failure if it is a finding and skipped if it is
-    unknown; and one for each gate of a roll-out. With ``fail_on`` (a severity) a finding of a lesser one passes, and
+    unknown, and one for each gate of a roll-out. With ``fail_on`` (a severity) a finding of a lesser one passes, and
     stands in the output of its case.
 
     Raises OptionError for any other severity.
@@ -57,23 +57,23 @@ def as_junit(document: Record, fail_on: str = "") -> str:
     return f"{_DECLARATION}{ElementTree.tostring(root, encoding='unicode')}\n"
 
 
-def _gate_titles(document: Record) -> dict[str, str]:
-    stopped = (document["rollout"] or {}).get("stopped") or {"gates": []}
-    return {gate["id"]: gate["title"] for gate in stopped["gates"]}
+def _gate_titles(document: Document) -> dict[str, str]:
+    return {gate["id"]: gate["title"] for gate in stopping_gates(document)}
 
 
-def _run(host: Record) -> _Case:
+def _run(host: Host) -> _Case:
     if host["failure"]:
         return _Case("run", "error", host["verdict"], (f"{host['failure']['step']}: {host['failure']['message']}",))
     if host["no_conntrack"]:
         return _Case("run", "skipped", "no_conntrack", (host["no_conntrack"],))
-    if host["verdict"] == "not_begun":
-        return _Case("run", "skipped", "not_begun", ("The roll-out was stopped before its turn.",))
+    if host["verdict"] == "not_started":
+        return _Case("run", "skipped", "not_started", ("The roll-out was stopped before its turn.",))
     return _Case("run")
 
 
-def _checks(host: Record, checks: Record, failing: tuple[str, ...]) -> t.Iterator[_Case]:
-    for finding in (last_audit(host) or {"findings": []})["findings"]:
+def _checks(host: Host, checks: dict[str, Check], failing: tuple[Severity, ...]) -> t.Iterator[_Case]:
+    audit = last_audit(host)
+    for finding in audit["findings"] if audit else []:
         check = checks[finding["id"]]
         case = _judged(finding["id"], check["title"], check["severity"], finding)
         if case.outcome != "failure":
@@ -84,21 +84,22 @@ def _checks(host: Record, checks: Record, failing: tuple[str, ...]) -> t.Iterato
             yield case._replace(outcome="system-out", lines=(check["severity"], *case.lines, check["advice"]))
 
 
-def _gates(host: Record, titles: dict[str, str]) -> t.Iterator[_Case]:
+def _gates(host: Host, titles: dict[str, str]) -> t.Iterator[_Case]:
     for gate in host["health"] or []:
         yield _judged(f"gate {gate['id']}", titles.get(gate["id"], gate["id"]), "gate", gate)
 
 
-def _judged(name: str, title: str, kind: str, finding: Record) -> _Case:
+def _judged(name: str, title: str, kind: str, finding: Finding) -> _Case:
     if finding["status"] == "passed":
         return _Case(name)
-    told = [title, finding["value"], finding["reason"]]
-    line = ": ".join(_shown(part) for part in told if part is not None)
-    unknown = finding["status"] == "unknown"
-    return _Case(name, "skipped" if unknown else "failure", "unknown" if unknown else kind, (line,))
+    parts = [title, finding["value"], finding["reason"]]
+    line = ": ".join(_shown(part) for part in parts if part is not None)
+    if finding["status"] == "unknown":
+        return _Case(name, "skipped", "unknown", (line,))
+    return _Case(name, "failure", kind, (line,))
 
 
-def _shown(value: t.Any) -> str:
+def _shown(value: Anything) -> str:
     return listed(map(plain_text, value)) if isinstance(value, list) else plain_text(value)
 
 

@@ -12,10 +12,11 @@ import datetime
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._printable import visible
-from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import VALUE, is_finite, short
+from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import VALUE, is_finite, shorten
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.expression import follow
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import VERDICTS, Record, last_audit
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_types import VERDICTS, Document
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.ranking import protocols_of, worst_first
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.view import last_audit, stop_of
 
 _PREFIX = "netops_conntrack_"
 
@@ -29,16 +30,20 @@ _Samples = t.Iterable[tuple[dict[str, t.Any], t.Any]]
 """Labels and value; a value of None is not known, and is left out."""
 
 
+_Source = t.Any
+"""What samples are taken from: the document, or what it says of a router, with ``now`` and ``checks``."""
+
+
 class _Metric(t.NamedTuple):
-    """A metric, and how to get its samples from a router: what the document says of it, with ``now`` and ``checks``."""
+    """A metric, and how to get its samples from their source."""
 
     name: str
     help: str
-    samples: t.Callable[[Record], _Samples]
+    samples: t.Callable[[_Source], _Samples]
     type: str = "gauge"
 
 
-def as_prometheus(document: Record) -> str:
+def as_prometheus(document: Document) -> str:
     """Return the fleet's ``document`` (see roll_up) in Prometheus' text format, without timestamps.
 
     All metrics of a router have the label ``host``. What is not known has no sample. What is no finite number, or would
@@ -57,7 +62,7 @@ def as_prometheus(document: Record) -> str:
     return "".join(texts)
 
 
-def _written(metric: _Metric, sources: list[tuple[dict[str, str], Record]], left_out: dict[str, int]) -> str:
+def _written(metric: _Metric, sources: list[tuple[dict[str, str], _Source]], left_out: dict[str, int]) -> str:
     """Return the lines of a metric, and count what cannot stand there as ``left_out`` of its router."""
     samples: dict[str, str] = {}
     for common, source in sources:
@@ -85,7 +90,7 @@ def _lines(metric: _Metric, samples: list[str]) -> str:
 
 
 def _sample(value: t.Any) -> str | None:
-    """Return a number as Prometheus reads it; None for all else, and for one that is too large for it."""
+    """Return a number as Prometheus reads it. None for all else, and for one that is too large for it."""
     return str(value) if is_finite(value) else None
 
 
@@ -95,32 +100,32 @@ def _labels(labels: dict[str, t.Any]) -> str:
 
 
 def _escaped(text: str) -> str:
-    return short(visible(text), VALUE).translate(_ESCAPES)
+    return shorten(visible(text), VALUE).translate(_ESCAPES)
 
 
-def _time(document: Record) -> _Samples:
+def _time(document: Document) -> _Samples:
     try:
         yield {}, int(datetime.datetime.fromisoformat(document["time"]).timestamp())
     except ValueError:
         return
 
 
-def _info(document: Record) -> _Samples:
+def _info(document: Document) -> _Samples:
     mode = "true" if document["check_mode"] else "false"
     yield {"schema_version": document["schema_version"], "check_mode": mode}, 1
 
 
-def _verdicts(document: Record) -> _Samples:
+def _verdicts(document: Document) -> _Samples:
     verdicts = [host["verdict"] for host in document["hosts"].values()]
     return [({"verdict": verdict}, verdicts.count(verdict)) for verdict in VERDICTS]
 
 
-def _stopped(document: Record) -> _Samples:
+def _stopped(document: Document) -> _Samples:
     if document["rollout"]:
-        yield {}, int(bool(document["rollout"]["stopped"]))
+        yield {}, int(stop_of(document) is not None)
 
 
-def _up(router: Record) -> _Samples:
+def _up(router: _Source) -> _Samples:
     """Yield 1 for a router that answered, 0 for one that did not. One whose turn did not come is neither."""
     if router["verdict"] == "unreachable":
         yield {}, 0
@@ -130,40 +135,40 @@ def _up(router: Record) -> _Samples:
         yield {}, 0
 
 
-def _verdict(router: Record) -> _Samples:
+def _verdict(router: _Source) -> _Samples:
     yield {"verdict": router["verdict"]}, 1
 
 
-def _figure(path: str) -> t.Callable[[Record], _Samples]:
+def _figure(path: str) -> t.Callable[[_Source], _Samples]:
     """Return the function to get the number at ``path``, or the length of the list or dict there."""
 
-    def samples(router: Record) -> _Samples:
+    def samples(router: _Source) -> _Samples:
         value = follow(router, path.split("."))
         yield {}, len(value) if isinstance(value, (list, dict)) else value
 
     return samples
 
 
-def _counter(name: str) -> t.Callable[[Record], _Samples]:
+def _counter(name: str) -> t.Callable[[_Source], _Samples]:
     return _figure(f"now.stats.total.{name}")
 
 
-def _utilisation(router: Record) -> _Samples:
+def _utilisation(router: _Source) -> _Samples:
     percent = follow(router, ("now", "usage", "percent"))
     yield {}, percent if _sample(percent) is None else round(percent / 100, 4)
 
 
-def _counts(path: str, label: str) -> t.Callable[[Record], _Samples]:
+def _counts(path: str, label: str) -> t.Callable[[_Source], _Samples]:
     """Return the function to get a number for each key of the dict at ``path``, the key as ``label``."""
 
-    def samples(router: Record) -> _Samples:
+    def samples(router: _Source) -> _Samples:
         counts = follow(router, path.split(".")) or {}
         return [({label: key}, value) for key, value in counts.items()]
 
     return samples
 
 
-def _states(router: Record) -> _Samples:
+def _states(router: _Source) -> _Samples:
     protocols = follow(router, ("now", "table", "states")) or {}
     return [
         ({"protocol": protocol, "state": state}, entries)
@@ -172,15 +177,15 @@ def _states(router: Record) -> _Samples:
     ]
 
 
-def _selectors(key: str) -> t.Callable[[Record], _Samples]:
-    def samples(router: Record) -> _Samples:
+def _selectors(key: str) -> t.Callable[[_Source], _Samples]:
+    def samples(router: _Source) -> _Samples:
         selectors = follow(router, ("now", "selectors")) or {}
         return [({"selector": name}, counts.get(key)) for name, counts in selectors.items()]
 
     return samples
 
 
-def _selector_protocols(router: Record) -> _Samples:
+def _selector_protocols(router: _Source) -> _Samples:
     selectors = follow(router, ("now", "selectors")) or {}
     return [
         ({"selector": name, "protocol": protocol}, entries)
@@ -189,10 +194,10 @@ def _selector_protocols(router: Record) -> _Samples:
     ]
 
 
-def _histogram(name: str) -> t.Callable[[Record], _Samples]:
+def _histogram(name: str) -> t.Callable[[_Source], _Samples]:
     """Return the function that gets the ranges. A histogram of Prometheus would also need the sum of the seconds."""
 
-    def samples(router: Record) -> _Samples:
+    def samples(router: _Source) -> _Samples:
         ranges = follow(router, ("now", "table", name, "histogram")) or []
         return [
             ({"from": each["from"], "below": "+Inf" if each["below"] is None else each["below"]}, each["entries"])
@@ -202,21 +207,21 @@ def _histogram(name: str) -> t.Callable[[Record], _Samples]:
     return samples
 
 
-def _findings(router: Record) -> _Samples:
+def _findings(router: _Source) -> _Samples:
     return [(labels, int(status == "finding")) for labels, status in _statuses(router) if status != "unknown"]
 
 
-def _unknown_checks(router: Record) -> _Samples:
+def _unknown_checks(router: _Source) -> _Samples:
     return [(labels, 1) for labels, status in _statuses(router) if status == "unknown"]
 
 
-def _statuses(router: Record) -> t.Iterator[tuple[dict[str, t.Any], str]]:
+def _statuses(router: _Source) -> t.Iterator[tuple[dict[str, t.Any], str]]:
     for finding in follow(router, ("now", "findings")) or []:
         check = router["checks"][finding["id"]]
         yield {"check": finding["id"], "severity": check["severity"]}, finding["status"]
 
 
-def _gates(router: Record) -> _Samples:
+def _gates(router: _Source) -> _Samples:
     gates = router["health"] or []
     return [({"gate": gate["id"]}, int(gate["status"] == "finding")) for gate in gates if gate["status"] != "unknown"]
 
@@ -270,10 +275,10 @@ _OF_A_ROUTER = (
     _Metric("table_full_messages", "Its lines in the kernel log.", _figure("now.stats.table_full.messages")),
     _Metric("drift_settings", "Settings that will have another value after the next boot.", _figure("now.drift")),
     _Metric("check_finding", "Whether a check is a finding.", _findings),
-    _Metric("check_unknown", "Checks that could not be told.", _unknown_checks),
+    _Metric("check_unknown", "Checks that could not be evaluated.", _unknown_checks),
     _Metric("gate_finding", "Whether a gate of the roll-out held the router up.", _gates),
     _Metric("changed_settings", "Settings that the run changed, or is to change.", _figure("settings.changes")),
-    _Metric("recapped_entries", "Entries whose timeouts the run shortened.", _figure("settings.recap.updated")),
+    _Metric("shortened_entries", "Entries whose timeouts the run shortened.", _figure("settings.shortened.updated")),
     _Metric("would_delete_entries", "Entries that the run was to delete.", _figure("prune.would_delete")),
     _Metric("deleted_entries", "Entries that the run deleted.", _figure("prune.deleted")),
     _Metric("woken_entries", "Entries left because they saw a packet meanwhile.", _figure("prune.woken")),

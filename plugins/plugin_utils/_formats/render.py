@@ -28,13 +28,13 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._html.document im
 from ansible_collections.netops.conntrack.plugins.plugin_utils._page.blocks import Block, as_markdown, as_text
 from ansible_collections.netops.conntrack.plugins.plugin_utils._page.first_screen import first_screen
 from ansible_collections.netops.conntrack.plugins.plugin_utils._page.whole_page import page
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import Record
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_types import Document
 
 _DEEPEST = 100
 """Levels of lists and objects in a document that is written as it is. What is deeper is no part of a report."""
 
 
-def render(document: Record, style: str = "text", fail_on: str = "") -> str:
+def render(document: Document, style: str = "text", fail_on: str = "") -> str:
     """Return the fleet's ``document`` (see roll_up) as ``text`` for a terminal, or in another one of the formats.
 
     All but ``json`` are for people and programs that show it: there a text of excessive length is cut. ``fail_on`` is
@@ -48,12 +48,12 @@ def render(document: Record, style: str = "text", fail_on: str = "") -> str:
     return as_junit(shown, fail_on) if style == "junit" else _WRITERS[style][1](shown)
 
 
-def render_or_say_why(document: Record, style: str, fail_on: str = "") -> str:
+def render_or_say_why(document: Document, style: str, fail_on: str = "") -> str:
     """Return what ``render`` does. Raises UnavailableError where a writer fails for whatever reason."""
     return _or_say_why(style, lambda: render(document, style, fail_on))
 
 
-def first_screen_or_say_why(document: Record) -> str:
+def first_screen_or_say_why(document: Document) -> str:
     """Return of the page for a terminal what fits a screen. Raises UnavailableError where that fails."""
     return _or_say_why("text", lambda: first_screen(with_short_texts(document)))
 
@@ -71,7 +71,7 @@ def _or_say_why(style: str, write: t.Callable[[], str]) -> str:
         ) from error
 
 
-def _as_page(write: t.Callable[[Block], str], document: Record) -> str:
+def _as_page(write: t.Callable[[Block], str], document: Document) -> str:
     return _written(write, page(document))
 
 
@@ -79,7 +79,7 @@ def _written(write: t.Callable[[Block], str], blocks: t.Iterable[Block]) -> str:
     return "\n\n".join(map(write, blocks)) + "\n"
 
 
-def _as_json(document: Record) -> str:
+def _as_json(document: Document) -> str:
     """Return the document as JSON. What JSON does not have is null there: unknown."""
     try:
         return _dumped(document)
@@ -87,7 +87,7 @@ def _as_json(document: Record) -> str:
         return _dumped(_as_json_can_be(document, _DEEPEST))
 
 
-def _dumped(document: Record) -> str:
+def _dumped(document: Document) -> str:
     return json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False) + "\n"
 
 
@@ -101,7 +101,7 @@ def _as_json_can_be(value: t.Any, levels: int) -> t.Any:
     return value if isinstance(value, (str, int)) else None
 
 
-_WRITERS: dict[str, tuple[str, t.Callable[[Record], str]]] = {
+_WRITERS: dict[str, tuple[str, t.Callable[[Document], str]]] = {
     "json": ("json", _as_json),
     "html": ("html", as_html),
     "markdown": ("md", functools.partial(_as_page, as_markdown)),

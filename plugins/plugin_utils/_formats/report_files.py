@@ -25,7 +25,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.report_n
     point_latest,
     remove_old,
 )
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import Record
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_types import Document
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.upgrade import read_back
 
 MODES = ("0640", "0600", "0644", "0660", "0664")
@@ -50,7 +50,7 @@ class Written(t.NamedTuple):
 
     @classmethod
     def nothing(cls, not_written: dict[str, str] | None = None) -> Written:
-        """Return that no file was written."""
+        """Return the outcome of a report of which no file was written."""
         return cls([], [], not_written or {})
 
 
@@ -92,7 +92,7 @@ class Destination:
             problem = f"cannot be written ({_reason(error)})"
             raise OptionError("directory", self.directory, problem, "Give another directory.") from None
 
-    def write(self, document: Record, shown: Record, formats: t.Collection[str], fail_on: str) -> Written:
+    def write(self, document: Document, shown: Document, formats: t.Collection[str], fail_on: str) -> Written:
         """Write the files, those first that cannot be had in another way. One that fails is its own trouble only.
 
         ``shown`` is the document with short texts, from which all but JSON are written.
@@ -108,7 +108,7 @@ class Destination:
             return Written.nothing(dict.fromkeys([RETRY, *formats], _reason(error)))
         return written
 
-    def _write_files(self, document: Record, shown: Record, formats: t.Collection[str], fail_on: str) -> Written:
+    def _write_files(self, document: Document, shown: Document, formats: t.Collection[str], fail_on: str) -> Written:
         written = Written.nothing()
         with self._noted(RETRY, written):
             self._write_retry(document)
@@ -140,9 +140,9 @@ class Destination:
         except ConntrackError as error:
             written.not_written[style] = error.message
 
-    def _write_retry(self, document: Record) -> None:
+    def _write_retry(self, document: Document) -> None:
         """Write the list of the routers that are not done. Where there are none, none is left of an earlier run."""
-        not_done = sorted(document["unreachable"] + document["failed"] + document["not_begun"])
+        not_done = sorted(document["unreachable"] + document["failed"] + document["not_started"])
         if not_done:
             write_file(self._path(RETRY), "".join(f"{host}\n" for host in not_done), self.mode)
         else:
@@ -181,7 +181,7 @@ def write_file(path: str, text: str, mode: int) -> None:
         raise
 
 
-def read_report(option: str, path: str) -> Record:
+def read_report(option: str, path: str) -> Document:
     """Return the report that an earlier run wrote to ``path``, whatever its version.
 
     Raises OptionError, which names ``option``, the path and the remedy, for everything else.
@@ -224,5 +224,5 @@ def _text_of(path: str) -> str:
 
 
 def _reason(error: OSError | ValueError) -> str:
-    """Return in words why a file cannot be used."""
+    """Return the reason why a file cannot be used, in words."""
     return getattr(error, "strerror", None) or "the path is no path"

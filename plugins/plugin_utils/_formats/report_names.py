@@ -76,7 +76,7 @@ def own_name(directory: str, playbook: str) -> t.Iterator[str]:
 
 
 def point_latest(directory: str, ending: str) -> str | None:
-    """Let ``latest`` with this ending be the newest report's file, and return its path; None where there is none.
+    """Let ``latest`` with this ending be the newest report's file, and return its path. None if there is none.
 
     A list of routers that are not done is none of the newest report if that has none. Raises OSError.
     """
@@ -108,7 +108,7 @@ def remove_old(directory: str, playbook: str, keep: int, own: str) -> None:
 
 
 def _newest(directory: str, ending: str) -> _Name | None:
-    """Return the newest report that has a file with this ending; None if there is none."""
+    """Return the newest report that has a file with this ending. None if there is none."""
     reports = _reports_in(directory)
     if ending == RETRY:
         newest = max(reports, default=None)

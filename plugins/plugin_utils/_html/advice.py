@@ -11,7 +11,9 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.markup import Html, element, together
+from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.explanation import Explanation
+from ansible_collections.netops.conntrack.plugins.plugin_utils._display import number
+from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.markup import Html, element, joined
 
 _COMMAND = re.compile(r"`([^`]+)`")
 """A command as it stands in an advice (see _report.invocation)."""
@@ -23,26 +25,53 @@ _LEAD = "Run"
 """What says nothing in front of a command that stands on a line of its own."""
 
 
+_Piece = tuple[str, bool]
+"""A text, and whether it is a command."""
+
+
 def advised(advice: str) -> Html:
-    """Return an ``advice``, each command of which has a line of its own; nothing for an empty one."""
-    parts = list(_parts(advice))
-    return element("div", *parts, class_="cure") if parts else Html("")
+    """Return an ``advice``, each command of which has a line of its own. Nothing for an empty one."""
+    return _cure(_pieces(advice))
 
 
-def _parts(advice: str) -> t.Iterator[Html]:
-    """Yield sentences and commands by turns. The stop or comma after a command goes: it would begin a line."""
-    pieces = _COMMAND.split(advice)
-    for place, piece in enumerate(pieces):
-        is_command = place % 2 == 1
-        follows_command = place > 0 and not is_command
+def helped(explanation: Explanation, on_each: bool) -> Html:
+    """Return what helps against what fills a table, first what frees entries. Nothing if nothing is known to help.
+
+    ``on_each`` is whether several routers have that many entries each.
+    """
+    return _cure(_pieces_of(explanation, " on each" if on_each else ""))
+
+
+def _pieces_of(explanation: Explanation, where: str) -> t.Iterator[_Piece]:
+    how_to_prune = ""
+    for prune in explanation["prunes"]:
+        yield from [(how_to_prune, False), (prune["command"], True)]
+        frees = f"it frees {number(prune['frees'])} entries{where}, none of them ever answered."
+        how_to_prune = f"with --check first, then without: {frees}"
+    yield from _pieces(" ".join([how_to_prune, *explanation["advice"]]))
+
+
+def _pieces(advice: str) -> t.Iterator[_Piece]:
+    """Yield sentences and commands by turns."""
+    for place, piece in enumerate(_COMMAND.split(advice)):
+        yield piece, place % 2 == 1
+
+
+def _cure(pieces: t.Iterable[_Piece]) -> Html:
+    """Return pieces as elements. The stop or comma after a command goes: it would begin a line."""
+    elements = []
+    follows_command = False
+    for piece, is_command in pieces:
         text = piece.lstrip(".,;: ") if follows_command else piece
         if is_command:
-            yield element("code", _unbroken(text), class_="command")
+            elements.append(element("code", _unbroken(piece), class_="command"))
         elif text.strip() and text.strip() != _LEAD:
-            yield element("p", text.strip())
+            elements.append(element("p", text.strip()))
+        follows_command = is_command
+    return element("div", *elements, class_="cure") if elements else Html("")
 
 
 def _unbroken(command: str) -> Html:
     """Return a command that is only broken between its words. Copied, it is the same text."""
     words = _HYPHENATED.split(command)
-    return together(element("span", word) if place % 2 == 1 else word for place, word in enumerate(words))
+    return joined(element("span", word) if place % 2 == 1 else word for place, word in enumerate(words))

@@ -12,22 +12,27 @@ import dataclasses
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import SELECTORS
+from ansible_collections.netops.conntrack.plugins.plugin_utils._display import number, spoken
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.markup import (
     Html,
     element,
     escaped,
-    number,
-    together,
+    joined,
 )
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.scales import colours
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.style import SLOTS
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import Record
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.audit_types import Audit
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_types import (
+    Document,
+    Host,
+)
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.ranking import (
-    selector_counts,
     selector_names,
     worst_checks_first,
     worst_first,
 )
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.view import audits_of
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.view import course as known_course
 
 _PROTOCOLS = {"tcp": 0, "udp": 1, "icmp": 6, "icmpv6": 2, "sctp": 4, "gre": 3, "dccp": 5, "udplite": 7}
 _STATES = {
@@ -53,13 +58,13 @@ ARROW = " → "
 class Fleet:
     """The document, and what all sections have to agree on.
 
-    ``routers`` are name and host, the worst first; ``anchors`` the ids of their sections. ``findings`` are the ids
+    ``routers`` are name and host, the worst first. ``anchors`` are the ids of their sections. ``findings`` are the ids
     of the places where the checks are explained. ``protocols`` and ``states`` are the numbers of their colours, and
     ``selectors`` the names that were counted, the most important one first.
     """
 
-    document: Record
-    routers: list[tuple[str, Record]]
+    document: Document
+    routers: list[tuple[str, Host]]
     anchors: dict[str, str]
     findings: dict[str, str]
     protocols: dict[str, int]
@@ -67,7 +72,7 @@ class Fleet:
     selectors: list[str]
 
     @classmethod
-    def of(cls, document: Record) -> Fleet:
+    def from_document(cls, document: Document) -> Fleet:
         """Return the fleet of a ``document``."""
         audits = [audit for host in document["hosts"].values() for audit in audits_of(host)]
         tables = [audit["table"] for audit in audits if audit["table"]]
@@ -86,87 +91,68 @@ class Fleet:
     @property
     def check_mode(self) -> bool:
         """Whether nothing was really changed."""
-        return bool(self.document["check_mode"])
+        return self.document["check_mode"]
 
     def link(self, name: str) -> Html:
-        """Return a link to the section of a router; only the name for one that the document is not about."""
+        """Return a link to the section of a router, or only the name of one that the document is not about."""
         return element("a", name, href=f"#{self.anchors[name]}") if name in self.anchors else escaped(name)
 
     def named(self, names: t.Sequence[str], search: str, values: t.Mapping[str, str] | None = None) -> Html:
-        """Return the links to some routers, with their ``values`` if there are any; nothing for no routers.
+        """Return the links to some routers, with their ``values`` if there are any. Nothing without routers.
 
         Of many only the first are named, with a button that shows all in the table by the words of ``search``.
         """
         if not names:
             return Html("")
-        links = [together(filter(None, [self.link(name), (values or {}).get(name)]), " ") for name in names[:_NAMED]]
+        links = []
+        for name in names[:_NAMED]:
+            value = values.get(name) if values else None
+            links.append(joined([self.link(name), value], " ") if value else self.link(name))
         if len(names) > _NAMED:
             button = element("button", "show all", class_="show", data_search=search)
-            links.append(together([f"and {len(names) - _NAMED:,} more ", button]))
-        return element("p", together(links, ", "), class_="names")
+            links.append(joined([f"and {len(names) - _NAMED:,} more ", button]))
+        return element("p", joined(links, ", "), class_="names")
 
 
-def audits_of(host: Record) -> list[Record]:
-    """Return the audits of a router, the one before and the one after, as far as there are such."""
-    return [host[phase] for phase in ("before", "after") if host[phase]]
+_Figure = t.TypeVar("_Figure")
 
 
-def course(host: Record, get: t.Callable[[Record], t.Any]) -> list[t.Any]:
+def course(host: Host, get: t.Callable[[Audit], _Figure | None]) -> list[_Figure | None]:
     """Return what ``get`` finds in a router's audits: before and now, or one value alone. [None] without audits."""
-    return [get(audit) for audit in audits_of(host)] or [None]
+    figures: list[_Figure | None] = [*known_course(host, get)]
+    return figures or [None]
 
 
 def shown(values: t.Sequence[t.Any], text_of: t.Callable[[t.Any], str] = number) -> Html:
     """Return the last of some values, behind those before it that are shown as something else."""
     texts = list(dict.fromkeys(map(text_of, values)))
-    earlier = together([*texts[:-1], ""], ARROW)
-    return together([element("s", earlier) if len(texts) > 1 else "", text_of(values[-1])])
+    earlier = joined([*texts[:-1], ""], ARROW)
+    return joined([element("s", earlier) if len(texts) > 1 else "", text_of(values[-1])])
 
 
 def badge(verdict: str) -> Html:
     """Return a verdict, or a severity: its word, with a sign and a colour."""
-    return element("span", verdict.replace("_", " "), class_=f"badge {verdict}")
-
-
-def status_of(audit: Record | None, status: str) -> dict[str, Record]:
-    """Return the findings of an audit that have this ``status``, by the id of the check."""
-    findings = audit["findings"] if audit else []
-    return {finding["id"]: finding for finding in findings if finding["status"] == status}
-
-
-def selected(name: str) -> t.Callable[[Record], int | None]:
-    """Return how to find the entries that a selector counted, in an audit."""
-
-    def entries(audit: Record) -> int | None:
-        count: int | None = selector_counts(audit, name).get("entries")
-        return count
-
-    return entries
-
-
-def used(key: str) -> t.Callable[[Record], t.Any]:
-    """Return how to find a figure of the usage, in an audit."""
-    return lambda audit: audit["usage"].get(key)
+    return element("span", spoken(verdict), class_=f"badge {verdict}")
 
 
 def section(title: str, *content: str, id_: str | None = None) -> Html:
-    """Return a section of the page; nothing if there is nothing in it."""
+    """Return a section of the page. Nothing if there is nothing in it."""
     return element("section", element("h2", title), *content, id=id_) if any(content) else Html("")
 
 
 def block(title: str, *content: str, style: str | None = None) -> Html:
-    """Return a part of a section or of the overview; nothing if there is nothing in it."""
+    """Return a part of a section or of the overview. Nothing if there is nothing in it."""
     return element("div", element("h3", title), *content, class_=style) if any(content) else Html("")
 
 
 def folding(title: str, *content: str) -> Html:
-    """Return a part of a section that a narrow screen shows closed at first; nothing if there is nothing in it."""
+    """Return a part of a section that a narrow screen shows closed at first. Nothing if there is nothing in it."""
     heading = element("summary", element("h3", title))
     return element("details", heading, *content, class_="fold", open=True) if any(content) else Html("")
 
 
 def and_more(count: int) -> Html:
-    """Return the line below the first of many things; nothing if these are all."""
+    """Return the line below the first of many things. Nothing if these are all."""
     return element("p", f"And {count:,} more, which the JSON report has.", class_="soft") if count else Html("")
 
 

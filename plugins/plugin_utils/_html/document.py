@@ -21,15 +21,15 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.cha
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.markup import Html, element
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.script import SCRIPT
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.style import style
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import Record
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_types import Document
 
 _NOTHING_ELSE = "default-src 'none'; base-uri 'none'; form-action 'none'"
 _PLACES = {"Overview": "overview", "Routers": "routers", "Findings": "findings", "Details": "details"}
 
 
-def as_html(document: Record) -> str:
-    """Return the fleet's ``document`` (see roll_up) as a page in HTML; the same document gives the same bytes."""
-    return "".join(_parts(Fleet.of(document)))
+def as_html(document: Document) -> str:
+    """Return the fleet's ``document`` (see roll_up) as a page in HTML. The same document gives the same bytes."""
+    return "".join(_parts(Fleet.from_document(document)))
 
 
 def _parts(fleet: Fleet) -> t.Iterator[str]:
@@ -51,7 +51,7 @@ def _parts(fleet: Fleet) -> t.Iterator[str]:
     yield "</html>\n"
 
 
-def _head(document: Record) -> Html:
+def _head(document: Document) -> Html:
     sheet = style()
     policy = f"{_NOTHING_ELSE}; style-src {_digest(sheet)}; script-src {_digest(SCRIPT)}"
     return element(

@@ -12,10 +12,11 @@ a line without advice below the top is no longer than a link, and stands with ea
 
 from __future__ import annotations
 
-from ansible_collections.netops.conntrack.plugins.plugin_utils._html.advice import advised
+from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.explanation import Explanation
+from ansible_collections.netops.conntrack.plugins.plugin_utils._display import counted
+from ansible_collections.netops.conntrack.plugins.plugin_utils._html.advice import helped
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html.components import Fleet, badge, block
-from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.markup import Html, counted, element
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import Record
+from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.markup import Html, element
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.ranking import explanations
 
 _TITLE, _TITLE_OF_ONE = "What fills the tables", "What fills the table"
@@ -32,35 +33,35 @@ class Explanations:
         """Give each explanation a place: at the top, or else with the worst of the routers that it is the same for."""
         self._fleet = fleet
         self._verdicts = {name: host["verdict"] for name, host in fleet.routers}
-        self._told: list[Record] = []
+        self._explanations: list[Explanation] = []
         self._names: list[list[str]] = []
         self._places: dict[str, int] = {}
         for place, (explanation, names) in enumerate(explanations(fleet.document)):
-            self._told.append(explanation)
+            self._explanations.append(explanation)
             self._names.append(names)
             self._places.update(dict.fromkeys(names, place))
 
     def on_top(self) -> Html:
-        """Return what fills the tables of the worst routers; nothing if it is known of none."""
-        articles = [self._article(place) for place in range(len(self._told))[:_MOST]]
+        """Return what fills the tables of the worst routers. Nothing if it is known of none."""
+        articles = [self._article(place) for place in range(len(self._explanations))[:_MOST]]
         others = sum(map(len, self._names[_MOST:]))
         more = f"What fills the tables of {counted(others, 'more router')} stands in their sections."
         return block(_TITLE, *articles, element("p", more, class_="soft") if others else "", style="card")
 
     def of_router(self, name: str) -> Html:
-        """Return what fills the table of one router, or where that stands; nothing if it is not known."""
+        """Return what fills the table of one router, or a link to it. Nothing if it is not known."""
         place = self._places.get(name)
         if place is None:
             return Html("")
-        told, is_first = self._told[place], self._names[place][0] == name
-        stands_here = place >= _MOST and (is_first or not told["advice"])
+        explanation, is_first = self._explanations[place], self._names[place][0] == name
+        stands_here = place >= _MOST and (is_first or not _helps(explanation))
         if stands_here:
             id_ = _anchor(place) if is_first else None
-            return element("div", element("h3", _TITLE_OF_ONE), *_words(told), id=id_)
+            return element("div", element("h3", _TITLE_OF_ONE), *self._words(place), id=id_)
         return block(_TITLE_OF_ONE, element("p", element("a", _SEE, href=f"#{_anchor(place)}")))
 
     def _article(self, place: int) -> Html:
-        names, (cause, cure) = self._names[place], _words(self._told[place])
+        names, (cause, cure) = self._names[place], self._words(place)
         return element(
             "article",
             badge(self._verdicts[names[0]]),
@@ -70,10 +71,15 @@ class Explanations:
             class_="finding fills",
         )
 
+    def _words(self, place: int) -> list[Html]:
+        """Return what fills a table, and what helps there."""
+        explanation, on_each = self._explanations[place], len(self._names[place]) > 1
+        return [element("p", explanation["filled_by"], class_="cause"), helped(explanation, on_each)]
+
 
 def _anchor(place: int) -> str:
     return f"e{place + 1}"
 
 
-def _words(explanation: Record) -> list[Html]:
-    return [element("p", explanation["filled_by"], class_="cause"), advised(explanation["advice"] or "")]
+def _helps(explanation: Explanation) -> bool:
+    return bool(explanation["prunes"] or explanation["advice"])

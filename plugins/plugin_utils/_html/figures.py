@@ -11,69 +11,86 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import listed
+from ansible_collections.netops.conntrack.plugins.plugin_utils._display import UNKNOWN, number
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html.components import (
-    audits_of,
     course,
     definitions,
     folding,
     shown,
-    used,
 )
-from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.markup import UNKNOWN, Html, number
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import Record
+from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.markup import Html
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.audit_types import (
+    Audit,
+    Count,
+    Counts,
+    TableFacts,
+)
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_types import Host
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.view import audits_of
 from ansible_collections.netops.conntrack.plugins.plugin_utils._tuning.sizing import binary_size
 
 _COUNTERS = {"drop": "dropped", "early_drop": "evicted early", "insert_failed": "inserts failed"}
-_ZONES = {
-    "zones": "entries by zone",
-    "zones_original": "by zone of the original direction only",
-    "zones_reply": "by zone of the reply direction only",
-}
+
+_TextOf = t.Callable[[t.Any], str]
 
 
-def figures(host: Record) -> Html:
-    """Return the figures of a router that no chart has; nothing if it was not measured."""
+def figures(host: Host) -> Html:
+    """Return the figures of a router that no chart has. Nothing if it was not measured."""
     if not audits_of(host):
         return Html("")
-    pairs = [
-        ("buckets", shown(course(host, used("buckets")))),
-        ("load factor", shown(course(host, used("load_factor")))),
-        ("memory", shown(course(host, used("memory_bytes")), _memory)),
-        *((word, shown(course(host, _counter(key)))) for key, word in _COUNTERS.items()),
-        ("table full in the kernel log", shown(course(host, _table_full))),
-        ("drift at the next boot", shown(course(host, _drift))),
-        ("counted, but not listed", shown(course(host, _not_listed))),
-        *((word, shown(course(host, _zones(key)))) for key, word in _zones_to_show(host)),
+
+    def term(
+        name: str, get: t.Callable[[Audit], t.Any], text_of: t.Callable[[t.Any], str] = number
+    ) -> tuple[str, Html]:
+        return name, shown(course(host, get), text_of)
+
+    terms = [
+        term("buckets", lambda audit: audit["usage"]["buckets"]),
+        term("load factor", lambda audit: audit["usage"]["load_factor"]),
+        term("memory", lambda audit: audit["usage"]["memory_bytes"], _memory),
+        *(term(word, _counter(key)) for key, word in _COUNTERS.items()),
+        term("table full in the kernel log", _table_full),
+        term("drift at the next boot", _drift),
+        term("counted, but not listed", _not_listed),
+        *(term(word, _zones(get)) for get, word in _zones_to_show(host)),
     ]
-    return folding("Figures", definitions(pairs))
+    return folding("Figures", definitions(terms))
 
 
 def _memory(size: int | None) -> str:
     return UNKNOWN if size is None else binary_size(size)
 
 
-def _counter(key: str) -> t.Callable[[Record], t.Any]:
-    return lambda audit: audit["stats"] and audit["stats"]["total"].get(key)
+def _counter(key: str) -> t.Callable[[Audit], Count]:
+    return lambda audit: audit["stats"]["total"].get(key) if audit["stats"] else None
 
 
-def _table_full(audit: Record) -> t.Any:
-    return audit["stats"] and audit["stats"]["table_full"]["messages"]
+def _table_full(audit: Audit) -> Count:
+    return audit["stats"]["table_full"]["messages"] if audit["stats"] else None
 
 
-def _not_listed(audit: Record) -> int | None:
-    count: int | None = audit["table"] and audit["table"].get("not_listed")
-    return count
+def _not_listed(audit: Audit) -> Count:
+    return audit["table"].get("not_listed") if audit["table"] else None
 
 
-def _zones_to_show(host: Record) -> list[tuple[str, str]]:
+_CountsOf = t.Callable[[TableFacts], t.Optional[Counts]]
+
+_ZONES: tuple[tuple[_CountsOf, str], ...] = (
+    (lambda table: table["zones"], "entries by zone"),
+    (lambda table: table.get("zones_original"), "by zone of the original direction only"),
+    (lambda table: table.get("zones_reply"), "by zone of the reply direction only"),
+)
+
+
+def _zones_to_show(host: Host) -> list[tuple[_CountsOf, str]]:
     """Return the counts of zones, and how they are called, that say something: most routers have zone 0 only."""
     tables = [audit["table"] for audit in audits_of(host) if audit["table"]]
-    return [(key, word) for key, word in _ZONES.items() if any(set(table.get(key) or {}) - {"0"} for table in tables)]
+    return [(get, word) for get, word in _ZONES if any(set(get(table) or {}) - {"0"} for table in tables)]
 
 
-def _zones(key: str) -> t.Callable[[Record], str]:
-    def text_of(audit: Record) -> str:
-        zones = audit["table"] and audit["table"].get(key)
+def _zones(get: _CountsOf) -> t.Callable[[Audit], str]:
+    def text_of(audit: Audit) -> str:
+        zones = get(audit["table"]) if audit["table"] else None
         if zones is None:
             return UNKNOWN
         return listed(f"{zone}: {number(entries)}" for zone, entries in zones.items()) or "none"
@@ -81,5 +98,5 @@ def _zones(key: str) -> t.Callable[[Record], str]:
     return text_of
 
 
-def _drift(audit: Record) -> str | None:
+def _drift(audit: Audit) -> str | None:
     return None if audit["drift"] is None else listed(audit["drift"]) or "none"

@@ -11,31 +11,22 @@ from __future__ import annotations
 import collections
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import TEXT, listed, with_unit
+from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import TEXT, listed
+from ansible_collections.netops.conntrack.plugins.plugin_utils._display import UNKNOWN, counted, number, with_unit
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html.advice import advised
-from ansible_collections.netops.conntrack.plugins.plugin_utils._html.components import (
-    Fleet,
-    and_more,
-    badge,
-    block,
-    status_of,
-)
-from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.markup import (
-    UNKNOWN,
-    Html,
-    counted,
-    element,
-    number,
-)
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import Record, last_audit
+from ansible_collections.netops.conntrack.plugins.plugin_utils._html.components import Fleet, and_more, badge, block
+from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.markup import Html, element
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.audit_types import Finding
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_types import Check
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.ranking import worst_checks_first
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.view import last_audit, with_status
 
 _WORST = 6
 """Findings named at the top of the page."""
 
 
 class Affected(t.NamedTuple):
-    """The routers on which a check is a finding now, was one before, or cannot be told."""
+    """The routers on which a check is a finding now, was one before, or is unknown."""
 
     still: list[str]
     cured: list[str]
@@ -45,21 +36,27 @@ class Affected(t.NamedTuple):
 
 
 def affected_by_check(fleet: Fleet) -> dict[str, Affected]:
-    """Return the routers of each check that was ever a finding, or cannot be told; the worst check first."""
-    found: dict[str, Affected] = collections.defaultdict(lambda: Affected([], [], [], {}, set()))
+    """Return the routers of each check that was ever a finding, or is unknown. The worst check comes first."""
+    by_check: dict[str, Affected] = collections.defaultdict(lambda: Affected([], [], [], {}, set()))
     for name, host in fleet.routers:
         last = last_audit(host)
-        still, unknown = status_of(last, "finding"), status_of(last, "unknown")
+        still, unknown = with_status(last, "finding"), with_status(last, "unknown")
+        cured = with_status(host["before"], "finding").keys() - still.keys() - unknown.keys()
         for check_id, finding in still.items():
-            found[check_id].still.append(name)
-            value, check = finding["value"], fleet.document["checks"][check_id]
-            found[check_id].values[name] = "" if value is None else with_unit(number(value), value, check)
+            by_check[check_id].still.append(name)
+            by_check[check_id].values[name] = _value_of(finding, fleet.document["checks"][check_id])
         for check_id, finding in unknown.items():
-            found[check_id].unknown.append(name)
-            found[check_id].reasons.add(finding["reason"] or UNKNOWN)
-        for check_id in status_of(host["before"], "finding").keys() - still.keys() - unknown.keys():
-            found[check_id].cured.append(name)
-    return {check_id: found[check_id] for check_id, _check in worst_checks_first(fleet.document) if check_id in found}
+            by_check[check_id].unknown.append(name)
+            by_check[check_id].reasons.add(finding["reason"] or UNKNOWN)
+        for check_id in cured:
+            by_check[check_id].cured.append(name)
+    worst_first = [check_id for check_id, _check in worst_checks_first(fleet.document)]
+    return {check_id: by_check[check_id] for check_id in worst_first if check_id in by_check}
+
+
+def _value_of(finding: Finding, check: Check) -> str:
+    value = finding["value"]
+    return "" if value is None else with_unit(number(value), value, check)
 
 
 def worst_findings(fleet: Fleet, affected: dict[str, Affected]) -> Html:
@@ -70,10 +67,10 @@ def worst_findings(fleet: Fleet, affected: dict[str, Affected]) -> Html:
             "li",
             badge(checks[check_id]["severity"]),
             element("a", checks[check_id]["title"], href=f"#{fleet.findings[check_id]}"),
-            element("span", number(len(found.still)), class_="n"),
+            element("span", number(len(routers.still)), class_="n"),
         )
-        for check_id, found in affected.items()
-        if found.still and check_id in fleet.findings
+        for check_id, routers in affected.items()
+        if routers.still and check_id in fleet.findings
     ]
     return block("Worst findings, by routers", *_list(items[:_WORST]), style="card")
 
@@ -84,12 +81,13 @@ def _list(items: list[Html]) -> list[Html]:
 
 def findings(fleet: Fleet, affected: dict[str, Affected]) -> list[Html]:
     """Return all findings, with the routers, their values, and the cure."""
-    articles = [_finding(fleet, check_id, found) for check_id, found in affected.items() if check_id in fleet.findings]
+    shown = {check_id: routers for check_id, routers in affected.items() if check_id in fleet.findings}
+    articles = [_finding(fleet, check_id, routers) for check_id, routers in shown.items()]
     return [*articles, and_more(len(affected) - len(articles))]
 
 
 def _finding(fleet: Fleet, check_id: str, affected: Affected) -> Html:
-    check: Record = fleet.document["checks"][check_id]
+    check = fleet.document["checks"][check_id]
     still, cured, unknown, values, reasons = affected
     parts = []
     if still:
@@ -97,8 +95,8 @@ def _finding(fleet: Fleet, check_id: str, affected: Affected) -> Html:
         parts.append(fleet.named(still, check_id, values))
         parts.append(advised(check["advice"]))
     if unknown:
-        told = f"Undecided on {counted(len(unknown), 'router')}: {listed(sorted(reasons), '; ', longest=TEXT)}"
-        parts.append(element("p", told, class_="soft"))
+        why = listed(sorted(reasons), "; ", longest=TEXT)
+        parts.append(element("p", f"Undecided on {counted(len(unknown), 'router')}: {why}", class_="soft"))
         parts.append(fleet.named(unknown, check_id))
     if cured:
         parts.append(element("p", f"No longer found on {counted(len(cured), 'router')}.", class_="soft"))

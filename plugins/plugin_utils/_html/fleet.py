@@ -9,15 +9,16 @@
 from __future__ import annotations
 
 import collections
+import itertools
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import PARTS, some
-from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import FULL, NEARLY_FULL
+from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import FULL, NEARLY_FULL, fullness
+from ansible_collections.netops.conntrack.plugins.plugin_utils._display import compact, counted, number, spoken
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html.components import (
     ARROW,
     Fleet,
     and_more,
-    audits_of,
     badge,
     block,
     course,
@@ -25,7 +26,6 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._html.components 
     rows_of,
     section,
     shown,
-    used,
 )
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html.explanations import Explanations
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html.findings import (
@@ -35,19 +35,25 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._html.findings im
 )
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html.fleet_table import fleet_table
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.charts import Point, fleet_map, stack
-from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.markup import (
-    Html,
-    compact,
-    counted,
-    element,
-    number,
-    together,
-)
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import (
+from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.markup import Html, element, joined
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.audit_types import Audit
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_types import (
     NOT_DONE,
     VERDICTS,
-    Record,
+    Gate,
+    Trend,
+    Verdict,
+)
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.view import (
+    audits_of,
+    batches_of,
+    entries_of,
+    has_after,
     last_audit,
+    percent_of,
+    stop_of,
+    total_deleted,
+    total_shortened,
 )
 
 _SHAPES = {
@@ -81,12 +87,12 @@ def header(fleet: Fleet) -> Html:
 
 def overview(fleet: Fleet, explained: Explanations) -> Html:
     """Return the sections about the fleet as a whole."""
-    course_of = f", before{ARROW}after" if any(host["after"] for _name, host in fleet.routers) else ""
+    course_of = f", before{ARROW}after" if has_after(fleet.document) else ""
     affected = affected_by_check(fleet)
     left, right = [_verdicts(fleet), _rollout(fleet)], [_map(fleet)]
     (right if fleet.document["rollout"] else left).append(worst_findings(fleet, affected))
     table = element("div", fleet_table(fleet), class_="card wide")
-    return together(
+    return joined(
         [
             element(
                 "section",
@@ -104,25 +110,31 @@ def overview(fleet: Fleet, explained: Explanations) -> Html:
 
 
 def _tiles(fleet: Fleet) -> Html:
-    totals, hosts = fleet.document["totals"], [host for _name, host in fleet.routers]
-    counts = [totals[key] for key in ("findings_before", "findings_after") if totals[key] is not None]
-    shown_verdicts = (*NOT_DONE, *(["no_conntrack"] if totals["no_conntrack"] else []))
-    of_all = together([number(totals["done"]), element("s", f" of {number(totals['hosts'])}")])
-    tiles = [
-        _tile("routers done", of_all),
-        *(_tile(_spoken(verdict), _amount(totals[verdict]), verdict) for verdict in shown_verdicts),
-        _tile("findings", shown(counts or [None])),
-    ]
-    would = "would be " if fleet.check_mode else ""
+    return element("dl", *_tiles_of_routers(fleet), *_tiles_of_changes(fleet), class_="tiles")
+
+
+def _tiles_of_routers(fleet: Fleet) -> t.Iterator[Html]:
+    totals = fleet.document["totals"]
+    counts: dict[Verdict, int] = {verdict: totals[verdict] for verdict in NOT_DONE}
+    if totals["no_conntrack"]:
+        counts["no_conntrack"] = totals["no_conntrack"]
+    findings_of_phases = [totals["findings_before"], totals["findings_after"]]
+    known_findings = [count for count in findings_of_phases if count is not None]
+    yield _tile("routers done", joined([number(totals["done"]), element("s", f" of {number(totals['hosts'])}")]))
+    for verdict, count in counts.items():
+        yield _tile(spoken(verdict), _amount(count), verdict)
+    yield _tile("findings", shown(known_findings or [None]))
+
+
+def _tiles_of_changes(fleet: Fleet) -> t.Iterator[Html]:
+    document, hosts = fleet.document, [host for _name, host in fleet.routers]
+    would_be = "would be " if fleet.check_mode else ""
     if any(host["settings"] for host in hosts):
-        recapped = totals["would_recap" if would else "recapped"]
-        tiles.append(
-            _tile("settings would change" if would else "settings changed", _amount(totals["settings_changed"]))
-        )
-        tiles.append(_tile(f"timeouts {would}shortened", _amount(recapped)))
+        changed = "would change" if fleet.check_mode else "changed"
+        yield _tile(f"settings {changed}", _amount(document["totals"]["settings_changed"]))
+        yield _tile(f"timeouts {would_be}shortened", _amount(total_shortened(document)))
     if any(host["prune"] for host in hosts):
-        tiles.append(_tile(f"entries {would}deleted", _amount(totals["would_delete" if would else "deleted"])))
-    return element("dl", *tiles, class_="tiles")
+        yield _tile(f"entries {would_be}deleted", _amount(total_deleted(document)))
 
 
 def _tile(term: str, figure: str, verdict: str = "") -> Html:
@@ -135,18 +147,14 @@ def _amount(count: int | None) -> str:
     return number(count) if count is None or count < _FITS_A_TILE else compact(count)
 
 
-def _spoken(verdict: str) -> str:
-    return verdict.replace("_", " ")
-
-
 def _verdicts(fleet: Fleet) -> Html:
     """Return how many routers have which verdict, as a bar and in words that filter the table."""
     counts = collections.Counter(host["verdict"] for _name, host in fleet.routers)
     present = [verdict for verdict in VERDICTS if counts[verdict]]
-    words = ", ".join(f"{counts[verdict]:,} {_spoken(verdict)}" for verdict in present)
+    words = ", ".join(f"{counts[verdict]:,} {spoken(verdict)}" for verdict in present)
     chart = stack([(verdict, counts[verdict]) for verdict in present], f"Routers by verdict: {words}")
     legend = (
-        element("li", element("button", badge(verdict), " ", number(counts[verdict]), data_search=_spoken(verdict)))
+        element("li", element("button", badge(verdict), " ", number(counts[verdict]), data_search=spoken(verdict)))
         for verdict in present
     )
     return block("Verdicts", chart, element("ul", *legend, class_="verdicts"), style="card")
@@ -155,8 +163,8 @@ def _verdicts(fleet: Fleet) -> Html:
 def _map(fleet: Fleet) -> Html:
     points = [
         Point(
-            course(host, used("count")),
-            course(host, used("percent")),
+            course(host, entries_of),
+            course(host, percent_of),
             host["verdict"],
             _SHAPES.get(host["verdict"], "ring"),
         )
@@ -166,71 +174,79 @@ def _map(fleet: Fleet) -> Html:
     if not points:
         return Html("")
     percents = [point.percents[-1] for point in points]
-    full, near = (
-        sum(percent is not None and percent >= least for percent in percents) for least in (FULL, NEARLY_FULL)
-    )
-    told = (
-        f"{full:,} at {FULL} % or more, {near - full:,} from {NEARLY_FULL} to {FULL} %, "
-        f"{len(points) - near - percents.count(None):,} below; {percents.count(None):,} without a limit, "
+    levels = collections.Counter("no limit" if percent is None else fullness(percent) for percent in percents)
+    words = (
+        f"{levels['full']:,} at {FULL} % or more, {levels['near']:,} from {NEARLY_FULL} to {FULL} %, "
+        f"{levels['fine']:,} below; {levels['no limit']:,} without a limit, "
         f"{len(fleet.routers) - len(points):,} not known."
     )
-    chart = fleet_map(points, f"Routers by entries and how full the table is: {told}")
-    return block("How full, and how large", chart, element("small", told), style="card")
+    chart = fleet_map(points, f"Routers by entries and how full the table is: {words}")
+    return block("How full, and how large", chart, element("small", words), style="card")
 
 
-def _is_on_the_map(audit: Record | None) -> bool:
-    usage = audit["usage"] if audit else {"count": None}
-    return usage["count"] is not None and (usage["percent"] is not None or usage["max"] == 0)
+def _is_on_the_map(audit: Audit | None) -> bool:
+    if not audit or audit["usage"]["count"] is None:
+        return False
+    return audit["usage"]["percent"] is not None or audit["usage"]["max"] == 0
 
 
 def _rollout(fleet: Fleet) -> Html:
-    rollout, waiting = fleet.document["rollout"], fleet.document["not_begun"]
-    not_begun = set(waiting)
-    if not rollout:
+    if not fleet.document["rollout"]:
         return Html("")
-    batches, stopped = rollout["batches"], rollout["stopped"]
-    last = stopped["batch"] if stopped else 0
-    done = "planned" if fleet.check_mode else "done"
-    items = [
-        _batch(place, batch, "stopped" if place == last else "not_begun" if not_begun.issuperset(batch) else done)
-        for place, batch in enumerate(batches, 1)
-    ]
-    parts = [element("ol", *items, class_="batches")]
-    if stopped:
-        parts.append(element("p", element("strong", f"Stopped at batch {last} of {len(batches)}"), ", by these gates:"))
-        gates, others = some(stopped["gates"], PARTS)
-        parts.append(element("ul", *(_stop(fleet, gate) for gate in gates), class_="stops"))
-        parts.append(and_more(others))
+    parts = [element("ol", *_batches(fleet), class_="batches"), *_stop(fleet)]
+    waiting = fleet.document["not_started"]
     if waiting:
-        parts.append(element("p", f"Not begun, and unchanged: {counted(len(waiting), 'router')}"))
-        parts.append(fleet.named(waiting, "not begun"))
+        parts.append(element("p", f"Not started, and unchanged: {counted(len(waiting), 'router')}"))
+        parts.append(fleet.named(waiting, "not started"))
     return block("Roll-out", *parts, style="card")
 
 
+def _batches(fleet: Fleet) -> t.Iterator[Html]:
+    stop, waiting = stop_of(fleet.document), set(fleet.document["not_started"])
+    for number_of_batch, batch in enumerate(batches_of(fleet.document), 1):
+        if stop and number_of_batch == stop["batch"]:
+            state = "stopped"
+        elif waiting.issuperset(batch):
+            state = "not_started"
+        else:
+            state = "planned" if fleet.check_mode else "done"
+        yield _batch(number_of_batch, batch, state)
+
+
+def _stop(fleet: Fleet) -> t.Iterator[Html]:
+    """Yield where the roll-out was stopped, and by which gates, if it was."""
+    stop = stop_of(fleet.document)
+    if stop:
+        where = f"Stopped at batch {stop['batch']} of {len(batches_of(fleet.document))}"
+        yield element("p", element("strong", where), ", by these gates:")
+        gates, others = some(stop["gates"], PARTS)
+        yield element("ul", *(_gate(fleet, gate) for gate in gates), class_="stops")
+        yield and_more(others)
+
+
 def _batch(place: int, batch: list[str], state: str) -> Html:
-    size, word = element("small", counted(len(batch), "router")), element("small", _spoken(state))
+    size, word = element("small", counted(len(batch), "router")), element("small", spoken(state))
     return element("li", element("b", f"Batch {place}"), size, word, class_="failed" if state == "stopped" else state)
 
 
-def _stop(fleet: Fleet, gate: Record) -> Html:
+def _gate(fleet: Fleet, gate: Gate) -> Html:
     value = "" if gate["value"] is None else f" ({number(gate['value'])})"
-    return element(
-        "li", fleet.link(gate["host"]), f": {gate['title']}{value}", f", {gate['reason']}" if gate["reason"] else ""
-    )
+    reason = f", {gate['reason']}" if gate["reason"] else ""
+    return element("li", fleet.link(gate["host"]), f": {gate['title']}{value}", reason)
 
 
 def _not_done(fleet: Fleet) -> Html:
+    failures = [(name, host["verdict"], host["failure"]) for name, host in fleet.routers if host["failure"]]
     rows = [
-        (fleet.link(name), badge(host["verdict"]), host["failure"]["step"], host["failure"]["message"])
-        for name, host in fleet.routers
-        if host["failure"]
+        (fleet.link(name), badge(verdict), failure["step"], failure["message"]) for name, verdict, failure in failures
     ]
     table = rows_of(("Router", "Verdict", "Step", "Message"), rows)
     return element("div", table, class_="card scroll") if rows else Html("")
 
 
 def _no_conntrack(fleet: Fleet) -> Html:
-    rows = [(fleet.link(name), host["no_conntrack"]) for name, host in fleet.routers if host["no_conntrack"]]
+    reasons = [(name, host["no_conntrack"]) for name, host in fleet.routers]
+    rows = [(fleet.link(name), reason) for name, reason in reasons if reason]
     return element("div", rows_of(("Router", "Reason"), rows), class_="card scroll") if rows else Html("")
 
 
@@ -250,31 +266,31 @@ def _since(fleet: Fleet) -> Html:
         return Html("")
     trends = {name: host["trend"] for name, host in fleet.routers if host["trend"]}
     drifted = [name for name, trend in trends.items() if trend["drift"] and trend["drift"]["new"]]
-    strangers = [name for name, host in fleet.routers if audits_of(host) and not host["trend"]]
-    told = [
+    not_in_baseline = [name for name, host in fleet.routers if audits_of(host) and not host["trend"]]
+    terms = [
         ("filled up most, in points of their limits", _filled_up(fleet, trends)),
-        ("new findings, by routers", _titles(fleet, trends, "new")),
-        ("findings gone, by routers", _titles(fleet, trends, "gone")),
+        ("new findings, by routers", _titles(fleet, (trend["findings"]["new"] for trend in trends.values()))),
+        ("findings gone, by routers", _titles(fleet, (trend["findings"]["gone"] for trend in trends.values()))),
         ("new drift", fleet.named(drifted, "drift")),
-        ("not in the baseline", fleet.named(strangers, "")),
+        ("not in the baseline", fleet.named(not_in_baseline, "")),
     ]
     title = f"Since {fleet.document['baseline']['time']}"
-    return block(title, definitions((pair for pair in told if pair[1]), "since"), style="card")
+    return block(title, definitions((pair for pair in terms if pair[1]), "since"), style="card")
 
 
-def _filled_up(fleet: Fleet, trends: dict[str, Record]) -> Html:
-    growths = {
-        name: trend["percent"]["now"] - trend["percent"]["before"]
-        for name, trend in trends.items()
-        if None not in trend["percent"].values()
-    }
-    largest = sorted((name for name in growths if growths[name] > 0), key=lambda name: -growths[name])[:_MOST]
+def _filled_up(fleet: Fleet, trends: dict[str, Trend]) -> Html:
+    growths = {}
+    for name, trend in trends.items():
+        now, before = trend["percent"]["now"], trend["percent"]["before"]
+        if now is not None and before is not None and now > before:
+            growths[name] = now - before
+    largest = sorted(growths, key=lambda name: -growths[name])[:_MOST]
     return _ranked((f"{growths[name]:+.1f}", fleet.link(name)) for name in largest)
 
 
-def _titles(fleet: Fleet, trends: dict[str, Record], which: str) -> Html:
+def _titles(fleet: Fleet, findings_of_routers: t.Iterable[list[str]]) -> Html:
     """Return the checks that are findings on routers where they were not, or the other way round."""
-    counts = collections.Counter(check_id for trend in trends.values() for check_id in trend["findings"][which])
+    counts = collections.Counter(itertools.chain.from_iterable(findings_of_routers))
     checks = fleet.document["checks"]
     known = sorted((-count, check_id) for check_id, count in counts.items() if check_id in checks)
     return _ranked((f"{-count:,}", checks[check_id]["title"]) for count, check_id in known[:_MOST])

@@ -11,31 +11,33 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import PARTS, some
-from ansible_collections.netops.conntrack.plugins.plugin_utils._html.components import (
-    Fleet,
-    badge,
-    course,
-    selected,
-    shown,
-    status_of,
-    used,
-)
+from ansible_collections.netops.conntrack.plugins.plugin_utils._display import UNKNOWN, number, percentage
+from ansible_collections.netops.conntrack.plugins.plugin_utils._html.components import Fleet, badge, course, shown
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.charts import gauge
-from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.markup import (
-    UNKNOWN,
-    Html,
-    element,
-    number,
-    percentage,
+from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.markup import Html, element
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_types import VERDICTS, Host
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.ranking import (
+    batch_numbers,
+    overview_of,
+    selected,
 )
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import VERDICTS, Record, last_audit
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report.ranking import batch_numbers, overview_of
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.view import (
+    changes_of,
+    count_drift,
+    count_findings,
+    deleted_of,
+    entries_of,
+    last_audit,
+    limit_of,
+    percent_of,
+    with_status,
+)
 
 NO_LIMIT = "no limit"
 
 
 class _Cell(t.NamedTuple):
-    """What a cell shows, and the number that it is sorted by if that is not the text; ``?`` and nothing sort last."""
+    """The content of a cell, and the key that it is sorted by if that is not its text. ``?`` and nothing sort last."""
 
     content: str
     key: float | str | None = None
@@ -45,7 +47,7 @@ class _Column(t.NamedTuple):
     """A column: its heading, the cell of a router, how the first click sorts it (None: no click does), and by what."""
 
     heading: str
-    cell: t.Callable[[str, Record], _Cell]
+    cell: t.Callable[[str, Host], _Cell]
     first: str | None = "descending"
     numeric: bool = True
 
@@ -56,18 +58,18 @@ class _Column(t.NamedTuple):
 
 
 def fleet_table(fleet: Fleet) -> Html:
-    """Return the table with all routers, the worst first; a column that is empty for all of them is left out."""
+    """Return the table with all routers, the worst first. A column that is empty for all of them is left out."""
     columns = [
         _Column("Router", lambda name, _host: _Cell(fleet.link(name)), "ascending", numeric=False),
         _Column("Verdict", _verdict, "ascending"),
         _Column("Utilisation", _gauge, None),
         _Column("% full", _percent),
         _Column("Trend", _trend),
-        _Column("Entries", lambda _name, host: _course_cell(course(host, used("count")))),
-        _Column("Limit", lambda _name, host: _limit(course(host, used("max")))),
+        _Column("Entries", lambda _name, host: _course_cell(course(host, entries_of))),
+        _Column("Limit", _limit),
         *(_Column(name.capitalize(), _selector(name)) for name in overview_of(fleet.selectors)),
-        _Column("Findings", lambda _name, host: _course_cell(course(host, _found))),
-        _Column("Drift", lambda _name, host: _course_cell(course(host, _drift))),
+        _Column("Findings", lambda _name, host: _course_cell(course(host, count_findings))),
+        _Column("Drift", lambda _name, host: _course_cell(course(host, count_drift))),
         _Column("Would change" if fleet.check_mode else "Changed", _changed),
         _Column("Would delete" if fleet.check_mode else "Deleted", _deleted(fleet.check_mode)),
         _Column("Batch", _batch(batch_numbers(fleet.document)), "ascending"),
@@ -100,10 +102,10 @@ def _written(column: _Column, cell: _Cell) -> Html:
     return element("td", cell.content, class_=column.style, data_key=cell.key)
 
 
-def _check_ids(host: Record) -> str | None:
+def _check_ids(host: Host) -> str | None:
     """Return the checks by which the filter finds a router."""
     last = last_audit(host)
-    checks, _others = some([*status_of(last, "finding"), *status_of(last, "unknown")], PARTS)
+    checks, _others = some([*with_status(last, "finding"), *with_status(last, "unknown")], PARTS)
     return " ".join(checks) or None
 
 
@@ -111,66 +113,64 @@ def _course_cell(values: list[t.Any], text_of: t.Callable[[t.Any], str] = number
     return _Cell(shown(values, text_of), values[-1])
 
 
-def _verdict(_name: str, host: Record) -> _Cell:
+def _verdict(_name: str, host: Host) -> _Cell:
     return _Cell(badge(host["verdict"]), VERDICTS.index(host["verdict"]))
 
 
-def _gauge(_name: str, host: Record) -> _Cell:
+def _gauge(_name: str, host: Host) -> _Cell:
     return _Cell(utilisation(host))
 
 
-def utilisation(host: Record) -> Html:
+def utilisation(host: Host) -> Html:
     """Return how full the table of a router is, as a bar."""
-    percents, limits = course(host, used("percent")), course(host, used("max"))
-    told = (
-        NO_LIMIT if limits[-1] == 0 else "not known" if percents[-1] is None else f"{percentage(percents[-1])} % full"
-    )
-    earlier = f", before {percentage(percents[0])} %" if len(percents) > 1 else ""
-    return gauge(percents, told + earlier)
+    percents, limits = course(host, percent_of), course(host, limit_of)
+    now = _how_full(percents[-1], limits[-1])
+    before = f", before {percentage(percents[0])} %" if len(percents) > 1 else ""
+    return gauge(percents, now + before)
 
 
-def _percent(_name: str, host: Record) -> _Cell:
-    percents, limits = course(host, used("percent")), course(host, used("max"))
+def _how_full(percent: float | None, limit: int | None) -> str:
+    if limit == 0:
+        return NO_LIMIT
+    return "not known" if percent is None else f"{percentage(percent)} % full"
+
+
+def _percent(_name: str, host: Host) -> _Cell:
+    percents, limits = course(host, percent_of), course(host, limit_of)
     texts = ["-" if limit == 0 else percentage(percent) for percent, limit in zip(percents, limits, strict=True)]
     return _Cell(shown(texts), percents[-1])
 
 
-def _limit(limits: list[int | None]) -> _Cell:
+def _limit(_name: str, host: Host) -> _Cell:
+    limits = course(host, limit_of)
     text = shown(limits, lambda limit: "none" if limit == 0 else number(limit))
     return _Cell(text, "Infinity" if limits[-1] == 0 else limits[-1])
 
 
-def _trend(_name: str, host: Record) -> _Cell:
+def _trend(_name: str, host: Host) -> _Cell:
     if not host["trend"]:
         return _Cell("")
-    percents = host["trend"]["percent"]
-    if None in percents.values():
+    now, before = host["trend"]["percent"]["now"], host["trend"]["percent"]["before"]
+    if now is None or before is None:
         return _Cell(UNKNOWN)
-    growth = percents["now"] - percents["before"]
+    growth = now - before
     return _Cell(f"{growth:+.1f}", round(growth, 2))
 
 
-def _selector(name: str) -> t.Callable[[str, Record], _Cell]:
-    return lambda _name, host: _course_cell(course(host, selected(name)))
+def _selector(name: str) -> t.Callable[[str, Host], _Cell]:
+    return lambda _name, host: _course_cell(course(host, lambda audit: selected(audit, name)))
 
 
-def _found(audit: Record) -> int:
-    return len(status_of(audit, "finding"))
+def _changed(_name: str, host: Host) -> _Cell:
+    return _Cell(number(len(changes_of(host))) if host["settings"] else "")
 
 
-def _drift(audit: Record) -> int | None:
-    drift = audit["drift"]
-    return None if drift is None else len(drift)
+def _deleted(check_mode: bool) -> t.Callable[[str, Host], _Cell]:
+    def cell(_name: str, host: Host) -> _Cell:
+        return _course_cell([deleted_of(host["prune"], check_mode)]) if host["prune"] else _Cell("")
+
+    return cell
 
 
-def _changed(_name: str, host: Record) -> _Cell:
-    return _Cell(number(len(host["settings"]["changes"])) if host["settings"] else "")
-
-
-def _deleted(check_mode: bool) -> t.Callable[[str, Record], _Cell]:
-    key = "would_delete" if check_mode else "deleted"
-    return lambda _name, host: _course_cell([host["prune"][key]]) if host["prune"] else _Cell("")
-
-
-def _batch(numbers: dict[str, int]) -> t.Callable[[str, Record], _Cell]:
+def _batch(numbers: dict[str, int]) -> t.Callable[[str, Host], _Cell]:
     return lambda name, _host: _Cell(number(numbers[name]) if name in numbers else "")

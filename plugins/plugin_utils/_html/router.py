@@ -10,7 +10,15 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import PARTS, SELECTORS, listed, some, with_unit
+from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import PARTS, SELECTORS, listed, some
+from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import STATUSES
+from ansible_collections.netops.conntrack.plugins.plugin_utils._display import (
+    counted,
+    number,
+    percentage,
+    spoken,
+    with_unit,
+)
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html.advice import advised
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html.components import (
     Fleet,
@@ -21,55 +29,42 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._html.components 
     folding,
     rows_of,
     shown,
-    status_of,
 )
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html.explanations import Explanations
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html.figures import figures
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html.fleet_table import NO_LIMIT
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html.table_contents import contents
-from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.markup import (
-    Html,
-    counted,
-    element,
-    number,
-    percentage,
-    together,
+from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.markup import Html, element, joined
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.audit_types import (
+    Anything,
+    Audit,
+    Count,
+    Finding,
 )
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import (
-    Record,
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_types import (
+    PRUNE_COUNTS,
+    REASONS_TO_KEEP_TIME,
+    Change,
+    Check,
+    Course,
+    Failure,
+    Host,
+    News,
+    SettingsAccount,
+    SettingValue,
+    ShortenedAccount,
+    Sizing,
+    Trend,
+)
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.view import (
+    count_findings,
     last_audit,
+    shortened_of,
     why_not_pruned,
+    with_status,
 )
 from ansible_collections.netops.conntrack.plugins.plugin_utils._tuning.sizing import binary_size
 
-_RECAP = (
-    "matched",
-    "would_update",
-    "updated",
-    "unchanged",
-    "already_gone",
-    "fixed_timeout",
-    "not_lowered",
-    "rule",
-    "helper",
-    "longer_than_before",
-    "undecidable",
-)
-_NOT_TRIED = ("updated", "already_gone")
-"""What a rehearsal says nothing of."""
-
-_PRUNE = (
-    "matched",
-    "protected",
-    "woken",
-    "would_delete",
-    "deleted",
-    "already_gone",
-    "not_deleted",
-    "matches_now",
-    "undecidable",
-    "not_listed",
-)
 _CONFIRMED = {
     True: "Confirmed over a new connection.",
     False: "NOT confirmed: the router puts its old values back by itself.",
@@ -77,7 +72,7 @@ _CONFIRMED = {
 }
 
 
-def router_section(fleet: Fleet, name: str, host: Record, explained: Explanations) -> Html:
+def router_section(fleet: Fleet, name: str, host: Host, explained: Explanations) -> Html:
     """Return the section of a router, closed but for its headline."""
     parts = [
         _failure(host["failure"]),
@@ -86,9 +81,9 @@ def router_section(fleet: Fleet, name: str, host: Record, explained: Explanation
         _findings(fleet, host),
         *contents(fleet, host),
         _changes(host["settings"], fleet.check_mode),
-        _recap(host["settings"], fleet.check_mode),
+        _shortened(shortened_of(host), fleet.check_mode),
         _deletions(host, fleet.check_mode),
-        _gates(host["health"]),
+        _gates(host["health"] or []),
         _trend(fleet, host["trend"]),
         figures(host),
     ]
@@ -96,20 +91,20 @@ def router_section(fleet: Fleet, name: str, host: Record, explained: Explanation
     return element("details", _headline(name, host), body, class_="router")
 
 
-def _headline(name: str, host: Record) -> Html:
+def _headline(name: str, host: Host) -> Html:
     last = last_audit(host)
-    told = _fullness(last) if last else "not measured"
-    return element("summary", badge(host["verdict"]), element("b", name), element("small", told))
+    how_full = _fullness(last) if last else "not measured"
+    return element("summary", badge(host["verdict"]), element("b", name), element("small", how_full))
 
 
-def _fullness(audit: Record) -> str:
-    usage, found = audit["usage"], counted(len(status_of(audit, "finding")), "finding")
+def _fullness(audit: Audit) -> str:
+    usage, findings = audit["usage"], counted(count_findings(audit), "finding")
     if usage["max"] == 0:
-        return f"{counted(usage['count'], 'entry', 'entries')}, {NO_LIMIT}, {found}"
-    return f"{percentage(usage['percent'])} % of {number(usage['max'])}, {found}"
+        return f"{counted(usage['count'], 'entry', 'entries')}, {NO_LIMIT}, {findings}"
+    return f"{percentage(usage['percent'])} % of {number(usage['max'])}, {findings}"
 
 
-def _failure(failure: Record | None) -> Html:
+def _failure(failure: Failure | None) -> Html:
     if not failure:
         return Html("")
     return block("Not done", element("p", element("strong", failure["step"]), ": ", failure["message"]))
@@ -119,31 +114,36 @@ def _no_conntrack(reason: str | None) -> Html:
     return block("Connections are not tracked", element("p", reason)) if reason else Html("")
 
 
-def _findings(fleet: Fleet, host: Record) -> Html:
-    """Return what is found now, with a link to its cure, what cannot be told and why, and what is no longer found."""
+def _findings(fleet: Fleet, host: Host) -> Html:
+    """Return what is found now, with a link to its cure, what is unknown and why, and what is no longer found."""
     checks, last = fleet.document["checks"], last_audit(host)
-    still, unknown, passed = (status_of(last, status) for status in ("finding", "unknown", "passed"))
-    before = {finding["id"]: finding["value"] for finding in (host["before"] or {"findings": []})["findings"]}
-    articles = []
-    told_now, others = some((still | unknown).items(), PARTS)
-    for check_id, finding in told_now:
-        check, place = checks[check_id], fleet.findings.get(check_id)
-        title = element("a", check["title"], href=f"#{place}") if place else check["title"]
-        values = shown([before.get(check_id, finding["value"]), finding["value"]], _value_of(check))
-        parts = [
-            element("h4", title, together([": ", values]) if values else ""),
-            element("p", finding["reason"], class_="soft") if finding["reason"] else "",
-            advised(check["advice"]) if check_id in still and not place else "",
-        ]
-        told = badge(check["severity"] if check_id in still else "unknown")
-        articles.append(element("article", told, *parts, class_="finding"))
-    articles.append(and_more(others))
-    cured = [checks[check_id]["title"] for check_id in status_of(host["before"], "finding") if check_id in passed]
+    still, unknown, passed = (with_status(last, status) for status in STATUSES)
+    before = {finding["id"]: finding["value"] for finding in (host["before"]["findings"] if host["before"] else [])}
+    findings, others = some([*still.values(), *unknown.values()], PARTS)
+    articles = [_finding(fleet, finding, before.get(finding["id"], finding["value"])) for finding in findings]
+    cured = [checks[check_id]["title"] for check_id in with_status(host["before"], "finding") if check_id in passed]
     return block(
         "Findings",
         *articles,
+        and_more(others),
         _line("No longer found: ", cured),
         element("p", f"{counted(len(passed), 'check')} passed.", class_="soft") if passed else "",
+    )
+
+
+def _finding(fleet: Fleet, finding: Finding, value_before: Anything) -> Html:
+    """Return what a check says now that did not pass. The advice is here only if it has no place of its own."""
+    check, place = fleet.document["checks"][finding["id"]], fleet.findings.get(finding["id"])
+    is_finding = finding["status"] == "finding"
+    title = element("a", check["title"], href=f"#{place}") if place else check["title"]
+    values = shown([value_before, finding["value"]], _value_of(check))
+    return element(
+        "article",
+        badge(check["severity"] if is_finding else "unknown"),
+        element("h4", title, joined([": ", values]) if values else ""),
+        element("p", finding["reason"], class_="soft") if finding["reason"] else "",
+        advised(check["advice"]) if is_finding and not place else "",
+        class_="finding",
     )
 
 
@@ -151,27 +151,20 @@ def _line(opening: str, texts: t.Sequence[str]) -> Html:
     return element("p", opening, listed(texts, "; "), class_="soft") if texts else Html("")
 
 
-def _value_of(check: Record) -> t.Callable[[t.Any], str]:
+def _value_of(check: Check) -> t.Callable[[Anything], str]:
     """Return how to show the values of a check, many of which have none."""
     return lambda value: "" if value is None else with_unit(number(value), value, check)
 
 
-def _changes(settings: Record | None, check_mode: bool) -> Html:
+def _changes(settings: SettingsAccount | None, check_mode: bool) -> Html:
     if not settings:
         return Html("")
     changes, others = some(sorted(settings["changes"].items()), PARTS)
-    rows = [
-        (
-            short,
-            shown([change["before"], change["after"]], _setting),
-            shown([change["boot_before"], change["boot_after"]], _setting),
-            change["why"],
-        )
-        for short, change in changes
-    ]
+    rows = [(name, *_cells(change)) for name, change in changes]
+    table = element("div", rows_of(("Setting", "Now", "At boot", "Why"), rows), class_="scroll")
     return folding(
         "Settings that would change" if check_mode else "Settings changed",
-        element("div", rows_of(("Setting", "Now", "At boot", "Why"), rows), class_="scroll") if rows else "None.",
+        table if rows else "None.",
         and_more(others),
         element("p", f"Profile {settings['profile']}. {_CONFIRMED[settings['confirmed']]}", class_="soft"),
         _line("Cannot be set here, and was left out: ", settings["left_out"]),
@@ -179,18 +172,17 @@ def _changes(settings: Record | None, check_mode: bool) -> Html:
     )
 
 
-def _recap(settings: Record | None, check_mode: bool) -> Html:
-    title = "Timeouts that would be shortened" if check_mode else "Timeouts shortened"
-    recap = settings and settings["recap"]
-    keys = [key for key in _RECAP if not (check_mode and key in _NOT_TRIED)]
-    return _account(title, recap and {**recap, **(recap["kept"] or {})}, keys)
+def _cells(change: Change) -> tuple[str, str, str]:
+    now = shown([change["before"], change["after"]], _setting)
+    at_boot = shown([change["boot_before"], change["boot_after"]], _setting)
+    return now, at_boot, change["why"]
 
 
-def _setting(value: t.Any) -> str:
+def _setting(value: SettingValue) -> str:
     return "not set" if value is None else str(value)
 
 
-def _sizing(sizing: Record | None) -> Html:
+def _sizing(sizing: Sizing | None) -> Html:
     if not sizing:
         return Html("")
     share = f"{number(sizing['memory_percent'])} % of {binary_size(sizing['memory_total_bytes'])}"
@@ -203,13 +195,29 @@ def _sizing(sizing: Record | None) -> Html:
     )
 
 
-def _account(title: str, account: Record | None, keys: t.Sequence[str]) -> Html:
+def _shortened(account: ShortenedAccount | None, check_mode: bool) -> Html:
+    """Return what became of the entries whose timeouts were to be shortened. A rehearsal did not try some of it."""
     if not account:
         return Html("")
-    return folding(title, definitions((key.replace("_", " "), number(account[key])) for key in keys if key in account))
+    kept = account["kept"] or {}
+    counts: dict[str, Count] = {"matched": account["matched"], "would_update": account["would_update"]}
+    if not check_mode:
+        counts["updated"] = account["updated"]
+    counts["unchanged"] = account["unchanged"]
+    if not check_mode:
+        counts["already_gone"] = account["already_gone"]
+    counts["fixed_timeout"] = account["fixed_timeout"]
+    counts.update({reason: kept[reason] for reason in REASONS_TO_KEEP_TIME if reason in kept})
+    counts["undecidable"] = account["undecidable"]
+    title = "Timeouts that would be shortened" if check_mode else "Timeouts shortened"
+    return folding(title, _counts(counts))
 
 
-def _deletions(host: Record, check_mode: bool) -> Html:
+def _counts(counts: t.Mapping[str, Count]) -> Html:
+    return definitions((spoken(key), number(count)) for key, count in counts.items())
+
+
+def _deletions(host: Host, check_mode: bool) -> Html:
     title = "Entries that would be deleted" if check_mode else "Entries deleted"
     prune, reason = host["prune"], why_not_pruned(host, check_mode)
     if reason:
@@ -217,50 +225,53 @@ def _deletions(host: Record, check_mode: bool) -> Html:
     if not prune:
         return Html("")
     # In check mode nothing was done, and only the real run has what was not decided before.
-    keys = [key for key in _PRUNE if prune[key] is not None and (check_mode or key != "would_delete")]
+    counts: dict[str, Count] = {key: prune[key] for key in PRUNE_COUNTS if prune[key] is not None}
+    if not check_mode:
+        counts.pop("would_delete", None)
     kept = [f"{number(each['entries'])} {each['reason']} ({each['option']})" for each in prune["kept"] or []]
-    counts = definitions((key.replace("_", " "), number(prune[key])) for key in keys)
-    return folding(title, counts, _line("Stay, and the option that would take them: ", kept))
+    return folding(title, _counts(counts), _line("Stay, and the option that would take them: ", kept))
 
 
-def _gates(gates: list[Record] | None) -> Html:
+def _gates(gates: list[Finding]) -> Html:
     """Return the gates of the roll-out: those that passed in one line."""
-    stopping, others = some([gate for gate in gates or [] if gate["status"] != "passed"], PARTS)
-    articles = [
-        element(
-            "article",
-            badge("failed" if gate["status"] == "finding" else gate["status"]),
-            element("h4", gate["id"], f": {number(gate['value'])}" if gate["value"] is not None else ""),
-            element("p", gate["reason"], class_="soft") if gate["reason"] else "",
-            class_="finding",
-        )
-        for gate in stopping
-    ]
-    passed = [gate["id"] for gate in gates or [] if gate["status"] == "passed"]
-    return block("Gates of the roll-out", *articles, and_more(others), _line("Passed: ", passed))
+    passed = [gate["id"] for gate in gates if gate["status"] == "passed"]
+    stopping, others = some([gate for gate in gates if gate["status"] != "passed"], PARTS)
+    return block("Gates of the roll-out", *map(_gate, stopping), and_more(others), _line("Passed: ", passed))
 
 
-def _trend(fleet: Fleet, trend: Record | None) -> Html:
+def _gate(gate: Finding) -> Html:
+    return element(
+        "article",
+        badge("failed" if gate["status"] == "finding" else gate["status"]),
+        element("h4", gate["id"], f": {number(gate['value'])}" if gate["value"] is not None else ""),
+        element("p", gate["reason"], class_="soft") if gate["reason"] else "",
+        class_="finding",
+    )
+
+
+def _trend(fleet: Fleet, trend: Trend | None) -> Html:
     if not trend:
         return Html("")
-    checks, drift = fleet.document["checks"], trend["drift"] or {"new": [], "gone": []}
-    titles = {
-        which: listed((checks[check_id]["title"] for check_id in trend["findings"][which] if check_id in checks), "; ")
-        for which in ("new", "gone")
-    }
-    told = [
+    drift: News = trend["drift"] or {"new": [], "gone": []}
+    selectors = sorted(trend["selectors"].items())[:SELECTORS]
+    terms = [
         ("entries", _since(trend["entries"])),
         ("% full", _since(trend["percent"], percentage)),
-        *((name, _since(entries)) for name, entries in sorted(trend["selectors"].items())[:SELECTORS]),
+        *((name, _since(entries)) for name, entries in selectors),
         ("new drift", listed(drift["new"])),
         ("drift gone", listed(drift["gone"])),
-        ("new findings", titles["new"]),
-        ("findings gone", titles["gone"]),
+        ("new findings", _titles(fleet, trend["findings"]["new"])),
+        ("findings gone", _titles(fleet, trend["findings"]["gone"])),
     ]
     baseline = fleet.document["baseline"]
     since = f"Since {baseline['time']}" if baseline else "Since the baseline"
-    return folding(since, definitions(pair for pair in told if pair[1]))
+    return folding(since, definitions((name, text) for name, text in terms if text))
 
 
-def _since(values: Record, text_of: t.Callable[[t.Any], str] = number) -> Html:
+def _titles(fleet: Fleet, check_ids: list[str]) -> str:
+    checks = fleet.document["checks"]
+    return listed((checks[check_id]["title"] for check_id in check_ids if check_id in checks), "; ")
+
+
+def _since(values: Course, text_of: t.Callable[[t.Any], str] = number) -> Html:
     return shown([values["before"], values["now"]], text_of)

@@ -15,16 +15,9 @@ import collections
 import typing as t
 import zlib
 
-from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import FULL, NEARLY_FULL
-from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.markup import (
-    UNKNOWN,
-    Html,
-    compact,
-    duration,
-    element,
-    number,
-    together,
-)
+from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import FULL, NEARLY_FULL, fullness
+from ansible_collections.netops.conntrack.plugins.plugin_utils._display import UNKNOWN, compact, duration, number
+from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.markup import Html, element, joined
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.scales import (
     Scale,
     apportion,
@@ -73,7 +66,7 @@ Values = t.Sequence[t.Optional[float]]
 
 
 class Point(t.NamedTuple):
-    """A router on the map: its entries and per cent full, each before and now; its class, and its shape."""
+    """A router on the map: its entries and per cent full, each before and now, its class, and its shape."""
 
     entries: Values
     percents: Values
@@ -81,7 +74,7 @@ class Point(t.NamedTuple):
     shape: str
 
 
-class Counts(t.NamedTuple):
+class Bins(t.NamedTuple):
     """A histogram: where its ranges begin, how many there are in each, and how many nobody knows."""
 
     edges: tuple[int, ...]
@@ -89,20 +82,15 @@ class Counts(t.NamedTuple):
     unknown: int | None
 
 
-def level(percent: float) -> str:
-    """Return the class of a table that is so full."""
-    return "full" if percent >= FULL else "near" if percent >= NEARLY_FULL else "fine"
-
-
 def gauge(percents: Values, label: str) -> Html:
-    """Return how full a table is, with marks at the thresholds; the thin bar below is how full it was before."""
+    """Return how full a table is, with marks at the thresholds. The thin bar below is how full it was before."""
     place = linear((0, 100), (0, _GAUGE_WIDTH))
     now = percents[-1]
     parts = [element("rect", class_="track", width=_GAUGE_WIDTH, height=_GAUGE_HEIGHT)]
     if now is None:
         parts.append(element("rect", class_=HATCH, width=_GAUGE_WIDTH, height=_GAUGE_HEIGHT))
     else:
-        parts.append(element("rect", class_=level(now), width=rounded(place(now)), height=_GAUGE_HEIGHT))
+        parts.append(element("rect", class_=fullness(now), width=rounded(place(now)), height=_GAUGE_HEIGHT))
     if len(percents) > 1 and percents[0] is not None:
         parts.append(element("rect", class_="was", y=_GAUGE_HEIGHT - 4, width=rounded(place(percents[0])), height=4))
     marks = "".join(f"M{rounded(place(mark))} 0v{_GAUGE_HEIGHT}" for mark in (NEARLY_FULL, FULL))
@@ -111,11 +99,11 @@ def gauge(percents: Values, label: str) -> Html:
 
 
 def stack(parts: t.Sequence[tuple[str, int]], label: str) -> Html:
-    """Return one bar of ``parts``, each a class and an amount; it is as long for any total."""
-    laid = stacked(apportion([amount for _style, amount in parts], _STACK_UNITS))
+    """Return one bar of ``parts``, each a class and an amount. It is as long for any total."""
+    places = stacked(apportion([amount for _style, amount in parts], _STACK_UNITS))
     bars = [
         element("path", class_=style, d=f"M{offset} 0h{width}v1h-{width}z")
-        for (style, _amount), (offset, width) in zip(parts, laid, strict=True)
+        for (style, _amount), (offset, width) in zip(parts, places, strict=True)
         if width
     ]
     return _drawn("stack", _STACK_UNITS, 1, label, bars, preserveAspectRatio="none")
@@ -133,78 +121,98 @@ def axis_id(edges: tuple[int, ...]) -> str:
     return f"axis{zlib.crc32(repr(edges).encode()):x}"
 
 
-def histogram(counts: Counts, was: Counts | None, label: str) -> Html:
+def histogram(counts: Bins, was: Bins | None, label: str) -> Html:
     """Return a bar with its number for each range, and the outline of what there ``was`` if the ranges are the same.
 
     The entries whose time is not known stand apart at the right.
     """
-    then = was.entries if was and was.edges == counts.edges else (None,) * len(counts.edges)
-    columns: list[_Column] = [*enumerate(zip(counts.entries, then, strict=True))]
-    if counts.unknown != 0:
-        columns.append((len(counts.edges) + 0.5, (counts.unknown, None)))
-    most = max((amount for _place, amounts in columns for amount in amounts if amount is not None), default=0)
-    height = linear((0, max(most, 1)), (_BASE, _TOP))
-    parts = [element("use", href=f"#{axis_id(counts.edges)}")]
-    if any(then):
-        parts.append(element("path", class_="outline", d=_outline(then, height)))
-    for style, drawn in (("bars", columns[: len(then)]), (HATCH, columns[len(then) :])):
-        known = [_bar(place, now, height) for place, (now, _was) in drawn if now]
-        parts.append(element("path", class_=style, d="".join(known)))
-    labels = [label for column in columns for label in _above(column, height)]
-    labels += [((place + 0.5) * _BIN, _BASE + 13, UNKNOWN) for place, _amounts in columns[len(then) :]]
-    parts.append(_labels(labels))
-    return _drawn("histogram", (len(counts.edges) + 2) * _BIN, _BASE + 18, label, parts)
+    ranges = len(counts.edges)
+    then = was.entries if was and was.edges == counts.edges else (None,) * ranges
+    known: list[_Column] = [*enumerate(zip(counts.entries, then, strict=True))]
+    unknown: list[_Column] = [(ranges + 0.5, (counts.unknown, None))] if counts.unknown != 0 else []
+    height = _height_of([*known, *unknown])
+    outline = [element("path", class_="outline", d=_outline(then, height))] if any(then) else []
+    parts = [
+        element("use", href=f"#{axis_id(counts.edges)}"),
+        *outline,
+        element("path", class_="bars", d=_bars(known, height)),
+        element("path", class_=HATCH, d=_bars(unknown, height)),
+        _labels([*_numbers([*known, *unknown], height), *_unknown_labels(unknown)]),
+    ]
+    return _drawn("histogram", (ranges + 2) * _BIN, _BASE + 18, label, parts)
+
+
+def _height_of(columns: list[_Column]) -> Scale:
+    """Return the scale on which the largest of all amounts fits, also if it is one of before."""
+    amounts = [amount for _place, both in columns for amount in both if amount is not None]
+    return linear((0, max([1, *amounts])), (_BASE, _TOP))
+
+
+def _bars(columns: list[_Column], height: Scale) -> str:
+    return "".join(_bar(place, now, height) for place, (now, _was) in columns if now)
+
+
+def _numbers(columns: list[_Column], height: Scale) -> t.Iterator[_Label]:
+    for column in columns:
+        yield from _above(column, height)
+
+
+def _unknown_labels(columns: list[_Column]) -> t.Iterator[_Label]:
+    for place, _amounts in columns:
+        yield (place + 0.5) * _BIN, _BASE + 13, UNKNOWN
 
 
 def pairs(rows: t.Sequence[tuple[str, Values]], label: str) -> Html:
-    """Return bars of amounts that share a scale, a row for each name; what it was lies above what it is now."""
-    most = max((value for _name, values in rows for value in values if value is not None), default=0)
-    place = linear((0, max(most, 1)), (0, _PAIR_WIDTH))
-    bars, texts, y = collections.defaultdict[str, list[str]](list), [], 2
+    """Return bars of amounts that share a scale, a row for each name. What it was lies above what it is now."""
+    amounts = [value for _name, values in rows for value in values if value is not None]
+    place = linear((0, max([1, *amounts])), (0, _PAIR_WIDTH))
+    bars = collections.defaultdict[str, list[str]](list)
+    texts = []
+    y = 2
     for name, values in rows:
-        texts.append(_text(0, y + (len(values) * _PAIR_BAR + 8) / 2, name, "name"))
+        middle = y + (len(values) * _PAIR_BAR + 8) / 2
+        texts.append(_text(0, middle, name, "name"))
         for style, value in zip(("was", "now")[-len(values) :], values, strict=True):
             width = rounded(_PAIR_WIDTH if value is None else place(value))
-            bars[HATCH if value is None else style].append(f"M{_PAIR_LEFT} {y}h{width}v{_PAIR_BAR}h-{width}z")
-            texts.append(_text(_PAIR_LEFT + float(width) + 6, y + _PAIR_BAR - 1, number(value), style))
+            behind_bar = _PAIR_LEFT + float(width) + 6
+            texts.append(_text(behind_bar, y + _PAIR_BAR - 1, number(value), style))
+            style_of_bar = HATCH if value is None else style
+            bars[style_of_bar].append(f"M{_PAIR_LEFT} {y}h{width}v{_PAIR_BAR}h-{width}z")
             y += _PAIR_BAR + 1
         y += _PAIR_GAP
-    paths = [element("path", class_=style, d="".join(drawn)) for style, drawn in bars.items()]
-    return _drawn("pairs", _PAIR_LEFT + _PAIR_WIDTH + 80, y - _PAIR_GAP + 4, label, [*paths, *texts])
+    paths = [element("path", class_=style, d="".join(shapes)) for style, shapes in bars.items()]
+    full_width = _PAIR_LEFT + _PAIR_WIDTH + 80
+    return _drawn("pairs", full_width, y - _PAIR_GAP + 4, label, [*paths, *texts])
 
 
 def shares(percents: Values, label: str) -> Html:
-    """Return a bar of its share for each line of a list, to lie behind its lines; none where it is not known."""
+    """Return a bar of its share for each line of a list, to lie behind its lines. None is unknown."""
     bars = "".join(f"M0 {line}h{rounded(percent)}v1H0z" for line, percent in enumerate(percents) if percent)
     path = element("path", d=bars)
     return _drawn("shares", 100, len(percents), label, [path], preserveAspectRatio="none")
 
 
 def fleet_map(points: t.Sequence[Point], label: str) -> Html:
-    """Return every router whose entries are known by them (logarithmic) and how full it is; a thread leads from before.
+    """Return every router whose entries are known by them (logarithmic) and how full it is. A thread leads from before.
 
     Those without a limit, which cannot be full, stand in a lane of their own below.
     """
     most = max((entries for point in points for entries in point.entries if entries), default=0)
     marks = logarithmic_marks(_MAP_LEAST, max(most, _MAP_LEAST))
     across = logarithmic((marks[0], marks[-1]), (_MAP_LEFT, _MAP_RIGHT))
-    threads, spots = [], collections.defaultdict[tuple[str, str], list[str]](list)
+    threads = []
+    spots = collections.defaultdict[tuple[str, str], list[str]](list)
     for point in points:
         if point.entries[-1] is not None:
             places = _places(point, across)
-            threads.append("L".join(places))
+            threads.append(f"M{'L'.join(places)}")
             spots[point.style, point.shape].append(f"M{places[-1]}{_SHAPES[point.shape]}")
-    return _drawn(
-        "map",
-        _MAP_RIGHT + 20,
-        _MAP_BOTTOM + 38,
-        label,
-        [
-            *_map_grid(marks, across),
-            element("path", class_="thread", d="".join(f"M{thread}" for thread in threads)),
-            *(element("path", class_=" ".join(drawn), d="".join(where)) for drawn, where in spots.items()),
-        ],
-    )
+    parts = [
+        *_map_grid(marks, across),
+        element("path", class_="thread", d="".join(threads)),
+        *(element("path", class_=" ".join(classes), d="".join(shapes)) for classes, shapes in spots.items()),
+    ]
+    return _drawn("map", _MAP_RIGHT + 20, _MAP_BOTTOM + 38, label, parts)
 
 
 def hatching() -> Html:
@@ -214,7 +222,7 @@ def hatching() -> Html:
 
 
 def _drawn(style: str, width: int, height: int, label: str, parts: t.Iterable[Html], **attributes: str) -> Html:
-    content = together(parts)
+    content = joined(parts)
     return element(
         "svg", content, class_=style, viewBox=f"0 0 {width} {height}", role="img", aria_label=label, **attributes
     )
@@ -230,12 +238,14 @@ def _crown(amount: int, height: Scale) -> float:
 
 
 def _bar(place: float, amount: int, height: Scale) -> str:
-    x = rounded(place * _BIN + _BIN_GAP)
-    return f"M{x} {_BASE}V{rounded(_crown(amount, height))}h{_BIN - 2 * _BIN_GAP}V{_BASE}z"
+    left = rounded(place * _BIN + _BIN_GAP)
+    top = rounded(_crown(amount, height))
+    width = _BIN - 2 * _BIN_GAP
+    return f"M{left} {_BASE}V{top}h{width}V{_BASE}z"
 
 
 def _above(column: _Column, height: Scale) -> t.Iterator[_Label]:
-    """Yield the number of a column, above the bar, or the outline where that would cross it; nothing for 0."""
+    """Yield the number of a column, above the bar, or the outline where that would cross it. Nothing for 0."""
     place, (now, was) = column
     if now != 0:
         crown, outline = (_crown(amount or 0, height) for amount in (now, was))
@@ -245,24 +255,25 @@ def _above(column: _Column, height: Scale) -> t.Iterator[_Label]:
 
 def _labels(labels: t.Iterable[_Label]) -> Html:
     """Return short texts, each in the middle of its place, as one element: page-wide, these would be half of all."""
-    spots = [
-        (f"{x + (step - (len(text) - 1) / 2) * _ADVANCE:.0f}", f"{y:.0f}", character)
-        for x, y, text in labels
-        for step, character in enumerate(text)
-    ]
-    if not spots:
-        return Html("")
-    across, down, characters = zip(*spots, strict=True)
-    return element("text", "".join(characters), x=" ".join(across), y=" ".join(down))
+    across: list[str] = []
+    down: list[str] = []
+    characters = ""
+    for x, y, text in labels:
+        left = x - (len(text) - 1) / 2 * _ADVANCE
+        across += [f"{left + step * _ADVANCE:.0f}" for step in range(len(text))]
+        down += [f"{y:.0f}"] * len(text)
+        characters += text
+    return element("text", characters, x=" ".join(across), y=" ".join(down)) if characters else Html("")
 
 
 def _outline(amounts: t.Iterable[int | None], height: Scale) -> str:
-    steps = [f"V{rounded(_crown(amount, height) if amount else _BASE)}h{_BIN}" for amount in amounts]
-    return f"M0 {_BASE}{''.join(steps)}V{_BASE}"
+    tops = [rounded(_crown(amount, height)) if amount else str(_BASE) for amount in amounts]
+    steps = "".join(f"V{top}h{_BIN}" for top in tops)
+    return f"M0 {_BASE}{steps}V{_BASE}"
 
 
 def _places(point: Point, across: Scale) -> list[str]:
-    """Return where a router was and is, as far as its entries are known."""
+    """Return the places of a router on the map, before and now, as far as its entries are known."""
     return [
         f"{rounded(across(entries))} {rounded(_MAP_LANE if percent is None else _MAP_UP(percent))}"
         for entries, percent in zip(point.entries, point.percents, strict=True)
@@ -270,20 +281,26 @@ def _places(point: Point, across: Scale) -> list[str]:
     ]
 
 
-def _map_grid(marks: list[float], across: Scale) -> list[Html]:
-    width, rows = _MAP_RIGHT - _MAP_LEFT, linear_marks(100, 5)
-    lines = [f"M{_MAP_LEFT} {rounded(_MAP_UP(row))}h{width}" for row in rows]
+def _map_grid(marks: list[float], across: Scale) -> t.Iterator[Html]:
+    """Yield what the points stand on: zones of full tables, lines, and the words of both axes."""
+    percents = linear_marks(100, 5)
+    yield _zone("full", FULL, 100)
+    yield _zone("near", NEARLY_FULL, FULL)
+    yield element("path", class_="grid", d=_map_lines(percents, marks, across))
+    for percent in percents:
+        yield _text(_MAP_LEFT - 6, _MAP_UP(percent) + 4, f"{percent:g} %", "end")
+    yield _text(_MAP_LEFT - 6, _MAP_LANE + 4, "no limit", "end")
+    words = [f"≤ {compact(_MAP_LEAST)}", *(compact(int(mark)) for mark in marks[1:])]
+    for mark, word in zip(marks, words, strict=True):
+        yield _text(across(mark), _MAP_BOTTOM + 15, word, "mid")
+    yield _text((_MAP_LEFT + _MAP_RIGHT) / 2, _MAP_BOTTOM + 32, "entries in the table", "mid")
+
+
+def _map_lines(percents: list[float], marks: list[float], across: Scale) -> str:
+    width = _MAP_RIGHT - _MAP_LEFT
+    lines = [f"M{_MAP_LEFT} {rounded(_MAP_UP(percent))}h{width}" for percent in percents]
     lines += [f"M{rounded(across(mark))} {_MAP_TOP}V{_MAP_BOTTOM}" for mark in marks]
-    labels = [f"≤ {compact(_MAP_LEAST)}", *(compact(int(mark)) for mark in marks[1:])]
-    return [
-        _zone("full", FULL, 100),
-        _zone("near", NEARLY_FULL, FULL),
-        element("path", class_="grid", d="".join(lines)),
-        *(_text(_MAP_LEFT - 6, _MAP_UP(row) + 4, f"{row:g} %", "end") for row in rows),
-        _text(_MAP_LEFT - 6, _MAP_LANE + 4, "no limit", "end"),
-        *(_text(across(mark), _MAP_BOTTOM + 15, word, "mid") for mark, word in zip(marks, labels, strict=True)),
-        _text((_MAP_LEFT + _MAP_RIGHT) / 2, _MAP_BOTTOM + 32, "entries in the table", "mid"),
-    ]
+    return "".join(lines)
 
 
 def _zone(style: str, low: float, high: float) -> Html:

@@ -78,7 +78,7 @@ RULES = """
   .card > .stack { height: 18px }
   .batches { display: flex; flex-wrap: wrap; gap: 10px 4px; list-style: none; margin: 0 0 14px; padding: 0 }
   .batches li { flex: 1 1 76px; border-top: 5px solid var(--ink); padding-top: 6px; line-height: 1.35 }
-  .batches .not_begun { border-top-style: dotted }
+  .batches .not_started { border-top-style: dotted }
   .batches b, .batches small { display: block }
   .scroll { overflow-x: auto }
   .card.scroll, .wide { padding: 0 }

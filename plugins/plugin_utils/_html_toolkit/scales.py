@@ -28,7 +28,12 @@ def linear(domain: Span, places: Span) -> Scale:
     if not low < high:
         raise ValueError(f"the domain {domain} is empty")
     start, end = places
-    return lambda value: start + (end - start) * ((min(max(value, low), high) - low) / (high - low))
+
+    def place(value: float) -> float:
+        inside = min(max(value, low), high)
+        return start + (end - start) * ((inside - low) / (high - low))
+
+    return place
 
 
 def logarithmic(domain: Span, places: Span) -> Scale:
@@ -51,8 +56,11 @@ def linear_marks(most: float, wanted: int) -> list[float]:
     if most <= 0 or wanted <= 0:
         raise ValueError(f"no {wanted} steps lead to {most}")
     power = 10.0 ** math.floor(math.log10(most / wanted))
-    step = next(factor * power for factor in _STEPS if factor * power * wanted >= most * (1 - 1e-9))
-    return [number * step for number in range(math.ceil(most / step - 1e-9) + 1)]
+    # What is short of a step by a rounding error is no step short.
+    enough = most * (1 - 1e-9)
+    step = next(factor * power for factor in _STEPS if factor * power * wanted >= enough)
+    count = math.ceil(most / step - 1e-9)
+    return [number * step for number in range(count + 1)]
 
 
 def logarithmic_marks(least: float, most: float) -> list[float]:
@@ -69,7 +77,7 @@ def logarithmic_marks(least: float, most: float) -> list[float]:
 def apportion(parts: t.Sequence[int], units: int) -> list[int]:
     """Return each part's share of ``units``, in whole units that add up to exactly ``units``.
 
-    A share is the exact one rounded up or down; but a part above 0 gets at least one unit where the largest can spare
+    A share is the exact one rounded up or down. But a part above 0 gets at least one unit where the largest can spare
     it. Without any part above 0 all shares are 0. Raises ValueError for a part below 0.
     """
     if min(parts, default=0) < 0:
@@ -78,7 +86,8 @@ def apportion(parts: t.Sequence[int], units: int) -> list[int]:
     if not total:
         return [0] * len(parts)
     shares = [part * units // total for part in parts]
-    most_cut_off = sorted(range(len(parts)), key=lambda place: (-(parts[place] * units % total), place))
+    cut_off = [part * units % total for part in parts]
+    most_cut_off = sorted(range(len(parts)), key=lambda place: (-cut_off[place], place))
     for place in most_cut_off[: units - sum(shares)]:
         shares[place] += 1
     for place, part in enumerate(parts):
@@ -94,18 +103,18 @@ def apportion(parts: t.Sequence[int], units: int) -> list[int]:
 
 def stacked(widths: t.Iterable[int]) -> list[tuple[int, int]]:
     """Return the offset and the width of each of the ``widths``, laid end to end from 0."""
-    offset, laid = 0, []
+    offset, places = 0, []
     for width in widths:
-        laid.append((offset, width))
+        places.append((offset, width))
         offset += width
-    return laid
+    return places
 
 
 def colours(names: t.Iterable[str], fixed: t.Mapping[str, int], slots: int) -> dict[str, int]:
     """Return the number of a colour for each of the ``names``, below ``slots``, whatever order they come in.
 
     Those in ``fixed`` always get the number that stands there. The others get one that follows from the name, or the
-    next that is free; names share numbers only where there are more names than ``slots``.
+    next that is free. Names share numbers only where there are more names than ``slots``.
     """
     wanted = sorted(set(names))
     chosen = {name: fixed[name] for name in wanted if name in fixed}

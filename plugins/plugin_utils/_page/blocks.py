@@ -54,16 +54,20 @@ class Paragraph:
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """Rows of short cells; the first row is the header."""
+    """Rows of short cells. The first row is the header."""
 
     rows: list[list[str]]
+
+
+Item = tuple[str, list[str]]
+"""A label with some lines of text."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Items:
     """Labels, each with some lines of text."""
 
-    items: list[tuple[str, list[str]]]
+    items: list[Item]
 
 
 Block = t.Union[Heading, Paragraph, Table, Items]
@@ -73,7 +77,8 @@ def as_markdown(block: Block) -> str:
     """Return ``block`` as Markdown, what is special in it escaped."""
     if isinstance(block, Table):
         header, *rows = [[_escaped(cell) for cell in row] for row in block.rows]
-        return "\n".join(f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows))
+        below_header = ["---"] * len(header)
+        return "\n".join(f"| {' | '.join(row)} |" for row in (header, below_header, *rows))
     if isinstance(block, Items):
         return "\n".join(_markdown_item(label, lines) for label, lines in block.items)
     return f"{'#' * block.level} {_escaped(block.text)}" if isinstance(block, Heading) else _escaped(block.text)

@@ -8,14 +8,16 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shlex
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.explanation import parted
-from ansible_collections.netops.conntrack.plugins.plugin_utils._page.blocks import Items
+from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.explanation import Explanation
+from ansible_collections.netops.conntrack.plugins.plugin_utils._display import number
+from ansible_collections.netops.conntrack.plugins.plugin_utils._page.blocks import Item, Items
 from ansible_collections.netops.conntrack.plugins.plugin_utils._page.parts import SHOWN, counted, few_names
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import Record
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_types import Document
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.ranking import explanations
 
 HOW_TO_PRUNE = "Run each with --check first, then without. None of these entries was ever answered."
@@ -25,65 +27,66 @@ _ROUTERS = "\0"
 """Where a sentence has the router that its command is limited to. No text that is shown has this character."""
 
 
-class Told(t.NamedTuple):
-    """What is said of the tables of some routers: the commands that free entries with their numbers, and all else."""
+class Group(t.NamedTuple):
+    """Some routers, and what fills the tables of all of them."""
 
     names: list[str]
-    filled_by: str
-    prunes: list[tuple[str, str]]
-    sentences: list[str]
+    explanation: Explanation
 
-    def lines(self, most: int | None = None) -> list[str]:
+    def commands(self, most: int | None = None) -> list[str]:
         """Return what the first ``most`` commands free, each with the command in the line after it."""
-        shown = self.prunes[:most]
-        left_out = len(self.prunes) - len(shown)
-        where = " on each" if len(self.names) > 1 else ""
-        freed = [line for command, entries in shown for line in (f"This frees {entries} entries{where}:", command)]
-        return [*freed, *([f"And {counted(left_out, 'more command')} in the files."] if left_out else [])]
+        prunes = self.explanation["prunes"]
+        on_each = " on each" if len(self.names) > 1 else ""
+        lines = []
+        for prune in prunes[:most]:
+            lines += [f"This frees {number(prune['frees'])} entries{on_each}:", f"`{prune['command']}`"]
+        left_out = len(prunes[most:]) if most is not None else 0
+        if left_out:
+            lines.append(f"And {counted(left_out, 'more command')} in the files.")
+        return lines
 
 
-def told_of(document: Record) -> list[Told]:
-    """Return what is said of the tables that something is known of, the worst routers first."""
-    return [
-        Told(names, explanation["filled_by"], *parted(explanation["advice"]))
-        for explanation, names in explanations(document)
-    ]
+def groups_of(document: Document) -> list[Group]:
+    """Return what fills the tables that something is known of, the worst routers first."""
+    return [Group(names, explanation) for explanation, names in explanations(document)]
 
 
-def what_fills_tables(document: Record, most: int) -> tuple[Items, int]:
-    """Return what fills the tables and what helps, of the first ``most`` that are not the same; and how many more."""
-    everything = told_of(document)
-    shown = everything[:most]
-    shared = said_of_several(shown)
-    items = [(few_names(told.names), [told.filled_by, *told.lines(), *own_sentences(told, shared)]) for told in shown]
+def what_fills_tables(document: Document, most: int) -> tuple[Items, int]:
+    """Return the first ``most`` explanations that are not the same, and how many more there are."""
+    groups = groups_of(document)
+    shown = groups[:most]
+    shared = shared_sentences(shown)
+    items: list[Item] = []
+    for group in shown:
+        lines = [group.explanation["filled_by"], *group.commands(), *own_sentences(group, shared)]
+        items.append((few_names(group.names), lines))
     items += shared_items(shared)
-    if any(told.prunes for told in shown):
+    if any(group.explanation["prunes"] for group in shown):
         items.append(("prune", [HOW_TO_PRUNE]))
-    return Items(items), len(everything) - len(shown)
+    return Items(items), len(groups) - len(shown)
 
 
-def said_of_several(told: list[Told]) -> dict[str, list[str]]:
+def shared_sentences(groups: list[Group]) -> dict[str, list[str]]:
     """Return the sentences that are said of the tables of several routers, each with these.
 
     A sentence has _ROUTERS where its command is limited to a router.
     """
     routers: dict[str, list[list[str]]] = {}
-    for each in told:
-        for sentence in dict.fromkeys(_of_any_router(sentence, each.names) for sentence in each.sentences):
-            routers.setdefault(sentence, []).append(each.names)
+    for group in groups:
+        sentences = [_of_any_router(sentence, group.names) for sentence in group.explanation["advice"]]
+        for sentence in dict.fromkeys(sentences):
+            routers.setdefault(sentence, []).append(group.names)
     return {
-        sentence: [name for names in groups for name in names]
-        for sentence, groups in routers.items()
-        if len(groups) > 1
+        sentence: list(itertools.chain.from_iterable(names)) for sentence, names in routers.items() if len(names) > 1
     }
 
 
-def own_sentences(told: Told, shared: t.Container[str]) -> list[str]:
+def own_sentences(group: Group, shared: t.Container[str]) -> list[str]:
     """Return the sentences that are said of these routers alone."""
-    return [each for each in told.sentences if _of_any_router(each, told.names) not in shared]
+    return [each for each in group.explanation["advice"] if _of_any_router(each, group.names) not in shared]
 
 
-def shared_items(shared: dict[str, list[str]]) -> list[tuple[str, list[str]]]:
+def shared_items(shared: dict[str, list[str]]) -> list[Item]:
     """Return the sentences that are said of several routers, those of the same routers together."""
     items: dict[tuple[str, ...], list[str]] = {}
     for sentence, names in shared.items():
@@ -99,7 +102,7 @@ def _of_any_router(sentence: str, names: list[str]) -> str:
 
 
 def _of_routers(sentence: str, names: list[str]) -> str:
-    """Return a sentence with its command for these routers; where they are too many to be named, for the first."""
+    """Return a sentence with its command for these routers, or for the first if they are too many to be named."""
     if _ROUTERS not in sentence:
         return sentence
     routers = shlex.quote(",".join(names[:SHOWN]))

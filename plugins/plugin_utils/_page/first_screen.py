@@ -14,6 +14,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._printable import
 from ansible_collections.netops.conntrack.plugins.plugin_utils._page.blocks import (
     Block,
     Heading,
+    Item,
     Items,
     Paragraph,
     Table,
@@ -21,13 +22,13 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._page.blocks impo
 )
 from ansible_collections.netops.conntrack.plugins.plugin_utils._page.explanations import (
     HOW_TO_PRUNE,
-    Told,
+    Group,
+    groups_of,
     own_sentences,
-    said_of_several,
     shared_items,
-    told_of,
+    shared_sentences,
 )
-from ansible_collections.netops.conntrack.plugins.plugin_utils._page.findings import findings_by_check, titles_found
+from ansible_collections.netops.conntrack.plugins.plugin_utils._page.findings import titles_found
 from ansible_collections.netops.conntrack.plugins.plugin_utils._page.parts import few_names, title_of
 from ansible_collections.netops.conntrack.plugins.plugin_utils._page.routers import (
     headline,
@@ -35,8 +36,9 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._page.routers imp
     overview,
     rollout,
 )
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import Record
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_types import Document
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.ranking import worst_first
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.view import findings_by_check
 
 LINES = 40
 """Lines of a screen."""
@@ -84,12 +86,12 @@ class _Parts(t.NamedTuple):
     done: list[str]
     stop: Items
     routers: tuple[str, Table]
-    tables: list[Told]
+    tables: list[Group]
     failures: Items
     findings: Items
 
 
-def first_screen(document: Record) -> str:
+def first_screen(document: Document) -> str:
     """Return of the fleet's ``document`` what fits a screen: verdicts, what fills the tables, what is found.
 
     What to do about each finding and all else stand on the page.
@@ -101,7 +103,7 @@ def first_screen(document: Record) -> str:
         [block.text for block in done if isinstance(block, Paragraph)],
         _stop(document),
         (title_of(document, "The routers"), overview(document)),
-        told_of(document),
+        groups_of(document),
         _failures(document),
         titles_found(document, findings_by_check(document)),
     )
@@ -134,53 +136,61 @@ def _section(title: str, block: Table | Items, most: int) -> list[Block]:
     if not count or not most:
         return []
     more = f", and {count - most:,} more in the files" if count > most else ""
-    shown: Table | Items
+    heading = Heading(2, f"{title}{more}")
     if isinstance(block, Table):
-        shown = Table([[_cut(cell, _LABEL) for cell in row] for row in block.rows[: most + 1]])
-    else:
-        shown = Items([(_cut(label, _LABEL), [_cut(" ".join(lines), _LINE)]) for label, lines in block.items[:most]])
-    return [Heading(2, f"{title}{more}"), shown]
+        return [heading, Table([[_cut(cell, _LABEL) for cell in row] for row in block.rows[: most + 1]])]
+    items: list[Item] = []
+    for label, lines in block.items[:most]:
+        items.append((_cut(label, _LABEL), [_cut(" ".join(lines), _LINE)]))
+    return [heading, Items(items)]
 
 
-def _stop(document: Record) -> Items:
-    """Return where and why a roll-out was stopped, and how to go on; nothing if it was not."""
+def _stop(document: Document) -> Items:
+    """Return the stop of a roll-out with its reasons, and how to go on. Nothing if it went through."""
     items = rollout(document).items
     return Items([item for item in items if item[0] in ("stopped", "to go on")])
 
 
-def _failures(document: Record) -> Items:
+def _failures(document: Document) -> Items:
     """Return who was not done and why, each in a line."""
-    return Items([(name, [f"{verdict}: {_cut(why, _HALF_LINE)}"]) for name, (verdict, why) in not_done(document).items])
+    items: list[Item] = []
+    for name, (verdict, reason) in not_done(document).items:
+        items.append((name, [f"{verdict}: {_cut(reason, _HALF_LINE)}"]))
+    return Items(items)
 
 
 def _cut(text: str, most: int) -> str:
     """Return ``text`` as it is shown in so many characters at most, without its middle."""
     shown = visible(text)
+    if len(shown) <= most:
+        return shown
     end = most // 3
-    return shown if len(shown) <= most else f"{shown[: most - end - 1]}…{shown[-end:]}"
+    beginning = most - end - 1
+    return f"{shown[:beginning]}…{shown[-end:]}"
 
 
-def _tables(everything: list[Told], room: _Room) -> list[Block]:
+def _tables(groups: list[Group], room: _Room) -> list[Block]:
     """Return what fills the tables and what helps. Where there is little room, only how to free entries."""
-    shown = everything[: room.tables]
+    shown = groups[: room.tables]
     if not shown:
         return []
-    shared = said_of_several(shown)
-    items = [
-        (_cut(few_names(told.names), _LABEL), [_cut(told.filled_by, _LINE), *_what_helps(told, shared, room)])
-        for told in shown
-    ]
+    shared = shared_sentences(shown)
+    items: list[Item] = []
+    for group in shown:
+        lines = [_cut(group.explanation["filled_by"], _LINE), *_what_helps(group, shared, room)]
+        items.append((_cut(few_names(group.names), _LABEL), lines))
     if room.sentences:
         items += shared_items(shared)
-    if any(told.prunes for told in shown):
+    if any(group.explanation["prunes"] for group in shown):
         items.append(("", [HOW_TO_PRUNE]))
-    more = len(everything) - len(shown)
+    more = len(groups) - len(shown)
     title = f"What fills the tables{f', and {more:,} more in the files' if more else ''}"
     return [Heading(2, title), Items(items)]
 
 
-def _what_helps(told: Told, shared: t.Container[str], room: _Room) -> list[str]:
+def _what_helps(group: Group, shared: t.Container[str], room: _Room) -> list[str]:
+    commands = group.commands(room.commands)
     if room.sentences:
-        return [*told.lines(room.commands), *own_sentences(told, shared)]
-    is_in_files = bool(told.sentences) and not told.prunes
-    return [*told.lines(room.commands), *(["The files say what helps."] if is_in_files else [])]
+        return [*commands, *own_sentences(group, shared)]
+    is_in_files = group.explanation["advice"] and not group.explanation["prunes"]
+    return [*commands, "The files say what helps."] if is_in_files else commands

@@ -3,14 +3,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # This plugin_util is PRIVATE to this collection: it can change without notice.
-
 """What the sections of the page share: how routers, numbers and values stand in a line."""
 
 from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import VALUE, listed, plain_text, short
+from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import listed
+from ansible_collections.netops.conntrack.plugins.plugin_utils._display import counted as counted_with
+from ansible_collections.netops.conntrack.plugins.plugin_utils._display import plain_number, spoken, value_in_line
 from ansible_collections.netops.conntrack.plugins.plugin_utils._page.blocks import (
     Block,
     Heading,
@@ -18,7 +19,9 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._page.blocks impo
     Paragraph,
     Table,
 )
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import Record
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.audit_types import Anything, Audit
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_types import Document, Host
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.view import course, has_after
 
 SHOWN = 10
 """Routers named in one line."""
@@ -29,17 +32,9 @@ MOST = 25
 COURSE = 1_000
 """Characters of what is said of one router among others."""
 
-NOT_DONE = {
-    "unreachable": "unreachable",
-    "failed": "failed",
-    "not_begun": "not begun",
-    "no_conntrack": "no conntrack",
-}
-"""Keys of the document that list the routers which were not done, and how the page calls them."""
-
 
 def section(title: str, block: Table | Items, most: int = MOST) -> list[Block]:
-    """Return a section with the first of the ``block``, and how many more there are; nothing if it is empty."""
+    """Return a section with the first of the ``block``, and how many more there are. Nothing if it is empty."""
     count = len(block.rows) - 1 if isinstance(block, Table) else len(block.items)
     if not count:
         return []
@@ -48,43 +43,33 @@ def section(title: str, block: Table | Items, most: int = MOST) -> list[Block]:
 
 
 def more_in_document(count: int) -> list[Block]:
-    """Return where so many more are that a section leaves out; nothing if it leaves out none."""
+    """Return a line about what a section leaves out. Nothing if it leaves out none."""
     return [Paragraph(f"{count} more are in the JSON document of this report.")] if count > 0 else []
 
 
-def title_of(document: Record, what: str) -> str:
+def title_of(document: Document, what: str) -> str:
     """Return a table's title, which says whether its cells have one audit or two."""
     return f"{what}, before → after" if has_after(document) else f"{what} now"
 
 
-def has_after(document: Record) -> bool:
-    """Return whether a router was audited twice."""
-    return any(host["after"] for host in document["hosts"].values())
+def verdict_of(host: Host) -> str:
+    """Return a router's verdict in words."""
+    return spoken(host["verdict"])
 
 
-def recap_of(host: Record) -> Record | None:
-    """Return the account of the entries of a router whose timeouts were shortened, if there is one."""
-    return host["settings"]["recap"] if host["settings"] else None
-
-
-def verdict_of(host: Record) -> str:
-    """Return a router's verdict, or why it was not done."""
-    return NOT_DONE.get(host["verdict"]) or str(host["verdict"])
-
-
-def course_of(host: Record, text_of: t.Callable[[Record], str]) -> str:
+def course_of(host: Host, text_of: t.Callable[[Audit], str]) -> str:
     """Return what ``text_of`` says of a router's audits, before and after."""
-    return arrow(text_of(host[phase]) for phase in ("before", "after") if host[phase])
+    return arrow(course(host, text_of))
 
 
 def arrow(texts: t.Iterable[str]) -> str:
-    """Return ``before → after``; one text if both are the same."""
+    """Return ``before → after``, or one text if both are the same."""
     return " → ".join(dict.fromkeys(texts))
 
 
 def counted(count: int | None, one: str, many: str = "") -> str:
-    """Return a number with its noun, such as ``3 routers``. Without ``many`` the plural is ``one`` with an s."""
-    return f"{shown_number(count)} {one if count == 1 else many or one + 's'}"
+    """Return a number with its noun, such as ``3 routers``. Its digits are not set apart."""
+    return counted_with(count, one, many, plain_number)
 
 
 def few_names(names: list[str]) -> str:
@@ -97,16 +82,11 @@ def how_many_more(names: list[str]) -> list[str]:
     return [f"and {len(names) - SHOWN} more"] if len(names) > SHOWN else []
 
 
-def shown_value(value: t.Any) -> str:
-    """Return a finding's value; names in brackets, because the routers stand between commas."""
-    if not isinstance(value, list):
-        return short(shown_number(value), VALUE)
-    names = listed(map(plain_text, value), most=SHOWN, longest=VALUE)
-    return f"({names})" if len(value) > 1 else names or "none"
+def finding_value(value: Anything) -> str:
+    """Return a finding's value, as many names of it as a line has room for."""
+    return value_in_line(value, SHOWN)
 
 
-def shown_number(value: t.Any) -> str:
-    """Return a number with at most one decimal, another value as plain text, and ``?`` for None."""
-    if value is None:
-        return "?"
-    return f"{value:.1f}".removesuffix(".0") if isinstance(value, float) else plain_text(value)
+def table_of_routers(columns: t.Sequence[str], rows: t.Iterable[list[str]]) -> Table:
+    """Return a table with a row for each router, whose columns are called like keys of the document."""
+    return Table([["router", *map(spoken, columns)], *rows])

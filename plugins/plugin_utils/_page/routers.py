@@ -10,142 +10,175 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import short
+from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import shorten
+from ansible_collections.netops.conntrack.plugins.plugin_utils._display import plain_number
 from ansible_collections.netops.conntrack.plugins.plugin_utils._page.blocks import (
     Block,
     Heading,
+    Item,
     Items,
     Paragraph,
     Table,
 )
 from ansible_collections.netops.conntrack.plugins.plugin_utils._page.parts import (
     COURSE,
-    NOT_DONE,
     SHOWN,
     counted,
     course_of,
     few_names,
+    finding_value,
     how_many_more,
-    recap_of,
-    shown_number,
-    shown_value,
     verdict_of,
 )
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import Record
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_types import (
+    Document,
+    Gate,
+    Host,
+    Stop,
+)
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.ranking import (
     overview_of,
-    selector_counts,
+    selected,
     selector_names,
 )
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.view import (
+    batches_of,
+    changes_of,
+    count_findings,
+    deleted_of,
+    shortened_of,
+    stop_of,
+    total_deleted,
+    total_shortened,
+)
+
+_Cell = t.Callable[[Host], str]
 
 
-def headline(document: Record) -> list[Block]:
+def headline(document: Document) -> list[Block]:
     """Return the first lines of the page: how many routers were done, and what was changed on them."""
-    totals, check_mode, hosts = document["totals"], document["check_mode"], document["hosts"].values()
-    parts = [f"{totals['done']} of {counted(totals['hosts'], 'router')} done"]
-    parts += [f"{word}: {few_names(document[key])}" for key, word in NOT_DONE.items() if document[key]]
-    if document["rollout"] and document["rollout"]["stopped"]:
-        parts.append(f"stopped after batch {document['rollout']['stopped']['batch']}")
-    if any(host["settings"] for host in hosts):
-        changed = counted(totals["settings_changed"], "setting")
-        parts.append(f"{changed} {'would change' if check_mode else 'changed'}")
-    if any(map(recap_of, hosts)):
-        fixed = f" ({totals['fixed_timeout']} with a fixed timeout left)" if totals["fixed_timeout"] else ""
-        count = counted(totals["would_recap" if check_mode else "recapped"], "timeout")
-        parts.append(f"{count} {'would be shortened' if check_mode else 'shortened'}{fixed}")
-    if any(host["prune"] for host in hosts):
-        count = totals["would_delete" if check_mode else "deleted"]
-        parts.append(f"{counted(count, 'entry', 'entries')} {'would be deleted' if check_mode else 'deleted'}")
+    routers = counted(document["totals"]["hosts"], "router")
+    what_was_done = "; ".join([*_how_many_were_done(document), *_what_was_changed(document)])
+    rehearsal = "Check mode, nothing was changed. " if document["check_mode"] else ""
     return [
-        Heading(1, f"Connection tracking of {counted(totals['hosts'], 'router')}, {document['time']}"),
-        Paragraph(f"{'Check mode, nothing was changed. ' if check_mode else ''}{'; '.join(parts)}."),
+        Heading(1, f"Connection tracking of {routers}, {document['time']}"),
+        Paragraph(f"{rehearsal}{what_was_done}."),
     ]
 
 
-def rollout(document: Record) -> Items:
-    """Return the batches, where and why the roll-out was stopped, and how to go on; nothing for a single batch."""
-    rollout = document["rollout"] or {"batches": [], "stopped": None}
-    sizes = [str(len(batch)) for batch in rollout["batches"]]
-    if len(sizes) < 2 and not rollout["stopped"]:
+def _how_many_were_done(document: Document) -> t.Iterator[str]:
+    totals, stop = document["totals"], stop_of(document)
+    yield f"{totals['done']} of {counted(totals['hosts'], 'router')} done"
+    not_done = {
+        "unreachable": document["unreachable"],
+        "failed": document["failed"],
+        "not started": document["not_started"],
+        "no conntrack": document["no_conntrack"],
+    }
+    for word, names in not_done.items():
+        if names:
+            yield f"{word}: {few_names(names)}"
+    if stop:
+        yield f"stopped after batch {stop['batch']}"
+
+
+def _what_was_changed(document: Document) -> t.Iterator[str]:
+    totals, hosts = document["totals"], document["hosts"].values()
+    would_be = "would be " if document["check_mode"] else ""
+    if any(host["settings"] for host in hosts):
+        changed = "would change" if document["check_mode"] else "changed"
+        yield f"{counted(totals['settings_changed'], 'setting')} {changed}"
+    if any(map(shortened_of, hosts)):
+        fixed = f" ({totals['fixed_timeout']} with a fixed timeout left)" if totals["fixed_timeout"] else ""
+        yield f"{counted(total_shortened(document), 'timeout')} {would_be}shortened{fixed}"
+    if any(host["prune"] for host in hosts):
+        yield f"{counted(total_deleted(document), 'entry', 'entries')} {would_be}deleted"
+
+
+def rollout(document: Document) -> Items:
+    """Return the batches, where and why the roll-out was stopped, and how to go on. Nothing for a single batch."""
+    sizes = [str(len(batch)) for batch in batches_of(document)]
+    stop = stop_of(document)
+    if len(sizes) < 2 and not stop:
         return Items([])
-    items = [("batches", [f"{len(sizes)}, of {few_names(sizes)} routers"])]
-    return Items([*items, *_stop(document, rollout["stopped"])] if rollout["stopped"] else items)
+    batches = ("batches", [f"{len(sizes)}, of {few_names(sizes)} routers"])
+    return Items([batches, *(_stop(document, stop) if stop else [])])
 
 
-def _stop(document: Record, stopped: Record) -> list[tuple[str, list[str]]]:
-    gates = [short(f"{gate['host']}: {_gate(gate)}", COURSE) for gate in stopped["gates"]]
-    waiting = document["not_begun"]
+def _stop(document: Document, stop: Stop) -> list[Item]:
+    gates = [shorten(f"{gate['host']}: {_gate(gate)}", COURSE) for gate in stop["gates"]]
+    waiting = document["not_started"]
     remedy = (
-        "Heal what stopped it, then run the playbook again with --limit @REPORT.retry, the file beside this report. It "
+        "Fix what stopped it, then run the playbook again with --limit @REPORT.retry, the file next to this report. It "
         "lists the routers that are not done."
     )
     return [
-        ("stopped", [f"after batch {stopped['batch']}", *gates[:SHOWN], *how_many_more(gates)]),
-        ("not begun", [f"{counted(len(waiting), 'router')}: {few_names(waiting)}" if waiting else "no router"]),
+        ("stopped", [f"after batch {stop['batch']}", *gates[:SHOWN], *how_many_more(gates)]),
+        ("not started", [f"{counted(len(waiting), 'router')}: {few_names(waiting)}" if waiting else "no router"]),
         ("to go on", [remedy]),
     ]
 
 
-def _gate(gate: Record) -> str:
-    told = [shown_value(gate["value"])] if gate["value"] is not None else []
-    return ": ".join([gate["id"], gate["title"], *told, *filter(None, [gate["reason"]])])
+def _gate(gate: Gate) -> str:
+    parts = [gate["id"], gate["title"]]
+    if gate["value"] is not None:
+        parts.append(finding_value(gate["value"]))
+    if gate["reason"]:
+        parts.append(gate["reason"])
+    return ": ".join(parts)
 
 
-def overview(document: Record) -> Table:
-    """Return the table with a row for each router; a column that is empty for all of them is left out."""
-    hosts, check_mode = document["hosts"], document["check_mode"]
-    # Pairs, because a selector may have the name of another column.
-    columns: list[tuple[str, t.Callable[[Record], str]]] = [
-        ("verdict", verdict_of),
-        ("findings", lambda host: course_of(host, _count_findings)),
-        ("entries", lambda host: course_of(host, lambda audit: shown_number(audit["usage"]["count"]))),
-        ("% full", lambda host: course_of(host, lambda audit: shown_number(audit["usage"]["percent"]))),
-        *((name, _selector_column(name)) for name in overview_of(selector_names(document))),
-        ("would change" if check_mode else "changed", _changes_cell),
-        ("would delete" if check_mode else "deleted", _deletions_column(check_mode)),
-    ]
-    cells = [(title, [cell(host) for host in hosts.values()]) for title, cell in columns]
-    used = [("router", list(hosts)), *((title, column) for title, column in cells if any(column))]
-    return Table(
-        [[title for title, _column in used], *map(list, zip(*(column for title_of, column in used), strict=True))]
-    )
+def overview(document: Document) -> Table:
+    """Return the table with a row for each router. A column that is empty for all of them is left out."""
+    hosts = document["hosts"]
+    titles, columns = ["router"], [list(hosts)]
+    for title, cell_of in _columns(document):
+        cells = [cell_of(host) for host in hosts.values()]
+        if any(cells):
+            titles.append(title)
+            columns.append(cells)
+    return Table([titles, *map(list, zip(*columns, strict=True))])
 
 
-def _count_findings(audit: Record) -> str:
-    return str(sum(finding["status"] == "finding" for finding in audit["findings"]))
+def _columns(document: Document) -> t.Iterator[tuple[str, _Cell]]:
+    """Yield the titles and the cells of the columns. A selector may have the name of another column."""
+    check_mode = document["check_mode"]
+    yield "verdict", verdict_of
+    yield "findings", lambda host: course_of(host, lambda audit: str(count_findings(audit)))
+    yield "entries", lambda host: course_of(host, lambda audit: plain_number(audit["usage"]["count"]))
+    yield "% full", lambda host: course_of(host, lambda audit: plain_number(audit["usage"]["percent"]))
+    for name in overview_of(selector_names(document)):
+        yield name, _selector_column(name)
+    yield "would change" if check_mode else "changed", _changes_cell
+    yield "would delete" if check_mode else "deleted", _deletions_column(check_mode)
 
 
-def _selector_column(name: str) -> t.Callable[[Record], str]:
-    return lambda host: course_of(host, lambda audit: shown_number(selector_counts(audit, name).get("entries")))
+def _selector_column(name: str) -> _Cell:
+    return lambda host: course_of(host, lambda audit: plain_number(selected(audit, name)))
 
 
-def _changes_cell(host: Record) -> str:
-    return str(len(host["settings"]["changes"])) if host["settings"] else ""
+def _changes_cell(host: Host) -> str:
+    return str(len(changes_of(host))) if host["settings"] else ""
 
 
-def _deletions_column(check_mode: bool) -> t.Callable[[Record], str]:
-    key = "would_delete" if check_mode else "deleted"
-
-    def cell(host: Record) -> str:
-        if not host["prune"]:
-            return ""
-        return shown_number(host["prune"][key])
+def _deletions_column(check_mode: bool) -> _Cell:
+    def cell(host: Host) -> str:
+        return plain_number(deleted_of(host["prune"], check_mode)) if host["prune"] else ""
 
     return cell
 
 
-def not_done(document: Record) -> Items:
+def not_done(document: Document) -> Items:
     """Return the routers that failed, each with the step and the message."""
-    return Items(
-        [
-            (name, [verdict_of(host), f"{host['failure']['step']}: {host['failure']['message']}"])
-            for name, host in document["hosts"].items()
-            if host["failure"]
-        ]
-    )
+    items = []
+    for name, host in document["hosts"].items():
+        failure = host["failure"]
+        if failure:
+            items.append((name, [verdict_of(host), f"{failure['step']}: {failure['message']}"]))
+    return Items(items)
 
 
-def no_conntrack(document: Record) -> Items:
+def no_conntrack(document: Document) -> Items:
     """Return the routers that do not track connections, each with the reason."""
-    hosts = document["hosts"].items()
-    return Items([(name, [host["no_conntrack"]]) for name, host in hosts if host["no_conntrack"]])
+    reasons = {name: host["no_conntrack"] for name, host in document["hosts"].items()}
+    return Items([(name, [reason]) for name, reason in reasons.items() if reason])

@@ -20,8 +20,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._page.explanation
 from ansible_collections.netops.conntrack.plugins.plugin_utils._page.findings import (
     checks_found,
     counted_by_selectors,
-    findings_by_check,
-    untold,
+    unknown_checks,
 )
 from ansible_collections.netops.conntrack.plugins.plugin_utils._page.parts import more_in_document, section, title_of
 from ansible_collections.netops.conntrack.plugins.plugin_utils._page.routers import (
@@ -32,14 +31,15 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._page.routers imp
     rollout,
 )
 from ansible_collections.netops.conntrack.plugins.plugin_utils._page.trend import since_baseline
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import Record
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_types import Document
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.ranking import worst_first
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.view import findings_by_check
 
 _MOST_EXPLAINED = 10
 """Routers of which it is said what fills their table, the worst ones."""
 
 
-def page(document: Record) -> list[Block]:
+def page(document: Document) -> list[Block]:
     """Return the fleet's ``document`` (see roll_up) as a page without markup: its sections, the worst routers first."""
     document = {**document, "hosts": dict(worst_first(document))}
     check_mode, by_check = document["check_mode"], findings_by_check(document)
@@ -51,7 +51,7 @@ def page(document: Record) -> list[Block]:
         *section("Not done", not_done(document)),
         *section("Connections are not tracked", no_conntrack(document)),
         *section(title_of(document, "Found"), checks_found(document, by_check)),
-        *section("Could not be told", untold(document, by_check)),
+        *section("Could not be evaluated", unknown_checks(document, by_check)),
         *section(title_of(document, "Counted by selectors"), counted_by_selectors(document)),
         *since_baseline(document),
         *section("Settings that would change" if check_mode else "Settings changed", settings_changed(document)),
@@ -62,6 +62,6 @@ def page(document: Record) -> list[Block]:
     ]
 
 
-def _what_fills_tables(document: Record) -> list[Block]:
+def _what_fills_tables(document: Document) -> list[Block]:
     items, more = what_fills_tables(document, _MOST_EXPLAINED)
     return [*section("What fills the tables", items), *more_in_document(more)]

@@ -4,47 +4,126 @@
 
 # This plugin_util is PRIVATE to this collection: it can change without notice.
 
-"""What a document has where, so that one that somebody else wrote is refused before anything is done with it.
+"""Checking a document that was read against its types, so that a wrong one is refused before anything is done with it.
 
-docs/report.schema.json says the same, and more, for programs. A key that it does not have is left alone here.
+The types are in ``document_types``. A key that they do not have is left alone.
 """
 
 from __future__ import annotations
 
+import functools
 import math
+import types
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import SEVERITIES, STATUSES
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import VERDICTS, Record
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.audit_types import AT_LEAST_0, AT_LEAST_1, LATER
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_types import PHASES, Document
 
-_SHOWN = 60
+_LONGEST_VALUE = 60
 """Characters of a wrong value that a message shows."""
 
-Shape = t.Callable[[t.Any, tuple[str, ...]], None]
+_LEAST = {AT_LEAST_0: 0, AT_LEAST_1: 1}
+
+Keys = tuple[str, ...]
+"""The keys that lead to a value."""
+
+Shape = t.Callable[[t.Any, Keys], None]
 """Looks at a value, which stands at these keys. Raises ShapeError if it is not as it should be."""
 
 
 class ShapeError(Exception):
     """A value is not as in a document. ``place`` is the keys that lead to it, ``problem`` what is wrong."""
 
-    def __init__(self, place: tuple[str, ...], problem: str) -> None:
+    def __init__(self, place: Keys, problem: str) -> None:
         super().__init__(problem)
         self.place = place
         self.problem = problem
 
 
-def check_document(document: Record) -> None:
-    """Raise ShapeError for the first value of a ``document`` of any version that is not as in a report."""
-    _DOCUMENT(document, ())
+class Field(t.NamedTuple):
+    """A key of a type: what its value is, whether it is there today, and whether earlier versions lack it."""
+
+    kind: t.Any
+    is_required: bool
+    is_later: bool
+
+
+def check_document(document: t.Any) -> Document:
+    """Return a ``document`` of any version. Raises ShapeError for the first value that is not as in a report."""
+    _shape_of(Document)(document, ())
     for name, host in document["hosts"].items():
-        for phase in ("before", "after"):
-            for finding in (host[phase] or {"findings": []})["findings"]:
+        for phase in PHASES:
+            audit = host[phase]
+            for finding in audit["findings"] if audit else []:
                 if finding["id"] not in document["checks"]:
                     raise ShapeError(("hosts", name, phase, "findings"), "has a check that is not among the checks")
+    return t.cast("Document", document)
+
+
+@functools.cache
+def fields_of(kind: type) -> dict[str, Field]:
+    """Return the fields of a TypedDict, by key."""
+    required: frozenset[str] = kind.__required_keys__  # type: ignore[attr-defined]
+    fields = {}
+    for key, annotation in t.get_type_hints(kind, include_extras=True).items():
+        some_kind, is_later = _without_later(annotation)
+        fields[key] = Field(some_kind, key in required, is_later)
+    return fields
+
+
+def _without_later(annotation: t.Any) -> tuple[t.Any, bool]:
+    """Return a type without the mark ``Later``, and whether it had it. Python keeps it with the other marks."""
+    if t.get_origin(annotation) is not t.Annotated:
+        return annotation, False
+    others = tuple(mark for mark in annotation.__metadata__ if mark != LATER)
+    is_later = len(others) < len(annotation.__metadata__)
+    if not others:
+        return annotation.__origin__, is_later
+    annotated: t.Any = t.Annotated
+    parts = (annotation.__origin__, *others)
+    return annotated[parts], is_later
+
+
+def without_null(kind: t.Any) -> tuple[t.Any, bool]:
+    """Return a type without None, and whether it had it."""
+    if t.get_origin(kind) not in (t.Union, types.UnionType):
+        return kind, False
+    members = t.get_args(kind)
+    others = tuple(member for member in members if member is not type(None))
+    return (others[0] if len(others) == 1 else t.Union[others]), len(others) < len(members)
+
+
+@functools.cache
+def _shape_of(kind: t.Any) -> Shape:
+    """Return the shape that values of a type have."""
+    kind, may_be_null = without_null(kind)
+    shape = _shape_of_some(kind)
+    return _or_null(shape) if may_be_null else shape
+
+
+def _shape_of_some(kind: t.Any) -> Shape:
+    """Return the shape that values of a type have, None not being one of them."""
+    origin, arguments = t.get_origin(kind), t.get_args(kind)
+    if kind is t.Any:
+        return _anything
+    if t.is_typeddict(kind):
+        return _mapping_with(fields_of(kind))
+    if origin is dict:
+        return _mapping_of(_shape_of(arguments[1]))
+    if origin is list:
+        return _list_of(_shape_of(arguments[0]))
+    if origin is t.Literal:
+        return _one_of(arguments)
+    if origin is t.Annotated:
+        number, mark = arguments
+        return _at_least(_LEAST[mark], _shape_of(number))
+    if origin is t.Union:
+        return _ADDRESS_OR_PORT
+    return _PLAIN[kind]
 
 
 def _is(wanted: str, is_right: t.Callable[[t.Any], bool]) -> Shape:
-    def look(value: t.Any, place: tuple[str, ...]) -> None:
+    def look(value: t.Any, place: Keys) -> None:
         if not is_right(value):
             raise ShapeError(place, f"should be {wanted}, and is {_in_words(value)}")
 
@@ -55,18 +134,27 @@ def _one_of(words: t.Collection[str]) -> Shape:
     return _is(f"one of {', '.join(words)}", lambda value: isinstance(value, str) and value in words)
 
 
-def _maybe(shape: Shape) -> Shape:
-    """Return the shape of what may be unknown, or not there: null, or as the ``shape`` says."""
+def _at_least(least: int, shape: Shape) -> Shape:
+    """Return the ``shape`` of a number, which is not below ``least``."""
 
-    def look(value: t.Any, place: tuple[str, ...]) -> None:
+    def look(value: t.Any, place: Keys) -> None:
+        shape(value, place)
+        if value < least:
+            raise ShapeError(place, f"should be a number from {least} on, and is {_in_words(value)}")
+
+    return look
+
+
+def _or_null(shape: Shape) -> Shape:
+    def look(value: t.Any, place: Keys) -> None:
         if value is not None:
             shape(value, place)
 
     return look
 
 
-def _each(shape: Shape) -> Shape:
-    def look(value: t.Any, place: tuple[str, ...]) -> None:
+def _list_of(shape: Shape) -> Shape:
+    def look(value: t.Any, place: Keys) -> None:
         _LIST(value, place)
         for number, item in enumerate(value):
             shape(item, (*place, str(number)))
@@ -74,8 +162,8 @@ def _each(shape: Shape) -> Shape:
     return look
 
 
-def _by_name(shape: Shape) -> Shape:
-    def look(value: t.Any, place: tuple[str, ...]) -> None:
+def _mapping_of(shape: Shape) -> Shape:
+    def look(value: t.Any, place: Keys) -> None:
         _MAPPING(value, place)
         for name, item in value.items():
             shape(item, (*place, name))
@@ -83,16 +171,17 @@ def _by_name(shape: Shape) -> Shape:
     return look
 
 
-def _with(needed: dict[str, Shape], later: dict[str, Shape] | None = None) -> Shape:
-    """Return the shape of what has all of the keys ``needed``. Those that came ``later`` may be missing."""
-    all_keys = {**needed, **(later or {})}
+def _mapping_with(fields: dict[str, Field]) -> Shape:
+    """Return the shape of what has these ``fields``. What is not there today, or came later, may be missing."""
+    shapes = {key: _shape_of(field.kind) for key, field in fields.items()}
+    needed = [key for key, field in fields.items() if field.is_required and not field.is_later]
 
-    def look(value: t.Any, place: tuple[str, ...]) -> None:
+    def look(value: t.Any, place: Keys) -> None:
         _MAPPING(value, place)
         missing = [key for key in needed if key not in value]
         if missing:
             raise ShapeError(place, f"lacks {', '.join(missing)}")
-        for key, shape in all_keys.items():
+        for key, shape in shapes.items():
             if key in value:
                 shape(value[key], (*place, key))
 
@@ -109,7 +198,7 @@ def _in_words(value: t.Any) -> str:
     if isinstance(value, list):
         return "a list"
     if isinstance(value, str):
-        return repr(value if len(value) <= _SHOWN else f"{value[:_SHOWN]}...")
+        return repr(value if len(value) <= _LONGEST_VALUE else f"{value[:_LONGEST_VALUE]}...")
     return f"{value:.3g}"
 
 
@@ -121,135 +210,16 @@ def _is_number(value: t.Any) -> bool:
     return _is_whole(value) or (isinstance(value, float) and math.isfinite(value))
 
 
-_ANY: Shape = _is("anything", lambda _value: True)
-_TEXT = _is("a text", lambda value: isinstance(value, str))
-_FLAG = _is("true or false", lambda value: isinstance(value, bool))
+def _anything(_value: t.Any, _place: Keys) -> None:
+    """Let any value be."""
+
+
 _LIST = _is("a list", lambda value: isinstance(value, list))
 _MAPPING = _is("an object", lambda value: isinstance(value, dict))
-_COUNT = _maybe(_is("a whole number from 0 on", lambda value: _is_whole(value) and value >= 0))
-_NUMBER = _maybe(_is("a number", _is_number))
-_VALUE = _maybe(_is("a whole number", _is_whole))
-_REASON = _maybe(_TEXT)
-_TEXTS = _each(_TEXT)
-_TALKER = _is("an address or a port", lambda value: isinstance(value, str) or _is_whole(value))
-
-_COUNTS = _by_name(_COUNT)
-_FINDING = _with({"id": _TEXT, "status": _one_of(STATUSES), "value": _ANY, "reason": _REASON})
-_HISTOGRAM = _with(
-    {
-        "histogram": _each(
-            _with({"from": _is("a whole number", _is_whole), "below": _VALUE, "entries": _COUNT}),
-        ),
-        "unknown": _COUNT,
-    }
-)
-_TOP = _each(_with({"value": _TALKER, "entries": _COUNT, "percent": _NUMBER}))
-_CLUSTER = _with(
-    {
-        "match": _with({"protocol": _TEXT, "replied": _FLAG}),
-        "entries": _COUNT,
-        "percent": _NUMBER,
-        "prunable": _COUNT,
-    }
-)
-_EXPLANATION = _with({"filled_by": _TEXT, "advice": _REASON})
-_TABLE = _with(
-    {
-        "families": _COUNTS,
-        "protocols": _COUNTS,
-        "states": _by_name(_COUNTS),
-        "status": _COUNTS,
-        "evictable": _COUNT,
-        "zones": _COUNTS,
-        "remaining": _HISTOGRAM,
-        "idle": _HISTOGRAM,
-        "top": _by_name(_TOP),
-    },
-    {"not_listed": _COUNT, "filled_by": _each(_CLUSTER), "zones_original": _COUNTS, "zones_reply": _COUNTS},
-)
-_USAGE = _with(
-    {
-        **dict.fromkeys(("count", "max", "headroom", "buckets", "memory_bytes"), _COUNT),
-        **dict.fromkeys(("percent", "load_factor"), _NUMBER),
-    }
-)
-_SELECTOR = _with(
-    {"entries": _COUNT, "percent": _NUMBER, "undecidable": _COUNT, "unavailable": _REASON},
-    {"protocols": _maybe(_COUNTS)},
-)
-_STATS = _with({"total": _COUNTS, "table_full": _with({"messages": _COUNT})})
-_AUDIT = _with(
-    {"usage": _USAGE, "selectors": _by_name(_SELECTOR), "findings": _each(_FINDING)},
-    {
-        "table": _maybe(_TABLE),
-        "stats": _maybe(_STATS),
-        "drift": _maybe(_TEXTS),
-        "explanation": _maybe(_EXPLANATION),
-    },
-)
-_CHANGE = _with({**dict.fromkeys(("before", "after", "boot_before", "boot_after"), _VALUE), "why": _TEXT})
-_SIZING = _with(
-    {
-        **dict.fromkeys(("max", "buckets", "max_before", "buckets_before"), _COUNT),
-        **dict.fromkeys(("memory_bytes", "memory_total_bytes"), _is("a whole number", _is_whole)),
-        "memory_percent": _NUMBER,
-        "limited_by": _TEXT,
-        "why": _TEXT,
-    }
-)
-_SUM = _is("a whole number", _is_whole)
-_RECAP = _with(
-    {"matched": _COUNT, "would_update": _SUM, "updated": _COUNT, "unchanged": _COUNT, "fixed_timeout": _SUM},
-    {"already_gone": _COUNT, "undecidable": _COUNT, "kept": _maybe(_COUNTS)},
-)
-_SETTINGS = _with(
-    {"profile": _TEXT, "left_out": _TEXTS, "changes": _by_name(_CHANGE)},
-    {"sizing": _maybe(_SIZING), "recap": _maybe(_RECAP), "confirmed": _maybe(_FLAG)},
-)
-_KEPT = _with({"reason": _TEXT, "option": _TEXT, "entries": _COUNT})
-_PRUNE = _with(
-    {
-        **dict.fromkeys(("matched", "protected", "would_delete", "deleted", "undecidable"), _COUNT),
-        **dict.fromkeys(("already_gone", "not_deleted", "matches_now"), _COUNT),
-        "unavailable": _REASON,
-    },
-    {"woken": _COUNT, "not_listed": _COUNT, "kept": _maybe(_each(_KEPT))},
-)
-_COURSE = _with({"before": _NUMBER, "now": _NUMBER})
-_NEWS = _with({"new": _TEXTS, "gone": _TEXTS})
-_TREND = _with(
-    {
-        "entries": _COURSE,
-        "percent": _COURSE,
-        "selectors": _by_name(_COURSE),
-        "new_top": _maybe(_by_name(_each(_TALKER))),
-        "drift": _maybe(_NEWS),
-        "findings": _NEWS,
-    }
-)
-_FAILURE = _with({"step": _TEXT, "message": _TEXT, "unreachable": _FLAG})
-_HOST = _with(
-    {
-        "verdict": _one_of(VERDICTS),
-        "before": _maybe(_AUDIT),
-        "settings": _maybe(_SETTINGS),
-        "prune": _maybe(_PRUNE),
-        "after": _maybe(_AUDIT),
-        "failure": _maybe(_FAILURE),
-    },
-    {"health": _maybe(_each(_FINDING)), "no_conntrack": _REASON, "trend": _maybe(_TREND)},
-)
-_GATE = _with({"host": _TEXT, "id": _TEXT, "title": _TEXT, "value": _ANY, "reason": _REASON})
-_STOP = _with({"batch": _is("a whole number", _is_whole), "gates": _each(_GATE)})
-_DOCUMENT = _with(
-    {
-        "time": _TEXT,
-        "check_mode": _FLAG,
-        "checks": _by_name(_with({"title": _TEXT, "severity": _one_of(SEVERITIES), "advice": _TEXT}, {"unit": _TEXT})),
-        "hosts": _by_name(_HOST),
-    },
-    {
-        "baseline": _maybe(_with({"time": _TEXT})),
-        "rollout": _maybe(_with({"batches": _each(_TEXTS), "stopped": _maybe(_STOP)})),
-    },
-)
+_ADDRESS_OR_PORT = _is("an address or a port", lambda value: isinstance(value, str) or _is_whole(value))
+_PLAIN: dict[t.Any, Shape] = {
+    str: _is("a text", lambda value: isinstance(value, str)),
+    bool: _is("true or false", lambda value: isinstance(value, bool)),
+    int: _is("a whole number", _is_whole),
+    float: _is("a number", _is_number),
+}

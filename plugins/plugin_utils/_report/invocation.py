@@ -15,7 +15,22 @@ import shlex
 import typing as t
 
 from ansible import constants as C
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import Record, last_audit
+from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.explanation import PruneCommand
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.audit_types import Audit
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_types import (
+    PHASES,
+    Check,
+    Document,
+    Host,
+    Phase,
+)
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.view import (
+    FindingsByPhase,
+    explanation_of,
+    finding_now,
+    findings_by_check,
+    key_of,
+)
 
 Arguments = t.Mapping[str, t.Any]
 
@@ -36,11 +51,6 @@ _COMMAND = re.compile(
 )
 """A command in an advice: a playbook with its variables, or a module called ad hoc."""
 
-_FREES = re.compile(r"\bfrees [\d,]+ entries")
-"""What a command frees on a router."""
-
-_PHASES = ("before", "after")
-
 _VARIABLE = re.compile(rf"-e {_ARGUMENT}")
 
 _FLAGS = {"become": "-b", "become_ask_pass": "-K", "ask_pass": "-k", "ask_vault_pass": "-J"}
@@ -57,7 +67,7 @@ _FILES = {
 """Options with their values, and the setting of the configuration that they have when they were not given."""
 
 
-def pasteable(document: Record, arguments: Arguments, target: t.Any = None) -> Record:
+def pasteable(document: Document, arguments: Arguments, target: t.Any = None) -> Document:
     """Return the ``document`` with the commands in its advice as they can be pasted, in backticks.
 
     ``arguments`` are those that this run was called with (context.CLIARGS), ``target`` is its pattern of hosts, or a
@@ -66,42 +76,49 @@ def pasteable(document: Record, arguments: Arguments, target: t.Any = None) -> R
     options = connection_options(arguments)
     limit = ["--limit", str(arguments["subset"])] if arguments.get("subset") else []
     pattern = ",".join(target) if isinstance(target, list) else str(target or "")
-    checks = {}
+    by_check = findings_by_check(document)
+    checks: dict[str, Check] = {}
     for check_id, check in document["checks"].items():
-        call = _Call(options, limit, pattern, _routers_with(document, check_id))
-        checks[check_id] = {**check, "advice": _COMMAND.sub(call.command, check["advice"])}
-    hosts = document["hosts"]
-    for phase in _PHASES:
+        routers = _routers_with(document, by_check.get(check_id, {}))
+        call = _Call(options, limit, pattern, routers)
+        checks[check_id] = {**check, "advice": _COMMAND.sub(call.in_backticks, check["advice"])}
+    hosts = dict(document["hosts"])
+    for phase in PHASES:
         for names in _explained_alike(hosts, phase):
             call = _Call(options, ["--limit", ",".join(names)], pattern, names)
-            hosts = {**hosts, **{name: _with_explained_commands(hosts[name], phase, call) for name in names}}
+            for name in names:
+                hosts[name] = _with_explained_commands(hosts[name], phase, call)
     return {**document, "checks": checks, "hosts": hosts}
 
 
-def _explained_alike(hosts: t.Mapping[str, Record], phase: str) -> list[list[str]]:
-    """Return the routers whose tables have an advice, those together that the same is said of.
+def _explained_alike(hosts: t.Mapping[str, Host], phase: Phase) -> list[list[str]]:
+    """Return the routers for whose tables something helps, those together of which the same is said.
 
     Where they are too many to be named in a command, each is alone.
     """
-    routers: dict[tuple[str, str], list[str]] = {}
+    routers: dict[t.Hashable, list[str]] = {}
     for name, host in hosts.items():
-        explanation = (host[phase] or {}).get("explanation")
-        if explanation and explanation["advice"]:
-            routers.setdefault((explanation["filled_by"], explanation["advice"]), []).append(name)
-    return [
-        group
-        for names in routers.values()
-        for group in ([names] if len(names) <= _MOST_NAMES else [[name] for name in names])
-    ]
+        explanation = explanation_of(host[phase])
+        if explanation and (explanation["prunes"] or explanation["advice"]):
+            routers.setdefault(key_of(explanation), []).append(name)
+    groups: list[list[str]] = []
+    for names in routers.values():
+        groups += [names] if len(names) <= _MOST_NAMES else [[name] for name in names]
+    return groups
 
 
-def _with_explained_commands(host: Record, phase: str, call: _Call) -> Record:
+def _with_explained_commands(host: Host, phase: Phase, call: _Call) -> Host:
     """Return a router with the commands against what fills its table as they can be pasted."""
-    explanation = host[phase]["explanation"]
-    advice = _COMMAND.sub(call.command, explanation["advice"])
-    if len(call.routers) > 1:
-        advice = _FREES.sub(r"\g<0> on each", advice)
-    return {**host, phase: {**host[phase], "explanation": {**explanation, "advice": advice}}}
+    audit = host[phase]
+    explanation = explanation_of(audit)
+    if not audit or not explanation:
+        return host
+    prunes: list[PruneCommand] = [
+        {**prune, "command": _COMMAND.sub(call.command, prune["command"])} for prune in explanation["prunes"]
+    ]
+    advice = [_COMMAND.sub(call.in_backticks, sentence) for sentence in explanation["advice"]]
+    changed: Audit = {**audit, "explanation": {**explanation, "prunes": prunes, "advice": advice}}
+    return {**host, "before": changed} if phase == "before" else {**host, "after": changed}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,17 +135,23 @@ class _Call:
     routers: list[str]
     """Those that have the finding; none if they are too many to be named."""
 
+    def in_backticks(self, found: re.Match[str]) -> str:
+        """Return the command that was ``found`` in an advice as it can be pasted, and as it stands among words."""
+        return f"`{self.command(found)}`"
+
     def command(self, found: re.Match[str]) -> str:
         """Return the command that was ``found`` in an advice as it can be pasted."""
-        if found["playbook"]:
-            words = ["ansible-playbook", f"netops.conntrack.{found['playbook']}", *self.options, *self._hosts()]
-            return (
-                f"`{shlex.join(words)}{''.join(f' {variable}' for variable in _VARIABLE.findall(found['variables']))}`"
-            )
+        return self._playbook(found) if found["playbook"] else self._module(found)
+
+    def _playbook(self, found: re.Match[str]) -> str:
+        words = ["ansible-playbook", f"netops.conntrack.{found['playbook']}", *self.options, *self._hosts()]
+        return " ".join([shlex.join(words), *_VARIABLE.findall(found["variables"])])
+
+    def _module(self, found: re.Match[str]) -> str:
         named = ",".join(self.routers)
         hosts = [named] if named else [self.target or "all", *self.limit]
         words = ["ansible", *hosts, *self.options, "-m", found["module"]]
-        return f"`{shlex.join(words)}{found['given']}`"
+        return f"{shlex.join(words)}{found['given']}"
 
     def _hosts(self) -> list[str]:
         """Return the words that tell a playbook its routers: those of this run, or else those with the finding."""
@@ -138,7 +161,7 @@ class _Call:
 
 
 def connection_options(arguments: Arguments) -> list[str]:
-    """Return which inventory, user and passwords this run was called with, as words for a command line."""
+    """Return the inventory, user and passwords that this run was called with, as words for a command line."""
     words: list[str] = []
     if arguments.get("inventory") and list(arguments["inventory"]) != list(C.DEFAULT_HOST_LIST):
         for source in arguments["inventory"]:
@@ -175,11 +198,11 @@ def _path(path: str) -> str:
     return path if relative.startswith(os.pardir) else relative
 
 
-def _routers_with(document: Record, check_id: str) -> list[str]:
-    """Return the routers whose last audit has that finding; none if they are too many to be named."""
+def _routers_with(document: Document, phases_by_router: t.Mapping[str, FindingsByPhase]) -> list[str]:
+    """Return the routers on which a check is a finding now. None are named if they are too many."""
     routers = []
-    for name, host in document["hosts"].items():
-        findings = (last_audit(host) or {}).get("findings", [])
-        if any(finding["id"] == check_id and finding["status"] == "finding" for finding in findings):
+    for name, phases in phases_by_router.items():
+        finding = finding_now(document["hosts"][name], phases)
+        if finding and finding["status"] == "finding":
             routers.append(name)
     return routers if len(routers) <= _MOST_NAMES else []

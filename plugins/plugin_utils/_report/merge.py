@@ -11,13 +11,19 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import Record, assemble, worst_of
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import assemble, worst_of
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_types import (
+    Document,
+    Host,
+    Rollout,
+    Stop,
+)
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.upgrade import read_back
 
 _SLICES = "conntrack_audit_slices"
 
 
-def merge(documents: list[t.Any]) -> Record:
+def merge(documents: list[t.Any]) -> Document:
     """Return the document about the routers of all ``documents``, at the time of the last one.
 
     The batches of their roll-outs follow one another. The baseline is kept when it is that of them all.
@@ -39,8 +45,8 @@ def merge(documents: list[t.Any]) -> Record:
     return {**merged, "baseline": baselines[0] if baselines.count(baselines[0]) == len(baselines) else None}
 
 
-def _hosts(slices: list[Record]) -> dict[str, Record]:
-    hosts: dict[str, Record] = {}
+def _hosts(slices: list[Document]) -> dict[str, Host]:
+    hosts: dict[str, Host] = {}
     for part in slices:
         for host, report in part["hosts"].items():
             if host in hosts:
@@ -50,25 +56,26 @@ def _hosts(slices: list[Record]) -> dict[str, Record]:
     return hosts
 
 
-def _check_mode(slices: list[Record]) -> bool:
+def _check_mode(slices: list[Document]) -> bool:
     modes = {part["check_mode"] for part in slices}
     if len(modes) > 1:
         times = [part["time"] for part in slices if part["check_mode"]]
         problem = "were made with --check, and the others without"
         raise OptionError(_SLICES, times, problem, "Merge reports of one kind.")
-    return t.cast("bool", modes.pop())
+    return modes.pop()
 
 
-def _rollout(rollouts: list[Record]) -> Record | None:
-    """Put the batches of the slices behind one another; the number of the first that stopped counts them all."""
+def _rollout(rollouts: list[Rollout]) -> Rollout | None:
+    """Return the batches of all slices in one roll-out, in which the first stop has the number of its batch."""
     if not rollouts:
         return None
     batches: list[list[str]] = []
-    stopped = None
+    stopped: Stop | None = None
     for rollout in rollouts:
-        if rollout["stopped"] and stopped:
-            stopped = {**stopped, "gates": stopped["gates"] + rollout["stopped"]["gates"]}
-        elif rollout["stopped"]:
-            stopped = {**rollout["stopped"], "batch": len(batches) + rollout["stopped"]["batch"]}
+        stop = rollout["stopped"]
+        if stop and stopped:
+            stopped = {"batch": stopped["batch"], "gates": stopped["gates"] + stop["gates"]}
+        elif stop:
+            stopped = {"batch": len(batches) + stop["batch"], "gates": stop["gates"]}
         batches += rollout["batches"]
     return {"batches": batches, "stopped": stopped}

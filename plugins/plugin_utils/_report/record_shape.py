@@ -16,6 +16,9 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import AnswerError
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import SEVERITIES, STATUSES
+from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.explanation import is_prune_command
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_types import Failure
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.record_types import RouterRecord, TuneRecord
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.result_shapes import (
     COUNT,
     ENTRY,
@@ -49,14 +52,13 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._router.shape imp
     words,
 )
 
-Record = dict[str, t.Any]
-
 STEP = "Report on the fleet"
 """What a router whose record is malformed is reported to have failed in."""
 
 _LARGEST_TOP = 10_000
 _MOST_SELECTORS = 512
 _MOST_CHECKS = 1000
+_MOST_HELPS = 100
 
 _GATE = {
     "id": text(),
@@ -67,7 +69,22 @@ _GATE = {
 }
 _FINDING = record({**_GATE, "severity": one_of(*SEVERITIES), "advice": words()}, {"unit": text()})
 
-_EXPLANATION = record({"filled_by": words(), "advice": optional(words())})
+
+def _command(value: t.Any) -> str:
+    """Take a command that an explanation has. Those of other kinds are not made here, and nobody should paste them."""
+    text_of_command: str = words()(value)
+    if not is_prune_command(text_of_command):
+        raise FaultError("is no command that deletes the entries of a selector")
+    return text_of_command
+
+
+_EXPLANATION = record(
+    {
+        "filled_by": words(),
+        "prunes": list_of(record({"command": _command, "frees": COUNT}), _MOST_HELPS),
+        "advice": list_of(words(), _MOST_HELPS),
+    }
+)
 
 _AUDIT = record(
     {
@@ -94,7 +111,7 @@ _SIZING = record(
         "why": words(),
     }
 )
-_RECAP = record(
+_SHORTENED = record(
     dict.fromkeys(("would_update", "updated", "fixed_timeout"), OPTIONAL_COUNT),
     {
         **dict.fromkeys(("matched", "unchanged", "already_gone", "not_updated", "undecidable"), OPTIONAL_COUNT),
@@ -110,17 +127,17 @@ _TUNE = record(
     },
     {
         "sizing": lambda value: _SIZING(value) if value else None,
-        "recap": lambda value: _RECAP(value) if value else None,
+        "shortened": lambda value: _SHORTENED(value) if value else None,
         "confirmed": optional(boolean),
     },
 )
 
 
-def _tune(value: t.Any) -> Record:
-    kept: Record = _TUNE(value)
-    for short in kept["settings"]:
-        if short not in kept["why"]:
-            raise FaultError(f"why lacks {short}")
+def _tune(value: t.Any) -> TuneRecord:
+    kept = t.cast("TuneRecord", _TUNE(value))
+    for name in kept["settings"]:
+        if name not in kept["why"]:
+            raise FaultError(f"why lacks {name}")
     return kept
 
 
@@ -148,27 +165,35 @@ _PARTS: dict[str, Shape] = {
 _FACTS = ("before", "after")
 
 
-def sound(given: t.Any) -> Record:
+def sound(given: t.Any) -> RouterRecord:
     """Return what holds of a router's record, in plain types. What does not hold is the failure of that router."""
-    kept: Record = {}
-    problems: list[str] = []
     if not isinstance(given, dict):
         return failed("Its record is malformed (it is no mapping).")
+    parts: dict[str, t.Any] = {}
+    problems: list[str] = []
     for part, shape in _PARTS.items():
         if not given.get(part):
             continue
         of = "Its facts are malformed" if part in _FACTS else "Its record is malformed"
         try:
-            kept.update(checked(given, record({part: shape}), of))
+            parts.update(checked(given, record({part: shape}), of))
         except AnswerError as error:
             problems.append(error.message)
-    if not problems:
-        return kept
-    earlier = kept.get("failure") or {"step": STEP, "message": "", "unreachable": False}
-    message = " ".join(filter(None, [earlier["message"], problems[0]]))
-    return {**kept, "no_conntrack": None, "failure": {**earlier, "message": message}}
+    kept = t.cast("RouterRecord", parts)
+    return _with_problem(kept, problems[0]) if problems else kept
 
 
-def failed(message: str) -> Record:
+def _with_problem(kept: RouterRecord, problem: str) -> RouterRecord:
+    """Return a record with what is wrong with it, behind the failure that it has already."""
+    failure = kept.get("failure") or _failure("")
+    message = " ".join(filter(None, [failure["message"], problem]))
+    return {**kept, "no_conntrack": None, "failure": {**failure, "message": message}}
+
+
+def failed(message: str) -> RouterRecord:
     """Return the record of a router of which nothing can be used."""
-    return {"failure": {"step": STEP, "message": message, "unreachable": False}}
+    return {"failure": _failure(message)}
+
+
+def _failure(message: str) -> Failure:
+    return {"step": STEP, "message": message, "unreachable": False}

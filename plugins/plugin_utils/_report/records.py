@@ -13,7 +13,9 @@ import re
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.plugin_utils._filter import plain
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_types import Failure, Rollout
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.record_shape import failed, sound
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.record_types import RouterRecord
 
 Variables = t.Mapping[str, t.Any]
 
@@ -37,8 +39,8 @@ _PREFIX = re.compile(r"^((Task|Action) failed: )+")
 """What Ansible puts before every message."""
 
 
-def record(variables: Variables) -> dict[str, t.Any]:
-    """Return the record of a router (see roll_up) from its ``variables``; empty if no role has left anything there.
+def record(variables: Variables) -> RouterRecord:
+    """Return the record of a router (see roll_up) from its ``variables``. Empty if no role left any.
 
     The variables are results of tasks. Facts that a router returned can have their names, and then nothing counts.
     """
@@ -80,7 +82,7 @@ def _no_conntrack(audits: t.Mapping[str, Variables], failure: Variables) -> str 
     return _text(failure.get("message")) if failure.get("no_conntrack") else None
 
 
-def _not_answered(audits: t.Mapping[str, Variables]) -> dict[str, t.Any] | None:
+def _not_answered(audits: t.Mapping[str, Variables]) -> Failure | None:
     """Return the failure of the first audit that was not done, after which the play went on with the others."""
     for phase, measured in audits.items():
         if measured.get("unreachable") or measured.get("failed"):
@@ -99,10 +101,10 @@ def left_out(variables: Variables) -> dict[str, str]:
     return reasons
 
 
-def rollout(variables: Variables) -> dict[str, t.Any] | None:
+def rollout(variables: Variables) -> Rollout | None:
     """Return the batches of this run and where it was stopped, from the controller's variables. None without any."""
     batches = variables.get("conntrack_audit_batches")
     if not batches:
         return None
-    given: dict[str, t.Any] = plain({"batches": batches, "stopped": variables.get("conntrack_audit_stopped") or None})
+    given: Rollout = plain({"batches": batches, "stopped": variables.get("conntrack_audit_stopped") or None})
     return given

@@ -11,31 +11,41 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.audit_types import Audit
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import (
     SCHEMA_VERSION,
-    Record,
     totals_of_prunes,
 )
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_shape import ShapeError, check_document
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_shape import (
+    ShapeError,
+    check_document,
+    fields_of,
+    without_null,
+)
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_types import (
+    Document,
+    Host,
+    PruneAccount,
+    SettingsAccount,
+    ShortenedAccount,
+    Totals,
+)
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.old_names import with_present_names
 
 _REMEDY = "Give a .json file that a playbook of this collection wrote."
 _JSON_NAMES = {type(None): "null", bool: "true or false", int: "a number", float: "a number", list: "a list"}
-
-# What was added to the document, to a router, to an audit and to the settings since the first version.
-_DOCUMENT: Record = {"baseline": None, "not_begun": [], "no_conntrack": [], "rollout": None}
-_HOST: Record = {"health": None, "no_conntrack": None, "trend": None}
-_AUDIT: Record = {"table": None, "stats": None, "drift": None, "explanation": None}
-_SETTINGS: Record = {"sizing": None, "recap": None, "confirmed": None}
-_PRUNE: Record = {"kept": None, "woken": None, "not_listed": None}
 
 _DECIDED_IN_PRUNES = 3
 """The version since which a count of a prune that was not decided is null. Earlier ones have 0."""
 _DONE_BY_PRUNE = ("deleted", "already_gone", "not_deleted", "matches_now")
 """The counts that a prune in check mode does not have."""
 
+_Part = dict[str, t.Any]
+"""A part of a document that may be one of an earlier version."""
 
-def read_back(document: t.Any, option: str) -> Record:
-    """Return the ``document`` in its present version, what an earlier one lacks being null.
+
+def read_back(document: t.Any, option: str) -> Document:
+    """Return the ``document`` in its present version. What an earlier one lacks is null.
 
     Raises OptionError, which names ``option``, for what is no such document, and for one of a later version.
     """
@@ -47,35 +57,61 @@ def read_back(document: t.Any, option: str) -> Record:
     if version > SCHEMA_VERSION:
         problem = f"is later than {SCHEMA_VERSION}, the last one that is known here"
         raise OptionError(f"{option}, schema_version", version, problem, "Update the collection netops.conntrack.")
+    document = with_present_names(document)
     try:
         check_document(document)
     except ShapeError as error:
         place = ", ".join(error.place) or "the document"
         raise OptionError(option, place, f"is not as in a report: it {error.problem}", _REMEDY) from error
+    return _upgraded(document, version)
+
+
+def _upgraded(document: _Part, version: int) -> Document:
+    """Return a document that was found sound with all keys that there are today."""
     hosts = {host: _host(report) for host, report in document["hosts"].items()}
     if version < _DECIDED_IN_PRUNES:
         hosts = {host: _with_decided_prune(report, document["check_mode"]) for host, report in hosts.items()}
-    return {**_DOCUMENT, **document, "schema_version": SCHEMA_VERSION, "hosts": hosts, **_totals(document, hosts)}
+    would_delete, deleted = totals_of_prunes(t.cast("list[Host]", list(hosts.values())))
+    sums = {"would_delete": would_delete, "deleted": deleted}
+    upgraded = {
+        **_later_keys(Document),
+        **document,
+        "schema_version": SCHEMA_VERSION,
+        "totals": {**_later_keys(Totals), **document["totals"], **sums},
+        "hosts": hosts,
+    }
+    return t.cast("Document", upgraded)
 
 
-def _host(report: Record) -> Record:
-    given = _with_present_names(report)
-    parts = {"before": _AUDIT, "after": _AUDIT, "settings": _SETTINGS, "prune": _PRUNE}
-    complete = {key: given[key] and {**added, **given[key]} for key, added in parts.items()}
-    return {**_HOST, **given, **complete}
+def _later_keys(kind: type) -> _Part:
+    """Return the keys of a type that earlier versions lack, with what these would have said: unknown, or none."""
+    later: _Part = {}
+    for key, field in fields_of(kind).items():
+        if field.is_later:
+            value, may_be_null = without_null(field.kind)
+            is_list = t.get_origin(value) is list
+            later[key] = None if may_be_null else [] if is_list else 0
+    return later
 
 
-def _with_present_names(report: Record) -> Record:
-    """Return a router's part of the document with the names that its keys have since the third version."""
-    settings = report["settings"]
-    recap = settings and settings.get("recap")
-    if not recap or {"not_updated", "kept"} <= recap.keys():
-        return report
-    renamed = {("not_updated" if key == "failed" else key): value for key, value in recap.items()}
-    return {**report, "settings": {**settings, "recap": {"kept": None, **renamed}}}
+def _host(report: _Part) -> _Part:
+    complete = {key: report[key] and {**_later_keys(kind), **report[key]} for key, kind in _PARTS.items()}
+    settings = complete["settings"]
+    if settings and settings["shortened"]:
+        complete["settings"] = {**settings, "shortened": {**_later_keys(ShortenedAccount), **settings["shortened"]}}
+    return {**_later_keys(Host), **report, **complete}
 
 
-def _with_decided_prune(host: Record, check_mode: bool) -> Record:
+_PARTS: dict[str, type] = {
+    "before": Audit,
+    "after": Audit,
+    "settings": SettingsAccount,
+    "prune": PruneAccount,
+}
+"""The parts of a router that have keys which earlier versions lack."""
+
+
+def _with_decided_prune(host: _Part, check_mode: bool) -> _Part:
     """Return a router whose prune has null for what was not decided."""
     prune = host["prune"]
     if not prune:
@@ -84,11 +120,3 @@ def _with_decided_prune(host: Record, check_mode: bool) -> Record:
     if prune.get("unavailable"):
         undecided = (*_DONE_BY_PRUNE, "would_delete")
     return {**host, "prune": {**prune, **dict.fromkeys(undecided)}}
-
-
-def _totals(document: Record, hosts: dict[str, Record]) -> Record:
-    """Return the document's totals, if it has any, with the sums over the prunes of these hosts."""
-    totals = document.get("totals")
-    if not isinstance(totals, dict):
-        return {}
-    return {"totals": {"no_conntrack": 0, **totals, **totals_of_prunes(hosts.values())}}

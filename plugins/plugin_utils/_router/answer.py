@@ -77,7 +77,7 @@ class Expected:
         return _FEW_BYTES + items * _BYTES_OF_ONE
 
     def read(self, stdout: str) -> dict[str, t.Any] | None:
-        """Return what counts of a module's answer; None if it is no JSON. Raises AnswerError if it does not hold."""
+        """Return what counts of a module's answer. None if it is no JSON. Raises AnswerError if it does not hold."""
         found = _json_of(stdout)
         if found is None:
             return None

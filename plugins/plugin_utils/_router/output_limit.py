@@ -79,14 +79,14 @@ def _ended_beyond(most: int) -> t.Iterator[threading.Event]:
 
 
 def _bytes_read() -> int | None:
-    """Return how many bytes this process has read (proc_pid_io(5)); None where that is not known."""
+    """Return how many bytes this process has read (proc_pid_io(5)). None where that is not known."""
     with contextlib.suppress(OSError, ValueError, IndexError), open("/proc/self/io", encoding="ascii") as file:
         return int(file.readline().split()[1])
     return None
 
 
 def _children(pid: int | str = "self") -> set[int]:
-    """Return the processes that a process has started (proc_pid_task(5)); none where that is not known."""
+    """Return the processes that a process has started (proc_pid_task(5)). There are none where that is not known."""
     found: set[int] = set()
     with contextlib.suppress(OSError):
         for thread in os.listdir(f"/proc/{pid}/task"):

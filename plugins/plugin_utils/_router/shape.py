@@ -309,7 +309,7 @@ def _shown(value: t.Any) -> str:
 
 
 def _path(keys: t.Sequence[str | int]) -> str:
-    """Return where something stands, such as ``table.top.source[3].value``."""
+    """Return the place of something as a path, such as ``table.top.source[3].value``."""
     steps = (f"[{key}]" if isinstance(key, int) else f".{cut(key, _SHOWN)}" for key in reversed(keys))
     return "".join(steps).lstrip(".")
 

@@ -28,7 +28,7 @@ def test_a_dry_run_predicts_the_run_and_the_run_after_it_changes_nothing(fleet: 
     assert predicted.column("prune", "deleted") == {"good": None, "limited": None, "uncounted": None}
     assert (predicted.document["totals"]["would_delete"], predicted.document["totals"]["deleted"]) == (180000, None)
     assert predicted.column("prune", "unavailable")["uncounted"] == "net.netfilter.nf_conntrack_acct is off"
-    assert predicted.column("settings", "recap")["good"]["matched"] == 10000
+    assert predicted.column("settings", "shortened")["good"]["matched"] == 10000
     assert predicted.column("settings", "left_out")["limited"] == ["generic_timeout", "tcp_timeout_established"]
     assert predicted.document["hosts"]["good"]["after"] is None
 
@@ -44,7 +44,7 @@ def test_a_dry_run_predicts_the_run_and_the_run_after_it_changes_nothing(fleet: 
     assert real.column("prune", "deleted") == predicted.column("prune", "would_delete")
     assert real.column("settings", "changes") == predicted.column("settings", "changes")
     assert real.column("prune", "unavailable") == predicted.column("prune", "unavailable")
-    assert real.column("settings", "recap")["good"]["matched"] == 10000
+    assert real.column("settings", "shortened")["good"]["matched"] == 10000
     assert real.document["hosts"]["good"]["after"]["usage"]["count"] == 10000
     assert re.search("dead, Measure and check: (Failed to connect|Data could not be sent) to", real.output)
     assert [name for name, counts in real.recap.items() if counts["failed"]] == ["dead"]
@@ -181,30 +181,30 @@ def test_a_change_is_confirmed_and_idle_entries_are_shortened(fleet: Fleet) -> N
 
     predicted = fleet.play("tune", "--check", *options)
     assert predicted.rc == 0, predicted.output
-    assert {name: each["would_update"] for name, each in predicted.column("settings", "recap").items()} == {
+    assert {name: each["would_update"] for name, each in predicted.column("settings", "shortened").items()} == {
         "busy": 437,
         "forgetful": 0,
         "quiet": 0,
     }
     assert set(predicted.column("settings", "confirmed").values()) == {None}
-    assert {recap["updated"] for recap in predicted.column("settings", "recap").values()} == {None}
+    assert {account["updated"] for account in predicted.column("settings", "shortened").values()} == {None}
 
     real = fleet.play("tune", *options)
     assert real.document["failed"] == ["forgetful"]
     message = real.document["hosts"]["forgetful"]["failure"]["message"]
     assert message == "No change waits for its confirmation. Put back: all of it."
     assert real.column("settings", "confirmed") == {"busy": True, "quiet": True}
-    assert {name: each["updated"] for name, each in real.column("settings", "recap").items()} == {
+    assert {name: each["updated"] for name, each in real.column("settings", "shortened").items()} == {
         "busy": 437,
         "quiet": 0,
     }
-    assert real.document["hosts"]["quiet"]["settings"]["recap"]["kept"]["not_lowered"] == 12
+    assert real.document["hosts"]["quiet"]["settings"]["shortened"]["kept"]["not_lowered"] == 12
     assert "437 timeouts shortened (3 with a fixed timeout left)" in real.output
 
     second = fleet.play("tune", "--limit", "busy", "-e", "conntrack_tune_recap=false", *options)
     assert second.rc == 0, second.output
     assert second.recap["busy"]["changed"] == 0
-    assert second.column("settings", "recap") == {"busy": None}
+    assert second.column("settings", "shortened") == {"busy": None}
     assert second.column("settings", "confirmed") == {"busy": None}
 
 

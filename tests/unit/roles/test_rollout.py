@@ -37,7 +37,7 @@ def test_a_router_that_dies_after_its_change_stops_the_roll_out(fleet: Fleet) ->
     stop = run.document["rollout"]["stopped"]
     assert (stop["batch"], [(gate["host"], gate["id"]) for gate in stop["gates"]]) == (1, [("a", "facts")])
     assert "Connection refused" in stop["gates"][0]["value"]
-    assert (run.document["unreachable"], run.document["not_begun"]) == (["a"], ["c"])
+    assert (run.document["unreachable"], run.document["not_started"]) == (["a"], ["c"])
     assert (fleet.directory / "reports" / "report.retry").read_text() == "a\nc\n"
 
 
@@ -49,7 +49,7 @@ def test_a_gate_that_cannot_be_evaluated_stops_the_roll_out(fleet: Fleet) -> Non
     run = fleet.play("site", *extra(batch=[2, 1]))
     assert (run.rc, changed(fleet)) == (2, {"a", "b"})
     assert [(gate["host"], gate["id"]) for gate in run.document["rollout"]["stopped"]["gates"]] == [("b", "gates")]
-    assert (run.document["failed"], run.document["not_begun"]) == (["b"], ["c"])
+    assert (run.document["failed"], run.document["not_started"]) == (["b"], ["c"])
 
 
 def test_a_gate_of_the_user_stops_the_roll_out(fleet: Fleet) -> None:
@@ -58,7 +58,7 @@ def test_a_gate_of_the_user_stops_the_roll_out(fleet: Fleet) -> None:
     gate = {"id": "some", "title": "Some are left", "when": "after.usage.count > `0`", "severity": "low", "advice": "?"}
     run = fleet.play("site", *extra(conntrack_audit_extra_gates=[gate]))
     assert [gate["id"] for gate in run.document["rollout"]["stopped"]["gates"]] == ["some"]
-    assert (run.document["failed"], run.document["not_begun"], changed(fleet)) == (["a"], ["b"], {"a"})
+    assert (run.document["failed"], run.document["not_started"], changed(fleet)) == (["a"], ["b"], {"a"})
 
 
 def test_the_living_half_of_a_pair_is_left_alone(fleet: Fleet) -> None:

@@ -14,7 +14,8 @@ import sys
 import typing as t
 
 import pytest
-from ansible_collections.netops.conntrack.plugins.plugin_utils._callback.fleet_table import summary, table
+from ansible_collections.netops.conntrack.plugins.plugin_utils._callback.figures import summary
+from ansible_collections.netops.conntrack.plugins.plugin_utils._callback.fleet_table import table
 from documents import fleet_document
 from support import COLLECTIONS
 from terminals import on_terminal, operator

@@ -12,8 +12,9 @@ import typing as t
 
 import pytest
 from ansible.utils import color
-from ansible_collections.netops.conntrack.plugins.plugin_utils._callback.fleet_table import NARROWEST, summary, table
-from documents import HOSTILE_NAMES, fleet_document
+from ansible_collections.netops.conntrack.plugins.plugin_utils._callback.figures import summary
+from ansible_collections.netops.conntrack.plugins.plugin_utils._callback.fleet_table import NARROWEST, table
+from documents import HOSTILE_NAMES, Document, fleet_document
 from hypothesis import example, given
 from hypothesis import strategies as st
 from support import CHECKOUT
@@ -23,7 +24,7 @@ WIDE_TO_GLIBC_ONLY = re.compile("[㉈-㉏䷀-䷿]")
 """Unicode says that these are as wide as the context; glibc that they are wide."""
 
 
-def row(router: str, verdict: str, **figures: t.Any) -> dict[str, t.Any]:
+def row(router: str, verdict: str, **figures: t.Any) -> Document:
     """Return a router that had one audit, which found nothing."""
     known = {"audits": ["before"], "percent_before": 12.0, "max_before": 262_144, "stale_before": 0}
     unknown = dict.fromkeys(("percent_after", "max_after", "stale_after", "deleted", "would_delete", "batch"))
@@ -40,7 +41,7 @@ def again(percent: float | None, stale: int | None, **figures: t.Any) -> dict[st
     } | figures
 
 
-def fleet(*rows: dict[str, t.Any], **changes: t.Any) -> dict[str, t.Any]:
+def fleet(*rows: Document, **changes: t.Any) -> Document:
     shown = {"check_mode": False, "selectors": ["stale"], "rows": [*rows], "files": [], "not_written": {}}
     return {**shown, "stopped": None, **changes}
 
@@ -68,11 +69,11 @@ REHEARSAL = fleet(
 )
 
 
-def drawn(shown: dict[str, t.Any], width: int = 100, unicode: bool = True, rows: int = 40) -> list[str]:
+def drawn(shown: Document, width: int = 100, unicode: bool = True, rows: int = 40) -> list[str]:
     return table(shown, width, colour=False, unicode=unicode, rows=rows).splitlines()
 
 
-def cell(shown: dict[str, t.Any], title: str) -> str:
+def cell(shown: Document, title: str) -> str:
     """Return what stands below a right-aligned ``title``, in the table of one router."""
     _headline, titles, line = drawn(fleet(shown), width=200)
     end = titles.index(title) + len(title)
@@ -168,8 +169,8 @@ def test_unknown_is_never_zero_and_a_column_without_knowledge_is_left_out() -> N
 
 
 def test_the_rest_of_a_large_fleet_is_counted() -> None:
-    shown = fleet(*[row(f"r{number:03}", "not_begun" if number < 7 else "passed") for number in range(200)])
-    assert drawn(shown, rows=5)[2:] == [*drawn(shown, rows=0)[2:7], "And 195 more: 2 not begun, 193 passed"]
+    shown = fleet(*[row(f"r{number:03}", "not_started" if number < 7 else "passed") for number in range(200)])
+    assert drawn(shown, rows=5)[2:] == [*drawn(shown, rows=0)[2:7], "And 195 more: 2 not started, 193 passed"]
     assert len(drawn(shown)) == 43
     assert len(drawn(shown, rows=0)) == 202
 
@@ -272,7 +273,7 @@ COUNTS = st.none() | st.integers(0, 10**12)
 ROWS = st.fixed_dictionaries(
     {
         "router": TEXTS,
-        "verdict": st.sampled_from(["unreachable", "not_begun", "critical", "passed"]) | TEXTS,
+        "verdict": st.sampled_from(["unreachable", "not_started", "critical", "passed"]) | TEXTS,
         "audits": st.sampled_from([[], ["before"], ["after"], ["before", "after"]]),
         "percent_before": PERCENTS,
         "percent_after": PERCENTS,
@@ -315,7 +316,7 @@ NO_NAME |= dict.fromkeys(["drift", "findings", "batch"])
 )
 @given(shown=FLEETS, width=st.integers(20, 200), unicode=st.booleans(), rows=st.integers(0, 5))
 def test_no_line_is_wider_than_the_terminal_and_nothing_steers_it(
-    wcwidth: t.Callable[[str], int], shown: dict[str, t.Any], width: int, unicode: bool, rows: int
+    wcwidth: t.Callable[[str], int], shown: Document, width: int, unicode: bool, rows: int
 ) -> None:
     text = table(shown, width, colour=False, unicode=unicode, rows=rows)
     assert all(character.isprintable() for character in text.replace("\n", ""))
@@ -325,7 +326,7 @@ def test_no_line_is_wider_than_the_terminal_and_nothing_steers_it(
 
 
 @given(shown=FLEETS, width=st.integers(0, 200), unicode=st.booleans())
-def test_colour_is_the_only_escape(shown: dict[str, t.Any], width: int, unicode: bool) -> None:
+def test_colour_is_the_only_escape(shown: Document, width: int, unicode: bool) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(color, "ANSIBLE_COLOR", True)
         painted = table(shown, width, colour=True, unicode=unicode)
@@ -337,12 +338,12 @@ def test_colour_is_the_only_escape(shown: dict[str, t.Any], width: int, unicode:
 def test_synthetic_fleet_fits(width: int, unicode: bool) -> None:
     lines = drawn(summary(fleet_document(30, hostile=True)), width, unicode, rows=0)
     assert max(map(len, lines)) <= width
-    assert sum(line.endswith(("unreachable", "failed", "not begun")) for line in lines[1:-3]) > 2
+    assert sum(line.endswith(("unreachable", "failed", "not started")) for line in lines[1:-3]) > 2
 
 
 def test_summary_is_compact_and_complete() -> None:
     document = fleet_document(40)
-    shown = summary(document)
+    shown: Document = summary(document)
     assert json.loads(json.dumps(shown)) == shown
     assert len(json.dumps(shown)) < 400 * 40 + 1000
     assert {each["router"] for each in shown["rows"]} == set(document["hosts"])
@@ -371,7 +372,7 @@ def test_summary_of_prunes() -> None:
             {"prune": account},
             {"prune": {"deleted": None, "would_delete": None, "unavailable": "acct is off"}},
             {"prune": None, "verdict": "failed"},
-            {"prune": None, "verdict": "not_begun"},
+            {"prune": None, "verdict": "not_started"},
         ],
         strict=True,
     ):
@@ -383,7 +384,7 @@ def test_summary_of_prunes() -> None:
 def test_summary_of_an_older_report_without_drift_or_roll_out() -> None:
     document = fleet_document(1, after=False)
     (host,) = document["hosts"].values()
-    del host["before"]["drift"]
+    host["before"]["drift"] = None
     host["before"]["selectors"] = {"idle": {"entries": 5}, "asleep": {"entries": None}}
     (shown,) = summary(document)["rows"]
     assert (shown["drift"], shown["batch"], shown["stale_before"]) == (None, None, None)

@@ -9,7 +9,11 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.explanation import described, explain, parted
+from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.explanation import (
+    described,
+    explain,
+    is_prune_command,
+)
 
 SETTINGS = {
     "udp_timeout": 30,
@@ -46,18 +50,18 @@ def facts(*clusters: dict[str, t.Any], full: float = 20.0, idle: float = 0, **se
 def told(*clusters: dict[str, t.Any], **given: t.Any) -> tuple[str, str]:
     explanation = explain(facts(*clusters, **given))
     assert explanation is not None
-    return explanation["filled_by"], explanation["advice"] or ""
+    commands = [f"{prune['command']} frees {prune['frees']:,}." for prune in explanation["prunes"]]
+    return explanation["filled_by"], " ".join([*commands, *explanation["advice"]])
 
 
 def test_a_storm_is_told_with_what_frees_it_and_what_helps_for_good() -> None:
     line, advice = told(cluster(DNS, 92.0, 92_000))
     assert line == "92 % of 100,000 entries: udp, unanswered, to 192.0.2.54 port 53"
     assert advice == (
-        "Run ansible HOST -b -m netops.conntrack.conntrack_prune -a 'match=\"protocol=udp replied=false "
-        "destination=192.0.2.54 destination_port=53\"' with --check first, then without: it frees 92,000 entries, none "
-        "of them ever answered. They come back until 192.0.2.54 answers, or nobody asks it any more. They stay for "
-        "udp_timeout, which is 30 s. For 10 s run ansible-playbook netops.conntrack.tune "
-        "-e '{conntrack_tune_overrides: {udp_timeout: 10}}'."
+        "ansible HOST -b -m netops.conntrack.conntrack_prune -a 'match=\"protocol=udp replied=false "
+        "destination=192.0.2.54 destination_port=53\"' frees 92,000. They come back until 192.0.2.54 answers, or "
+        "nobody asks it any more. They stay for udp_timeout, which is 30 s. "
+        "For 10 s run ansible-playbook netops.conntrack.tune -e '{conntrack_tune_overrides: {udp_timeout: 10}}'."
     )
 
 
@@ -131,7 +135,7 @@ def test_a_part_is_told_as_a_share_of_its_whole_and_freed_with_it() -> None:
     line, advice = told(cluster(DNS, 25.0, 25_000), cluster(UDP, 60.0, 60_000))
     assert line == "60 % of 100,000 entries: udp, unanswered (41.7 % of them to 192.0.2.54 port 53)"
     assert advice.count("conntrack_prune") == 1
-    assert "it frees 60,000 entries" in advice
+    assert "frees 60,000." in advice
     assert "Those to 192.0.2.54 come back until 192.0.2.54 answers" in advice
 
 
@@ -140,7 +144,7 @@ def test_a_part_is_freed_where_its_whole_may_be_live() -> None:
     line, advice = told(cluster(of_several_packets, 60.0), cluster(BARE_ACKS, 30.0, 30_000))
     assert line == "60 % of 100,000 entries: tcp ESTABLISHED, unanswered (50 % of them a single packet)"
     assert "packets_original.min=1" in advice
-    assert "it frees 30,000 entries" in advice
+    assert "frees 30,000." in advice
 
 
 def test_a_part_of_what_does_not_stand_out_is_told_by_itself() -> None:
@@ -165,11 +169,11 @@ def test_a_mix_of_states_is_said_to_be_live_only_where_some_are_established(
 ) -> None:
     given = facts(cluster({"protocol": "tcp", "replied": False}, 60.0))
     given["table"]["states"] = {"tcp": states}
-    explanation = explain(given)
-    assert explanation is not None
-    assert (words or "") in explanation["advice"]
-    assert ("asymmetric" in explanation["advice"]) == (words is not None)
-    assert "conntrack_prune" not in explanation["advice"]
+    explanation: t.Any = explain(given)
+    advice = " ".join(explanation["advice"])
+    assert (words or "") in advice
+    assert ("asymmetric" in advice) == (words is not None)
+    assert not explanation["prunes"]
 
 
 @pytest.mark.parametrize("match", [DNS, {"protocol": "tcp", "state": "SYN_SENT", "replied": False}, BARE_ACKS])
@@ -179,14 +183,39 @@ def test_what_has_a_helper_is_not_said_to_be_asymmetric(match: dict[str, t.Any])
     assert "asymmetric" not in advice
 
 
-def test_an_advice_is_parted_into_commands_and_sentences() -> None:
-    _line, advice = told(cluster(DNS, 92.0, 92_000))
-    [(command, freed)], sentences = parted(advice)
-    assert command.startswith("ansible HOST -b -m netops.conntrack.conntrack_prune -a 'match=")
-    assert command.endswith("destination_port=53\"'")
-    assert freed == "92,000"
-    assert [sentence.split()[0] for sentence in sentences] == ["They", "They", "For"]
-    assert parted(None) == ([], [])
+def test_commands_that_free_entries_are_apart_from_the_sentences() -> None:
+    explanation = explain(facts(cluster(DNS, 92.0, 92_000)))
+    assert explanation is not None
+    [prune] = explanation["prunes"]
+    words = "protocol=udp replied=false destination=192.0.2.54 destination_port=53"
+    assert prune["command"] == f"ansible HOST -b -m netops.conntrack.conntrack_prune -a 'match=\"{words}\"'"
+    assert prune["frees"] == 92_000
+    assert [sentence.split()[0] for sentence in explanation["advice"]] == ["They", "They", "For"]
+
+
+@pytest.mark.parametrize("match", [DNS, BARE_ACKS, {**DNS, "destination": "2001:db8::1", "source": "10.0.0.1"}])
+def test_a_command_is_known_as_one_of_ours(match: dict[str, t.Any]) -> None:
+    explanation = explain(facts(cluster(match, 92.0, 92_000)))
+    assert explanation is not None
+    [prune] = explanation["prunes"]
+    assert is_prune_command(prune["command"])
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "reboot",
+        "",
+        "ansible r1 -b -m netops.conntrack.conntrack_prune -a 'match=\"protocol=udp\"'",
+        "ansible HOST -b -m ansible.builtin.shell -a 'match=\"protocol=udp\"'",
+        "ansible HOST -b -m netops.conntrack.conntrack_prune -a 'match=\"protocol=udp\"'; reboot",
+        "ansible HOST -b -m netops.conntrack.conntrack_prune -a 'match=\"protocol=$(reboot)\"'",
+        "ansible HOST -b -m netops.conntrack.conntrack_prune -a 'match=\"\"'",
+        "ansible HOST -b -m netops.conntrack.conntrack_prune -a 'match=\"protocol=udp\"'\n",
+    ],
+)
+def test_another_command_is_none_of_ours(command: str) -> None:
+    assert not is_prune_command(command)
 
 
 def test_what_frees_next_to_nothing_is_not_advised() -> None:
@@ -214,15 +243,3 @@ def test_ipv6_and_protocols_without_ports_are_described() -> None:
     assert described({"protocol": "icmpv6", "replied": False, "source": "2001:db8::1"}) == (
         "icmpv6, unanswered, from 2001:db8::1"
     )
-
-
-def test_no_sentence_is_lost_beside_the_commands_that_free_entries() -> None:
-    prune = (
-        "Run `ansible r1 -m x` with --check first, then without: it frees 1,200 entries, none of them ever answered."
-    )
-    others = ["They stay for udp_timeout, which is 30.5 s.", "For 10 s run `tune -e '{a.b: 1}. C'`."]
-    commands = [("`ansible r1 -m x`", "1,200")]
-    for advice in (f"{prune} {' '.join(others)} {prune}", f"{others[0]} {prune} {others[1]}"):
-        prunes, sentences = parted(advice)
-        assert set(prunes) == set(commands)
-        assert sentences == others

@@ -17,7 +17,7 @@ from documents import HOSTILE_NAMES, Document, fleet_document
 FIXED = (
     "router,verdict,batch,entries_before,entries_after,percent_before,percent_after,max,buckets,load_factor,"
     "memory_bytes,not_listed,findings_critical,findings_high,findings_medium,findings_low,findings_info,checks_unknown,"
-    "drift,drop,early_drop,insert_failed,profile,settings_changed,would_recap,recapped,would_delete,deleted,woken,"
+    "drift,drop,early_drop,insert_failed,profile,settings_changed,would_shorten,shortened,would_delete,deleted,woken,"
     "failure_step,"
     "failure_message,entries_baseline,percent_baseline,findings_new,findings_gone,drift_new,drift_gone"
 )
@@ -68,7 +68,7 @@ def test_what_a_run_did_to_a_router() -> None:
         "settings_changed": len(host["settings"]["changes"]),
         "deleted": host["prune"]["deleted"],
         "woken": host["prune"]["woken"],
-        "recapped": host["settings"]["recap"]["updated"],
+        "shortened": host["settings"]["shortened"]["updated"],
         "entries_baseline": host["trend"]["entries"]["before"],
         "findings_gone": len(host["trend"]["findings"]["gone"]),
         "selector_stale_before": host["before"]["selectors"]["stale"]["entries"],

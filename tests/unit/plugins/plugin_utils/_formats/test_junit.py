@@ -168,7 +168,7 @@ def test_a_router_that_was_not_done_is_an_error_whatever_fails(verdict: str) -> 
 
 def test_a_router_whose_turn_did_not_come_is_skipped() -> None:
     document = check()
-    document["hosts"]["r1"]["verdict"] = "not_begun"
+    document["hosts"]["r1"]["verdict"] = "not_started"
     assert case(document, "run")[0] == "skipped"
 
 

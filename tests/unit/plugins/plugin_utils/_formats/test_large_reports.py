@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import time
-import typing as t
 
 import pytest
-from ansible_collections.netops.conntrack.plugins.plugin_utils._callback.fleet_table import summary, table
+from ansible_collections.netops.conntrack.plugins.plugin_utils._callback.figures import summary
+from ansible_collections.netops.conntrack.plugins.plugin_utils._callback.fleet_table import table
 from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.render import ENDINGS, render
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.trend import compare
-from documents import fleet_document
+from documents import Document, fleet_document
 from large import KINDS, ROUTER, TEXTS, large_document
 
 MANY, LONG = 20_000, 4_000_000
@@ -28,12 +28,12 @@ PAGES = {"text": 150_000, "markdown": 200_000, "html": 900_000, "csv": 50_000, "
 
 
 @pytest.fixture(scope="module", params=KINDS)
-def document(request: pytest.FixtureRequest) -> dict[str, t.Any]:
+def document(request: pytest.FixtureRequest) -> Document:
     return large_document(request.param, LONG if request.param in TEXTS else MANY)
 
 
 @pytest.mark.parametrize("style", ENDINGS)
-def test_each_format_is_written_in_linear_time_and_bounded(document: dict[str, t.Any], style: str) -> None:
+def test_each_format_is_written_in_linear_time_and_bounded(document: Document, style: str) -> None:
     began = time.process_time()
     text = render(document, style)
     assert time.process_time() - began < SECONDS
@@ -43,7 +43,7 @@ def test_each_format_is_written_in_linear_time_and_bounded(document: dict[str, t
         assert all(name in text for name in honest)
 
 
-def test_the_terminal_is_drawn_in_linear_time_and_bounded(document: dict[str, t.Any]) -> None:
+def test_the_terminal_is_drawn_in_linear_time_and_bounded(document: Document) -> None:
     began = time.process_time()
     text = table(summary(document) | {"not_written": {"html": "A" * LONG}}, 100, colour=False, unicode=True)
     assert time.process_time() - began < SECONDS

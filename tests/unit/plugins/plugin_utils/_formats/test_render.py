@@ -14,19 +14,20 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
-from ansible_collections.netops.conntrack.plugins.plugin_utils._callback.fleet_table import summary, table
-from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.explanation import explain, parted
+from ansible_collections.netops.conntrack.plugins.plugin_utils._callback.figures import summary
+from ansible_collections.netops.conntrack.plugins.plugin_utils._callback.fleet_table import table
+from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.explanation import explain
 from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.csv import as_csv
 from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.junit import as_junit
 from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.prometheus import as_prometheus
 from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.render import first_screen_or_say_why, render
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html.document import as_html
-from ansible_collections.netops.conntrack.plugins.plugin_utils._page.explanations import Told
+from ansible_collections.netops.conntrack.plugins.plugin_utils._page.explanations import Group
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import roll_up
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.invocation import pasteable
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.ranking import worst_first
 from ansible_collections.netops.conntrack.plugins.plugin_utils._tuning.sizing import size
-from documents import fleet_document
+from documents import Document, fleet_document
 from support import CHECKOUT
 
 TIME = "2026-05-01T03:00:00Z"
@@ -37,7 +38,7 @@ CHECKS: dict[str, dict[str, t.Any]] = {
 }
 
 
-def audit(count: int, stale_entries: int | None, **statuses: str) -> dict[str, t.Any]:
+def audit(count: int, stale_entries: int | None, **statuses: str) -> Document:
     values: dict[str, float | None] = {"full": count / 10, "stale": stale_entries, "loose": None}
     findings = [
         {"id": name, "status": status, "value": values[name], "reason": "acct is off" if status == "unknown" else None}
@@ -48,12 +49,12 @@ def audit(count: int, stale_entries: int | None, **statuses: str) -> dict[str, t
     return {"usage": usage, "selectors": {"stale": {"entries": stale_entries}}, "findings": findings}
 
 
-def prune(**changes: t.Any) -> dict[str, t.Any]:
+def prune(**changes: t.Any) -> Document:
     account = {"matched": 700, "protected": 1, "would_delete": 699, "deleted": 697, "already_gone": 2}
     return account | {"not_deleted": 0, "matches_now": 0, "undecidable": 3, "unavailable": None} | changes
 
 
-def tune(left_out: list[str], boot: int | None = 54000) -> dict[str, t.Any]:
+def tune(left_out: list[str], boot: int | None = 54000) -> Document:
     setting = {"runtime_before": 432000, "runtime_after": 54000, "boot_before": None, "boot": boot}
     why = {"tcp_timeout_established": "15 hours instead of 5 days."}
     return {
@@ -64,7 +65,7 @@ def tune(left_out: list[str], boot: int | None = 54000) -> dict[str, t.Any]:
     }
 
 
-def sized(count: int = 412_000, left_out: tuple[str, ...] = (), **wishes: t.Any) -> dict[str, t.Any]:
+def sized(count: int = 412_000, left_out: tuple[str, ...] = (), **wishes: t.Any) -> Document:
     """Return what a tune leaves that sized the table of a router with 8 GiB."""
     present = {"count": count, "max": 262_144, "buckets": 262_144}
     sizing = size(present | {"entry_bytes": 256, "memory_total_bytes": 8 << 30}, **wishes)
@@ -83,11 +84,11 @@ def sized(count: int = 412_000, left_out: tuple[str, ...] = (), **wishes: t.Any)
     }
 
 
-def recap(updated: int | None, fixed_timeout: int, **kept: int) -> dict[str, t.Any]:
+def shortened(updated: int | None, fixed_timeout: int, **kept: int) -> Document:
     account = {"matched": 500, "would_update": 439, "updated": updated, "unchanged": 60, "undecidable": 1}
     kept = dict.fromkeys(("not_lowered", "rule", "helper", "longer_than_before"), 0) | kept
     gone = None if updated is None else 2
-    return tune([]) | {"recap": account | {"already_gone": gone, "fixed_timeout": fixed_timeout, "kept": kept}}
+    return tune([]) | {"shortened": account | {"already_gone": gone, "fixed_timeout": fixed_timeout, "kept": kept}}
 
 
 BEFORE = audit(970, 700, full="finding", stale="finding", loose="finding")
@@ -189,7 +190,7 @@ def test_a_dry_run_says_would_and_shows_no_after() -> None:
         ({"prune": prune(deleted=1)}, ["; 1 entry deleted."], []),
         (
             {"before": audit(1, None, stale="unknown")},
-            ["Could not be told", "Stale entries: r1", "acct is off"],
+            ["Could not be evaluated", "Stale entries: r1", "acct is off"],
             ["Found"],
         ),
         ({"before": audit(1, 0, stale="passed")}, ["passed"], ["Found", "Could not"]),
@@ -296,12 +297,16 @@ def test_an_own_value_beside_a_size_keeps_its_reason() -> None:
     ("tunes", "headline", "rows"),
     [
         (
-            [recap(437, 3)],
+            [shortened(437, 3)],
             "437 timeouts shortened (3 with a fixed timeout left).",
             ["r0      500      437      2             60         3              1\n"],
         ),
-        ([recap(1, 0)], "1 timeout shortened.", ["r0      500      1        2 "]),
-        ([recap(1, 2), tune([]), recap(9, 1)], "10 timeouts shortened (3 with a", ["r0      500", "r2      500"]),
+        ([shortened(1, 0)], "1 timeout shortened.", ["r0      500      1        2 "]),
+        (
+            [shortened(1, 2), tune([]), shortened(9, 1)],
+            "10 timeouts shortened (3 with a",
+            ["r0      500", "r2      500"],
+        ),
     ],
 )
 def test_shortened_timeouts_are_counted(tunes: list[dict[str, t.Any]], headline: str, rows: list[str]) -> None:
@@ -330,7 +335,7 @@ def test_what_could_not_be_pruned_is_not_cured(check_mode: bool, words: str) -> 
 
 
 def test_why_timeouts_were_kept_is_said_where_they_were() -> None:
-    tunes = {"r1": {"tune": recap(1, 0, rule=7)}, "r2": {"tune": recap(1, 0, longer_than_before=8)}}
+    tunes = {"r1": {"tune": shortened(1, 0, rule=7)}, "r2": {"tune": shortened(1, 0, longer_than_before=8)}}
     account = page(tunes).split("Timeouts shortened\n")[1]
     assert "unchanged  fixed timeout  rule  longer than before  undecidable\n" in account
     assert "60         0              7     0                   1\n" in account
@@ -338,7 +343,7 @@ def test_why_timeouts_were_kept_is_said_where_they_were() -> None:
 
 
 def test_a_dry_run_says_what_would_be_shortened() -> None:
-    text = page({"r1": {"tune": recap(None, 3)}}, check_mode=True)
+    text = page({"r1": {"tune": shortened(None, 3)}}, check_mode=True)
     assert "1 of 1 router done; 1 setting would change; 439 timeouts would be shortened (3 with a fixed" in text
     account = text.split("Timeouts that would be shortened\n")[1]
     assert "router  matched  would update  unchanged  fixed timeout  undecidable\n" in account
@@ -431,11 +436,11 @@ def test_the_document_survives_json() -> None:
     assert render(json.loads(json.dumps(document, sort_keys=True))) == render(document)
 
 
-def stopped_rollout(gates: list[dict[str, t.Any]]) -> dict[str, t.Any]:
+def stopped_rollout(gates: list[Document]) -> Document:
     return {"batches": [["r1"], ["r2", "r3"], ["r4", "r5"]], "stopped": {"batch": 2, "gates": gates}}
 
 
-def gate(host: str, **changes: t.Any) -> dict[str, t.Any]:
+def gate(host: str, **changes: t.Any) -> Document:
     title = "Packets were dropped since the change"
     return {"host": host, "id": "drops", "title": title, "value": 12, "reason": None} | changes
 
@@ -443,7 +448,7 @@ def gate(host: str, **changes: t.Any) -> dict[str, t.Any]:
 HELD_UP = {"id": "drops", "status": "finding", "value": 12, "reason": None, "title": "Packets were dropped"}
 
 
-def rollout_page(rollout: dict[str, t.Any], **records: dict[str, t.Any]) -> str:
+def rollout_page(rollout: Document, **records: dict[str, t.Any]) -> str:
     hosts = [host for batch in rollout["batches"] for host in batch]
     return render(roll_up(dict.fromkeys(hosts, FULL_RUN) | records, hosts, TIME, False, rollout))
 
@@ -452,37 +457,39 @@ def test_a_stopped_rollout_says_where_why_who_was_not_begun_and_how_to_go_on() -
     gates = [gate("r3"), gate("r3", id="steps", title="A step failed", value=None, reason="no answer")]
     waiting = {"before": BEFORE}
     text = rollout_page(stopped_rollout(gates), r3=FULL_RUN | {"health": [HELD_UP]}, r4=waiting, r5=waiting)
-    assert "2 of 5 routers done; failed: r3; not begun: r4, r5; stopped after batch 2; " in text
+    assert "2 of 5 routers done; failed: r3; not started: r4, r5; stopped after batch 2; " in text
     assert (
         """\
 The roll-out
 ------------
 
-batches    3, of 1, 2, 2 routers
-stopped    after batch 2
-           r3: drops: Packets were dropped since the change: 12
-           r3: steps: A step failed: no answer
-not begun  2 routers: r4, r5
-to go on   Heal what stopped it, then run the playbook again with --limit @REPORT.retry, the file beside this
-           report. It lists the routers that are not done.
+batches      3, of 1, 2, 2 routers
+stopped      after batch 2
+             r3: drops: Packets were dropped since the change: 12
+             r3: steps: A step failed: no answer
+not started  2 routers: r4, r5
+to go on     Fix what stopped it, then run the playbook again with --limit @REPORT.retry, the file next to this
+             report. It lists the routers that are not done.
 
 The routers,"""
         in text
     )
     assert "r3  failed\n    Health gate drops: Packets were dropped\n" in text
-    assert "\nr4      not begun  3         970        97         700\n" in text
+    assert "\nr4      not started  3         970        97         700\n" in text
 
 
 def test_a_stop_in_the_last_batch_leaves_no_router_behind() -> None:
     text = rollout_page({"batches": [["r1"]], "stopped": {"batch": 1, "gates": [gate("r1")]}})
-    assert "batches    1, of 1 routers\nstopped    after batch 1\n" in text
-    assert "not begun  no router\n" in text
+    assert "batches      1, of 1 routers\nstopped      after batch 1\n" in text
+    assert "not started  no router\n" in text
 
 
 def test_many_gates_of_a_stop_are_cut() -> None:
     hosts = [f"r{number:02}" for number in range(12)]
     text = rollout_page({"batches": [hosts], "stopped": {"batch": 1, "gates": [gate(host) for host in hosts]}})
-    assert "           r09: drops: Packets were dropped since the change: 12\n           and 2 more\nnot begun" in text
+    assert (
+        "           r09: drops: Packets were dropped since the change: 12\n           and 2 more\nnot started" in text
+    )
 
 
 @pytest.mark.parametrize(
@@ -496,18 +503,18 @@ def test_a_rollout_that_went_through_is_one_line_and_one_batch_is_none(
     assert present in text if present else "The roll-out" not in text
 
 
-def trend(**changes: t.Any) -> dict[str, t.Any]:
+def trend(**changes: t.Any) -> Document:
     return {
         "entries": {"before": 500, "now": 271},
         "percent": {"before": None, "now": 27.1},
         "selectors": {"stale": {"before": 0, "now": 0}},
-        "new_top": {"source": [], "destination": []},
+        "new_top": {key: [] for key in ("source", "destination", "source_port", "destination_port")},
         "drift": {"new": [], "gone": []},
         "findings": {"new": [], "gone": []},
     } | changes
 
 
-def trend_page(**trends: dict[str, t.Any] | None) -> str:
+def trend_page(**trends: Document) -> str:
     document = roll_up(dict.fromkeys(trends, FULL_RUN), list(trends), TIME)
     document["baseline"] = {"time": "2026-04-24T03:00:00Z"}
     for name, of_host in trends.items():
@@ -516,7 +523,7 @@ def trend_page(**trends: dict[str, t.Any] | None) -> str:
 
 
 def test_what_has_changed_since_the_baseline() -> None:
-    talkers = {"source": ["192.0.2.1", "2001:db8::1"], "destination_port": [443]}
+    talkers = {"source": ["192.0.2.1", "2001:db8::1"], "destination": [], "source_port": [], "destination_port": [443]}
     drift = {"new": ["max"], "gone": ["acct"]}
     text = trend_page(
         r1=trend(findings={"new": ["full"], "gone": ["loose"]}),
@@ -580,7 +587,7 @@ def test_a_selector_may_have_the_name_of_a_column() -> None:
     assert all(name in text.split("The routers, before")[1].split("Found")[0] for name in document["hosts"])
 
 
-def with_selectors(measured: dict[str, t.Any], **counts: t.Any) -> dict[str, t.Any]:
+def with_selectors(measured: Document, **counts: t.Any) -> Document:
     return {**measured, "selectors": {**measured["selectors"], **counts}}
 
 
@@ -657,11 +664,14 @@ def test_no_text_steers_a_terminal_in_any_format(style: str, options: dict[str, 
 
 STORM = {
     "filled_by": "99 % of 10,000 entries: udp, unanswered, to 192.0.2.54 port 53",
-    "advice": (
-        "Run `ansible r1 -i hosts.yml -b -m netops.conntrack.conntrack_prune -a 'match=\"protocol=udp replied=false "
-        "destination=192.0.2.54 destination_port=53\"'` with --check first, then without: it frees 9,900 entries, none "
-        "of them ever answered. They come back until 192.0.2.54 answers, or nobody asks it any more."
-    ),
+    "prunes": [
+        {
+            "command": "ansible HOST -b -m netops.conntrack.conntrack_prune "
+            "-a 'match=\"protocol=udp replied=false destination=192.0.2.54 destination_port=53\"'",
+            "frees": 9_900,
+        }
+    ],
+    "advice": ["They come back until 192.0.2.54 answers, or nobody asks it any more."],
 }
 
 
@@ -671,7 +681,7 @@ def test_a_page_begins_with_what_fills_each_table_and_what_helps() -> None:
     section = text.split("What fills the tables\n---------------------\n\n")[1].split("\n\n")[0]
     first, second, command, *_others = section.splitlines()
     assert first == "r1     99 % of 10,000 entries: udp, unanswered, to 192.0.2.54 port 53"
-    assert (second.strip(), command.strip()[:12]) == ("This frees 9,900 entries:", "`ansible r1 ")
+    assert (second.strip(), command.strip()[:12]) == ("This frees 9,900 entries:", "`ansible HOST")
     assert "r2" not in section
     assert text.index("What fills the tables") < text.index("Found now")
 
@@ -682,7 +692,7 @@ WEB = {"protocol": "tcp", "state": "ESTABLISHED", "replied": True, "destination_
 STORMS = {"DNS": [(DNS, 92)], "two": [(DNS, 45), (DNS6, 40)], "idle": [(WEB, 97)]}
 
 
-def explanation_of(entries: int, clusters: list[tuple[dict[str, t.Any], int]]) -> dict[str, t.Any]:
+def explanation_of(entries: int, clusters: list[tuple[Document, int]]) -> Document:
     """Return what is said of a full table that has these clusters, with their percentages."""
     filled_by = [
         {
@@ -705,7 +715,7 @@ def explanation_of(entries: int, clusters: list[tuple[dict[str, t.Any], int]]) -
     return explanation
 
 
-def sick_fleet(document: dict[str, t.Any], clusters: list[tuple[dict[str, t.Any], int]]) -> dict[str, t.Any]:
+def sick_fleet(document: Document, clusters: list[tuple[Document, int]]) -> Document:
     """Return the document with what fills the table of each router that has an audit, and commands to be pasted."""
     for number, host in enumerate(document["hosts"].values()):
         for phase in ("before", "after"):
@@ -714,7 +724,7 @@ def sick_fleet(document: dict[str, t.Any], clusters: list[tuple[dict[str, t.Any]
     return pasteable(document, {"inventory": ("inventory/routers.yml",), "become": True})
 
 
-def three_sick_routers(clusters: list[tuple[dict[str, t.Any], int]]) -> dict[str, t.Any]:
+def three_sick_routers(clusters: list[tuple[Document, int]]) -> Document:
     document = fleet_document(3, after=False)
     sick = next(host for host in document["hosts"].values() if host["verdict"] == "critical")
     document["hosts"] = {name: {**sick, "before": dict(sick["before"])} for name in document["hosts"]}
@@ -807,7 +817,7 @@ def test_a_number_is_shown_with_the_unit_of_its_check() -> None:
     assert "r1 97 %" in first_screen_or_say_why(roll_up({"r1": {"before": with_unit_of(BEFORE)}}, ["r1"], TIME))
 
 
-def with_unit_of(given: dict[str, t.Any]) -> dict[str, t.Any]:
+def with_unit_of(given: Document) -> Document:
     """Return an audit whose first check has a unit, as a check of the role has."""
     return {**given, "findings": [{**finding, "unit": "%"} for finding in given["findings"]]}
 
@@ -818,7 +828,6 @@ def test_what_is_no_number_has_no_unit() -> None:
 
 
 def test_a_command_for_several_routers_says_what_it_frees_on_each() -> None:
-    advice = "Run `ansible r1,r2 -m x` with --check first, then without: it frees 1,200 entries on each, none of them."
-    told = Told(["r1", "r2"], "99 % udp", *parted(advice))
-    assert told.lines() == ["This frees 1,200 entries on each:", "`ansible r1,r2 -m x`"]
-    assert told.sentences == []
+    prunes: Document = [{"command": "ansible r1,r2 -m x", "frees": 1_200}]
+    group = Group(["r1", "r2"], {"filled_by": "99 % udp", "prunes": prunes, "advice": []})
+    assert group.commands() == ["This frees 1,200 entries on each:", "`ansible r1,r2 -m x`"]

@@ -19,7 +19,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._formats import r
 from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.report_files import Destination, Written
 from documents import Document, fleet_document
 
-DONE: Document = {**fleet_document(2), "unreachable": [], "failed": [], "not_begun": []}
+DONE: Document = {**fleet_document(2), "unreachable": [], "failed": [], "not_started": []}
 FLEET: Document = {**DONE, "unreachable": ["router1"]}
 FORMATS = ("json", "html")
 

@@ -170,7 +170,7 @@ def test_no_value_of_a_router_becomes_markup() -> None:
             return {name: poisoned(each, name) for name, each in value.items()}
         if isinstance(value, list):
             return [poisoned(each, key) for each in value]
-        keep = key in ("id", "status", "verdict", "severity", "host", "batches", "new", "gone", "not_begun", "drift")
+        keep = key in ("id", "status", "verdict", "severity", "host", "batches", "new", "gone", "not_started", "drift")
         return f'{value}"><img src=x>{ALARM}\x00' if isinstance(value, str) and not keep else value
 
     page = read(as_html(poisoned(fleet())))
@@ -200,10 +200,10 @@ def test_the_tiles_have_the_totals() -> None:
         "routers done": f"{totals['done']} of 30",
         "unreachable": str(totals["unreachable"]),
         "failed": str(totals["failed"]),
-        "not begun": str(totals["not_begun"]),
+        "not started": str(totals["not_started"]),
         "findings": f"{totals['findings_before']:,} → {totals['findings_after']:,}",
         "settings changed": f"{totals['settings_changed']:,}",
-        "timeouts shortened": f"{totals['recapped']:,}",
+        "timeouts shortened": f"{totals['shortened']:,}",
         "entries deleted": f"{totals['deleted']:,}",
     }
 
@@ -249,11 +249,11 @@ def test_the_roll_out_says_where_it_stopped_and_why() -> None:
     part = block(page_of_fleet().one("section", id_="overview"), "Roll-out")
     states = [batch.children[2].text for batch in part.one("ol").children]
     stopped = rollout["stopped"]["batch"]
-    assert states == ["done"] * (stopped - 1) + ["stopped"] + ["not begun"] * (len(rollout["batches"]) - stopped)
+    assert states == ["done"] * (stopped - 1) + ["stopped"] + ["not started"] * (len(rollout["batches"]) - stopped)
     assert f"Stopped at batch {stopped} of {len(rollout['batches'])}" in part.text
     for gate in rollout["stopped"]["gates"]:
         assert f"{gate['host']}: {gate['title']}" in part.text
-    assert {link.text for link in part.one("p", "names").all("a")} == set(fleet()["not_begun"])
+    assert {link.text for link in part.one("p", "names").all("a")} == set(fleet()["not_started"])
 
 
 def test_a_batch_of_another_slice_was_done_though_it_stands_behind_the_stop() -> None:
@@ -262,7 +262,7 @@ def test_a_batch_of_another_slice_was_done_though_it_stands_behind_the_stop() ->
     other = roll_up({"zz": {"health": [passed]}}, ["zz"], TIME, rollout={"batches": [["zz"]], "stopped": None})
     page = read(as_html(merge([whole, other])))
     states = [batch.children[2].text for batch in page.one("ol", "batches").children]
-    assert states[-3:] == ["stopped", "not begun", "done"]
+    assert states[-3:] == ["stopped", "not started", "done"]
 
 
 def test_what_was_not_done_is_listed_with_step_and_message() -> None:
@@ -375,7 +375,7 @@ def test_a_finding_names_its_routers_and_its_cure() -> None:
     assert article.one("span", "badge").text == check["severity"]
 
 
-def _found(host: dict[str, t.Any]) -> list[str]:
+def _found(host: Document) -> list[str]:
     last = host["after"] or host["before"] or {"findings": []}
     return [finding["id"] for finding in last["findings"] if finding["status"] == "finding"]
 
@@ -537,9 +537,9 @@ def test_all_routers_of_a_large_fleet_have_their_section() -> None:
 def explained(count: int) -> tuple[Document, list[str]]:
     """Return a document in which the first so many routers, the worst first, have an explanation of their own."""
     document = fleet_document(12, after=False)
-    measured = [(name, host) for name, host in worst_first(document) if host["before"]]
+    measured: list[tuple[str, Document]] = [(name, host) for name, host in worst_first(document) if host["before"]]
     for place, (_name, host) in enumerate(measured):
-        told = {"filled_by": f"{place} % of <all>: udp, unanswered", "advice": f"Ask 192.0.2.{place}."}
+        told = {"filled_by": f"{place} % of <all>: udp, unanswered", "prunes": [], "advice": [f"Ask 192.0.2.{place}."]}
         host["before"]["explanation"] = told if place < count else None
     return document, [name for name, _host in measured[:count]]
 
@@ -573,7 +573,11 @@ def test_what_fills_a_table_stands_at_one_place_to_which_all_others_lead() -> No
 def test_a_line_without_advice_stands_with_each_router_below_the_top() -> None:
     document, names = explained(9)
     for name in names[6:]:
-        document["hosts"][name]["before"]["explanation"] = {"filled_by": "nothing stands out", "advice": None}
+        document["hosts"][name]["before"]["explanation"] = {
+            "filled_by": "nothing stands out",
+            "prunes": [],
+            "advice": [],
+        }
     page = read(as_html(document))
     for name in names[6:]:
         part = block(details(page, name), "What fills the table")

@@ -8,15 +8,15 @@ import re
 import typing as t
 
 import pytest
+from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import fullness
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.charts import (
-    Counts,
+    Bins,
     Point,
     axis,
     axis_id,
     fleet_map,
     gauge,
     histogram,
-    level,
     pairs,
     shares,
     stack,
@@ -54,7 +54,7 @@ def columns(path: Element) -> list[tuple[float, float]]:
 
 @pytest.mark.parametrize(("percent", "name"), [(0, "fine"), (79.9, "fine"), (80, "near"), (94.9, "near"), (95, "full")])
 def test_level(percent: float, name: str) -> None:
-    assert level(percent) == name
+    assert fullness(percent) == name
 
 
 def test_a_gauge_shows_now_before_and_the_thresholds() -> None:
@@ -92,7 +92,7 @@ def test_a_stack_is_as_long_for_any_total(amounts: list[int]) -> None:
 
 
 def test_a_histogram_has_a_bar_for_each_range() -> None:
-    svg = drawn(histogram(Counts(EDGES, (50, 0, 100), 0), None, LABEL))
+    svg = drawn(histogram(Bins(EDGES, (50, 0, 100), 0), None, LABEL))
     assert columns(svg.one("path", "bars")) == [(3, 49), (67, 14)]
     assert svg.one("text").text == "50100"
     assert svg.one("use").attributes["href"] == f"#{axis_id(EDGES)}"
@@ -100,42 +100,42 @@ def test_a_histogram_has_a_bar_for_each_range() -> None:
 
 
 def test_one_in_a_million_is_still_seen() -> None:
-    svg = drawn(histogram(Counts(EDGES, (1, 10**6, 0), 0), None, LABEL))
+    svg = drawn(histogram(Bins(EDGES, (1, 10**6, 0), 0), None, LABEL))
     assert columns(svg.one("path", "bars"))[0] == (3, 83)
 
 
 def test_a_histogram_has_the_outline_of_what_was() -> None:
-    svg = drawn(histogram(Counts(EDGES, (50, 0, 0), 0), Counts(EDGES, (100, 0, 25), 0), LABEL))
+    svg = drawn(histogram(Bins(EDGES, (50, 0, 0), 0), Bins(EDGES, (100, 0, 25), 0), LABEL))
     assert svg.one("path", "outline").attributes["d"] == "M0 84V14h32V84h32V66.5h32V84"
     assert columns(svg.one("path", "bars")) == [(3, 49)]
     assert set(svg.one("text").attributes["y"].split()) == {"46"}
 
 
 def test_a_number_stands_above_an_outline_that_would_cross_it() -> None:
-    svg = drawn(histogram(Counts(EDGES, (95, 0, 0), 0), Counts(EDGES, (100, 0, 0), 0), LABEL))
+    svg = drawn(histogram(Bins(EDGES, (95, 0, 0), 0), Bins(EDGES, (100, 0, 0), 0), LABEL))
     assert set(svg.one("text").attributes["y"].split()) == {"11"}
 
 
 def test_an_outline_over_other_ranges_is_not_drawn() -> None:
-    svg = drawn(histogram(Counts(EDGES, (50, 0, 0), 0), Counts((0, 5, 60), (100, 0, 25), 0), LABEL))
+    svg = drawn(histogram(Bins(EDGES, (50, 0, 0), 0), Bins((0, 5, 60), (100, 0, 25), 0), LABEL))
     assert not list(svg.all(style="outline"))
 
 
 def test_entries_without_a_time_stand_apart() -> None:
-    svg = drawn(histogram(Counts(EDGES, (50, 0, 0), 100), None, LABEL))
+    svg = drawn(histogram(Bins(EDGES, (50, 0, 0), 100), None, LABEL))
     assert columns(svg.one("path", "hatch")) == [(115, 14)]
     assert svg.one("text").text == "50100?"
 
 
 def test_a_count_that_is_not_known_is_no_bar_but_a_question() -> None:
-    svg = drawn(histogram(Counts(EDGES, (None, 0, 7), None), None, LABEL))
+    svg = drawn(histogram(Bins(EDGES, (None, 0, 7), None), None, LABEL))
     assert columns(svg.one("path", "bars")) == [(67, 14)]
     assert columns(svg.one("path", "hatch")) == []
     assert svg.one("text").text == "?7??"
 
 
 def test_each_character_of_the_labels_has_its_place() -> None:
-    svg = drawn(histogram(Counts(EDGES, (1_249, 0, 3), 0), None, LABEL))
+    svg = drawn(histogram(Bins(EDGES, (1_249, 0, 3), 0), None, LABEL))
     text = svg.one("text")
     assert text.text == "1.2k3"
     assert text.attributes["x"].split() == ["7", "13", "19", "25", "80"]
@@ -151,9 +151,7 @@ def test_the_axis_names_where_each_range_but_the_first_begins() -> None:
 
 @given(st.lists(st.integers(0, 10**9), min_size=3, max_size=3), st.lists(st.integers(0, 10**9), min_size=3, max_size=3))
 def test_no_bar_leaves_its_histogram(now: list[int], was: list[int]) -> None:
-    svg = drawn(
-        histogram(Counts(EDGES, (now[0], now[1], now[2]), 5), Counts(EDGES, (was[0], was[1], was[2]), 0), LABEL)
-    )
+    svg = drawn(histogram(Bins(EDGES, (now[0], now[1], now[2]), 5), Bins(EDGES, (was[0], was[1], was[2]), 0), LABEL))
     tops = [y for path in (svg.one("path", "bars"), svg.one("path", "hatch")) for _x, y in columns(path)]
     assert all(14 <= top <= 83 for top in tops)
     assert len(tops) == sum(map(bool, now)) + 1

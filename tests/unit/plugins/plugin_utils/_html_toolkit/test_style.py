@@ -15,7 +15,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.sty
     SLOTS,
     style,
 )
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import VERDICTS
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_types import VERDICTS
 
 SLOT_NAMES = [f"slot{number}" for number in range(SLOTS)]
 TEXTS = ["text", "soft", "link", *VERDICTS]

@@ -8,6 +8,7 @@ import typing as t
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import failing, roll_up
+from documents import Document
 
 TIME = "2026-05-01T03:00:00Z"
 
@@ -37,7 +38,7 @@ def tune(**settings: dict[str, t.Any]) -> dict[str, t.Any]:
     }
 
 
-def recap(would_update: int, updated: int, fixed_timeout: int) -> dict[str, int]:
+def shortened(would_update: int, updated: int, fixed_timeout: int) -> dict[str, int]:
     return {"would_update": would_update, "updated": updated, "fixed_timeout": fixed_timeout}
 
 
@@ -71,13 +72,13 @@ def test_verdict_of_one_router(record: dict[str, t.Any], verdict: str) -> None:
 
 
 def test_a_router_without_a_record_has_failed() -> None:
-    document = roll_up({"r1": {}}, ["r2", "r1"], TIME)
+    document: Document = roll_up({"r1": {}}, ["r2", "r1"], TIME)
     assert (document["failed"], document["totals"]["done"]) == (["r2"], 1)
     assert "stopped by an error" in document["hosts"]["r2"]["failure"]["message"]
 
 
 def test_a_router_that_tracks_nothing_is_neither_done_nor_a_failure() -> None:
-    document = roll_up(
+    document: Document = roll_up(
         {"r1": {"no_conntrack": "nf_conntrack is not there"}, "r2": {"before": audit()}}, ["r1", "r2"], TIME
     )
     assert (document["no_conntrack"], document["failed"]) == (["r1"], [])
@@ -91,31 +92,31 @@ def test_totals_of_a_fleet() -> None:
     records = {
         "r1": {
             "before": audit(HIGH, LOW),
-            "tune": tune(acct=setting(0, 1), tcp_loose=setting(1, 1)) | {"recap": recap(41, 40, 1)},
+            "tune": tune(acct=setting(0, 1), tcp_loose=setting(1, 1)) | {"shortened": shortened(41, 40, 1)},
             "prune": {"would_delete": 10, "deleted": 9, "already_gone": 1},
             "after": audit(PASSED, LOW),
         },
         "r2": {
             "before": audit(HIGH),
-            "tune": tune(acct=setting(0, 1)) | {"recap": recap(5, 5, 2)},
+            "tune": tune(acct=setting(0, 1)) | {"shortened": shortened(5, 5, 2)},
             "prune": {"would_delete": 5, "deleted": 5, "already_gone": 0},
         },
         "r3": {"failure": failure(True)},
         "r4": {"before": audit(HIGH, UNKNOWN), "failure": failure(False)},
     }
-    document = roll_up(records, ["r4", "r3", "r2", "r1"], TIME)
+    document: Document = roll_up(records, ["r4", "r3", "r2", "r1"], TIME)
     assert document["totals"] == {
         "hosts": 4,
         "done": 2,
         "unreachable": 1,
         "failed": 1,
-        "not_begun": 0,
+        "not_started": 0,
         "no_conntrack": 0,
         "findings_before": 4,
         "findings_after": 1,
         "settings_changed": 2,
-        "would_recap": 46,
-        "recapped": 45,
+        "would_shorten": 46,
+        "shortened": 45,
         "fixed_timeout": 3,
         "would_delete": 15,
         "deleted": 14,
@@ -129,19 +130,19 @@ def test_totals_of_a_fleet() -> None:
 
 
 def test_an_empty_fleet() -> None:
-    document = roll_up({}, [], TIME, True)
+    document: Document = roll_up({}, [], TIME, True)
     assert document["totals"] == {
         "hosts": 0,
         "done": 0,
         "unreachable": 0,
         "failed": 0,
-        "not_begun": 0,
+        "not_started": 0,
         "no_conntrack": 0,
         "findings_before": None,
         "findings_after": None,
         "settings_changed": 0,
-        "would_recap": 0,
-        "recapped": 0,
+        "would_shorten": 0,
+        "shortened": 0,
         "fixed_timeout": 0,
         "would_delete": 0,
         "deleted": 0,
@@ -162,7 +163,7 @@ def test_an_empty_fleet() -> None:
     ],
 )
 def test_a_setting_counts_when_it_changed_now_or_at_boot(one: dict[str, t.Any], changed: bool) -> None:
-    settings = roll_up({"r1": {"tune": tune(acct=one)}}, ["r1"], TIME)["hosts"]["r1"]["settings"]
+    settings: Document = roll_up({"r1": {"tune": tune(acct=one)}}, ["r1"], TIME)["hosts"]["r1"]["settings"]
     assert (settings["profile"], settings["left_out"]) == ("expire_dead_connections", ["dccp_loose"])
     expected = {
         "before": one["runtime_before"],
@@ -184,26 +185,26 @@ SIZING = {
 
 
 @pytest.mark.parametrize(
-    ("extra", "sizing", "recap", "confirmed"),
+    ("extra", "sizing", "shortened", "confirmed"),
     [
         ({}, None, None, None),
-        ({"sizing": {}, "recap": {}, "confirmed": None}, None, None, None),
-        ({"sizing": SIZING, "recap": recap(2, 2, 0), "confirmed": True}, SIZING, 2, True),
+        ({"sizing": {}, "shortened": {}, "confirmed": None}, None, None, None),
+        ({"sizing": SIZING, "shortened": shortened(2, 2, 0), "confirmed": True}, SIZING, 2, True),
         ({"sizing": SIZING, "left_out": ["buckets"], "confirmed": False}, SIZING, None, False),
         ({"sizing": SIZING, "left_out": ["buckets", "max"]}, None, None, None),
     ],
 )
 def test_what_a_tune_may_add(
-    extra: dict[str, t.Any], sizing: dict[str, t.Any] | None, recap: int | None, confirmed: bool | None
+    extra: dict[str, t.Any], sizing: dict[str, t.Any] | None, shortened: int | None, confirmed: bool | None
 ) -> None:
-    settings = roll_up({"r1": {"tune": tune() | extra}}, ["r1"], TIME)["hosts"]["r1"]["settings"]
-    assert (settings["sizing"], (settings["recap"] or {}).get("updated")) == (sizing, recap)
+    settings: Document = roll_up({"r1": {"tune": tune() | extra}}, ["r1"], TIME)["hosts"]["r1"]["settings"]
+    assert (settings["sizing"], (settings["shortened"] or {}).get("updated")) == (sizing, shortened)
     assert settings["confirmed"] is confirmed
 
 
 def test_what_is_not_known_of_a_prune_is_null() -> None:
     prune = {"matched": 12, "would_delete": 10, "deleted": 7, "not_deleted": 2, "already_gone": 1}
-    report = roll_up({"r1": {"prune": prune}}, ["r1"], TIME)["hosts"]["r1"]["prune"]
+    report: Document = roll_up({"r1": {"prune": prune}}, ["r1"], TIME)["hosts"]["r1"]["prune"]
     unknown = ("protected", "kept", "woken", "matches_now", "undecidable", "not_listed", "unavailable")
     assert report == {**prune, **dict.fromkeys(unknown)}
 
@@ -215,19 +216,19 @@ def test_the_sum_of_deletions_is_of_those_known(counts: list[int | None], expect
 
 
 def test_findings_are_kept_without_the_texts_that_all_routers_share() -> None:
-    before = roll_up({"r1": {"before": audit(HIGH)}}, ["r1"], TIME)["hosts"]["r1"]["before"]
+    before: Document = roll_up({"r1": {"before": audit(HIGH)}}, ["r1"], TIME)["hosts"]["r1"]["before"]
     assert before["findings"] == [{"id": "full", "status": "finding", "value": 1, "reason": None}]
     assert before["usage"]["count"] == 5
 
 
 def test_what_is_not_known_of_an_audit_is_null() -> None:
-    before = roll_up({"r1": {"before": audit()}}, ["r1"], TIME)["hosts"]["r1"]["before"]
+    before: Document = roll_up({"r1": {"before": audit()}}, ["r1"], TIME)["hosts"]["r1"]["before"]
     assert (before["usage"]["percent"], before["table"], before["stats"], before["drift"]) == (None, None, None, None)
 
 
 def test_a_check_has_the_worst_severity_that_a_router_gives_it() -> None:
     mild, bad = finding("full", severity="info"), finding("full", severity="critical")
     for first, second in ((mild, bad), (bad, mild)):
-        document = roll_up({"a": {"before": audit(first)}, "b": {"before": audit(second)}}, ["a", "b"], TIME)
+        document: Document = roll_up({"a": {"before": audit(first)}, "b": {"before": audit(second)}}, ["a", "b"], TIME)
         assert document["checks"]["full"]["severity"] == "critical"
         assert "b" in failing(document, "high") or "a" in failing(document, "high")

@@ -14,6 +14,7 @@ import yaml
 from ansible import constants as C
 from ansible_collections.netops.conntrack.plugins.plugin_utils._page.blocks import Items, as_markdown, as_text
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.invocation import pasteable, playbook_command
+from documents import Document
 from support import CHECKOUT
 
 NOTHING_GIVEN = {"inventory": C.DEFAULT_HOST_LIST, "become": False, "become_method": C.DEFAULT_BECOME_METHOD}
@@ -34,8 +35,8 @@ OPTIONS = (
 PRUNE = "ansible-playbook netops.conntrack.prune"
 
 
-def document(advice: str, *routers: str, status: str = "finding") -> dict[str, t.Any]:
-    audit = {"findings": [{"id": "full", "status": status}]}
+def document(advice: str, *routers: str, status: str = "finding") -> Document:
+    audit = {"findings": [{"id": "full", "status": status}], "explanation": None}
     return {
         "checks": {"full": {"title": "Full", "severity": "high", "advice": advice}},
         "hosts": {name: {"before": None, "after": audit} for name in routers},
@@ -148,35 +149,30 @@ def test_a_command_is_code_in_markdown() -> None:
 ADHOC = "ansible HOST -b -m netops.conntrack.conntrack_prune -a 'match=\"protocol=udp\"'"
 
 
-def explained(filled_by: dict[str, str]) -> dict[str, str]:
-    """Return what is advised to routers, of which it is known what fills their tables."""
+def explained(filled_by: dict[str, str]) -> dict[str, tuple[str, str]]:
+    """Return the command and the sentence that helps each router, of which it is known what fills their tables."""
     given = document("none", *filled_by)
     for name, text in filled_by.items():
-        advised = f"Run {ADHOC}, or {PRUNE}: it frees 1,200 entries, none of them ever answered."
-        given["hosts"][name]["after"] = {"findings": [], "explanation": {"filled_by": text, "advice": advised}}
-    hosts = pasteable(given, {**NOTHING_GIVEN, "subset": "edge", "become": True})["hosts"]
-    return {name: host["after"]["explanation"]["advice"] for name, host in hosts.items()}
+        helps = {"prunes": [{"command": ADHOC, "frees": 1_200}], "advice": [f"For 10 s run {PRUNE}."]}
+        given["hosts"][name]["after"] = {"findings": [], "explanation": {"filled_by": text, **helps}}
+    hosts: Document = pasteable(given, {**NOTHING_GIVEN, "subset": "edge", "become": True})["hosts"]
+    explanations = {name: host["after"]["explanation"] for name, host in hosts.items()}
+    return {name: (each["prunes"][0]["command"], *each["advice"]) for name, each in explanations.items()}
+
+
+def commands_for(routers: str) -> tuple[str, str]:
+    return ADHOC.replace("HOST", routers), f"For 10 s run `{PRUNE} -b --limit {routers}`."
 
 
 def test_commands_against_what_fills_a_table_are_for_that_router_alone() -> None:
-    told = explained({"r1": "70 % udp", "r2": "71 % udp"})
-    assert told["r2"] == (
-        f"Run `{ADHOC.replace('HOST', 'r2')}`, or `{PRUNE} -b --limit r2`: it frees 1,200 entries, none of them ever "
-        "answered."
-    )
+    assert explained({"r1": "70 % udp", "r2": "71 % udp"}) == {name: commands_for(name) for name in ("r1", "r2")}
 
 
 def test_routers_that_the_same_is_said_of_have_one_command() -> None:
-    told = explained({"r1": "70 % udp", "r2": "70 % udp", "r3": "71 % udp"})
-    assert told["r1"] == told["r2"]
-    assert told["r1"] == (
-        f"Run `{ADHOC.replace('HOST', 'r1,r2')}`, or `{PRUNE} -b --limit r1,r2`: it frees 1,200 entries on each, none "
-        "of them ever answered."
-    )
-    assert "r3" in told["r3"]
-    assert "on each" not in told["r3"]
+    helps = explained({"r1": "70 % udp", "r2": "70 % udp", "r3": "71 % udp"})
+    assert helps == {"r1": commands_for("r1,r2"), "r2": commands_for("r1,r2"), "r3": commands_for("r3")}
 
 
 def test_routers_that_are_too_many_to_be_named_have_a_command_each() -> None:
-    told = explained({f"r{number}": "70 % udp" for number in range(11)})
-    assert all(f"ansible {name} -b" in advised for name, advised in told.items())
+    names = [f"r{number}" for number in range(11)]
+    assert explained(dict.fromkeys(names, "70 % udp")) == {name: commands_for(name) for name in names}

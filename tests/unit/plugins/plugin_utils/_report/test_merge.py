@@ -91,7 +91,7 @@ def test_roll_outs(rollouts: list[t.Any], batches: t.Any, stopped: int | None) -
 
 def test_a_report_of_the_first_version_beside_one_of_now() -> None:
     old, new = slices()
-    merged = merge([as_version_1(old), new])
+    merged: documents.Document = merge([as_version_1(old), new])
     (host,) = old["hosts"]
     assert merged["schema_version"] == 3
     assert merged["totals"]["hosts"] == 2

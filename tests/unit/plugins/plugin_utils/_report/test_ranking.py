@@ -9,12 +9,13 @@ import random
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.named_selectors import NAMED
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import VERDICTS
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_types import VERDICTS
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.ranking import (
     batch_numbers,
     explanations,
     overview_of,
     protocols_of,
+    selected,
     selector_counts,
     selector_names,
     worst_checks_first,
@@ -32,7 +33,8 @@ def host(verdict: str, before: float | None = None, after: float | None = None) 
 
 
 def names(hosts: dict[str, Document]) -> list[str]:
-    return [name for name, _host in worst_first({"hosts": hosts})]
+    document: Document = {"hosts": hosts}
+    return [name for name, _host in worst_first(document)]
 
 
 def test_by_verdict_whatever_the_table_holds() -> None:
@@ -50,7 +52,6 @@ def test_by_verdict_whatever_the_table_holds() -> None:
         ({"b": host("done"), "a": host("done")}, ["a", "b"]),
         ({"b": host("low", 7.0), "a": host("low", 7.0)}, ["a", "b"]),
         ({"a": {**host("low"), "before": {"usage": {"percent": None}}}, "b": host("low", 0.0)}, ["b", "a"]),
-        ({"a": {**host("low"), "before": {"usage": {}}}, "b": host("low", 0.1)}, ["b", "a"]),
         ({}, []),
     ],
 )
@@ -70,8 +71,8 @@ def test_a_fleet_is_ordered_and_left_as_it_is() -> None:
 
 def test_checks_by_severity_then_by_id() -> None:
     severities = {"b": "info", "a": "info", "z": "critical", "m": "high"}
-    checks = {check_id: {"severity": severity} for check_id, severity in severities.items()}
-    assert [check_id for check_id, _check in worst_checks_first({"checks": checks})] == ["z", "m", "a", "b"]
+    document: Document = {"checks": {check_id: {"severity": severity} for check_id, severity in severities.items()}}
+    assert [check_id for check_id, _check in worst_checks_first(document)] == ["z", "m", "a", "b"]
 
 
 @pytest.mark.parametrize(
@@ -82,8 +83,9 @@ def test_checks_by_severity_then_by_id() -> None:
         ({"batches": [["c"], ["a", "b"]], "stopped": None}, {"c": 1, "a": 2, "b": 2}),
     ],
 )
-def test_numbers_of_batches(rollout: Document | None, numbers: dict[str, int]) -> None:
-    assert batch_numbers({"rollout": rollout}) == numbers
+def test_numbers_of_batches(rollout: Document, numbers: dict[str, int]) -> None:
+    document: Document = {"rollout": rollout}
+    assert batch_numbers(document) == numbers
 
 
 def counted(*names: str) -> Document:
@@ -92,7 +94,8 @@ def counted(*names: str) -> Document:
 
 def test_selectors_what_the_prune_deletes_first_then_what_is_stale() -> None:
     hosts = {"a": counted("unanswered", "stale", "mine"), "b": counted("prune"), "c": counted(), "d": host("failed")}
-    assert selector_names({"hosts": hosts}) == ["prune", "stale", "mine", "unanswered"]
+    document: Document = {"hosts": hosts}
+    assert selector_names(document) == ["prune", "stale", "mine", "unanswered"]
 
 
 @pytest.mark.parametrize(
@@ -113,11 +116,13 @@ def test_an_overview_has_the_main_selector_and_those_that_are_not_the_collection
 
 
 def test_what_is_stale_stands_for_a_prune_that_was_not_counted_by_itself() -> None:
-    only_stale = {"selectors": {"stale": {"entries": 5}}}
-    both = {"selectors": {"stale": {"entries": 5}, "prune": {"entries": 0}}}
-    assert selector_counts(only_stale, "prune") == selector_counts(both, "stale") == {"entries": 5}
-    assert selector_counts(both, "prune") == {"entries": 0}
-    assert selector_counts(only_stale, "unanswered") == selector_counts({"selectors": {}}, "prune") == {}
+    none: Document = {"selectors": {}}
+    only_stale: Document = {"selectors": {"stale": {"entries": 5}}}
+    five: Document = {"entries": 5}
+    both: Document = {"selectors": {"stale": five, "prune": {"entries": 0}}}
+    assert selector_counts(only_stale, "prune") == selector_counts(both, "stale") == five
+    assert selected(both, "prune") == 0
+    assert selector_counts(only_stale, "unanswered") == selector_counts(none, "prune") is None
 
 
 @pytest.mark.parametrize(
@@ -139,10 +144,11 @@ def test_protocols_are_shown_where_not_all_are_tcp(counts: Document, shown: list
 
 
 def test_the_same_explanation_is_told_once_for_all_its_routers() -> None:
-    same = {"filled_by": "90 % of 1,000 entries: udp, unanswered", "advice": None}
-    other = {**same, "advice": "Run it."}
+    same: Document = {"filled_by": "90 % of 1,000 entries: udp, unanswered", "prunes": [], "advice": []}
+    other: Document = {**same, "advice": ["Run it."]}
     hosts = {
         name: {"verdict": "passed", "before": {"usage": {"percent": 1.0}, "explanation": explanation}, "after": None}
         for name, explanation in {"r1": same, "r2": other, "r3": same, "r4": None}.items()
     }
-    assert explanations({"hosts": hosts}) == [(same, ["r1", "r3"]), (other, ["r2"])]
+    document: Document = {"hosts": hosts}
+    assert explanations(document) == [(same, ["r1", "r3"]), (other, ["r2"])]

@@ -11,6 +11,7 @@ import documents
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.trend import compare, trend, with_trend
+from documents import Document
 from earlier import as_version_1
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 TOPS = ("source", "destination", "source_port", "destination_port")
 
 
-def audit(count: int | None = 10, percent: float | None = 1.0, **changes: t.Any) -> dict[str, t.Any]:
+def audit(count: int | None = 10, percent: float | None = 1.0, **changes: t.Any) -> Document:
     empty: dict[str, t.Any] = {"selectors": {}, "findings": [], "table": None, "stats": None, "drift": None}
     return {"usage": {"count": count, "percent": percent}} | empty | changes
 
@@ -79,8 +80,8 @@ def stale(entries: int | None) -> dict[str, t.Any]:
         ),
     ],
 )
-def test_trend(now: dict[str, t.Any], then: dict[str, t.Any], part: str, expected: t.Any) -> None:
-    given_trend = trend(now, then)
+def test_trend(now: documents.Document, then: documents.Document, part: str, expected: t.Any) -> None:
+    given_trend: documents.Document = trend(now, then)
     assert given_trend
     assert given_trend[part] == expected
 
@@ -102,8 +103,9 @@ AUDITS = st.builds(
 
 
 @given(AUDITS, AUDITS)
-def test_looking_back_what_is_new_was_gone(now: dict[str, t.Any], then: dict[str, t.Any]) -> None:
-    forth, back = trend(now, then), trend(now=then, then=now)
+def test_looking_back_what_is_new_was_gone(now: documents.Document, then: documents.Document) -> None:
+    forth: documents.Document = trend(now, then)
+    back: documents.Document = trend(now=then, then=now)
     assert forth
     assert back
     for part in ("drift", "findings"):
@@ -112,7 +114,7 @@ def test_looking_back_what_is_new_was_gone(now: dict[str, t.Any], then: dict[str
 
 
 @given(AUDITS)
-def test_nothing_is_new_since_the_same_audit(same: dict[str, t.Any]) -> None:
+def test_nothing_is_new_since_the_same_audit(same: documents.Document) -> None:
     since = trend(same, same)
     assert since
     assert since["findings"] == {"new": [], "gone": []}
@@ -164,7 +166,7 @@ def test_a_baseline_that_is_no_report_is_refused(fleet: documents.Document) -> N
 
 def test_a_document_with_its_trend() -> None:
     fleet = documents.fleet_document(3)
-    baseline = {**fleet, "time": "2026-01-01T00:00:00Z"}
+    baseline: documents.Document = {**fleet, "time": "2026-01-01T00:00:00Z"}
     document = with_trend(fleet, baseline)
     assert document["baseline"] == {"time": "2026-01-01T00:00:00Z"}
     assert {host: report["trend"] for host, report in document["hosts"].items()} == compare(fleet, baseline)

@@ -12,11 +12,12 @@ import documents
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.render import render
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import last_audit, roll_up
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import roll_up
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.merge import merge
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.trend import trend
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.upgrade import read_back
-from earlier import as_version_1, as_version_2, without_later_keys
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.view import last_audit
+from earlier import as_version_1, as_version_2, with_old_names, without_later_keys
 
 FLEET = documents.fleet_document(24, hostile=True)
 FIRST_HOST = next(iter(FLEET["hosts"]))
@@ -26,13 +27,29 @@ def test_what_was_written_as_json_is_read_back() -> None:
     assert read_back(json.loads(json.dumps(FLEET)), "slices") == FLEET
 
 
+def test_old_names_are_read_as_those_of_today() -> None:
+    old = with_old_names(FLEET)
+    assert "not_begun" in {report["verdict"] for report in old["hosts"].values()}
+    assert not {"not_started", "shortened"} & {*old, *old["totals"]}
+    assert read_back(old, "slices") == FLEET
+
+
+@pytest.mark.parametrize("part", ["totals", "hosts", "settings"])
+def test_old_names_in_what_is_malformed_are_left_to_the_check(part: str) -> None:
+    old: t.Any = with_old_names(FLEET)
+    place = old["hosts"][FIRST_HOST] if part == "settings" else old
+    place[part] = ["recap"]
+    with pytest.raises(OptionError, match=rf"{part}' is not as in a report: it should be an object, and is a list"):
+        read_back(old, "slices")
+
+
 def test_what_the_first_version_lacks_is_null() -> None:
     earlier = as_version_1(FLEET)
     untouched = copy.deepcopy(earlier)
-    document = read_back(earlier, "slices")
+    document: documents.Document = read_back(earlier, "slices")
     assert earlier == untouched
     assert document.keys() == FLEET.keys()
-    assert (document["schema_version"], document["baseline"], document["not_begun"]) == (3, None, [])
+    assert (document["schema_version"], document["baseline"], document["not_started"]) == (3, None, [])
     for host, report in document["hosts"].items():
         assert report.keys() == FLEET["hosts"][host].keys()
         assert report["health"] is report["trend"] is None
@@ -40,7 +57,7 @@ def test_what_the_first_version_lacks_is_null() -> None:
             assert audit["table"] is audit["stats"] is audit["drift"] is None
             assert audit["usage"]
         if report["settings"]:
-            assert report["settings"]["recap"] is report["settings"]["sizing"] is None
+            assert report["settings"]["shortened"] is report["settings"]["sizing"] is None
 
 
 @pytest.mark.parametrize("check_mode", [False, True])
@@ -50,10 +67,21 @@ def test_what_the_second_version_said_otherwise_is_read_as_today(check_mode: boo
     expected = copy.deepcopy(fleet)
     for report in expected["hosts"].values():
         report["prune"] = report["prune"] and {**report["prune"], **later}
-        if report["settings"] and report["settings"]["recap"]:
-            report["settings"]["recap"]["kept"] = None
+        if report["settings"] and report["settings"]["shortened"]:
+            report["settings"]["shortened"]["kept"] = None
     assert any((report["prune"] or {}).get("unavailable") for report in fleet["hosts"].values())
     assert read_back(as_version_2(fleet), "slices") == expected
+
+
+@pytest.mark.parametrize(("text", "sentences"), [("Run `it`. It helps.", ["Run `it`. It helps."]), (None, [])])
+def test_an_advice_in_one_text_is_one_sentence(text: str | None, sentences: list[str]) -> None:
+    fleet = documents.fleet_document(1, after=False)
+    (given,) = fleet["hosts"].values()
+    expected = copy.deepcopy(fleet)
+    given["before"]["explanation"] = {"filled_by": "90 % udp", "advice": text}
+    (host,) = expected["hosts"].values()
+    host["before"]["explanation"] = {"filled_by": "90 % udp", "prunes": [], "advice": sentences}
+    assert read_back(fleet, "slices") == expected
 
 
 def test_a_fleet_of_which_no_prune_was_decided_has_no_sum_of_zero() -> None:
@@ -105,7 +133,10 @@ def host(**changes: t.Any) -> dict[str, t.Any]:
         (FLEET | {"schema_version": True}, r", schema_version: True is no version"),
         (FLEET | {"schema_version": 0}, r", schema_version: 0 is no version"),
         (FLEET | {"schema_version": 4}, r", schema_version: 4 is later than 3, .* Update the collection"),
-        ({"schema_version": 3}, r": 'the document' is not .*: it lacks time, check_mode, checks, hosts\."),
+        (
+            {"schema_version": 3},
+            r": 'the document' is not .*: it lacks time, .*, checks, hosts\.",
+        ),
         (FLEET | {"time": None}, r": 'time' is not as in a report: it should be a text, and is null\."),
         (FLEET | {"hosts": []}, r": 'hosts' is not as in a report: it should be an object, and is a list\."),
         (FLEET | {"hosts": {"r1": None}}, r": 'hosts, r1' is not as in a report: it should be an object, and is null"),
