@@ -146,7 +146,7 @@ def datagrams(rows: Rows) -> t.Iterator[bytes]:
 
 def _encoder(messages: t.Any) -> t.Callable[[dict[str, int]], bytes]:
     """Return what encodes an entry: a message with every field, into which the given ones are put."""
-    from ansible_collections.netops.conntrack.plugins.module_utils._table import layouts
+    from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Layout
 
     templates: dict[t.Any, tuple[bytes, t.Any]] = {}
 
@@ -156,7 +156,7 @@ def _encoder(messages: t.Any) -> t.Callable[[dict[str, int]], bytes]:
         kind = protocol, "source6" in values
         if kind not in templates:
             message = messages.entry_message(_plain_entry(*kind))
-            templates[kind] = message, layouts.Layout(message)
+            templates[kind] = message, Layout(message)
         message, layout = templates[kind]
         data = bytearray(message)
         for name, value in values.items():

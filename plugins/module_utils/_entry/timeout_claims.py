@@ -28,7 +28,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeouts i
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._uapi import EXPECTED, GRE
 
-NEEDS = TIMEOUT_FIELDS | {"family", "remaining", "helper"}
+CLAIM_FIELDS = TIMEOUT_FIELDS | {"family", "remaining", "helper"}
 """The fields of an entry that ``Claims.reason_to_keep`` reads."""
 
 NOT_LOWERED = "not_lowered"
@@ -61,7 +61,7 @@ class Claims:
     policies: t.Sequence[Policy]
 
     @property
-    def steps(self) -> set[int]:
+    def breakpoints(self) -> set[int]:
         """All remaining times at which the reason to keep an entry may change, apart from the new timeouts."""
         longest = [
             *self.bounds.values(),

@@ -39,7 +39,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_re
 TIMEOUT_FIELDS = frozenset({"protocol", "state", "status", "has_ports"})
 """The fields of an entry that tell which sysctls govern it."""
 
-NEEDS = TIMEOUT_FIELDS | {"family", "remaining", "start", "helper"}
+IDLE_FIELDS = TIMEOUT_FIELDS | {"family", "remaining", "start", "helper"}
 """The fields of an entry that ``idle`` reads."""
 
 _SECOND = 1_000_000_000

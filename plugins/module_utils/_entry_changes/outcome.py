@@ -16,7 +16,7 @@ import typing as t
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import Entry
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError
 from ansible_collections.netops.conntrack.plugins.module_utils._interrupt import Interrupted, note
-from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Block
+from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.requests import Tag
 from ansible_collections.netops.conntrack.plugins.module_utils._table.writable import Errors
 from ansible_collections.netops.conntrack.plugins.module_utils._uapi import SEEN_REPLY
@@ -46,7 +46,7 @@ _LASTING = {
 }
 """What is said of the entries to which something was done before a signal came."""
 
-GROUP_NEEDS = frozenset({"family", "protocol", "state", "status"})
+GROUP_FIELDS = frozenset({"family", "protocol", "state", "status"})
 
 
 def lines(counts: t.Mapping[t.Any, int]) -> str:

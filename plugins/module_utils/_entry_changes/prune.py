@@ -38,8 +38,8 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.pr
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.second_look import NOTED
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError
 from ansible_collections.netops.conntrack.plugins.module_utils._netlink.clock import Clock
+from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.kernel_filter import Condition
-from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.requests import Targets
 from ansible_collections.netops.conntrack.plugins.module_utils._table.table import not_listed
 from ansible_collections.netops.conntrack.plugins.module_utils._table.writable import Errors, WritableTable

@@ -19,7 +19,11 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import Entry
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_record import refuse_changed
-from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.outcome import GROUP_NEEDS, Group, part_of
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.outcome import (
+    GROUP_FIELDS,
+    Group,
+    part_of,
+)
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.second_look import (
     StateAndStatus,
     obstacle,
@@ -36,8 +40,8 @@ from ansible_collections.netops.conntrack.plugins.module_utils._query.extended i
 from ansible_collections.netops.conntrack.plugins.module_utils._query.fields import as_dict
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import Selection
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Answer, Context
+from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.kernel_filter import Condition
-from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.memo import Memo
 from ansible_collections.netops.conntrack.plugins.module_utils._table.requests import Targets
 from ansible_collections.netops.conntrack.plugins.module_utils._table.writable import Errors, WritableTable
@@ -242,7 +246,7 @@ class Survey:
         self._plan = plan
         self._total = total
         self._verdicts: dict[tuple[t.Any, ...], Verdict] = {}
-        self._judge = Memo(GROUP_NEEDS | plan.selection.needs, self._verdict, plan.selection.steps)
+        self._judge = Memo(GROUP_FIELDS | plan.selection.fields, self._verdict, plan.selection.breakpoints)
         self._sample = sample or plan.new_sample()
         self._matched = sum(done.values())
         self._undecidable = 0

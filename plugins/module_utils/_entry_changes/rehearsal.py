@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune_plan import Plan, Survey
-from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Block
+from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 
 
 class Pruned:

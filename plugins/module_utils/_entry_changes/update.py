@@ -23,7 +23,7 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import Entry
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_claims import (
-    NEEDS,
+    CLAIM_FIELDS,
     NOTHING_CLAIMED,
     REASONS,
     Claims,
@@ -32,7 +32,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_cl
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_record import shortening
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeouts import Timeouts, longest_timeout
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.outcome import (
-    GROUP_NEEDS,
+    GROUP_FIELDS,
     Group,
     count_of,
     lines,
@@ -50,12 +50,12 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
     UnavailableError,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import Selection
-from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Answer, Steps
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Answer, Breakpoints
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.values import mark_and_mask
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import short_of
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.values import parse_value
 from ansible_collections.netops.conntrack.plugins.module_utils._table import requests
-from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Block
+from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.memo import Memo
 from ansible_collections.netops.conntrack.plugins.module_utils._table.requests import Targets
 from ansible_collections.netops.conntrack.plugins.module_utils._table.table import not_listed
@@ -155,9 +155,9 @@ class Aim:
     claims: Claims = NOTHING_CLAIMED
 
     @property
-    def needs(self) -> frozenset[str]:
+    def fields(self) -> frozenset[str]:
         """The fields of an entry that ``cap``, ``claims`` and ``lacking_mark`` read."""
-        return (NEEDS if self.timeout is not None else frozenset()) | ({"mark"} if self.mark else frozenset())
+        return (CLAIM_FIELDS if self.timeout is not None else frozenset()) | ({"mark"} if self.mark else frozenset())
 
     def caps(self) -> set[int]:
         """Return every number that ``cap`` may give."""
@@ -223,21 +223,21 @@ class Plan:
     pruned: Pruned | None = None
 
     @property
-    def needs(self) -> frozenset[str]:
+    def fields(self) -> frozenset[str]:
         """The fields of an entry that decide."""
-        return GROUP_NEEDS | self.selection.needs | self.aim.needs
+        return GROUP_FIELDS | self.selection.fields | self.aim.fields
 
     @property
-    def steps(self) -> Steps:
-        """As Selection.steps, for what is decided here."""
-        steps = dict(self.selection.steps)
-        if "remaining" in steps or "remaining" not in self.selection.needs:
-            steps["remaining"] = {
-                *steps.get("remaining", ()),
+    def breakpoints(self) -> Breakpoints:
+        """As Selection.breakpoints, for what is decided here."""
+        breakpoints = dict(self.selection.breakpoints)
+        if "remaining" in breakpoints or "remaining" not in self.selection.fields:
+            breakpoints["remaining"] = {
+                *breakpoints.get("remaining", ()),
                 *(cap + 1 for cap in self.aim.caps()),
-                *self.aim.claims.steps,
+                *self.aim.claims.breakpoints,
             }
-        return steps
+        return breakpoints
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -269,7 +269,7 @@ class Judge:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._verdicts: dict[tuple[t.Any, ...], Verdict] = {}
-        self._memo = Memo(plan.needs, self._verdict, plan.steps)
+        self._memo = Memo(plan.fields, self._verdict, plan.breakpoints)
 
     def __call__(self, block: Block) -> list[Verdict]:
         """Return the verdict on each entry of a block."""

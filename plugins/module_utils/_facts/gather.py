@@ -31,7 +31,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys im
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.named_selectors import NAMED
 from ansible_collections.netops.conntrack.plugins.module_utils._settings.record import describe_records
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import read_count, read_settings
-from ansible_collections.netops.conntrack.plugins.module_utils._table import layouts
+from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.table import Table, not_listed
 
 _SLAB_INFO = "/proc/slabinfo"
@@ -154,7 +154,7 @@ def count_table(
     context = Context.read(settings)
     compiled = _compile_all(selectors, context)
 
-    def collect(blocks: t.Iterator[layouts.Block]) -> dict[str, t.Any]:
+    def collect(blocks: t.Iterator[Block]) -> dict[str, t.Any]:
         summary = Summary(context.timeouts, top)
         filled_by = FilledBy()
         tallies = Tallies(compiled)

@@ -26,7 +26,8 @@ from ansible_collections.netops.conntrack.plugins.module_utils._query.grouping i
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import Selection
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Context
-from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Block, Layout
+from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
+from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Layout
 from ansible_collections.netops.conntrack.plugins.module_utils._table.memo import Memo
 from ansible_collections.netops.conntrack.plugins.module_utils._table.table import Table
 
@@ -153,9 +154,9 @@ class _Pass:
         self._context = context
         self._query = query
         self._export = export
-        self._decide = Memo(selection.needs, selection.decide, selection.steps)
+        self._decide = Memo(selection.fields, selection.decide, selection.breakpoints)
         self._group_readers = [group_reader(name, "group_by") for name in query.group_by]
-        self._group_of = Memo({need for reader in self._group_readers for need in reader.needs}, self._group)
+        self._group_of = Memo({need for reader in self._group_readers for need in reader.fields}, self._group)
         self._groups = _Groups(_MOST_GROUPS)
         self._total = self._matched = self._undecidable = 0
 

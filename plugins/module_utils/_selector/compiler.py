@@ -27,10 +27,10 @@ from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys im
     EVERY_KIND,
     KEYS,
     Answer,
+    Breakpoints,
     Compiled,
     Context,
     Kind,
-    Steps,
     Test,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.named_selectors import NAMED, names_of
@@ -55,21 +55,22 @@ _KEYS_OF_SWITCHES = {
 class Selection:
     """Which entries are selected: those that match, without those that are excluded.
 
-    ``decide`` tells of an entry, reading its fields in ``needs``. It is False for all that are not of ``kinds``.
+    ``decide`` tells of an entry, of which it reads ``fields``. It is False for all that are not of ``kinds``.
     ``keys`` are the selector keys of what matches, ``common_keys`` those that each of its selectors has. All entries
-    but those that are surely not selected meet the ``conditions``, which the kernel can be asked for. ``steps`` has,
-    for some of the fields, all numbers at which the answer may change when the field's number grows.
+    but those that are surely not selected meet the ``conditions``, which the kernel can be asked for.
+    ``breakpoints`` has, for some of the fields, all numbers at which the answer may change when the field's number
+    grows.
     ``lacking`` collects, while ``decide`` is asked, the switches (acct, timestamp) without which an entry was made that
     cannot be decided.
     """
 
     decide: Test
-    needs: frozenset[str]
+    fields: frozenset[str]
     kinds: frozenset[Kind]
     keys: frozenset[str]
     common_keys: frozenset[str]
     conditions: tuple[Condition, ...]
-    steps: Steps
+    breakpoints: Breakpoints
     lacking: set[str]
 
     def problem(self, settings: t.Mapping[str, int]) -> tuple[str, str] | None:
@@ -158,12 +159,12 @@ def compile_selection(
     lacking: set[str] = set()
     return Selection(
         decide=_noting_lacks(_all_of(whole + without), every, lacking),
-        needs=frozenset(field for selector in every for key in selector.keys for field in KEYS[key].needs),
+        fields=frozenset(field for selector in every for key in selector.keys for field in KEYS[key].fields),
         kinds=frozenset(kind for part in parts for kind in part.kinds) if parts else EVERY_KIND,
         keys=frozenset(key for selector in matching for key in selector.keys),
         common_keys=_common([frozenset(selector.keys) for selector in matching]),
         conditions=_conditions(matching[0]) if len(matching) == 1 else (),
-        steps=_steps(every),
+        breakpoints=_breakpoints(every),
         lacking=lacking,
     )
 
@@ -194,23 +195,23 @@ def _conditions(selector: _Selector) -> tuple[Condition, ...]:
     return tuple(condition for condition in conditions if condition is not None)
 
 
-def _steps(selectors: t.Iterable[_Selector]) -> Steps:
-    """Return the steps of the fields of which every key that reads them has steps."""
-    steps: collections.defaultdict[str, set[int]] = collections.defaultdict(set)
+def _breakpoints(selectors: t.Iterable[_Selector]) -> Breakpoints:
+    """Return the breakpoints of the fields of which every key that reads them has some."""
+    breakpoints: collections.defaultdict[str, set[int]] = collections.defaultdict(set)
     without: set[str] = set()
     for selector in selectors:
         for key, compiled in selector.keys.items():
-            without.update(set(KEYS[key].needs) - compiled.steps.keys())
-            for field, numbers in compiled.steps.items():
-                steps[field].update(numbers)
-    return {field: numbers for field, numbers in steps.items() if field not in without}
+            without.update(set(KEYS[key].fields) - compiled.breakpoints.keys())
+            for field, numbers in compiled.breakpoints.items():
+                breakpoints[field].update(numbers)
+    return {field: numbers for field, numbers in breakpoints.items() if field not in without}
 
 
 def _noting_lacks(test: Test, selectors: t.Iterable[_Selector], lacking: set[str]) -> Test:
     """Make a test that answers like ``test`` and notes in ``lacking`` what an undecidable entry was made without."""
     used = {key for selector in selectors for key in selector.keys}
     fields = {
-        switch: frozenset(field for key in used.intersection(keys) for field in KEYS[key].needs)
+        switch: frozenset(field for key in used.intersection(keys) for field in KEYS[key].fields)
         for switch, keys in _KEYS_OF_SWITCHES.items()
         if used.intersection(keys)
     }

@@ -16,8 +16,8 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import Entry
-from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeouts import NEEDS as IDLE_NEEDS
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeouts import (
+    IDLE_FIELDS,
     Timeouts,
     age,
     age_changes,
@@ -76,7 +76,7 @@ class Context:
         return self.given or Timeouts(self.settings, self.now)
 
 
-Steps = t.Mapping[str, t.Collection[int]]
+Breakpoints = t.Mapping[str, t.Collection[int]]
 
 Kind = tuple[int, int]
 """A family and a protocol, both as numbers."""
@@ -90,14 +90,14 @@ class Compiled(t.NamedTuple):
 
     Only entries of ``kinds`` can meet the test. ``condition`` is what the kernel can be asked for in place of a single
     value: every entry that meets the test, or for which it is undecidable, meets the condition. It is None where there
-    is no such condition. ``steps`` has, by field, all numbers at which the test's answer changes when the field's
+    is no such condition. ``breakpoints`` has, by field, all numbers at which the test's answer changes when the field's
     number grows.
     """
 
     test: Test
     kinds: frozenset[Kind] = EVERY_KIND
     condition: Condition | None = None
-    steps: Steps = {}
+    breakpoints: Breakpoints = {}
 
 
 class Key(t.NamedTuple):
@@ -107,7 +107,7 @@ class Key(t.NamedTuple):
     """
 
     compile: t.Callable[[list[t.Any], str, Context], Compiled]
-    needs: tuple[str, ...]
+    fields: tuple[str, ...]
 
 
 def _of_families(families: t.Collection[int]) -> frozenset[Kind]:
@@ -319,7 +319,7 @@ def _tuple_number(
             return None if number is None else any(low <= number <= high for low, high in ranges)
 
         ends = [end for low, high in ranges for end in (low, high + 1)]
-        return Compiled(test, _of_protocols(protocols), steps={field: ends})
+        return Compiled(test, _of_protocols(protocols), breakpoints={field: ends})
 
     return Key(compiled, ("protocol", field))
 
@@ -343,8 +343,8 @@ def _icmp(field: str, maximum: int) -> Key:
 def _amount(
     read: t.Callable[[Entry, Context], int | None],
     parse: t.Callable[[t.Any, str], int],
-    needs: t.Iterable[str],
-    changes: t.Callable[[Range, Context], Steps] = lambda _range, _context: {},
+    fields: t.Iterable[str],
+    changes: t.Callable[[Range, Context], Breakpoints] = lambda _range, _context: {},
 ) -> Key:
     """Make a key with a value of ``{min: , max: }``, both inclusive, either may be left out.
 
@@ -360,19 +360,19 @@ def _amount(
                 return None
             return any(low <= amount and (high is None or amount <= high) for low, high in ranges)
 
-        steps: dict[str, list[int]] = {}
+        breakpoints: dict[str, list[int]] = {}
         for limits in ranges:
             for field, numbers in changes(limits, context).items():
-                steps.setdefault(field, []).extend(numbers)
-        return Compiled(test, steps=steps)
+                breakpoints.setdefault(field, []).extend(numbers)
+        return Compiled(test, breakpoints=breakpoints)
 
-    return Key(compiled, tuple(needs))
+    return Key(compiled, tuple(fields))
 
 
-def _ends(field: str) -> t.Callable[[Range, Context], Steps]:
+def _ends(field: str) -> t.Callable[[Range, Context], Breakpoints]:
     """Return the changes of a range of a field itself."""
 
-    def changes(limits: Range, _context: Context) -> Steps:
+    def changes(limits: Range, _context: Context) -> Breakpoints:
         low, high = limits
         return {field: [low] if high is None else [low, high + 1]}
 
@@ -391,7 +391,7 @@ def _both_counters(original: str, reply: str) -> Key:
     return _amount(read, parse_count, [original, reply])
 
 
-def _idle_changes(limits: Range, context: Context) -> Steps:
+def _idle_changes(limits: Range, context: Context) -> Breakpoints:
     bounds = _bounds(limits)
     return {
         "remaining": idle_changes(bounds, context.timeouts),
@@ -399,7 +399,7 @@ def _idle_changes(limits: Range, context: Context) -> Steps:
     }
 
 
-def _age_changes(limits: Range, context: Context) -> Steps:
+def _age_changes(limits: Range, context: Context) -> Breakpoints:
     return {"start": age_changes(_bounds(limits), context.timeouts)}
 
 
@@ -451,7 +451,7 @@ KEYS: dict[str, Key] = {
     "packets": _both_counters("packets_original", "packets_reply"),
     "bytes": _both_counters("bytes_original", "bytes_reply"),
     "remaining": _amount(lambda e, _context: e.remaining, parse_duration, ["remaining"], _ends("remaining")),
-    "idle": _amount(lambda e, context: idle(e, context.timeouts), parse_duration, IDLE_NEEDS, _idle_changes),
+    "idle": _amount(lambda e, context: idle(e, context.timeouts), parse_duration, IDLE_FIELDS, _idle_changes),
     "age": _amount(lambda e, context: age(e.start, context.timeouts), parse_duration, ["start"], _age_changes),
 }
 """Every key of the selector language."""

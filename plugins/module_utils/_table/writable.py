@@ -19,7 +19,8 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import Co
 from ansible_collections.netops.conntrack.plugins.module_utils._interrupt import uninterrupted
 from ansible_collections.netops.conntrack.plugins.module_utils._netlink import framing, transport
 from ansible_collections.netops.conntrack.plugins.module_utils._netlink.clock import Moment
-from ansible_collections.netops.conntrack.plugins.module_utils._table import layouts
+from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
+from ansible_collections.netops.conntrack.plugins.module_utils._table.decoder import Decoder
 from ansible_collections.netops.conntrack.plugins.module_utils._table.requests import (
     DELETE,
     LOOK_UP,
@@ -42,7 +43,7 @@ Errors = collections.Counter[tuple[Tag, int]]
 class Found(t.NamedTuple):
     """Entries that were looked up, and the place that each of them has in the batch of requests."""
 
-    block: layouts.Block
+    block: Block
     places: list[int]
 
 
@@ -79,7 +80,7 @@ class WritableTable(Table):
         """
         return self._change(targets, request, outcome)
 
-    def look_up(self, targets: Targets[Tag], outcome: Errors[Tag]) -> t.Iterator[tuple[Tag, list[layouts.Block]]]:
+    def look_up(self, targets: Targets[Tag], outcome: Errors[Tag]) -> t.Iterator[tuple[Tag, list[Block]]]:
         """Give, in batches of one tag, those targets that are still there, as they are now.
 
         The others are added to ``outcome`` by their errno: ENOENT is gone (or replaced). Raises ConntrackError where
@@ -90,7 +91,7 @@ class WritableTable(Table):
 
     def looks(self, targets: Targets[Tag], outcome: Errors[Tag]) -> t.Iterator[Look[Tag]]:
         """Look the targets up batch by batch, as ``look_up`` does, and yield what each of the looks found."""
-        decoder = layouts.Decoder(_LOOKED_UP)
+        decoder = Decoder(_LOOKED_UP)
         splitter = framing.Splitter()
         for tag, batch in self._batches(targets, LOOK_UP):
             begun = time.monotonic()
@@ -148,7 +149,7 @@ class WritableTable(Table):
             ) from error
 
 
-def _only_of(block: layouts.Block, names: t.Mapping[tuple[int, ...], int]) -> Found:
+def _only_of(block: Block, names: t.Mapping[tuple[int, ...], int]) -> Found:
     """Return those entries of the block that were meant, and not what has taken their place."""
     places = [names.get(name) for name in zip(*map(block.word_column, block.layout.identity))]
     if None in places:

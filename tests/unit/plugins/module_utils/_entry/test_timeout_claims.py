@@ -11,7 +11,7 @@ import typing as t
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import Entry
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_claims import (
-    NEEDS,
+    CLAIM_FIELDS,
     Claims,
     lowered_bounds,
 )
@@ -48,7 +48,7 @@ def entry(protocol: int, remaining: int, status: int = SEEN_REPLY, **more: t.Any
         "helper": None,
         "has_ports": protocol in (TCP, UDP, GRE),
     }
-    assert fields.keys() == NEEDS
+    assert fields.keys() == CLAIM_FIELDS
     return Entry(**{**fields, **more})
 
 

@@ -14,7 +14,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry impo
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_policies import GENERIC, Policy
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_record import Change, Record, Shortening
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeouts import (
-    NEEDS,
+    IDLE_FIELDS,
     TIMEOUT_FIELDS,
     Timeouts,
     age,
@@ -70,7 +70,7 @@ def entry(protocol: int, remaining: int | None, **fields: t.Any) -> Entry:
         "helper": None,
         **fields,
     }
-    assert whole.keys() == NEEDS
+    assert whole.keys() == IDLE_FIELDS
     return Entry(**whole)
 
 
@@ -441,14 +441,14 @@ def test_between_two_changes_the_answer_is_the_same(
     """What is counted by the bins of remaining time is what is told of every single entry."""
     record = Record(tuple(sorted(changes, key=lambda change: change.begun)), tuple(shortenings), now=1000.0)
     timeouts = known(record=record, policies=policies, uptime=uptime)
-    steps = idle_changes(bounds, timeouts)
+    breakpoints = idle_changes(bounds, timeouts)
 
     def answers(remaining: int) -> list[bool | None]:
         told = seconds(_uapi.UDP, remaining, timeouts, status=status)
         return [None if told is None else told >= bound for bound in sorted({0, *bounds})]
 
     for remaining in range(1, 420):
-        if remaining not in steps:
+        if remaining not in breakpoints:
             assert answers(remaining) == answers(remaining - 1), remaining
 
 
@@ -456,10 +456,10 @@ def test_between_two_changes_the_answer_is_the_same(
 @given(bound=st.integers(0, 200), off=st.integers(-2, 2), uptime=st.sampled_from([math.inf, 150.5]))
 def test_between_two_changes_the_age_is_on_the_same_side(bound: int, off: int, uptime: float) -> None:
     timeouts = known(uptime=uptime)
-    steps = age_changes([bound], timeouts)
+    breakpoints = age_changes([bound], timeouts)
     for edge in (NOW - bound * SECOND, NOW - 151 * SECOND, NOW + 60 * SECOND):
         start = edge + off
-        if start not in steps:
+        if start not in breakpoints:
             now, before = age(start, timeouts), age(start - 1, timeouts)
             assert (now is None) == (before is None)
             assert now is None or before is None or (now >= bound) == (before >= bound)

@@ -75,7 +75,7 @@ def decide(selector: dict[str, t.Any], one: Fields) -> Answer:
     selection = compile_selection([selector], None, CONTEXT)
     answer = selection.decide(entry_of(one))
     [block] = blocks_of(one)
-    assert Memo(selection.needs, selection.decide)(block) == [answer]
+    assert Memo(selection.fields, selection.decide)(block) == [answer]
     return answer
 
 
