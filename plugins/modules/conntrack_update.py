@@ -275,6 +275,7 @@ unavailable:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune_plan import GUARD_OPTIONS, plan_of
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.rehearsal import Pruned
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.ssh_connections import (
@@ -296,7 +297,6 @@ from ansible_collections.netops.conntrack.plugins.module_utils._module import (
     guarded_run,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._selected_table import selected, selection_of
-from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Context
 
 
 def check_options(module: AnsibleModule) -> None:

@@ -26,6 +26,7 @@ import typing as t
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / ".collections"), str(ROOT / "tests")]
 
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune import prune
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune_plan import (
     Guards,
@@ -36,7 +37,6 @@ from ansible_collections.netops.conntrack.plugins.module_utils._facts.gather imp
 from ansible_collections.netops.conntrack.plugins.module_utils._query.export import exporting
 from ansible_collections.netops.conntrack.plugins.module_utils._query.query import Query, run_query
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import compile_selection
-from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import read_settings
 from ansible_collections.netops.conntrack.plugins.module_utils._table.writable import WritableTable
 from bench.story import STORY

@@ -14,6 +14,7 @@ import types
 import typing as t
 
 import pytest
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes import prune as prune_module
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune import prune
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune_plan import (
@@ -25,7 +26,6 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.pr
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError, InterruptedDumpError
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import compile_selection
-from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import read_settings
 from ansible_collections.netops.conntrack.plugins.module_utils._table import dump
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block

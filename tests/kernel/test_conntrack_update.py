@@ -17,12 +17,12 @@ import time
 import typing as t
 
 import pytest
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_record import read_record
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeouts import Timeouts
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.update import Plan, aim_of, update
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import compile_selection
-from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import read_settings
 from ansible_collections.netops.conntrack.plugins.module_utils._table import requests
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block

@@ -14,6 +14,7 @@ import typing as t
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import Entry
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError, MalformedError
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.summary import Summary
@@ -21,7 +22,6 @@ from ansible_collections.netops.conntrack.plugins.module_utils._netlink.framing 
 from ansible_collections.netops.conntrack.plugins.module_utils._query.extended import ExtendedLines
 from ansible_collections.netops.conntrack.plugins.module_utils._query.fields import as_dict, ndjson_lines
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import compile_selection
-from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.decoder import Decoder
 from ansible_collections.netops.conntrack.plugins.module_utils._table.dump import blocks

@@ -17,6 +17,7 @@ import re
 import time
 import typing as t
 
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import Entry
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_record import refuse_changed
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.outcome import (
@@ -39,7 +40,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import Op
 from ansible_collections.netops.conntrack.plugins.module_utils._query.extended import ExtendedLines
 from ansible_collections.netops.conntrack.plugins.module_utils._query.fields import as_dict
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import Selection
-from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Answer, Context
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.key import Answer
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.kernel_filter import Condition
 from ansible_collections.netops.conntrack.plugins.module_utils._table.memo import Memo

@@ -50,7 +50,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
     UnavailableError,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import Selection
-from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Answer, Breakpoints
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.key import Answer, Breakpoints
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.values import mark_and_mask
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import short_of
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.values import parse_value

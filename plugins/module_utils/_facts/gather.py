@@ -16,6 +16,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils import _netns
 from ansible_collections.netops.conntrack.plugins.module_utils._boot.drift import compare
 from ansible_collections.netops.conntrack.plugins.module_utils._boot.next_boot import next_boot
 from ansible_collections.netops.conntrack.plugins.module_utils._boot.owners import competing_owners
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError, UnavailableError
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by import FilledBy
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.kernel_log import table_full
@@ -27,7 +28,6 @@ from ansible_collections.netops.conntrack.plugins.module_utils._selector.compile
     compile_selection,
     refuse_null,
 )
-from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.named_selectors import NAMED
 from ansible_collections.netops.conntrack.plugins.module_utils._settings.record import describe_records
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import read_count, read_settings

@@ -14,7 +14,7 @@ import typing as t
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import Entry
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.summary import percent
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import Selection
-from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Answer, Kind
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.key import Answer, Kind
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.memo import Memo
 from ansible_collections.netops.conntrack.plugins.module_utils._uapi import PROTOCOL_NAMES

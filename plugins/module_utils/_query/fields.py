@@ -14,9 +14,9 @@ import json
 import socket
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import Entry
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import Entry, label_bits
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeouts import IDLE_FIELDS, age, idle
-from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Context, label_bits
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._uapi import (
     ASSURED,

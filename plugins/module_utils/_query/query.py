@@ -14,6 +14,7 @@ import heapq
 import itertools
 import typing as t
 
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import Entry
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.module_utils._query.export import Export
@@ -25,7 +26,6 @@ from ansible_collections.netops.conntrack.plugins.module_utils._query.grouping i
     group_reader,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import Selection
-from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Layout
 from ansible_collections.netops.conntrack.plugins.module_utils._table.memo import Memo

@@ -19,30 +19,29 @@ import dataclasses
 import itertools
 import typing as t
 
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import Entry
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeouts import STATES_OF_FIRST_PACKETS
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError, UnavailableError
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.hints import hint_for_key
-from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import (
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.key import (
     EVERY_KIND,
-    KEYS,
     Answer,
     Breakpoints,
     Compiled,
-    Context,
     Kind,
     Test,
 )
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import KEYS
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.named_selectors import NAMED, names_of
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.text import Given, selectors_of
-from ansible_collections.netops.conntrack.plugins.module_utils._selector.values import parse_range, values_of
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.values import values_of
 from ansible_collections.netops.conntrack.plugins.module_utils._table.kernel_filter import Condition
 from ansible_collections.netops.conntrack.plugins.module_utils._uapi import (
     FAMILY_NAMES,
     IMPOSSIBLE_KINDS,
     PROTOCOL_NAMES,
 )
-from ansible_collections.netops.conntrack.plugins.module_utils._units import parse_duration
 
 _KEYS_OF_SWITCHES = {
     "acct": ("packets_original", "packets_reply", "bytes_original", "bytes_reply", "packets", "bytes"),
@@ -252,7 +251,7 @@ def _compile(given: Given, context: Context) -> _Selector:
             raise OptionError(given.option, key, "is not a selector key", hint_for_key(key, KEYS))
     compiled = {key: _compile_key(key, value, given.option, context) for key, value in given.selector.items()}
     _require_possible(given, compiled)
-    _refuse_idle_of_first_packets(given)
+    _refuse_idle_of_first_packets(given, compiled)
     return _Selector(compiled)
 
 
@@ -265,13 +264,13 @@ def _common(keys: list[frozenset[str]]) -> frozenset[str]:
     return keys[0].intersection(*keys[1:]) if keys else frozenset()
 
 
-def _refuse_idle_of_first_packets(given: Given) -> None:
+def _refuse_idle_of_first_packets(given: Given, compiled: t.Mapping[str, Compiled]) -> None:
     """Raise OptionError for a least idle time in states of which it is never known, so that none would be selected."""
-    if not {"state", "idle"} <= given.selector.keys():
+    if not {"state", "idle"} <= compiled.keys():
         return
-    states = {str(state).strip().upper() for state in values_of(given.selector["state"], f"{given.option}.state")}
-    ranges = values_of(given.selector["idle"], f"{given.option}.idle")
-    if states <= STATES_OF_FIRST_PACKETS and all(parse_range(one, "idle", parse_duration)[0] for one in ranges):
+    states = set(compiled["state"].values)
+    every_range_has_a_least = all(each.least for each in compiled["idle"].values)
+    if states <= STATES_OF_FIRST_PACKETS and every_range_has_a_least:
         problem = f"holds for no entry in {' or '.join(sorted(states))}, whose timeout a repeated packet does not renew"
         remedy = "Give remaining instead, such as {max: 30s}, or age."
         raise OptionError(f"{given.option}.idle", given.selector["idle"], problem, remedy)

@@ -11,6 +11,7 @@ import errno
 import typing as t
 
 import pytest
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.outcome import Group
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune import Outcome, prune
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune_plan import (
@@ -28,7 +29,6 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
     RefusedError,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import compile_selection
-from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._uapi import UDP
 from messages import blocks_of

@@ -11,6 +11,7 @@ import errno
 import typing as t
 
 import pytest
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_claims import Claims
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_policies import Policy
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes import update as update_module
@@ -30,7 +31,6 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
     UnavailableError,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import compile_selection
-from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.requests import Request, Targets
 from ansible_collections.netops.conntrack.plugins.module_utils._table.writable import Errors

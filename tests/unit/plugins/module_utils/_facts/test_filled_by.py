@@ -10,11 +10,11 @@ import random
 import typing as t
 
 import pytest
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._facts import filled_by as filled_by_module
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.clusters import Cluster, ClusterCounts
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by import FilledBy
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import compile_selection
-from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Context
 from hypothesis import given
 from hypothesis import strategies as st
 from messages import Fields, blocks_of

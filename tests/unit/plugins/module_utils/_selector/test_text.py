@@ -10,9 +10,10 @@ import json
 import typing as t
 
 import pytest
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import Selection, compile_selection
-from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import KEYS, Context
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import KEYS
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.text import Given, selectors_of
 from generated import NOW, SETTINGS, fields
 from hypothesis import assume, given, settings
