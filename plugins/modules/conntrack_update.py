@@ -281,13 +281,13 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.re
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.ssh_connections import (
     management_connections,
 )
-from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.update import (
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.update import update
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.update_plan import (
     SETTINGS,
-    Plan,
+    UpdatePlan,
     aim_of,
     parse_mark,
     parse_timeout,
-    update,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.module_utils._module import (
@@ -343,7 +343,7 @@ def update_table(module: AnsibleModule) -> dict[str, t.Any]:
         connections = management_connections() if params["protect_management"] else frozenset()
         pruned = pruned_of(params["assume_deleted"], context)
         aim = aim_of(params["timeout"], params["mark"], context.timeouts, module.check_mode)
-        plan = Plan(selection, aim, connections, pruned)
+        plan = UpdatePlan(selection, aim, connections, pruned)
         result = update(table, plan, dry_run=module.check_mode).result(module._diff)
     if params["timeout"] == SETTINGS and not aim.claims.bounds:
         warn_of_what_stays(module, result)

@@ -30,7 +30,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry.context im
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune import prune
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune_plan import (
     Guards,
-    Plan,
+    PrunePlan,
     parse_limit,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.gather import count_table
@@ -57,7 +57,7 @@ def delete(table: WritableTable, args: argparse.Namespace) -> Counts:
     """Select and delete, as conntrack_prune does without or with a limit."""
     context = Context.read(read_settings())
     selection = compile_selection([{"prune-tcp": TCP, "prune-stale": STORY}[args.work]], None, context)
-    plan = Plan(selection, Guards(frozenset(), helpers=True), context, sample=5, whole=False)
+    plan = PrunePlan(selection, Guards(frozenset(), helpers=True), context, sample=5, whole=False)
     result = prune(table, plan, parse_limit(args.max_delete), dry_run=False).result(None, with_diff=False)
     return {name: result[name] for name in ("matched", "deleted", "already_gone", "not_deleted")}
 

@@ -210,7 +210,7 @@ def works() -> dict[str, t.Callable[[t.Any], t.Any]]:
     def prune(table: t.Any) -> t.Any:
         guards = prune_plan.Guards(frozenset(), helpers=True)
         selection = compiler.compile_selection(None, None, context, "", ["stale", "unanswered", "multicast"])
-        plan = prune_plan.Plan(selection, guards, context, 5, whole=False)
+        plan = prune_plan.PrunePlan(selection, guards, context, 5, whole=False)
         return prune_module.prune(table, plan, prune_plan.parse_limit(None), dry_run=True).result(None, with_diff=False)
 
     named = named_selectors.NAMED
