@@ -297,6 +297,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._module import (
     guarded_run,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._selected_table import selected, selection_of
+from ansible_collections.netops.conntrack.plugins.module_utils._table.writable import WritableTable
 
 
 def check_options(module: AnsibleModule) -> None:
@@ -335,11 +336,11 @@ def warn_of_what_stays(module: AnsibleModule, result: dict[str, t.Any]) -> None:
         )
 
 
-def update_table(module: AnsibleModule) -> dict[str, t.Any]:
+def run(module: AnsibleModule) -> dict[str, t.Any]:
     """Check the options, update the table unless in check mode, and give the module's result."""
     params = module.params
     check_options(module)
-    with selected(params) as (table, selection, context):
+    with selected(params, WritableTable) as (table, selection, context):
         connections = management_connections() if params["protect_management"] else frozenset()
         pruned = pruned_of(params["assume_deleted"], context)
         aim = aim_of(params["timeout"], params["mark"], context.timeouts, module.check_mode)
@@ -366,7 +367,7 @@ def main() -> None:
         required_one_of=[("timeout", "mark")],
         supports_check_mode=True,
     )
-    guarded_run(module, update_table)
+    guarded_run(module, run)
 
 
 if __name__ == "__main__":

@@ -73,15 +73,24 @@ class Change:
     def _write(self, value: int, record_required: bool) -> None:
         held = self.limit.read() if self.limit else None
         with self._recorded(value, record_required):
-            self.sysctl.write(value)
+            _write(self.sysctl, value)
         # Some kernels set max when they resize the hash table.
         if self.limit and held is not None and self.limit.read() != held:
-            self.limit.write(held)
+            _write(self.limit, held)
 
     def _recorded(self, value: int, required: bool) -> contextlib.AbstractContextManager[None]:
         if "timeout" not in self.sysctl.short or not self.sysctl.path.startswith(f"{ROOT}/"):
             return contextlib.nullcontext()
         return changing(self.sysctl.short, self.sysctl.read(), value, required)
+
+
+def _write(sysctl: Sysctl, value: int) -> None:
+    """Give a setting a new value. An error names the option that asks for it. Raises what Sysctl.write raises."""
+    try:
+        sysctl.write(value)
+    except ConntrackError as error:
+        error.message = f"settings.{sysctl.short}: {error.message}"
+        raise
 
 
 def change_of(

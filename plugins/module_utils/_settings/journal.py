@@ -37,6 +37,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._settings.change 
     put_back,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._settings.lock import NEEDS_ROOT
+from ansible_collections.netops.conntrack.plugins.module_utils._settings.record import SYSCTL_FILE
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import find_sysctls
 
 CONFIRMED, TAKEN_BACK = "confirmed", "taken-back"
@@ -83,7 +84,7 @@ class Pending:
                 "within": self.within,
                 "deadline": self.deadline,
                 "written": [[change.sysctl.short, change.wanted, change.before] for change in self.written],
-                "files": [dataclasses.astuple(file) for file in self.files],
+                "files": [[file.path, file.text, file.new_text, file.again] for file in self.files],
                 "confirmed": self.confirmed,
             }
         )
@@ -236,7 +237,7 @@ def _file(path: t.Any, text: t.Any, new_text: t.Any, again: t.Any) -> FileChange
     texts = (path, *(each for each in (text, new_text) if each is not None))
     if not all(isinstance(each, str) for each in texts) or not os.path.isabs(path) or not isinstance(again, bool):
         raise TypeError("a file without its texts")
-    return FileChange(path, text, new_text, again)
+    return FileChange(path, text, new_text, SYSCTL_FILE.option, again)
 
 
 def _whole(number: t.Any) -> int:

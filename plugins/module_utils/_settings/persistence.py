@@ -25,6 +25,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._settings import 
 from ansible_collections.netops.conntrack.plugins.module_utils._settings.change import Change
 from ansible_collections.netops.conntrack.plugins.module_utils._settings.module_lines import OurLine
 from ansible_collections.netops.conntrack.plugins.module_utils._settings.record import (
+    SYSCTL_FILE,
     Before,
     Edit,
     Record,
@@ -143,14 +144,14 @@ class _Plan:
 
     def _plan_line(self, directory: str, pattern: re.Pattern[str], line: str | None, taken_out: bool) -> _Planned:
         path = os.path.join(directory, os.path.basename(self._sysctl_file))
-        text = plan_file(path, lambda text: text).text
+        text = plan_file(path, lambda text: text, SYSCTL_FILE).text
         original = self._record.files.get(os.path.realpath(path), text)
         ours = OurLine(pattern, _HEADER.format(self._sysctl_file))
         if line is not None:
             edit = ours.set(text, original, line)
         else:
             edit = ours.take_out(text, original) if taken_out else Edit(text, original)
-        return _Planned(plan_file(path, lambda _text: edit.new_text), edit.original)
+        return _Planned(plan_file(path, lambda _text: edit.new_text, SYSCTL_FILE), edit.original)
 
     def _kept(self, settings: dict[str, Before], files: list[_Planned]) -> Kept:
         originals = {**self._record.files, **{each.change.path: each.original for each in files if each.change.changed}}
@@ -158,11 +159,11 @@ class _Plan:
         ours = {each.change.path for each in files if each.change.new_text != each.original}
         dropin = files[-1].change.path
         still = {path: text for path, text in originals.items() if path in ours or (path == dropin and settings)}
-        end = plan_file(
-            path_of(self._sysctl_file), lambda _text: Record(settings, still).text(), most=MOST_BYTES_OF_RECORD
-        )
-        first = FileChange(end.path, end.text, Record({**self._record.settings, **settings}, originals).text())
-        settled = FileChange(end.path, first.new_text, end.new_text, again=True)
+        text = Record(settings, still).text()
+        end = plan_file(path_of(self._sysctl_file), lambda _text: text, SYSCTL_FILE, MOST_BYTES_OF_RECORD)
+        both = Record({**self._record.settings, **settings}, originals)
+        first = FileChange(end.path, end.text, both.text(), end.option)
+        settled = FileChange(end.path, first.new_text, end.new_text, end.option, again=True)
         changes = [each.change for each in files]
         overlay = {change.path: change.new_text for change in changes if change.changed}
         return Kept(first, settled, changes, self._boot, self._next_boot(overlay) if overlay else self._boot)

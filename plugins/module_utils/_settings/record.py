@@ -14,10 +14,14 @@ import os
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError, OptionError
+from ansible_collections.netops.conntrack.plugins.module_utils._files.replacement import Purpose
 from ansible_collections.netops.conntrack.plugins.module_utils._files.text import printable, read_text
 
 DIRECTORY = "/etc/sysctl.d"
 """Where the facts look for records: a drop-in that is not here is read at no boot."""
+
+SYSCTL_FILE = Purpose("sysctl_file", "set persist: false")
+"""Why files are written here, for errors: what the option sysctl_file asks for, and what goes with it."""
 
 _ENDING = ".before"
 _VERSION = 1
@@ -107,7 +111,7 @@ def path_of(sysctl_file: str) -> str:
 def read_record(sysctl_file: str) -> Record:
     """Return the record of a drop-in. Raises OptionError for one that is not whole, NotPermittedError."""
     path = path_of(sysctl_file)
-    return Record.of_text(read_text(path), path)
+    return Record.of_text(read_text(path, SYSCTL_FILE.option), path)
 
 
 def describe_records(root: str = "/") -> dict[str, t.Any]:

@@ -18,7 +18,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._boot_files.sysct
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.module_utils._files.replacement import FileChange, plan_file
-from ansible_collections.netops.conntrack.plugins.module_utils._settings.record import Before, Edit
+from ansible_collections.netops.conntrack.plugins.module_utils._settings.record import SYSCTL_FILE, Before, Edit
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import short_of_sysctl
 
 _HEADER = (
@@ -39,7 +39,7 @@ def plan_dropin(path: str, new_text: t.Callable[[str | None], str | None]) -> Fi
     directory = os.path.dirname(os.path.realpath(path))
     if not os.path.isdir(directory):
         raise _unusable(path, f"needs the directory {directory}", "Create it, or give another file.")
-    return plan_file(path, new_text)
+    return plan_file(path, new_text, SYSCTL_FILE)
 
 
 def merge(text: str, wanted: t.Mapping[str, int]) -> str:
@@ -155,4 +155,4 @@ def _place_for(name: str, lines: t.Sequence[str]) -> int:
 
 
 def _unusable(path: str, problem: str, remedy: str) -> OptionError:
-    return OptionError("sysctl_file", path, problem, remedy)
+    return OptionError(SYSCTL_FILE.option, path, problem, remedy)

@@ -75,7 +75,7 @@ class Sysctl:
             with open(self.parameter or self.path, "w", encoding="ascii") as file:
                 file.write(f"{value}\n")
         except OSError as error:
-            message = f"settings.{self.short}: {self.name} does not take {value} ({error.strerror})."
+            message = f"{self.name} does not take {value} ({error.strerror})."
             if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
                 raise NotPermittedError(message, read_only=[self.short]) from error
             raise ConntrackError(message) from error
