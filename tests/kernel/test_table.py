@@ -98,7 +98,7 @@ def test_a_table_that_cannot_be_read_whole_is_not_reported(
 ) -> None:
     sizes = itertools.count()
     read = Sysctl.read
-    monkeypatch.setattr(Sysctl, "read", lambda each: next(sizes) if each.short == "buckets" else read(each))
+    monkeypatch.setattr(Sysctl, "read", lambda each: next(sizes) if each.short_name == "buckets" else read(each))
     with pytest.raises(DumpError, match="as a whole in 5 attempts"):
         table.read(identities)
     assert next(sizes) == 10

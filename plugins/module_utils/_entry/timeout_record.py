@@ -41,9 +41,12 @@ WITH_TIMEOUT_OF_BIRTH = "gre_"
 
 
 class Change(t.NamedTuple):
-    """A write of the sysctl ``short``, between the times ``begun`` and ``done`` (None: it is not known to be done)."""
+    """A write of the sysctl ``short_name``, between the times ``begun`` and ``done``.
 
-    short: str
+    If it is not known to be done, ``done`` is None.
+    """
+
+    short_name: str
     old: int
     new: int
     begun: float
@@ -75,9 +78,9 @@ class Record:
     path: str = dataclasses.field(default="", compare=False)
     edition: Edition | None = dataclasses.field(default=None, compare=False)
 
-    def changes_of(self, short: str) -> list[Change]:
+    def changes_of(self, short_name: str) -> list[Change]:
         """Return the changes of one sysctl, oldest first."""
-        return [change for change in self.changes if change.short == short]
+        return [change for change in self.changes if change.short_name == short_name]
 
 
 def read_record() -> Record:
@@ -124,8 +127,8 @@ def _edition(about: os.stat_result) -> Edition:
 
 
 @contextlib.contextmanager
-def changing(short: str, old: int | None, new: int, required: bool = True) -> t.Iterator[None]:
-    """Record that the body gives the sysctl ``short`` the value ``new``, and when.
+def changing(short_name: str, old: int | None, new: int, required: bool = True) -> t.Iterator[None]:
+    """Record that the body gives the sysctl ``short_name`` the value ``new``, and when.
 
     Nothing is recorded where the value stays, or is not known. Where it cannot be recorded and is ``required``, raises
     UnavailableError, or ConntrackError for a damaged file, before the body runs. If not, the body runs anyway.
@@ -135,7 +138,7 @@ def changing(short: str, old: int | None, new: int, required: bool = True) -> t.
         return
     begun = time.monotonic()
     try:
-        _add(Change(short, old, new, begun, None))
+        _add(Change(short_name, old, new, begun, None))
     except ConntrackError:
         if required:
             raise
@@ -208,7 +211,7 @@ def _present(path: str) -> Record:
 
 
 def _counts(change: Change, now: float) -> bool:
-    if change.done is None or change.short.startswith(WITH_TIMEOUT_OF_BIRTH):
+    if change.done is None or change.short_name.startswith(WITH_TIMEOUT_OF_BIRTH):
         return True
     return now - change.done < max(change.old, change.new)
 
@@ -250,10 +253,10 @@ def _is_past(time_of: float | None, now: float) -> bool:
     return time_of is None or time_of <= now
 
 
-def _change(short: t.Any, old: t.Any, new: t.Any, begun: t.Any, done: t.Any) -> Change:
-    if not isinstance(short, str):
+def _change(short_name: t.Any, old: t.Any, new: t.Any, begun: t.Any, done: t.Any) -> Change:
+    if not isinstance(short_name, str):
         raise TypeError("a change without its setting")
-    return Change(short, _seconds(old), _seconds(new), float(begun), None if done is None else float(done))
+    return Change(short_name, _seconds(old), _seconds(new), float(begun), None if done is None else float(done))
 
 
 def _shortening(most: t.Any, begun: t.Any, done: t.Any) -> Shortening:

@@ -180,7 +180,9 @@ class Timeouts:
 
     def everything(self) -> set[Explanation]:
         """Return every timeout that any entry may have got."""
-        names = {name for name in self.settings if "timeout" in name} | {change.short for change in self.record.changes}
+        names = {name for name in self.settings if "timeout" in name} | {
+            change.short_name for change in self.record.changes
+        }
         found = {Explanation(seconds) for seconds in (*_FIXED.values(), *_PPTP)}
         for name in names:
             found.update(self._of_sysctl(name))

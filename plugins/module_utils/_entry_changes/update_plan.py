@@ -33,7 +33,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import Selection
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.key import Breakpoints
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.values import mark_and_mask
-from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import short_of
+from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import short_name_of
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.values import parse_value
 from ansible_collections.netops.conntrack.plugins.module_utils._uapi import FIXED_TIMEOUT
 from ansible_collections.netops.conntrack.plugins.module_utils._units import parse_duration
@@ -74,11 +74,11 @@ def wanted_timeouts(value: t.Any, present: t.Mapping[str, int]) -> dict[str, int
         return {}
     wanted = {}
     for name, given in value.get(SETTINGS, {}).items():
-        short = short_of(name) or name
-        if short not in present:
+        short_name = short_name_of(name) or name
+        if short_name not in present:
             remedy = "ansible_facts['conntrack'].settings lists those that it has."
             raise OptionError("timeout.settings", name, "is no connection-tracking setting of this kernel", remedy)
-        wanted[short] = parse_value(short, given, f"timeout.{SETTINGS}.{name}")
+        wanted[short_name] = parse_value(short_name, given, f"timeout.{SETTINGS}.{name}")
     return wanted
 
 

@@ -34,7 +34,7 @@ class Change:
     boot_only: bool = False
 
     def _made_of(self, value: int) -> int:
-        return kept_as(self.sysctl.short, value)
+        return kept_as(self.sysctl.short_name, value)
 
     @property
     def reached(self) -> int:
@@ -79,9 +79,9 @@ class Change:
             _write(self.limit, held)
 
     def _recorded(self, value: int, required: bool) -> contextlib.AbstractContextManager[None]:
-        if "timeout" not in self.sysctl.short or not self.sysctl.path.startswith(f"{ROOT}/"):
+        if "timeout" not in self.sysctl.short_name or not self.sysctl.path.startswith(f"{ROOT}/"):
             return contextlib.nullcontext()
-        return changing(self.sysctl.short, self.sysctl.read(), value, required)
+        return changing(self.sysctl.short_name, self.sysctl.read(), value, required)
 
 
 def _write(sysctl: Sysctl, value: int) -> None:
@@ -89,16 +89,16 @@ def _write(sysctl: Sysctl, value: int) -> None:
     try:
         sysctl.write(value)
     except ConntrackError as error:
-        error.message = f"settings.{sysctl.short}: {error.message}"
+        error.message = f"settings.{sysctl.short_name}: {error.message}"
         raise
 
 
 def change_of(
-    sysctls: t.Mapping[str, Sysctl], short: str, wanted: int, before: int | None, least: bool = False
+    sysctls: t.Mapping[str, Sysctl], short_name: str, wanted: int, before: int | None, least: bool = False
 ) -> Change:
-    """Return the change of the setting ``short``, which must be one of ``sysctls``."""
-    limit = sysctls.get("max") if short == "buckets" else None
-    return Change(sysctls[short], wanted, before, least, limit)
+    """Return the change of the setting ``short_name``, which must be one of ``sysctls``."""
+    limit = sysctls.get("max") if short_name == "buckets" else None
+    return Change(sysctls[short_name], wanted, before, least, limit)
 
 
 def apply(changes: t.Iterable[Change], finish: t.Callable[[], None]) -> None:
@@ -132,8 +132,8 @@ def in_order(changes: t.Iterable[Change]) -> list[Change]:
 
     def rank(change: Change) -> tuple[int, str]:
         grows = change.wanted > (change.before or 0)
-        last_when_growing = {"max": 1, "frag6_high_thresh": -1}.get(change.sysctl.short, 0)
-        return last_when_growing if grows else -last_when_growing, change.sysctl.short
+        last_when_growing = {"max": 1, "frag6_high_thresh": -1}.get(change.sysctl.short_name, 0)
+        return last_when_growing if grows else -last_when_growing, change.sysctl.short_name
 
     return sorted((change for change in changes if change.needed), key=rank)
 

@@ -27,7 +27,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._settings.setting
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._settings.transaction import Transaction
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl import kernel_module
-from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import find_sysctls, short_of
+from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import find_sysctls, short_name_of
 from ansible_collections.netops.conntrack.plugins.module_utils._units import parse_duration
 
 Options = t.Mapping[str, t.Any]
@@ -119,10 +119,10 @@ def _plan_present(params: Options, check_mode: bool) -> Planned:
     if missing:
         _load(wanted, check_mode)
     left_out = lacking(wanted) if params["runtime"] and params["unsupported"] == "warn" else set()
-    supported = [wish for wish in wanted if wish.short not in left_out]
+    supported = [wish for wish in wanted if wish.short_name not in left_out]
     unloaded = missing and check_mode
     changes = _plan_wanted(supported, unloaded, params["runtime"])
-    back = _plan_exclusive(params, {wish.short for wish in wanted}) if params["exclusive"] else _Back({}, [], [])
+    back = _plan_exclusive(params, {wish.short_name for wish in wanted}) if params["exclusive"] else _Back({}, [], [])
     kept = None
     if params["persist"]:
         kept = keep(params["sysctl_file"], changes, params["load_module"], back.settings, not params["runtime"])
@@ -152,11 +152,13 @@ def _plan_exclusive(params: Options, named: set[str]) -> _Back:
     What can only be read here, as max in a container, stays as it is, with a warning: nothing here could restore it.
     """
     recorded = read_record(params["sysctl_file"]).settings
-    settings = {short: before for short, before in recorded.items() if short not in named}
+    settings = {name: before for name, before in recorded.items() if name not in named}
     warnings = []
-    for short in read_only_among(_values_of(settings)) if params["runtime"] else ():
-        was = settings.pop(short).runtime
-        warnings.append(f"{short} was set by an earlier run. It can only be read here, and is not restored to {was}.")
+    for short_name in read_only_among(_values_of(settings)) if params["runtime"] else ():
+        was = settings.pop(short_name).runtime
+        warnings.append(
+            f"{short_name} was set by an earlier run. It can only be read here, and is not restored to {was}."
+        )
     return _plan_back(settings, params["runtime"], warnings)
 
 
@@ -167,18 +169,18 @@ def _plan_back(settings: t.Mapping[str, Before], runtime: bool, warnings: list[s
 
 def _values_of(settings: t.Mapping[str, Before]) -> dict[str, int]:
     """Return what the kernel held before of ``settings``; what is not known is left out."""
-    return {short: before.runtime for short, before in settings.items() if before.runtime is not None}
+    return {name: before.runtime for name, before in settings.items() if before.runtime is not None}
 
 
 def _plan_absent(params: Options) -> Planned:
     """Plan to restore what was there before the first run."""
     for name in params["settings"]:
-        if short_of(name) is None:
+        if short_name_of(name) is None:
             raise OptionError("settings", name, "is no connection-tracking setting", "Give the name of one.")
-    shorts = {short_of(name) for name in params["settings"]}
+    short_names = {short_name_of(name) for name in params["settings"]}
     recorded = read_record(params["sysctl_file"]).settings
-    settings = {short: before for short, before in recorded.items() if not shorts or short in shorts}
-    kept = keep(params["sysctl_file"], [], False, settings if shorts else None, not params["runtime"])
+    settings = {name: before for name, before in recorded.items() if not short_names or name in short_names}
+    kept = keep(params["sysctl_file"], [], False, settings if short_names else None, not params["runtime"])
     back = _plan_back(settings, params["runtime"], [])
     return Planned(Transaction(back.changes, kept, back.settings), [], back.warnings)
 

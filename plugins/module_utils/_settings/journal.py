@@ -83,7 +83,7 @@ class Pending:
                 "id": self.id,
                 "within": self.within,
                 "deadline": self.deadline,
-                "written": [[change.sysctl.short, change.wanted, change.before] for change in self.written],
+                "written": [[change.sysctl.short_name, change.wanted, change.before] for change in self.written],
                 "files": [[file.path, file.text, file.new_text, file.again] for file in self.files],
                 "confirmed": self.confirmed,
             }
@@ -227,10 +227,10 @@ def _read(what: str) -> Pending | None:
         ) from error
 
 
-def _written(short: t.Any, wanted: t.Any, before: t.Any) -> tuple[str, int, int | None]:
-    if not isinstance(short, str):
+def _written(short_name: t.Any, wanted: t.Any, before: t.Any) -> tuple[str, int, int | None]:
+    if not isinstance(short_name, str):
         raise TypeError("a change without its setting")
-    return short, _whole(wanted), None if before is None else _whole(before)
+    return short_name, _whole(wanted), None if before is None else _whole(before)
 
 
 def _file(path: t.Any, text: t.Any, new_text: t.Any, again: t.Any) -> FileChange:

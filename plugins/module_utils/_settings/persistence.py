@@ -96,9 +96,9 @@ def keep(
     return planned.kept(changes, load_module)
 
 
-def number_at_boot(boot: NextBoot, short: str) -> int | None:
+def number_at_boot(boot: NextBoot, short_name: str) -> int | None:
     """Return the number that a setting has after the boot; None where it is the kernel's default, or no number."""
-    value = boot.in_force(short)
+    value = boot.in_force(short_name)
     return value.value if value else None
 
 
@@ -111,7 +111,7 @@ class _Plan:
         self._sysctl_file = sysctl_file
         self._record = record
         self._gone = set(record.settings) if restored is None else set(restored)
-        self._left = {short: before for short, before in record.settings.items() if short not in self._gone}
+        self._left = {name: before for name, before in record.settings.items() if name not in self._gone}
         self._restores = restored is None or bool(self._gone)
         self._machine = machine
         self._boot = self._next_boot({})
@@ -126,8 +126,8 @@ class _Plan:
         modprobe = self._plan_line(_MODPROBE, _SIZES, size, size is None)
         files = [modules, modprobe, dropin]
         left = dropin.edited(self._left)
-        found = {change.sysctl.short: _found(change, left, dropin.change) for change in changes}
-        settings = {**left, **{short: before for short, before in found.items() if before}}
+        found = {change.sysctl.short_name: _found(change, left, dropin.change) for change in changes}
+        settings = {**left, **{name: before for name, before in found.items() if before}}
         return self._kept(settings, files)
 
     def _numbers(self, changes: t.Sequence[Change], modules: FileChange) -> dict[str, int]:
@@ -184,14 +184,14 @@ class _Planned:
         if not self.change.changed:
             return dict(settings)
         original = self.original or ""
-        return {short: before._replace(lines=lines_of(original, before.name)) for short, before in settings.items()}
+        return {name: before._replace(lines=lines_of(original, before.name)) for name, before in settings.items()}
 
 
 def _number_to_keep(change: Change, held: NextBoot | None) -> int | None:
     """Return the number for the drop-in; None where the boot has at least as much without it."""
     if held is None or not change.least:
         return change.wanted
-    at_boot = number_at_boot(held, change.sysctl.short)
+    at_boot = number_at_boot(held, change.sysctl.short_name)
     if change.holds(at_boot):
         return None
     # Where no file sets it, the boot has the kernel's own value, which may be as much as there is now.
@@ -200,7 +200,7 @@ def _number_to_keep(change: Change, held: NextBoot | None) -> int | None:
 
 def _found(change: Change, left: t.Mapping[str, Before], dropin: FileChange) -> Before | None:
     """Return what was there before of a setting; None for one that was right all along, which stays unrecorded."""
-    known = left.get(change.sysctl.short)
+    known = left.get(change.sysctl.short_name)
     if known:
         # The files may have been changed first, and the kernel only now.
         first_write = change.needed and known.runtime is None

@@ -64,7 +64,7 @@ class Record:
             data = json.loads(text)
             if data["version"] != _VERSION:
                 raise ValueError("it has another version")
-            settings = {short: Before(**before) for short, before in data["settings"].items()}
+            settings = {name: Before(**before) for name, before in data["settings"].items()}
             record = cls(settings, dict(data["files"]))
             if not record._is_sound:
                 raise TypeError
@@ -93,7 +93,7 @@ class Record:
             return None
         data = {
             "version": _VERSION,
-            "settings": {short: before._asdict() for short, before in self.settings.items()},
+            "settings": {name: before._asdict() for name, before in self.settings.items()},
             "files": self.files,
         }
         return json.dumps(data, indent=2, sort_keys=True) + "\n"
@@ -128,7 +128,7 @@ def describe_records(root: str = "/") -> dict[str, t.Any]:
                 unreadable.append(error.message)
     except OSError as error:
         unreadable.append(f"{DIRECTORY} cannot be read ({error.strerror})")
-    names = {short for file in files for short in file["settings"]}
+    names = {name for file in files for name in file["settings"]}
     return {
         "files": files,
         "settings": None if unreadable else sorted(names),
@@ -149,10 +149,10 @@ def _recorded_dropins(directory: str) -> list[str]:
 
 def _describe(record: Record) -> dict[str, t.Any]:
     return {
-        short: {
+        name: {
             "name": before.name,
             "runtime": before.runtime,
             "lines": None if before.lines is None else printable(before.lines),
         }
-        for short, before in sorted(record.settings.items())
+        for name, before in sorted(record.settings.items())
     }

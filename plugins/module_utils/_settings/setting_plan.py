@@ -26,7 +26,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl im
     Sysctl,
     find_sysctls,
     held,
-    short_of,
+    short_name_of,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.values import parse_value
 
@@ -47,9 +47,9 @@ class Wish(t.NamedTuple):
         return f"{self.option}.{self.name}"
 
     @property
-    def short(self) -> str:
+    def short_name(self) -> str:
         """The short name of the setting, or what was given if that is no name at all."""
-        return short_of(self.name) or self.name
+        return short_name_of(self.name) or self.name
 
 
 def wishes(settings: t.Mapping[str, t.Any], at_least: t.Mapping[str, t.Any]) -> list[Wish]:
@@ -65,7 +65,11 @@ def lacking(wanted: t.Iterable[Wish], root: str = ROOT) -> set[str]:
     It is empty without nf_conntrack, because then nobody knows.
     """
     sysctls = find_sysctls(root)
-    return {wish.short for wish in wanted if wish.short in KNOWN and wish.short not in sysctls} if sysctls else set()
+    return (
+        {wish.short_name for wish in wanted if wish.short_name in KNOWN and wish.short_name not in sysctls}
+        if sysctls
+        else set()
+    )
 
 
 def plan(wanted: t.Sequence[Wish], root: str = ROOT) -> list[Change]:
@@ -75,29 +79,32 @@ def plan(wanted: t.Sequence[Wish], root: str = ROOT) -> list[Change]:
     ConntrackError with every problem of every setting; its result lists ``unsupported`` and ``read_only`` ones.
     """
     sysctls = _present_sysctls(root)
-    unsupported = [wish for wish in wanted if wish.short not in sysctls]
-    numbers, problems = _parse_all(wish for wish in wanted if wish.short in sysctls)
+    unsupported = [wish for wish in wanted if wish.short_name not in sysctls]
+    numbers, problems = _parse_all(wish for wish in wanted if wish.short_name in sysctls)
     changes = [
-        change_of(sysctls, short, number, sysctls[short].read(), least)
-        for short, (number, least) in sorted(numbers.items())
+        change_of(sysctls, name, number, sysctls[name].read(), least)
+        for name, (number, least) in sorted(numbers.items())
     ]
     _refuse_without_any_right(changes, sysctls, root)
     # What holds already needs no writing. A measurement is never a setting, whatever it happens to be now.
     read_only = [
-        change.sysctl.short
+        change.sysctl.short_name
         for change in changes
-        if change.sysctl.read_only and (change.needed or change.sysctl.short == GAUGE)
+        if change.sysctl.read_only and (change.needed or change.sysctl.short_name == GAUGE)
     ]
     problems += [_unsupported_problem(wish, sysctls) for wish in unsupported]
     problems += _read_only_problems(read_only)
     problems += [
-        f"at_least.{change.sysctl.short}: the present value cannot be read, so that it might be lowered. Use settings."
+        f"at_least.{change.sysctl.short_name}: the present value cannot be read, so that it might be lowered. "
+        "Use settings."
         for change in changes
         if change.least and change.before is None
     ]
     problems += _small_max_problems(changes, held(sysctls, GAUGE), "settings.max: {}")
     if problems:
-        raise ConntrackError(" ".join(problems), unsupported=[wish.short for wish in unsupported], read_only=read_only)
+        raise ConntrackError(
+            " ".join(problems), unsupported=[wish.short_name for wish in unsupported], read_only=read_only
+        )
     return changes
 
 
@@ -109,7 +116,7 @@ def plan_unloaded(wanted: t.Sequence[Wish]) -> list[Change]:
     numbers, problems = _parse_all(wanted)
     if problems:
         raise ConntrackError(" ".join(problems))
-    return [Change(_todays_sysctl(short), number, None, least) for short, (number, least) in sorted(numbers.items())]
+    return [Change(_todays_sysctl(name), number, None, least) for name, (number, least) in sorted(numbers.items())]
 
 
 def plan_boot_only(wanted: t.Sequence[Wish]) -> list[Change]:
@@ -117,14 +124,14 @@ def plan_boot_only(wanted: t.Sequence[Wish]) -> list[Change]:
 
     Raises ConntrackError with every problem; its result lists the ``unsupported`` ones, which no kernel has.
     """
-    unsupported = [wish for wish in wanted if wish.short not in KNOWN]
-    numbers, problems = _parse_all(wish for wish in wanted if wish.short in KNOWN)
+    unsupported = [wish for wish in wanted if wish.short_name not in KNOWN]
+    numbers, problems = _parse_all(wish for wish in wanted if wish.short_name in KNOWN)
     for wish in unsupported:
         problem = "is no connection-tracking setting of any kernel that is known here"
         problems.append(f"{wish.option}: {wish.name!r} {problem}. {_did_you_mean(wish, KNOWN)}".rstrip())
     if problems:
-        raise ConntrackError(" ".join(problems), unsupported=[wish.short for wish in unsupported])
-    return [_boot_only(short, number) for short, (number, _least) in sorted(numbers.items())]
+        raise ConntrackError(" ".join(problems), unsupported=[wish.short_name for wish in unsupported])
+    return [_boot_only(name, number) for name, (number, _least) in sorted(numbers.items())]
 
 
 def plan_restored(values: t.Mapping[str, int], root: str = ROOT) -> list[Change]:
@@ -148,25 +155,25 @@ def read_only_among(values: t.Mapping[str, int], root: str = ROOT) -> list[str]:
 
 def restored_at_boot_only(values: t.Mapping[str, int]) -> list[Change]:
     """Return what becomes of settings whose files are restored while the kernel that runs now is left alone."""
-    return [_boot_only(short, value) for short, value in sorted(values.items())]
+    return [_boot_only(name, value) for name, value in sorted(values.items())]
 
 
 def _changes_back(values: t.Mapping[str, int], sysctls: t.Mapping[str, Sysctl]) -> list[Change]:
-    shorts = sorted(values.keys() & sysctls)
-    return [change_of(sysctls, short, values[short], sysctls[short].read()) for short in shorts]
+    short_names = sorted(values.keys() & sysctls)
+    return [change_of(sysctls, name, values[name], sysctls[name].read()) for name in short_names]
 
 
 def _stuck(changes: t.Iterable[Change]) -> list[str]:
-    return [change.sysctl.short for change in changes if change.needed and change.sysctl.read_only]
+    return [change.sysctl.short_name for change in changes if change.needed and change.sysctl.read_only]
 
 
-def _todays_sysctl(short: str) -> Sysctl:
-    name = todays_name(short)
-    return Sysctl(short, name, os.path.join(ROOT, name.replace(".", "/")))
+def _todays_sysctl(short_name: str) -> Sysctl:
+    name = todays_name(short_name)
+    return Sysctl(short_name, name, os.path.join(ROOT, name.replace(".", "/")))
 
 
-def _boot_only(short: str, number: int) -> Change:
-    return Change(_todays_sysctl(short), number, None, boot_only=True)
+def _boot_only(short_name: str, number: int) -> Change:
+    return Change(_todays_sysctl(short_name), number, None, boot_only=True)
 
 
 def _present_sysctls(root: str) -> dict[str, Sysctl]:
@@ -204,12 +211,12 @@ def _parse_all(wanted: t.Iterable[Wish]) -> tuple[dict[str, tuple[int, bool]], l
     problems = []
     for wish in wanted:
         try:
-            number = parse_value(wish.short, wish.value, wish.label), wish.least
+            number = parse_value(wish.short_name, wish.value, wish.label), wish.least
         except OptionError as error:
             problems.append(error.message)
             continue
-        first = first_wishes.setdefault(wish.short, wish)
-        if numbers.setdefault(wish.short, number) != number:
+        first = first_wishes.setdefault(wish.short_name, wish)
+        if numbers.setdefault(wish.short_name, number) != number:
             problems.append(
                 f"{first.label} ({first.value!r}) and {wish.label} ({wish.value!r}) mean the same setting. "
                 "Give one of them."
@@ -219,13 +226,13 @@ def _parse_all(wanted: t.Iterable[Wish]) -> tuple[dict[str, tuple[int, bool]], l
 
 def _unsupported_problem(wish: Wish, sysctls: t.Mapping[str, Sysctl]) -> str:
     remedy = _did_you_mean(wish, sysctls) or "See the ones it has: sysctl -a | grep conntrack."
-    if wish.short in KNOWN:
+    if wish.short_name in KNOWN:
         remedy = "Other kernels have it. Leave it out, or set unsupported: warn."
     return f"{wish.option}: {wish.name!r} is no connection-tracking setting of this kernel. {remedy}"
 
 
 def _did_you_mean(wish: Wish, names: t.Iterable[str]) -> str:
-    close = nearest(wish.short, names)
+    close = nearest(wish.short_name, names)
     return f"Did you mean {', '.join(close)}?" if close else ""
 
 
@@ -248,5 +255,5 @@ def _small_max_problems(changes: t.Iterable[Change], count: int | None, words: s
         "be dropped. Give more, or prune the table first (netops.conntrack.conntrack_prune)."
         for change in changes
         # No limit at all, which a kernel may have had before, is 0.
-        if change.sysctl.short == "max" and change.needed and count is not None and 0 < change.wanted < count
+        if change.sysctl.short_name == "max" and change.needed and count is not None and 0 < change.wanted < count
     ]

@@ -122,8 +122,8 @@ class Table:
         """Return the number of entries as the kernel counts them, expired ones included; None if it does not say."""
         return self._held(GAUGE)
 
-    def _held(self, short: str) -> int | None:
-        return held(self._sysctls, short)
+    def _held(self, short_name: str) -> int | None:
+        return held(self._sysctls, short_name)
 
     def _should_read_ahead(self) -> bool:
         if self._read_ahead is not None:

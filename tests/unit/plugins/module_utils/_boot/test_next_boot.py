@@ -106,7 +106,7 @@ def test_the_first_separator_decides(name: str, key: str) -> None:
     ],
 )
 def test_the_short_name(name: str, short: str | None) -> None:
-    assert next(assignments(f"{name}=1")).short == short
+    assert next(assignments(f"{name}=1")).short_name == short
 
 
 @pytest.mark.parametrize(

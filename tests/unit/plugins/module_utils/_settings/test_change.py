@@ -28,7 +28,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl im
     find_sysctls,
     read_count,
     read_settings,
-    short_of,
+    short_name_of,
 )
 
 LEGACY = {
@@ -90,7 +90,7 @@ def legacy(tmp_path: pathlib.Path) -> str:
     ],
 )
 def test_every_notation_of_a_name(name: str, short: str | None) -> None:
-    assert short_of(name) == short
+    assert short_name_of(name) == short
 
 
 def test_legacy_names_are_read_under_the_short_names(legacy: str) -> None:
@@ -190,7 +190,7 @@ def test_at_least_of_a_value_that_cannot_be_read(legacy: str, tmp_path: pathlib.
 
 def test_what_was_there_before_is_planned_as_far_as_the_kernel_has_it(legacy: str) -> None:
     changes = plan_restored({"max": 65536, "tcp_loose": 0, "gone": 1}, legacy)
-    assert [(change.sysctl.short, change.wanted, change.needed) for change in changes] == [
+    assert [(change.sysctl.short_name, change.wanted, change.needed) for change in changes] == [
         ("max", 65536, False),
         ("tcp_loose", 0, True),
     ]
@@ -258,7 +258,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     write = Sysctl.write
 
     def recorded(self: Sysctl, value: int) -> None:
-        order.append(self.short)
+        order.append(self.short_name)
         write(self, value)
 
     monkeypatch.setattr(Sysctl, "write", recorded)
@@ -300,7 +300,7 @@ def resizing(monkeypatch: pytest.MonkeyPatch, legacy: str) -> None:
 
     def resize(self: Sysctl, value: int) -> None:
         write(self, value)
-        if self.short == "buckets":
+        if self.short_name == "buckets":
             write(find_sysctls(legacy)["max"], 8 * value)
 
     monkeypatch.setattr(Sysctl, "write", resize)
