@@ -13,7 +13,7 @@ import typing as t
 from ansible_collections.netops.conntrack.plugins.module_utils._boot.next_boot import NextBoot
 from ansible_collections.netops.conntrack.plugins.module_utils._boot.owners import Owner
 from ansible_collections.netops.conntrack.plugins.module_utils._boot_files.sysctl_d import BootValue, Source
-from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.values import kept_as
+from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.values import stored_value
 
 
 def compare(runtime: t.Mapping[str, int], boot: NextBoot, owners: t.Sequence[Owner]) -> dict[str, t.Any]:
@@ -44,20 +44,20 @@ def compare(runtime: t.Mapping[str, int], boot: NextBoot, owners: t.Sequence[Own
 
 def _shorts(boot: NextBoot, owners: t.Iterable[Owner]) -> list[str]:
     """Return the settings that something sets when the machine starts, sorted."""
-    of_module = {name for name in ("buckets", "max", *boot.loaded_with) if boot.in_force(name)}
+    of_module = {name for name in ("buckets", "max", *boot.loaded_with) if boot.effective(name)}
     return sorted(of_module.union(boot.values, boot.overridden, *(owner.settings for owner in owners)))
 
 
 def _setting(
     short_name: str, runtime: t.Mapping[str, int], boot: NextBoot, owners: t.Iterable[Owner]
 ) -> dict[str, t.Any]:
-    now, coming = runtime.get(short_name), boot.in_force(short_name)
+    now, coming = runtime.get(short_name), boot.effective(short_name)
     wanted = coming.value if coming else None
     return {
         "runtime": now,
         "boot": wanted,
         **_place_of(coming or boot.values.get(short_name)),
-        "drift": None if now is None or wanted is None else kept_as(short_name, wanted) != now,
+        "drift": None if now is None or wanted is None else stored_value(short_name, wanted) != now,
         "owners": sorted({owner.owner for owner in owners if short_name in owner.settings}),
         "overridden": [{"value": lost.value, **_place_of(lost)} for lost in boot.overridden.get(short_name, ())],
     }

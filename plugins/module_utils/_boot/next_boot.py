@@ -68,7 +68,7 @@ class NextBoot:
     reasons: t.Sequence[str] = ()
     why_undecided: str | None = None
 
-    def in_force(self, short_name: str) -> BootValue | None:
+    def effective(self, short_name: str) -> BootValue | None:
         """Return what will be in force, and where it comes from; None where it will be the kernel's own default.
 
         Also None where it cannot be told. Numbers are as they are written, but for those that the kernel works out of

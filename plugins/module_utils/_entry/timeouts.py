@@ -32,7 +32,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_po
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_record import (
     WITH_TIMEOUT_OF_BIRTH,
-    Record,
+    TimeoutRecord,
     read_record,
 )
 
@@ -101,7 +101,7 @@ _SLOW_RENEWAL_BEFORE = (4, 9)
 """Kernels before 4.9 renew a timeout only where that makes at least a second of difference (__nf_ct_refresh_acct())."""
 
 _FOREVER = math.inf
-_NOTHING = Record()
+_NOTHING = TimeoutRecord()
 
 
 class Explanation(t.NamedTuple):
@@ -141,7 +141,7 @@ class Timeouts:
     settings: t.Mapping[str, int]
     now: int
     policies: t.Sequence[Policy] = ()
-    record: Record = _NOTHING
+    record: TimeoutRecord = _NOTHING
     uptime: float = _FOREVER
     flow_tables: bool = False
     slow_renewal: bool = False

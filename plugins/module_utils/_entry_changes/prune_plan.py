@@ -44,7 +44,7 @@ class Limit:
     number: int | None = None
     percent: fractions.Fraction | None = None
 
-    def of(self, total: int) -> int:
+    def number_of(self, total: int) -> int:
         """Return the limit as a number for a table of ``total`` entries, rounded down."""
         if self.percent is not None:
             return int(self.percent * total / 100)

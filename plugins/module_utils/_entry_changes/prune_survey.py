@@ -222,7 +222,7 @@ def enforce(limit: Limit, found: PruneSurvey) -> None:
     """Raise RefusedError if more entries would be deleted than ``limit`` allows."""
     if limit.given is None:
         return
-    allowed, wanted = limit.of(found.total), found.would_delete
+    allowed, wanted = limit.number_of(found.total), found.would_delete
     if wanted > allowed:
         raise RefusedError(
             f"max_delete: {limit.given!r} allows {allowed} of the table's {found.total} entries to be deleted, "

@@ -82,7 +82,7 @@ class _Counting:
 
     def add(self, block: Block) -> None:
         """Count the entries of a block."""
-        for each, entries in zip(self.clusters, self._counts.of(block)):
+        for each, entries in zip(self.clusters, self._counts.counts_in(block)):
             if entries:
                 each.add(entries, block)
 

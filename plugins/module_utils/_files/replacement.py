@@ -105,7 +105,7 @@ class FileChange:
             # The file is in force; without this, only a power cut in the next seconds could still lose it.
             directory.sync()
 
-    def put_back(self) -> None:
+    def restore(self) -> None:
         """Put the file that was kept aside in its place again, or remove the new one. Raises UnavailableError."""
         with self._directory() as directory:
             if directory.status(self._kept):
@@ -224,18 +224,18 @@ def put_all(files: t.Iterable[FileChange]) -> None:
             done.append(file)
             file.put()
     except ConntrackError as error:
-        raise UnavailableError(" ".join([error.message, *put_back_all(done)])) from error
+        raise UnavailableError(" ".join([error.message, *restore_all(done)])) from error
     except BaseException:
-        put_back_all(done)
+        restore_all(done)
         raise
 
 
-def put_back_all(files: t.Sequence[FileChange]) -> list[str]:
+def restore_all(files: t.Sequence[FileChange]) -> list[str]:
     """Put the files from before in their places; say in words which of them the disk did not take."""
     said = []
     for file in reversed(files):
         try:
-            file.put_back()
+            file.restore()
         except ConntrackError:
             said.append(f"NOT put back: {file.path}, it has the new text.")
     return said

@@ -15,7 +15,7 @@ import typing as t
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_record import changing
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import ROOT, Sysctl
-from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.values import kept_as
+from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.values import stored_value
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Change:
     boot_only: bool = False
 
     def _made_of(self, value: int) -> int:
-        return kept_as(self.sysctl.short_name, value)
+        return stored_value(self.sysctl.short_name, value)
 
     @property
     def reached(self) -> int:
@@ -71,12 +71,12 @@ class Change:
         self._write(value, record_required=False)
 
     def _write(self, value: int, record_required: bool) -> None:
-        held = self.limit.read() if self.limit else None
+        current_value = self.limit.read() if self.limit else None
         with self._recorded(value, record_required):
             _write(self.sysctl, value)
         # Some kernels set max when they resize the hash table.
-        if self.limit and held is not None and self.limit.read() != held:
-            _write(self.limit, held)
+        if self.limit and current_value is not None and self.limit.read() != current_value:
+            _write(self.limit, current_value)
 
     def _recorded(self, value: int, required: bool) -> contextlib.AbstractContextManager[None]:
         if "timeout" not in self.sysctl.short_name or not self.sysctl.path.startswith(f"{ROOT}/"):
@@ -111,16 +111,18 @@ def apply(changes: t.Iterable[Change], finish: t.Callable[[], None]) -> None:
         for change in in_order(changes):
             written.append(change)
             change.write(change.wanted)
-            held = change.sysctl.read()
-            if not change.holds(held):
-                raise ConntrackError(f"{change.sysctl.name}: {change.wanted} was written, but the kernel holds {held}.")
+            current_value = change.sysctl.read()
+            if not change.holds(current_value):
+                raise ConntrackError(
+                    f"{change.sysctl.name}: {change.wanted} was written, but the kernel holds {current_value}."
+                )
         finish()
     except ConntrackError as error:
-        said = put_back(written)
+        said = restore_values(written)
         changed = any(change.sysctl.read() != change.before for change in written)
         raise ConntrackError(f"{error.message} {said}", **{"changed": changed, **error.result}) from error
     except BaseException:
-        put_back(written)
+        restore_values(written)
         raise
 
 
@@ -138,7 +140,7 @@ def in_order(changes: t.Iterable[Change]) -> list[Change]:
     return sorted((change for change in changes if change.needed), key=rank)
 
 
-def put_back(written: t.Sequence[Change]) -> str:
+def restore_values(written: t.Sequence[Change]) -> str:
     """Return the kernel the values from before where it has others, and say in words which of them it has again."""
     changed = [change for change in written if change.sysctl.read() != change.before]
     for change in reversed(changed):

@@ -92,17 +92,17 @@ def keep(
 
     Raises OptionError or NotPermittedError for a file that cannot be used.
     """
-    planned = _Plan(sysctl_file, read_record(sysctl_file), restored, _ANOTHER_KERNEL if another_kernel else {})
+    planned = _FilePlanner(sysctl_file, read_record(sysctl_file), restored, _ANOTHER_KERNEL if another_kernel else {})
     return planned.kept(changes, load_module)
 
 
 def number_at_boot(boot: NextBoot, short_name: str) -> int | None:
     """Return the number that a setting has after the boot; None where it is the kernel's default, or no number."""
-    value = boot.in_force(short_name)
+    value = boot.effective(short_name)
     return value.value if value else None
 
 
-class _Plan:
+class _FilePlanner:
     """Works out the files of one change, from the record that is there."""
 
     def __init__(
@@ -136,13 +136,13 @@ class _Plan:
         numbers = {change.sysctl.name: _number_to_keep(change, held) for change in changes}
         return {name: number for name, number in numbers.items() if number is not None}
 
-    def _plan_dropin(self, wanted: dict[str, int]) -> _Planned:
+    def _plan_dropin(self, wanted: dict[str, int]) -> _PlannedFile:
         text = sysctl_dropin.plan_dropin(self._sysctl_file, lambda text: text).text
         original = self._record.files.get(os.path.realpath(self._sysctl_file), text)
         edit = sysctl_dropin.edit(text, original, self._record.settings, self._gone, wanted)
-        return _Planned(sysctl_dropin.plan_dropin(self._sysctl_file, lambda _text: edit.new_text), edit.original)
+        return _PlannedFile(sysctl_dropin.plan_dropin(self._sysctl_file, lambda _text: edit.new_text), edit.original)
 
-    def _plan_line(self, directory: str, pattern: re.Pattern[str], line: str | None, taken_out: bool) -> _Planned:
+    def _plan_line(self, directory: str, pattern: re.Pattern[str], line: str | None, taken_out: bool) -> _PlannedFile:
         path = os.path.join(directory, os.path.basename(self._sysctl_file))
         text = plan_file(path, lambda text: text, SYSCTL_FILE).text
         original = self._record.files.get(os.path.realpath(path), text)
@@ -151,9 +151,9 @@ class _Plan:
             edit = ours.set(text, original, line)
         else:
             edit = ours.take_out(text, original) if taken_out else Edit(text, original)
-        return _Planned(plan_file(path, lambda _text: edit.new_text, SYSCTL_FILE), edit.original)
+        return _PlannedFile(plan_file(path, lambda _text: edit.new_text, SYSCTL_FILE), edit.original)
 
-    def _kept(self, settings: dict[str, Before], files: list[_Planned]) -> Kept:
+    def _kept(self, settings: dict[str, Before], files: list[_PlannedFile]) -> Kept:
         originals = {**self._record.files, **{each.change.path: each.original for each in files if each.change.changed}}
         # What is as it would be without us is none of ours any more.
         ours = {each.change.path for each in files if each.change.new_text != each.original}
@@ -173,7 +173,7 @@ class _Plan:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Planned:
+class _PlannedFile:
     """The change of a file, and what the file would be without us."""
 
     change: FileChange

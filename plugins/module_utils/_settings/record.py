@@ -56,7 +56,7 @@ class Record:
     files: t.Mapping[str, str | None]
 
     @classmethod
-    def of_text(cls, text: str | None, path: str) -> Record:
+    def from_text(cls, text: str | None, path: str) -> Record:
         """Read a record's text. Raises OptionError, which names the file, for one that is not whole."""
         if text is None:
             return cls({}, {})
@@ -111,7 +111,7 @@ def path_of(sysctl_file: str) -> str:
 def read_record(sysctl_file: str) -> Record:
     """Return the record of a drop-in. Raises OptionError for one that is not whole, NotPermittedError."""
     path = path_of(sysctl_file)
-    return Record.of_text(read_text(path, SYSCTL_FILE.option), path)
+    return Record.from_text(read_text(path, SYSCTL_FILE.option), path)
 
 
 def describe_records(root: str = "/") -> dict[str, t.Any]:

@@ -101,7 +101,7 @@ class Run:
                 return False
             self.warn("A change waits for its confirmation, and would be taken back before this one.")
             return True
-        report = confirm.take_back_pending()
+        report = confirm.roll_back_pending()
         if report is None:
             return False
         self.warn(f"A change that waited for its confirmation was taken back before this one. {report}")

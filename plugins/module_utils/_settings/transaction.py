@@ -16,7 +16,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._files.replacemen
     FileChange,
     Prepare,
     put_all,
-    put_back_all,
+    restore_all,
     staged,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._files.text import printable
@@ -68,7 +68,7 @@ class Transaction:
             try:
                 apply(self.changes, lambda: put_all(file for file in files if file not in first))
             except BaseException:
-                put_back_all(first)
+                restore_all(first)
                 raise
 
     def _carry_out_for(self, prepare: Prepare, within: int) -> Pending:
@@ -92,7 +92,7 @@ class Transaction:
 
     def _describe(self, change: Change, predict: bool) -> dict[str, t.Any]:
         short_name, kept = change.sysctl.short_name, self.kept
-        comes_from = kept.after.in_force(short_name) if kept else None
+        comes_from = kept.after.effective(short_name) if kept else None
         return {
             "name": change.sysctl.name,
             "wanted": change.wanted,
@@ -147,7 +147,7 @@ class Transaction:
 
 
 def _reason(short_name: str, boot: NextBoot) -> str:
-    value = boot.in_force(short_name)
+    value = boot.effective(short_name)
     if value is not None:
         return f"{value.source.file}:{value.source.line} sets it to {value.text}, and is read last."
     if short_name in boot.lost:

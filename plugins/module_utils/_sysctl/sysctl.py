@@ -121,7 +121,7 @@ def _names(directory: str) -> list[str]:
         return []
 
 
-def held(sysctls: t.Mapping[str, Sysctl], short_name: str) -> int | None:
+def current_value(sysctls: t.Mapping[str, Sysctl], short_name: str) -> int | None:
     """Return the present value of the setting ``short_name``; None where the kernel lacks it, or does not say."""
     sysctl = sysctls.get(short_name)
     return sysctl.read() if sysctl else None
@@ -135,4 +135,4 @@ def read_settings(root: str = ROOT) -> dict[str, int]:
 
 def read_count(root: str = ROOT) -> int | None:
     """Return the number of entries in this network namespace; None where the kernel does not say."""
-    return held(find_sysctls(root), GAUGE)
+    return current_value(find_sysctls(root), GAUGE)

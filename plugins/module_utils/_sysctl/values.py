@@ -70,7 +70,7 @@ def whole_pages(buckets: int) -> int:
     return -(-buckets // _PAGE_OF_BUCKETS) * _PAGE_OF_BUCKETS
 
 
-def kept_as(short_name: str, number: int) -> int:
+def stored_value(short_name: str, number: int) -> int:
     """Return what the kernel makes of a number that it takes: the number itself, but for the hash size."""
     return whole_pages(number) if short_name == "buckets" else number
 

@@ -24,7 +24,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._netlink import framing, transport
 from ansible_collections.netops.conntrack.plugins.module_utils._netlink.clock import Clock
-from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import GAUGE, find_sysctls, held
+from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import GAUGE, current_value, find_sysctls
 from ansible_collections.netops.conntrack.plugins.module_utils._table import cpu_stats, dump, kernel_filter
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.kernel_filter import Condition
@@ -123,7 +123,7 @@ class Table:
         return self._held(GAUGE)
 
     def _held(self, short_name: str) -> int | None:
-        return held(self._sysctls, short_name)
+        return current_value(self._sysctls, short_name)
 
     def _should_read_ahead(self) -> bool:
         if self._read_ahead is not None:

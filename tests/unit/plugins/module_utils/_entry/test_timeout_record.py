@@ -13,7 +13,7 @@ import typing as t
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_record import (
-    Change,
+    TimeoutChange,
     changing,
     read_record,
     refuse_changed,
@@ -127,7 +127,7 @@ def test_time_that_is_still_to_come_is_damage(text: str, place: str) -> None:
     with changing("udp_timeout", 30, 10):
         pass
     data = json.loads(record_file().read_text())
-    change = dict(zip(Change._fields, data["changes"][0]))
+    change = dict(zip(TimeoutChange._fields, data["changes"][0]))
     data["changes"] = [list({**change, place: float(text)}.values())]
     record_file().write_text(json.dumps(data))
     with pytest.raises(ConntrackError, match="is not the record"):

@@ -65,7 +65,7 @@ def errors_of(numbers: list[int]) -> collections.Counter[tuple[Group, int]]:
     ],
 )
 def test_limit(given: t.Any, total: int, expected: int) -> None:
-    assert parse_limit(given).of(total) == expected
+    assert parse_limit(given).number_of(total) == expected
 
 
 @pytest.mark.parametrize("given", ["101%", "100.1%", "-1%", "%", "x", -1, 1.5, True, "", [1]])

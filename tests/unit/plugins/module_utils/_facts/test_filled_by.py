@@ -293,6 +293,6 @@ def test_a_cluster_counts_what_its_selector_selects(entries: list[Fields], data:
         cluster = cluster._replace(state=None)
     other = Cluster(TCP, not cluster.replied)
     counts = ClusterCounts([other, cluster])
-    counted = [counts.of(block) for block in blocks_of(*entries)]
+    counted = [counts.counts_in(block) for block in blocks_of(*entries)]
     assert sum(each for _other, each in counted) == selected(cluster.match, *entries)
     assert sum(each for each, _cluster in counted) == selected(other.match, *entries)

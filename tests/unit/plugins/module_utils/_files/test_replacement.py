@@ -21,7 +21,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._files.replacemen
     Purpose,
     plan_file,
     put_all,
-    put_back_all,
+    restore_all,
     staged,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._files.text import read_text
@@ -127,8 +127,8 @@ def test_one_that_cannot_be_put_has_all_of_them_back(
 def test_put_back_after_everything_was_put(tmp_path: pathlib.Path) -> None:
     with staged(made(tmp_path), nothing) as changed:
         put_all(changed)
-        put_back_all(changed)
-        put_back_all(changed)
+        restore_all(changed)
+        restore_all(changed)
     assert state(tmp_path) == OLD
 
 
@@ -140,7 +140,7 @@ def test_file_that_is_put_back_is_the_one_from_before(tmp_path: pathlib.Path) ->
     before = path.stat()
     with staged([change], nothing) as changed:
         put_all(changed)
-        put_back_all(changed)
+        restore_all(changed)
     after = path.stat()
     assert (after.st_ino, after.st_mode, after.st_mtime) == (before.st_ino, before.st_mode, before.st_mtime)
 
@@ -149,7 +149,7 @@ def test_put_back_leaves_the_file_that_somebody_else_made(tmp_path: pathlib.Path
     (change,) = made(tmp_path, ["new"])
     with staged([change], nothing):
         (tmp_path / "new").write_text("somebody else's\n")
-        change.put_back()
+        change.restore()
     assert state(tmp_path) == {"new": "somebody else's\n"}
 
 
@@ -174,7 +174,7 @@ def test_left_overs_of_a_run_that_was_killed_are_not_taken_for_ours(tmp_path: pa
     files = [*made(tmp_path, names[:2]), plan_file(str(tmp_path / "same"), lambda text: text, PURPOSE)]
     with staged(files, nothing) as changed:
         put_all(changed)
-        put_back_all(changed)
+        restore_all(changed)
     assert state(tmp_path) == {"replaced": "old\n", "same": "same\n"}
 
 
@@ -289,7 +289,7 @@ def test_file_that_cannot_be_put_back_is_named(tmp_path: pathlib.Path, monkeypat
         raise UnavailableError("the disk is gone")
 
     with staged([first, second], nothing):
-        monkeypatch.setattr(FileChange, "put_back", fail)
+        monkeypatch.setattr(FileChange, "restore", fail)
         (tmp_path / ".removed.old").mkdir()
         with pytest.raises(UnavailableError, match=f"NOT put back: {tmp_path}/replaced, it has the new text"):
             put_all([first, second])
