@@ -240,9 +240,9 @@ def _serve(run_directory: str) -> None:
 
 def _set_and_read(sysctls: list[Sysctl], wanted: dict[str, int]) -> dict[str, int | None]:
     for sysctl in sysctls:
-        if sysctl.short in wanted and sysctl.read() != wanted[sysctl.short]:
-            sysctl.write(wanted[sysctl.short])
-    return {sysctl.short: sysctl.read() for sysctl in sysctls}
+        if sysctl.short_name in wanted and sysctl.read() != wanted[sysctl.short_name]:
+            sysctl.write(wanted[sysctl.short_name])
+    return {sysctl.short_name: sysctl.read() for sysctl in sysctls}
 
 
 def _run(main: t.Callable[[], None], args: dict[str, t.Any], kill_at: int) -> dict[str, t.Any]:

@@ -19,7 +19,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._settings import 
 from ansible_collections.netops.conntrack.plugins.module_utils._settings.change import Change
 from ansible_collections.netops.conntrack.plugins.module_utils._settings.persistence import Kept, keep
 from ansible_collections.netops.conntrack.plugins.module_utils._settings.record import read_record
-from ansible_collections.netops.conntrack.plugins.module_utils._settings.setting_plan import plan, wishes
+from ansible_collections.netops.conntrack.plugins.module_utils._settings.setting_plan import desired_settings, plan
 
 PREFIX = "net.netfilter.nf_conntrack_"
 MAX, BUCKETS, ACCT, GENERIC = (f"{PREFIX}{short}" for short in ("max", "buckets", "acct", "generic_timeout"))
@@ -55,7 +55,7 @@ class Machine:
         return next_boot_module.next_boot(inside, str(self.root))
 
     def changes(self, settings: dict[str, object], at_least: dict[str, object] | None = None) -> list[Change]:
-        return plan(wishes(settings, at_least or {}), f"{self.root}/proc/sys")
+        return plan(desired_settings(settings, at_least or {}), f"{self.root}/proc/sys")
 
     def set(
         self,

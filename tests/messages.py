@@ -18,7 +18,8 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import FIELDS, Entry
 from ansible_collections.netops.conntrack.plugins.module_utils._netlink import framing
-from ansible_collections.netops.conntrack.plugins.module_utils._table import layouts
+from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
+from ansible_collections.netops.conntrack.plugins.module_utils._table.decoder import Decoder
 
 Fields = t.Mapping[str, t.Any]
 
@@ -66,14 +67,14 @@ def entry_message(fields: Fields, *, more: bytes = b"", flags: int = NLM_F_MULTI
     )
 
 
-def blocks_of(*entries: Fields) -> list[layouts.Block]:
+def blocks_of(*entries: Fields) -> list[Block]:
     """Return the blocks that the decoder makes of a datagram with these entries."""
     return decoded(b"".join(map(entry_message, entries)))
 
 
-def decoded(datagram: bytes) -> list[layouts.Block]:
+def decoded(datagram: bytes) -> list[Block]:
     """Return the blocks that the decoder makes of a datagram of entries."""
-    return list(layouts.Decoder(SEQUENCE).blocks(framing.Splitter().runs(datagram)))
+    return list(Decoder(SEQUENCE).blocks(framing.Splitter().runs(datagram)))
 
 
 def entry_of(fields: Fields) -> Entry:
@@ -117,7 +118,7 @@ def values_of(fields: Fields) -> dict[str, t.Any]:
     return {**dict.fromkeys(FIELDS), "zone": zone, "has_ports": "source_port" in whole, **whole, **packed}
 
 
-def assert_columns_are_rows(block: layouts.Block) -> None:
+def assert_columns_are_rows(block: Block) -> None:
     """Assert that each column of a block has what the plain decode of its rows has."""
     entries = list(block.entries())
     assert len(entries) == len(block) == len(block.rows) > 0

@@ -125,3 +125,12 @@ def log(module: str, message: str) -> None:
     """Write to the system log of the router what the answer says, which may reach nobody."""
     syslog.openlog("netops.conntrack", 0, syslog.LOG_DAEMON)
     syslog.syslog(syslog.LOG_WARNING, f"{module}: {message}")
+
+
+def words_of_change(confirm: t.Mapping[str, t.Any] | None) -> str:
+    """Return what is said of a change of settings when a signal came; ``confirm`` is what the result says of it."""
+    finished = "The change was finished as a whole."
+    if confirm is None or confirm["confirmed"]:
+        return finished
+    left = f"{confirm['seconds_left']:.0f} s"
+    return f"{finished} It goes back by itself in {left} unless it is confirmed with state: confirmed."

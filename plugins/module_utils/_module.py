@@ -13,7 +13,11 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.netops.conntrack.plugins.module_utils import _interrupt
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError
-from ansible_collections.netops.conntrack.plugins.module_utils._interrupt import Interrupted, interruptible
+from ansible_collections.netops.conntrack.plugins.module_utils._interrupt import (
+    Interrupted,
+    interruptible,
+    words_of_change,
+)
 from ansible_collections.netops.conntrack.plugins.module_utils._option_types import in_our_words
 from ansible_collections.netops.conntrack.plugins.module_utils._printable import visible, visible_lines
 
@@ -67,15 +71,6 @@ def _tell_of_signal(module: AnsibleModule, result: dict[str, t.Any]) -> None:
     warning = f"Interrupted by {name}: {words_of_change(result.get('confirm'))}"
     _interrupt.log(module._name, warning)
     result["warnings"] = [*result.get("warnings", ()), warning]
-
-
-def words_of_change(confirm: t.Mapping[str, t.Any] | None) -> str:
-    """Return what is said of a change of settings when a signal came; ``confirm`` is what the result says of it."""
-    finished = "The change was finished as a whole."
-    if confirm is None or confirm["confirmed"]:
-        return finished
-    left = f"{confirm['seconds_left']:.0f} s"
-    return f"{finished} It goes back by itself in {left} unless it is confirmed with state: confirmed."
 
 
 def _printable_diff(diff: t.Any) -> t.Any:

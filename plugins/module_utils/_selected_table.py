@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import typing as t
 
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import (
@@ -18,17 +19,8 @@ from ansible_collections.netops.conntrack.plugins.module_utils._selector.compile
     compile_selection,
     refuse_null,
 )
-from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import read_settings
-from ansible_collections.netops.conntrack.plugins.module_utils._table.writable import WritableTable
-
-
-class Selected(t.NamedTuple):
-    """An open table, which of its entries are selected, and the context that decides it."""
-
-    table: WritableTable
-    selection: Selection
-    context: Context
+from ansible_collections.netops.conntrack.plugins.module_utils._table.table import Table
 
 
 def selection_of(params: t.Mapping[str, t.Any], context: Context, option: str = "", or_all: bool = True) -> Selection:
@@ -43,15 +35,21 @@ def selection_of(params: t.Mapping[str, t.Any], context: Context, option: str = 
     return compile_selection(params["match"], params["exclude"], context, option, params["select"])
 
 
-@contextlib.contextmanager
-def selected(params: t.Mapping[str, t.Any], or_all: bool = True) -> t.Iterator[Selected]:
-    """Run the body in the namespace of the options, with its table.
+Opened = t.TypeVar("Opened", bound=Table)
 
+
+@contextlib.contextmanager
+def selected(
+    params: t.Mapping[str, t.Any], open_table: t.Callable[[], Opened], or_all: bool = True
+) -> t.Iterator[tuple[Opened, Selection, Context]]:
+    """Run the body in the namespace of the options, with its table, the selection and the context that decides it.
+
+    ``open_table`` is Table for a body that only reads, and WritableTable for one that changes entries.
     Raises OptionError for a bad selection (see ``selection_of``), UnavailableError where there is no such namespace or
     table, NotPermittedError without the right to enter.
     """
     with inside(params["netns"]):
         context = Context.read(read_settings())
         selection = selection_of(params, context, or_all=or_all)
-        with WritableTable() as table:
-            yield Selected(table, selection, context)
+        with open_table() as table:
+            yield table, selection, context

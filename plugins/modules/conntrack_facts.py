@@ -275,7 +275,8 @@ from ansible_collections.netops.conntrack.plugins.module_utils._module import NE
 _TOP = 10
 
 
-def _work(module: AnsibleModule) -> dict[str, t.Any]:
+def run(module: AnsibleModule) -> dict[str, t.Any]:
+    """Measure the router, and return the module's result."""
     options = module.params
     top = _TOP if options["top"] is None else options["top"]
     facts = gather(subsets_of(options), top, options["selectors"], options["netns"])
@@ -296,7 +297,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    guarded_run(module, _work)
+    guarded_run(module, run)
 
 
 if __name__ == "__main__":

@@ -393,6 +393,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._module import (
 from ansible_collections.netops.conntrack.plugins.module_utils._query.export import FORMATS, check_dest, exporting
 from ansible_collections.netops.conntrack.plugins.module_utils._query.query import Query, run_query
 from ansible_collections.netops.conntrack.plugins.module_utils._selected_table import selected
+from ansible_collections.netops.conntrack.plugins.module_utils._table.table import Table
 
 
 def _returns_lines(params: t.Mapping[str, t.Any]) -> bool:
@@ -402,7 +403,7 @@ def _returns_lines(params: t.Mapping[str, t.Any]) -> bool:
     return bool(params["lines"])
 
 
-def query_table(module: AnsibleModule) -> dict[str, t.Any]:
+def run(module: AnsibleModule) -> dict[str, t.Any]:
     """Check every option, read the table, write ``dest`` unless in check mode, and give the module's result."""
     params = module.params
     dest = params["dest"]
@@ -412,7 +413,7 @@ def query_table(module: AnsibleModule) -> dict[str, t.Any]:
     query.check()
     if dest is not None:
         check_dest(dest)
-    with selected(params) as (table, selection, context), contextlib.ExitStack() as stack:
+    with selected(params, Table) as (table, selection, context), contextlib.ExitStack() as stack:
         writes = dest is not None and not module.check_mode
         export = stack.enter_context(exporting(dest, params["format"], context)) if writes else None
         result = run_query(table, selection, context, query, export)
@@ -434,7 +435,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    guarded_run(module, query_table)
+    guarded_run(module, run)
 
 
 if __name__ == "__main__":

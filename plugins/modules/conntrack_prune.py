@@ -302,9 +302,10 @@ from ansible_collections.netops.conntrack.plugins.module_utils._module import (
     guarded_run,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._selected_table import selected
+from ansible_collections.netops.conntrack.plugins.module_utils._table.writable import WritableTable
 
 
-def prune_table(module: AnsibleModule) -> dict[str, t.Any]:
+def run(module: AnsibleModule) -> dict[str, t.Any]:
     """Check the options, prune the table unless in check mode, and give the module's result."""
     params = module.params
     if params["max_delete"] is None:
@@ -312,7 +313,7 @@ def prune_table(module: AnsibleModule) -> dict[str, t.Any]:
     limit = parse_limit(params["max_delete"])
     if params["sample"] < 0:
         raise OptionError("sample", params["sample"], "is negative", "Give 0 or more.")
-    with selected(params, or_all=False) as (table, selection, context):
+    with selected(params, WritableTable, or_all=False) as (table, selection, context):
         plan = plan_of(params, selection, context, params["sample"], module._diff, params["entries"])
         outcome = prune(table, plan, limit, dry_run=module.check_mode)
         for warning in outcome.warnings():
@@ -332,7 +333,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    guarded_run(module, prune_table)
+    guarded_run(module, run)
 
 
 if __name__ == "__main__":

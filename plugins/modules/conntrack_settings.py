@@ -362,129 +362,17 @@ read_only:
   sample: []
 """
 
-import contextlib
-import os
-import stat
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.netops.conntrack.plugins.module_utils._interrupt import finished, note
-from ansible_collections.netops.conntrack.plugins.module_utils._module import (
-    NETNS_OPTION,
-    ConntrackModule,
-    guarded_run,
-    words_of_change,
-)
-from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
-from ansible_collections.netops.conntrack.plugins.module_utils._settings import confirm
-from ansible_collections.netops.conntrack.plugins.module_utils._settings.change_plan import (
-    check_options,
-    plan_change,
-    within_of,
-)
-from ansible_collections.netops.conntrack.plugins.module_utils._settings.journal import Pending, waiting
-from ansible_collections.netops.conntrack.plugins.module_utils._settings.lock import exclusive, exclusive_in_image
-from ansible_collections.netops.conntrack.plugins.module_utils._settings.transaction import Transaction
+from ansible_collections.netops.conntrack.plugins.module_utils._module import NETNS_OPTION, ConntrackModule, guarded_run
+from ansible_collections.netops.conntrack.plugins.module_utils._settings.file_attributes import FileAttributes
+from ansible_collections.netops.conntrack.plugins.module_utils._settings.run import Run
 
 
-def attributes_for(module: AnsibleModule) -> t.Callable[[str, str], None]:
-    """Return the function that gives a staged file the attributes of the one that it replaces, and those asked for."""
-
-    def prepare(staged: str, path: str) -> None:
-        wanted = module.load_file_common_arguments(module.params, path=path)
-        if os.path.exists(path):
-            present = os.stat(path)
-            attributes = {"mode": stat.S_IMODE(present.st_mode), "owner": present.st_uid, "group": present.st_gid}
-            wanted.update({key: value for key, value in attributes.items() if wanted[key] is None})
-        if module.selinux_enabled():
-            context_of = module.selinux_context if os.path.exists(path) else module.selinux_default_context
-            wanted["secontext"] = context_of(path)
-        module.set_fs_attributes_if_different({**wanted, "path": staged}, False)
-
-    return prepare
-
-
-def keep_attributes(module: AnsibleModule, transaction: Transaction) -> bool:
-    """Return the files the attributes that were asked for where they have others; say whether any had."""
-    kept = transaction.kept if module.params["state"] == "present" else None
-    paths = [file.path for file in (kept.record, *kept.files)] if kept else []
-    wanted = [module.load_file_common_arguments(module.params, path=path) for path in paths if os.path.exists(path)]
-    changes = [module.set_fs_attributes_if_different(arguments, False) for arguments in wanted]
-    return any(changes)
-
-
-def settle_what_waits(module: AnsibleModule) -> bool:
-    """Take back a change that waits for its confirmation, in check mode only tell of it; say whether there is one."""
-    if not module.params["runtime"]:
-        confirm.refuse_waiting()
-        return False
-    if module.check_mode:
-        said = waiting() and "A change waits for its confirmation, and would be taken back before this one."
-    else:
-        said = confirm.take_back_pending()
-        said = said and f"A change that waited for its confirmation was taken back before this one. {said}"
-    if said:
-        module.warn(said)
-    return bool(said)
-
-
-def only_run(module: AnsibleModule) -> contextlib.AbstractContextManager[None]:
-    """Return the lock under which this run is the only one; none in check mode."""
-    if module.check_mode:
-        return contextlib.nullcontext()
-    return exclusive() if module.params["runtime"] else exclusive_in_image()
-
-
-def change_settings(module: AnsibleModule) -> dict[str, t.Any]:
-    """Plan the change, carry it out unless in check mode, and give the module's result."""
-    params, pending = module.params, None
-    within = within_of(params)
-    with only_run(module), finished():
-        taken_back = settle_what_waits(module)
-        planned = plan_change(params, module.check_mode)
-        transaction = planned.transaction
-        if not module.check_mode:
-            pending = transaction.carry_out(attributes_for(module), within)
-            words = words_of_change(describe_pending(pending) if pending else None)
-            note(words, {"changed": transaction.changed or taken_back})
-    attributes_changed = pending is None and keep_attributes(module, transaction)
-    return {
-        "changed": transaction.changed or attributes_changed or taken_back,
-        "settings": transaction.describe(module.check_mode),
-        "restored": sorted(transaction.restored),
-        "unsupported": planned.unsupported,
-        "read_only": [],
-        "confirm": describe_pending(pending) if pending else None,
-        "warnings": [*planned.warnings, *transaction.warnings()],
-        **({"diff": transaction.differences()} if module._diff else {}),
-    }
-
-
-def confirm_change(module: AnsibleModule) -> dict[str, t.Any]:
-    """Keep the change that waits, unless in check mode, and give the module's result."""
-    with only_run(module), finished():
-        found = confirm.find(module.params["change"])
-        pending = found if module.check_mode else confirm.confirm(module.params["change"])
-        note(words_of_change(describe_pending(pending)), {"changed": not found.confirmed})
-    nothing: dict[str, t.Any] = {"settings": {}, "restored": [], "unsupported": [], "read_only": []}
-    return {"changed": not found.confirmed, **nothing, "confirm": describe_pending(pending)}
-
-
-def describe_pending(pending: Pending) -> dict[str, t.Any]:
-    """Return what the result says of a change that waits, or waited."""
-    return {
-        "change": pending.id,
-        "within": pending.within,
-        "seconds_left": round(pending.seconds_left, 1),
-        "confirmed": pending.confirmed,
-    }
-
-
-def work(module: AnsibleModule) -> dict[str, t.Any]:
-    """Do what the option state asks for, in the namespace."""
-    check_options(module.params)
-    with inside(module.params["netns"]):
-        return confirm_change(module) if module.params["state"] == "confirmed" else change_settings(module)
+def run(module: AnsibleModule) -> dict[str, t.Any]:
+    """Change or confirm the settings, and return the module's result."""
+    return Run(module.params, module.check_mode, module._diff, FileAttributes(module), module.warn).result()
 
 
 def main() -> None:
@@ -508,7 +396,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    guarded_run(module, work)
+    guarded_run(module, run)
 
 
 if __name__ == "__main__":

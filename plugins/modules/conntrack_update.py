@@ -275,18 +275,19 @@ unavailable:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune_plan import GUARD_OPTIONS, plan_of
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.rehearsal import Pruned
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.ssh_connections import (
     management_connections,
 )
-from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.update import (
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.update import update
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.update_plan import (
     SETTINGS,
-    Plan,
+    UpdatePlan,
     aim_of,
     parse_mark,
     parse_timeout,
-    update,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.module_utils._module import (
@@ -296,7 +297,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._module import (
     guarded_run,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._selected_table import selected, selection_of
-from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Context
+from ansible_collections.netops.conntrack.plugins.module_utils._table.writable import WritableTable
 
 
 def check_options(module: AnsibleModule) -> None:
@@ -335,15 +336,15 @@ def warn_of_what_stays(module: AnsibleModule, result: dict[str, t.Any]) -> None:
         )
 
 
-def update_table(module: AnsibleModule) -> dict[str, t.Any]:
+def run(module: AnsibleModule) -> dict[str, t.Any]:
     """Check the options, update the table unless in check mode, and give the module's result."""
     params = module.params
     check_options(module)
-    with selected(params) as (table, selection, context):
+    with selected(params, WritableTable) as (table, selection, context):
         connections = management_connections() if params["protect_management"] else frozenset()
         pruned = pruned_of(params["assume_deleted"], context)
         aim = aim_of(params["timeout"], params["mark"], context.timeouts, module.check_mode)
-        plan = Plan(selection, aim, connections, pruned)
+        plan = UpdatePlan(selection, aim, connections, pruned)
         result = update(table, plan, dry_run=module.check_mode).result(module._diff)
     if params["timeout"] == SETTINGS and not aim.claims.bounds:
         warn_of_what_stays(module, result)
@@ -366,7 +367,7 @@ def main() -> None:
         required_one_of=[("timeout", "mark")],
         supports_check_mode=True,
     )
-    guarded_run(module, update_table)
+    guarded_run(module, run)
 
 
 if __name__ == "__main__":

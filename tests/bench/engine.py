@@ -26,17 +26,17 @@ import typing as t
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / ".collections"), str(ROOT / "tests")]
 
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune import prune
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune_plan import (
     Guards,
-    Plan,
+    PrunePlan,
     parse_limit,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.gather import count_table
 from ansible_collections.netops.conntrack.plugins.module_utils._query.export import exporting
 from ansible_collections.netops.conntrack.plugins.module_utils._query.query import Query, run_query
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import compile_selection
-from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import read_settings
 from ansible_collections.netops.conntrack.plugins.module_utils._table.writable import WritableTable
 from bench.story import STORY
@@ -57,7 +57,7 @@ def delete(table: WritableTable, args: argparse.Namespace) -> Counts:
     """Select and delete, as conntrack_prune does without or with a limit."""
     context = Context.read(read_settings())
     selection = compile_selection([{"prune-tcp": TCP, "prune-stale": STORY}[args.work]], None, context)
-    plan = Plan(selection, Guards(frozenset(), helpers=True), context, sample=5, whole=False)
+    plan = PrunePlan(selection, Guards(frozenset(), helpers=True), context, sample=5, whole=False)
     result = prune(table, plan, parse_limit(args.max_delete), dry_run=False).result(None, with_diff=False)
     return {name: result[name] for name in ("matched", "deleted", "already_gone", "not_deleted")}
 

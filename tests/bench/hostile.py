@@ -146,7 +146,7 @@ def datagrams(rows: Rows) -> t.Iterator[bytes]:
 
 def _encoder(messages: t.Any) -> t.Callable[[dict[str, int]], bytes]:
     """Return what encodes an entry: a message with every field, into which the given ones are put."""
-    from ansible_collections.netops.conntrack.plugins.module_utils._table import layouts
+    from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Layout
 
     templates: dict[t.Any, tuple[bytes, t.Any]] = {}
 
@@ -156,7 +156,7 @@ def _encoder(messages: t.Any) -> t.Callable[[dict[str, int]], bytes]:
         kind = protocol, "source6" in values
         if kind not in templates:
             message = messages.entry_message(_plain_entry(*kind))
-            templates[kind] = message, layouts.Layout(message)
+            templates[kind] = message, Layout(message)
         message, layout = templates[kind]
         data = bytearray(message)
         for name, value in values.items():
@@ -210,7 +210,7 @@ def works() -> dict[str, t.Callable[[t.Any], t.Any]]:
     def prune(table: t.Any) -> t.Any:
         guards = prune_plan.Guards(frozenset(), helpers=True)
         selection = compiler.compile_selection(None, None, context, "", ["stale", "unanswered", "multicast"])
-        plan = prune_plan.Plan(selection, guards, context, 5, whole=False)
+        plan = prune_plan.PrunePlan(selection, guards, context, 5, whole=False)
         return prune_module.prune(table, plan, prune_plan.parse_limit(None), dry_run=True).result(None, with_diff=False)
 
     named = named_selectors.NAMED

@@ -14,21 +14,21 @@ import types
 import typing as t
 
 import pytest
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes import prune as prune_module
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune import prune
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune_plan import (
     Guards,
-    Plan,
-    Survey,
+    PrunePlan,
     parse_limit,
 )
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune_survey import PruneSurvey
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError, InterruptedDumpError
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import compile_selection
-from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import read_settings
 from ansible_collections.netops.conntrack.plugins.module_utils._table import dump
-from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Block
+from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.writable import WritableTable
 from support import ModuleResult, network_namespace, run, run_module
 
@@ -197,10 +197,10 @@ def in_the_wait(action: t.Callable[[], object]) -> t.Iterator[None]:
         yield
 
 
-def plan_of(selector: dict[str, t.Any]) -> Plan:
+def plan_of(selector: dict[str, t.Any]) -> PrunePlan:
     context = Context(read_settings(), time.time_ns())
     selection = compile_selection([selector], None, context)
-    return Plan(selection, Guards((), helpers=True), context, sample=5, whole=True, confirm_idle=30)
+    return PrunePlan(selection, Guards((), helpers=True), context, sample=5, whole=True, confirm_idle=30)
 
 
 def pruned(net: Router, selector: dict[str, t.Any], limit: str | None = None, check: bool = False) -> dict[str, t.Any]:
@@ -228,15 +228,15 @@ def test_a_slow_reading_wakes_nothing(net: Router, switch: int, monkeypatch: pyt
     net.configure(acct=switch)
     net.insert(*map(UDP_ENTRY.format, range(1000, 4000)))
     monkeypatch.setattr(dump, "_CHUNK_BYTES", 1 << 15)
-    sort_out = Survey.sort_out
+    sort_out = PruneSurvey.sort_out
     begun = time.monotonic()
 
-    def slowly(self: Survey, block: Block) -> t.Any:
+    def slowly(self: PruneSurvey, block: Block) -> t.Any:
         time.sleep(0.5)
         return sort_out(self, block)
 
     with in_the_wait(lambda: None):
-        monkeypatch.setattr(Survey, "sort_out", slowly)
+        monkeypatch.setattr(PruneSurvey, "sort_out", slowly)
         result = pruned(net, {"protocol": "udp"})
     assert time.monotonic() - begun > 3
     assert (result["woken"], result["deleted"]) == (0, 3000)

@@ -22,8 +22,8 @@ from ansible_collections.netops.conntrack.plugins.module_utils import _netns
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.gather import gather
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.named_selectors import NAMED
+from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.kernel_filter import Condition
-from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.table import Table
 from support import SYSTEM_PYTHON, ModuleResult, module_path, network_namespace, run, run_module
 

@@ -15,11 +15,11 @@ import time
 import typing as t
 
 import pytest
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._query.export import exporting
 from ansible_collections.netops.conntrack.plugins.module_utils._query.query import Query, run_query
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import compile_selection
-from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Context
-from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Block
+from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from kinds import ACCOUNTING, MADE, fill
 from messages import Fields, blocks_of
 from support import SYSTEM_PYTHON, ModuleResult, network_namespace, run, run_module

@@ -17,15 +17,16 @@ import time
 import typing as t
 
 import pytest
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_record import read_record
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeouts import Timeouts
-from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.update import Plan, aim_of, update
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.update import update
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.update_plan import UpdatePlan, aim_of
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import compile_selection
-from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import read_settings
 from ansible_collections.netops.conntrack.plugins.module_utils._table import requests
-from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Block
+from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.writable import WritableTable
 from support import SYSTEM_PYTHON, ModuleResult, network_namespace, run, run_module
 
@@ -654,7 +655,7 @@ def updated_meanwhile(netns: str, monkeypatch: pytest.MonkeyPatch) -> t.Iterator
         def run_it(action: t.Callable[[], object], timeout: t.Any, mark: str | None) -> dict[str, t.Any]:
             context = Context.read(read_settings())
             aim = aim_of(timeout, mark, context.timeouts, dry_run=False)
-            plan = Plan(compile_selection(None, None, context), aim, ())
+            plan = UpdatePlan(compile_selection(None, None, context), aim, ())
             look_up = table.look_up
 
             def delayed(*args: t.Any) -> t.Any:

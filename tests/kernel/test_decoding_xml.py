@@ -12,7 +12,7 @@ import typing as t
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import FIELDS
 from ansible_collections.netops.conntrack.plugins.module_utils._query.fields import as_dict
-from ansible_collections.netops.conntrack.plugins.module_utils._table import layouts
+from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from kinds import ACCOUNTING, MADE, captured, fill, read_beside
 from listing import entries_of
 from messages import assert_columns_are_rows, attributes_of, decoded, entry_message
@@ -22,7 +22,7 @@ from support import network_namespace, run
 class Beside(t.NamedTuple):
     """The table by rows, with the fields that people see too, by their names; and as the tool listed them."""
 
-    blocks: list[layouts.Block]
+    blocks: list[Block]
     entries: list[dict[str, t.Any]]
     listed: list[dict[str, t.Any]]
 

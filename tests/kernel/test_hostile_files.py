@@ -17,11 +17,11 @@ import time
 import typing as t
 
 import pytest
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError
 from ansible_collections.netops.conntrack.plugins.module_utils._files import run_directory
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
 from ansible_collections.netops.conntrack.plugins.module_utils._query.export import exporting
-from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Context
 from hostile import AS_USER, LINKS, NO_FILES, TRAPS, USER, Ground, as_user, directory, exchanging, link_to_directory
 from records import remove_records
 from settings_module import KEPT, PREFIX, Settings, sysctl

@@ -10,10 +10,11 @@ import collections
 import typing as t
 
 import pytest
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import Selection, compile_selection
-from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Context
-from ansible_collections.netops.conntrack.plugins.module_utils._table import kernel_filter, layouts
+from ansible_collections.netops.conntrack.plugins.module_utils._table import kernel_filter
+from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.kernel_filter import Condition
 from ansible_collections.netops.conntrack.plugins.module_utils._table.table import Table
 from support import network_namespace, run
@@ -72,7 +73,7 @@ def compiled(*match: dict[str, t.Any]) -> Selection:
 def answers(table: Table, selection: Selection, conditions: t.Sequence[Condition]) -> collections.Counter[t.Any]:
     """Return the number of entries that came, by what the selection says of them."""
 
-    def collect(blocks: t.Iterator[layouts.Block]) -> collections.Counter[t.Any]:
+    def collect(blocks: t.Iterator[Block]) -> collections.Counter[t.Any]:
         return collections.Counter(selection.decide(entry) for block in blocks for entry in block.entries())
 
     return table.read(collect, conditions)

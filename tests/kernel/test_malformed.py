@@ -14,6 +14,7 @@ import typing as t
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import Entry
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError, MalformedError
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.summary import Summary
@@ -21,9 +22,9 @@ from ansible_collections.netops.conntrack.plugins.module_utils._netlink.framing 
 from ansible_collections.netops.conntrack.plugins.module_utils._query.extended import ExtendedLines
 from ansible_collections.netops.conntrack.plugins.module_utils._query.fields import as_dict, ndjson_lines
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import compile_selection
-from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Context
+from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
+from ansible_collections.netops.conntrack.plugins.module_utils._table.decoder import Decoder
 from ansible_collections.netops.conntrack.plugins.module_utils._table.dump import blocks
-from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Block, Decoder
 from ansible_collections.netops.conntrack.plugins.module_utils._table.memo import Memo
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -53,7 +54,7 @@ def use(blocks: t.Iterable[Block]) -> int:
     selection = compile_selection(
         [{"remaining": {"min": 60}, "source_port": "1-99"}, {"packets": {"min": 1}}], None, CONTEXT
     )
-    of_block = Memo(selection.needs, selection.decide, selection.steps)
+    of_block = Memo(selection.fields, selection.decide, selection.breakpoints)
     entries = 0
     for block in blocks:
         assert_columns_are_rows(block)

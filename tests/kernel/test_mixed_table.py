@@ -12,10 +12,11 @@ import random
 import typing as t
 
 import pytest
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.summary import HISTOGRAM_BOUNDS, Summary
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import compile_selection
-from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import KEYS, Context
-from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Block
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import KEYS
+from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.memo import Memo
 from kinds import ACCOUNTING, fill, read_beside, shown
 from listing import entries_of
@@ -236,7 +237,7 @@ def test_every_key_is_tried() -> None:
 @pytest.mark.parametrize("key", SELECTORS)
 def test_a_selector_is_for_blocks_what_it_is_for_entries(mixed: Mixed, key: str) -> None:
     selection = compile_selection([{key: SELECTORS[key]}], None, mixed.context)
-    of_block = Memo(selection.needs, selection.decide, selection.steps)
+    of_block = Memo(selection.fields, selection.decide, selection.breakpoints)
     answers: collections.Counter[bool | None] = collections.Counter()
     for block in mixed.blocks:
         wanted = [selection.decide(entry) for entry in block.entries()]

@@ -13,16 +13,16 @@ import time
 import typing as t
 
 import pytest
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune import prune
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune_plan import (
     Guards,
-    Plan,
+    PrunePlan,
     parse_limit,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import UnavailableError
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import compile_selection
-from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import read_settings
 from ansible_collections.netops.conntrack.plugins.module_utils._table.writable import WritableTable
 from killing import Router, State
@@ -141,7 +141,7 @@ def pruned(
         context = Context.read(read_settings())
         guards = Guards((), helpers=True)
         selection = compile_selection([match], None, context)
-        plan = Plan(selection, guards, context, **{"sample": 0, "whole": True, **options})
+        plan = PrunePlan(selection, guards, context, **{"sample": 0, "whole": True, **options})
         return prune(table, plan, parse_limit(limit), dry_run=False).result(table.count(), with_diff=True)
 
 

@@ -20,7 +20,7 @@ import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import DumpError, InterruptedDumpError
 from ansible_collections.netops.conntrack.plugins.module_utils._netlink import transport
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
-from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Block
+from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.table import Table
 from kinds import ACCOUNTING
 from support import left_over, module_path, network_namespace, run

@@ -13,20 +13,20 @@ import subprocess
 import typing as t
 
 import pytest
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune import prune
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune_plan import (
     Guards,
-    Plan,
+    PrunePlan,
     parse_limit,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import DumpError, InterruptedDumpError
 from ansible_collections.netops.conntrack.plugins.module_utils._netlink import transport
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import compile_selection
-from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import read_settings
 from ansible_collections.netops.conntrack.plugins.module_utils._table import dump
-from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Block
+from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.writable import WritableTable
 from support import network_namespace, run
 
@@ -86,7 +86,9 @@ def pruned(table: WritableTable, limit: str | None = None, whole: bool = True) -
     """Prune, and give the result with its diff; the numbers in it must add up."""
     context = Context.read(read_settings())
     match = {"protocol": "tcp", "state": "ESTABLISHED", "replied": False}
-    plan = Plan(compile_selection([match], None, context), Guards((), helpers=True), context, sample=3, whole=whole)
+    plan = PrunePlan(
+        compile_selection([match], None, context), Guards((), helpers=True), context, sample=3, whole=whole
+    )
     result = prune(table, plan, parse_limit(limit), dry_run=False).result(table.count(), with_diff=True)
     assert result["deleted"] + result["already_gone"] + result["not_deleted"] == result["would_delete"]
     assert (result["matched"], result["protected"]) == (result["would_delete"], 0)

@@ -22,14 +22,16 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._netlink import transport
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import Sysctl
-from ansible_collections.netops.conntrack.plugins.module_utils._table import layouts, requests
+from ansible_collections.netops.conntrack.plugins.module_utils._table import requests
+from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
+from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Layout
 from ansible_collections.netops.conntrack.plugins.module_utils._table.writable import WritableTable
 from messages import blocks_of
 from support import network_namespace, run
 
 ENTRY = ["-p", "tcp", "-s", "198.51.100.1", "-d", "203.0.113.9", "--dport", "80", "-t", "900", "--state", "ESTABLISHED"]
 
-Blocks = t.Iterator[layouts.Block]
+Blocks = t.Iterator[Block]
 
 
 @pytest.fixture
@@ -61,9 +63,9 @@ def those_in_zone_7(blocks: Blocks) -> requests.Targets[str]:
     return all_of(block for block in blocks if "zone" in block.layout.fields)
 
 
-def rebuilt(block: layouts.Block, rows: list[bytes]) -> layouts.Block:
+def rebuilt(block: Block, rows: list[bytes]) -> Block:
     """Return a block with other rows of the same layout."""
-    return layouts.Block(block.layout, b"".join(rows))
+    return Block(block.layout, b"".join(rows))
 
 
 def outcome(**numbers: int) -> collections.Counter[tuple[str, int]]:
@@ -96,7 +98,7 @@ def test_a_table_that_cannot_be_read_whole_is_not_reported(
 ) -> None:
     sizes = itertools.count()
     read = Sysctl.read
-    monkeypatch.setattr(Sysctl, "read", lambda each: next(sizes) if each.short == "buckets" else read(each))
+    monkeypatch.setattr(Sysctl, "read", lambda each: next(sizes) if each.short_name == "buckets" else read(each))
     with pytest.raises(DumpError, match="as a whole in 5 attempts"):
         table.read(identities)
     assert next(sizes) == 10
@@ -120,7 +122,7 @@ def test_a_new_connection_in_the_place_of_an_old_one_stays(table: WritableTable)
     assert table.delete(table.read(all_of)) == outcome(OK=200)
 
 
-def with_other_id(layout: layouts.Layout, row: bytes) -> bytes:
+def with_other_id(layout: Layout, row: bytes) -> bytes:
     """Return the row with the last bit of its id turned."""
     at = layout.fields["id"].end - 1
     return row[:at] + bytes([row[at] ^ 1]) + row[at + 1 :]

@@ -132,7 +132,7 @@ def test_our_own_changes_are_recorded_in_each_namespace(netns: str) -> None:
     assert run_module("conntrack_settings", args, netns=netns).data["changed"] is True
     with inside(netns):
         record = read_record()
-    found = {change.short: (change.old, change.new) for change in record.changes}
+    found = {change.short_name: (change.old, change.new) for change in record.changes}
     assert found == {"udp_timeout": (30, 17), "tcp_timeout_established": (432000, 54000)}
     with network_namespace("policies") as other, inside(other):
         assert read_record().changes == ()

@@ -124,8 +124,8 @@ def test_task_has_only_options_that_the_module_has(page: str, module: str, argum
 
 @pytest.mark.parametrize(("page", "match", "exclude"), SELECTIONS)
 def test_selection_compiles(page: str, match: list[t.Any], exclude: list[t.Any]) -> None:
+    from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
     from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import compile_selection
-    from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Context
 
     compile_selection(match, exclude, Context(settings={}, now=0))
 

@@ -48,12 +48,12 @@ def proxmox(tree: Tree, processes: t.Container[str]) -> list[Written]:
         names, runs = list(_PVE_SETTINGS), "pve-firewall" in processes
     if not (names and runs):
         return []
-    settings = [short for name in names for short in _PVE_SETTINGS[name]]
+    settings = [short_name for name in names for short_name in _PVE_SETTINGS[name]]
     places = [host[name][1] for name in names if name in host]
     evidence = _place(places[0]) if places else _place(cluster["enable"][1])
     if _is_on(host, "nftables", False):
         # This one leaves the hash size alone.
-        return [Written("proxmox-firewall", tuple(short for short in settings if short != "buckets"), evidence)]
+        return [Written("proxmox-firewall", tuple(name for name in settings if name != "buckets"), evidence)]
     return [Written("pve-firewall", tuple(settings), evidence)]
 
 
@@ -80,9 +80,9 @@ def vyos(tree: Tree) -> list[Written]:
         return []
     found = []
     for path in tree.paths_in(_VYOS_SYSCTLS):
-        places = {each.short: each.line for each in assignments(tree.read(path) or "") if each.short}
+        places = {each.short_name: each.line for each in assignments(tree.read(path) or "") if each.short_name}
         if places:
-            settings = tuple(sorted(short for short in places if short))
+            settings = tuple(sorted(name for name in places if name))
             found.append(Written("vyos", settings, f"{path}:{min(places.values())}"))
     return found
 

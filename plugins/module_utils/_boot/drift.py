@@ -13,7 +13,7 @@ import typing as t
 from ansible_collections.netops.conntrack.plugins.module_utils._boot.next_boot import NextBoot
 from ansible_collections.netops.conntrack.plugins.module_utils._boot.owners import Owner
 from ansible_collections.netops.conntrack.plugins.module_utils._boot_files.sysctl_d import BootValue, Source
-from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.values import kept_as
+from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.values import stored_value
 
 
 def compare(runtime: t.Mapping[str, int], boot: NextBoot, owners: t.Sequence[Owner]) -> dict[str, t.Any]:
@@ -21,17 +21,17 @@ def compare(runtime: t.Mapping[str, int], boot: NextBoot, owners: t.Sequence[Own
 
     Where one of two values is not known, such as the kernel's own default, their difference is None: unknown.
     """
-    settings = {short: _setting(short, runtime, boot, owners) for short in _shorts(boot, owners)}
+    settings = {name: _setting(name, runtime, boot, owners) for name in _shorts(boot, owners)}
     return {
         "settings": settings,
-        "drift": [short for short, setting in settings.items() if setting["drift"]],
+        "drift": [name for name, setting in settings.items() if setting["drift"]],
         "lost": boot.why_lost,
         "lost_settings": sorted(boot.lost),
         "undecided": boot.why_undecided,
         "undecided_settings": sorted(boot.undecided),
-        "invalid": sorted(short for short, value in boot.values.items() if value.value is None),
-        "overridden": [short for short, value in boot.values.items() if _others(value, boot.overridden.get(short, ()))],
-        "contested": [short for short in boot.values if settings[short]["owners"]],
+        "invalid": sorted(name for name, value in boot.values.items() if value.value is None),
+        "overridden": [name for name, value in boot.values.items() if _others(value, boot.overridden.get(name, ()))],
+        "contested": [name for name in boot.values if settings[name]["owners"]],
         "init": boot.init,
         "sysctl_files": None if boot.sysctl_files is None else list(boot.sysctl_files),
         "module": boot.module,
@@ -44,20 +44,22 @@ def compare(runtime: t.Mapping[str, int], boot: NextBoot, owners: t.Sequence[Own
 
 def _shorts(boot: NextBoot, owners: t.Iterable[Owner]) -> list[str]:
     """Return the settings that something sets when the machine starts, sorted."""
-    of_module = {short for short in ("buckets", "max", *boot.loaded_with) if boot.in_force(short)}
+    of_module = {name for name in ("buckets", "max", *boot.loaded_with) if boot.effective(name)}
     return sorted(of_module.union(boot.values, boot.overridden, *(owner.settings for owner in owners)))
 
 
-def _setting(short: str, runtime: t.Mapping[str, int], boot: NextBoot, owners: t.Iterable[Owner]) -> dict[str, t.Any]:
-    now, coming = runtime.get(short), boot.in_force(short)
+def _setting(
+    short_name: str, runtime: t.Mapping[str, int], boot: NextBoot, owners: t.Iterable[Owner]
+) -> dict[str, t.Any]:
+    now, coming = runtime.get(short_name), boot.effective(short_name)
     wanted = coming.value if coming else None
     return {
         "runtime": now,
         "boot": wanted,
-        **_place_of(coming or boot.values.get(short)),
-        "drift": None if now is None or wanted is None else kept_as(short, wanted) != now,
-        "owners": sorted({owner.owner for owner in owners if short in owner.settings}),
-        "overridden": [{"value": lost.value, **_place_of(lost)} for lost in boot.overridden.get(short, ())],
+        **_place_of(coming or boot.values.get(short_name)),
+        "drift": None if now is None or wanted is None else stored_value(short_name, wanted) != now,
+        "owners": sorted({owner.owner for owner in owners if short_name in owner.settings}),
+        "overridden": [{"value": lost.value, **_place_of(lost)} for lost in boot.overridden.get(short_name, ())],
     }
 
 

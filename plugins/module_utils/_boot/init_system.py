@@ -35,7 +35,7 @@ _RCS = "/etc/rcS.d"
 _SYSTEMD_UNITS = tuple(f"{place}/systemd/system" for place in PLACES)
 
 
-class Request(t.NamedTuple):
+class ModuleRequest(t.NamedTuple):
     """A module that is loaded before the sysctls are applied, with its parameters, and the line that asks for it.
 
     ``blacklist`` says which requests a ``blacklist`` line of modprobe.d stops: ``all``, or those for ``aliases`` only.
@@ -57,7 +57,7 @@ class InitSystem(t.NamedTuple):
 
     name: str
     sysctl_files: tuple[str, ...]
-    requests: tuple[Request, ...]
+    requests: tuple[ModuleRequest, ...]
     patterns: bool = True
     file_by_file: bool = False
     why_not: str | None = None
@@ -138,7 +138,7 @@ def _openrc_level(tree: Tree, service: str) -> int | None:
     return None
 
 
-def _openrc_modules(tree: Tree) -> list[Request]:
+def _openrc_modules(tree: Tree) -> list[ModuleRequest]:
     script = tree.read("/etc/init.d/modules") or ""
     if _ETC_MODULES in script:
         # Alpine reads all files, also those with the same name.
@@ -150,14 +150,14 @@ def _openrc_modules(tree: Tree) -> list[Request]:
     return listed + _from_conf_d(tree)
 
 
-def _from_conf_d(tree: Tree) -> list[Request]:
+def _from_conf_d(tree: Tree) -> list[ModuleRequest]:
     """Return the modules in Gentoo's /etc/conf.d/modules; a list for certain kernels only is not read."""
     path = "/etc/conf.d/modules"
     requests = []
     for number, line in _numbered(tree, path):
         match = re.fullmatch(r"\s*modules=[\"']?([^\"'#]*)[\"']?\s*(?:#.*)?", line)
         if match:
-            requests = [Request(name, "", Source(path, number)) for name in match[1].split()]
+            requests = [ModuleRequest(name, "", Source(path, number)) for name in match[1].split()]
     return requests
 
 
@@ -212,7 +212,7 @@ def _sysvinit(tree: Tree) -> InitSystem:
     return InitSystem("sysvinit", _sysctl_system_files(tree), tuple(requests), why_not=why)
 
 
-def _debian_modules(tree: Tree) -> list[Request]:
+def _debian_modules(tree: Tree) -> list[ModuleRequest]:
     files = tree.fragments("modules-load.d")
     if not any(tree.link(path) and tree.same_file(path, _ETC_MODULES) for path in files):
         files.append(_ETC_MODULES)
@@ -236,19 +236,19 @@ def _present(tree: Tree, paths: t.Iterable[str]) -> tuple[str, ...]:
     return tuple(path for path in paths if tree.is_file(path))
 
 
-def _from_kernel_command_line(tree: Tree, options: t.Container[str]) -> list[Request]:
+def _from_kernel_command_line(tree: Tree, options: t.Container[str]) -> list[ModuleRequest]:
     """Return the modules that the kernel's command line asks for; a dash is an underscore where the option has one."""
     requests = []
     for word in (tree.read(CMDLINE) or "").split():
         option, equals, names = word.partition("=")
         if equals and (option in options or option.replace("-", "_") in options):
-            requests += [Request(name, "", Source(CMDLINE, 1)) for name in names.split(",")]
+            requests += [ModuleRequest(name, "", Source(CMDLINE, 1)) for name in names.split(",")]
     return requests
 
 
 def _listed(
     tree: Tree, paths: t.Iterable[str], with_parameters: bool = False, blacklist: str = _OBEYS_ALL
-) -> list[Request]:
+) -> list[ModuleRequest]:
     """Return the modules that files list, one a line; systemd takes no parameters behind the name."""
     requests = []
     for path in paths:
@@ -257,7 +257,7 @@ def _listed(
             if not text or text.startswith(("#", ";")):
                 continue
             name, _blank, parameters = text.replace("\t", " ").partition(" ") if with_parameters else (text, "", "")
-            requests.append(Request(name, parameters.partition("#")[0], Source(path, number), blacklist))
+            requests.append(ModuleRequest(name, parameters.partition("#")[0], Source(path, number), blacklist))
     return requests
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.module_utils._boot.init_system import Request
+from ansible_collections.netops.conntrack.plugins.module_utils._boot.init_system import ModuleRequest
 from ansible_collections.netops.conntrack.plugins.module_utils._boot_files.config_tree import Tree
 from ansible_collections.netops.conntrack.plugins.module_utils._boot_files.sysctl_d import Source
 
@@ -26,7 +26,7 @@ _MODULES = re.compile(r"\s*MODULES\+?=[(\"']([^)\"'#]*)")
 _IMAGE = re.compile(r"(?:initrd|initramfs)[-.].*")
 
 
-def initramfs_requests(tree: Tree, release: str) -> list[Request]:
+def initramfs_requests(tree: Tree, release: str) -> list[ModuleRequest]:
     """Return the modules that the image for the kernel ``release`` loads, with the lines that ask for them."""
     requests = [
         *_plain(tree, _INITRAMFS_TOOLS),
@@ -39,15 +39,15 @@ def initramfs_requests(tree: Tree, release: str) -> list[Request]:
     return [request for request in requests if built >= (tree.changed_at(request.source.file) or 0)]
 
 
-def _plain(tree: Tree, path: str) -> t.Iterator[Request]:
+def _plain(tree: Tree, path: str) -> t.Iterator[ModuleRequest]:
     """Yield the modules of a list, one a line, with their parameters."""
     for number, line in enumerate((tree.read(path) or "").split("\n"), start=1):
         words = line.partition("#")[0].split(None, 1)
         if words:
-            yield Request(words[0], " ".join(words[1:]), Source(path, number), "aliases")
+            yield ModuleRequest(words[0], " ".join(words[1:]), Source(path, number), "aliases")
 
 
-def _matching(tree: Tree, places: t.Sequence[str], pattern: re.Pattern[str]) -> t.Iterator[Request]:
+def _matching(tree: Tree, places: t.Sequence[str], pattern: re.Pattern[str]) -> t.Iterator[ModuleRequest]:
     """Yield the modules in the lines that match, in a file and in the ``*.conf`` files of the directories behind it."""
     main, *directories = places
     paths = [main, *(path for place in directories for path in tree.paths_in(place))]
@@ -55,7 +55,7 @@ def _matching(tree: Tree, places: t.Sequence[str], pattern: re.Pattern[str]) -> 
         for number, line in enumerate((tree.read(path) or "").split("\n"), start=1):
             match = pattern.match(line)
             for name in match[1].split() if match else ():
-                yield Request(name, "", Source(path, number), "aliases")
+                yield ModuleRequest(name, "", Source(path, number), "aliases")
 
 
 def _image_built_at(tree: Tree, release: str) -> float:

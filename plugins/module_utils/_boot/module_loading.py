@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.module_utils._boot.init_system import InitSystem, Request
+from ansible_collections.netops.conntrack.plugins.module_utils._boot.init_system import InitSystem, ModuleRequest
 from ansible_collections.netops.conntrack.plugins.module_utils._boot.initramfs import initramfs_requests
 from ansible_collections.netops.conntrack.plugins.module_utils._boot_files.config_tree import Tree
 from ansible_collections.netops.conntrack.plugins.module_utils._boot_files.modprobe_d import (
@@ -40,7 +40,7 @@ class Loading(t.NamedTuple):
     """
 
     when: str
-    request: Request | None
+    request: ModuleRequest | None
     why_late: str | None
 
 
@@ -60,7 +60,7 @@ def module_loading(tree: Tree, system: InitSystem, modprobe: ModprobeConfig, pre
     return Loading("late", None, _why_late(system, modprobe, requests))
 
 
-def _why_late(system: InitSystem, modprobe: ModprobeConfig, requests: t.Sequence[Request]) -> str:
+def _why_late(system: InitSystem, modprobe: ModprobeConfig, requests: t.Sequence[ModuleRequest]) -> str:
     for request in requests:
         asks = f"{request.source.file}:{request.source.line} asks for it, but"
         if modprobe.loads(request.name, MODULE, "none"):

@@ -68,23 +68,23 @@ class NextBoot:
     reasons: t.Sequence[str] = ()
     why_undecided: str | None = None
 
-    def in_force(self, short: str) -> BootValue | None:
+    def effective(self, short_name: str) -> BootValue | None:
         """Return what will be in force, and where it comes from; None where it will be the kernel's own default.
 
         Also None where it cannot be told. Numbers are as they are written, but for those that the kernel works out of
         a hash size.
         """
-        if short in self.undecided:
+        if short_name in self.undecided:
             return None
-        if short in self.values and short not in self.lost:
-            return self.values[short]
-        if self.hashsize and short == "buckets":
+        if short_name in self.values and short_name not in self.lost:
+            return self.values[short_name]
+        if self.hashsize and short_name == "buckets":
             return self.hashsize
-        if self.hashsize and self.hashsize.value and short == "max":
+        if self.hashsize and self.hashsize.value and short_name == "max":
             # nf_conntrack_init_start() in net/netfilter/nf_conntrack_core.c
             limit = _MAX_FACTOR * whole_pages(self.hashsize.value)
             return BootValue(limit, str(limit), self.hashsize.source)
-        return self.loaded_with.get(short)
+        return self.loaded_with.get(short_name)
 
     @property
     def why_lost(self) -> str | None:
@@ -142,7 +142,7 @@ class _Reader:
         there = set(self._keys.values())
         loaded_with = load_values(self._modprobe, loading)
         # Some parameters are gone from newer kernels, along with their settings.
-        loaded_with = {short: value for short, value in loaded_with.items() if not there or short in there}
+        loaded_with = {name: value for name, value in loaded_with.items() if not there or name in there}
         certain = [replay for replay in replays if replay.certain]
         return NextBoot(
             values=values,
@@ -174,7 +174,7 @@ class _Reader:
             own = [line for line in lines if line.source.file == file]
             found = written_in_order(own, self._keys, stops_at_errors=not self._system.patterns)
             # What the kernel refuses changes nothing.
-            values.update((short, new) for short, new in found.items() if new.value is not None or short not in values)
+            values.update((name, new) for name, new in found.items() if new.value is not None or name not in values)
         return values
 
     def _unread_lines(self) -> list[Line]:
@@ -198,7 +198,7 @@ class _Reader:
             if replay.certain:
                 continue
             values = self._winners(replay.lines)
-            others = {short for short in values.keys() & applied.keys() if applied[short].text != values[short].text}
+            others = {name for name in values.keys() & applied.keys() if applied[name].text != values[name].text}
             found = (values.keys() & open_names) | others
             if found:
                 undecided |= found

@@ -90,8 +90,8 @@ def _processes(tree: Tree) -> dict[str, list[int]]:
 def _kube_proxy(tree: Tree, pid: int) -> list[Owner]:
     words = (tree.read(f"/proc/{pid}/cmdline") or "").split("\0")
     given = {option: value or "true" for option, _equals, value in (word.partition("=") for word in words)}
-    settings = [short for short, option in _KUBE_PROXY.items() if given.get(option) not in _OFF]
-    settings += [short for short, option in _KUBE_PROXY_IF_ASKED.items() if given.get(option, "0") not in _OFF]
+    settings = [name for name, option in _KUBE_PROXY.items() if given.get(option) not in _OFF]
+    settings += [name for name, option in _KUBE_PROXY_IF_ASKED.items() if given.get(option, "0") not in _OFF]
     return [Owner("kube-proxy", tuple(settings), f"process {pid}")] if settings else []
 
 
@@ -129,7 +129,7 @@ def _tuned_profile(tree: Tree, path: str) -> tuple[Owner, list[str]]:
         elif (section, name) == ("main", "include"):
             included = re.split(r"\s*[,;]\s*", value)
         elif section == "sysctl":
-            places.update({each.short: number for each in assignments(line) if each.short})
+            places.update({each.short_name: number for each in assignments(line) if each.short_name})
     return Owner("tuned", tuple(sorted(places)), f"{path}:{min(places.values(), default=0)}"), included
 
 
@@ -139,7 +139,7 @@ def _ufw(tree: Tree) -> list[Owner]:
         return []
     match = re.search(r"^IPT_SYSCTL=[\"']?([^\s\"']*)", tree.read(_UFW_DEFAULTS) or "", re.MULTILINE)
     path = match[1] if match else _UFW_SYSCTLS
-    places = {each.short: each.line for each in assignments(tree.read(path) or "") if each.short}
+    places = {each.short_name: each.line for each in assignments(tree.read(path) or "") if each.short_name}
     return [Owner("ufw", tuple(sorted(places)), f"{path}:{min(places.values())}")] if places else []
 
 
@@ -147,11 +147,11 @@ def _scripts(tree: Tree, system: InitSystem) -> list[Owner]:
     """Return what scripts write by themselves, or from files that the machine does not read as its sysctls."""
     owners = []
     for command in boot_commands(tree, system):
-        written = {each.short for each in command.call.assignments}
+        written = {each.short_name for each in command.call.assignments}
         for file in (path for pattern in command.call.files for path in tree.matching(pattern)):
             if not any(tree.same_file(file, other) for other in system.sysctl_files):
-                written |= {each.short for each in assignments(tree.read(file) or "")}
-        settings = tuple(sorted(short for short in written if short))
+                written |= {each.short_name for each in assignments(tree.read(file) or "")}
+        settings = tuple(sorted(name for name in written if name))
         if settings:
             owners.append(Owner(command.owner, settings, f"{command.source.file}:{command.source.line}"))
     return owners

@@ -16,7 +16,11 @@ import re
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._boot_files.config_tree import Tree
-from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import DIRECTORIES, GAUGE, short_of_sysctl
+from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import (
+    DIRECTORIES,
+    GAUGE,
+    short_name_of_sysctl,
+)
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.values import kernel_takes
 
 _BLANKS = " \t\n\r"
@@ -64,9 +68,9 @@ class Assignment(t.NamedTuple):
         return "/".join(part for part in path.split("/") if part not in ("", "."))
 
     @property
-    def short(self) -> str | None:
+    def short_name(self) -> str | None:
         """The setting's short name; None if the line is not about one setting of connection tracking."""
-        return short_of_key(self.key)
+        return short_name_of_key(self.key)
 
 
 class Line(t.NamedTuple):
@@ -86,14 +90,14 @@ class Line(t.NamedTuple):
         """Whether its value is nothing that the kernel takes, whatever it is for."""
         if self.assignment.value is None:
             return False
-        short = short_of_key(self.key)
-        return (self.boot_value(short).value if short else number_of(self.assignment.value)) is None
+        short_name = short_name_of_key(self.key)
+        return (self.boot_value(short_name).value if short_name else number_of(self.assignment.value)) is None
 
-    def boot_value(self, short: str) -> BootValue:
-        """Return what it sets, as the value of the setting ``short``."""
+    def boot_value(self, short_name: str) -> BootValue:
+        """Return what it sets, as the value of the setting ``short_name``."""
         text = self.assignment.value or ""
         number = number_of(text)
-        return BootValue(number if number is not None and kernel_takes(short, number) else None, text, self.source)
+        return BootValue(number if number is not None and kernel_takes(short_name, number) else None, text, self.source)
 
 
 def assignments(text: str) -> t.Iterator[Assignment]:
@@ -119,16 +123,16 @@ def number_of(text: str) -> int | None:
     return next(int(match["sign"] + match[name], base) for name, base in bases.items() if match[name])
 
 
-def short_of_key(key: str) -> str | None:
+def short_name_of_key(key: str) -> str | None:
     """Return the short name of a file below /proc/sys; None if it is no setting of connection tracking."""
-    short = None if "." in key else short_of_sysctl(key)
-    return None if short == GAUGE else short
+    short_name = None if "." in key else short_name_of_sysctl(key)
+    return None if short_name == GAUGE else short_name
 
 
 def kernel_keys(tree: Tree) -> dict[str, str]:
     """Return the short name of each file below /proc/sys that holds a setting now, under all the file's names."""
     keys = [f"{directory}/{name}" for directory in DIRECTORIES for name in tree.names(f"/proc/sys/{directory}")]
-    return {key: short for key in sorted(keys) for short in [short_of_key(key)] if short}
+    return {key: name for key in sorted(keys) for name in [short_name_of_key(key)] if name}
 
 
 def read_lines(tree: Tree, paths: t.Iterable[str]) -> list[Line]:
@@ -142,7 +146,7 @@ def read_lines(tree: Tree, paths: t.Iterable[str]) -> list[Line]:
 
 def relevant(lines: t.Iterable[Line]) -> list[Line]:
     """Return the lines that can be about connection tracking."""
-    return [line for line in lines if line.is_pattern or short_of_key(line.key)]
+    return [line for line in lines if line.is_pattern or short_name_of_key(line.key)]
 
 
 def winners(lines: t.Iterable[Line], keys: t.Mapping[str, str]) -> dict[str, BootValue]:
@@ -160,11 +164,11 @@ def winners(lines: t.Iterable[Line], keys: t.Mapping[str, str]) -> dict[str, Boo
     wins: dict[str, BootValue] = {}
     for line in last.values():
         if line.assignment.value is not None:
-            for key, short in _targets(line, keys):
-                value = line.boot_value(short)
+            for key, short_name in _targets(line, keys):
+                value = line.boot_value(short_name)
                 # What the kernel refuses leaves what another name or pattern has set.
-                if (key == line.key or key not in last) and (value.value is not None or short not in wins):
-                    wins[short] = value
+                if (key == line.key or key not in last) and (value.value is not None or short_name not in wins):
+                    wins[short_name] = value
     return wins
 
 
@@ -199,22 +203,22 @@ def losers(
     """Return what ``lines`` would set besides ``wins``, by short name, in their order."""
     result: dict[str, list[BootValue]] = {}
     for line in lines:
-        named = short_of_key(line.key)
-        shorts = [named] if named else [short for _key, short in _targets(line, keys)]
-        for short in shorts:
-            if line.assignment.value is not None and wins.get(short) != line.boot_value(short):
-                result.setdefault(short, []).append(line.boot_value(short))
+        named = short_name_of_key(line.key)
+        short_names = [named] if named else [name for _key, name in _targets(line, keys)]
+        for short_name in short_names:
+            if line.assignment.value is not None and wins.get(short_name) != line.boot_value(short_name):
+                result.setdefault(short_name, []).append(line.boot_value(short_name))
     return result
 
 
 def _targets(line: Line, keys: t.Mapping[str, str]) -> list[tuple[str, str]]:
     """Return the key and the short name of each setting that a line writes, if no other line hinders it."""
     if line.is_pattern:
-        return [(key, short) for key, short in keys.items() if _matches(key, line.key)]
-    short = short_of_key(line.key)
+        return [(key, name) for key, name in keys.items() if _matches(key, line.key)]
+    short_name = short_name_of_key(line.key)
     # Of the names of a setting the kernel has some only; which ones, is not known before the module is loaded.
-    missing = line.key not in keys and short in keys.values()
-    return [(line.key, short)] if short and not missing else []
+    missing = line.key not in keys and short_name in keys.values()
+    return [(line.key, short_name)] if short_name and not missing else []
 
 
 def _matches(key: str, pattern: str) -> bool:

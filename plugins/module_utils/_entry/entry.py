@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import sys
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
@@ -81,3 +82,14 @@ class Entry:
 
 FIELDS = tuple(Entry.__annotations__)
 """The names of all fields of an entry."""
+
+
+def label_bits(labels: bytes | None) -> int:
+    """Return the kernel's bitmap of labels as a number, of which bit n is label n. An entry without a bitmap has none.
+
+    The bitmap is read in 32-bit words of the machine's own byte order, as libnetfilter_conntrack does.
+    """
+    if labels is None:
+        return 0
+    words = [labels[at : at + 4] for at in range(0, len(labels), 4)]
+    return sum(int.from_bytes(word, sys.byteorder) << 32 * number for number, word in enumerate(words))

@@ -19,7 +19,7 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import Entry
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_policies import GENERIC, Policy
-from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_record import Record
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_record import TimeoutRecord
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeouts import (
     TIMEOUT_FIELDS,
     governing_sysctls,
@@ -28,7 +28,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeouts i
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._uapi import EXPECTED, GRE
 
-NEEDS = TIMEOUT_FIELDS | {"family", "remaining", "helper"}
+CLAIM_FIELDS = TIMEOUT_FIELDS | {"family", "remaining", "helper"}
 """The fields of an entry that ``Claims.reason_to_keep`` reads."""
 
 NOT_LOWERED = "not_lowered"
@@ -61,7 +61,7 @@ class Claims:
     policies: t.Sequence[Policy]
 
     @property
-    def steps(self) -> set[int]:
+    def breakpoints(self) -> set[int]:
         """All remaining times at which the reason to keep an entry may change, apart from the new timeouts."""
         longest = [
             *self.bounds.values(),
@@ -104,7 +104,7 @@ def _is_expected_gre(entry: Entry) -> bool:
     return entry.protocol == GRE and bool((entry.status or 0) & EXPECTED)
 
 
-def lowered_bounds(wanted: t.Mapping[str, int], present: t.Mapping[str, int], record: Record) -> dict[str, int]:
+def lowered_bounds(wanted: t.Mapping[str, int], present: t.Mapping[str, int], record: TimeoutRecord) -> dict[str, int]:
     """Return ``bounds`` of Claims for the timeouts in ``wanted``, by short name.
 
     A timeout is lowered where the wanted value is below the ``present`` one, as before the change is made. It is also
@@ -122,7 +122,7 @@ def lowered_bounds(wanted: t.Mapping[str, int], present: t.Mapping[str, int], re
     return bounds
 
 
-def _bounds_on_record(record: Record, name: str, present: int) -> t.Iterator[int]:
+def _bounds_on_record(record: TimeoutRecord, name: str, present: int) -> t.Iterator[int]:
     """Yield the most seconds that an entry from before each of the changes that led down to ``present`` can have."""
     value = present
     for change in reversed(record.changes_of(name)):

@@ -40,10 +40,13 @@ WITH_TIMEOUT_OF_BIRTH = "gre_"
 """GRE entries keep the timeouts of their birth (gre_packet() in net/netfilter/nf_conntrack_proto_gre.c)."""
 
 
-class Change(t.NamedTuple):
-    """A write of the sysctl ``short``, between the times ``begun`` and ``done`` (None: it is not known to be done)."""
+class TimeoutChange(t.NamedTuple):
+    """A write of the sysctl ``short_name``, between the times ``begun`` and ``done``.
 
-    short: str
+    If it is not known to be done, ``done`` is None.
+    """
+
+    short_name: str
     old: int
     new: int
     begun: float
@@ -63,24 +66,24 @@ Edition = tuple[int, int, int]
 
 
 @dataclasses.dataclass(frozen=True)
-class Record:
+class TimeoutRecord:
     """The changes and shortenings of which entries in the table can still bear traces, oldest first.
 
     ``now`` is the time at which the record was read, ``path`` where. ``edition`` tells that file from a later one.
     """
 
-    changes: tuple[Change, ...] = ()
+    changes: tuple[TimeoutChange, ...] = ()
     shortenings: tuple[Shortening, ...] = ()
     now: float = 0.0
     path: str = dataclasses.field(default="", compare=False)
     edition: Edition | None = dataclasses.field(default=None, compare=False)
 
-    def changes_of(self, short: str) -> list[Change]:
+    def changes_of(self, short_name: str) -> list[TimeoutChange]:
         """Return the changes of one sysctl, oldest first."""
-        return [change for change in self.changes if change.short == short]
+        return [change for change in self.changes if change.short_name == short_name]
 
 
-def read_record() -> Record:
+def read_record() -> TimeoutRecord:
     """Return what is recorded for the network namespace that the process is in.
 
     Raises NotPermittedError where it may not be read, ConntrackError for a file that is damaged.
@@ -92,17 +95,17 @@ def read_record() -> Record:
         edition = _edition(os.stat(path))
         text = run_directory.read(path)
     except FileNotFoundError:
-        return Record(now=now, path=path)
+        return TimeoutRecord(now=now, path=path)
     except PermissionError as error:
         raise NotPermittedError(f"{path} cannot be read without root. {BECOME_ROOT}") from error
     except OSError as error:
         raise _damaged(path) from error
     if text is None:
-        return Record(now=now, path=path)
+        return TimeoutRecord(now=now, path=path)
     return dataclasses.replace(_parse(text, path, now), path=path, edition=edition)
 
 
-def refuse_changed(record: Record) -> None:
+def refuse_changed(record: TimeoutRecord) -> None:
     """Raise UnavailableError if a timeout was changed since the record was read, or entries were shortened.
 
     Who is about to change one is recorded first. So the times of entries that were read before this call can be told
@@ -124,8 +127,8 @@ def _edition(about: os.stat_result) -> Edition:
 
 
 @contextlib.contextmanager
-def changing(short: str, old: int | None, new: int, required: bool = True) -> t.Iterator[None]:
-    """Record that the body gives the sysctl ``short`` the value ``new``, and when.
+def changing(short_name: str, old: int | None, new: int, required: bool = True) -> t.Iterator[None]:
+    """Record that the body gives the sysctl ``short_name`` the value ``new``, and when.
 
     Nothing is recorded where the value stays, or is not known. Where it cannot be recorded and is ``required``, raises
     UnavailableError, or ConntrackError for a damaged file, before the body runs. If not, the body runs anyway.
@@ -135,7 +138,7 @@ def changing(short: str, old: int | None, new: int, required: bool = True) -> t.
         return
     begun = time.monotonic()
     try:
-        _add(Change(short, old, new, begun, None))
+        _add(TimeoutChange(short_name, old, new, begun, None))
     except ConntrackError:
         if required:
             raise
@@ -163,10 +166,10 @@ def shortening(most: int) -> t.Iterator[None]:
             _set_done(begun)
 
 
-def _add(what: Change | Shortening) -> None:
+def _add(what: TimeoutChange | Shortening) -> None:
     with _locked() as path:
         record = _present(path)
-        if isinstance(what, Change):
+        if isinstance(what, TimeoutChange):
             _write(path, dataclasses.replace(record, changes=(*record.changes, what)[-_MOST:]))
         else:
             _write(path, dataclasses.replace(record, shortenings=(*record.shortenings, what)[-_MOST:]))
@@ -178,7 +181,7 @@ def _set_done(begun: float) -> None:
         done = time.monotonic()
         changes = (each._replace(done=done) if each.begun == begun else each for each in record.changes)
         shortenings = (each._replace(done=done) if each.begun == begun else each for each in record.shortenings)
-        _write(path, Record(tuple(changes), tuple(shortenings), record.now))
+        _write(path, TimeoutRecord(tuple(changes), tuple(shortenings), record.now))
 
 
 @contextlib.contextmanager
@@ -197,23 +200,23 @@ def _locked() -> t.Iterator[str]:
         os.close(lock)
 
 
-def _present(path: str) -> Record:
+def _present(path: str) -> TimeoutRecord:
     """Return the record without what no entry can bear traces of any more."""
     record = read_record()
-    return Record(
+    return TimeoutRecord(
         tuple(change for change in record.changes if _counts(change, record.now)),
         tuple(each for each in record.shortenings if each.done is None or record.now - each.done < each.most),
         record.now,
     )
 
 
-def _counts(change: Change, now: float) -> bool:
-    if change.done is None or change.short.startswith(WITH_TIMEOUT_OF_BIRTH):
+def _counts(change: TimeoutChange, now: float) -> bool:
+    if change.done is None or change.short_name.startswith(WITH_TIMEOUT_OF_BIRTH):
         return True
     return now - change.done < max(change.old, change.new)
 
 
-def _write(path: str, record: Record) -> None:
+def _write(path: str, record: TimeoutRecord) -> None:
     data = {
         "version": _VERSION,
         "boot": run_directory.boot_id(),
@@ -226,12 +229,12 @@ def _write(path: str, record: Record) -> None:
         raise _not_writable(path, error) from error
 
 
-def _parse(text: str, path: str, now: float) -> Record:
+def _parse(text: str, path: str, now: float) -> TimeoutRecord:
     try:
         data = json.loads(text)
         if data["boot"] != run_directory.boot_id():
             # Where /run is a disk, the file outlives its boot. The kernel's timeouts and its clock do not.
-            return Record(now=now)
+            return TimeoutRecord(now=now)
         changes = tuple(_change(*fields) for fields in data["changes"])
         shortenings = tuple(_shortening(*fields) for fields in data["shortenings"])
         if data["version"] != _VERSION:
@@ -242,7 +245,7 @@ def _parse(text: str, path: str, now: float) -> Record:
             raise ValueError("it has a time that is still to come")
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise _damaged(path) from error
-    return Record(changes, shortenings, now)
+    return TimeoutRecord(changes, shortenings, now)
 
 
 def _is_past(time_of: float | None, now: float) -> bool:
@@ -250,10 +253,10 @@ def _is_past(time_of: float | None, now: float) -> bool:
     return time_of is None or time_of <= now
 
 
-def _change(short: t.Any, old: t.Any, new: t.Any, begun: t.Any, done: t.Any) -> Change:
-    if not isinstance(short, str):
+def _change(short_name: t.Any, old: t.Any, new: t.Any, begun: t.Any, done: t.Any) -> TimeoutChange:
+    if not isinstance(short_name, str):
         raise TypeError("a change without its setting")
-    return Change(short, _seconds(old), _seconds(new), float(begun), None if done is None else float(done))
+    return TimeoutChange(short_name, _seconds(old), _seconds(new), float(begun), None if done is None else float(done))
 
 
 def _shortening(most: t.Any, begun: t.Any, done: t.Any) -> Shortening:

@@ -32,14 +32,14 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_po
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_record import (
     WITH_TIMEOUT_OF_BIRTH,
-    Record,
+    TimeoutRecord,
     read_record,
 )
 
 TIMEOUT_FIELDS = frozenset({"protocol", "state", "status", "has_ports"})
 """The fields of an entry that tell which sysctls govern it."""
 
-NEEDS = TIMEOUT_FIELDS | {"family", "remaining", "start", "helper"}
+IDLE_FIELDS = TIMEOUT_FIELDS | {"family", "remaining", "start", "helper"}
 """The fields of an entry that ``idle`` reads."""
 
 _SECOND = 1_000_000_000
@@ -101,7 +101,7 @@ _SLOW_RENEWAL_BEFORE = (4, 9)
 """Kernels before 4.9 renew a timeout only where that makes at least a second of difference (__nf_ct_refresh_acct())."""
 
 _FOREVER = math.inf
-_NOTHING = Record()
+_NOTHING = TimeoutRecord()
 
 
 class Explanation(t.NamedTuple):
@@ -141,7 +141,7 @@ class Timeouts:
     settings: t.Mapping[str, int]
     now: int
     policies: t.Sequence[Policy] = ()
-    record: Record = _NOTHING
+    record: TimeoutRecord = _NOTHING
     uptime: float = _FOREVER
     flow_tables: bool = False
     slow_renewal: bool = False
@@ -180,7 +180,9 @@ class Timeouts:
 
     def everything(self) -> set[Explanation]:
         """Return every timeout that any entry may have got."""
-        names = {name for name in self.settings if "timeout" in name} | {change.short for change in self.record.changes}
+        names = {name for name in self.settings if "timeout" in name} | {
+            change.short_name for change in self.record.changes
+        }
         found = {Explanation(seconds) for seconds in (*_FIXED.values(), *_PPTP)}
         for name in names:
             found.update(self._of_sysctl(name))

@@ -16,9 +16,8 @@ import typing as t
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import Entry
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError
 from ansible_collections.netops.conntrack.plugins.module_utils._interrupt import Interrupted, note
-from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.requests import Tag
-from ansible_collections.netops.conntrack.plugins.module_utils._table.writable import Errors
+from ansible_collections.netops.conntrack.plugins.module_utils._table.writable import Outcomes
 from ansible_collections.netops.conntrack.plugins.module_utils._uapi import SEEN_REPLY
 
 
@@ -31,7 +30,7 @@ class Group(t.NamedTuple):
     replied: str
 
     @classmethod
-    def of(cls, entry: Entry) -> Group:
+    def from_entry(cls, entry: Entry) -> Group:
         """Return the group that the entry is in; it has the fields of GROUP_NEEDS."""
         replied = "" if entry.status is None or entry.status & SEEN_REPLY else "unreplied"
         return cls(entry.family_name, entry.protocol_name, entry.state_name or "", replied)
@@ -46,67 +45,72 @@ _LASTING = {
 }
 """What is said of the entries to which something was done before a signal came."""
 
-GROUP_NEEDS = frozenset({"family", "protocol", "state", "status"})
+GROUP_FIELDS = frozenset({"family", "protocol", "state", "status"})
 
 
-def lines(counts: t.Mapping[t.Any, int]) -> str:
+def diff_lines(counts: t.Mapping[t.Any, int]) -> str:
     """Return one side of a diff: a line with the number of each kind of entry."""
     return "".join(f"{number}  {kind}\n" for kind, number in sorted(counts.items()))
 
 
-def part_of(block: Block, verdicts: list[t.Any], verdict: object) -> Block:
-    """Return the rows of the block on which the verdict is this very object; ``verdicts`` has that on each row."""
-    if verdicts.count(verdict) == len(verdicts):
-        return block
-    return block.where(one is verdict for one in verdicts)
+def diff_of(before: t.Mapping[t.Any, int], fewer: t.Mapping[t.Any, int]) -> dict[str, str]:
+    """Return the diff of those kinds of entries of which there are ``fewer`` than before."""
+    changed = {kind: before[kind] for kind, number in fewer.items() if number}
+    left = {kind: number - fewer[kind] for kind, number in changed.items()}
+    return {"before": diff_lines(changed), "after": diff_lines(left)}
 
 
 @contextlib.contextmanager
-def telling_what_was(done: str, selected: int | None = None) -> t.Iterator[Errors[t.Any]]:
-    """Yield where the outcome of requests is counted, and add it to an error or a signal that ends them.
+def counting_outcomes(done: str, selected: int | None = None) -> t.Iterator[Outcomes[t.Any]]:
+    """Yield a counter for the outcomes of requests. An error or a signal that ends them gets the number already done.
 
     ``done`` is what was done to an entry, such as "deleted". ``selected`` is how many are meant, where that is known.
     """
-    errors: Errors[t.Any] = collections.Counter()
+    outcomes: Outcomes[t.Any] = collections.Counter()
     try:
-        yield errors
-        note(*_account(errors, done, selected))
+        yield outcomes
+        note(*_account(outcomes, done, selected))
     except Interrupted as interrupted:
-        interrupted.account, interrupted.result = _account(errors, done, selected)
+        interrupted.account, interrupted.result = _account(outcomes, done, selected)
         raise
     except ConntrackError as error:
-        number = count_of(errors, 0)
+        number = count_of(outcomes, 0)
         error.result.update({"changed": bool(number), done: number})
         error.message += f" At least {number} entries had been {done} by then."
         raise
 
 
-def _account(errors: Errors[t.Any], done: str, selected: int | None) -> tuple[str, dict[str, t.Any]]:
+def _account(outcomes: Outcomes[t.Any], done: str, selected: int | None) -> tuple[str, dict[str, t.Any]]:
     """Return what was done to entries so far, in words and as a part of the module's answer."""
-    number = count_of(errors, 0)
+    number = count_of(outcomes, 0)
     of_all = "" if selected is None else f" of {selected:,}"
     account = f"{number:,}{of_all} selected entries were {done} by then. {_LASTING[done]}"
     return account, {"changed": bool(number), done: number}
 
 
-def count_of(errors: Errors[Tag], *numbers: int) -> int:
+def count_of(outcomes: Outcomes[Tag], *numbers: int) -> int:
     """Return how many ended with one of these errnos."""
-    return sum(count for (_tag, number), count in errors.items() if number in numbers)
+    return sum(count for (_tag, number), count in outcomes.items() if number in numbers)
 
 
-def without_failures(result: dict[str, t.Any], errors: Errors[Tag], expected: t.Container[int], done: str) -> None:
+def successes(outcomes: Outcomes[Tag]) -> collections.Counter[Tag]:
+    """Return how many succeeded, by their tag."""
+    return collections.Counter({tag: count for (tag, number), count in outcomes.items() if number == 0})
+
+
+def raise_on_failures(result: dict[str, t.Any], outcomes: Outcomes[Tag], expected: t.Container[int], done: str) -> None:
     """Raise ConntrackError, with the result, if the kernel refused requests by an errno that is not an expected one.
 
     ``done`` is what the result calls those with success, such as "deleted".
     """
     failures: collections.Counter[str] = collections.Counter()
-    for (_tag, number), count in errors.items():
+    for (_tag, number), count in outcomes.items():
         if number not in expected:
             failures[os.strerror(number)] += count
     if failures:
         reasons = ", ".join(f"{number} times {reason!r}" for reason, number in sorted(failures.items()))
         raise ConntrackError(
-            f"The kernel refused {sum(failures.values())} of {sum(errors.values())} requests: {reasons}. "
+            f"The kernel refused {sum(failures.values())} of {sum(outcomes.values())} requests: {reasons}. "
             f"{result[done]} entries were {done}. Run the module again for the rest.",
             **result,
             failures=dict(failures),

@@ -23,33 +23,36 @@ import typing as t
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.outcome import (
     Group,
     count_of,
-    lines,
-    telling_what_was,
-    without_failures,
+    counting_outcomes,
+    diff_of,
+    raise_on_failures,
+    successes,
 )
-from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune_plan import (
-    Limit,
-    Plan,
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune_plan import Limit, PrunePlan
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune_survey import (
+    PruneSurvey,
+    PruneVerdict,
     Sample,
-    Survey,
-    Verdict,
     enforce,
+    sample_of,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.second_look import NOTED
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.survey import by_verdict, survey_table
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError
 from ansible_collections.netops.conntrack.plugins.module_utils._netlink.clock import Clock
+from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.kernel_filter import Condition
-from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.requests import Targets
 from ansible_collections.netops.conntrack.plugins.module_utils._table.table import not_listed
-from ansible_collections.netops.conntrack.plugins.module_utils._table.writable import Errors, WritableTable
+from ansible_collections.netops.conntrack.plugins.module_utils._table.writable import Outcomes, WritableTable
 
 _EXPECTED = (0, errno.ENOENT)
+_NOTHING_DONE: t.Mapping[Group, int] = {}
 _FEW = 64
 """Fewer deletes than this are not held against the kernel's count, which other connections change as well."""
 
 
-def prune(table: WritableTable, plan: Plan, limit: Limit, dry_run: bool) -> Outcome:
+def prune(table: WritableTable, plan: PrunePlan, limit: Limit, dry_run: bool) -> PruneOutcome:
     """Delete what the plan selects, unless it is a dry run.
 
     With a limit or a second look, the whole table is read before the first delete, for which the names of the targets
@@ -73,85 +76,69 @@ class _Reading:
     """A table that is read and pruned, of which the kernel ``counted`` so many entries before."""
 
     table: WritableTable
-    plan: Plan
+    plan: PrunePlan
     conditions: t.Sequence[Condition]
     counted: int | None
 
-    def prune(self, limit: Limit, dry_run: bool) -> Outcome:
+    def prune(self, limit: Limit, dry_run: bool) -> PruneOutcome:
         """Read all, then delete."""
-
-        def collect(blocks: t.Iterator[Block]) -> tuple[Survey, Targets[Group]]:
-            found, targets = self._survey({}), Targets[Group]()
-            for block in blocks:
-                for verdict, selected in found.sort_out(block):
-                    if not dry_run:
-                        targets.add(selected, verdict.group)
-            return found, targets
-
-        found, targets = self.table.read(collect, self.conditions)
+        found, targets = survey_table(self.table, self.conditions, self._survey, _group_of, keep_targets=not dry_run)
         self.plan.refuse_changed_timeouts()
         before = self._note_count(found)
         enforce(limit, found)
         if dry_run:
-            return Outcome(found, None)
-        with telling_what_was("deleted", len(targets)) as errors:
-            self.table.delete(targets, errors)
-        return self._outcome(found, errors, before)
+            return PruneOutcome(found, None)
+        with counting_outcomes("deleted", len(targets)) as outcomes:
+            self.table.delete(targets, outcomes)
+        return self._outcome(found, outcomes, before)
 
-    def prune_after_second_look(self, limit: Limit, dry_run: bool) -> Outcome:
+    def prune_after_second_look(self, limit: Limit, dry_run: bool) -> PruneOutcome:
         """Read all, wait, look at the targets again, and delete those that saw no packet."""
-        clock = Clock()
-
-        def collect(blocks: t.Iterator[Block]) -> tuple[Survey, Targets[Verdict]]:
-            found, targets = self._survey({}), Targets[Verdict](NOTED)
-            for block in blocks:
-                moment = clock.moment()
-                for verdict, selected in found.sort_out(block):
-                    targets.add(selected, verdict, moment)
-            return found, targets
-
-        found, targets = self.table.read(collect, self.conditions, clock)
+        found, targets = survey_table(
+            self.table, self.conditions, self._survey, by_verdict, noting=NOTED, clock=Clock()
+        )
         self.plan.refuse_changed_timeouts()
         self._note_count(found)
         enforce(limit, found)
         if len(targets):
             time.sleep(self.plan.confirm_idle)
         before = self.table.count()
-        looked: Errors[Verdict] = collections.Counter()
-        with telling_what_was("deleted", len(targets)) as errors:
+        looked: Outcomes[PruneVerdict] = collections.Counter()
+        with counting_outcomes("deleted", len(targets)) as outcomes:
             for batch in found.look_again(self.table, targets, looked):
                 if not dry_run:
-                    self.table.delete(batch, errors)
+                    self.table.delete(batch, outcomes)
         if dry_run:
-            return Outcome(found, None)
+            return PruneOutcome(found, None)
         for (verdict, number), count in looked.items():
             if number not in _EXPECTED:
-                errors[verdict.group, number] += count
-        return self._outcome(found, errors, before)
+                outcomes[verdict.group, number] += count
+        return self._outcome(found, outcomes, before)
 
-    def prune_at_once(self) -> Outcome:
+    def prune_at_once(self) -> PruneOutcome:
         """Delete the targets of each part of the table once it is read."""
-        sample = self.plan.new_sample()
-        with telling_what_was("deleted") as errors:
+        sample = sample_of(self.plan)
+        with counting_outcomes("deleted") as outcomes:
 
-            def collect(blocks: t.Iterator[Block]) -> Survey:
-                found = self._survey(_settle(errors), sample)
+            def collect(blocks: t.Iterator[Block]) -> PruneSurvey:
+                found = self._survey(_drop_failures(outcomes), sample)
                 for block in blocks:
                     targets = Targets[Group]()
                     for verdict, selected in found.sort_out(block):
                         targets.add(selected, verdict.group)
                     self.plan.refuse_changed_timeouts()
-                    self.table.delete(targets, errors)
+                    self.table.delete(targets, outcomes)
                 return found
 
             found = self.table.read(collect, self.conditions)
-        self._note_count(found, count_of(errors, 0))
-        return self._outcome(found, errors, self.counted)
+        self._note_count(found, count_of(outcomes, 0))
+        return self._outcome(found, outcomes, self.counted)
 
-    def _survey(self, done: t.Mapping[Group, int], sample: Sample | None = None) -> Survey:
-        return Survey(self.plan, self.counted if self.conditions else None, done, sample)
+    def _survey(self, done: t.Mapping[Group, int] = _NOTHING_DONE, sample: Sample | None = None) -> PruneSurvey:
+        total = self.counted if self.conditions else None
+        return PruneSurvey(self.plan, total, done, sample)
 
-    def _note_count(self, found: Survey, deleted: int = 0) -> int | None:
+    def _note_count(self, found: PruneSurvey, deleted: int = 0) -> int | None:
         """Note how many entries are counted and were not listed, and return the kernel's count.
 
         ``deleted`` are those that may be missing in the count, because they were deleted since.
@@ -161,49 +148,53 @@ class _Reading:
             found.not_listed = not_listed(self.counted, None if now is None else now + deleted, found.listed)
         return now
 
-    def _outcome(self, found: Survey, errors: Errors[Group], before: int | None) -> Outcome:
+    def _outcome(self, found: PruneSurvey, outcomes: Outcomes[Group], before: int | None) -> PruneOutcome:
         """Return what became of the targets; ``before`` is the kernel's count before the first delete.
 
         Where that hardly falls, the table is read once more, to tell new connections from entries that stay in memory.
         """
-        deleted, now = count_of(errors, 0), self.table.count()
+        deleted, now = count_of(outcomes, 0), self.table.count()
         if before is None or now is None or deleted < _FEW or 2 * (before - now) >= deleted:
-            return Outcome(found, errors)
+            return PruneOutcome(found, outcomes)
         # What was deleted has to be told, also where this reading fails.
         with contextlib.suppress(ConntrackError):
             listed = self.table.read(lambda blocks: sum(map(len, blocks)))
             found.not_listed = not_listed(now, self.table.count(), listed)
-            return Outcome(found, errors, not_freed=2 * (found.not_listed or 0) >= deleted)
-        return Outcome(found, errors)
+            return PruneOutcome(found, outcomes, not_freed=2 * (found.not_listed or 0) >= deleted)
+        return PruneOutcome(found, outcomes)
 
 
-def _settle(errors: Errors[Group]) -> collections.Counter[Group]:
-    """Forget what was not deleted: it comes again, or it is no more in the table. Give the number deleted by group."""
-    done: collections.Counter[Group] = collections.Counter()
-    for (group, number), count in list(errors.items()):
-        if number == 0:
-            done[group] += count
-        else:
-            del errors[group, number]
-    return done
+def _group_of(verdict: PruneVerdict) -> Group:
+    return verdict.group
+
+
+def _drop_failures(outcomes: Outcomes[Group]) -> collections.Counter[Group]:
+    """Drop the failed deletes before the table is read again: those entries are read again, or are gone.
+
+    Return the number of those deleted by group.
+    """
+    for group, number in list(outcomes):
+        if number != 0:
+            del outcomes[group, number]
+    return successes(outcomes)
 
 
 @dataclasses.dataclass(frozen=True)
-class Outcome:
+class PruneOutcome:
     """What was found, and what became of the targets; None instead means that nothing was tried, as in check mode.
 
     ``not_freed`` says that entries which were deleted still count against the limit.
     """
 
-    found: Survey
-    errors: Errors[Group] | None
+    found: PruneSurvey
+    outcomes: Outcomes[Group] | None
     not_freed: bool = False
 
     def warnings(self) -> t.Iterator[str]:
         """Yield what the operator should know besides the result."""
-        if self.not_freed and self.errors is not None:
+        if self.not_freed and self.outcomes is not None:
             yield (
-                f"{count_of(self.errors, 0)} entries were deleted, but the kernel's count hardly fell. It counts "
+                f"{count_of(self.outcomes, 0)} entries were deleted, but the kernel's count hardly fell. It counts "
                 f"{self.found.not_listed} entries that it does not list. Most likely a program asked for reliable "
                 "events of connection tracking, as conntrackd does with NetlinkEventsReliable, and does not read "
                 "them. Until it reads or ends, what is deleted still counts against nf_conntrack_max. "
@@ -212,29 +203,24 @@ class Outcome:
 
     def result(self, count_after: int | None, with_diff: bool) -> dict[str, t.Any]:
         """Return the module's result. Raises ConntrackError, with all counts, if the kernel refused a delete."""
-        errors: Errors[Group] = collections.Counter() if self.errors is None else self.errors
-        deleted = count_of(errors, 0)
+        outcomes: Outcomes[Group] = collections.Counter() if self.outcomes is None else self.outcomes
+        deleted = count_of(outcomes, 0)
         result = {
-            "changed": bool(self.found.would_delete if self.errors is None else deleted),
+            "changed": bool(self.found.would_delete if self.outcomes is None else deleted),
             **self.found.counts(),
             "deleted": deleted,
-            "already_gone": self.found.gone + count_of(errors, errno.ENOENT),
-            "not_deleted": sum(errors.values()) - count_of(errors, *_EXPECTED),
+            "already_gone": self.found.gone + count_of(outcomes, errno.ENOENT),
+            "not_deleted": sum(outcomes.values()) - count_of(outcomes, *_EXPECTED),
             "count_after": count_after,
             **({"diff": self.diff()} if with_diff else {}),
         }
-        without_failures(result, errors, _EXPECTED, "deleted")
+        raise_on_failures(result, outcomes, _EXPECTED, "deleted")
         return result
 
     def diff(self) -> dict[str, str]:
-        """Return the groups that change, with their numbers before and after; those predicted, if nothing was tried."""
-        deleted = self.found.targets
-        if self.errors is not None:
-            deleted = collections.Counter(
-                {group: count for (group, number), count in self.errors.items() if not number}
-            )
-        before = {group: self.found.groups[group] for group, count in deleted.items() if count}
-        return {
-            "before": lines(before),
-            "after": lines({group: number - deleted[group] for group, number in before.items()}),
-        }
+        """Return the groups that change, with their numbers before and after.
+
+        The numbers are those predicted, if nothing was tried.
+        """
+        deleted = self.found.targets if self.outcomes is None else successes(self.outcomes)
+        return diff_of(self.found.groups, deleted)

@@ -8,16 +8,17 @@
 
 from __future__ import annotations
 
-from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune_plan import Plan, Survey
-from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Block
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune_plan import PrunePlan
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune_survey import PruneSurvey
+from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 
 
 class Pruned:
     """Leaves out the entries that a prune by the ``plan`` would delete."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: PrunePlan) -> None:
         # Nobody asks for what it counts, which may be entries of several readings.
-        self._survey = Survey(plan, None, {})
+        self._survey = PruneSurvey(plan, None, {})
 
     def __call__(self, block: Block) -> Block:
         """Return the entries of the block that the prune leaves."""

@@ -18,7 +18,8 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._netlink.clock import Moment
-from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Block, Layout, from_network
+from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block, from_network
+from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Layout
 from ansible_collections.netops.conntrack.plugins.module_utils._table.requests import Notes, low_word
 from ansible_collections.netops.conntrack.plugins.module_utils._table.writable import Found
 from ansible_collections.netops.conntrack.plugins.module_utils._uapi import FIXED_TIMEOUT

@@ -18,7 +18,7 @@ import os
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import Entry
-from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Block
+from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._uapi import TCP
 
 _VARIABLE = b"SSH_CONNECTION="

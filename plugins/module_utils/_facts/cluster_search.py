@@ -14,7 +14,7 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.clusters import Cluster
-from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Block
+from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 
 LEAST_PERCENT = 5
 """The least share of the table that a cluster has."""

@@ -17,7 +17,8 @@ import ipaddress
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
-from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Block, Layout
+from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
+from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Layout
 
 
 class Cluster(t.NamedTuple):
@@ -49,18 +50,18 @@ class Cluster(t.NamedTuple):
         return {key: value for key, value in match.items() if value is not None}
 
     @property
-    def conditions(self) -> list[Condition]:
+    def conditions(self) -> list[FieldCondition]:
         """What has to hold for the fields of an entry of the protocol."""
-        conditions = [Condition("status", _uapi.SEEN_REPLY if self.replied else 0, _uapi.SEEN_REPLY)]
+        conditions = [FieldCondition("status", _uapi.SEEN_REPLY if self.replied else 0, _uapi.SEEN_REPLY)]
         numbers = {
             "state": self.state,
             "destination_port": self.destination_port,
             "packets_original": 1 if self.single_packet else None,
         }
-        conditions += [Condition(name, number) for name, number in numbers.items() if number is not None]
+        conditions += [FieldCondition(name, number) for name, number in numbers.items() if number is not None]
         for name, address in (("destination", self.destination), ("source", self.source)):
             if address is not None:
-                conditions.append(Condition(name, int.from_bytes(address, "big"), size=len(address)))
+                conditions.append(FieldCondition(name, int.from_bytes(address, "big"), size=len(address)))
         return conditions
 
 
@@ -78,7 +79,7 @@ def _address(packed: bytes | None) -> str | None:
     return None if packed is None else str(ipaddress.ip_address(packed))
 
 
-class Condition(t.NamedTuple):
+class FieldCondition(t.NamedTuple):
     """A field has a value in the bits of ``mask``, without one in all bits. ``size`` is that of the field in bytes."""
 
     field: str
@@ -87,7 +88,7 @@ class Condition(t.NamedTuple):
     size: int | None = None
 
 
-class _Plan(t.NamedTuple):
+class _ColumnPlan(t.NamedTuple):
     """How the clusters are counted in blocks of one layout.
 
     Each cluster has a bit. ``possible`` has those of the clusters that can have entries of the layout. A column is the
@@ -103,9 +104,9 @@ class ClusterCounts:
 
     def __init__(self, clusters: t.Sequence[Cluster]) -> None:
         self._clusters = clusters
-        self._plans: dict[Layout, _Plan] = {}
+        self._plans: dict[Layout, _ColumnPlan] = {}
 
-    def of(self, block: Block) -> list[int]:
+    def counts_in(self, block: Block) -> list[int]:
         """Return how many entries of the block each cluster has."""
         plan = self._plans.get(block.layout)
         if plan is None:
@@ -118,7 +119,7 @@ _WITH_BIT = [bytes(byte for byte in range(256) if byte >> number & 1) for number
 """By the number of a bit, the bytes that have it."""
 
 
-def _fits(plan: _Plan, block: Block) -> bytes:
+def _fits(plan: _ColumnPlan, block: Block) -> bytes:
     """Return for each row a byte with the bits of the clusters that it belongs to; nothing if it is none for all."""
     rows = -1
     for at, table in plan.columns:
@@ -131,7 +132,7 @@ def _fits(plan: _Plan, block: Block) -> bytes:
     return rows.to_bytes(len(block), "little")
 
 
-def _plan(clusters: t.Sequence[Cluster], layout: Layout) -> _Plan:
+def _plan(clusters: t.Sequence[Cluster], layout: Layout) -> _ColumnPlan:
     """Return how the clusters are counted in blocks of the layout."""
     possible = 0
     tables: dict[int, bytearray] = {}
@@ -145,7 +146,7 @@ def _plan(clusters: t.Sequence[Cluster], layout: Layout) -> _Plan:
             for byte in range(256):
                 if byte & bits != value:
                     table[byte] &= ~(1 << number)
-    return _Plan(possible, [(at, bytes(table)) for at, table in tables.items()])
+    return _ColumnPlan(possible, [(at, bytes(table)) for at, table in tables.items()])
 
 
 def _wanted(cluster: Cluster, layout: Layout) -> dict[int, tuple[int, int]] | None:

@@ -24,7 +24,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._facts.clusters i
     may_be_one_way,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.summary import percent
-from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Block
+from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 
 SAMPLE = 5_000
 """Entries among which clusters are looked for. Of 1,000 samples, one finds a share of 5 % smaller than 4.05 %."""
@@ -82,7 +82,7 @@ class _Counting:
 
     def add(self, block: Block) -> None:
         """Count the entries of a block."""
-        for each, entries in zip(self.clusters, self._counts.of(block)):
+        for each, entries in zip(self.clusters, self._counts.counts_in(block)):
             if entries:
                 each.add(entries, block)
 

@@ -16,6 +16,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils import _netns
 from ansible_collections.netops.conntrack.plugins.module_utils._boot.drift import compare
 from ansible_collections.netops.conntrack.plugins.module_utils._boot.next_boot import next_boot
 from ansible_collections.netops.conntrack.plugins.module_utils._boot.owners import competing_owners
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError, UnavailableError
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by import FilledBy
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.kernel_log import table_full
@@ -27,11 +28,10 @@ from ansible_collections.netops.conntrack.plugins.module_utils._selector.compile
     compile_selection,
     refuse_null,
 )
-from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.named_selectors import NAMED
 from ansible_collections.netops.conntrack.plugins.module_utils._settings.record import describe_records
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import read_count, read_settings
-from ansible_collections.netops.conntrack.plugins.module_utils._table import layouts
+from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.table import Table, not_listed
 
 _SLAB_INFO = "/proc/slabinfo"
@@ -154,7 +154,7 @@ def count_table(
     context = Context.read(settings)
     compiled = _compile_all(selectors, context)
 
-    def collect(blocks: t.Iterator[layouts.Block]) -> dict[str, t.Any]:
+    def collect(blocks: t.Iterator[Block]) -> dict[str, t.Any]:
         summary = Summary(context.timeouts, top)
         filled_by = FilledBy()
         tallies = Tallies(compiled)

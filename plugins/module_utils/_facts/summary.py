@@ -23,7 +23,8 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeouts i
     idle_changes,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.value_counts import ValueCounts
-from ansible_collections.netops.conntrack.plugins.module_utils._table import layouts
+from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
+from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Layout
 
 HISTOGRAM_BOUNDS = (0, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 54000, 86400, 172800, 345600, 432000)
 """Where the ranges of a histogram begin, in seconds; the last one has no end."""
@@ -93,12 +94,12 @@ class _RemainingBins:
                 break
             self._places += array.array("H", [place]) * (end - start)
 
-    def column(self, block: layouts.Block) -> t.Iterable[int]:
+    def column(self, block: Block) -> t.Iterable[int]:
         """Return the bin of every row of a block whose entries have a remaining time."""
         try:
             return list(map(self._places.__getitem__, block.numbers("remaining")))
         except IndexError:
-            return block.places("remaining", self.breakpoints)
+            return block.bins("remaining", self.breakpoints)
 
 
 class _StartBins(dict[int, int]):
@@ -117,7 +118,7 @@ class _StartBins(dict[int, int]):
         place = self[unit] = self._bin(unit << 32)
         return place
 
-    def column(self, block: layouts.Block) -> list[int]:
+    def column(self, block: Block) -> list[int]:
         """Return the bin of every row of a block whose entries have a starting time."""
         units = block.upper_halves("start")
         places = list(map(self.__getitem__, units))
@@ -140,7 +141,7 @@ class Summary:
         self._top = top
         self._remaining = _RemainingBins(timeouts)
         self._starts = _StartBins(age_changes(HISTOGRAM_BOUNDS, timeouts))
-        self._kinds: dict[layouts.Layout, collections.Counter[_Kind]] = collections.defaultdict(collections.Counter)
+        self._kinds: dict[Layout, collections.Counter[_Kind]] = collections.defaultdict(collections.Counter)
         # An entry has one zone. It is counted again by the direction where it holds for that direction only.
         self._zones = {name: ValueCounts(_ZONE_BYTES) for name in ("zone", "zone_original", "zone_reply")}
         self._marks = ValueCounts(_MARK_BYTES)
@@ -151,7 +152,7 @@ class Summary:
         self._packets = {"original": 0, "reply": 0, "unknown": 0}
         self._bytes = {"original": 0, "reply": 0, "unknown": 0}
 
-    def add(self, block: layouts.Block) -> None:
+    def add(self, block: Block) -> None:
         """Count the entries of a block."""
         self._add_kinds(block)
         for name, zones in self._zones.items():
@@ -166,14 +167,14 @@ class Summary:
         _add_amounts(self._packets, block, "packets")
         _add_amounts(self._bytes, block, "bytes")
 
-    def _add_kinds(self, block: layouts.Block) -> None:
+    def _add_kinds(self, block: Block) -> None:
         columns = [self._column(block, name) for name in _KIND_FIELDS if name in block.layout.fields]
         if columns:
             self._kinds[block.layout].update(zip(*columns))
         else:
             self._kinds[block.layout][()] += len(block)
 
-    def _column(self, block: layouts.Block, name: str) -> t.Iterable[t.Any]:
+    def _column(self, block: Block, name: str) -> t.Iterable[t.Any]:
         if name == "remaining":
             return self._remaining.column(block)
         return self._starts.column(block) if name == "start" else block.column(name)
@@ -281,7 +282,7 @@ def percent(part: int, whole: int) -> float:
     return round(100 * part / whole, 2) if whole else 0.0
 
 
-def _tally(counts: ValueCounts, block: layouts.Block, name: str) -> None:
+def _tally(counts: ValueCounts, block: Block, name: str) -> None:
     """Count a field's numbers; those that the entries lack are not counted, unless there is a number that it means."""
     if name in block.layout.fields:
         counts.add(block, name)
@@ -289,7 +290,7 @@ def _tally(counts: ValueCounts, block: layouts.Block, name: str) -> None:
         counts.add_constant(block.layout.constants[name], len(block))
 
 
-def _add_amounts(totals: dict[str, int], block: layouts.Block, amount: str) -> None:
+def _add_amounts(totals: dict[str, int], block: Block, amount: str) -> None:
     original, reply = f"{amount}_original", f"{amount}_reply"
     if original in block.layout.fields and reply in block.layout.fields:
         totals["original"] += sum(block.column(original))

@@ -14,8 +14,8 @@ import typing as t
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import Entry
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.summary import percent
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import Selection
-from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Answer, Kind
-from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Block
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.key import Answer, Kind
+from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.memo import Memo
 from ansible_collections.netops.conntrack.plugins.module_utils._uapi import PROTOCOL_NAMES
 
@@ -37,8 +37,8 @@ class _Group:
         self.names = list(selections)
         self.answers: list[Answers] = []
         self._tests = [selection.decide for selection in selections.values()]
-        needs = frozenset(field for selection in selections.values() for field in selection.needs)
-        self.decide = Memo(needs, self._decide, _common_steps(selections.values()))
+        fields = frozenset(field for selection in selections.values() for field in selection.fields)
+        self.decide = Memo(fields, self._decide, _common_breakpoints(selections.values()))
 
     def _decide(self, entry: Entry) -> int:
         answers = tuple(test(entry) for test in self._tests)
@@ -47,14 +47,14 @@ class _Group:
         return self.answers.index(answers)
 
 
-def _common_steps(selections: t.Collection[Selection]) -> dict[str, set[int]]:
-    """Return the steps of the fields that have some in every selection that reads them."""
-    steps: dict[str, set[int]] = {}
+def _common_breakpoints(selections: t.Collection[Selection]) -> dict[str, set[int]]:
+    """Return the breakpoints of the fields that have some in every selection that reads them."""
+    breakpoints: dict[str, set[int]] = {}
     for selection in selections:
-        for field, numbers in selection.steps.items():
-            if all(field in other.steps for other in selections if field in other.needs):
-                steps.setdefault(field, set()).update(numbers)
-    return steps
+        for field, numbers in selection.breakpoints.items():
+            if all(field in other.breakpoints for other in selections if field in other.fields):
+                breakpoints.setdefault(field, set()).update(numbers)
+    return breakpoints
 
 
 def _grouped(selections: t.Mapping[str, Selection]) -> t.Iterator[_Group]:
@@ -62,7 +62,7 @@ def _grouped(selections: t.Mapping[str, Selection]) -> t.Iterator[_Group]:
     together = {
         name: selection
         for name, selection in selections.items()
-        if selection.needs <= _FEW_VALUES.union(selection.steps)
+        if selection.fields <= _FEW_VALUES.union(selection.breakpoints)
     }
     if together:
         yield _Group(together)

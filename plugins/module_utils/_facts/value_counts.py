@@ -23,7 +23,7 @@ import heapq
 import random
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Block
+from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 
 MOST_VALUES = 1 << 18
 """So many different values are counted exactly, in 20 MB of numbers or 30 MB of bytes."""

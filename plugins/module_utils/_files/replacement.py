@@ -43,12 +43,14 @@ Prepare = t.Callable[[str, str], None]
 class FileChange:
     """A file: the text that it holds, and the text that it shall hold. None is that there is no file.
 
-    ``again`` is for a second change of a file, from the first one's new text. It is put after the first one.
+    ``option`` is what asked for the file, for errors. ``again`` is for a second change of a file, from the first one's
+    new text. It is put after the first one.
     """
 
     path: str
     text: str | None
     new_text: str | None
+    option: str
     again: bool = False
 
     @property
@@ -103,7 +105,7 @@ class FileChange:
             # The file is in force; without this, only a power cut in the next seconds could still lose it.
             directory.sync()
 
-    def put_back(self) -> None:
+    def restore(self) -> None:
         """Put the file that was kept aside in its place again, or remove the new one. Raises UnavailableError."""
         with self._directory() as directory:
             if directory.status(self._kept):
@@ -136,53 +138,65 @@ class FileChange:
         The directory is looked at again each time: a process that takes the change back may do so much later.
         """
         try:
-            with place_of(self.path, "sysctl_file", make=make, follow=False) as place:
+            with place_of(self.path, self.option, make=make, follow=False) as place:
                 if place.missing:
                     raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self.path)
                 yield place.directory
         except OSError as error:
             raise UnavailableError(
-                f"sysctl_file: {self.path!r} cannot be written ({error.strerror}); it is as it was."
+                f"{self.option}: {self.path!r} cannot be written ({error.strerror}); it is as it was."
             ) from error
 
 
-def plan_file(
-    path: str, new_text: t.Callable[[str | None], str | None], option: str = "sysctl_file", most: int = MOST_BYTES
-) -> FileChange:
+class Purpose(t.NamedTuple):
+    """What asked for a file: the ``option``, and what else can be done if the file cannot be written (a remedy)."""
+
+    option: str
+    otherwise: str
+
+
+NewText = t.Callable[[t.Optional[str]], t.Optional[str]]
+"""Makes the new text of a file from the present one. None is that there is no file."""
+
+
+def plan_file(path: str, new_text: NewText, purpose: Purpose, most: int = MOST_BYTES) -> FileChange:
     """Return the change of the file ``path``, links followed, to what ``new_text`` makes of its text.
 
-    Nothing is written. Raises OptionError, NotPermittedError or UnavailableError, which name ``option``, when the file
+    Nothing is written. Raises OptionError, NotPermittedError or UnavailableError, which name the option, when the file
     could not be read or replaced, or has more than ``most`` bytes.
     """
     try:
-        with place_of(path, option) as place:
-            return _plan_at(place, path, new_text, option, most)
+        with place_of(path, purpose.option) as place:
+            return _plan_at(place, path, new_text, purpose, most)
     except OSError as error:
-        raise unreadable(path, option, error) from error
+        raise unreadable(path, purpose.option, error) from error
 
 
-def _plan_at(
-    place: Place, path: str, new_text: t.Callable[[str | None], str | None], option: str, most: int
-) -> FileChange:
+def _plan_at(place: Place, path: str, new_text: NewText, purpose: Purpose, most: int) -> FileChange:
+    option, otherwise = purpose
     status = place.status()
     if status is not None and not stat.S_ISREG(status.st_mode):
         raise OptionError(option, path, "is not a regular file", "Give another file, or remove what is there.")
     text = text_of(place.read(most))
-    change = FileChange(place.path, text, new_text(text))
-    present = place.directory.path
-    if change.changed and not os.access(".", os.W_OK | os.X_OK, dir_fd=place.directory.descriptor):
-        raise _not_writable(place.directory, f"{option}: {path!r} cannot be written")
-    if change.changed and change.new_text is not None and not _has_room(present, len(change.new_text)):
-        raise UnavailableError(
-            f"{option}: {path!r} cannot be written ({os.strerror(errno.ENOSPC)}). Make room on the file system of "
-            f"{present}, or set persist: false."
-        )
+    change = FileChange(place.path, text, new_text(text), option)
+    if change.changed:
+        _require_writable(place.directory, change, f"{option}: {path!r} cannot be written", otherwise)
     return change
 
 
-def _not_writable(directory: Directory, problem: str) -> ConntrackError:
+def _require_writable(directory: Directory, change: FileChange, problem: str, otherwise: str) -> None:
+    """Raise NotPermittedError or UnavailableError if the directory does not take the new text."""
+    if not os.access(".", os.W_OK | os.X_OK, dir_fd=directory.descriptor):
+        raise _not_writable(directory, problem, f"give another file, or {otherwise}")
+    if change.new_text is not None and not _has_room(directory.path, len(change.new_text)):
+        reason = os.strerror(errno.ENOSPC)
+        raise UnavailableError(
+            f"{problem} ({reason}). Make room on the file system of {directory.path}, or {otherwise}."
+        )
+
+
+def _not_writable(directory: Directory, problem: str, otherwise: str) -> ConntrackError:
     """Return why no file can be written there. Becoming another user is no remedy for a file system, nor for root."""
-    otherwise = "give another file, or set persist: false"
     if os.fstatvfs(directory.descriptor).f_flag & os.ST_RDONLY:
         remedy = f"Mount it with write access, {otherwise}."
         return UnavailableError(f"{problem}, the file system of {directory.path} is mounted read-only. {remedy}")
@@ -210,18 +224,18 @@ def put_all(files: t.Iterable[FileChange]) -> None:
             done.append(file)
             file.put()
     except ConntrackError as error:
-        raise UnavailableError(" ".join([error.message, *put_back_all(done)])) from error
+        raise UnavailableError(" ".join([error.message, *restore_all(done)])) from error
     except BaseException:
-        put_back_all(done)
+        restore_all(done)
         raise
 
 
-def put_back_all(files: t.Sequence[FileChange]) -> list[str]:
+def restore_all(files: t.Sequence[FileChange]) -> list[str]:
     """Put the files from before in their places; say in words which of them the disk did not take."""
     said = []
     for file in reversed(files):
         try:
-            file.put_back()
+            file.restore()
         except ConntrackError:
             said.append(f"NOT put back: {file.path}, it has the new text.")
     return said

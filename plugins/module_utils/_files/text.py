@@ -21,7 +21,7 @@ MOST_BYTES_OF_RECORD = 32 << 20
 """A record has the texts of three files, in which a character may have become six."""
 
 
-def read_text(path: str, option: str = "sysctl_file") -> str | None:
+def read_text(path: str, option: str) -> str | None:
     """Return the text of a record, None where there is none. Bytes that are no UTF-8 are escaped.
 
     Raises NotPermittedError without the right to read it, OptionError for what is no regular file, is too large, or is

@@ -15,12 +15,12 @@ import secrets
 import stat
 import typing as t
 
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError, OptionError
 from ansible_collections.netops.conntrack.plugins.module_utils._files.paths import Place, place_of
 from ansible_collections.netops.conntrack.plugins.module_utils._query.extended import ExtendedLines
 from ansible_collections.netops.conntrack.plugins.module_utils._query.fields import csv_header, csv_lines, ndjson_lines
-from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Context
-from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Block
+from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 
 Lines = t.Callable[[Block], t.Iterable[str]]
 

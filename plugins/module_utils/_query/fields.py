@@ -14,11 +14,10 @@ import json
 import socket
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import Entry
-from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeouts import NEEDS as IDLE_NEEDS
-from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeouts import age, idle
-from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Context, label_bits
-from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Block
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import Entry, label_bits
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeouts import IDLE_FIELDS, age, idle
+from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._uapi import (
     ASSURED,
     DST_NAT,
@@ -35,7 +34,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._uapi import (
 class Reader(t.NamedTuple):
     """What gives a field of an entry, and the fields of Entry that it reads for that."""
 
-    needs: tuple[str, ...]
+    fields: tuple[str, ...]
     read: t.Callable[[Entry, Context], t.Any]
 
 
@@ -129,7 +128,7 @@ FIELDS: dict[str, Reader] = {
     "packets": _sum("packets_original", "packets_reply"),
     "bytes": _sum("bytes_original", "bytes_reply"),
     "remaining": _plain("remaining"),
-    "idle": Reader(tuple(IDLE_NEEDS), lambda e, c: idle(e, c.timeouts)),
+    "idle": Reader(tuple(IDLE_FIELDS), lambda e, c: idle(e, c.timeouts)),
     "age": Reader(("start",), lambda e, c: age(e.start, c.timeouts)),
     "id": _plain("id"),
 }

@@ -12,10 +12,10 @@ import difflib
 import re
 import typing as t
 
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import Entry
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.module_utils._query.fields import ALL_FIELDS, Reader, address_text
-from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Context
 
 ADDRESSES = ("source", "destination", "reply_source", "reply_destination")
 """The fields that are addresses."""

@@ -14,6 +14,7 @@ import heapq
 import itertools
 import typing as t
 
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import Entry
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.module_utils._query.export import Export
@@ -25,8 +26,8 @@ from ansible_collections.netops.conntrack.plugins.module_utils._query.grouping i
     group_reader,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import Selection
-from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Context
-from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Block, Layout
+from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
+from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Layout
 from ansible_collections.netops.conntrack.plugins.module_utils._table.memo import Memo
 from ansible_collections.netops.conntrack.plugins.module_utils._table.table import Table
 
@@ -62,8 +63,8 @@ _COUNTERS = ("packets_original", "packets_reply", "bytes_original", "bytes_reply
 
 
 @dataclasses.dataclass
-class Group:
-    """What the entries with the same values have in common; ``packets`` and ``octets`` are of those with counters.
+class CountedGroup:
+    """What the entries with the same values have in common; ``packets`` and ``byte_count`` are of those with counters.
 
     At most ``missed`` entries of the group came before it was kept (see _Groups).
     """
@@ -72,17 +73,19 @@ class Group:
     missed: int
     entries: int = 0
     packets: int = 0
-    octets: int = 0
+    byte_count: int = 0
     without_counters: int = 0
 
-    def add(self, packets: int | None, reply_packets: int | None, octets: int | None, reply_octets: int | None) -> None:
+    def add(
+        self, packets: int | None, reply_packets: int | None, byte_count: int | None, reply_byte_count: int | None
+    ) -> None:
         """Count an entry with these counters, which are those of _COUNTERS."""
         self.entries += 1
-        if packets is None or reply_packets is None or octets is None or reply_octets is None:
+        if packets is None or reply_packets is None or byte_count is None or reply_byte_count is None:
             self.without_counters += 1
         else:
             self.packets += packets + reply_packets
-            self.octets += octets + reply_octets
+            self.byte_count += byte_count + reply_byte_count
 
     def as_dict(self, names: t.Sequence[str]) -> dict[str, t.Any]:
         """Return the fields and the counts; packets and bytes are None where none of the entries has counters."""
@@ -92,7 +95,7 @@ class Group:
             **dict(zip(names, values)),
             "entries": self.entries,
             "packets": self.packets if counted else None,
-            "bytes": self.octets if counted else None,
+            "bytes": self.byte_count if counted else None,
             "without_counters": self.without_counters,
         }
 
@@ -107,15 +110,15 @@ class _Groups:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._groups: dict[tuple[t.Any, ...], Group] = {}
+        self._groups: dict[tuple[t.Any, ...], CountedGroup] = {}
         self.uncertainty = 0
         """By how much the number of a group may be too small, and the most entries of one that was left out."""
 
-    def of(self, values: tuple[t.Any, ...]) -> Group:
+    def with_values(self, values: tuple[t.Any, ...]) -> CountedGroup:
         """Return the group with these values."""
         group = self._groups.get(values)
         if group is None:
-            group = self._groups[values] = Group(values, self.uncertainty)
+            group = self._groups[values] = CountedGroup(values, self.uncertainty)
         return group
 
     def leave_out(self) -> bool:
@@ -133,7 +136,7 @@ class _Groups:
         """How many groups there are; None where some were left out."""
         return None if self.uncertainty else len(self._groups)
 
-    def largest(self, number: int) -> list[Group]:
+    def largest(self, number: int) -> list[CountedGroup]:
         """Return the groups with most entries."""
         return heapq.nlargest(number, self._groups.values(), key=lambda group: group.entries)
 
@@ -153,9 +156,9 @@ class _Pass:
         self._context = context
         self._query = query
         self._export = export
-        self._decide = Memo(selection.needs, selection.decide, selection.steps)
+        self._decide = Memo(selection.fields, selection.decide, selection.breakpoints)
         self._group_readers = [group_reader(name, "group_by") for name in query.group_by]
-        self._group_of = Memo({need for reader in self._group_readers for need in reader.needs}, self._group)
+        self._group_of = Memo({need for reader in self._group_readers for need in reader.fields}, self._group)
         self._groups = _Groups(_MOST_GROUPS)
         self._total = self._matched = self._undecidable = 0
 
@@ -203,9 +206,9 @@ class _Pass:
         if self._export:
             self._export.write(block)
 
-    def _group(self, entry: Entry) -> Group:
+    def _group(self, entry: Entry) -> CountedGroup:
         values = tuple(_hashable(reader.read(entry, self._context)) for reader in self._group_readers)
-        return self._groups.of(values)
+        return self._groups.with_values(values)
 
     def _take(self, selected: t.Iterator[Block]) -> list[_Taken]:
         """Return the entries to return; of those that are not, none is kept."""

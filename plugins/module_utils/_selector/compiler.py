@@ -19,30 +19,29 @@ import dataclasses
 import itertools
 import typing as t
 
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import Entry
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeouts import STATES_OF_FIRST_PACKETS
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError, UnavailableError
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.hints import hint_for_key
-from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import (
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.key import (
     EVERY_KIND,
-    KEYS,
     Answer,
+    Breakpoints,
     Compiled,
-    Context,
     Kind,
-    Steps,
     Test,
 )
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import KEYS
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.named_selectors import NAMED, names_of
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.text import Given, selectors_of
-from ansible_collections.netops.conntrack.plugins.module_utils._selector.values import parse_range, values_of
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.values import values_of
 from ansible_collections.netops.conntrack.plugins.module_utils._table.kernel_filter import Condition
 from ansible_collections.netops.conntrack.plugins.module_utils._uapi import (
     FAMILY_NAMES,
     IMPOSSIBLE_KINDS,
     PROTOCOL_NAMES,
 )
-from ansible_collections.netops.conntrack.plugins.module_utils._units import parse_duration
 
 _KEYS_OF_SWITCHES = {
     "acct": ("packets_original", "packets_reply", "bytes_original", "bytes_reply", "packets", "bytes"),
@@ -55,21 +54,22 @@ _KEYS_OF_SWITCHES = {
 class Selection:
     """Which entries are selected: those that match, without those that are excluded.
 
-    ``decide`` tells of an entry, reading its fields in ``needs``. It is False for all that are not of ``kinds``.
+    ``decide`` tells of an entry, of which it reads ``fields``. It is False for all that are not of ``kinds``.
     ``keys`` are the selector keys of what matches, ``common_keys`` those that each of its selectors has. All entries
-    but those that are surely not selected meet the ``conditions``, which the kernel can be asked for. ``steps`` has,
-    for some of the fields, all numbers at which the answer may change when the field's number grows.
+    but those that are surely not selected meet the ``conditions``, which the kernel can be asked for.
+    ``breakpoints`` has, for some of the fields, all numbers at which the answer may change when the field's number
+    grows.
     ``lacking`` collects, while ``decide`` is asked, the switches (acct, timestamp) without which an entry was made that
     cannot be decided.
     """
 
     decide: Test
-    needs: frozenset[str]
+    fields: frozenset[str]
     kinds: frozenset[Kind]
     keys: frozenset[str]
     common_keys: frozenset[str]
     conditions: tuple[Condition, ...]
-    steps: Steps
+    breakpoints: Breakpoints
     lacking: set[str]
 
     def problem(self, settings: t.Mapping[str, int]) -> tuple[str, str] | None:
@@ -158,12 +158,12 @@ def compile_selection(
     lacking: set[str] = set()
     return Selection(
         decide=_noting_lacks(_all_of(whole + without), every, lacking),
-        needs=frozenset(field for selector in every for key in selector.keys for field in KEYS[key].needs),
+        fields=frozenset(field for selector in every for key in selector.keys for field in KEYS[key].fields),
         kinds=frozenset(kind for part in parts for kind in part.kinds) if parts else EVERY_KIND,
         keys=frozenset(key for selector in matching for key in selector.keys),
         common_keys=_common([frozenset(selector.keys) for selector in matching]),
         conditions=_conditions(matching[0]) if len(matching) == 1 else (),
-        steps=_steps(every),
+        breakpoints=_breakpoints(every),
         lacking=lacking,
     )
 
@@ -194,23 +194,23 @@ def _conditions(selector: _Selector) -> tuple[Condition, ...]:
     return tuple(condition for condition in conditions if condition is not None)
 
 
-def _steps(selectors: t.Iterable[_Selector]) -> Steps:
-    """Return the steps of the fields of which every key that reads them has steps."""
-    steps: collections.defaultdict[str, set[int]] = collections.defaultdict(set)
+def _breakpoints(selectors: t.Iterable[_Selector]) -> Breakpoints:
+    """Return the breakpoints of the fields of which every key that reads them has some."""
+    breakpoints: collections.defaultdict[str, set[int]] = collections.defaultdict(set)
     without: set[str] = set()
     for selector in selectors:
         for key, compiled in selector.keys.items():
-            without.update(set(KEYS[key].needs) - compiled.steps.keys())
-            for field, numbers in compiled.steps.items():
-                steps[field].update(numbers)
-    return {field: numbers for field, numbers in steps.items() if field not in without}
+            without.update(set(KEYS[key].fields) - compiled.breakpoints.keys())
+            for field, numbers in compiled.breakpoints.items():
+                breakpoints[field].update(numbers)
+    return {field: numbers for field, numbers in breakpoints.items() if field not in without}
 
 
 def _noting_lacks(test: Test, selectors: t.Iterable[_Selector], lacking: set[str]) -> Test:
     """Make a test that answers like ``test`` and notes in ``lacking`` what an undecidable entry was made without."""
     used = {key for selector in selectors for key in selector.keys}
     fields = {
-        switch: frozenset(field for key in used.intersection(keys) for field in KEYS[key].needs)
+        switch: frozenset(field for key in used.intersection(keys) for field in KEYS[key].fields)
         for switch, keys in _KEYS_OF_SWITCHES.items()
         if used.intersection(keys)
     }
@@ -251,7 +251,7 @@ def _compile(given: Given, context: Context) -> _Selector:
             raise OptionError(given.option, key, "is not a selector key", hint_for_key(key, KEYS))
     compiled = {key: _compile_key(key, value, given.option, context) for key, value in given.selector.items()}
     _require_possible(given, compiled)
-    _refuse_idle_of_first_packets(given)
+    _refuse_idle_of_first_packets(given, compiled)
     return _Selector(compiled)
 
 
@@ -264,13 +264,13 @@ def _common(keys: list[frozenset[str]]) -> frozenset[str]:
     return keys[0].intersection(*keys[1:]) if keys else frozenset()
 
 
-def _refuse_idle_of_first_packets(given: Given) -> None:
+def _refuse_idle_of_first_packets(given: Given, compiled: t.Mapping[str, Compiled]) -> None:
     """Raise OptionError for a least idle time in states of which it is never known, so that none would be selected."""
-    if not {"state", "idle"} <= given.selector.keys():
+    if not {"state", "idle"} <= compiled.keys():
         return
-    states = {str(state).strip().upper() for state in values_of(given.selector["state"], f"{given.option}.state")}
-    ranges = values_of(given.selector["idle"], f"{given.option}.idle")
-    if states <= STATES_OF_FIRST_PACKETS and all(parse_range(one, "idle", parse_duration)[0] for one in ranges):
+    states = set(compiled["state"].values)
+    every_range_has_a_least = all(each.least for each in compiled["idle"].values)
+    if states <= STATES_OF_FIRST_PACKETS and every_range_has_a_least:
         problem = f"holds for no entry in {' or '.join(sorted(states))}, whose timeout a repeated packet does not renew"
         remedy = "Give remaining instead, such as {max: 30s}, or age."
         raise OptionError(f"{given.option}.idle", given.selector["idle"], problem, remedy)

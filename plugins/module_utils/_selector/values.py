@@ -29,8 +29,26 @@ _MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
 
 Network = t.Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
-Range = tuple[int, t.Optional[int]]
-"""The least and the largest number of a range, both inclusive; None: there is no largest."""
+
+class Range(t.NamedTuple):
+    """The least and the most that a number may be, both inclusive. None: there is no most."""
+
+    least: int
+    most: int | None
+
+    def contains(self, number: int) -> bool:
+        """Say whether a number is in the range."""
+        return self.least <= number and (self.most is None or number <= self.most)
+
+
+def breakpoints_of(ranges: t.Iterable[Range]) -> list[int]:
+    """Return the numbers at which a growing number enters or leaves one of the ranges."""
+    breakpoints = []
+    for each in ranges:
+        breakpoints.append(each.least)
+        if each.most is not None:
+            breakpoints.append(each.most + 1)
+    return breakpoints
 
 
 def values_of(value: t.Any, option: str) -> list[t.Any]:
@@ -155,19 +173,19 @@ def _without_mapping(network: Network) -> Network:
     return ipaddress.IPv4Network((address, network.prefixlen - _MAPPED.prefixlen))
 
 
-def number_range(value: t.Any, option: str, maximum: int) -> tuple[int, int]:
+def number_range(value: t.Any, option: str, maximum: int) -> Range:
     """Return the least and the largest number of a text such as 1024-65535; a number is a range of its own."""
     match = _NUMBER_RANGE.fullmatch(str(value).strip())
     if match is None:
         number = parse_number(value, option, maximum)
-        return number, number
+        return Range(number, number)
     low, high = (parse_number(part, option, maximum) for part in match.groups())
     if low > high:
         raise OptionError(option, value, "is an empty range", "Write the lower number first.")
-    return low, high
+    return Range(low, high)
 
 
-def port_range(value: t.Any, option: str) -> tuple[int, int]:
+def port_range(value: t.Any, option: str) -> Range:
     """Return the least and the largest port of a range, or that of a service by its name on this host."""
     text = str(value).strip()
     if not isinstance(value, str) or text.lower().startswith("0x") or not any(map(str.isalpha, text)):
@@ -180,7 +198,7 @@ def port_range(value: t.Any, option: str) -> tuple[int, int]:
         numbers = ", ".join(map(str, sorted(ports)))
         raise OptionError(option, value, f"has several ports on this host ({numbers})", "Give the number.")
     port = ports.pop()
-    return port, port
+    return Range(port, port)
 
 
 def _service_port(name: str, protocol: str) -> list[int]:
@@ -201,7 +219,7 @@ def parse_range(value: t.Any, option: str, parse: t.Callable[[t.Any, str], int])
     high = parse(value["max"], f"{option}.max") if "max" in value else None
     if high is not None and low > high:
         raise OptionError(option, value, "is an empty range", "min must not be larger than max.")
-    return low, high
+    return Range(low, high)
 
 
 def parse_count(value: t.Any, option: str) -> int:

@@ -15,7 +15,7 @@ import typing as t
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_record import changing
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import ROOT, Sysctl
-from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.values import kept_as
+from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.values import stored_value
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Change:
     boot_only: bool = False
 
     def _made_of(self, value: int) -> int:
-        return kept_as(self.sysctl.short, value)
+        return stored_value(self.sysctl.short_name, value)
 
     @property
     def reached(self) -> int:
@@ -71,25 +71,34 @@ class Change:
         self._write(value, record_required=False)
 
     def _write(self, value: int, record_required: bool) -> None:
-        held = self.limit.read() if self.limit else None
+        current_value = self.limit.read() if self.limit else None
         with self._recorded(value, record_required):
-            self.sysctl.write(value)
+            _write(self.sysctl, value)
         # Some kernels set max when they resize the hash table.
-        if self.limit and held is not None and self.limit.read() != held:
-            self.limit.write(held)
+        if self.limit and current_value is not None and self.limit.read() != current_value:
+            _write(self.limit, current_value)
 
     def _recorded(self, value: int, required: bool) -> contextlib.AbstractContextManager[None]:
-        if "timeout" not in self.sysctl.short or not self.sysctl.path.startswith(f"{ROOT}/"):
+        if "timeout" not in self.sysctl.short_name or not self.sysctl.path.startswith(f"{ROOT}/"):
             return contextlib.nullcontext()
-        return changing(self.sysctl.short, self.sysctl.read(), value, required)
+        return changing(self.sysctl.short_name, self.sysctl.read(), value, required)
+
+
+def _write(sysctl: Sysctl, value: int) -> None:
+    """Give a setting a new value. An error names the option that asks for it. Raises what Sysctl.write raises."""
+    try:
+        sysctl.write(value)
+    except ConntrackError as error:
+        error.message = f"settings.{sysctl.short_name}: {error.message}"
+        raise
 
 
 def change_of(
-    sysctls: t.Mapping[str, Sysctl], short: str, wanted: int, before: int | None, least: bool = False
+    sysctls: t.Mapping[str, Sysctl], short_name: str, wanted: int, before: int | None, least: bool = False
 ) -> Change:
-    """Return the change of the setting ``short``, which must be one of ``sysctls``."""
-    limit = sysctls.get("max") if short == "buckets" else None
-    return Change(sysctls[short], wanted, before, least, limit)
+    """Return the change of the setting ``short_name``, which must be one of ``sysctls``."""
+    limit = sysctls.get("max") if short_name == "buckets" else None
+    return Change(sysctls[short_name], wanted, before, least, limit)
 
 
 def apply(changes: t.Iterable[Change], finish: t.Callable[[], None]) -> None:
@@ -102,16 +111,18 @@ def apply(changes: t.Iterable[Change], finish: t.Callable[[], None]) -> None:
         for change in in_order(changes):
             written.append(change)
             change.write(change.wanted)
-            held = change.sysctl.read()
-            if not change.holds(held):
-                raise ConntrackError(f"{change.sysctl.name}: {change.wanted} was written, but the kernel holds {held}.")
+            current_value = change.sysctl.read()
+            if not change.holds(current_value):
+                raise ConntrackError(
+                    f"{change.sysctl.name}: {change.wanted} was written, but the kernel holds {current_value}."
+                )
         finish()
     except ConntrackError as error:
-        said = put_back(written)
+        said = restore_values(written)
         changed = any(change.sysctl.read() != change.before for change in written)
         raise ConntrackError(f"{error.message} {said}", **{"changed": changed, **error.result}) from error
     except BaseException:
-        put_back(written)
+        restore_values(written)
         raise
 
 
@@ -123,13 +134,13 @@ def in_order(changes: t.Iterable[Change]) -> list[Change]:
 
     def rank(change: Change) -> tuple[int, str]:
         grows = change.wanted > (change.before or 0)
-        last_when_growing = {"max": 1, "frag6_high_thresh": -1}.get(change.sysctl.short, 0)
-        return last_when_growing if grows else -last_when_growing, change.sysctl.short
+        last_when_growing = {"max": 1, "frag6_high_thresh": -1}.get(change.sysctl.short_name, 0)
+        return last_when_growing if grows else -last_when_growing, change.sysctl.short_name
 
     return sorted((change for change in changes if change.needed), key=rank)
 
 
-def put_back(written: t.Sequence[Change]) -> str:
+def restore_values(written: t.Sequence[Change]) -> str:
     """Return the kernel the values from before where it has others, and say in words which of them it has again."""
     changed = [change for change in written if change.sysctl.read() != change.before]
     for change in reversed(changed):

@@ -15,7 +15,8 @@ from ansible_collections.netops.conntrack.plugins.module_utils._settings.change 
 from ansible_collections.netops.conntrack.plugins.module_utils._settings.persistence import keep
 from ansible_collections.netops.conntrack.plugins.module_utils._settings.record import Before, read_record
 from ansible_collections.netops.conntrack.plugins.module_utils._settings.setting_plan import (
-    Wish,
+    Desired,
+    desired_settings,
     lacking,
     plan,
     plan_boot_only,
@@ -23,11 +24,10 @@ from ansible_collections.netops.conntrack.plugins.module_utils._settings.setting
     plan_unloaded,
     read_only_among,
     restored_at_boot_only,
-    wishes,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._settings.transaction import Transaction
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl import kernel_module
-from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import find_sysctls, short_of
+from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import find_sysctls, short_name_of
 from ansible_collections.netops.conntrack.plugins.module_utils._units import parse_duration
 
 Options = t.Mapping[str, t.Any]
@@ -88,7 +88,7 @@ def within_of(params: Options) -> int:
     return seconds
 
 
-class Planned(t.NamedTuple):
+class PlannedChange(t.NamedTuple):
     """The change to carry out, the settings left out because this kernel lacks them, and what to warn of."""
 
     transaction: Transaction
@@ -104,7 +104,7 @@ class _Back(t.NamedTuple):
     warnings: list[str]
 
 
-def plan_change(params: Options, check_mode: bool) -> Planned:
+def plan_change(params: Options, check_mode: bool) -> PlannedChange:
     """Plan what ``state`` asks for; load nf_conntrack if it is missing, which is no change of any setting.
 
     Nothing else is changed. Raises ConntrackError for what cannot be done.
@@ -112,33 +112,37 @@ def plan_change(params: Options, check_mode: bool) -> Planned:
     return _plan_present(params, check_mode) if params["state"] == "present" else _plan_absent(params)
 
 
-def _plan_present(params: Options, check_mode: bool) -> Planned:
+def _plan_present(params: Options, check_mode: bool) -> PlannedChange:
     """Plan to set what is wanted and, with ``exclusive``, to restore what earlier runs set and this one does not."""
-    wanted = wishes(params["settings"], params["at_least"])
+    wanted = desired_settings(params["settings"], params["at_least"])
     missing = bool(wanted) and params["runtime"] and params["load_module"] and not find_sysctls()
     if missing:
         _load(wanted, check_mode)
     left_out = lacking(wanted) if params["runtime"] and params["unsupported"] == "warn" else set()
-    supported = [wish for wish in wanted if wish.short not in left_out]
+    supported = [desired for desired in wanted if desired.short_name not in left_out]
     unloaded = missing and check_mode
     changes = _plan_wanted(supported, unloaded, params["runtime"])
-    back = _plan_exclusive(params, {wish.short for wish in wanted}) if params["exclusive"] else _Back({}, [], [])
+    back = (
+        _plan_exclusive(params, {desired.short_name for desired in wanted})
+        if params["exclusive"]
+        else _Back({}, [], [])
+    )
     kept = None
     if params["persist"]:
         kept = keep(params["sysctl_file"], changes, params["load_module"], back.settings, not params["runtime"])
     transaction = Transaction([*changes, *back.changes], kept, back.settings, missing)
     warnings = [*_unloaded_warnings(unloaded), *_unsupported_warnings(left_out), *back.warnings]
-    return Planned(transaction, sorted(left_out), warnings)
+    return PlannedChange(transaction, sorted(left_out), warnings)
 
 
-def _load(wanted: list[Wish], check_mode: bool) -> None:
+def _load(wanted: list[Desired], check_mode: bool) -> None:
     """Load nf_conntrack, unless in check mode. Raises ConntrackError for a value that no kernel takes, before that."""
     plan_unloaded(wanted)
     if not check_mode:
         kernel_module.load()
 
 
-def _plan_wanted(wanted: list[Wish], unloaded: bool, runtime: bool) -> list[Change]:
+def _plan_wanted(wanted: list[Desired], unloaded: bool, runtime: bool) -> list[Change]:
     if not wanted:
         return []
     if not runtime:
@@ -152,11 +156,13 @@ def _plan_exclusive(params: Options, named: set[str]) -> _Back:
     What can only be read here, as max in a container, stays as it is, with a warning: nothing here could restore it.
     """
     recorded = read_record(params["sysctl_file"]).settings
-    settings = {short: before for short, before in recorded.items() if short not in named}
+    settings = {name: before for name, before in recorded.items() if name not in named}
     warnings = []
-    for short in read_only_among(_values_of(settings)) if params["runtime"] else ():
-        was = settings.pop(short).runtime
-        warnings.append(f"{short} was set by an earlier run. It can only be read here, and is not restored to {was}.")
+    for short_name in read_only_among(_values_of(settings)) if params["runtime"] else ():
+        was = settings.pop(short_name).runtime
+        warnings.append(
+            f"{short_name} was set by an earlier run. It can only be read here, and is not restored to {was}."
+        )
     return _plan_back(settings, params["runtime"], warnings)
 
 
@@ -167,20 +173,20 @@ def _plan_back(settings: t.Mapping[str, Before], runtime: bool, warnings: list[s
 
 def _values_of(settings: t.Mapping[str, Before]) -> dict[str, int]:
     """Return what the kernel held before of ``settings``; what is not known is left out."""
-    return {short: before.runtime for short, before in settings.items() if before.runtime is not None}
+    return {name: before.runtime for name, before in settings.items() if before.runtime is not None}
 
 
-def _plan_absent(params: Options) -> Planned:
+def _plan_absent(params: Options) -> PlannedChange:
     """Plan to restore what was there before the first run."""
     for name in params["settings"]:
-        if short_of(name) is None:
+        if short_name_of(name) is None:
             raise OptionError("settings", name, "is no connection-tracking setting", "Give the name of one.")
-    shorts = {short_of(name) for name in params["settings"]}
+    short_names = {short_name_of(name) for name in params["settings"]}
     recorded = read_record(params["sysctl_file"]).settings
-    settings = {short: before for short, before in recorded.items() if not shorts or short in shorts}
-    kept = keep(params["sysctl_file"], [], False, settings if shorts else None, not params["runtime"])
+    settings = {name: before for name, before in recorded.items() if not short_names or name in short_names}
+    kept = keep(params["sysctl_file"], [], False, settings if short_names else None, not params["runtime"])
     back = _plan_back(settings, params["runtime"], [])
-    return Planned(Transaction(back.changes, kept, back.settings), [], back.warnings)
+    return PlannedChange(Transaction(back.changes, kept, back.settings), [], back.warnings)
 
 
 def _unloaded_warnings(unloaded: bool) -> list[str]:

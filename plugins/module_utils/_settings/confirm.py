@@ -54,7 +54,7 @@ def refuse_waiting() -> None:
         )
 
 
-def take_back_pending() -> str | None:
+def roll_back_pending() -> str | None:
     """Take back a change that still waits, as this run begins anew; say in words what was put back, None if none did.
 
     A change whose process was killed is found here, too. Belongs inside ``exclusive``, as all that follows. Raises what
@@ -66,7 +66,7 @@ def take_back_pending() -> str | None:
         with contextlib.suppress(OSError):
             journal.forget_pending()
         return None
-    said = pending.take_back()
+    said = pending.roll_back()
     try:
         settle(pending)
     except UnavailableError as error:
@@ -130,7 +130,7 @@ def confirm(change: str | None) -> Pending:
         put_all(pending.files)
         journal.settle_confirmed(pending)
     except ConntrackError as error:
-        said = pending.take_back()
+        said = pending.roll_back()
         disarm(pending)
         raise ConntrackError(f"{error.message} {said}", **error.result) from error
     for file in pending.files:
@@ -200,7 +200,7 @@ def _wait(pending: Pending) -> None:
             stack.enter_context(exclusive())
         if outcome(pending.id):
             return
-        words = f"It was not confirmed within {pending.within} s. {pending.take_back()}"
+        words = f"It was not confirmed within {pending.within} s. {pending.roll_back()}"
         if _is_kept(pending) is not False:
             disarm(pending)
         with contextlib.suppress(ConntrackError, OSError):

@@ -34,12 +34,13 @@ from ansible_collections.netops.conntrack.plugins.module_utils._settings.change 
     Change,
     change_of,
     in_order,
-    put_back,
+    restore_values,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._settings.lock import NEEDS_ROOT
+from ansible_collections.netops.conntrack.plugins.module_utils._settings.record import SYSCTL_FILE
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import find_sysctls
 
-CONFIRMED, TAKEN_BACK = "confirmed", "taken-back"
+CONFIRMED, ROLLED_BACK = "confirmed", "taken-back"
 """What becomes of a change."""
 
 _VERSION = 2
@@ -82,14 +83,14 @@ class Pending:
                 "id": self.id,
                 "within": self.within,
                 "deadline": self.deadline,
-                "written": [[change.sysctl.short, change.wanted, change.before] for change in self.written],
-                "files": [dataclasses.astuple(file) for file in self.files],
+                "written": [[change.sysctl.short_name, change.wanted, change.before] for change in self.written],
+                "files": [[file.path, file.text, file.new_text, file.again] for file in self.files],
                 "confirmed": self.confirmed,
             }
         )
 
     @classmethod
-    def of_json(cls, text: str) -> Pending | None:
+    def from_json(cls, text: str) -> Pending | None:
         """Read a journal's text. A setting that the kernel no longer has is left out; None is of another boot.
 
         Raises ValueError, KeyError, TypeError, OverflowError or RecursionError for a text that is no journal.
@@ -108,12 +109,12 @@ class Pending:
         files = [_file(*fields) for fields in data["files"]]
         return cls(data["id"], _whole(data["within"]), _finite(data["deadline"]), written, files, data["confirmed"])
 
-    def take_back(self) -> str:
+    def roll_back(self) -> str:
         """Return the kernel its old values, and the boot its old files; say in words what was put back."""
-        said = [put_back(self.written)]
+        said = [restore_values(self.written)]
         for file in reversed(self.files):
             try:
-                file.put_back()
+                file.restore()
                 file.clean_up()
             except ConntrackError:
                 said.append(f"NOT put back: {file.path}, it has the new text; the old one lies beside it.")
@@ -158,7 +159,7 @@ def settle_confirmed(pending: Pending) -> None:
     settle(pending, CONFIRMED)
 
 
-def settle(pending: Pending, became: str = TAKEN_BACK) -> None:
+def settle(pending: Pending, became: str = ROLLED_BACK) -> None:
     """Write down that the change waits no more, and forget it as the one that waits. Raises UnavailableError.
 
     The process that waits goes by this, not by the journal alone: who damages or removes the journal must not keep the
@@ -175,7 +176,7 @@ def outcome(change: str) -> str | None:
     """Return what became of a change, CONFIRMED or TAKEN_BACK; None as long as it waits."""
     for line in _settled():
         name, _space, became = line.partition(" ")
-        if name == change and became in (CONFIRMED, TAKEN_BACK):
+        if name == change and became in (CONFIRMED, ROLLED_BACK):
             return became
     return None
 
@@ -215,7 +216,7 @@ def _read(what: str) -> Pending | None:
     path = path_of(what)
     try:
         text = read(path)
-        return None if text is None else Pending.of_json(text)
+        return None if text is None else Pending.from_json(text)
     except PermissionError as error:
         raise NotPermittedError(NEEDS_ROOT) from error
     except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
@@ -226,17 +227,17 @@ def _read(what: str) -> Pending | None:
         ) from error
 
 
-def _written(short: t.Any, wanted: t.Any, before: t.Any) -> tuple[str, int, int | None]:
-    if not isinstance(short, str):
+def _written(short_name: t.Any, wanted: t.Any, before: t.Any) -> tuple[str, int, int | None]:
+    if not isinstance(short_name, str):
         raise TypeError("a change without its setting")
-    return short, _whole(wanted), None if before is None else _whole(before)
+    return short_name, _whole(wanted), None if before is None else _whole(before)
 
 
 def _file(path: t.Any, text: t.Any, new_text: t.Any, again: t.Any) -> FileChange:
     texts = (path, *(each for each in (text, new_text) if each is not None))
     if not all(isinstance(each, str) for each in texts) or not os.path.isabs(path) or not isinstance(again, bool):
         raise TypeError("a file without its texts")
-    return FileChange(path, text, new_text, again)
+    return FileChange(path, text, new_text, SYSCTL_FILE.option, again)
 
 
 def _whole(number: t.Any) -> int:

@@ -25,6 +25,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._settings import 
 from ansible_collections.netops.conntrack.plugins.module_utils._settings.change import Change
 from ansible_collections.netops.conntrack.plugins.module_utils._settings.module_lines import OurLine
 from ansible_collections.netops.conntrack.plugins.module_utils._settings.record import (
+    SYSCTL_FILE,
     Before,
     Edit,
     Record,
@@ -91,17 +92,17 @@ def keep(
 
     Raises OptionError or NotPermittedError for a file that cannot be used.
     """
-    planned = _Plan(sysctl_file, read_record(sysctl_file), restored, _ANOTHER_KERNEL if another_kernel else {})
+    planned = _FilePlanner(sysctl_file, read_record(sysctl_file), restored, _ANOTHER_KERNEL if another_kernel else {})
     return planned.kept(changes, load_module)
 
 
-def number_at_boot(boot: NextBoot, short: str) -> int | None:
+def number_at_boot(boot: NextBoot, short_name: str) -> int | None:
     """Return the number that a setting has after the boot; None where it is the kernel's default, or no number."""
-    value = boot.in_force(short)
+    value = boot.effective(short_name)
     return value.value if value else None
 
 
-class _Plan:
+class _FilePlanner:
     """Works out the files of one change, from the record that is there."""
 
     def __init__(
@@ -110,7 +111,7 @@ class _Plan:
         self._sysctl_file = sysctl_file
         self._record = record
         self._gone = set(record.settings) if restored is None else set(restored)
-        self._left = {short: before for short, before in record.settings.items() if short not in self._gone}
+        self._left = {name: before for name, before in record.settings.items() if name not in self._gone}
         self._restores = restored is None or bool(self._gone)
         self._machine = machine
         self._boot = self._next_boot({})
@@ -125,8 +126,8 @@ class _Plan:
         modprobe = self._plan_line(_MODPROBE, _SIZES, size, size is None)
         files = [modules, modprobe, dropin]
         left = dropin.edited(self._left)
-        found = {change.sysctl.short: _found(change, left, dropin.change) for change in changes}
-        settings = {**left, **{short: before for short, before in found.items() if before}}
+        found = {change.sysctl.short_name: _found(change, left, dropin.change) for change in changes}
+        settings = {**left, **{name: before for name, before in found.items() if before}}
         return self._kept(settings, files)
 
     def _numbers(self, changes: t.Sequence[Change], modules: FileChange) -> dict[str, int]:
@@ -135,34 +136,34 @@ class _Plan:
         numbers = {change.sysctl.name: _number_to_keep(change, held) for change in changes}
         return {name: number for name, number in numbers.items() if number is not None}
 
-    def _plan_dropin(self, wanted: dict[str, int]) -> _Planned:
+    def _plan_dropin(self, wanted: dict[str, int]) -> _PlannedFile:
         text = sysctl_dropin.plan_dropin(self._sysctl_file, lambda text: text).text
         original = self._record.files.get(os.path.realpath(self._sysctl_file), text)
         edit = sysctl_dropin.edit(text, original, self._record.settings, self._gone, wanted)
-        return _Planned(sysctl_dropin.plan_dropin(self._sysctl_file, lambda _text: edit.new_text), edit.original)
+        return _PlannedFile(sysctl_dropin.plan_dropin(self._sysctl_file, lambda _text: edit.new_text), edit.original)
 
-    def _plan_line(self, directory: str, pattern: re.Pattern[str], line: str | None, taken_out: bool) -> _Planned:
+    def _plan_line(self, directory: str, pattern: re.Pattern[str], line: str | None, taken_out: bool) -> _PlannedFile:
         path = os.path.join(directory, os.path.basename(self._sysctl_file))
-        text = plan_file(path, lambda text: text).text
+        text = plan_file(path, lambda text: text, SYSCTL_FILE).text
         original = self._record.files.get(os.path.realpath(path), text)
         ours = OurLine(pattern, _HEADER.format(self._sysctl_file))
         if line is not None:
             edit = ours.set(text, original, line)
         else:
             edit = ours.take_out(text, original) if taken_out else Edit(text, original)
-        return _Planned(plan_file(path, lambda _text: edit.new_text), edit.original)
+        return _PlannedFile(plan_file(path, lambda _text: edit.new_text, SYSCTL_FILE), edit.original)
 
-    def _kept(self, settings: dict[str, Before], files: list[_Planned]) -> Kept:
+    def _kept(self, settings: dict[str, Before], files: list[_PlannedFile]) -> Kept:
         originals = {**self._record.files, **{each.change.path: each.original for each in files if each.change.changed}}
         # What is as it would be without us is none of ours any more.
         ours = {each.change.path for each in files if each.change.new_text != each.original}
         dropin = files[-1].change.path
         still = {path: text for path, text in originals.items() if path in ours or (path == dropin and settings)}
-        end = plan_file(
-            path_of(self._sysctl_file), lambda _text: Record(settings, still).text(), most=MOST_BYTES_OF_RECORD
-        )
-        first = FileChange(end.path, end.text, Record({**self._record.settings, **settings}, originals).text())
-        settled = FileChange(end.path, first.new_text, end.new_text, again=True)
+        text = Record(settings, still).text()
+        end = plan_file(path_of(self._sysctl_file), lambda _text: text, SYSCTL_FILE, MOST_BYTES_OF_RECORD)
+        both = Record({**self._record.settings, **settings}, originals)
+        first = FileChange(end.path, end.text, both.text(), end.option)
+        settled = FileChange(end.path, first.new_text, end.new_text, end.option, again=True)
         changes = [each.change for each in files]
         overlay = {change.path: change.new_text for change in changes if change.changed}
         return Kept(first, settled, changes, self._boot, self._next_boot(overlay) if overlay else self._boot)
@@ -172,7 +173,7 @@ class _Plan:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Planned:
+class _PlannedFile:
     """The change of a file, and what the file would be without us."""
 
     change: FileChange
@@ -183,14 +184,14 @@ class _Planned:
         if not self.change.changed:
             return dict(settings)
         original = self.original or ""
-        return {short: before._replace(lines=lines_of(original, before.name)) for short, before in settings.items()}
+        return {name: before._replace(lines=lines_of(original, before.name)) for name, before in settings.items()}
 
 
 def _number_to_keep(change: Change, held: NextBoot | None) -> int | None:
     """Return the number for the drop-in; None where the boot has at least as much without it."""
     if held is None or not change.least:
         return change.wanted
-    at_boot = number_at_boot(held, change.sysctl.short)
+    at_boot = number_at_boot(held, change.sysctl.short_name)
     if change.holds(at_boot):
         return None
     # Where no file sets it, the boot has the kernel's own value, which may be as much as there is now.
@@ -199,7 +200,7 @@ def _number_to_keep(change: Change, held: NextBoot | None) -> int | None:
 
 def _found(change: Change, left: t.Mapping[str, Before], dropin: FileChange) -> Before | None:
     """Return what was there before of a setting; None for one that was right all along, which stays unrecorded."""
-    known = left.get(change.sysctl.short)
+    known = left.get(change.sysctl.short_name)
     if known:
         # The files may have been changed first, and the kernel only now.
         first_write = change.needed and known.runtime is None

@@ -14,10 +14,14 @@ import os
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError, OptionError
+from ansible_collections.netops.conntrack.plugins.module_utils._files.replacement import Purpose
 from ansible_collections.netops.conntrack.plugins.module_utils._files.text import printable, read_text
 
 DIRECTORY = "/etc/sysctl.d"
 """Where the facts look for records: a drop-in that is not here is read at no boot."""
+
+SYSCTL_FILE = Purpose("sysctl_file", "set persist: false")
+"""Why files are written here, for errors: what the option sysctl_file asks for, and what goes with it."""
 
 _ENDING = ".before"
 _VERSION = 1
@@ -52,7 +56,7 @@ class Record:
     files: t.Mapping[str, str | None]
 
     @classmethod
-    def of_text(cls, text: str | None, path: str) -> Record:
+    def from_text(cls, text: str | None, path: str) -> Record:
         """Read a record's text. Raises OptionError, which names the file, for one that is not whole."""
         if text is None:
             return cls({}, {})
@@ -60,7 +64,7 @@ class Record:
             data = json.loads(text)
             if data["version"] != _VERSION:
                 raise ValueError("it has another version")
-            settings = {short: Before(**before) for short, before in data["settings"].items()}
+            settings = {name: Before(**before) for name, before in data["settings"].items()}
             record = cls(settings, dict(data["files"]))
             if not record._is_sound:
                 raise TypeError
@@ -89,7 +93,7 @@ class Record:
             return None
         data = {
             "version": _VERSION,
-            "settings": {short: before._asdict() for short, before in self.settings.items()},
+            "settings": {name: before._asdict() for name, before in self.settings.items()},
             "files": self.files,
         }
         return json.dumps(data, indent=2, sort_keys=True) + "\n"
@@ -107,7 +111,7 @@ def path_of(sysctl_file: str) -> str:
 def read_record(sysctl_file: str) -> Record:
     """Return the record of a drop-in. Raises OptionError for one that is not whole, NotPermittedError."""
     path = path_of(sysctl_file)
-    return Record.of_text(read_text(path), path)
+    return Record.from_text(read_text(path, SYSCTL_FILE.option), path)
 
 
 def describe_records(root: str = "/") -> dict[str, t.Any]:
@@ -124,7 +128,7 @@ def describe_records(root: str = "/") -> dict[str, t.Any]:
                 unreadable.append(error.message)
     except OSError as error:
         unreadable.append(f"{DIRECTORY} cannot be read ({error.strerror})")
-    names = {short for file in files for short in file["settings"]}
+    names = {name for file in files for name in file["settings"]}
     return {
         "files": files,
         "settings": None if unreadable else sorted(names),
@@ -145,10 +149,10 @@ def _recorded_dropins(directory: str) -> list[str]:
 
 def _describe(record: Record) -> dict[str, t.Any]:
     return {
-        short: {
+        name: {
             "name": before.name,
             "runtime": before.runtime,
             "lines": None if before.lines is None else printable(before.lines),
         }
-        for short, before in sorted(record.settings.items())
+        for name, before in sorted(record.settings.items())
     }

@@ -24,16 +24,16 @@ from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl im
     GAUGE,
     ROOT,
     Sysctl,
+    current_value,
     find_sysctls,
-    held,
-    short_of,
+    short_name_of,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.values import parse_value
 
 _MACHINE_WIDE = frozenset({"max", "buckets", "expect_max"})
 
 
-class Wish(t.NamedTuple):
+class Desired(t.NamedTuple):
     """What an option wants of a setting: its name in any notation, the value, and whether more is as good."""
 
     option: str
@@ -47,61 +47,68 @@ class Wish(t.NamedTuple):
         return f"{self.option}.{self.name}"
 
     @property
-    def short(self) -> str:
+    def short_name(self) -> str:
         """The short name of the setting, or what was given if that is no name at all."""
-        return short_of(self.name) or self.name
+        return short_name_of(self.name) or self.name
 
 
-def wishes(settings: t.Mapping[str, t.Any], at_least: t.Mapping[str, t.Any]) -> list[Wish]:
+def desired_settings(settings: t.Mapping[str, t.Any], at_least: t.Mapping[str, t.Any]) -> list[Desired]:
     """Return the wishes of the two options of these names."""
-    return [Wish("settings", name, value, False) for name, value in settings.items()] + [
-        Wish("at_least", name, value, True) for name, value in at_least.items()
+    return [Desired("settings", name, value, False) for name, value in settings.items()] + [
+        Desired("at_least", name, value, True) for name, value in at_least.items()
     ]
 
 
-def lacking(wanted: t.Iterable[Wish], root: str = ROOT) -> set[str]:
+def lacking(wanted: t.Iterable[Desired], root: str = ROOT) -> set[str]:
     """Return the short names of the settings that other kernels have and this one has not.
 
     It is empty without nf_conntrack, because then nobody knows.
     """
     sysctls = find_sysctls(root)
-    return {wish.short for wish in wanted if wish.short in KNOWN and wish.short not in sysctls} if sysctls else set()
+    return (
+        {desired.short_name for desired in wanted if desired.short_name in KNOWN and desired.short_name not in sysctls}
+        if sysctls
+        else set()
+    )
 
 
-def plan(wanted: t.Sequence[Wish], root: str = ROOT) -> list[Change]:
+def plan(wanted: t.Sequence[Desired], root: str = ROOT) -> list[Change]:
     """Return what has to become of each setting that is wanted, sorted by short name.
 
     Nothing is written. Raises UnavailableError without nf_conntrack, NotPermittedError without the right to write, and
     ConntrackError with every problem of every setting; its result lists ``unsupported`` and ``read_only`` ones.
     """
     sysctls = _present_sysctls(root)
-    unsupported = [wish for wish in wanted if wish.short not in sysctls]
-    numbers, problems = _parse_all(wish for wish in wanted if wish.short in sysctls)
+    unsupported = [desired for desired in wanted if desired.short_name not in sysctls]
+    numbers, problems = _parse_all(desired for desired in wanted if desired.short_name in sysctls)
     changes = [
-        change_of(sysctls, short, number, sysctls[short].read(), least)
-        for short, (number, least) in sorted(numbers.items())
+        change_of(sysctls, name, number, sysctls[name].read(), least)
+        for name, (number, least) in sorted(numbers.items())
     ]
     _refuse_without_any_right(changes, sysctls, root)
     # What holds already needs no writing. A measurement is never a setting, whatever it happens to be now.
     read_only = [
-        change.sysctl.short
+        change.sysctl.short_name
         for change in changes
-        if change.sysctl.read_only and (change.needed or change.sysctl.short == GAUGE)
+        if change.sysctl.read_only and (change.needed or change.sysctl.short_name == GAUGE)
     ]
-    problems += [_unsupported_problem(wish, sysctls) for wish in unsupported]
+    problems += [_unsupported_problem(desired, sysctls) for desired in unsupported]
     problems += _read_only_problems(read_only)
     problems += [
-        f"at_least.{change.sysctl.short}: the present value cannot be read, so that it might be lowered. Use settings."
+        f"at_least.{change.sysctl.short_name}: the present value cannot be read, so that it might be lowered. "
+        "Use settings."
         for change in changes
         if change.least and change.before is None
     ]
-    problems += _small_max_problems(changes, held(sysctls, GAUGE), "settings.max: {}")
+    problems += _small_max_problems(changes, current_value(sysctls, GAUGE), "settings.max: {}")
     if problems:
-        raise ConntrackError(" ".join(problems), unsupported=[wish.short for wish in unsupported], read_only=read_only)
+        raise ConntrackError(
+            " ".join(problems), unsupported=[desired.short_name for desired in unsupported], read_only=read_only
+        )
     return changes
 
 
-def plan_unloaded(wanted: t.Sequence[Wish]) -> list[Change]:
+def plan_unloaded(wanted: t.Sequence[Desired]) -> list[Change]:
     """Return what will become of the settings once nf_conntrack is loaded, under the names of today's kernels.
 
     Raises ConntrackError with the problems of their values. Whether the kernel has them cannot be told.
@@ -109,22 +116,22 @@ def plan_unloaded(wanted: t.Sequence[Wish]) -> list[Change]:
     numbers, problems = _parse_all(wanted)
     if problems:
         raise ConntrackError(" ".join(problems))
-    return [Change(_todays_sysctl(short), number, None, least) for short, (number, least) in sorted(numbers.items())]
+    return [Change(_todays_sysctl(name), number, None, least) for name, (number, least) in sorted(numbers.items())]
 
 
-def plan_boot_only(wanted: t.Sequence[Wish]) -> list[Change]:
+def plan_boot_only(wanted: t.Sequence[Desired]) -> list[Change]:
     """Return what the next boot is to set, whatever kernel runs now, under the names of today's kernels.
 
     Raises ConntrackError with every problem; its result lists the ``unsupported`` ones, which no kernel has.
     """
-    unsupported = [wish for wish in wanted if wish.short not in KNOWN]
-    numbers, problems = _parse_all(wish for wish in wanted if wish.short in KNOWN)
-    for wish in unsupported:
+    unsupported = [desired for desired in wanted if desired.short_name not in KNOWN]
+    numbers, problems = _parse_all(desired for desired in wanted if desired.short_name in KNOWN)
+    for desired in unsupported:
         problem = "is no connection-tracking setting of any kernel that is known here"
-        problems.append(f"{wish.option}: {wish.name!r} {problem}. {_did_you_mean(wish, KNOWN)}".rstrip())
+        problems.append(f"{desired.option}: {desired.name!r} {problem}. {_did_you_mean(desired, KNOWN)}".rstrip())
     if problems:
-        raise ConntrackError(" ".join(problems), unsupported=[wish.short for wish in unsupported])
-    return [_boot_only(short, number) for short, (number, _least) in sorted(numbers.items())]
+        raise ConntrackError(" ".join(problems), unsupported=[desired.short_name for desired in unsupported])
+    return [_boot_only(name, number) for name, (number, _least) in sorted(numbers.items())]
 
 
 def plan_restored(values: t.Mapping[str, int], root: str = ROOT) -> list[Change]:
@@ -135,7 +142,7 @@ def plan_restored(values: t.Mapping[str, int], root: str = ROOT) -> list[Change]
     sysctls = find_sysctls(root)
     changes = _changes_back(values, sysctls)
     problems = _read_only_problems(_stuck(changes))
-    problems += _small_max_problems(changes, held(sysctls, GAUGE), "settings.max: {}, which was there before,")
+    problems += _small_max_problems(changes, current_value(sysctls, GAUGE), "settings.max: {}, which was there before,")
     if problems:
         raise ConntrackError(" ".join(problems))
     return changes
@@ -148,25 +155,25 @@ def read_only_among(values: t.Mapping[str, int], root: str = ROOT) -> list[str]:
 
 def restored_at_boot_only(values: t.Mapping[str, int]) -> list[Change]:
     """Return what becomes of settings whose files are restored while the kernel that runs now is left alone."""
-    return [_boot_only(short, value) for short, value in sorted(values.items())]
+    return [_boot_only(name, value) for name, value in sorted(values.items())]
 
 
 def _changes_back(values: t.Mapping[str, int], sysctls: t.Mapping[str, Sysctl]) -> list[Change]:
-    shorts = sorted(values.keys() & sysctls)
-    return [change_of(sysctls, short, values[short], sysctls[short].read()) for short in shorts]
+    short_names = sorted(values.keys() & sysctls)
+    return [change_of(sysctls, name, values[name], sysctls[name].read()) for name in short_names]
 
 
 def _stuck(changes: t.Iterable[Change]) -> list[str]:
-    return [change.sysctl.short for change in changes if change.needed and change.sysctl.read_only]
+    return [change.sysctl.short_name for change in changes if change.needed and change.sysctl.read_only]
 
 
-def _todays_sysctl(short: str) -> Sysctl:
-    name = todays_name(short)
-    return Sysctl(short, name, os.path.join(ROOT, name.replace(".", "/")))
+def _todays_sysctl(short_name: str) -> Sysctl:
+    name = todays_name(short_name)
+    return Sysctl(short_name, name, os.path.join(ROOT, name.replace(".", "/")))
 
 
-def _boot_only(short: str, number: int) -> Change:
-    return Change(_todays_sysctl(short), number, None, boot_only=True)
+def _boot_only(short_name: str, number: int) -> Change:
+    return Change(_todays_sysctl(short_name), number, None, boot_only=True)
 
 
 def _present_sysctls(root: str) -> dict[str, Sysctl]:
@@ -197,35 +204,35 @@ def _is_mounted_read_only(root: str) -> bool:
     return bool(os.statvfs(root).f_flag & os.ST_RDONLY)
 
 
-def _parse_all(wanted: t.Iterable[Wish]) -> tuple[dict[str, tuple[int, bool]], list[str]]:
+def _parse_all(wanted: t.Iterable[Desired]) -> tuple[dict[str, tuple[int, bool]], list[str]]:
     """Return number and ``least`` of each setting by its short name, and every problem with them."""
     numbers: dict[str, tuple[int, bool]] = {}
-    first_wishes: dict[str, Wish] = {}
+    first_wishes: dict[str, Desired] = {}
     problems = []
-    for wish in wanted:
+    for desired in wanted:
         try:
-            number = parse_value(wish.short, wish.value, wish.label), wish.least
+            number = parse_value(desired.short_name, desired.value, desired.label), desired.least
         except OptionError as error:
             problems.append(error.message)
             continue
-        first = first_wishes.setdefault(wish.short, wish)
-        if numbers.setdefault(wish.short, number) != number:
+        first = first_wishes.setdefault(desired.short_name, desired)
+        if numbers.setdefault(desired.short_name, number) != number:
             problems.append(
-                f"{first.label} ({first.value!r}) and {wish.label} ({wish.value!r}) mean the same setting. "
+                f"{first.label} ({first.value!r}) and {desired.label} ({desired.value!r}) mean the same setting. "
                 "Give one of them."
             )
     return numbers, problems
 
 
-def _unsupported_problem(wish: Wish, sysctls: t.Mapping[str, Sysctl]) -> str:
-    remedy = _did_you_mean(wish, sysctls) or "See the ones it has: sysctl -a | grep conntrack."
-    if wish.short in KNOWN:
+def _unsupported_problem(desired: Desired, sysctls: t.Mapping[str, Sysctl]) -> str:
+    remedy = _did_you_mean(desired, sysctls) or "See the ones it has: sysctl -a | grep conntrack."
+    if desired.short_name in KNOWN:
         remedy = "Other kernels have it. Leave it out, or set unsupported: warn."
-    return f"{wish.option}: {wish.name!r} is no connection-tracking setting of this kernel. {remedy}"
+    return f"{desired.option}: {desired.name!r} is no connection-tracking setting of this kernel. {remedy}"
 
 
-def _did_you_mean(wish: Wish, names: t.Iterable[str]) -> str:
-    close = nearest(wish.short, names)
+def _did_you_mean(desired: Desired, names: t.Iterable[str]) -> str:
+    close = nearest(desired.short_name, names)
     return f"Did you mean {', '.join(close)}?" if close else ""
 
 
@@ -248,5 +255,5 @@ def _small_max_problems(changes: t.Iterable[Change], count: int | None, words: s
         "be dropped. Give more, or prune the table first (netops.conntrack.conntrack_prune)."
         for change in changes
         # No limit at all, which a kernel may have had before, is 0.
-        if change.sysctl.short == "max" and change.needed and count is not None and 0 < change.wanted < count
+        if change.sysctl.short_name == "max" and change.needed and count is not None and 0 < change.wanted < count
     ]

@@ -18,8 +18,8 @@ from ansible_collections.netops.conntrack.plugins.module_utils._boot_files.sysct
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.module_utils._files.replacement import FileChange, plan_file
-from ansible_collections.netops.conntrack.plugins.module_utils._settings.record import Before, Edit
-from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import short_of_sysctl
+from ansible_collections.netops.conntrack.plugins.module_utils._settings.record import SYSCTL_FILE, Before, Edit
+from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import short_name_of_sysctl
 
 _HEADER = (
     "# Connection-tracking settings, kept by Ansible (netops.conntrack.conntrack_settings).",
@@ -39,7 +39,7 @@ def plan_dropin(path: str, new_text: t.Callable[[str | None], str | None]) -> Fi
     directory = os.path.dirname(os.path.realpath(path))
     if not os.path.isdir(directory):
         raise _unusable(path, f"needs the directory {directory}", "Create it, or give another file.")
-    return plan_file(path, new_text)
+    return plan_file(path, new_text, SYSCTL_FILE)
 
 
 def merge(text: str, wanted: t.Mapping[str, int]) -> str:
@@ -53,23 +53,23 @@ def merge(text: str, wanted: t.Mapping[str, int]) -> str:
 
 def boot_values(text: str) -> dict[str, int]:
     """Return what a drop-in's ``text`` sets, by short name: the last assignment counts, if it is a whole number."""
-    last = {each.short: number_of(each.value or "") for each in _assignments(text.split("\n"))}
-    return {short: number for short, number in last.items() if short and number is not None}
+    last = {each.short_name: number_of(each.value or "") for each in _assignments(text.split("\n"))}
+    return {name: number for name, number in last.items() if name and number is not None}
 
 
 def lines_of(text: str, name: str) -> str | None:
     """Return the lines that set the sysctl ``name`` under any of its names, as one text; None if there are none."""
     lines = text.split("\n")
-    places = _places_of(short_of_sysctl(name), lines)
+    places = _places_of(short_name_of_sysctl(name), lines)
     return "\n".join(lines[place] for place in places) if places else None
 
 
 def restore(text: str, lines: t.Mapping[str, str | None]) -> str:
     """Return ``text`` with the lines that each setting (by short name) had. "" if only our own head is left."""
     kept = text.split("\n")
-    for short, old in lines.items():
+    for short_name, old in lines.items():
         new = [] if old is None else old.split("\n")
-        for place in reversed(_places_of(short, kept)):
+        for place in reversed(_places_of(short_name, kept)):
             kept[place : place + 1] = new
             new = []
     return "" if [line for line in kept if line] == [line for line in _HEADER if line] else "\n".join(kept)
@@ -92,11 +92,11 @@ def edit(
     ours = _our_values(text, before)
     untouched = all(lines_of(original or "", each.name) == each.lines for each in before.values())
     if untouched and text == _merged(original, ours):
-        dropped = {*restored, *map(short_of_sysctl, wanted)}
-        stays = {name: number for name, number in ours.items() if short_of_sysctl(name) not in dropped}
+        dropped = {*restored, *map(short_name_of_sysctl, wanted)}
+        stays = {name: number for name, number in ours.items() if short_name_of_sysctl(name) not in dropped}
         return Edit(_merged(original, {**stays, **wanted}), original)
-    some = {short: before[short].lines for short in restored}
-    everything = {short: each.lines for short, each in before.items()}
+    some = {name: before[name].lines for name in restored}
+    everything = {name: each.lines for name, each in before.items()}
     return Edit(_merged(_restored(text, some, original), wanted), _restored(text, everything, original))
 
 
@@ -104,9 +104,9 @@ def _our_values(text: str | None, before: t.Mapping[str, Before]) -> dict[str, i
     """Return what our lines set, by full name: the lines of settings that are no longer what they were."""
     values = boot_values(text or "")
     return {
-        each.name: values[short]
-        for short, each in before.items()
-        if short in values and lines_of(text or "", each.name) != each.lines
+        each.name: values[name]
+        for name, each in before.items()
+        if name in values and lines_of(text or "", each.name) != each.lines
     }
 
 
@@ -126,13 +126,13 @@ def _assignments(lines: t.Sequence[str]) -> list[Assignment]:
     return [each for each in assignments("\n".join(lines)) if each.value is not None]
 
 
-def _places_of(short: str | None, lines: t.Sequence[str]) -> list[int]:
+def _places_of(short_name: str | None, lines: t.Sequence[str]) -> list[int]:
     """Return the places of the lines that set this setting under any of its names."""
-    return [each.line - 1 for each in _assignments(lines) if short and each.short == short]
+    return [each.line - 1 for each in _assignments(lines) if short_name and each.short_name == short_name]
 
 
 def _set(lines: list[str], name: str, value: int) -> None:
-    places = _places_of(short_of_sysctl(name), lines)
+    places = _places_of(short_name_of_sysctl(name), lines)
     if not places:
         lines.insert(_place_for(name, lines), f"{name} = {value}")
         return
@@ -155,4 +155,4 @@ def _place_for(name: str, lines: t.Sequence[str]) -> int:
 
 
 def _unusable(path: str, problem: str, remedy: str) -> OptionError:
-    return OptionError("sysctl_file", path, problem, remedy)
+    return OptionError(SYSCTL_FILE.option, path, problem, remedy)

@@ -16,7 +16,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._files.replacemen
     FileChange,
     Prepare,
     put_all,
-    put_back_all,
+    restore_all,
     staged,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._files.text import printable
@@ -68,7 +68,7 @@ class Transaction:
             try:
                 apply(self.changes, lambda: put_all(file for file in files if file not in first))
             except BaseException:
-                put_back_all(first)
+                restore_all(first)
                 raise
 
     def _carry_out_for(self, prepare: Prepare, within: int) -> Pending:
@@ -88,21 +88,21 @@ class Transaction:
 
     def describe(self, predict: bool) -> dict[str, dict[str, t.Any]]:
         """Return what becomes of each setting, by short name; ``predict`` is for a change that is not carried out."""
-        return {change.sysctl.short: self._describe(change, predict) for change in self.changes}
+        return {change.sysctl.short_name: self._describe(change, predict) for change in self.changes}
 
     def _describe(self, change: Change, predict: bool) -> dict[str, t.Any]:
-        short, kept = change.sysctl.short, self.kept
-        comes_from = kept.after.in_force(short) if kept else None
+        short_name, kept = change.sysctl.short_name, self.kept
+        comes_from = kept.after.effective(short_name) if kept else None
         return {
             "name": change.sysctl.name,
             "wanted": change.wanted,
             "runtime_before": change.before,
             "runtime_after": change.after if predict else change.now,
-            "boot_before": number_at_boot(kept.before, short) if kept else None,
+            "boot_before": number_at_boot(kept.before, short_name) if kept else None,
             "boot": comes_from.value if comes_from else None,
             "boot_file": comes_from.source.file if comes_from else None,
             "boot_line": comes_from.source.line if comes_from else None,
-            "restored": short in self.restored,
+            "restored": short_name in self.restored,
         }
 
     def differences(self) -> list[dict[str, str]]:
@@ -121,7 +121,7 @@ class Transaction:
         said = [
             "tcp_loose is off: after a reboot or a fail-over, connections that are open will not be picked up."
             for change in self.changes
-            if change.sysctl.short == "tcp_loose" and not change.wanted and self._is_new(change)
+            if change.sysctl.short_name == "tcp_loose" and not change.wanted and self._is_new(change)
         ]
         if self.kept is None:
             return said
@@ -129,29 +129,30 @@ class Transaction:
         not_set = [
             change
             for change in self.changes
-            if change.sysctl.short not in self.restored and not change.holds(number_at_boot(after, change.sysctl.short))
+            if change.sysctl.short_name not in self.restored
+            and not change.holds(number_at_boot(after, change.sysctl.short_name))
         ]
         unread = self.kept.why_not_read if not_set else None
         return said + [
-            f"{change.sysctl.short}: the next boot does not set {change.wanted}. "
-            f"{unread or _reason(change.sysctl.short, after)}"
+            f"{change.sysctl.short_name}: the next boot does not set {change.wanted}. "
+            f"{unread or _reason(change.sysctl.short_name, after)}"
             for change in not_set
         ]
 
     def _is_new(self, change: Change) -> bool:
         """Whether the kernel does not have the value yet; of a kernel that is not asked, whether its files have not."""
         if change.boot_only and self.kept:
-            return not change.holds(number_at_boot(self.kept.before, change.sysctl.short))
+            return not change.holds(number_at_boot(self.kept.before, change.sysctl.short_name))
         return change.needed
 
 
-def _reason(short: str, boot: NextBoot) -> str:
-    value = boot.in_force(short)
+def _reason(short_name: str, boot: NextBoot) -> str:
+    value = boot.effective(short_name)
     if value is not None:
         return f"{value.source.file}:{value.source.line} sets it to {value.text}, and is read last."
-    if short in boot.lost:
+    if short_name in boot.lost:
         return f"{boot.why_lost}."
-    if short in boot.undecided:
+    if short_name in boot.undecided:
         return f"It cannot be told: {boot.why_undecided}."
     return "The drop-in is in no directory that is read at boot."
 

@@ -43,7 +43,7 @@ def nearest(name: str, names: t.Iterable[str]) -> list[str]:
     return difflib.get_close_matches(name, sorted(names))
 
 
-def todays_name(short: str) -> str:
+def todays_name(short_name: str) -> str:
     """Return the full name that today's kernels have for a setting."""
-    prefix = "nf_" if short.startswith("flowtable_") else "nf_conntrack_"
-    return f"net.netfilter.{prefix}{short}"
+    prefix = "nf_" if short_name.startswith("flowtable_") else "nf_conntrack_"
+    return f"net.netfilter.{prefix}{short_name}"

@@ -43,12 +43,12 @@ _BARE_NAME = re.compile(_PREFIX + r"?([a-z][a-z0-9_]*)", re.ASCII)
 
 @dataclasses.dataclass(frozen=True)
 class Sysctl:
-    """One setting as this kernel has it: the ``short`` name, the kernel's dotted ``name``, and its file.
+    """One setting as this kernel has it: the ``short_name`` name, the kernel's dotted ``name``, and its file.
 
     ``parameter`` is the file that takes a new value where the kernel offers its own for reading only.
     """
 
-    short: str
+    short_name: str
     name: str
     path: str
     parameter: str | None = None
@@ -75,9 +75,9 @@ class Sysctl:
             with open(self.parameter or self.path, "w", encoding="ascii") as file:
                 file.write(f"{value}\n")
         except OSError as error:
-            message = f"settings.{self.short}: {self.name} does not take {value} ({error.strerror})."
+            message = f"{self.name} does not take {value} ({error.strerror})."
             if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-                raise NotPermittedError(message, read_only=[self.short]) from error
+                raise NotPermittedError(message, read_only=[self.short_name]) from error
             raise ConntrackError(message) from error
 
 
@@ -87,13 +87,13 @@ def writable(path: str) -> bool:
     return os.path.exists(path) and bool(os.stat(path).st_mode & 0o222) and os.access(path, os.W_OK)
 
 
-def short_of_sysctl(name: str) -> str | None:
+def short_name_of_sysctl(name: str) -> str | None:
     """Return the short name of a sysctl's full name, with dots or slashes; None if it is not one of the subsystem."""
     match = _FULL_NAME.fullmatch(name)
     return match.group(1) if match else None
 
 
-def short_of(name: str) -> str | None:
+def short_name_of(name: str) -> str | None:
     """Return the short name of a setting written in any way: short, bare (``nf_conntrack_max``) or full; else None."""
     match = _FULL_NAME.fullmatch(name) or _BARE_NAME.fullmatch(name)
     return match.group(1) if match else None
@@ -105,9 +105,9 @@ def find_sysctls(root: str = ROOT) -> dict[str, Sysctl]:
     for directory in DIRECTORIES:
         for file in _names(os.path.join(root, directory)):
             path = f"{directory}/{file}"
-            short = short_of_sysctl(path)
-            if short is not None:
-                found.setdefault(short, Sysctl(short, path.replace("/", "."), os.path.join(root, path)))
+            short_name = short_name_of_sysctl(path)
+            if short_name is not None:
+                found.setdefault(short_name, Sysctl(short_name, path.replace("/", "."), os.path.join(root, path)))
     limit, buckets = found.get("max"), found.get("buckets")
     if limit and buckets and writable(limit.path) and not writable(buckets.path) and writable(HASHSIZE):
         found["buckets"] = dataclasses.replace(buckets, parameter=HASHSIZE)
@@ -121,18 +121,18 @@ def _names(directory: str) -> list[str]:
         return []
 
 
-def held(sysctls: t.Mapping[str, Sysctl], short: str) -> int | None:
-    """Return the present value of the setting ``short``; None where the kernel lacks it, or does not say."""
-    sysctl = sysctls.get(short)
+def current_value(sysctls: t.Mapping[str, Sysctl], short_name: str) -> int | None:
+    """Return the present value of the setting ``short_name``; None where the kernel lacks it, or does not say."""
+    sysctl = sysctls.get(short_name)
     return sysctl.read() if sysctl else None
 
 
 def read_settings(root: str = ROOT) -> dict[str, int]:
     """Return every setting's present value by short name; one that is not a whole number is left out."""
-    values = {short: sysctl.read() for short, sysctl in find_sysctls(root).items() if short != GAUGE}
-    return {short: value for short, value in values.items() if value is not None}
+    values = {name: sysctl.read() for name, sysctl in find_sysctls(root).items() if name != GAUGE}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def read_count(root: str = ROOT) -> int | None:
     """Return the number of entries in this network namespace; None where the kernel does not say."""
-    return held(find_sysctls(root), GAUGE)
+    return current_value(find_sysctls(root), GAUGE)

@@ -48,19 +48,19 @@ _WORDS = {"yes": 1, "true": 1, "on": 1, "no": 0, "false": 0, "off": 0}
 _NUMBER = re.compile(r"([0-9]{1,10})(?:\.0+)?([kmg]?)", re.ASCII)
 
 
-def parse_value(short: str, value: t.Any, option: str) -> int:
-    """Return the number that ``value`` means for the setting ``short``: a timeout in seconds, a size, or a switch.
+def parse_value(short_name: str, value: t.Any, option: str) -> int:
+    """Return the number that ``value`` means for the setting ``short_name``: a timeout in seconds, a size, or a switch.
 
     A decimal fraction is taken where it is whole, because arithmetic in templates gives numbers such as 54000.0.
     Raises OptionError, which names ``option``, for a value that the setting cannot usefully have.
     """
-    if "timeout" in short:
+    if "timeout" in short_name:
         return _parse_timeout(value, option)
-    lowest, highest = _LIMITS.get(short, (0, _INT_MAX))
+    lowest, highest = _LIMITS.get(short_name, (0, _INT_MAX))
     number = _number(text_of(value).lower(), highest)
     if number is None or not lowest <= number <= highest:
         allowed = "true or false" if highest == 1 else f"a whole number from {lowest} to {highest}"
-        reason = "; 0 would mean no limit, and the table could take all memory" if short == "max" else ""
+        reason = "; 0 would mean no limit, and the table could take all memory" if short_name == "max" else ""
         raise OptionError(option, value, "cannot be used", f"Give {allowed}{reason}.")
     return number
 
@@ -70,16 +70,16 @@ def whole_pages(buckets: int) -> int:
     return -(-buckets // _PAGE_OF_BUCKETS) * _PAGE_OF_BUCKETS
 
 
-def kept_as(short: str, number: int) -> int:
+def stored_value(short_name: str, number: int) -> int:
     """Return what the kernel makes of a number that it takes: the number itself, but for the hash size."""
-    return whole_pages(number) if short == "buckets" else number
+    return whole_pages(number) if short_name == "buckets" else number
 
 
-def kernel_takes(short: str, number: int) -> bool:
+def kernel_takes(short_name: str, number: int) -> bool:
     """Say whether the kernel takes the number; it takes some that make no sense, such as a timeout of 0 or of -1."""
-    if "timeout" in short:
+    if "timeout" in short_name:
         return abs(number) <= _INT_MAX // _LOWEST_HZ
-    lowest, highest = _LIMITS.get(short, (0, _INT_MAX))
+    lowest, highest = _LIMITS.get(short_name, (0, _INT_MAX))
     # Those of one byte have their bounds in the kernel, too (proc_dou8vec_minmax, kernel/sysctl.c).
     return lowest <= number <= highest if highest <= _BYTE else -_INT_MAX - 1 <= number <= _INT_MAX
 

@@ -24,7 +24,8 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
     UnavailableError,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._netlink import framing
-from ansible_collections.netops.conntrack.plugins.module_utils._table import layouts
+from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
+from ansible_collections.netops.conntrack.plugins.module_utils._table.decoder import Decoder
 
 _CHUNK_BYTES = 1 << 19
 """So many bytes of messages are made blocks at once: fewer rows in a block cost more time each, more save nothing."""
@@ -38,14 +39,14 @@ _MOST_CHUNK_BYTES = 1 << 23
 _key = operator.itemgetter(slice(framing.ATTRIBUTES_AT, 96))
 
 
-def blocks(datagrams: t.Iterable[bytes], sequence: int, chain: int) -> t.Iterator[layouts.Block]:
+def blocks(datagrams: t.Iterable[bytes], sequence: int, chain: int) -> t.Iterator[Block]:
     """Yield the entries in the datagrams that answer the request ``sequence``, each entry once.
 
     ``chain`` is the length of the longest hash chain that there can be. Raises InterruptedDumpError where the dump was
     not whole, MalformedError for bytes that cannot be decoded, and the error that the kernel answered.
     """
     splitter = framing.Splitter()
-    decoder = layouts.Decoder(sequence)
+    decoder = Decoder(sequence)
     recent = _Recent(decoder, chain)
     chunk: list[bytes] = []
     size, enough = 0, _CHUNK_BYTES
@@ -93,7 +94,7 @@ class _Recent:
     that copies are among the first rows of a datagram, of entries that were among the last rows before it.
     """
 
-    def __init__(self, decoder: layouts.Decoder, chain: int) -> None:
+    def __init__(self, decoder: Decoder, chain: int) -> None:
         self._decoder = decoder
         self._chain = chain
         self._last: collections.deque[bytes] = collections.deque(maxlen=chain)

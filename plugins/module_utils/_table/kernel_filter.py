@@ -34,9 +34,11 @@ class Condition(t.NamedTuple):
     mask: int = 0xFFFFFFFF
 
 
-_ADDRESSES = {"source": 1, "destination": 2}
-"""The attribute in enum ctattr_ip of linux/netfilter/nfnetlink_conntrack.h, which is also the bit that says that it is
-meant (CTA_FILTER_F_CTA_IP_SRC and CTA_FILTER_F_CTA_IP_DST of net/netfilter/nf_internals.h)."""
+_ADDRESSES = {
+    "source": (_uapi.CTA_IP_V4_SRC, _uapi.CTA_FILTER_F_CTA_IP_SRC),
+    "destination": (_uapi.CTA_IP_V4_DST, _uapi.CTA_FILTER_F_CTA_IP_DST),
+}
+"""The attribute of each address, and the flag which says that it is meant."""
 
 
 def encode(conditions: t.Iterable[Condition]) -> tuple[int, bytes]:
@@ -66,11 +68,15 @@ def _tuple(addresses: t.Mapping[str, int]) -> bytes:
     """Encode the original tuple as far as it is given, and CTA_FILTER, which says what of it is meant."""
     if not addresses:
         return b""
-    ends = {_ADDRESSES[field]: struct.pack("!I", address) for field, address in addresses.items()}
-    ip = b"".join(encode_attribute(end, address) for end, address in ends.items())
-    # CTA_FILTER_ORIG_FLAGS is in host order.
-    meant = encode_attribute(1, struct.pack("=I", sum(ends)))
-    return _nested(_uapi.CTA_TUPLE_ORIG, _nested(1, ip)) + _nested(_uapi.CTA_FILTER, meant)
+    ip, flags = b"", 0
+    for field, address in addresses.items():
+        kind, flag = _ADDRESSES[field]
+        ip += encode_attribute(kind, struct.pack("!I", address))
+        flags |= flag
+    original = _nested(_uapi.CTA_TUPLE_ORIG, _nested(_uapi.CTA_TUPLE_IP, ip))
+    # The flags are in host order.
+    meant = encode_attribute(_uapi.CTA_FILTER_ORIG_FLAGS, struct.pack("=I", flags))
+    return original + _nested(_uapi.CTA_FILTER, meant)
 
 
 def _nested(kind: int, attributes: bytes) -> bytes:

@@ -14,93 +14,127 @@ import secrets
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import Entry
-from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Block, Layout
+from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
+from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Layout
 
 _MOST_REMEMBERED = 1 << 13
 """So many results are remembered at most, of all layouts together."""
 
-_MANY = 64
+_MOST_EXACT = 64
+"""With more results than this for one layout, keys are binned."""
 
 _SECRET = secrets.randbits(60)
 """What every key begins with. Python hashes tuples of numbers without a secret, and senders choose such numbers."""
 
 Result = t.TypeVar("Result")
+Key = tuple[t.Any, ...]
 
 
 class Memo(t.Generic[Result]):
-    """A function of an entry that is called once for each combination of the fields that it reads, ``needs``.
+    """A function of an entry that is called once for each combination of the values that it reads.
 
-    Entries by the million have few combinations of state, status, packets and the like. Where a field has many values,
-    as addresses and times have, only their place among the ``steps`` counts, if there are any for the field: all the
-    numbers at which the result may change when the field's number grows. The function gets an entry that has only the
-    fields in ``needs``: to read another one is an AttributeError, never a wrong answer.
+    ``fields`` are the fields that the function reads. It gets an entry that has only these. To read another one is an
+    AttributeError, never a wrong answer.
+
+    Entries by the million have few combinations of state, status, packets and the like. So the memo begins exact: each
+    combination of values is a key with a result of its own. Addresses and times have too many values for that.
+    ``breakpoints`` has, for such a field, all numbers at which the result may change when the field's number grows.
+    Between two of them is a bin, in which the result is the same. Once a layout has many keys, the memo becomes binned
+    for it: the key has the bin of such a field in place of its value.
     """
 
     def __init__(
         self,
-        needs: t.Iterable[str],
+        fields: t.Iterable[str],
         function: t.Callable[[Entry], Result],
-        steps: t.Mapping[str, t.Iterable[int]] | None = None,
+        breakpoints: t.Mapping[str, t.Iterable[int]] | None = None,
     ) -> None:
-        self._needs = tuple(sorted(needs))
+        self._fields = tuple(sorted(fields))
         self._function = function
-        self._steps = {field: sorted(numbers) for field, numbers in (steps or {}).items()}
-        self._plans: dict[Layout, _Plan[Result]] = {}
+        self._breakpoints = {field: sorted(numbers) for field, numbers in (breakpoints or {}).items()}
+        self._by_layout: dict[Layout, _Results[Result]] = {}
         self._remembered = 0
 
     def forget(self) -> None:
         """Forget all results, so that the function is asked again."""
-        for plan in self._plans.values():
-            plan.known.clear()
+        for results in self._by_layout.values():
+            results.by_key.clear()
         self._remembered = 0
 
     def __call__(self, block: Block) -> list[Result]:
         """Return the function's results for the rows of a block, in their order."""
         if not len(block):
             return []
-        plan = self._plans.get(block.layout)
-        if plan is None:
-            varying = [field for field in self._needs if field in block.layout.fields]
-            plan = self._plans[block.layout] = _Plan(dict.fromkeys(varying), {})
-        if not plan.fields:
-            return [self._of(block, 0)] * len(block)
-        keys = plan.keys(block)
-        new = set(keys) - plan.known.keys()
+        results = self._by_layout.get(block.layout)
+        if results is None:
+            results = self._by_layout[block.layout] = self._exact(block.layout)
+        if not results.fields:
+            return [self._result_of(block, 0)] * len(block)
+        keys = results.keys(block)
+        new = set(keys) - results.by_key.keys()
+        if new and self._should_be_binned(results, len(new)):
+            results = self._by_layout[block.layout] = self._binned(results)
+            keys = results.keys(block)
+            new = set(keys)
         if new:
-            stepped = {field: self._steps.get(field) for field in plan.fields}
-            if len(plan.known) + len(new) > _MANY and plan.fields != stepped:
-                self._remembered -= len(plan.known)
-                self._plans[block.layout] = _Plan(stepped, {})
-                return self(block)
-            self._learn(plan.known, keys, block)
-        return list(map(plan.known.__getitem__, keys))
+            self._learn(results, keys, block)
+        return list(map(results.by_key.__getitem__, keys))
 
-    def _learn(self, known: dict[tuple[t.Any, ...], Result], keys: list[tuple[t.Any, ...]], block: Block) -> None:
+    def _exact(self, layout: Layout) -> _Results[Result]:
+        """Return the first state of a layout: without results, each value is a part of the key."""
+        varying = tuple(field for field in self._fields if field in layout.fields)
+        return _Results(varying, {}, {})
+
+    def _binned(self, exact: _Results[Result]) -> _Results[Result]:
+        """Return the second state of a layout: without results, fields that have breakpoints are binned."""
+        self._remembered -= len(exact.by_key)
+        return _Results(exact.fields, self._breakpoints_of(exact), {})
+
+    def _should_be_binned(self, results: _Results[Result], new: int) -> bool:
+        if results.breakpoints or not self._breakpoints_of(results):
+            return False
+        return len(results.by_key) + new > _MOST_EXACT
+
+    def _breakpoints_of(self, results: _Results[Result]) -> dict[str, list[int]]:
+        return {field: self._breakpoints[field] for field in results.fields if field in self._breakpoints}
+
+    def _learn(self, results: _Results[Result], keys: list[Key], block: Block) -> None:
+        """Ask the function for one row of each new key."""
         if self._remembered > _MOST_REMEMBERED:
             self.forget()
-        before = len(known)
-        for key, row in dict(zip(keys, range(len(keys)))).items():
-            if key not in known:
-                known[key] = self._of(block, row)
-        self._remembered += len(known) - before
+        by_key = results.by_key
+        before = len(by_key)
+        row_of_key = dict(zip(keys, range(len(keys))))
+        for key, row in row_of_key.items():
+            if key not in by_key:
+                by_key[key] = self._result_of(block, row)
+        self._remembered += len(by_key) - before
 
-    def _of(self, block: Block, row: int) -> Result:
+    def _result_of(self, block: Block, number: int) -> Result:
+        """Return what the function says of the row of this number."""
         size = block.layout.size
-        return self._function(block.layout.entry(block.data[row * size : (row + 1) * size], self._needs))
+        row = block.data[number * size : (number + 1) * size]
+        return self._function(block.layout.entry(row, self._fields))
 
 
 @dataclasses.dataclass(frozen=True)
-class _Plan(t.Generic[Result]):
-    """How the entries of one layout are told apart (fields that vary, with their steps or None), and what is known."""
+class _Results(t.Generic[Result]):
+    """The results for entries of one layout, by key.
 
-    fields: dict[str, list[int] | None]
-    known: dict[tuple[t.Any, ...], Result]
+    A key has a part for each of the ``fields``, those that vary in the layout. It is the bin of a field that has
+    ``breakpoints`` here, and the value of any other. In the exact state, no field has breakpoints.
+    """
 
-    def keys(self, block: Block) -> list[tuple[t.Any, ...]]:
-        """Return what tells the block's rows apart."""
-        columns = (_column(block, field, steps) for field, steps in self.fields.items())
+    fields: tuple[str, ...]
+    breakpoints: t.Mapping[str, list[int]]
+    by_key: dict[Key, Result]
+
+    def keys(self, block: Block) -> list[Key]:
+        """Return the key of each row."""
+        columns = [self._column(block, field) for field in self.fields]
         return list(zip(itertools.repeat(_SECRET), *columns))
 
-
-def _column(block: Block, field: str, steps: list[int] | None) -> t.Iterable[t.Any]:
-    return block.column(field) if steps is None else block.places(field, steps)
+    def _column(self, block: Block, field: str) -> t.Iterable[t.Any]:
+        if field in self.breakpoints:
+            return block.bins(field, self.breakpoints[field])
+        return block.column(field)

@@ -23,7 +23,8 @@ from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import UnavailableError
 from ansible_collections.netops.conntrack.plugins.module_utils._netlink import framing
 from ansible_collections.netops.conntrack.plugins.module_utils._netlink.clock import Moment
-from ansible_collections.netops.conntrack.plugins.module_utils._table import layouts
+from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
+from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Layout
 
 BATCH = 64
 """Requests in one datagram. An error's answer takes 832 bytes of the receive buffer, so a whole batch of them fits."""
@@ -98,7 +99,7 @@ class Batch(t.NamedTuple):
         return dict(zip(names, range(self.size)))
 
 
-def low_word(layout: layouts.Layout, field: str) -> int:
+def low_word(layout: Layout, field: str) -> int:
     """Return the number of the word with the low 32 bits of a field, which is a number of 4 or 8 bytes."""
     return layout.fields[field].end // 4 - 1
 
@@ -106,7 +107,7 @@ def low_word(layout: layouts.Layout, field: str) -> int:
 class _Store:
     """The entries of one layout that are meant, with what is noted of them."""
 
-    def __init__(self, layout: layouts.Layout, row: bytes, noting: t.Sequence[str]) -> None:
+    def __init__(self, layout: Layout, row: bytes, noting: t.Sequence[str]) -> None:
         constant = {at for at, _word in layout.structure}
         start = framing.ATTRIBUTES_AT // 4
         self._family = layout.constants["family"]
@@ -121,7 +122,7 @@ class _Store:
     def __len__(self) -> int:
         return len(self._columns[0])
 
-    def add(self, block: layouts.Block, moment: Moment | None) -> None:
+    def add(self, block: Block, moment: Moment | None) -> None:
         if not self._parts or self._parts[-1][1] != moment:
             self._parts.append((len(self), moment))
         for column, source in zip(self._columns, self._sources):
@@ -174,7 +175,7 @@ def _with_answer(type_and_flags: int) -> int:
     return word
 
 
-def _identity(layout: layouts.Layout, row: bytes) -> bytes:
+def _identity(layout: Layout, row: bytes) -> bytes:
     """Return the attributes that name the entry in the row.
 
     A delete without a tuple would flush the table: raises ValueError. Without an id it could hit another entry in the
@@ -200,12 +201,12 @@ class Targets(t.Generic[Tag]):
 
     def __init__(self, noting: t.Sequence[str] = ()) -> None:
         self._noting = noting
-        self._stores: dict[tuple[layouts.Layout, Tag], _Store] = {}
+        self._stores: dict[tuple[Layout, Tag], _Store] = {}
 
     def __len__(self) -> int:
         return sum(map(len, self._stores.values()))
 
-    def add(self, block: layouts.Block, tag: Tag, moment: Moment | None = None) -> None:
+    def add(self, block: Block, tag: Tag, moment: Moment | None = None) -> None:
         """Add the entries of a block, which must not be empty, and was read at that moment."""
         key = block.layout, tag
         if key not in self._stores:

@@ -24,8 +24,9 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._netlink import framing, transport
 from ansible_collections.netops.conntrack.plugins.module_utils._netlink.clock import Clock
-from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import GAUGE, find_sysctls, held
-from ansible_collections.netops.conntrack.plugins.module_utils._table import cpu_stats, dump, kernel_filter, layouts
+from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import GAUGE, current_value, find_sysctls
+from ansible_collections.netops.conntrack.plugins.module_utils._table import cpu_stats, dump, kernel_filter
+from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.kernel_filter import Condition
 
 _ATTEMPTS = 5
@@ -63,7 +64,7 @@ class Table:
 
     def read(
         self,
-        collect: t.Callable[[t.Iterator[layouts.Block]], Result],
+        collect: t.Callable[[t.Iterator[Block]], Result],
         conditions: t.Sequence[Condition] = (),
         clock: Clock | None = None,
     ) -> Result:
@@ -92,7 +93,7 @@ class Table:
             "the kernel had no memory for the answer. Run it again."
         )
 
-    def _blocks(self, conditions: t.Sequence[Condition], clock: Clock | None) -> t.Generator[layouts.Block, None, None]:
+    def _blocks(self, conditions: t.Sequence[Condition], clock: Clock | None) -> t.Generator[Block, None, None]:
         """Yield the entries of one dump. A resize of the hash table loses entries of a running dump without a trace."""
         buckets = self._held("buckets")
         chain = _longest_chain(self.count() or 0, buckets or 1)
@@ -121,8 +122,8 @@ class Table:
         """Return the number of entries as the kernel counts them, expired ones included; None if it does not say."""
         return self._held(GAUGE)
 
-    def _held(self, short: str) -> int | None:
-        return held(self._sysctls, short)
+    def _held(self, short_name: str) -> int | None:
+        return current_value(self._sysctls, short_name)
 
     def _should_read_ahead(self) -> bool:
         if self._read_ahead is not None:

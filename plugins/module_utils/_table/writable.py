@@ -19,7 +19,8 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import Co
 from ansible_collections.netops.conntrack.plugins.module_utils._interrupt import uninterrupted
 from ansible_collections.netops.conntrack.plugins.module_utils._netlink import framing, transport
 from ansible_collections.netops.conntrack.plugins.module_utils._netlink.clock import Moment
-from ansible_collections.netops.conntrack.plugins.module_utils._table import layouts
+from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
+from ansible_collections.netops.conntrack.plugins.module_utils._table.decoder import Decoder
 from ansible_collections.netops.conntrack.plugins.module_utils._table.requests import (
     DELETE,
     LOOK_UP,
@@ -35,14 +36,14 @@ _ANSWER = 1 << 16
 _LOOKED_UP = 1
 """The number that entries which were looked up get, so that the layout of one holds for all."""
 
-Errors = collections.Counter[tuple[Tag, int]]
+Outcomes = collections.Counter[tuple[Tag, int]]
 """What became of targets: their number by tag and errno, 0 being success."""
 
 
 class Found(t.NamedTuple):
     """Entries that were looked up, and the place that each of them has in the batch of requests."""
 
-    block: layouts.Block
+    block: Block
     places: list[int]
 
 
@@ -64,7 +65,7 @@ class WritableTable(Table):
         super().__init__(read_ahead)
         self._buffer = bytearray(_ANSWER)
 
-    def delete(self, targets: Targets[Tag], outcome: Errors[Tag] | None = None) -> Errors[Tag]:
+    def delete(self, targets: Targets[Tag], outcome: Outcomes[Tag] | None = None) -> Outcomes[Tag]:
         """Delete the targets, and give their number by tag and errno: 0 is deleted, ENOENT was gone (or replaced).
 
         They are added to ``outcome``, if it is given, while they are deleted. Raises ConntrackError where the kernel
@@ -72,14 +73,14 @@ class WritableTable(Table):
         """
         return self._change(targets, DELETE, outcome)
 
-    def update(self, targets: Targets[Tag], request: Request, outcome: Errors[Tag] | None = None) -> Errors[Tag]:
+    def update(self, targets: Targets[Tag], request: Request, outcome: Outcomes[Tag] | None = None) -> Outcomes[Tag]:
         """Send the request (see _table.requests.update) for each target; all else is as with ``delete``.
 
         The kernel does not compare the id: what has replaced a target is updated in its place. So ``look_up`` first.
         """
         return self._change(targets, request, outcome)
 
-    def look_up(self, targets: Targets[Tag], outcome: Errors[Tag]) -> t.Iterator[tuple[Tag, list[layouts.Block]]]:
+    def look_up(self, targets: Targets[Tag], outcome: Outcomes[Tag]) -> t.Iterator[tuple[Tag, list[Block]]]:
         """Give, in batches of one tag, those targets that are still there, as they are now.
 
         The others are added to ``outcome`` by their errno: ENOENT is gone (or replaced). Raises ConntrackError where
@@ -88,9 +89,9 @@ class WritableTable(Table):
         for look in self.looks(targets, outcome):
             yield look.tag, [found.block for found in look.found]
 
-    def looks(self, targets: Targets[Tag], outcome: Errors[Tag]) -> t.Iterator[Look[Tag]]:
+    def looks(self, targets: Targets[Tag], outcome: Outcomes[Tag]) -> t.Iterator[Look[Tag]]:
         """Look the targets up batch by batch, as ``look_up`` does, and yield what each of the looks found."""
-        decoder = layouts.Decoder(_LOOKED_UP)
+        decoder = Decoder(_LOOKED_UP)
         splitter = framing.Splitter()
         for tag, batch in self._batches(targets, LOOK_UP):
             begun = time.monotonic()
@@ -103,7 +104,7 @@ class WritableTable(Table):
             outcome[tag, errno.ENOENT] += batch.size - len(errors) - sum(len(each.places) for each in found)
             yield Look(tag, found, moment, batch.notes)
 
-    def _change(self, targets: Targets[Tag], request: Request, outcome: Errors[Tag] | None) -> Errors[Tag]:
+    def _change(self, targets: Targets[Tag], request: Request, outcome: Outcomes[Tag] | None) -> Outcomes[Tag]:
         if outcome is None:
             outcome = collections.Counter()
         for tag, batch in self._batches(targets, request):
@@ -148,7 +149,7 @@ class WritableTable(Table):
             ) from error
 
 
-def _only_of(block: layouts.Block, names: t.Mapping[tuple[int, ...], int]) -> Found:
+def _only_of(block: Block, names: t.Mapping[tuple[int, ...], int]) -> Found:
     """Return those entries of the block that were meant, and not what has taken their place."""
     places = [names.get(name) for name in zip(*map(block.word_column, block.layout.identity))]
     if None in places:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
-from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import short_of
+from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import short_name_of
 
 _OVERRIDE = "set by conntrack_tune_overrides"
 _SIZED = ("max", "buckets")
@@ -51,7 +51,7 @@ def plan(
 
 def short_name(name: str) -> str:
     """Return the short name of a setting; what is no name of one as it is, for the module to refuse."""
-    return short_of(name) or name
+    return short_name_of(name) or name
 
 
 def _refuse_other_than_dict(option: str, value: t.Any, example: str) -> None:

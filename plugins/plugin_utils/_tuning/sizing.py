@@ -13,7 +13,7 @@ import math
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError, UnavailableError
-from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import short_of
+from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import short_name_of
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.values import parse_value
 
 EXTENSION_BYTES = 192
@@ -201,7 +201,7 @@ def _own(overrides: t.Any) -> dict[str, int]:
     return {
         short: parse_value(short, value, f"conntrack_tune_overrides.{name}")
         for name, value in overrides.items()
-        for short in [short_of(name)]
+        for short in [short_name_of(name)]
         if short in ("max", "buckets")
     }
 

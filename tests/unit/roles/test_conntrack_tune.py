@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 import yaml
-from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import short_of
+from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import short_name_of
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.values import parse_value
 from ansible_collections.netops.conntrack.plugins.plugin_utils._tuning.profiles import plan
 from support import CHECKOUT
@@ -29,7 +29,7 @@ ENTRIES = [
 
 @pytest.mark.parametrize(("setting", "entry"), ENTRIES)
 def test_the_module_takes_the_value(setting: str, entry: dict[str, t.Any]) -> None:
-    assert short_of(setting) == setting
+    assert short_name_of(setting) == setting
     assert parse_value(setting, entry["value"], setting) == entry["value"]
 
 

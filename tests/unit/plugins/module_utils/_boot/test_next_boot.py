@@ -106,7 +106,7 @@ def test_the_first_separator_decides(name: str, key: str) -> None:
     ],
 )
 def test_the_short_name(name: str, short: str | None) -> None:
-    assert next(assignments(f"{name}=1")).short == short
+    assert next(assignments(f"{name}=1")).short_name == short
 
 
 @pytest.mark.parametrize(
@@ -404,13 +404,13 @@ def test_settings_are_lost_when_the_module_comes_late(tmp_path: pathlib.Path) ->
     boot = boot_of(tmp_path, KERNEL, SYSTEMD, {"etc/sysctl.d/a.conf": f"{MAX}=1"})
     assert places(boot) == {"max": "1 /etc/sysctl.d/a.conf:1"}
     assert boot.lost == {"max"}
-    assert boot.in_force("max") is None
+    assert boot.effective("max") is None
     assert "modules-load.d" in str(boot.why_lost)
 
 
 def test_nothing_is_lost_when_it_comes_early(tmp_path: pathlib.Path) -> None:
     boot = boot_of(tmp_path, KERNEL, SYSTEMD, LOAD, {"etc/sysctl.d/a.conf": f"{MAX}=1"})
-    assert (boot.lost, boot.why_lost, boot.in_force("max")) == (frozenset(), None, boot.values["max"])
+    assert (boot.lost, boot.why_lost, boot.effective("max")) == (frozenset(), None, boot.values["max"])
 
 
 DROPIN = {"etc/sysctl.d/a.conf": f"{ACCT}=1\nnet.nf_conntrack_max=2\n", "etc/sysctl.conf": f"{ACCT}=0\n"}
@@ -518,7 +518,7 @@ def test_the_hash_size(files: Tree, expected: str | None, tmp_path: pathlib.Path
 )
 def test_what_is_in_force(files: Tree, buckets: int | None, limit: int | None, tmp_path: pathlib.Path) -> None:
     boot = boot_of(tmp_path, KERNEL, SYSTEMD, files)
-    found = [value and value.value for value in (boot.in_force("buckets"), boot.in_force("max"))]
+    found = [value and value.value for value in (boot.effective("buckets"), boot.effective("max"))]
     assert found == [buckets, limit]
 
 

@@ -27,7 +27,7 @@ def boot_of(root: pathlib.Path, files: dict[str, str]) -> NextBoot:
 
 
 def set_by(boot: NextBoot) -> dict[str, str]:
-    pairs = [(short, boot.in_force(short)) for short in sorted({*boot.values, *boot.loaded_with})]
+    pairs = [(short, boot.effective(short)) for short in sorted({*boot.values, *boot.loaded_with})]
     return {short: f"{value.value} {value.source.file}:{value.source.line}" for short, value in pairs if value}
 
 

@@ -171,7 +171,7 @@ def boot_of(name: str, root: pathlib.Path) -> NextBoot:
 
 def in_force(boot: NextBoot) -> set[str]:
     shorts = {*boot.values, *boot.loaded_with, "buckets", "max"}
-    pairs = [(short, boot.in_force(short)) for short in shorts]
+    pairs = [(short, boot.effective(short)) for short in shorts]
     return {f"{short} {value.value} {value.source.file}:{value.source.line}" for short, value in pairs if value}
 
 
@@ -225,7 +225,7 @@ def test_whether_another_file_is_read(name: str, path: str, reads: bool, tmp_pat
 
 def test_a_dropin_that_is_never_read_is_not_promised(tmp_path: pathlib.Path) -> None:
     boot = boot_of("ipfire", tmp_path)
-    assert boot.in_force("max") is None
+    assert boot.effective("max") is None
     assert boot.why_lost == f"This system does not read {DROPIN} at boot: it reads /etc/sysctl.conf"
 
 

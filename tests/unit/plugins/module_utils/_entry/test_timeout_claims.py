@@ -11,12 +11,12 @@ import typing as t
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import Entry
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_claims import (
-    NEEDS,
+    CLAIM_FIELDS,
     Claims,
     lowered_bounds,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_policies import Policy
-from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_record import Change, Record
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_record import TimeoutChange, TimeoutRecord
 
 TCP, UDP, GRE, ICMP, OTHER = 6, 17, 47, 1, 99
 IPV4, IPV6 = 2, 10
@@ -48,7 +48,7 @@ def entry(protocol: int, remaining: int, status: int = SEEN_REPLY, **more: t.Any
         "helper": None,
         "has_ports": protocol in (TCP, UDP, GRE),
     }
-    assert fields.keys() == NEEDS
+    assert fields.keys() == CLAIM_FIELDS
     return Entry(**{**fields, **more})
 
 
@@ -75,13 +75,15 @@ def entry(protocol: int, remaining: int, status: int = SEEN_REPLY, **more: t.Any
 )
 def test_what_was_lowered(wanted: int, present: int, changes: list[tuple[int, int, float]], bound: int | None) -> None:
     now = 1_000_000.0
-    others = Change("udp_timeout", 9999999, wanted, now, now)
-    record = Record((*(Change(NAME, old, new, now - ago, now) for old, new, ago in changes), others), (), now)
+    others = TimeoutChange("udp_timeout", 9999999, wanted, now, now)
+    record = TimeoutRecord(
+        (*(TimeoutChange(NAME, old, new, now - ago, now) for old, new, ago in changes), others), (), now
+    )
     assert lowered_bounds({NAME: wanted}, {NAME: present}, record).get(NAME) == bound
 
 
 def test_only_timeouts_that_are_there_can_be_lowered() -> None:
-    assert lowered_bounds({"max": 5, "udp_timeout": 5, "acct": 0}, {"max": 9, "acct": 1}, Record()) == {}
+    assert lowered_bounds({"max": 5, "udp_timeout": 5, "acct": 0}, {"max": 9, "acct": 1}, TimeoutRecord()) == {}
 
 
 STREAM = Policy(IPV4, UDP, {"udp_timeout": 60, "udp_timeout_stream": 3600})

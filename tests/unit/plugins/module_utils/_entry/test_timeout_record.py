@@ -13,7 +13,7 @@ import typing as t
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_record import (
-    Change,
+    TimeoutChange,
     changing,
     read_record,
     refuse_changed,
@@ -46,7 +46,7 @@ def test_nothing_is_recorded_at_first(run_directory: pathlib.Path) -> None:
 def test_change_is_recorded_before_and_after_it_is_made() -> None:
     with changing("udp_timeout", 30, 10):
         [begun] = read_record().changes
-        assert (begun.short, begun.old, begun.new, begun.done) == ("udp_timeout", 30, 10, None)
+        assert (begun.short_name, begun.old, begun.new, begun.done) == ("udp_timeout", 30, 10, None)
     [change] = read_record().changes
     assert change.done is not None
     assert begun.begun == change.begun <= change.done <= time.monotonic()
@@ -82,7 +82,7 @@ def test_old_changes_are_dropped_once_no_entry_can_bear_their_traces(monkeypatch
     pass_seconds(monkeypatch, 31)
     with changing("icmp_timeout", 30, 40):
         pass
-    names = [change.short for change in read_record().changes]
+    names = [change.short_name for change in read_record().changes]
     assert names == ["gre_timeout", "tcp_timeout_established", "icmp_timeout"]
 
 
@@ -118,7 +118,7 @@ def test_record_of_an_earlier_boot_does_not_count(monkeypatch: pytest.MonkeyPatc
     assert read_record().changes == ()
     with changing("icmp_timeout", 30, 10):
         pass
-    assert [change.short for change in read_record().changes] == ["icmp_timeout"]
+    assert [change.short_name for change in read_record().changes] == ["icmp_timeout"]
 
 
 @pytest.mark.parametrize("text", ["NaN", "1e300", "Infinity"])
@@ -127,7 +127,7 @@ def test_time_that_is_still_to_come_is_damage(text: str, place: str) -> None:
     with changing("udp_timeout", 30, 10):
         pass
     data = json.loads(record_file().read_text())
-    change = dict(zip(Change._fields, data["changes"][0]))
+    change = dict(zip(TimeoutChange._fields, data["changes"][0]))
     data["changes"] = [list({**change, place: float(text)}.values())]
     record_file().write_text(json.dumps(data))
     with pytest.raises(ConntrackError, match="is not the record"):

@@ -12,9 +12,13 @@ import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import Entry
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_policies import GENERIC, Policy
-from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_record import Change, Record, Shortening
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_record import (
+    Shortening,
+    TimeoutChange,
+    TimeoutRecord,
+)
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeouts import (
-    NEEDS,
+    IDLE_FIELDS,
     TIMEOUT_FIELDS,
     Timeouts,
     age,
@@ -70,7 +74,7 @@ def entry(protocol: int, remaining: int | None, **fields: t.Any) -> Entry:
         "helper": None,
         **fields,
     }
-    assert whole.keys() == NEEDS
+    assert whole.keys() == IDLE_FIELDS
     return Entry(**whole)
 
 
@@ -282,15 +286,17 @@ class TestRecord:
     """Times are on the record's own clock, on which it is 1000 now."""
 
     @staticmethod
-    def with_changes(*changes: Change, present: int, shortenings: tuple[Shortening, ...] = ()) -> Timeouts:
-        return known(settings={"tcp_timeout_established": present}, record=Record(changes, shortenings, now=1000.0))
+    def with_changes(*changes: TimeoutChange, present: int, shortenings: tuple[Shortening, ...] = ()) -> Timeouts:
+        return known(
+            settings={"tcp_timeout_established": present}, record=TimeoutRecord(changes, shortenings, now=1000.0)
+        )
 
     @staticmethod
     def of(timeouts: Timeouts, remaining: int) -> int | None:
         return seconds(_uapi.TCP, remaining, timeouts, state=ESTABLISHED, status=REPLIED)
 
-    RAISED = Change("tcp_timeout_established", 54_000, 432_000, 899.5, 900.0)
-    LOWERED = Change("tcp_timeout_established", 432_000, 54_000, 899.5, 900.0)
+    RAISED = TimeoutChange("tcp_timeout_established", 54_000, 432_000, 899.5, 900.0)
+    LOWERED = TimeoutChange("tcp_timeout_established", 432_000, 54_000, 899.5, 900.0)
 
     @pytest.mark.parametrize(
         ("remaining", "expected"),
@@ -320,9 +326,9 @@ class TestRecord:
 
     def test_several_changes_in_a_row(self) -> None:
         there_and_back = self.with_changes(
-            Change("tcp_timeout_established", 432_000, 54_000, 100.0, 100.5),
-            Change("tcp_timeout_established", 54_000, 432_000, 400.0, 400.5),
-            Change("tcp_timeout_established", 7_200, 86_400, 700.0, 700.5),
+            TimeoutChange("tcp_timeout_established", 432_000, 54_000, 100.0, 100.5),
+            TimeoutChange("tcp_timeout_established", 54_000, 432_000, 400.0, 400.5),
+            TimeoutChange("tcp_timeout_established", 7_200, 86_400, 700.0, 700.5),
             present=86_400,
         )
         assert self.of(there_and_back, 86_300) == 99
@@ -332,26 +338,26 @@ class TestRecord:
         assert self.of(there_and_back, 431_000) == 999
 
     def test_change_that_is_not_known_to_be_done(self) -> None:
-        begun = Change("tcp_timeout_established", 54_000, 432_000, 900.0, None)
+        begun = TimeoutChange("tcp_timeout_established", 54_000, 432_000, 900.0, None)
         for present in (54_000, 432_000):
             timeouts = self.with_changes(begun, present=present)
             assert self.of(timeouts, 53_990) == 9
             assert self.of(timeouts, 431_990) == 9
 
     def test_gre_entries_keep_what_they_were_born_with(self) -> None:
-        record = Record((Change("gre_timeout_stream", 181, 9_000, 100.0, 100.5),), now=100_000.0)
+        record = TimeoutRecord((TimeoutChange("gre_timeout_stream", 181, 9_000, 100.0, 100.5),), now=100_000.0)
         timeouts = known(settings={"gre_timeout_stream": 9_000}, record=record)
         assert seconds(_uapi.GRE, 170, timeouts, status=REPLIED) == 10
         assert seconds(_uapi.GRE, 8_000, timeouts, status=REPLIED) == 999
 
     def test_timeout_of_flow_tables_that_was_lowered(self) -> None:
-        record = Record((Change("flowtable_tcp_timeout", 3_600, 30, 990.0, 990.5),), now=1000.0)
+        record = TimeoutRecord((TimeoutChange("flowtable_tcp_timeout", 3_600, 30, 990.0, 990.5),), now=1000.0)
         timeouts = known(record=record, flow_tables=True, settings={"flowtable_tcp_timeout": 30})
         assert self.of(timeouts, 428_380) == 0
         assert self.of(timeouts, 431_975) == 24
 
     def test_cap_that_was_raised(self) -> None:
-        record = Record((Change("tcp_timeout_unacknowledged", 60, 300, 990.0, 990.5),), now=1000.0)
+        record = TimeoutRecord((TimeoutChange("tcp_timeout_unacknowledged", 60, 300, 990.0, 990.5),), now=1000.0)
         timeouts = known(record=record)
         assert self.of(timeouts, 49) == 10
         assert self.of(timeouts, 295) == 4
@@ -407,7 +413,7 @@ def test_fields_that_govern() -> None:
 
 
 _CHANGES = st.builds(
-    lambda old, new, begun, took: Change("udp_timeout_stream", old, new, begun, begun + took),
+    lambda old, new, begun, took: TimeoutChange("udp_timeout_stream", old, new, begun, begun + took),
     st.integers(1, 400),
     st.integers(1, 400),
     st.floats(0, 900),
@@ -431,7 +437,7 @@ _POLICIES = st.builds(lambda seconds: Policy(None, _uapi.UDP, {"udp_timeout": se
     status=st.sampled_from([0, REPLIED]),
 )
 def test_between_two_changes_the_answer_is_the_same(
-    changes: list[Change],
+    changes: list[TimeoutChange],
     shortenings: list[Shortening],
     bounds: set[int],
     policies: list[Policy],
@@ -439,16 +445,16 @@ def test_between_two_changes_the_answer_is_the_same(
     status: int,
 ) -> None:
     """What is counted by the bins of remaining time is what is told of every single entry."""
-    record = Record(tuple(sorted(changes, key=lambda change: change.begun)), tuple(shortenings), now=1000.0)
+    record = TimeoutRecord(tuple(sorted(changes, key=lambda change: change.begun)), tuple(shortenings), now=1000.0)
     timeouts = known(record=record, policies=policies, uptime=uptime)
-    steps = idle_changes(bounds, timeouts)
+    breakpoints = idle_changes(bounds, timeouts)
 
     def answers(remaining: int) -> list[bool | None]:
         told = seconds(_uapi.UDP, remaining, timeouts, status=status)
         return [None if told is None else told >= bound for bound in sorted({0, *bounds})]
 
     for remaining in range(1, 420):
-        if remaining not in steps:
+        if remaining not in breakpoints:
             assert answers(remaining) == answers(remaining - 1), remaining
 
 
@@ -456,10 +462,10 @@ def test_between_two_changes_the_answer_is_the_same(
 @given(bound=st.integers(0, 200), off=st.integers(-2, 2), uptime=st.sampled_from([math.inf, 150.5]))
 def test_between_two_changes_the_age_is_on_the_same_side(bound: int, off: int, uptime: float) -> None:
     timeouts = known(uptime=uptime)
-    steps = age_changes([bound], timeouts)
+    breakpoints = age_changes([bound], timeouts)
     for edge in (NOW - bound * SECOND, NOW - 151 * SECOND, NOW + 60 * SECOND):
         start = edge + off
-        if start not in steps:
+        if start not in breakpoints:
             now, before = age(start, timeouts), age(start - 1, timeouts)
             assert (now is None) == (before is None)
             assert now is None or before is None or (now >= bound) == (before >= bound)

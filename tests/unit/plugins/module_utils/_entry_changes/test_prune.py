@@ -11,14 +11,15 @@ import errno
 import typing as t
 
 import pytest
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.outcome import Group
-from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune import Outcome, prune
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune import PruneOutcome, prune
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune_plan import (
     Guards,
-    Plan,
-    Survey,
+    PrunePlan,
     parse_limit,
 )
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune_survey import PruneSurvey
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.second_look import StateAndStatus
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.ssh_connections import Connection
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
@@ -28,19 +29,18 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
     RefusedError,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import compile_selection
-from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Context
-from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Block
+from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._uapi import UDP
 from messages import blocks_of
 
 UDP_GROUP = Group("ipv4", "udp", "", "")
 
 
-def survey_of(targets: int) -> Survey:
+def survey_of(targets: int) -> PruneSurvey:
     """Return what is found in ten entries, of which so many are to be deleted."""
     context = Context({}, 0)
     selection = compile_selection([{"source_port": f"1-{targets}"}], None, context)
-    found = Survey(Plan(selection, Guards((), helpers=True), context, sample=1, whole=True), None, {})
+    found = PruneSurvey(PrunePlan(selection, Guards((), helpers=True), context, sample=1, whole=True), None, {})
     for block in blocks_of(*({"protocol": UDP, "source_port": port} for port in range(1, 11))):
         assert [(verdict.group, len(part)) for verdict, part in found.sort_out(block)] == [(UDP_GROUP, targets)]
     return found
@@ -65,7 +65,7 @@ def errors_of(numbers: list[int]) -> collections.Counter[tuple[Group, int]]:
     ],
 )
 def test_limit(given: t.Any, total: int, expected: int) -> None:
-    assert parse_limit(given).of(total) == expected
+    assert parse_limit(given).number_of(total) == expected
 
 
 @pytest.mark.parametrize("given", ["101%", "100.1%", "-1%", "%", "x", -1, 1.5, True, "", [1]])
@@ -96,8 +96,8 @@ def test_what_stays_is_told_with_the_option_that_would_take_it() -> None:
     }
     context = Context({}, 0)
     selection = compile_selection([{"protocol": "tcp"}], None, context)
-    plan = Plan(selection, Guards({ssh}, helpers=True), context, sample=1, whole=True, confirm_idle=30)
-    found = Survey(plan, None, {})
+    plan = PrunePlan(selection, Guards({ssh}, helpers=True), context, sample=1, whole=True, confirm_idle=30)
+    found = PruneSurvey(plan, None, {})
     assert list(found.sort_out(block)) == []
     told = [(kept["reason"], kept["option"], kept["entries"], len(kept["sample"])) for kept in found.counts()["kept"]]
     assert told == [("management", "protect_management: false", 1, 1), ("offloaded", "confirm_idle: 0", 1, 1)]
@@ -108,7 +108,7 @@ def test_a_reading_that_fails_after_the_deletes_does_not_hide_them() -> None:
         def delete(self, targets: t.Any, outcome: collections.Counter[tuple[Group, int]]) -> None:
             outcome[UDP_GROUP, 0] += 100
 
-        def read(self, collect: t.Any, conditions: t.Sequence[t.Any] = ()) -> t.Any:
+        def read(self, collect: t.Any, conditions: t.Sequence[t.Any] = (), _clock: object = None) -> t.Any:
             if self.read_already:
                 raise DumpError("not whole")
             self.read_already = True
@@ -122,16 +122,16 @@ def test_a_reading_that_fails_after_the_deletes_does_not_hide_them() -> None:
 
 
 def test_entries_that_are_gone_already_do_no_harm() -> None:
-    result = Outcome(survey_of(3), errors_of([0, errno.ENOENT, 0])).result(7, True)
+    result = PruneOutcome(survey_of(3), errors_of([0, errno.ENOENT, 0])).result(7, True)
     assert [result[name] for name in ("changed", "deleted", "already_gone", "not_deleted")] == [True, 2, 1, 0]
     assert result["diff"] == {"before": "10  ipv4 udp\n", "after": "8  ipv4 udp\n"}
-    assert Outcome(survey_of(1), errors_of([errno.ENOENT])).result(9, False)["changed"] is False
+    assert PruneOutcome(survey_of(1), errors_of([errno.ENOENT])).result(9, False)["changed"] is False
 
 
 @pytest.mark.parametrize(("errors", "changed"), [([0, errno.EBUSY, errno.EBUSY], True), ([errno.EPERM], False)])
 def test_deletes_that_the_kernel_refuses(errors: list[int], changed: bool) -> None:
     with pytest.raises(ConntrackError, match="refused") as caught:
-        Outcome(survey_of(len(errors)), errors_of(errors)).result(9, False)
+        PruneOutcome(survey_of(len(errors)), errors_of(errors)).result(9, False)
     result = caught.value.result
     assert result["changed"] is changed
     assert result["deleted"] == errors.count(0)
@@ -150,7 +150,9 @@ class Stub:
     def count(self) -> int | None:
         return self.counted
 
-    def read(self, collect: t.Callable[[t.Iterator[Block]], t.Any], conditions: t.Sequence[t.Any]) -> t.Any:
+    def read(
+        self, collect: t.Callable[[t.Iterator[Block]], t.Any], conditions: t.Sequence[t.Any], _clock: object = None
+    ) -> t.Any:
         self.conditions = conditions
         return collect(iter(blocks_of(*({"protocol": UDP, "source_port": port, "id": port} for port in range(1, 11)))))
 
@@ -159,9 +161,11 @@ class Stub:
         raise ConntrackError("No answer.")
 
 
-def plan_of(selector: dict[str, t.Any]) -> Plan:
+def plan_of(selector: dict[str, t.Any]) -> PrunePlan:
     context = Context({}, 0)
-    return Plan(compile_selection([selector], None, context), Guards((), helpers=True), context, sample=0, whole=False)
+    return PrunePlan(
+        compile_selection([selector], None, context), Guards((), helpers=True), context, sample=0, whole=False
+    )
 
 
 @pytest.mark.parametrize("given", [None, 100, "100%"])

@@ -11,18 +11,21 @@ import errno
 import typing as t
 
 import pytest
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_claims import Claims
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_policies import Policy
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes import update as update_module
-from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.update import (
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.update import update
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.update_plan import (
     Aim,
-    Judge,
     Mark,
-    Plan,
-    Verdict,
+    UpdatePlan,
     parse_mark,
     parse_timeout,
-    update,
+)
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.update_survey import (
+    UpdateVerdict,
+    judge_of,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
     ConntrackError,
@@ -30,10 +33,9 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
     UnavailableError,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import compile_selection
-from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Context
-from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Block
+from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.requests import Request, Targets
-from ansible_collections.netops.conntrack.plugins.module_utils._table.writable import Errors
+from ansible_collections.netops.conntrack.plugins.module_utils._table.writable import Outcomes
 from generated import SETTINGS
 from messages import Fields, attribute, blocks_of
 
@@ -52,11 +54,11 @@ def plan_of(
     settings: t.Mapping[str, int] = SETTINGS,
     match: list[t.Any] | None = None,
     claims: Claims | None = None,
-) -> Plan:
+) -> UpdatePlan:
     """Return a plan; without ``claims`` every sysctl was lowered from a value that explains all times."""
     every = Claims(dict.fromkeys(settings, LONG), ())
     aim = Aim(timeout, mark, settings, every if claims is None else claims)
-    return Plan(compile_selection(match, None, Context(settings, 0)), aim, ())
+    return UpdatePlan(compile_selection(match, None, Context(settings, 0)), aim, ())
 
 
 @pytest.fixture(autouse=True)
@@ -76,10 +78,10 @@ def on_record(monkeypatch: pytest.MonkeyPatch) -> list[str | int]:
     return written
 
 
-def verdicts(plan: Plan, *entries: Fields) -> list[Verdict]:
+def verdicts(plan: UpdatePlan, *entries: Fields) -> list[UpdateVerdict]:
     """Return the verdicts on entries of one layout, in their order."""
     [block] = blocks_of(*entries)
-    return Judge(plan)(block)
+    return judge_of(plan)(block).verdicts
 
 
 @pytest.mark.parametrize(
@@ -134,7 +136,7 @@ def test_bad_mark(given: t.Any) -> None:
 )
 def test_the_cap_of_the_settings(fields: Fields, settings: dict[str, int], cap: int | None) -> None:
     [verdict] = verdicts(plan_of("settings", settings=settings), {**TCP_ENTRY, **fields})
-    assert verdict.change.timeout == cap
+    assert verdict.to_send.timeout == cap
     assert verdict.obstacle == ("undecidable" if cap is None else "")
 
 
@@ -155,7 +157,7 @@ def test_the_cap_of_the_settings(fields: Fields, settings: dict[str, int], cap: 
 )
 def test_what_an_entry_is_sent(fields: Fields, change: t.Any, obstacle: str) -> None:
     [verdict] = verdicts(plan_of(900, (5, 0xFF)), {**TCP_ENTRY, **fields})
-    assert (tuple(verdict.change), verdict.obstacle) == (change, obstacle)
+    assert (tuple(verdict.to_send), verdict.obstacle) == (change, obstacle)
 
 
 def test_of_many_times_only_those_above_the_cap_are_lowered() -> None:
@@ -163,7 +165,7 @@ def test_of_many_times_only_those_above_the_cap_are_lowered() -> None:
     entries = [{**TCP_ENTRY, "remaining": seconds, "id": seconds} for seconds in range(700, 1100)]
     match = [{"remaining": {"min": 800}}]
     found = verdicts(plan_of(900, match=match), *entries)
-    assert [verdict.change.timeout for verdict in found] == [None] * 201 + [900] * 199
+    assert [verdict.to_send.timeout for verdict in found] == [None] * 201 + [900] * 199
     assert [verdict.decision for verdict in found] == [False] * 100 + [True] * 300
 
 
@@ -175,7 +177,7 @@ def test_of_many_times_only_those_with_a_claim_are_shortened() -> None:
     found = verdicts(plan_of("settings", settings={"tcp_timeout_established": 900}, claims=claims), *entries)
     obstacles = [""] * 201 + ["rule"] * 50 + [""] * 50 + ["longer_than_before"] * 99
     assert [verdict.obstacle for verdict in found] == obstacles
-    assert [verdict.change.timeout for verdict in found] == [None] * 251 + [900] * 50 + [None] * 99
+    assert [verdict.to_send.timeout for verdict in found] == [None] * 251 + [900] * 50 + [None] * 99
 
 
 @pytest.mark.parametrize("match", [None, [{"protocol": "tcp"}]])
@@ -188,7 +190,7 @@ def test_a_mark_that_is_not_asked_for_may_be_unknown() -> None:
     plan = plan_of(None, (5, 0xFF), match=[{"protocol": "udp"}])
     assert [verdict.decision for verdict in verdicts(plan, {**TCP_ENTRY, "mark": None})] == [False]
     [verdict] = verdicts(plan_of(900), {**TCP_ENTRY, "mark": None})
-    assert verdict.change == (900, None)
+    assert verdict.to_send == (900, None)
 
 
 class Stub:
@@ -203,17 +205,19 @@ class Stub:
         self.sent: list[bytes] = []
         self.on_update: t.Callable[[], object] = lambda: None
 
-    def read(self, collect: t.Callable[[t.Iterator[Block]], t.Any], _conditions: t.Any) -> t.Any:
+    def read(self, collect: t.Callable[[t.Iterator[Block]], t.Any], *_conditions: t.Any) -> t.Any:
         return collect(iter(self._blocks({})))
 
     def _blocks(self, now: Fields) -> list[Block]:
         return blocks_of(*({**TCP_ENTRY, "source_port": port, "id": port, **now} for port in range(1, 11)))
 
-    def look_up(self, targets: Targets[Verdict], _outcome: Errors[Verdict]) -> t.Iterator[tuple[Verdict, list[Block]]]:
+    def look_up(
+        self, targets: Targets[UpdateVerdict], _outcome: Outcomes[UpdateVerdict]
+    ) -> t.Iterator[tuple[UpdateVerdict, list[Block]]]:
         for tag, _batch in targets.batches(Request(0), 1):
             yield tag, self._blocks(self.now)
 
-    def update(self, targets: Targets[Verdict], request: Request, outcome: Errors[Verdict]) -> None:
+    def update(self, targets: Targets[UpdateVerdict], request: Request, outcome: Outcomes[UpdateVerdict]) -> None:
         self.sent.append(request.attributes)
         self.on_update()
         for tag, batch in targets.batches(request, 1):
@@ -257,7 +261,7 @@ def test_what_fails_is_on_record_as_well(on_record: list[str | int]) -> None:
         (plan_of(900, (5, 0xFF), match=[{"protocol": "udp"}]), False),
     ],
 )
-def test_what_needs_no_record(plan: Plan, dry_run: bool, on_record: list[str | int]) -> None:
+def test_what_needs_no_record(plan: UpdatePlan, dry_run: bool, on_record: list[str | int]) -> None:
     update(t.cast(t.Any, Stub([0] * 10)), plan, dry_run)
     assert on_record == []
 

@@ -10,11 +10,11 @@ import random
 import typing as t
 
 import pytest
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._facts import filled_by as filled_by_module
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.clusters import Cluster, ClusterCounts
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by import FilledBy
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import compile_selection
-from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Context
 from hypothesis import given
 from hypothesis import strategies as st
 from messages import Fields, blocks_of
@@ -293,6 +293,6 @@ def test_a_cluster_counts_what_its_selector_selects(entries: list[Fields], data:
         cluster = cluster._replace(state=None)
     other = Cluster(TCP, not cluster.replied)
     counts = ClusterCounts([other, cluster])
-    counted = [counts.of(block) for block in blocks_of(*entries)]
+    counted = [counts.counts_in(block) for block in blocks_of(*entries)]
     assert sum(each for _other, each in counted) == selected(cluster.match, *entries)
     assert sum(each for each, _cluster in counted) == selected(other.match, *entries)

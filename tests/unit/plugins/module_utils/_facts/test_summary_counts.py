@@ -13,7 +13,11 @@ import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import Entry
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_policies import Policy
-from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_record import Change, Record, Shortening
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_record import (
+    Shortening,
+    TimeoutChange,
+    TimeoutRecord,
+)
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeouts import Timeouts
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.summary import HISTOGRAM_BOUNDS, Summary
 from generated import NOW, SECOND, SETTINGS, fields
@@ -41,11 +45,11 @@ WITH_A_HISTORY = Timeouts(
     SETTINGS,
     NOW,
     [Policy(None, _uapi.UDP, {"udp_timeout": 60, "udp_timeout_stream": 3600})],
-    Record(
+    TimeoutRecord(
         (
-            Change("tcp_timeout_established", 432000, 54000, 900.0, 900.5),
-            Change("tcp_timeout_established", 54000, 432000, 990.0, 990.5),
-            Change("gre_timeout", 31, 200, 1.0, 1.5),
+            TimeoutChange("tcp_timeout_established", 432000, 54000, 900.0, 900.5),
+            TimeoutChange("tcp_timeout_established", 54000, 432000, 990.0, 990.5),
+            TimeoutChange("gre_timeout", 31, 200, 1.0, 1.5),
         ),
         (Shortening(700, 950.0, 951.5),),
         now=1000.0,

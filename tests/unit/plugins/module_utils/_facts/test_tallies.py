@@ -10,10 +10,10 @@ import collections
 import typing as t
 
 import pytest
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import Entry
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.tallies import Tallies
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import Selection, compile_selection
-from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.named_selectors import NAMED
 from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Layout
 from generated import NOW, SETTINGS, fields

@@ -18,12 +18,15 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._files.replacement import (
     FileChange,
+    Purpose,
     plan_file,
     put_all,
-    put_back_all,
+    restore_all,
     staged,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._files.text import read_text
+
+PURPOSE = Purpose("an_option", "do without it")
 
 STARTS: dict[str, tuple[str | None, str | None]] = {
     "new": (None, "new\n"),
@@ -45,7 +48,7 @@ def made(directory: pathlib.Path, names: t.Iterable[str] = tuple(STARTS)) -> lis
         old, _new = STARTS[name]
         if old is not None:
             (directory / name).write_text(old)
-    return [FileChange(str(directory / name), *STARTS[name]) for name in names]
+    return [FileChange(str(directory / name), *STARTS[name], "an_option") for name in names]
 
 
 def state(directory: pathlib.Path) -> dict[str, str]:
@@ -87,7 +90,7 @@ def test_files_that_do_not_change_are_not_touched(tmp_path: pathlib.Path) -> Non
     path = tmp_path / "same"
     path.write_text("same\n")
     before = path.stat()
-    with staged([plan_file(str(path), lambda text: text), *made(tmp_path, ["new"])], nothing) as changed:
+    with staged([plan_file(str(path), lambda text: text, PURPOSE), *made(tmp_path, ["new"])], nothing) as changed:
         assert [file.path for file in changed] == [str(tmp_path / "new")]
         put_all(changed)
     assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
@@ -124,8 +127,8 @@ def test_one_that_cannot_be_put_has_all_of_them_back(
 def test_put_back_after_everything_was_put(tmp_path: pathlib.Path) -> None:
     with staged(made(tmp_path), nothing) as changed:
         put_all(changed)
-        put_back_all(changed)
-        put_back_all(changed)
+        restore_all(changed)
+        restore_all(changed)
     assert state(tmp_path) == OLD
 
 
@@ -137,7 +140,7 @@ def test_file_that_is_put_back_is_the_one_from_before(tmp_path: pathlib.Path) ->
     before = path.stat()
     with staged([change], nothing) as changed:
         put_all(changed)
-        put_back_all(changed)
+        restore_all(changed)
     after = path.stat()
     assert (after.st_ino, after.st_mode, after.st_mtime) == (before.st_ino, before.st_mode, before.st_mtime)
 
@@ -146,7 +149,7 @@ def test_put_back_leaves_the_file_that_somebody_else_made(tmp_path: pathlib.Path
     (change,) = made(tmp_path, ["new"])
     with staged([change], nothing):
         (tmp_path / "new").write_text("somebody else's\n")
-        change.put_back()
+        change.restore()
     assert state(tmp_path) == {"new": "somebody else's\n"}
 
 
@@ -168,10 +171,10 @@ def test_left_overs_of_a_run_that_was_killed_are_not_taken_for_ours(tmp_path: pa
     for name in names:
         (tmp_path / f".{name}.new").write_text("half of an ol")
         (tmp_path / f".{name}.old").write_text("stale\n")
-    files = [*made(tmp_path, names[:2]), plan_file(str(tmp_path / "same"), lambda text: text)]
+    files = [*made(tmp_path, names[:2]), plan_file(str(tmp_path / "same"), lambda text: text, PURPOSE)]
     with staged(files, nothing) as changed:
         put_all(changed)
-        put_back_all(changed)
+        restore_all(changed)
     assert state(tmp_path) == {"replaced": "old\n", "same": "same\n"}
 
 
@@ -222,7 +225,7 @@ def test_new_file_is_readable_whatever_the_umask(tmp_path: pathlib.Path, umask: 
 
 def test_directory_is_made(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "modprobe.d" / "90.conf"
-    with staged([plan_file(str(path), lambda _text: "new\n")], nothing) as changed:
+    with staged([plan_file(str(path), lambda _text: "new\n", PURPOSE)], nothing) as changed:
         put_all(changed)
     assert path.read_text() == "new\n"
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o755
@@ -234,7 +237,7 @@ def test_link_is_followed_and_other_bytes_are_kept(tmp_path: pathlib.Path) -> No
     target.write_bytes(b"# caf\xe9\r\n")
     link = tmp_path / "90.conf"
     link.symlink_to(target)
-    change = plan_file(str(link), lambda text: f"{text}more\n")
+    change = plan_file(str(link), lambda text: f"{text}more\n", PURPOSE)
     assert change.path == str(target)
     with staged([change], nothing) as changed:
         put_all(changed)
@@ -245,7 +248,7 @@ def test_link_is_followed_and_other_bytes_are_kept(tmp_path: pathlib.Path) -> No
 
 def test_link_to_nothing_is_filled(tmp_path: pathlib.Path) -> None:
     (tmp_path / "90.conf").symlink_to(tmp_path / "later")
-    with staged([plan_file(str(tmp_path / "90.conf"), lambda _text: "new\n")], nothing) as changed:
+    with staged([plan_file(str(tmp_path / "90.conf"), lambda _text: "new\n", PURPOSE)], nothing) as changed:
         put_all(changed)
     assert (tmp_path / "90.conf").is_symlink()
     assert (tmp_path / "later").read_text() == "new\n"
@@ -260,13 +263,23 @@ def test_only_regular_files_are_replaced(tmp_path: pathlib.Path, name: str, word
     (tmp_path / "masked").symlink_to("/dev/null")
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(OptionError, match=words) as caught:
-        plan_file(str(tmp_path / name), lambda text: text, "an_option")
+        plan_file(str(tmp_path / name), lambda text: text, PURPOSE)
     assert caught.value.message.startswith("an_option: ")
 
 
+def test_room_that_is_missing_is_told_with_the_remedy(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    status = os.statvfs(tmp_path)
+    full = os.statvfs_result((*status[:3], 0, 0, *status[5:]))
+    monkeypatch.setattr(os, "statvfs", lambda _path: full)
+    with pytest.raises(UnavailableError) as caught:
+        plan_file(str(tmp_path / "90.conf"), lambda _text: "new\n", PURPOSE)
+    assert caught.value.message.startswith("an_option: ")
+    assert caught.value.message.endswith(f"Make room on the file system of {tmp_path}, or do without it.")
+
+
 def test_unreadable_file_is_named(tmp_path: pathlib.Path) -> None:
-    with pytest.raises(OptionError, match=rf"sysctl_file: '{tmp_path}' cannot be read \(it is not a regular file\)"):
-        read_text(str(tmp_path))
+    with pytest.raises(OptionError, match=rf"an_option: '{tmp_path}' cannot be read \(it is not a regular file\)"):
+        read_text(str(tmp_path), "an_option")
 
 
 def test_file_that_cannot_be_put_back_is_named(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -276,7 +289,7 @@ def test_file_that_cannot_be_put_back_is_named(tmp_path: pathlib.Path, monkeypat
         raise UnavailableError("the disk is gone")
 
     with staged([first, second], nothing):
-        monkeypatch.setattr(FileChange, "put_back", fail)
+        monkeypatch.setattr(FileChange, "restore", fail)
         (tmp_path / ".removed.old").mkdir()
         with pytest.raises(UnavailableError, match=f"NOT put back: {tmp_path}/replaced, it has the new text"):
             put_all([first, second])

@@ -10,9 +10,9 @@ import collections
 import typing as t
 
 import pytest
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._query import query as query_module
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import compile_selection
-from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Context
 from generated import NOW, SETTINGS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st

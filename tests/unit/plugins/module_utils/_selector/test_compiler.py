@@ -11,16 +11,13 @@ import typing as t
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import label_bits
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError, UnavailableError
 from ansible_collections.netops.conntrack.plugins.module_utils._selector import hints, values
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import compile_selection
-from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import (
-    EVERY_KIND,
-    KEYS,
-    Answer,
-    Context,
-    label_bits,
-)
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.key import EVERY_KIND, Answer
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import KEYS
 from ansible_collections.netops.conntrack.plugins.module_utils._table.memo import Memo
 from messages import Fields, blocks_of, entry_of
 
@@ -75,7 +72,7 @@ def decide(selector: dict[str, t.Any], one: Fields) -> Answer:
     selection = compile_selection([selector], None, CONTEXT)
     answer = selection.decide(entry_of(one))
     [block] = blocks_of(one)
-    assert Memo(selection.needs, selection.decide)(block) == [answer]
+    assert Memo(selection.fields, selection.decide)(block) == [answer]
     return answer
 
 

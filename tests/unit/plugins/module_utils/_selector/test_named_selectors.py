@@ -12,9 +12,10 @@ import typing as t
 import pytest
 import yaml
 from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import compile_selection
-from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Answer, Context
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.key import Answer
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.named_selectors import (
     NAMED,
     NAMED_SELECTORS,

@@ -10,9 +10,10 @@ import json
 import typing as t
 
 import pytest
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import Selection, compile_selection
-from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import KEYS, Context
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import KEYS
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.text import Given, selectors_of
 from generated import NOW, SETTINGS, fields
 from hypothesis import assume, given, settings
@@ -208,10 +209,10 @@ def test_every_notation_selects_the_same(given_as: list[t.Any], entries: list[Fi
     for other in others:
         assert isinstance(other, Selection)
         assert [other.decide(entry) for entry in decoded] == [first.decide(entry) for entry in decoded]
-        assert (other.needs, other.kinds, other.keys) == (first.needs, first.kinds, first.keys)
+        assert (other.fields, other.kinds, other.keys) == (first.fields, first.kinds, first.keys)
         assert set(other.conditions) == set(first.conditions)
-        assert {field: set(steps) for field, steps in other.steps.items()} == {
-            field: set(steps) for field, steps in first.steps.items()
+        assert {field: set(breakpoints) for field, breakpoints in other.breakpoints.items()} == {
+            field: set(breakpoints) for field, breakpoints in first.breakpoints.items()
         }
 
 

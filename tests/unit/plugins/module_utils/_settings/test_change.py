@@ -17,10 +17,10 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._settings.change import Change, apply
 from ansible_collections.netops.conntrack.plugins.module_utils._settings.setting_plan import (
+    desired_settings,
     plan,
     plan_restored,
     plan_unloaded,
-    wishes,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl import sysctl
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import (
@@ -28,7 +28,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl im
     find_sysctls,
     read_count,
     read_settings,
-    short_of,
+    short_name_of,
 )
 
 LEGACY = {
@@ -90,7 +90,7 @@ def legacy(tmp_path: pathlib.Path) -> str:
     ],
 )
 def test_every_notation_of_a_name(name: str, short: str | None) -> None:
-    assert short_of(name) == short
+    assert short_name_of(name) == short
 
 
 def test_legacy_names_are_read_under_the_short_names(legacy: str) -> None:
@@ -115,12 +115,12 @@ def test_without_nf_conntrack(tmp_path: pathlib.Path) -> None:
     assert read_settings(str(tmp_path)) == {}
     assert read_count(str(tmp_path)) is None
     with pytest.raises(UnavailableError, match=r"modprobe nf_conntrack.*ct state.*modules-load\.d"):
-        plan(wishes({"acct": 1}, {}), str(tmp_path))
+        plan(desired_settings({"acct": 1}, {}), str(tmp_path))
 
 
 def test_plan_uses_the_names_of_the_kernel(legacy: str) -> None:
     wanted = {"net.netfilter.nf_conntrack_max": 65536, "tcp_timeout_established": "15h"}
-    changes = plan(wishes(wanted, {}), legacy)
+    changes = plan(desired_settings(wanted, {}), legacy)
     assert [(change.sysctl.name, change.wanted, change.before, change.needed) for change in changes] == [
         ("net.ipv4.ip_conntrack_max", 65536, 65536, False),
         ("net.ipv4.netfilter.ip_conntrack_tcp_timeout_established", 54000, 432000, True),
@@ -130,7 +130,7 @@ def test_plan_uses_the_names_of_the_kernel(legacy: str) -> None:
 def test_plan_names_every_problem_at_once(legacy: str) -> None:
     wanted = {"ip_conntrack_max": 1100, "count": 5, "udp_timeout": 30, "acct": 1, "tcp_loose": 7, "tcp_lose": 0}
     with pytest.raises(ConntrackError) as caught:
-        plan(wishes(wanted, {}), legacy)
+        plan(desired_settings(wanted, {}), legacy)
     assert caught.value.result == {"unsupported": ["udp_timeout", "acct", "tcp_lose"], "read_only": ["count"]}
     for words in (
         "settings.max: 1100 is below the 1200 entries",
@@ -144,7 +144,7 @@ def test_plan_names_every_problem_at_once(legacy: str) -> None:
 
 def test_the_same_limit_below_the_count_is_no_change(tmp_path: pathlib.Path) -> None:
     root = write_tree(tmp_path, {**LEGACY, "net/ipv4/netfilter/ip_conntrack_count": 65537})
-    assert not plan(wishes({"max": 65536}, {}), root)[0].needed
+    assert not plan(desired_settings({"max": 65536}, {}), root)[0].needed
 
 
 @pytest.mark.parametrize(
@@ -160,14 +160,14 @@ def test_two_names_of_one_setting_contradict_each_other(
     legacy: str, settings: dict[str, object], at_least: dict[str, object], words: list[str]
 ) -> None:
     with pytest.raises(ConntrackError, match="mean the same setting") as caught:
-        plan(wishes(settings, at_least), legacy)
+        plan(desired_settings(settings, at_least), legacy)
     for word in words:
         assert word in caught.value.message
 
 
 def test_two_names_of_one_setting_agree(legacy: str) -> None:
-    assert len(plan(wishes({"max": 70000, "ip_conntrack_max": "70000"}, {}), legacy)) == 1
-    assert len(plan(wishes({}, {"max": 1 << 20, "ip_conntrack_max": "1M"}), legacy)) == 1
+    assert len(plan(desired_settings({"max": 70000, "ip_conntrack_max": "70000"}, {}), legacy)) == 1
+    assert len(plan(desired_settings({}, {"max": 1 << 20, "ip_conntrack_max": "1M"}), legacy)) == 1
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_two_names_of_one_setting_agree(legacy: str) -> None:
     [(65535, False, 65536), (65536, False, 65536), ("64K", False, 65536), (65537, True, 65537), ("1M", True, 1 << 20)],
 )
 def test_at_least_raises_and_never_lowers(legacy: str, least: object, needed: bool, reached: int) -> None:
-    (change,) = plan(wishes({}, {"max": least}), legacy)
+    (change,) = plan(desired_settings({}, {"max": least}), legacy)
     assert (change.needed, change.reached) == (needed, reached)
     apply([change], lambda: None)
     assert read_settings(legacy) == {**LEGACY_SETTINGS, "max": reached}
@@ -184,13 +184,13 @@ def test_at_least_raises_and_never_lowers(legacy: str, least: object, needed: bo
 def test_at_least_of_a_value_that_cannot_be_read(legacy: str, tmp_path: pathlib.Path) -> None:
     write_tree(tmp_path, {"net/netfilter/nf_conntrack_new": "a b"})
     with pytest.raises(ConntrackError, match=r"at_least\.new: the present value cannot be read.* Use settings\."):
-        plan(wishes({}, {"new": 5}), legacy)
-    assert plan(wishes({"new": 5}, {}), legacy)[0].needed
+        plan(desired_settings({}, {"new": 5}), legacy)
+    assert plan(desired_settings({"new": 5}, {}), legacy)[0].needed
 
 
 def test_what_was_there_before_is_planned_as_far_as_the_kernel_has_it(legacy: str) -> None:
     changes = plan_restored({"max": 65536, "tcp_loose": 0, "gone": 1}, legacy)
-    assert [(change.sysctl.short, change.wanted, change.needed) for change in changes] == [
+    assert [(change.sysctl.short_name, change.wanted, change.needed) for change in changes] == [
         ("max", 65536, False),
         ("tcp_loose", 0, True),
     ]
@@ -214,13 +214,13 @@ def test_a_limit_of_zero_that_was_there_before_is_no_limit(legacy: str) -> None:
 
 
 def test_without_the_module_values_are_checked_and_names_are_those_of_today() -> None:
-    changes = plan_unloaded(wishes({"ip_conntrack_max": "1M"}, {"tcp_timeout_established": "15h"}))
+    changes = plan_unloaded(desired_settings({"ip_conntrack_max": "1M"}, {"tcp_timeout_established": "15h"}))
     assert [(change.sysctl.name, change.wanted, change.before, change.needed) for change in changes] == [
         ("net.netfilter.nf_conntrack_max", 1 << 20, None, True),
         ("net.netfilter.nf_conntrack_tcp_timeout_established", 54000, None, True),
     ]
     with pytest.raises(ConntrackError, match=r"settings\.max: 0 .*at_least\.generic_timeout: 'x' "):
-        plan_unloaded(wishes({"max": 0}, {"generic_timeout": "x"}))
+        plan_unloaded(desired_settings({"max": 0}, {"generic_timeout": "x"}))
 
 
 @pytest.fixture
@@ -234,7 +234,7 @@ def hashsize(tmp_path: pathlib.Path, legacy: str, monkeypatch: pytest.MonkeyPatc
 
 
 def test_old_kernels_take_the_buckets_as_the_modules_parameter(hashsize: pathlib.Path, legacy: str) -> None:
-    (change,) = plan(wishes({"buckets": 16384}, {}), legacy)
+    (change,) = plan(desired_settings({"buckets": 16384}, {}), legacy)
     change.write(16384)
     assert hashsize.read_text() == "16384\n"
     assert (change.sysctl.name, change.sysctl.read()) == ("net.ipv4.netfilter.ip_conntrack_buckets", 8192)
@@ -246,7 +246,7 @@ def test_where_the_limits_are_another_ones_the_parameter_is_no_way_round(
 ) -> None:
     (tmp_path / read_only).chmod(0o444)
     with pytest.raises(ConntrackError, match=r"one value of buckets for the whole machine.*parameters/hashsize") as it:
-        plan(wishes({"buckets": 16384}, {}), legacy)
+        plan(desired_settings({"buckets": 16384}, {}), legacy)
     assert it.value.result["read_only"] == ["buckets"]
     assert hashsize.read_text() == "8192\n"
 
@@ -258,7 +258,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     write = Sysctl.write
 
     def recorded(self: Sysctl, value: int) -> None:
-        order.append(self.short)
+        order.append(self.short_name)
         write(self, value)
 
     monkeypatch.setattr(Sysctl, "write", recorded)
@@ -278,7 +278,7 @@ def test_only_changes_are_written_and_max_never_outgrows_the_buckets(
     legacy: str, written: list[str], limits: dict[str, int], order: list[str]
 ) -> None:
     wanted = {**LEGACY_SETTINGS, **limits, "generic_timeout": 9}
-    apply(plan(wishes(wanted, {}), legacy), lambda: None)
+    apply(plan(desired_settings(wanted, {}), legacy), lambda: None)
     assert written == order
     assert read_settings(legacy) == wanted
 
@@ -289,7 +289,7 @@ def test_apply_puts_everything_back_when_the_end_fails(legacy: str) -> None:
         raise ConntrackError("The file could not be replaced.")
 
     with pytest.raises(ConntrackError, match=r"could not be replaced\. Put back: .*ip_conntrack_max = 65536"):
-        apply(plan(wishes({"max": 100000, "generic_timeout": 9}, {}), legacy), fail)
+        apply(plan(desired_settings({"max": 100000, "generic_timeout": 9}, {}), legacy), fail)
     assert read_settings(legacy) == LEGACY_SETTINGS
 
 
@@ -300,7 +300,7 @@ def resizing(monkeypatch: pytest.MonkeyPatch, legacy: str) -> None:
 
     def resize(self: Sysctl, value: int) -> None:
         write(self, value)
-        if self.short == "buckets":
+        if self.short_name == "buckets":
             write(find_sysctls(legacy)["max"], 8 * value)
 
     monkeypatch.setattr(Sysctl, "write", resize)
@@ -311,7 +311,7 @@ def resizing(monkeypatch: pytest.MonkeyPatch, legacy: str) -> None:
     "wanted", [{"buckets": 16384}, {"buckets": 16384, "max": 100000}, {"buckets": 512, "max": 2000}]
 )
 def test_max_is_asserted_again_after_a_resize(legacy: str, wanted: dict[str, int]) -> None:
-    apply(plan(wishes(wanted, {}), legacy), lambda: None)
+    apply(plan(desired_settings(wanted, {}), legacy), lambda: None)
     assert read_settings(legacy) == {**LEGACY_SETTINGS, **wanted}
 
 
@@ -321,7 +321,7 @@ def test_max_is_asserted_again_when_a_resize_is_put_back(legacy: str) -> None:
         raise ConntrackError("The file could not be replaced.")
 
     with pytest.raises(ConntrackError, match=r"Put back: .*ip_conntrack_buckets = 8192"):
-        apply(plan(wishes({"buckets": 16384}, {}), legacy), fail)
+        apply(plan(desired_settings({"buckets": 16384}, {}), legacy), fail)
     assert read_settings(legacy) == LEGACY_SETTINGS
 
 
@@ -331,7 +331,7 @@ def test_what_cannot_be_put_back_is_said(legacy: str, monkeypatch: pytest.Monkey
         raise ConntrackError("The file could not be replaced.")
 
     with pytest.raises(ConntrackError) as caught:
-        apply(plan(wishes({"tcp_loose": 0, "generic_timeout": 9}, {}), legacy), fail)
+        apply(plan(desired_settings({"tcp_loose": 0, "generic_timeout": 9}, {}), legacy), fail)
     assert "NOT put back: " in caught.value.message
     assert "ip_conntrack_tcp_loose (was 1)" in caught.value.message
     assert "Put back: " not in caught.value.message.replace("NOT put back: ", "")

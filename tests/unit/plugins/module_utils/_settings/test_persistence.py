@@ -215,7 +215,7 @@ def test_record_comes_back_from_its_text() -> None:
     text = record.text()
     assert text is not None
     assert text.isascii()
-    assert Record.of_text(text, "/etc/a.before") == record
+    assert Record.from_text(text, "/etc/a.before") == record
     assert Record({}, {}).text() is None
 
 

@@ -146,7 +146,7 @@ def others(text: str) -> list[str]:
 
 def is_other(line: str) -> bool:
     """Whether a line is neither empty, nor about our settings, nor of the heads that the collection writes."""
-    ours = any(each.short for each in assignments(line)) or "nf_conntrack" in line
+    ours = any(each.short_name for each in assignments(line)) or "nf_conntrack" in line
     return bool(line.strip()) and not ours and "conntrack_settings" not in line and "the module does not" not in line
 
 

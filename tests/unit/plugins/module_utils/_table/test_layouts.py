@@ -13,7 +13,8 @@ import typing as t
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import MalformedError
-from ansible_collections.netops.conntrack.plugins.module_utils._table import layouts
+from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
+from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Layout
 from generated import fields
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -40,7 +41,7 @@ def as_set(entries: t.Iterable[Fields]) -> collections.Counter[tuple[t.Any, ...]
     return collections.Counter(tuple(sorted(entry.items())) for entry in entries)
 
 
-def found_in(blocks: t.Iterable[layouts.Block]) -> collections.Counter[tuple[t.Any, ...]]:
+def found_in(blocks: t.Iterable[Block]) -> collections.Counter[tuple[t.Any, ...]]:
     return as_set(vars(entry) for block in blocks for entry in block.entries())
 
 
@@ -203,13 +204,13 @@ def test_messages_that_are_no_entries_of_this_dump(kind: int, sequence: int) -> 
 
 def test_rows_of_many_protocols_are_parted_in_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[int] = []
-    make = layouts.Block.__init__
+    make = Block.__init__
 
-    def counting(block: layouts.Block, layout: layouts.Layout, data: bytes) -> None:
+    def counting(block: Block, layout: Layout, data: bytes) -> None:
         made.append(len(data) // layout.size)
         make(block, layout, data)
 
-    monkeypatch.setattr(layouts.Block, "__init__", counting)
+    monkeypatch.setattr(Block, "__init__", counting)
     protocols = range(144, 254)
     blocks = blocks_of(*({"protocol": protocol, "mark": mark} for mark in range(5) for protocol in protocols))
     assert [block.layout.constants["protocol"] for block in blocks] == list(protocols)

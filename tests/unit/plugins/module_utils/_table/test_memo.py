@@ -11,11 +11,12 @@ import typing as t
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import Entry
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.module_utils._query.fields import ALL_FIELDS
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import Selection, compile_selection
-from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import KEYS, Context
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import KEYS
 from ansible_collections.netops.conntrack.plugins.module_utils._table import memo as memo_module
 from ansible_collections.netops.conntrack.plugins.module_utils._table.memo import Memo
 from generated import NOW, SECOND, SETTINGS, fields
@@ -100,7 +101,7 @@ ENTRIES = [list(block.entries()) for block in BLOCKS]
 
 
 def judge(selection: Selection) -> Memo[bool | None]:
-    return Memo(selection.needs, selection.decide, selection.steps)
+    return Memo(selection.fields, selection.decide, selection.breakpoints)
 
 
 def possible(match: list[t.Any], exclude: list[t.Any] | None) -> Selection:
@@ -172,7 +173,7 @@ def test_several_keys(selected: tuple[list[t.Any], list[t.Any]], others: list[di
 @given(others=st.lists(fields(), max_size=20))
 def test_a_field_that_is_grouped_by(name: str, others: list[dict[str, t.Any]]) -> None:
     reader = ALL_FIELDS[name]
-    of_block = Memo(reader.needs, lambda entry: reader.read(entry, CONTEXT))
+    of_block = Memo(reader.fields, lambda entry: reader.read(entry, CONTEXT))
     for block in blocks_of(*others):
         assert of_block(block) == [reader.read(entry, CONTEXT) for entry in block.entries()]
 
@@ -225,7 +226,7 @@ def test_what_is_remembered_of_all_layouts_is_bounded(monkeypatch: pytest.Monkey
         [block] = blocks_of(*({"protocol": protocol, "source_port": port} for port in range(15)))
         for _again in range(3):
             assert memo(block) == list(range(15))
-            assert sum(len(plan.known) for plan in memo._plans.values()) <= 20 + 15
+            assert sum(len(results.by_key) for results in memo._by_layout.values()) <= 20 + 15
 
 
 def test_what_is_forgotten_is_asked_again() -> None:
@@ -243,6 +244,6 @@ def test_keys_begin_with_a_secret() -> None:
     memo = Memo(["source_port", "destination_port"], lambda _entry: None)
     [block] = blocks_of({"source_port": 1, "destination_port": 2})
     memo(block)
-    [key] = [key for plan in memo._plans.values() for key in plan.known]
+    [key] = [key for results in memo._by_layout.values() for key in results.by_key]
     assert sorted(key[1:]) == [1, 2]
     assert key[0] == memo_module._SECRET > 0xFFFF

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pathlib
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.modules.conntrack_settings import attributes_for
+from ansible_collections.netops.conntrack.plugins.module_utils._settings.file_attributes import FileAttributes
 
 OLD = ["system_u", "object_r", "router_conf_t", "s0"]
 DEFAULT = ["system_u", "object_r", "etc_t", "s0"]
@@ -46,7 +46,7 @@ def test_staged_file_has_what_the_one_in_its_place_has(tmp_path: pathlib.Path) -
     path = tmp_path / "90.conf"
     path.touch()
     module = Module()
-    prepare = attributes_for(t.cast(t.Any, module))
+    prepare = FileAttributes(t.cast(t.Any, module)).prepare
     prepare("/staged", str(path))
     present = path.stat()
     assert module.asked == [
@@ -56,5 +56,5 @@ def test_staged_file_has_what_the_one_in_its_place_has(tmp_path: pathlib.Path) -
 
 def test_staged_file_has_the_policys_context_where_there_is_none_yet(tmp_path: pathlib.Path) -> None:
     module = Module()
-    attributes_for(t.cast(t.Any, module))("/staged", str(tmp_path / "90.conf"))
+    FileAttributes(t.cast(t.Any, module)).prepare("/staged", str(tmp_path / "90.conf"))
     assert module.asked == [{"path": "/staged", "mode": "0640", "owner": None, "group": None, "secontext": DEFAULT}]

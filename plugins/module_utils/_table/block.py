@@ -1,0 +1,135 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE to this collection: it can change without notice.
+
+"""Many entries at once, as columns.
+
+The rows of a block have one layout, so a field is at the same place in all of them. All values of a field are one slice
+of the bytes, with the size of a row as the stride. Nothing is decoded entry by entry, which is what makes it fast (see
+docs/performance.md).
+"""
+
+from __future__ import annotations
+
+import array
+import bisect
+import functools
+import itertools
+import struct
+import sys
+import typing as t
+
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import FIELDS, Entry
+from ansible_collections.netops.conntrack.plugins.module_utils._netlink import framing
+from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import (
+    BYTES,
+    NUMBER,
+    Layout,
+    decode_number,
+)
+
+
+class Block:
+    """Entries of one layout, one under the other. ``data`` is all rows, ``words`` the same as an array of words."""
+
+    def __init__(self, layout: Layout, data: bytes) -> None:
+        self.layout = layout
+        self.data = data
+        self.words = array.array("I", data)
+
+    def __len__(self) -> int:
+        return len(self.data) // self.layout.size
+
+    @functools.cached_property
+    def rows(self) -> list[bytes]:
+        """The rows, one by one."""
+        size = self.layout.size
+        return [self.data[start : start + size] for start in range(0, len(self.data), size)]
+
+    def where(self, chosen: t.Iterable[t.Any]) -> Block:
+        """Return a block of the rows for which ``chosen``, in the same order, has something true."""
+        return Block(self.layout, b"".join(itertools.compress(self.rows, chosen)))
+
+    def entries(self, names: t.Iterable[str] = FIELDS) -> t.Iterator[Entry]:
+        """Decode row by row, only the fields ``names``."""
+        return (self.layout.entry(row, names) for row in self.rows)
+
+    def column(self, name: str) -> t.Iterable[t.Any]:
+        """Return a field of every row. A field that the layout lacks is a constant."""
+        place = self.layout.fields.get(name)
+        if place is None:
+            return itertools.repeat(self.layout.constants[name], len(self))
+        if place.encoding is NUMBER:
+            return self.numbers(name)
+        if place.encoding is BYTES:
+            return self.byte_strings(name)
+        decode = place.encoding.decode
+        return [decode(row[place.start : place.end]) for row in self.rows]
+
+    def byte_strings(self, name: str) -> t.Iterator[bytes]:
+        """Return the bytes of a field of every row, which the layout must have."""
+        place = self.layout.fields[name]
+        row = struct.Struct(f"{place.start}x{place.end - place.start}s{self.layout.size - place.end}x")
+        return itertools.chain.from_iterable(row.iter_unpack(self.data))
+
+    def numbers(self, name: str) -> t.Sequence[int]:
+        """Return a field of every row, which the layout must have, as numbers. An address is a number as well."""
+        place = self.layout.fields[name]
+        return self._numbers_at(place.start, place.end - place.start)
+
+    def bins(self, name: str, breakpoints: list[int]) -> t.Iterator[int]:
+        """Return, for each row, the bin that the field's number falls into: how many breakpoints are not larger.
+
+        The ``breakpoints`` must be sorted.
+        """
+        return map(functools.partial(bisect.bisect_right, breakpoints), self.numbers(name))
+
+    def upper_halves(self, name: str) -> t.Sequence[int]:
+        """Return the upper half of a number of 64 bits of every row, which the layout must have."""
+        return self._numbers_at(self.layout.fields[name].start, 4)
+
+    def lower_halves(self, name: str) -> t.Sequence[int]:
+        """Return the lower halves of the same numbers."""
+        return self._numbers_at(self.layout.fields[name].start + 4, 4)
+
+    def word_column(self, number: int) -> array.array[int]:
+        """Return the word of this number of every row, as it is in memory."""
+        row_words = self.layout.size // framing.WORD.size
+        return self.words[number::row_words]
+
+    def _numbers_at(self, start: int, size: int) -> t.Sequence[int]:
+        """Return the numbers of ``size`` bytes that begin at byte ``start`` of each row."""
+        if size == 1:
+            return self.data[start :: self.layout.size]
+        if size == 2:
+            return self._halves_of_words(start)
+        if size == 4:
+            return self._words_at(start)
+        if size == 8:
+            return self._double_words_at(start)
+        return [decode_number(row[start : start + size]) for row in self.rows]
+
+    def _halves_of_words(self, start: int) -> array.array[int]:
+        """Return the numbers of 16 bits. Each is the first half of a word, because all values begin at a word."""
+        words = self.word_column(start // framing.WORD.size)
+        halves = array.array("H", words.tobytes())
+        return from_network(halves[::2])
+
+    def _words_at(self, start: int) -> array.array[int]:
+        return from_network(self.word_column(start // framing.WORD.size))
+
+    def _double_words_at(self, start: int) -> t.Sequence[int]:
+        """Return the numbers of 64 bits. Few counters ever need their upper half, which is seen as bytes at once."""
+        high, low = self._words_at(start), self._words_at(start + 4)
+        if high.tobytes() == bytes(4 * len(high)):
+            return low
+        return [upper << 32 | lower for upper, lower in zip(high, low)]
+
+
+def from_network(numbers: array.array[int]) -> array.array[int]:
+    """Return the numbers, which are in memory in network order. They take the place of those given."""
+    if sys.byteorder == "little":
+        numbers.byteswap()
+    return numbers
