@@ -52,7 +52,7 @@ options:
       - What the role P(netops.conntrack.conntrack_tune#role) would set. The checks see what an earlier profile left as
         C(profile.leftover).
       - These are the variables of the role without C(conntrack_tune_), namely C(profile), C(state), C(overrides),
-        C(extra_profiles), C(profiles), C(size) and C(sysctl_file). One that is null has the default of the role.
+        C(extra_profiles), C(profiles), C(sizing) and C(sysctl_file). One that is null has the default of the role.
       - Without this option, what an earlier profile left is unknown.
     type: dict
     version_added: 0.5.0

@@ -19,7 +19,12 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._preflight.variab
 _NULL_TAKEN = ("conntrack_tune_peak",)
 """Options whose default is null."""
 
-_TEXTS_TAKEN = ("conntrack_audit_report_formats", "conntrack_audit_slices", "conntrack_prune_turned_on")
+_TEXTS_TAKEN = (
+    "conntrack_audit_report_formats",
+    "conntrack_audit_slices",
+    "conntrack_prune_assume_enabled",
+    "conntrack_prune_turned_on",
+)
 """Lists that may as well be a text with commas between the items."""
 
 _LONGEST = 100

@@ -57,13 +57,13 @@ def _wanted(variables: Values) -> set[str]:
     if profile not in profiles:
         raise UnavailableError(f"conntrack_tune_profile: {profile} is no profile")
     names = [*profiles[profile]["settings"], *variables["overrides"]]
-    return {short_name(name) for name in names} | (_SIZED if boolean(variables["size"], strict=False) else set())
+    return {short_name(name) for name in names} | (_SIZED if boolean(variables["sizing"], strict=False) else set())
 
 
 def _defaults() -> dict[str, t.Any]:
     """Return the defaults of the role conntrack_tune that say what it sets."""
     defaults = yaml.load(_DEFAULTS.read_text(encoding="utf-8"), Loader=_LOADER)
-    names = ("profile", "state", "overrides", "extra_profiles", "profiles", "size", "sysctl_file")
+    names = ("profile", "state", "overrides", "extra_profiles", "profiles", "sizing", "sysctl_file")
     return {name: defaults[f"conntrack_tune_{name}"] for name in names}
 
 

@@ -135,7 +135,7 @@ def size(
     share = _number(memory_share, "conntrack_tune_memory_share", 0.01, 100)
     observed = None if peak is None else parse_value("peak", peak, "conntrack_tune_peak")
     demand = _Demand(observed, known["count"], _number(headroom, "conntrack_tune_headroom", 1, 100))
-    wanted_load = _number(load, "conntrack_tune_load", 0.5, 16)
+    wanted_load = _number(load, "conntrack_tune_load_factor", 0.5, 16)
     own = _own(overrides or {})
     table = _Table(known["entry_bytes"] + EXTENSION_BYTES, wanted_load, known["buckets"], own.get("buckets"))
     budget = int(known["memory_total_bytes"] * share / 100)
@@ -179,7 +179,7 @@ def _known(usage: t.Mapping[str, t.Any]) -> dict[str, int]:
     if unknown:
         raise UnavailableError(
             f"The size of the table cannot be worked out, not known: {', '.join(unknown)}. Give max and buckets in "
-            "conntrack_tune_overrides, and conntrack_tune_size: false."
+            "conntrack_tune_overrides, and conntrack_tune_sizing: false."
         )
     return {name: int(usage[name]) for name in _NEEDED}
 

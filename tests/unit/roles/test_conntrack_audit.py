@@ -284,8 +284,8 @@ RECORDS: dict[str, t.Any] = {
 UNREADABLE: dict[str, t.Any] = {"files": [], "settings": None, "unreadable": "sysctl_file: no record"}
 PROFILES: dict[str, tuple[dict[str, t.Any], dict[str, t.Any], list[str] | None]] = {
     "default": ({}, RECORDS, ["max", "tcp_loose"]),
-    "sized": ({"conntrack_tune_size": True}, RECORDS, ["tcp_loose"]),
-    "sized-as-text": ({"conntrack_tune_size": "false"}, RECORDS, ["max", "tcp_loose"]),
+    "sized": ({"conntrack_tune_sizing": True}, RECORDS, ["tcp_loose"]),
+    "sized-as-text": ({"conntrack_tune_sizing": "false"}, RECORDS, ["max", "tcp_loose"]),
     "own": ({"conntrack_tune_overrides": {"net.netfilter.nf_conntrack_max": 5}}, RECORDS, ["tcp_loose"]),
     "attacked": ({"conntrack_tune_profile": "under_attack"}, RECORDS, ["max"]),
     "absent": ({"conntrack_tune_state": "absent"}, RECORDS, ["acct", "max", "tcp_loose"]),
