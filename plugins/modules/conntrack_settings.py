@@ -224,7 +224,7 @@ EXAMPLES = r"""
       tcp_timeout_time_wait: 1m
   become: true
 
-- name: Raise the limit where it is lower, and go back if the router cannot be reached afterwards
+- name: Raise the limit if it is lower, and restore it if the router cannot be reached afterwards
   netops.conntrack.conntrack_settings:
     at_least:
       max: 1M
@@ -237,7 +237,7 @@ EXAMPLES = r"""
     state: absent
   become: true
 
-- name: Set this, and restore whatever earlier runs set besides
+- name: Set this, and restore everything else that earlier runs set
   netops.conntrack.conntrack_settings:
     settings:
       tcp_timeout_established: 15h

@@ -117,7 +117,7 @@ notes:
     is counted in RV(without_timeout). Its mark can be set.
   - An entry does not show where its timeout comes from. If a program made an entry with exactly the timeout that was
     lowered, such as a static one of 432000 seconds, it looks like the others. Name such entries in O(exclude), with
-    V(family=ipv4,ipv6) as O(match) beside it.
+    V(family=ipv4,ipv6) as O(match).
 seealso:
   - module: netops.conntrack.conntrack_settings
   - module: netops.conntrack.conntrack_prune
