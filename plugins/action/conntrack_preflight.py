@@ -85,7 +85,7 @@ class ActionModule(ActionBase):
 
 
 def _resolved(hostvars: t.Any, host: str, name: str) -> t.Any:
-    """Return the value of a router's variable. Raises ValueError where it cannot be told: it needs facts, say."""
+    """Return the value of a router's variable. Raises ValueError if it cannot be templated: it may need facts."""
     try:
         return hostvars[host][name]
     except AnsibleError as error:

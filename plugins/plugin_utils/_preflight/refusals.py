@@ -47,7 +47,7 @@ _MAGIC = ("ansible_facts", "group_names", "groups", "hostvars", "vars")
 _LOOKUPS = {"lookup", "q", "query"}
 
 Resolve = t.Callable[[str, str], t.Any]
-"""Gives the value of a router's variable once it is templated. Raises ValueError where it cannot be told here."""
+"""Returns the templated value of a router's variable. Raises ValueError if it cannot be templated here."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,7 +129,7 @@ def _is_unread_of(prefix: str, name: str, value: t.Any) -> bool:
 
 
 def _unread(run: Run) -> dict[str, list[str]]:
-    """Return the names that nothing reads, each with the hosts whose variable it is; none for an extra variable."""
+    """Return the names that nothing reads, each with the hosts that have it. An extra variable has no hosts."""
     found: dict[str, list[str]] = {name: [] for name in run.extra if _is_unread_extra(run, name)}
     for host, variables in _judged(run).items():
         for name, value in variables.items():
@@ -221,7 +221,7 @@ class _Explained:
         return self._known[key]
 
     def _after_resolving(self, host: str, name: str, value: t.Any) -> str | None:
-        """Return what is wrong with the type of what a template gives; None where that cannot be told here."""
+        """Return what is wrong with the type of a template's result. None if it cannot be templated here."""
         if _runs_a_lookup(value):
             return None
         try:
@@ -253,7 +253,7 @@ def _explain(name: str, value: t.Any, on_command_line: bool) -> str | None:
 
 
 def _is_resolved(value: t.Any) -> bool:
-    """Return whether the type of ``value``, and of its items, can be told without templating it."""
+    """Return whether the type of ``value``, and of its items, is known without templating it."""
     return not any(map(is_template, value if isinstance(value, (list, tuple)) else [value]))
 
 

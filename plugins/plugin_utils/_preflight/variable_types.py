@@ -131,7 +131,7 @@ def _meant(kind: str, elements: str, value: t.Any) -> t.Any:
 
 
 def _read(text: str) -> t.Any:
-    """Return what a text is as YAML (JSON is YAML too), or as ``key=value`` words; the text if it is neither."""
+    """Return what a text is as YAML (JSON is YAML too), or as ``key=value`` words, or else the text."""
     words = [word.partition("=") for word in text.replace(",", " ").split()]
     if words and all(key and equals for key, equals, _value in words) and "{" not in text:
         return {key: value for key, _equals, value in words}

@@ -170,7 +170,7 @@ def is_unread(name: str, value: t.Any = None) -> bool:
 
 @functools.lru_cache(maxsize=4096)
 def meant_by(name: str) -> str | None:
-    """Return which of our variables a name is that differs from it by a slip of the pen; None if it is none."""
+    """Return which of our variables a misspelt name stands for, or None."""
     if name[:1] not in "cC" or name in _KNOWN:
         return None
     return _closest(_normalized(name), _SUGGESTIONS, _NEAR)
@@ -196,7 +196,7 @@ def is_near_ours(name: str, given: t.Collection[str]) -> bool:
 
 
 def nearest(name: str) -> str | None:
-    """Return the variable that somebody may have meant who wrote ``name``; None if there is none like it."""
+    """Return the variable that somebody who wrote ``name`` may have meant, or None."""
     written = _normalized(name)
     # What all of our names have in common says nothing about which of them is meant.
     rest = written.removeprefix(PREFIX)
@@ -232,7 +232,7 @@ def is_template(value: t.Any) -> bool:
 
 
 def unread_message(name: str, hosts: t.Sequence[str] = ()) -> str:
-    """Return the sentences for a variable that nothing reads; with the routers that have it, if it is one of theirs."""
+    """Return the sentences for a variable that nothing reads, with the routers that have it."""
     if name in SET_BY_US:
         return f"{name} is a result of this collection, and cannot be given."
     meant = nearest(name)
@@ -241,7 +241,7 @@ def unread_message(name: str, hosts: t.Sequence[str] = ()) -> str:
 
 
 def of_hosts(hosts: t.Sequence[str]) -> str:
-    """Return whose variable it is, as it stands after its name in a message; nothing if it is nobody's."""
+    """Return the part of a message that says whose variable it is. Empty if no router has it."""
     return f" (a variable of {_named(hosts)})" if hosts else ""
 
 

@@ -24,7 +24,7 @@ Values = t.Mapping[str, t.Any]
 
 
 def describe(records: Values, variables: Values | None) -> dict[str, t.Any]:
-    """Return for the checks which settings are ``leftover``; None where nobody can tell, with the reason.
+    """Return for the checks which settings are ``leftover``. None if that is unknown, with the reason.
 
     ``records`` is of the facts ``boot``. ``variables`` are those of the role conntrack_tune, without the beginning of
     their names, as far as they are set for the router. None stands for a profile that is not known.
