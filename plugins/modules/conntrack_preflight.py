@@ -27,6 +27,8 @@ description:
     for those that begin with C(conntrack_) or are nearly a name of the collection.
   - It fails for a value whose type does not fit the option, such as a text where a dictionary is needed. If a value has
     a template that cannot be resolved without the router, the role checks it.
+  - It fails for a variable that is given under its old name and its new one. An old name alone works until 1.0.0. The
+    run then warns once, with the name to use, however many routers have it.
 extends_documentation_fragment:
   - netops.conntrack._attributes
   - netops.conntrack._attributes.controller
