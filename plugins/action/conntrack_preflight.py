@@ -20,11 +20,13 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._preflight.refusa
     refuse_variables,
     refuse_variables_of_role,
 )
+from ansible_collections.netops.conntrack.plugins.plugin_utils._preflight.renamed import deprecations
 from ansible_collections.netops.conntrack.plugins.plugin_utils._preflight.targets import (
     given_to,
     hosts_of_run,
     refuse_unnamed,
 )
+from ansible_collections.netops.conntrack.plugins.plugin_utils._preflight.variables import Variables
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.invocation import playbook_command
 
 _SPEC = {
@@ -43,22 +45,25 @@ class ActionModule(ActionBase):
     _requires_connection = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        """Return an empty result, or a failed one that says what is refused and what to do about it."""
+        """Return a result without change, with the old names that are used, or a failed one that says what to do."""
         super().run(tmp, task_vars)
         _validation, options = self.validate_argument_spec(_SPEC)
-        variables = task_vars or {}
+        variables: Variables = task_vars or {}
         try:
             if options["role"]:
                 refuse_variables_of_role(options["role"], variables)
+                sources = [variables]
             else:
-                self._look_at_run(options["changes"], variables)
+                sources = self._look_at_run(options["changes"], variables)
             if not options["that"]:
                 raise RefusedError(options["fail_msg"])
         except ConntrackError as error:
             return {"failed": True, "msg": error.message}
-        return {"changed": False}
+        old_names = deprecations(sources)
+        return {"changed": False, **({"deprecations": old_names} if old_names else {})}
 
-    def _look_at_run(self, changes: bool, task_vars: dict[str, t.Any]) -> None:
+    def _look_at_run(self, changes: bool, task_vars: Variables) -> list[Variables]:
+        """Return all variables that were looked at. Raises ConntrackError if the run is refused."""
         arguments: t.Mapping[str, t.Any] = context.CLIARGS
         called = arguments.get("args")
         playbooks = [] if isinstance(called, str) else list(called or ())  # a text is the pattern of an ad hoc call
@@ -76,10 +81,11 @@ class ActionModule(ActionBase):
         refuse_variables(run, lambda host, name: _resolved(hostvars, host, name))
         if not named:
             refuse_unnamed(task_vars["groups"], playbook_command(playbooks[0] if playbooks else "PLAYBOOK", arguments))
+        return [extra, of_play, *of_hosts.values()]
 
 
 def _resolved(hostvars: t.Any, host: str, name: str) -> t.Any:
-    """Return the value of a router's variable. Raises ValueError where it cannot be told: it needs facts, say."""
+    """Return the value of a router's variable. Raises ValueError if it cannot be templated: it may need facts."""
     try:
         return hostvars[host][name]
     except AnsibleError as error:

@@ -19,7 +19,7 @@ _PAIR = "conntrack_pair"
 
 
 class ActionModule(ActionBase):
-    """Plans the batches of a roll-out; to be run once in a play over all routers."""
+    """Plans the batches of a roll-out. Run it once in a play over all routers."""
 
     _supports_check_mode = True
     _supports_async = False

@@ -14,15 +14,14 @@ type: aggregate
 short_description: Ends a run with one table of the fleet
 version_added: 0.4.0
 description:
-  - After the last play it shows each router with a bar of how full its table is, the stale entries, what was pruned,
-    the settings that will have another value after the next boot, and the verdict; the worst router first, and
-    C(before → after) where the run changed something. In check mode it shows what the run would prune.
+  - After the last play, it shows each router with a bar of how full its table is, the stale entries, what was pruned,
+    the settings that will have another value after the next boot, and the verdict. The worst router comes first. If the
+    run changed something, it shows C(before → after). In check mode, it shows what the run would prune.
   - The figures are those of the report at the end of the playbooks of this collection, or of a playbook that runs the
     tasks C(report) of the role P(netops.conntrack.conntrack_audit#role). Without such a report it shows nothing.
-  - A run that is interrupted (C(Ctrl-C)) ends with what was changed by then, as far as the controller knows, and on
-    which routers a module was still at work.
-  - The table fits the width of the terminal. It is in the colours that Ansible is set to, and without any where
-    Ansible uses none.
+  - If you interrupt a run (C(Ctrl-C)), it ends with what was changed by then, as far as the controller knows, and the
+    routers on which a module was still at work.
+  - The table fits the width of the terminal. It uses Ansible's colours, and none if Ansible uses none.
 requirements:
   - enable it in the configuration
 options:
@@ -31,7 +30,7 @@ options:
       - V(auto) shows the table on a terminal, but not in one-line output (C(ansible) ad hoc, and the callbacks
         P(ansible.builtin.oneline#callback) and P(ansible.builtin.minimal#callback) for standard output), and not where
         the environment variable E(CI) is true.
-      - V(always) shows it there, too, and in a pipe or a file; V(never) shows it nowhere.
+      - V(always) shows it there as well, and in a pipe or a file. V(never) never shows it.
     type: str
     choices: [auto, always, never]
     default: auto
@@ -42,7 +41,7 @@ options:
         key: when
   rows:
     description:
-      - How many routers to show, the worst first; the others are counted by verdict. V(0) shows all.
+      - How many routers to show, the worst first. The others are counted by verdict. V(0) shows all.
     type: int
     default: 40
     env:

@@ -14,7 +14,7 @@ options:
     description:
       - The network namespace to work in, as a name that C(ip netns list) shows or as a path such as
         V(/proc/1234/ns/net).
-      - A symbolic link on the way is followed only where nobody but root and the running user can have put it there.
+      - A symbolic link in the path is followed only if nobody but root and the running user can have put it there.
       - Without it, the module works in the namespace that Ansible's connection leads to.
       - Needs C(pyroute2) on the target, and root.
     type: str

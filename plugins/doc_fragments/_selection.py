@@ -23,7 +23,7 @@ options:
   exclude:
     description:
       - Selectors like those of O(match). An entry for which any of them holds is not selected.
-      - Alone it is no selection. For all entries but these, give O(match) as V(family=ipv4,ipv6).
+      - It selects nothing by itself. For all entries but these, give O(match) as V(family=ipv4,ipv6).
     type: raw
     default: []
   select:
@@ -41,10 +41,10 @@ notes:
     as V(80,443). Null and an empty text are never a value.
   - A key that no entry of the selector's protocol or family can have, such as a port with V(protocol=icmp), is an
     error.
-  - The kernel is asked to leave out what a single selector excludes by a single value of C(family),
-    C(replied), C(assured), C(expected), C(offloaded=false), C(nat), C(mark), C(zone), or by one IPv4 address as
-    C(source) or C(destination). That takes a fraction of the time on a large table. Each entry that comes is checked
-    all the same, and a kernel that does not know how to leave something out sends all.
+  - The module asks the kernel to leave out what a single selector excludes by a single value of C(family), C(replied),
+    C(assured), C(expected), C(offloaded=false), C(nat), C(mark), C(zone), or by one IPv4 address as C(source) or
+    C(destination). On a large table, that takes a fraction of the time. Each entry that the kernel sends is checked
+    anyway. A kernel that cannot leave something out sends all entries.
   - "C(family): V(ipv4) or V(ipv6)."
   - "C(protocol): a name as in C(/etc/protocols), such as V(tcp), V(udp), V(icmp), V(icmpv6), V(sctp), V(gre), V(esp) or
     V(ospf), or a number."

@@ -14,7 +14,8 @@ author:
   - The netops.conntrack developers (@netops)
 description:
   - Measures the router with one call of M(netops.conntrack.conntrack_facts), and evaluates checks on the facts.
-  - The checks are evaluated on the controller, which needs C(jmespath). They are looked at before the router is asked.
+  - The checks are evaluated on the controller, which needs C(jmespath). A wrong check is refused before the router is
+    asked.
   - What is returned does not grow with the table.
 extends_documentation_fragment:
   - netops.conntrack._attributes
@@ -52,13 +53,13 @@ options:
       - What the role P(netops.conntrack.conntrack_tune#role) would set. The checks see what an earlier profile left as
         C(profile.leftover).
       - These are the variables of the role without C(conntrack_tune_), namely C(profile), C(state), C(overrides),
-        C(extra_profiles), C(profiles), C(size) and C(sysctl_file). One that is null has the default of the role.
+        C(extra_profiles), C(profiles), C(sizing) and C(sysctl_file). One that is null has the default of the role.
       - Without this option, what an earlier profile left is unknown.
     type: dict
     version_added: 0.5.0
   new_connection:
     description:
-      - Whether to try, once measured, a new connection to the router. The one that was open is given up.
+      - Whether to open a new connection to the router after the measurement. The connection that was open is closed.
     type: bool
     default: false
 seealso:
@@ -88,19 +89,19 @@ EXAMPLES = r"""
 RETURN = r"""
 audit:
   description:
-    - C(usage), C(table), C(stats) and C(selectors) as M(netops.conntrack.conntrack_facts) returns them; C(drift), the
-      names of settings with another value after the next boot.
+    - C(usage), C(table), C(stats) and C(selectors) as M(netops.conntrack.conntrack_facts) returns them. C(drift) has
+      the names of settings with another value after the next boot.
     - C(findings), the checks with their C(status) V(finding), V(unknown) or V(passed), C(value) and C(reason). The
       worst come first.
   returned: success, where connections are tracked
   type: dict
 no_conntrack:
-  description: That the kernel tracks no connections, so that there is nothing to audit. C(msg) says why.
+  description: True if the kernel tracks no connections, so there is nothing to audit. C(msg) says why.
   returned: where connections are not tracked
   type: bool
   sample: true
 new_connection:
-  description: Whether a new connection was made. Null where none was asked for, or where there is none to be made.
+  description: Whether a new connection could be opened. Null if you did not ask for one, or if the connection is local.
   returned: success, where connections are tracked
   type: bool
 ansible_facts:

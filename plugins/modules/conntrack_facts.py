@@ -13,9 +13,9 @@ version_added: 0.1.0
 author:
   - The netops.conntrack developers (@netops)
 description:
-  - Measures how full the connection-tracking table is, what is in it, how it is set, what the kernel lost, and what the
+  - Measures how full the connection-tracking table is, what is in it, its settings, what the kernel lost, and what the
     next boot will set.
-  - The whole table is counted, both families, in one dump however many selectors are given. What is returned does not
+  - Counts the whole table, both address families, in one dump, however many selectors you give. The result does not
     grow with the table.
 extends_documentation_fragment:
   - netops.conntrack._attributes
@@ -26,12 +26,12 @@ options:
   gather_subset:
     description:
       - What to gather. V(table) and V(selectors) read the whole table, the others do not.
-      - By default it is V(usage), which fits a screen and does not read the table, V(table) as well where O(top) is
-        given, and V(selectors) where O(selectors) is.
+      - The default is V(usage), which fits a screen and does not read the table. With O(top) it is V(table) as well,
+        and with O(selectors) V(selectors).
       - V(all) stands for all of them but V(namespaces).
-      - V(boot) reads the files that are read at boot, and looks for services that write the same settings. It is about
-        the machine that the module runs on, also where O(netns) is given, because nothing is applied to a named
-        namespace at boot.
+      - V(boot) reads the files that are read at boot, and looks for services that write the same settings. It describes
+        the machine that the module runs on, even with O(netns), because nothing is applied to a named namespace at
+        boot.
       - V(namespaces) lists the named network namespaces of the machine.
     type: list
     elements: str
@@ -42,7 +42,7 @@ options:
     type: int
   selectors:
     description:
-      - Names, each with what to count under it, a dict of C(match), C(exclude) and C(select), which are those of
+      - What to count, by a name of your choice. Each is a dict of C(match), C(exclude) and C(select), as
         O(netops.conntrack.conntrack_prune#module:match), O(netops.conntrack.conntrack_prune#module:exclude) and
         O(netops.conntrack.conntrack_prune#module:select).
       - Without it, all selectors that have a name are counted. With V({}), none is.
@@ -87,7 +87,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 no_conntrack:
-  description: That the module failed because the kernel tracks no connections. C(msg) says what to do.
+  description: True if the module failed because the kernel tracks no connections. C(msg) says what to do.
   returned: failure, where connections are not tracked
   type: bool
   sample: true
@@ -108,10 +108,10 @@ ansible_facts:
             - C(entry_bytes) is the size of an entry without extensions, C(memory_total_bytes) the memory of the
               machine, null where it cannot be read.
             - C(listeners) are the programs in the network namespace that get an event for each connection that ends,
-              those that lost most first, null where the kernel does not tell. C(process) and C(pid) are name and number
-              of the process, null where it cannot be seen, C(port_id) is the netlink address of its socket,
-              C(receive_queue_bytes) what it has not read yet, and C(drops) how many messages it lost. One that does
-              not read can keep deleted entries in the table, see C(table.not_listed).
+              those that lost most first. It is null if the kernel does not list them. C(process) and C(pid) are name
+              and number of the process, null if the module cannot see it. C(port_id) is the netlink address of its
+              socket, C(receive_queue_bytes) what it has not read yet, and C(drops) how many messages it lost. One that
+              does not read can keep deleted entries in the table, see C(table.not_listed).
           returned: when asked for
           type: dict
           sample:
@@ -142,15 +142,15 @@ ansible_facts:
             table_full: {messages: 4, last_seconds_ago: 61.5, unreadable: null}
         boot:
           description:
-            - What the next boot will set, as far as the files on the machine tell.
+            - What the next boot will set, according to the files on the machine.
             - "C(settings): by short name, for each setting that a file or a service sets. C(runtime) is the value now,
               and C(boot) the value after the next boot (null where it will be the kernel's own default, or is no whole
               number) by the line C(line) of C(file). C(drift) is whether the two differ, null where that is not known.
               C(owners) are the services that write it, too, and C(overridden) the lines that lose, each with
               C(value), C(file) and C(line)."
             - "C(drift): the names of the settings whose value will be another one after the next boot."
-            - "C(lost): why settings will be lost at boot, for people, or null; C(lost_settings): their names."
-            - "C(undecided): why it cannot be told whether settings will be set, for people, or null;
+            - "C(lost): a sentence that says why settings will be lost at boot, or null. C(lost_settings): their names."
+            - "C(undecided): a sentence that says why it is unknown whether settings will be set, or null.
               C(undecided_settings): their names. Since 0.5.0."
             - "C(init): what starts the machine, V(systemd), V(sysvinit), V(openrc), V(procd), V(runit), V(dinit), V(s6)
               or V(unknown). C(sysctl_files): the files of sysctls that it applies, in their order, null where that is
@@ -169,8 +169,8 @@ ansible_facts:
             - "C(records): what M(netops.conntrack.conntrack_settings) has on record of what was there before it set
               something. C(files) has for each drop-in in C(/etc/sysctl.d) with a record its C(sysctl_file), and
               C(settings) with the C(name), the value in the kernel (C(runtime)) and the C(lines) of the drop-in from
-              before. C(settings) are the names of all of them, null where a record cannot be read; C(unreadable) then
-              says why."
+              before. C(settings) are the names of all of them, null if a record cannot be read. C(unreadable) then says
+              why."
           returned: when asked for
           type: dict
           sample:
@@ -212,14 +212,13 @@ ansible_facts:
             - C(not_listed) is the number of entries that the kernel counts and does not list. They were deleted, but a
               program that listens for it with reliable delivery has not read that yet, or they belong to packets that
               wait in a queue. They take up room, and no prune frees them. Null where the kernel does not count.
-            - C(filled_by) is what fills the table, at most three clusters of entries, first the one that says most.
-              Each has at least 5 % of the table. One is a part of another where its C(match) has all that is in the
-              other one. Apart from that they share few entries. C(match) is their selector, which you can give to
-              M(netops.conntrack.conntrack_info) and M(netops.conntrack.conntrack_prune). C(entries) and C(percent) are
-              counted in the whole table.
-              C(prunable) is how many of them a prune can delete without cutting a connection that was ever answered.
-              It is 0 where they were answered, and null where that is not known because they have no counters. Since
-              0.5.0.
+            - C(filled_by) is what fills the table. It has at most three groups of similar entries, the most telling one
+              first. Each has at least 5 % of the table. One is a part of another if its C(match) contains the whole
+              C(match) of the other one. Apart from that, they share few entries. C(match) is their selector, which you
+              can give to M(netops.conntrack.conntrack_info) and M(netops.conntrack.conntrack_prune). C(entries) and
+              C(percent) are counted in the whole table. C(prunable) is how many of them a prune can delete without
+              cutting a connection that was ever answered. It is 0 where they were answered, and null where that is not
+              known because they have no counters. Since 0.5.0.
             - C(zones) counts the entries by zone, as the selector C(zone) selects them, whether a zone holds for both
               directions or for one. C(zones_original) and C(zones_reply) count those whose zone holds for that
               direction only. C(zones_distinct), C(zones_original_distinct), C(zones_reply_distinct) and

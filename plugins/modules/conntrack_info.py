@@ -13,10 +13,10 @@ version_added: 0.1.0
 author:
   - The netops.conntrack developers (@netops)
 description:
-  - Reads the whole table once, both address families, and tells how many entries a selection has, how they group, and
-    what the first or the largest of them are.
-  - Can write all selected entries to a file on the target, of any number, while it reads.
-  - A reading that the kernel could not complete is repeated or fails. It is never reported as complete.
+  - Reads the whole table once, both address families. Returns how many entries a selection has, how they group, and the
+    first or the largest of them.
+  - Can also write all selected entries, however many, to a file on the target while it reads.
+  - If the kernel could not complete the dump, the module repeats it or fails. It never reports a part as the whole.
 extends_documentation_fragment:
   - netops.conntrack._attributes
   - netops.conntrack._selection
@@ -39,7 +39,7 @@ options:
     description:
       - Fields of an entry, such as V(protocol) and V(state). Entries with the same values are counted together in
         RV(groups).
-      - Any field that RV(entries) has, besides V(packets) and V(bytes), which a group has as sums.
+      - You can use any field of RV(entries) except V(packets) and V(bytes), which a group has as sums.
       - An address can be given with the length of a prefix, to group by network. V(source/24) has the IPv4 networks
         of 256 addresses, V(destination/64) the IPv6 networks of that length.
       - A length up to 32 is for IPv4, a longer one for IPv6. Entries of the other family are one group, whose network
@@ -76,8 +76,8 @@ options:
   dest:
     description:
       - A file on the target that gets all selected entries, not only O(limit) of them, in no particular order.
-      - Its directory exists. The file is replaced when the new one is complete, and only its owner can read it.
-      - A symbolic link on the way is followed only where nobody but root and the running user can have put it there.
+      - Its directory must exist. The file is replaced once the new one is complete, and only its owner can read it.
+      - A symbolic link in the path is followed only if nobody but root and the running user can have put it there.
       - The directory can be one of another user, or one to which everybody may write, such as V(/var/tmp). Whoever may
         write to it can replace the file later. Each directory below one of another user has to be that user's as well.
     type: path
@@ -91,7 +91,7 @@ options:
     choices: [extended, ndjson, csv]
     default: extended
 notes:
-  - The table changes while it is read. An entry that comes or goes meanwhile may or may not be counted.
+  - The table changes while it is read. An entry that appears or ends meanwhile may or may not be counted.
   - In O(group_by) and O(sort_by), C(age), C(packets) and C(bytes) are unknown for entries that were made while the
     sysctls V(nf_conntrack_timestamp) and V(nf_conntrack_acct) were off.
 seealso:
@@ -148,7 +148,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 no_conntrack:
-  description: That the module failed because the kernel tracks no connections. C(msg) says what to do.
+  description: True if the module failed because the kernel tracks no connections. C(msg) says what to do.
   returned: failure, where connections are not tracked
   type: bool
   sample: true
@@ -222,10 +222,10 @@ entries:
       description: The destination port of the first packet.
       type: int
     reply_source:
-      description: The source address of replies; with destination NAT the real destination.
+      description: The source address of replies. With destination NAT, this is the real destination.
       type: str
     reply_destination:
-      description: The destination address of replies; with source NAT the translated source.
+      description: The destination address of replies. With source NAT, this is the translated source.
       type: str
     reply_source_port:
       description: The source port of replies.
@@ -336,10 +336,10 @@ groups:
       description: The number of entries in the group.
       type: int
     packets:
-      description: Their packets, without those of entries without counters; null if none has any.
+      description: The sum of their packets. Entries without counters do not count. Null if no entry has counters.
       type: int
     bytes:
-      description: Their bytes, without those of entries without counters; null if none has any.
+      description: The sum of their bytes. Entries without counters do not count. Null if no entry has counters.
       type: int
     without_counters:
       description: The number of entries in the group that have no counters.
@@ -369,7 +369,7 @@ groups_uncertainty:
   type: int
   sample: 0
 dest:
-  description: The file that has the selected entries, or in check mode would have them; null without O(dest).
+  description: The file with the selected entries. In check mode, the file that would have them. Null without O(dest).
   returned: success
   type: str
   sample: /var/tmp/stale.csv

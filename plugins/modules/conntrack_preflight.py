@@ -18,15 +18,17 @@ description:
     playbooks of the collection do that first.
   - With O(role) it looks at the variables of the router that the task is for. The roles do that first, so that a play
     of your own is guarded as well.
-  - It fails for a variable that nothing reads. These are an extra variable of the command line, or a variable of a
-    router whose name begins with C(conntrack_) or is nearly that of an option. The message names the nearest name.
+  - It fails for a variable that nothing reads. That is an extra variable of the command line, or a variable of a router
+    whose name begins with C(conntrack_) or is nearly that of an option. The message suggests the nearest name.
   - What is read is every option of a role, what the playbooks take (C(target), C(batch), C(fail_on)), what begins with
     C(ansible_), and every name in a template of the routers' variables. The variable C(conntrack_known_variables) lists
     names that something else reads, such as an inventory plugin.
-  - Where a playbook of your own imports those of the collection, its plays may read any extra variable. There only
-    those fail that begin with C(conntrack_) or are nearly a name of the collection.
-  - It fails for a value whose type does not fit the option, such as a text where a dictionary is needed. A value with a
-    template that cannot be resolved without the router is left to the role.
+  - If a playbook of your own imports those of the collection, its plays may read any extra variable. It then fails only
+    for those that begin with C(conntrack_) or are nearly a name of the collection.
+  - It fails for a value whose type does not fit the option, such as a text where a dictionary is needed. If a value has
+    a template that cannot be resolved without the router, the role checks it.
+  - It fails for a variable that is given under its old name and its new one. An old name alone works until 1.0.0. The
+    run then warns once, with the name to use, however many routers have it.
 extends_documentation_fragment:
   - netops.conntrack._attributes
   - netops.conntrack._attributes.controller
@@ -34,7 +36,7 @@ options:
   changes:
     description:
       - Whether the run changes routers. It then fails unless they are named, with C(target) or C(--limit).
-      - Whatever this is, it fails for an inventory without hosts, and for a C(target) that matches none.
+      - In either case, it fails for an inventory without hosts, and for a C(target) that matches none.
     type: bool
     default: false
   role:
@@ -43,7 +45,7 @@ options:
     choices: ["", conntrack_audit, conntrack_prune, conntrack_tune]
     default: ""
   that:
-    description: A condition that has to hold as well, already evaluated.
+    description: A condition that must hold as well, already evaluated.
     type: bool
     default: true
   fail_msg:

@@ -13,14 +13,14 @@ version_added: 0.1.0
 author:
   - The netops.conntrack developers (@netops)
 description:
-  - Reads the table once, decides which entries the selectors select, and deletes exactly these.
-  - Each is deleted by its addresses, ports, zone and the kernel's id of it. An entry that ended and was replaced in the
-    meantime by another connection with the same addresses and ports has another id as a rule, and stays.
+  - Reads the table once, decides which entries the selectors select, and deletes exactly those.
+  - Each is deleted by its addresses, ports, zone and the kernel's id of it. If an entry ended and another connection
+    with the same addresses and ports took its place, the new entry usually has another id, and stays.
   - All options are checked before the first delete. With O(max_delete) or O(confirm_idle), the whole table is read
-    before it, too.
+    before it as well.
   - A connection that sends while its entry is deleted may get a new entry at once, which is deleted if it comes up
     later in the same reading and is selected as well.
-  - A deleted entry cannot be put back. Run with C(--check) first, which says what would be deleted.
+  - You cannot restore a deleted entry. Run it with C(--check) first to see what would be deleted.
 extends_documentation_fragment:
   - netops.conntrack._attributes
   - netops.conntrack._netns
@@ -29,55 +29,55 @@ attributes:
   check_mode:
     support: full
     details:
-      - In check mode RV(deleted) is V(0), and RV(would_delete) is what the real run would delete. For that, the module
-        waits for O(confirm_idle) and looks a second time in check mode, too.
+      - In check mode RV(deleted) is V(0), and RV(would_delete) is what the real run would delete. So the module waits
+        for O(confirm_idle) and looks a second time in check mode as well.
   diff_mode:
     support: full
     details:
-      - The diff has the number of entries by family, protocol, state and whether a reply was seen, of the groups that
-        change.
+      - The diff shows the number of entries by family, protocol, state and whether a reply was seen, for the groups
+        that change.
   idempotent:
     support: full
 options:
   protect_management:
     description:
-      - Whether the entries of the SSH connections stay that the module itself runs in. They are found through
+      - Whether to keep the entries of the SSH connections that the module itself runs in. They are found through
         C(SSH_CONNECTION) in the environment of the module's process and of those that started it, also through C(sudo).
     type: bool
     default: true
   protect_helpers:
     description:
-      - Whether entries stay that have a connection-tracking helper, such as C(ftp) or C(sip), because the connections
-        that the helper expects are forgotten with them.
-      - They are taken, too, if every selector in O(match) has the key C(helper), and no name is in O(select).
+      - Whether to keep entries that have a connection-tracking helper, such as C(ftp) or C(sip). With such an entry,
+        the kernel also forgets the connections that the helper expects.
+      - They are deleted as well if every selector in O(match) has the key C(helper) and O(select) is empty.
     type: bool
     version_added: 0.5.0
     default: true
   confirm_idle:
     description:
-      - A duration such as V(30s), at most V(10m). V(0) is for off.
-      - The module waits for that long once the table is read, looks at each selected entry again, and leaves those that
-        saw a packet in between. They are counted in RV(woken).
-      - An entry saw a packet if one of its packet counters, the time at which it expires, its state or its status is
-        not what it was. The kernel tells the remaining time in whole seconds, so that the time at which it expires
-        counts as another one if it moved by more than 2 seconds. An entry without packet counters is judged without
-        them. A SYN that is sent again changes nothing of the entry, so that nobody can see it.
-      - So give more than the longest pause between two packets of a connection that you mean to keep, such as the
-        interval of its keepalives.
+      - A duration such as V(30s), at most V(10m). V(0) turns it off.
+      - After reading the table, the module waits for this time. Then it looks at each selected entry again, and keeps
+        those that saw a packet in between. They are counted in RV(woken).
+      - An entry saw a packet if one of its packet counters, the time at which it expires, its state or its status has
+        changed. The kernel gives the remaining time in whole seconds, so the time at which it expires counts as changed
+        if it moved by more than 2 seconds. An entry without packet counters is judged without them. A SYN that is sent
+        again changes nothing in the entry, so it goes unnoticed.
+      - Give more than the longest pause between two packets of a connection that you mean to keep, such as the interval
+        of its keepalives.
       - Each batch of at most 64 entries is deleted right after its second look. A packet in this time, well below a
         millisecond, goes unnoticed.
       - Offloaded entries stay, because their packets pass connection tracking by. So do entries with a fixed timeout
         and without counters. Both are in RV(kept).
-      - O(max_delete) is held against what was selected before the wait.
-      - The module says nothing while it waits. Where something between Ansible and the router ends silent connections
+      - O(max_delete) is compared with what was selected before the wait.
+      - The module sends nothing while it waits. If something between Ansible and the router ends silent connections
         sooner, set C(ServerAliveInterval) of C(ssh), or run the task with C(async).
     type: str
     version_added: 0.5.0
     default: "0"
   confirm_idle_when:
     description:
-      - When O(confirm_idle) applies. V(always) is whatever the selectors are. V(idle) is only if one of O(match) or
-        O(select) reads C(idle). All else is deleted without a second look then, and RV(woken) is null.
+      - When O(confirm_idle) applies. With V(always), it always does. With V(idle), it does if one of O(match) or
+        O(select) reads C(idle). Otherwise entries are deleted without a second look, and RV(woken) is null.
     type: str
     version_added: 0.5.0
     choices: [always, idle]
@@ -86,12 +86,12 @@ options:
     description:
       - The most that may be deleted, as a number of entries such as V(5000), or as a share of all entries of the table
         such as V(40%). If more would be deleted, the module fails and deletes none. This holds in check mode, too.
-      - V(100%) is for no limit. Then each part of the table is pruned once it is read.
+      - V(100%) means no limit. Then each part of the table is pruned as soon as it is read.
     type: raw
     default: 100%
   sample:
     description:
-      - How many of the entries to be deleted RV(lines) and RV(sample) show at most.
+      - How many of the entries to be deleted RV(lines) and RV(sample) show.
     type: int
     default: 5
   entries:
@@ -101,7 +101,7 @@ options:
     default: false
     version_added: 0.5.0
 notes:
-  - A task with C(async) that also becomes another user has no trace of its SSH connection. Name the connection in
+  - A task with C(async) that also becomes another user cannot find its SSH connection. Name the connection in
     O(exclude) there.
   - The next packet of a deleted connection makes a new entry, or is dropped if a rule drops what is C(ct state
     invalid). With NAT, the connection is cut.
@@ -152,7 +152,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 no_conntrack:
-  description: That the module failed because the kernel tracks no connections. C(msg) says what to do.
+  description: True if the module failed because the kernel tracks no connections. C(msg) says what to do.
   returned: failure, where connections are not tracked
   type: bool
   sample: true
@@ -177,10 +177,10 @@ kept:
       description:
         - V(management) for the SSH connection that the module itself runs in, V(helper) for entries with a helper.
         - With O(confirm_idle) also V(offloaded), and V(fixed_timeout) for those that have no counters either. A second
-          look cannot tell whether they saw a packet.
+          look cannot show whether they saw a packet.
       type: str
     option:
-      description: The option that would take them, with its value.
+      description: The option that would delete them, with its value.
       type: str
     entries:
       description: Their number.
@@ -211,7 +211,7 @@ would_delete:
   type: int
   sample: 71203
 deleted:
-  description: The number of entries that were deleted; V(0) in check mode.
+  description: The number of entries that were deleted. V(0) in check mode.
   returned: success, or when the deletes are refused
   type: int
   sample: 71200
@@ -242,13 +242,13 @@ undecidable:
 count_before:
   description:
     - The number of entries of the table when it was read.
-    - Where the kernel itself leaves out what is not selected (see the notes; not with C(--diff)), it is the number that
-      the kernel counts, which includes entries that have expired and were not removed yet.
+    - Where the kernel itself leaves out what is not selected (see the notes, but not with C(--diff)), it is the number
+      that the kernel counts, which includes entries that have expired and were not removed yet.
   returned: success, or when the deletes are refused
   type: int
   sample: 98311
 count_after:
-  description: The number of entries that the kernel reports after the deletes; null if it does not say.
+  description: The number of entries that the kernel reports after the deletes. Null if it does not report it.
   returned: success, or when the kernel refuses deletes
   type: int
   sample: 27108

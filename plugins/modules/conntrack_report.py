@@ -15,8 +15,8 @@ author:
 description:
   - Rolls up what the roles of this collection registered on the routers of the play, and writes the reports on the
     controller. No router is asked, and none is changed.
-  - To be run once, in a play without C(serial). The entry point C(report) of the role
-    P(netops.conntrack.conntrack_audit#role) does.
+  - Run it once, in a play without C(serial). The entry point C(report) of the role
+    P(netops.conntrack.conntrack_audit#role) does that.
 extends_documentation_fragment:
   - netops.conntrack._attributes
   - netops.conntrack._attributes.controller
@@ -26,7 +26,7 @@ attributes:
       - Nothing on the routers changes. The reports are written in check mode, too.
 options:
   directory:
-    description: Where the files go, on the controller. It is made if it is not there. Empty for no files.
+    description: The directory of the files, on the controller. It is created if it does not exist. Empty for no files.
     type: str
     default: ""
   name:
@@ -38,7 +38,7 @@ options:
     type: str
     default: ""
   playbook:
-    description: What stands in the name of the files, where O(name) is not given.
+    description: The playbook's name in the names of the files, if there is no O(name).
     type: str
     choices: [audit, prune, report, site, tune]
     default: report
@@ -56,8 +56,8 @@ options:
     description:
       - Which files to write. Their endings are C(.json), C(.html), C(.md), C(.txt), C(.csv), C(.prom), and C(.xml) for
         V(junit).
-      - The file with the ending C(.retry) lists the routers that were not done, for C(--limit @FILE). It is written
-        where there are such.
+      - The file with the ending C(.retry) lists the routers that were not done, for C(--limit @FILE). It is written if
+        there are such routers.
     type: list
     elements: str
     choices: [json, html, markdown, text, csv, prometheus, junit]
@@ -67,7 +67,7 @@ options:
       - Who may read and write the files, in the notation of C(chmod). They hold the addresses of your customers. So by
         default the user who runs Ansible may read and write them, and his group may read them.
       - V(0644) lets everybody read them, such as a node_exporter or a web server that runs as another user.
-      - Directories that are made get the mode 0750. One that is there keeps its own.
+      - New directories get the mode 0750. An existing one keeps its mode.
     type: str
     choices: ["0640", "0600", "0644", "0660", "0664"]
     default: "0640"
@@ -89,13 +89,13 @@ options:
   show:
     description:
       - Whether to show the page and the paths of the files, as text, while the task runs.
-      - It is not shown where the callback for standard output is for programs, such as C(json).
+      - It is not shown if the callback for standard output is for programs, such as C(json).
     type: bool
     default: true
     version_added: 0.5.0
   only_prepare:
     description:
-      - Only look whether the report can be written later. The directory is made, and the O(baseline) and O(slices) are
+      - Only check whether the report can be written later. The directory is created, and O(baseline) and O(slices) are
         read. So a wrong option is refused before a router is changed.
     type: bool
     default: false
@@ -151,15 +151,14 @@ failing:
   type: dict
   sample: {router2: "Measure and check: Connection timed out"}
 fleet:
-  description: The routers in short, worst first, for who draws them on a terminal.
+  description: The routers in short, worst first, as a callback shows them on a terminal.
   returned: without O(only_prepare)
   type: dict
 not_written:
   description:
     - The parts of the report that could not be written, each with the reason. They are formats, C(retry) for the list
       of routers, C(comparison) with the baseline, C(terminal) for the page, C(latest), and C(keep) for old reports that
-      could not be removed. The task fails where there are any, and
-      all other parts are there.
+      could not be removed. The task fails if there are any. All other parts are written.
   returned: without O(only_prepare)
   type: dict
   sample: {html: No space left on device}

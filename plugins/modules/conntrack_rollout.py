@@ -13,12 +13,13 @@ version_added: 0.5.0
 author:
   - The netops.conntrack developers (@netops)
 description:
-  - Puts the routers of the play that can be changed into batches. It works on the controller. No router is asked, and
-    none is changed.
-  - Leaves out the routers that are known to be down or to track no connections, from what the roles of this collection
-    registered on them before. Leaves out the other one of a pair (C(conntrack_pair)), too, because it is alone now.
-  - To be run once, in a play without C(serial). The entry point C(plan) of the role
-    P(netops.conntrack.conntrack_audit#role) does.
+  - Plans the batches for the routers of the play that can be changed. It works on the controller. No router is asked,
+    and none is changed.
+  - Leaves out the routers that are known to be down or to track no connections. It knows that from what the roles of
+    this collection registered on them before. Leaves out the other one of their pair (C(conntrack_pair)) as well,
+    because it is alone now.
+  - Run it once, in a play without C(serial). The entry point C(plan) of the role
+    P(netops.conntrack.conntrack_audit#role) does that.
 extends_documentation_fragment:
   - netops.conntrack._attributes
   - netops.conntrack._attributes.controller
@@ -53,7 +54,7 @@ batches:
 patterns:
   description:
     - The host patterns of the routers, in the order of the batches, for C(hosts) of a play.
-    - The pattern of a router is its name, but for a name that Ansible would take for something else.
+    - The pattern of a router is its name, unless Ansible would take that name for something else.
   returned: success
   type: list
   elements: str

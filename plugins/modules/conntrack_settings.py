@@ -14,15 +14,15 @@ author:
   - The netops.conntrack developers (@netops)
 description:
   - Sets any number of connection-tracking sysctls in one call, in the running kernel and for the next boot.
-  - Everything is checked before the first write. If a write fails all the same, what was written before it is put
-    back, in the kernel and on the disk, and the error says so.
+  - Everything is checked before the first write. If a write fails nevertheless, the module restores what it wrote
+    before, in the kernel and on the disk, and the error says so.
   - The next boot gets a drop-in of C(sysctl.d). Where C(nf_conntrack) is a module that is loaded late, a file of the
-    same name in C(/etc/modules-load.d) has it loaded before the drop-in is applied, which is lost otherwise; and where
-    V(max) and V(buckets) are set, one in C(/etc/modprobe.d) has the module loaded with that hash size.
-  - What was there before the first run is kept next to the drop-in, in a file whose name ends in C(.before).
-    O(state=absent) and O(exclusive=true) restore it. Files that nobody else edited since become what they were to the
-    byte. In a file that somebody edited, only the lines of the settings are exchanged.
-  - The kernel itself is asked which settings it has and under which names, those of old kernels
+    same name in C(/etc/modules-load.d) has it loaded before the drop-in is applied, which is lost otherwise. If V(max)
+    and V(buckets) are set, a file in C(/etc/modprobe.d) has the module loaded with that hash size.
+  - The state from before the first run is kept next to the drop-in, in a file whose name ends in C(.before).
+    O(state=absent) and O(exclusive=true) restore it. Files that nobody else has edited become what they were, to the
+    byte. In a file that somebody edited, only the lines of the settings are replaced.
+  - The module asks the kernel which settings it has and under which names, those of old kernels
     (C(net.ipv4.netfilter.ip_conntrack_*)) included.
 extends_documentation_fragment:
   - netops.conntrack._attributes
@@ -50,15 +50,15 @@ options:
         1024 and so on, as in V(1M). V(max), V(buckets) and V(expect_max) are at least V(1), because V(max=0) means no
         limit, and V(max) is not below the number of entries that the table of this namespace has now.
       - V(max), V(buckets) and V(expect_max) are one value for the whole machine, and can only be set outside any
-        network namespace. Where the kernel holds what is wanted already, nothing has to be written, and a setting that
-        can only be read is no error.
+        network namespace. If the kernel has the wanted value already, nothing has to be written, and a setting that can
+        only be read is no error.
       - A number may be a decimal fraction that is whole, such as V(54000.0), which arithmetic in templates gives.
     type: dict
     default: {}
   at_least:
     description:
-      - Settings, in the form of O(settings), that are raised to the given value where they are lower, and never
-        lowered; at boot as well.
+      - Settings, in the form of O(settings). They are raised to the given value if they are lower, and never lowered.
+        This holds at boot as well.
     type: dict
     version_added: 0.3.0
     default: {}
@@ -66,8 +66,8 @@ options:
     description:
       - V(present) sets O(settings) and O(at_least).
       - V(absent) restores what was there before the first run, in the kernel and in the files, for the settings that
-        O(settings) names; for all that O(sysctl_file) has a record of if it names none. The module C(nf_conntrack)
-        stays loaded.
+        O(settings) names. If it names none, it restores all that O(sysctl_file) has a record of. The module
+        C(nf_conntrack) stays loaded.
       - V(confirmed) keeps the change that waits for its confirmation, see O(confirm_within).
     type: str
     version_added: 0.3.0
@@ -82,19 +82,20 @@ options:
     default: true
   sysctl_file:
     description:
-      - The drop-in file, in the format of C(sysctl.d(5)). Its name ends in C(.conf), and its directory exists.
+      - The drop-in file, in the format of C(sysctl.d(5)). Its name must end in C(.conf), and its directory must exist.
       - Only the lines of the given settings are replaced or added. All other lines stay.
-      - Only root and the running user may write to its directory. A symbolic link on the way is followed only where
+      - Only root and the running user may write to its directory. A symbolic link in the path is followed only if
         nobody else can have put it there. The same holds for C(/etc/modules-load.d) and C(/etc/modprobe.d).
     type: path
     default: /etc/sysctl.d/90-netops-conntrack.conf
   exclusive:
     description:
-      - Whether O(settings) and O(at_least) name all that this module is to set with this O(sysctl_file). What an
-        earlier run set, and this one does not name, then becomes what it was before, in the same step as the rest.
-      - With V(true), O(settings) may be empty, which restores all.
+      - Whether O(settings) and O(at_least) name all that this module is to set with this O(sysctl_file). If an earlier
+        run set something that this one does not name, it is restored to what it was before, in the same step as the
+        rest.
+      - With V(true), O(settings) may be empty. Then everything is restored.
       - A setting to restore that can only be read here, such as V(max) in a container, stays as it is, with a warning.
-      - Needs O(persist=true), because the record of earlier runs lies next to O(sysctl_file).
+      - Needs O(persist=true), because the record of earlier runs is next to O(sysctl_file).
     type: bool
     version_added: 0.5.0
     default: false
@@ -110,10 +111,10 @@ options:
   runtime:
     description:
       - Whether to set the kernel that runs now. With V(false), only the files for the next boot are written, as in an
-        image or a chroot. C(/proc) is not needed then, C(nf_conntrack) is not loaded, and names and values are checked
-        all the same.
-      - With V(false), C(nf_conntrack) is taken for a module, whatever kernel runs here, and O(load_module) has it
-        loaded early at boot if no file does that yet.
+        image or a chroot. Then C(/proc) is not needed and C(nf_conntrack) is not loaded. Names and values are checked
+        anyway.
+      - With V(false), the module assumes that C(nf_conntrack) is a kernel module, whatever kernel runs here.
+        O(load_module) has it loaded early at boot if no file does that yet.
       - With V(false) and O(state=absent), only the files are restored.
       - V(false) cannot be combined with O(persist=false), O(at_least) or O(confirm_within), and is refused while a
         change waits for its confirmation.
@@ -129,23 +130,25 @@ options:
     default: true
   confirm_within:
     description:
-      - A duration, V(60s) for example, after which the router goes back to the old values by itself, unless the change
-        is confirmed. V(0) is for no confirmation; the longest is V(1h).
-      - A process on the router waits for that, before the first value is written. The files for the next boot are put
-        in their places when the change is confirmed, so that a reboot goes back, too.
-      - The task itself confirms, over a new connection to the router. If that cannot be made, the task ends as
-        unreachable, and the router goes back. It never waits where nothing changes in the kernel.
+      - A duration, V(60s) for example, after which the router restores the old values by itself, unless the change is
+        confirmed. V(0) means no confirmation. The longest is V(1h).
+      - A process on the router waits for that. It starts before the first value is written. The files for the next boot
+        are put in place when the change is confirmed, so a reboot restores the old values as well.
+      - The task itself confirms, over a new connection to the router. If that fails, the task ends as unreachable, and
+        the router restores the old values. If nothing changes in the kernel, nothing waits.
       - Not possible for a task with C(async).
-      - By hand, O(state=confirmed) confirms. The next run of the module first takes back what still waits.
+      - You can confirm by hand with O(state=confirmed). The next run of the module first rolls back a change that still
+        waits.
     type: str
     version_added: 0.3.0
     default: "0"
   change:
-    description: For O(state=confirmed), the change to confirm, from RV(confirm.change); else the one that waits.
+    description: For O(state=confirmed), the change to confirm, from RV(confirm.change). By default, the one that waits.
     type: str
     version_added: 0.3.0
   mode:
-    description: The permissions of the files, as for M(ansible.builtin.file). By default those they have, else V(0644).
+    description: The permissions of the files, as for M(ansible.builtin.file). By default, those that they have. New
+      files get V(0644).
     type: raw
     version_added: 0.3.0
   owner:
@@ -161,11 +164,11 @@ notes:
     M(netops.conntrack.conntrack_update) with O(netops.conntrack.conntrack_update#module:timeout=settings) makes it act
     at once.
   - V(acct) and V(timestamp) act on new entries only.
-  - With V(tcp_loose=0) connections that are open are not picked up again after a reboot or a fail-over of the router.
+  - With V(tcp_loose=0), open connections are not picked up again after a reboot or a fail-over of the router.
   - The kernel rounds V(buckets) up to whole pages of memory, mostly to a multiple of 512.
   - V(buckets) grow before V(max), and shrink after it, so that the table never outgrows them.
   - To undo a change, run the module with O(state=absent).
-  - Each O(sysctl_file) has a record of its own. Give tasks that do not know of each other different ones.
+  - Each O(sysctl_file) has a record of its own. If tasks do not know of each other, give them different files.
 seealso:
   - module: netops.conntrack.conntrack_update
   - module: ansible.posix.sysctl
@@ -221,7 +224,7 @@ EXAMPLES = r"""
       tcp_timeout_time_wait: 1m
   become: true
 
-- name: Raise the limit where it is lower, and go back if the router cannot be reached afterwards
+- name: Raise the limit if it is lower, and restore it if the router cannot be reached afterwards
   netops.conntrack.conntrack_settings:
     at_least:
       max: 1M
@@ -234,7 +237,7 @@ EXAMPLES = r"""
     state: absent
   become: true
 
-- name: Set this, and restore whatever earlier runs set besides
+- name: Set this, and restore everything else that earlier runs set
   netops.conntrack.conntrack_settings:
     settings:
       tcp_timeout_established: 15h
@@ -269,7 +272,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 no_conntrack:
-  description: That the module failed because the kernel tracks no connections. C(msg) says what to do.
+  description: True if the module failed because the kernel tracks no connections. C(msg) says what to do.
   returned: failure, where connections are not tracked
   type: bool
   sample: true
@@ -285,20 +288,20 @@ settings:
       description: The wanted value, a timeout in seconds. Of a setting that was restored, what the kernel had before.
       type: int
     runtime_before:
-      description: The value in the kernel before; null if it could not be read, or with O(runtime=false).
+      description: The value in the kernel before. Null if it could not be read, or with O(runtime=false).
       type: int
     runtime_after:
       description:
-        - The value in the kernel now, read back; in check mode, the value that the real run would reach. Null with
+        - The value in the kernel now, read back. In check mode, the value that the real run would reach. Null with
           O(runtime=false).
       type: int
     boot_before:
       description:
-        - The value that the next boot would have set before, read from all the files that it reads; null for the
+        - The value that the next boot would have set before, read from all the files that it reads. Null for the
           kernel's own default, or with O(persist=false).
       type: int
     boot:
-      description: The value that the next boot sets now, or would after the real run; null as before.
+      description: The value that the next boot sets now, or would set after the real run. Null as above.
       type: int
     boot_file:
       description: The file that RV(settings.boot) comes from. The module warns if it is not its own.
@@ -307,7 +310,7 @@ settings:
       description: The line of that file.
       type: int
     restored:
-      description: Whether it became what it was before, by O(exclusive) or O(state=absent).
+      description: Whether it was restored to what it was before, by O(exclusive) or O(state=absent).
       type: bool
       version_added: 0.5.0
   sample:
@@ -323,15 +326,15 @@ settings:
       restored: false
 restored:
   description:
-    - The settings that became what they were before, by their short names. One that this kernel does not have, or whose
-      value from before is not known, was restored in the files only, and is not in RV(settings).
+    - The settings that were restored, by their short names. One that this kernel does not have, or whose value from
+      before is not known, was restored in the files only, and is not in RV(settings).
   returned: success
   type: list
   elements: str
   version_added: 0.5.0
   sample: []
 confirm:
-  description: What waits for its confirmation, or was confirmed; null if nothing does.
+  description: The change that waits for its confirmation, or was confirmed. Null if there is none.
   returned: success
   type: dict
   contains:

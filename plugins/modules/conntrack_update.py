@@ -13,8 +13,8 @@ version_added: 0.3.0
 author:
   - The netops.conntrack developers (@netops)
 description:
-  - A lower timeout in the sysctls acts on an entry with its next packet only, so that an idle one stays for days. This
-    module shortens what such entries have left, so that the new timeout acts at once.
+  - A lower timeout in the sysctls acts on an entry only with its next packet, so an idle entry stays for days. This
+    module shortens what such entries have left, so the new timeout acts at once.
   - With O(timeout=settings) it only shortens entries that have their time from a sysctl that
     M(netops.conntrack.conntrack_settings) lowered. Those of rules and of programs stay, and RV(kept) counts them.
   - It can also set the mark of entries, or some bits of it.
@@ -23,7 +23,7 @@ description:
   - The kernel does not compare its id of an entry with the one in an update. So each entry is looked up right before,
     and left alone if another connection has taken its place or if it does not need the update any more. In the moment
     between look-up and update, below a millisecond, a new connection with the same addresses and ports may take its
-    place and be updated instead, and a connection that just had a packet may lose what it gained by it.
+    place and be updated instead, and a connection that just had a packet may lose the time that it gained.
 extends_documentation_fragment:
   - netops.conntrack._attributes
   - netops.conntrack._netns
@@ -94,7 +94,7 @@ options:
       confirm_idle:
         description:
           - What the prune has as O(netops.conntrack.conntrack_prune#module:confirm_idle). There is no second look here.
-            Entries of which it could tell nothing are taken to stay.
+            Entries that such a look could not judge count as kept.
         type: str
         default: "0"
       confirm_idle_when:
@@ -104,21 +104,20 @@ options:
         default: always
   protect_management:
     description:
-      - Whether the entries of the SSH connections stay as they are that the module itself runs in. They are found
-        through C(SSH_CONNECTION) in the environment of the module's process and of those that started it, also through
-        C(sudo).
+      - Whether to leave the entries of the SSH connections alone that the module itself runs in. They are found through
+        C(SSH_CONNECTION) in the environment of the module's process and of those that started it, also through C(sudo).
     type: bool
     default: true
 notes:
-  - What the selector C(idle) can tell begins anew for an entry that was shortened. To delete by it, prune first.
+  - Once an entry was shortened, its C(idle) starts again. To delete by C(idle), prune first.
   - At least one of O(timeout) and O(mark) is required.
   - An entry that was made with a fixed timeout (status C(FIXED_TIMEOUT)) keeps it, because the kernel refuses to change
     it, and is counted in RV(fixed_timeout) if that is too long. Its mark can be set.
   - The kernel does not show the timeout of an offloaded entry, which depends on the flowtable's sysctls. It stays, and
     is counted in RV(without_timeout). Its mark can be set.
-  - An entry does not tell where its timeout is from. One that a program has put in with exactly the timeout that was
-    lowered, such as a static one of 432000 seconds, looks like the others. Name such entries in O(exclude),
-    with V(family=ipv4,ipv6) as O(match) beside it.
+  - An entry does not show where its timeout comes from. If a program made an entry with exactly the timeout that was
+    lowered, such as a static one of 432000 seconds, it looks like the others. Name such entries in O(exclude), with
+    V(family=ipv4,ipv6) as O(match).
 seealso:
   - module: netops.conntrack.conntrack_settings
   - module: netops.conntrack.conntrack_prune
@@ -166,7 +165,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 no_conntrack:
-  description: That the module failed because the kernel tracks no connections. C(msg) says what to do.
+  description: True if the module failed because the kernel tracks no connections. C(msg) says what to do.
   returned: failure, where connections are not tracked
   type: bool
   sample: true
@@ -187,7 +186,7 @@ would_update:
   type: int
   sample: 71203
 updated:
-  description: The number of entries that were updated; V(0) in check mode.
+  description: The number of entries that were updated. V(0) in check mode.
   returned: success, or when updates are refused
   type: int
   sample: 71200

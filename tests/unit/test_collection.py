@@ -100,9 +100,13 @@ def test_archive_holds_what_users_need_and_nothing_else(archive: pathlib.Path) -
     assert tops >= {"COPYING", "README.md", "meta", "playbooks", "plugins", "roles"}
     assert tops <= {
         "CHANGELOG.rst",
+        "CODE_OF_CONDUCT.md",
+        "CONTRIBUTING.md",
         "COPYING",
         "LICENSES",
         "README.md",
+        "REUSE.toml",
+        "SECURITY.md",
         "changelogs",
         "docs",
         "meta",

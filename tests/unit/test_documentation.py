@@ -19,7 +19,8 @@ PREFIX = "netops.conntrack."
 README = CHECKOUT / "README.md"
 INDEX = CHECKOUT / "docs" / "README.md"
 PAGES = [README, *sorted(CHECKOUT.glob("docs/*.md")), *sorted(CHECKOUT.glob("roles/*/README.md"))]
-LINKING_PAGES = [*PAGES, *sorted(CHECKOUT.glob("tests/*/README.md"))]
+COMMUNITY = [CHECKOUT / name for name in ("CONTRIBUTING.md", "SECURITY.md", "CODE_OF_CONDUCT.md")]
+LINKING_PAGES = [*PAGES, *COMMUNITY, *sorted(CHECKOUT.glob("tests/*/README.md"))]
 PLAYBOOK_VARIABLES = {"target", "batch", "fail_on"}
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -96,7 +97,8 @@ def role_variables() -> set[str]:
 
 def words(pattern: str) -> list[tuple[str, str]]:
     """Return the page and the first group of each place where ``pattern`` matches on some page."""
-    found = {(name_of(page), word) for page in PAGES for word in re.findall(pattern, page.read_text(encoding="utf-8"))}
+    pages = [*PAGES, *COMMUNITY]
+    found = {(name_of(page), word) for page in pages for word in re.findall(pattern, page.read_text(encoding="utf-8"))}
     return sorted(found)
 
 

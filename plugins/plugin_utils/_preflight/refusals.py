@@ -15,6 +15,10 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import RefusedError
 from ansible_collections.netops.conntrack.plugins.plugin_utils._filter import plain
+from ansible_collections.netops.conntrack.plugins.plugin_utils._preflight.renamed import (
+    given_twice,
+    given_twice_message,
+)
 from ansible_collections.netops.conntrack.plugins.plugin_utils._preflight.variable_types import explain
 from ansible_collections.netops.conntrack.plugins.plugin_utils._preflight.variables import (
     KNOWN_VARIABLES,
@@ -43,7 +47,7 @@ _MAGIC = ("ansible_facts", "group_names", "groups", "hostvars", "vars")
 _LOOKUPS = {"lookup", "q", "query"}
 
 Resolve = t.Callable[[str, str], t.Any]
-"""Gives the value of a router's variable once it is templated. Raises ValueError where it cannot be told here."""
+"""Returns the templated value of a router's variable. Raises ValueError if it cannot be templated here."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,15 +94,19 @@ def _is_ours(playbook: str) -> bool:
 
 
 def refuse_variables(run: Run, resolve: Resolve) -> None:
-    """Raise RefusedError if nothing reads a variable of the ``run``, or if one has a value of the wrong type."""
+    """Raise RefusedError if nothing reads a variable of the ``run``, or one is given twice or has the wrong type."""
     unread = _unread(run)
-    messages = [unread_message(name, hosts) for name, hosts in unread.items()] + _wrong_types(run, resolve)
+    messages = [unread_message(name, hosts) for name, hosts in unread.items()]
+    messages += _given_twice(run)
+    messages += _wrong_types(run, resolve)
     if messages:
         raise RefusedError(f"{_sentences(messages, unread)} Nothing was touched.")
 
 
 def refuse_variables_of_role(role: str, variables: Variables) -> None:
-    """Raise RefusedError if nothing reads a variable that one router has for ``role``, or if it has a wrong type.
+    """Raise RefusedError if nothing reads a variable that one router has for ``role``, or it has a wrong type.
+
+    The same goes for an option of the role that is given under its old name and its new one.
 
     ``variables`` are all that the router has, not templated.
     """
@@ -108,7 +116,9 @@ def refuse_variables_of_role(role: str, variables: Variables) -> None:
     unread = [name for name in suspects if name not in read]
     own = [name for name in OPTIONS if name.startswith(prefix) and name in variables]
     wrong = {name: _explain(name, variables[name], False) for name in own if _is_resolved(variables[name])}
-    messages = [*map(unread_message, unread), *(f"{name} {problem}" for name, problem in wrong.items() if problem)]
+    twice = [name for name in given_twice(variables) if name.startswith(prefix)]
+    messages = [*map(unread_message, unread), *map(given_twice_message, twice)]
+    messages += [f"{name} {problem}" for name, problem in wrong.items() if problem]
     if messages:
         raise RefusedError(_sentences(messages, unread))
 
@@ -119,7 +129,7 @@ def _is_unread_of(prefix: str, name: str, value: t.Any) -> bool:
 
 
 def _unread(run: Run) -> dict[str, list[str]]:
-    """Return the names that nothing reads, each with the hosts whose variable it is; none for an extra variable."""
+    """Return the names that nothing reads, each with the hosts that have it. An extra variable has no hosts."""
     found: dict[str, list[str]] = {name: [] for name in run.extra if _is_unread_extra(run, name)}
     for host, variables in _judged(run).items():
         for name, value in variables.items():
@@ -166,6 +176,17 @@ def _looked_at(sources: t.Iterable[Variables]) -> t.Iterator[t.Any]:
                 yield value
 
 
+def _given_twice(run: Run) -> list[str]:
+    """Return what to say of each variable that is given under both of its names, with the hosts."""
+    everywhere = given_twice(run.of_play, run.extra)
+    hosts_of: dict[str, list[str]] = {name: [] for name in everywhere}
+    for host, variables in _judged(run).items():
+        for name in given_twice(run.of_play, variables):
+            if name not in everywhere:
+                hosts_of.setdefault(name, []).append(host)
+    return [given_twice_message(name, hosts) for name, hosts in sorted(hosts_of.items())]
+
+
 def _wrong_types(run: Run, resolve: Resolve) -> list[str]:
     """Return what is wrong with the types of our options, each once, with the hosts."""
     found: dict[tuple[str, str], list[str]] = {}
@@ -200,7 +221,7 @@ class _Explained:
         return self._known[key]
 
     def _after_resolving(self, host: str, name: str, value: t.Any) -> str | None:
-        """Return what is wrong with the type of what a template gives; None where that cannot be told here."""
+        """Return what is wrong with the type of a template's result. None if it cannot be templated here."""
         if _runs_a_lookup(value):
             return None
         try:
@@ -232,7 +253,7 @@ def _explain(name: str, value: t.Any, on_command_line: bool) -> str | None:
 
 
 def _is_resolved(value: t.Any) -> bool:
-    """Return whether the type of ``value``, and of its items, can be told without templating it."""
+    """Return whether the type of ``value``, and of its items, is known without templating it."""
     return not any(map(is_template, value if isinstance(value, (list, tuple)) else [value]))
 
 

@@ -66,7 +66,7 @@ def hosts_of_run(groups: Groups, target: t.Any, limit: str | None, loader: t.Any
 
 
 def refuse_unnamed(groups: Groups, command: str) -> None:
-    """Raise RefusedError for a run that changes routers, and was not told which. ``command`` is how to call it."""
+    """Raise RefusedError for a run that changes routers that nobody named. ``command`` is how to call it."""
     raise RefusedError(
         f"Which routers? This playbook changes them, so name them with -e target=PATTERN or --limit PATTERN. "
         f"{_groups(groups)} For example: {command} -e target=GROUP. {_UNTOUCHED}"

@@ -19,7 +19,12 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._preflight.variab
 _NULL_TAKEN = ("conntrack_tune_peak",)
 """Options whose default is null."""
 
-_TEXTS_TAKEN = ("conntrack_audit_report_formats", "conntrack_audit_slices", "conntrack_prune_turned_on")
+_TEXTS_TAKEN = (
+    "conntrack_audit_report_formats",
+    "conntrack_audit_slices",
+    "conntrack_prune_assume_enabled",
+    "conntrack_prune_turned_on",
+)
 """Lists that may as well be a text with commas between the items."""
 
 _LONGEST = 100
@@ -126,7 +131,7 @@ def _meant(kind: str, elements: str, value: t.Any) -> t.Any:
 
 
 def _read(text: str) -> t.Any:
-    """Return what a text is as YAML (JSON is YAML too), or as ``key=value`` words; the text if it is neither."""
+    """Return what a text is as YAML (JSON is YAML too), or as ``key=value`` words, or else the text."""
     words = [word.partition("=") for word in text.replace(",", " ").split()]
     if words and all(key and equals for key, equals, _value in words) and "{" not in text:
         return {key: value for key, _equals, value in words}

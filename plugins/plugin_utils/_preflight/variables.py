@@ -37,6 +37,7 @@ OPTIONS = {
     "conntrack_audit_skipped_gates": "list of str",
     "conntrack_audit_slices": "list of str",
     "conntrack_audit_top": "int",
+    "conntrack_prune_assume_enabled": "list of str",
     "conntrack_prune_confirm_idle": "str",
     "conntrack_prune_exclude": "raw",
     "conntrack_prune_match": "raw",
@@ -45,23 +46,32 @@ OPTIONS = {
     "conntrack_prune_protect_management": "bool",
     "conntrack_prune_sample": "int",
     "conntrack_prune_select": "raw",
-    "conntrack_prune_turned_on": "list of str",
     "conntrack_tune_confirm_within": "str",
     "conntrack_tune_extra_profiles": "dict",
     "conntrack_tune_headroom": "float",
-    "conntrack_tune_load": "float",
+    "conntrack_tune_load_factor": "float",
     "conntrack_tune_memory_share": "float",
     "conntrack_tune_overrides": "dict",
     "conntrack_tune_peak": "str",
     "conntrack_tune_persist": "bool",
     "conntrack_tune_profile": "str",
     "conntrack_tune_profiles": "dict",
-    "conntrack_tune_recap": "bool",
-    "conntrack_tune_size": "bool",
+    "conntrack_tune_shorten": "bool",
+    "conntrack_tune_sizing": "bool",
     "conntrack_tune_state": "str",
     "conntrack_tune_sysctl_file": "path",
 }
 """The options of the roles with their types, as their argument specifications have them."""
+
+RENAMED = {
+    "conntrack_prune_turned_on": "conntrack_prune_assume_enabled",
+    "conntrack_tune_load": "conntrack_tune_load_factor",
+    "conntrack_tune_recap": "conntrack_tune_shorten",
+    "conntrack_tune_size": "conntrack_tune_sizing",
+}
+"""Options whose old names still work, with a warning, until 1.0.0: by old name, the new one."""
+
+OPTIONS |= {old: OPTIONS[new] for old, new in RENAMED.items()}
 
 OF_PLAYBOOKS = ("batch", "fail_on", "target")
 """What the playbooks read under a short name, from the command line or the variables of an import."""
@@ -100,20 +110,21 @@ SET_BY_US = frozenset(
         "conntrack_prune_result",
         "conntrack_tune_applied",
         "conntrack_tune_available",
+        "conntrack_tune_fitted_size",
         "conntrack_tune_only_looks",
         "conntrack_tune_plan",
         "conntrack_tune_present",
         "conntrack_tune_read_back",
         "conntrack_tune_result",
         "conntrack_tune_shortened",
-        "conntrack_tune_sizing",
         "conntrack_tune_turns_on",
     }
 )
 """What the roles and playbooks set themselves: results, and values between two tasks."""
 
-_PUBLIC = (*OPTIONS, *OF_INVENTORY)
-_KNOWN = {*_PUBLIC, *SET_BY_US}
+_READ = (*OPTIONS, *OF_INVENTORY)
+_SUGGESTIONS = tuple(name for name in _READ if name not in RENAMED)
+_KNOWN = {*_READ, *SET_BY_US}
 
 _PREFIXES_OF_OTHERS = ("ansible_", "awx_", "semaphore_", "tower_")
 """Ansible's own variables, and what AWX, Automation Platform and Semaphore add to the command line of each job."""
@@ -159,15 +170,15 @@ def is_unread(name: str, value: t.Any = None) -> bool:
 
 @functools.lru_cache(maxsize=4096)
 def meant_by(name: str) -> str | None:
-    """Return which of our variables a name is that differs from it by a slip of the pen; None if it is none."""
+    """Return which of our variables a misspelt name stands for, or None."""
     if name[:1] not in "cC" or name in _KNOWN:
         return None
-    return _closest(_normalized(name), _PUBLIC, _NEAR)
+    return _closest(_normalized(name), _SUGGESTIONS, _NEAR)
 
 
 def is_unread_extra(name: str) -> bool:
     """Return whether nothing of ours reads an extra variable, and neither Ansible nor what started it gave its name."""
-    return name not in (*_PUBLIC, *OF_PLAYBOOKS) and not name.startswith(_PREFIXES_OF_OTHERS)
+    return name not in (*_READ, *OF_PLAYBOOKS) and not name.startswith(_PREFIXES_OF_OTHERS)
 
 
 def is_near_ours(name: str, given: t.Collection[str]) -> bool:
@@ -185,7 +196,7 @@ def is_near_ours(name: str, given: t.Collection[str]) -> bool:
 
 
 def nearest(name: str) -> str | None:
-    """Return the variable that somebody may have meant who wrote ``name``; None if there is none like it."""
+    """Return the variable that somebody who wrote ``name`` may have meant, or None."""
     written = _normalized(name)
     # What all of our names have in common says nothing about which of them is meant.
     rest = written.removeprefix(PREFIX)
@@ -194,8 +205,8 @@ def nearest(name: str) -> str | None:
         return meant
     role = next((role for role in _ROLES if rest.startswith(f"{role}_")), None)
     beginnings = [f"{PREFIX}{role}_"] if role else [f"{PREFIX}{each}_" for each in _ROLES]
-    rests = {name.removeprefix(start): name for start in beginnings for name in _PUBLIC if name.startswith(start)}
-    rests |= {} if role else {name.removeprefix(PREFIX): name for name in _PUBLIC}
+    rests = {name.removeprefix(start): name for start in beginnings for name in _SUGGESTIONS if name.startswith(start)}
+    rests |= {} if role else {name.removeprefix(PREFIX): name for name in _SUGGESTIONS}
     closest = _closest(rest.removeprefix(f"{role}_") if role else rest, rests, _SUGGESTED)
     return rests[closest] if closest else None
 
@@ -221,7 +232,7 @@ def is_template(value: t.Any) -> bool:
 
 
 def unread_message(name: str, hosts: t.Sequence[str] = ()) -> str:
-    """Return the sentences for a variable that nothing reads; with the routers that have it, if it is one of theirs."""
+    """Return the sentences for a variable that nothing reads, with the routers that have it."""
     if name in SET_BY_US:
         return f"{name} is a result of this collection, and cannot be given."
     meant = nearest(name)
@@ -230,7 +241,7 @@ def unread_message(name: str, hosts: t.Sequence[str] = ()) -> str:
 
 
 def of_hosts(hosts: t.Sequence[str]) -> str:
-    """Return whose variable it is, as it stands after its name in a message; nothing if it is nobody's."""
+    """Return the part of a message that says whose variable it is. Empty if no router has it."""
     return f" (a variable of {_named(hosts)})" if hosts else ""
 
 

@@ -24,7 +24,7 @@ def batches(hosts: list[str], sizes: t.Any, pairs: t.Mapping[str, t.Any] | None 
 
     ``sizes`` is what Ansible's ``serial`` takes: the number of hosts in a batch, a percentage of all hosts as in
     ``10%`` (rounded down, but at least one), or a list of those, the last of which holds for all further batches.
-    ``pairs`` gives the name of a host's HA pair; an empty one, or none, means that it stands alone. A host whose peer
+    ``pairs`` gives the name of a host's HA pair. Without one, or with an empty one, it stands alone. A host whose peer
     is in the batch already waits for a later one, and the next host takes its place.
 
     Raises OptionError for a size that is none, and for a pair whose name is neither a text nor a whole number.

@@ -61,7 +61,7 @@ def health(
     failure: t.Mapping[str, t.Any] | None = None,
     error: str | None = None,
 ) -> list[dict[str, t.Any]]:
-    """Evaluate ``gates``, which have the form of audit checks, on one router; the worst first, as ``find`` gives them.
+    """Evaluate ``gates``, which have the form of audit checks, on one router. The worst comes first.
 
     Before them come ``steps``, a finding if there is a failure, and ``facts``, one if nothing was measured afterwards.
 
@@ -86,9 +86,9 @@ def health(
 
 
 def change(before: Facts | None, after: Facts | None) -> dict[str, int | None]:
-    """Return how much each counter of ``stats`` grew, by name; nothing where either was not measured.
+    """Return how much each counter of ``stats`` grew, by name. Empty if either was not measured.
 
-    They are all None when they began anew in between, as after a reboot: how much they grew is unknown then.
+    They are all None if they were reset in between, as by a reboot: how much they grew is unknown then.
     """
     if not before or not after:
         return {}
@@ -111,9 +111,9 @@ def _processors(stats: Facts) -> dict[int, Counters]:
 
 
 def _growth(old: Counters, new: Counters, wrap: int) -> Counters | None:
-    """Return how much each counter grew; None when they began anew: other counters, or one went back without a wrap.
+    """Return how much each counter grew. None if they were reset: other counters, or one decreased without a wrap.
 
-    A counter wraps from the upper half of ``wrap`` to the lower one; 0 for a counter that cannot wrap.
+    A counter wraps from the upper half of ``wrap`` to the lower one. It is 0 for a counter that cannot wrap.
     """
     if old.keys() != new.keys():
         return None
@@ -122,7 +122,7 @@ def _growth(old: Counters, new: Counters, wrap: int) -> Counters | None:
 
 
 def stop_reasons(results: Results) -> list[dict[str, t.Any]]:
-    """Return why a roll-out stops: the gates that are findings, from what ``health`` gave by host; the worst first.
+    """Return why a roll-out stops: the gates that are findings in the results of ``health`` by host, worst first.
 
     Each has ``host``, ``id``, ``title``, ``value`` and ``reason``. There are none when it goes on. A host without gates
     stops it, for these could not be evaluated.
@@ -134,7 +134,7 @@ def stop_reasons(results: Results) -> list[dict[str, t.Any]]:
 
 
 def stopped(results: Results, batches: list[list[str]]) -> dict[str, t.Any] | None:
-    """Return the stop of a roll-out at the batch of ``results``, which ``health`` gave by host; None when it goes on.
+    """Return the stop of a roll-out at the batch of ``results`` (of ``health``, by host), or None if it goes on.
 
     It has the number of the ``batch`` among ``batches``, from 1, and the ``gates`` as ``stop_reasons`` gives them.
     """

@@ -14,8 +14,8 @@ import typing as t
 from ansible_collections.netops.conntrack.plugins.plugin_utils._rollout.batches import batches
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
-_LONE = "left alone, because the other half of its conntrack_pair is down; to do it all the same, use --limit"
-_NAME_OF_A_GROUP = "left alone, because a group of the inventory has the same name; rename one of them"
+_LONE = "left alone, because the other half of its conntrack_pair is down. To change it anyway, use --limit"
+_NAME_OF_A_GROUP = "left alone, because a group of the inventory has the same name. Rename one of them"
 
 
 class Plan(t.NamedTuple):
@@ -36,7 +36,7 @@ def plan(
     """Return the plan for ``hosts``, without those that are ``down`` already, which are reported by themselves.
 
     ``pairs`` gives the name of a router's HA pair. Where one of a pair is down the other one is alone, and is left out.
-    ``groups`` are the names of the inventory's groups, none of which can be told from a router of the same name.
+    ``groups`` are the names of the inventory's groups, which cannot be distinguished from routers of the same name.
     ``sizes`` are those of the batches. Raises OptionError for sizes and names of pairs that are none (see batches).
     """
     broken = {pairs[host] for host in down if pairs.get(host)}

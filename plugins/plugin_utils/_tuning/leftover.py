@@ -24,7 +24,7 @@ Values = t.Mapping[str, t.Any]
 
 
 def describe(records: Values, variables: Values | None) -> dict[str, t.Any]:
-    """Return for the checks which settings are ``leftover``; None where nobody can tell, with the reason.
+    """Return for the checks which settings are ``leftover``. None if that is unknown, with the reason.
 
     ``records`` is of the facts ``boot``. ``variables`` are those of the role conntrack_tune, without the beginning of
     their names, as far as they are set for the router. None stands for a profile that is not known.
@@ -57,13 +57,13 @@ def _wanted(variables: Values) -> set[str]:
     if profile not in profiles:
         raise UnavailableError(f"conntrack_tune_profile: {profile} is no profile")
     names = [*profiles[profile]["settings"], *variables["overrides"]]
-    return {short_name(name) for name in names} | (_SIZED if boolean(variables["size"], strict=False) else set())
+    return {short_name(name) for name in names} | (_SIZED if boolean(variables["sizing"], strict=False) else set())
 
 
 def _defaults() -> dict[str, t.Any]:
     """Return the defaults of the role conntrack_tune that say what it sets."""
     defaults = yaml.load(_DEFAULTS.read_text(encoding="utf-8"), Loader=_LOADER)
-    names = ("profile", "state", "overrides", "extra_profiles", "profiles", "size", "sysctl_file")
+    names = ("profile", "state", "overrides", "extra_profiles", "profiles", "sizing", "sysctl_file")
     return {name: defaults[f"conntrack_tune_{name}"] for name in names}
 
 

@@ -25,9 +25,9 @@ def plan(
 ) -> dict[str, dict[str, t.Any] | list[str]]:
     """Return the ``settings`` to make by short name, ``why`` of each, and the names that are ``left_out``.
 
-    ``profile`` maps a setting's name to its value and why; ``available`` lists the short names that the router's kernel
-    has; ``sizing`` is what ``size`` gives, if there was one. A sizing wins over the profile, and an override over both.
-    An override stays in when it is not available: the module then refuses it by name.
+    ``profile`` maps a setting's name to its value and why. ``available`` lists the short names that the router's kernel
+    has. ``sizing`` is the result of ``size``, if there was one. A sizing wins over the profile, an override over both.
+    An override stays in if it is not available, because the module then refuses it by name.
 
     Raises OptionError for what is no dictionary, for an entry of the profile without value or why, and for two names of
     one setting.
@@ -50,7 +50,7 @@ def plan(
 
 
 def short_name(name: str) -> str:
-    """Return the short name of a setting; what is no name of one as it is, for the module to refuse."""
+    """Return the short name of a setting. Return any other text as it is, for the module to refuse."""
     return short_name_of(name) or name
 
 

@@ -31,7 +31,7 @@ BUCKETS_STEP = 512
 """Buckets in a page of 4 KiB: the kernel rounds up to whole pages (nf_ct_alloc_hashtable)."""
 
 SMALLEST = 16384
-"""Entries that even an idle router gets; they take 7 MiB."""
+"""Entries that even an idle router gets. They take 7 MiB."""
 
 _LARGEST = 7 << 28
 """The last step below INT_MAX, which is what the kernel takes for max."""
@@ -41,8 +41,8 @@ _MOST_BUCKETS = (2**31 - 1) // 8 // BUCKETS_STEP * BUCKETS_STEP
 
 _NEEDED = ("count", "max", "buckets", "entry_bytes", "memory_total_bytes")
 _ABOVE = (
-    "When full it takes more than the {:g} % of the memory that it may: lower max in conntrack_tune_overrides, or "
-    "raise conntrack_tune_memory_share."
+    "When full, it takes more than {:g} % of the memory. Lower max in conntrack_tune_overrides, or raise "
+    "conntrack_tune_memory_share."
 )
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
@@ -75,7 +75,7 @@ class _Table:
         return entries * self.entry_bytes + buckets * BUCKET_BYTES
 
     def most_entries(self, budget: int) -> int:
-        """Return the largest step of max that takes no more than ``budget`` bytes; 0 if there is none."""
+        """Return the largest step of max that takes no more than ``budget`` bytes, or 0."""
         entries = min(_step_down(budget // self.entry_bytes), _LARGEST)
         while entries and self.memory(entries, self.buckets(entries)) > budget:
             entries = _step_down(entries - 1)
@@ -121,21 +121,21 @@ def size(
 
     ``memory_share`` is the percentage of the memory that a full table may take, ``peak`` the most entries that were
     observed (None: those there are now), ``headroom`` the factor over it, ``load`` the mean length of a chain in a full
-    table, 2 * max / buckets. With 2 there are as many buckets as entries, which is what the kernel takes by itself; a
+    table, 2 * max / buckets. With 2 there are as many buckets as entries, which is what the kernel takes by itself. A
     bucket costs 8 bytes, beside the 448 of an entry. A max or buckets of ``overrides``, setting to value, is kept, and
-    the other one worked out from it.
+    the other one is calculated from it.
 
-    Neither is ever lowered, or raised above the share. ``limited_by`` tells what decided on max: peak, memory, present
+    Neither is ever lowered, or raised above the share. ``limited_by`` says what decided on max: peak, memory, present
     or override. ``above_share`` is true if what there is now, or what an override asks for, costs more.
 
-    Raises OptionError for a bad value, or if the share has no room for the entries that there are now; UnavailableError
-    if a figure of usage is not known.
+    Raises OptionError for a bad value, or if the share has no room for the entries that there are now. Raises
+    UnavailableError if a figure of usage is not known.
     """
     known = _known(usage)
     share = _number(memory_share, "conntrack_tune_memory_share", 0.01, 100)
     observed = None if peak is None else parse_value("peak", peak, "conntrack_tune_peak")
     demand = _Demand(observed, known["count"], _number(headroom, "conntrack_tune_headroom", 1, 100))
-    wanted_load = _number(load, "conntrack_tune_load", 0.5, 16)
+    wanted_load = _number(load, "conntrack_tune_load_factor", 0.5, 16)
     own = _own(overrides or {})
     table = _Table(known["entry_bytes"] + EXTENSION_BYTES, wanted_load, known["buckets"], own.get("buckets"))
     budget = int(known["memory_total_bytes"] * share / 100)
@@ -178,8 +178,8 @@ def _known(usage: t.Mapping[str, t.Any]) -> dict[str, int]:
     unknown = [name for name in _NEEDED if usage.get(name) is None]
     if unknown:
         raise UnavailableError(
-            f"The size of the table cannot be worked out, not known: {', '.join(unknown)}. Give max and buckets in "
-            "conntrack_tune_overrides, and conntrack_tune_size: false."
+            f"The size of the table cannot be calculated, because these are unknown: {', '.join(unknown)}. "
+            "Give max and buckets in conntrack_tune_overrides, and conntrack_tune_sizing: false."
         )
     return {name: int(usage[name]) for name in _NEEDED}
 
@@ -207,7 +207,7 @@ def _own(overrides: t.Any) -> dict[str, int]:
 
 
 def _choose(own: int | None, wanted: int, affordable: int, present: int) -> tuple[int, str]:
-    """Return max, and what decided on it; a ``present`` max of 0 is none, so that any is better."""
+    """Return max, and what decided on it. A ``present`` max of 0 means no limit, so any is better."""
     if own is not None:
         return own, "override"
     if min(wanted, affordable) <= present:
@@ -221,7 +221,7 @@ def _why_max(limited_by: str, demand: _Demand, affordable: int, entries: int, sh
     if limited_by == "peak":
         return f"{demand}, rounded up."
     if demand.entries <= entries:
-        return f"{demand}; sizing never lowers max."
+        return f"{demand}. Sizing never lowers max."
     lacking = f"{demand}, but {share:g} % of the memory holds {affordable}."
     return lacking if demand.most <= entries else f"{lacking} That is less than the peak: give the table more memory."
 

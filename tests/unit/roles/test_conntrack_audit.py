@@ -284,8 +284,9 @@ RECORDS: dict[str, t.Any] = {
 UNREADABLE: dict[str, t.Any] = {"files": [], "settings": None, "unreadable": "sysctl_file: no record"}
 PROFILES: dict[str, tuple[dict[str, t.Any], dict[str, t.Any], list[str] | None]] = {
     "default": ({}, RECORDS, ["max", "tcp_loose"]),
-    "sized": ({"conntrack_tune_size": True}, RECORDS, ["tcp_loose"]),
-    "sized-as-text": ({"conntrack_tune_size": "false"}, RECORDS, ["max", "tcp_loose"]),
+    "sized": ({"conntrack_tune_sizing": True}, RECORDS, ["tcp_loose"]),
+    "sized-by-its-old-name": ({"conntrack_tune_size": True}, RECORDS, ["tcp_loose"]),
+    "sized-as-text": ({"conntrack_tune_sizing": "false"}, RECORDS, ["max", "tcp_loose"]),
     "own": ({"conntrack_tune_overrides": {"net.netfilter.nf_conntrack_max": 5}}, RECORDS, ["tcp_loose"]),
     "attacked": ({"conntrack_tune_profile": "under_attack"}, RECORDS, ["max"]),
     "absent": ({"conntrack_tune_state": "absent"}, RECORDS, ["acct", "max", "tcp_loose"]),
@@ -297,7 +298,8 @@ PROFILES: dict[str, tuple[dict[str, t.Any], dict[str, t.Any], list[str] | None]]
     "another-file": ({"conntrack_tune_sysctl_file": "/etc/sysctl.d/50-ours.conf"}, RECORDS, ["log_invalid"]),
     "no-file": ({"conntrack_tune_sysctl_file": "/etc/sysctl.d/60-new.conf"}, RECORDS, []),
     "elsewhere": ({"conntrack_tune_sysctl_file": "/usr/lib/sysctl.d/50.conf"}, RECORDS, None),
-    "misspelt": ({"conntrack_tune_profile": "story"}, RECORDS, None),
+    "misspelt": ({"conntrack_tune_profile": "fast"}, RECORDS, None),
+    "old-name": ({"conntrack_tune_profile": "story"}, RECORDS, ["max", "tcp_loose"]),
     "unreadable": ({}, UNREADABLE, None),
 }
 """Variables of a router, its records, and what an earlier profile left; None where nobody can tell."""
@@ -317,7 +319,7 @@ def test_what_an_earlier_profile_left_is_found_with_the_variables_of_each_router
     unknown = {name for name, finding in found.items() if finding["status"] == "unknown"}
     assert unknown == {name for name, (*_given, left) in PROFILES.items() if left is None}
     assert found["no-file"]["status"] == "passed"
-    assert "story is no profile" in found["misspelt"]["reason"]
+    assert "fast is no profile" in found["misspelt"]["reason"]
     assert "sysctl_file: no record" in found["unreadable"]["reason"]
 
 

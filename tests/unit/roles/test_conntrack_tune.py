@@ -12,12 +12,14 @@ import pytest
 import yaml
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import short_name_of
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.values import parse_value
+from ansible_collections.netops.conntrack.plugins.plugin_utils._preflight.renamed import RENAMED_PROFILES
 from ansible_collections.netops.conntrack.plugins.plugin_utils._tuning.profiles import plan
 from support import CHECKOUT
 
 ROLE = CHECKOUT / "roles" / "conntrack_tune"
 DEFAULTS = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text())
-PROFILES: dict[str, dict[str, t.Any]] = DEFAULTS["conntrack_tune_profiles"]
+ALL_PROFILES: dict[str, dict[str, t.Any]] = DEFAULTS["conntrack_tune_profiles"]
+PROFILES = {name: profile for name, profile in ALL_PROFILES.items() if name not in RENAMED_PROFILES}
 UNDO = "kernel_defaults"
 
 ENTRIES = [
@@ -25,6 +27,12 @@ ENTRIES = [
     for profile, content in PROFILES.items()
     for setting, entry in content["settings"].items()
 ]
+
+
+def test_an_old_name_of_a_profile_stands_for_the_same() -> None:
+    assert {old: ALL_PROFILES[old] for old in RENAMED_PROFILES} == {
+        old: PROFILES[new] for old, new in RENAMED_PROFILES.items()
+    }
 
 
 @pytest.mark.parametrize(("setting", "entry"), ENTRIES)

@@ -9,6 +9,9 @@ from __future__ import annotations
 import json
 import re
 
+import pytest
+import yaml
+from ansible_collections.netops.conntrack.plugins.plugin_utils._preflight.renamed import RENAMED_PROFILES
 from json_routers import DEAD, Fleet
 from support import CHECKOUT
 
@@ -94,12 +97,52 @@ def test_what_goes_wrong_on_one_router_is_named_and_the_others_are_done(fleet: F
     assert (fleet.directory / "limited.json").read_text() == before
 
 
-def test_the_old_name_of_a_profile_is_answered_with_the_new_one(fleet: Fleet) -> None:
-    fleet.add("old")
-    run = fleet.play("tune", "-e", "conntrack_tune_profile=story")
-    assert run.column("failure", "message")["old"].startswith(
-        "conntrack_tune_profile: story is no profile. It is called expire_dead_connections since 0.5.0. Give one of "
+def test_old_names_do_the_same_and_are_said_once(fleet: Fleet) -> None:
+    for name in ("small", "sized", "unasked"):
+        fleet.add(name, idle=437)
+    fleet.hosts["small"].update(conntrack_tune_size=False)
+    fleet.hosts["sized"].update(conntrack_tune_size=True, conntrack_tune_load=4, conntrack_tune_recap=False)
+    run = fleet.play("tune", "-e", "conntrack_tune_profile=story", "-e", "conntrack_tune_peak=150k")
+
+    assert run.rc == 0, run.output
+    sizings = run.column("settings", "sizing")
+    assert sizings["sized"]["max"] == 2 * sizings["sized"]["buckets"]
+    assert (sizings["small"], sizings["unasked"]) == (None, None)
+    shortened = {name: bool(recap) for name, recap in run.column("settings", "recap").items()}
+    assert shortened == {"small": True, "sized": False, "unasked": True}
+    assert {settings["tcp_timeout_established"] for settings in settings_of(fleet).values()} == {54000}
+    output = " ".join(run.output.split())
+    for old, new in [("conntrack_tune_size", "conntrack_tune_sizing"), *RENAMED_PROFILES.items()]:
+        assert output.count(f"{old} is called {new} since 0.5.0.") == 1, output
+    assert output.count("DEPRECATION WARNING]: The ") == 4
+
+
+@pytest.mark.parametrize("playbook", ["prune", "site"])
+def test_the_old_name_for_what_a_later_step_turns_on(fleet: Fleet, playbook: str) -> None:
+    fleet.add("uncounted", acct=0)
+    fleet.hosts["uncounted"]["conntrack_prune_turned_on"] = "net.netfilter.nf_conntrack_acct"
+    run = fleet.play(
+        playbook, "-e", '{"conntrack_audit_skipped_gates": ["usage", "stale"]}', "-e", "conntrack_tune_state=absent"
     )
+    assert run.column("failure", "message") == {}
+    assert run.column("prune", "unavailable") == {"uncounted": "net.netfilter.nf_conntrack_acct is off"}
+    assert "is called conntrack_prune_assume_enabled since 0.5.0." in " ".join(run.output.split())
+
+
+def test_the_roles_alone_say_old_names_once_and_refuse_both(fleet: Fleet) -> None:
+    for name in ("one", "two", "both"):
+        fleet.add(name)
+        fleet.hosts[name]["conntrack_tune_recap"] = False
+    fleet.hosts["both"]["conntrack_tune_shorten"] = True
+    role = {"name": "netops.conntrack.conntrack_tune"}
+    own = fleet.directory / "own.yml"
+    own.write_text(yaml.safe_dump([{"hosts": "all", "gather_facts": False, "tasks": [{"include_role": role}]}]))
+    done = fleet.run_file(str(own))
+    output = " ".join((done.stdout + done.stderr).split())
+    assert output.count("conntrack_tune_recap is called conntrack_tune_shorten since 0.5.0.") == 1, output
+    assert "conntrack_tune_recap is the old name of conntrack_tune_shorten, and both are given." in output
+    assert settings_of(fleet)["one"]["tcp_timeout_established"] == 54000
+    assert settings_of(fleet)["both"]["tcp_timeout_established"] == 432000
 
 
 def test_another_profile_leaves_nothing_of_the_one_before(fleet: Fleet) -> None:
@@ -145,7 +188,7 @@ def test_the_size_that_fits_each_router_is_set_and_explained(fleet: Fleet) -> No
     fleet.hosts["own"]["conntrack_tune_overrides"] = {"nf_conntrack_max": 120000}
     fleet.add("unasked")
     for name in fleet.hosts.keys() - {"unasked"}:
-        fleet.hosts[name]["conntrack_tune_size"] = True
+        fleet.hosts[name]["conntrack_tune_sizing"] = True
 
     predicted = fleet.play("tune", "-e", "conntrack_tune_peak=150k", "--check")
     real = fleet.play("tune", "-e", "conntrack_tune_peak=150k")
@@ -201,7 +244,7 @@ def test_a_change_is_confirmed_and_idle_entries_are_shortened(fleet: Fleet) -> N
     assert real.document["hosts"]["quiet"]["settings"]["shortened"]["kept"]["not_lowered"] == 12
     assert "437 timeouts shortened (3 with a fixed timeout left)" in real.output
 
-    second = fleet.play("tune", "--limit", "busy", "-e", "conntrack_tune_recap=false", *options)
+    second = fleet.play("tune", "--limit", "busy", "-e", "conntrack_tune_shorten=false", *options)
     assert second.rc == 0, second.output
     assert second.recap["busy"]["changed"] == 0
     assert second.column("settings", "shortened") == {"busy": None}

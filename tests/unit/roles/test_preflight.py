@@ -169,7 +169,12 @@ def test_a_variable_of_a_router_that_nothing_reads(routers: Fleet) -> None:
             'Write -e \'{"conntrack_audit_extra_checks": [{"id": "a"}]}\'.',
         ),
         ('{"conntrack_tune_overrides": null}', "conntrack_tune_overrides is null, and a dictionary is needed."),
+        ("conntrack_tune_sizing=ja", "conntrack_tune_sizing is a text, 'ja', and a yes or no is needed."),
         ("conntrack_tune_size=ja", "conntrack_tune_size is a text, 'ja', and a yes or no is needed."),
+        (
+            "conntrack_tune_size=true conntrack_tune_sizing=true",
+            "conntrack_tune_size is the old name of conntrack_tune_sizing, and both are given.",
+        ),
         ("conntrack_tune_headroom=much", "conntrack_tune_headroom is a text, 'much', and a number is needed."),
     ],
 )

@@ -271,7 +271,7 @@ peak     max 262144 → 917504, buckets 262144 → 917504, 399 MiB of memory whe
          2 times the 412000 entries of now makes 824000, rounded up. A lookup in the full table walks a chain
          of 2 entries.
 present  max 262144, buckets 262144, 114 MiB of memory when full (1.4 % of 8 GiB): r3
-         2 times the peak of 1000 entries makes 2000; sizing never lowers max. A lookup in the full table
+         2 times the peak of 1000 entries makes 2000. Sizing never lowers max. A lookup in the full table
          walks a chain of 2 entries.
 """
         in text

@@ -79,6 +79,20 @@ def test_names_that_the_user_says_are_read(listed: t.Any, place: str) -> None:
     assert refusal(places["extra"], {"r1": places["host"]}, places["of_play"]) == ""
 
 
+def test_a_variable_under_both_of_its_names_is_refused() -> None:
+    both = {"conntrack_tune_size": True, "conntrack_tune_sizing": True}
+    told = "is the old name of conntrack_tune_sizing, and both are given. Remove conntrack_tune_size."
+    assert refusal(of_hosts={"r1": both, "r2": {}}) == (
+        f"conntrack_tune_size (a variable of r1) {told} Nothing was touched."
+    )
+    assert refusal(both, {"r1": both}) == f"conntrack_tune_size {told} Nothing was touched."
+    assert told in refusal({"conntrack_tune_size": True}, {"r1": both})
+    assert told in refusal(of_play={"conntrack_tune_sizing": 1}, of_hosts={"r1": {"conntrack_tune_size": True}})
+    assert refusal(of_hosts={"r1": {"conntrack_tune_size": True}, "r2": {"conntrack_tune_sizing": True}}) == ""
+    assert refusal_of_role("conntrack_tune", **both) == f"conntrack_tune_size {told}"
+    assert refusal_of_role("conntrack_prune", **both) == ""
+
+
 def test_a_name_in_a_template_is_read() -> None:
     hosts = {"r1": {"deep": [{"key": "{% if conntrack_mine %}{{ fleets }}{% endif %}"}], "conntrack_mine": 1}}
     assert refusal({"fleets": 1}, hosts) == ""
@@ -174,8 +188,8 @@ def test_a_role_looks_at_its_own_variables() -> None:
     assert refusal_of_role("conntrack_prune", conntrack_tune_profil="x", conntrack_of_mine=1) == ""
     assert refusal_of_role("conntrack_prune", conntrack_prune_nets=[], of_site="{{ conntrack_prune_nets }}") == ""
     assert refusal_of_role("conntrack_prune", conntrack_prune_done={"changed": True, "failed": False}) == ""
-    assert "a yes or no is needed" in refusal_of_role("conntrack_tune", conntrack_tune_size="ja")
-    assert refusal_of_role("conntrack_tune", conntrack_tune_size="{{ ja }}") == ""
+    assert "a yes or no is needed" in refusal_of_role("conntrack_tune", conntrack_tune_sizing="ja")
+    assert refusal_of_role("conntrack_tune", conntrack_tune_sizing="{{ ja }}") == ""
 
 
 def test_which_playbooks_are_ours(tmp_path: pathlib.Path) -> None:
