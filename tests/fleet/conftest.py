@@ -17,8 +17,8 @@ import typing as t
 import lab
 import pytest
 from construction import stale_entries
+from helpers.support import PATIENCE, run, run_ansible, worker
 from record import Lab
-from support import PATIENCE, run, run_ansible, worker
 from topology import Router
 
 STALE = 100

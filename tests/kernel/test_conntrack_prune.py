@@ -14,8 +14,8 @@ import time
 import typing as t
 
 import pytest
-from listeners import deaf_listener
-from support import (
+from helpers.deaf_listener import deaf_listener
+from helpers.support import (
     CHECKOUT,
     COLLECTIONS,
     SYSTEM_PYTHON,
@@ -26,7 +26,7 @@ from support import (
     run_module,
 )
 
-STALE_SENDER = CHECKOUT / "tests" / "lab" / "stale.py"
+STALE_SENDER = CHECKOUT / "tools" / "lab" / "stale.py"
 STALE = 120
 STORY = {
     "protocol": "tcp",

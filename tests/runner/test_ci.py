@@ -15,9 +15,9 @@ import xml.etree.ElementTree
 
 import lab
 import pytest
+from helpers.support import CHECKOUT, run
 from runner.conftest import Workplace, private_key
 from runner.documented import CI, github, github_step, gitlab
-from support import CHECKOUT, run
 from topology import STALE_DESTINATIONS, Router
 
 Make = t.Callable[[str, int], t.Any]
@@ -76,7 +76,7 @@ def pipeline(make_fleet: Make, make_workplace: MakeWorkplace) -> Pipeline:
 
 def add_stale(router: Router) -> None:
     """Send lone ACKs through the router, from other sources than those of the lab."""
-    sender = CHECKOUT / "tests" / "lab" / "stale.py"
+    sender = CHECKOUT / "tools" / "lab" / "stale.py"
     run([sys.executable, str(sender), "5000", str(STALE), "bare4"], netns=router.client)
 
 

@@ -12,15 +12,15 @@ import typing as t
 
 import pytest
 import yaml
+from helpers.support import CHECKOUT
 from interface import documentation_of
-from support import CHECKOUT
 
 PREFIX = "netops.conntrack."
 README = CHECKOUT / "README.md"
 INDEX = CHECKOUT / "docs" / "README.md"
 PAGES = [README, *sorted(CHECKOUT.glob("docs/*.md")), *sorted(CHECKOUT.glob("roles/*/README.md"))]
 COMMUNITY = [CHECKOUT / name for name in ("CONTRIBUTING.md", "SECURITY.md", "CODE_OF_CONDUCT.md")]
-LINKING_PAGES = [*PAGES, *COMMUNITY, *sorted(CHECKOUT.glob("tests/*/README.md"))]
+LINKING_PAGES = [*PAGES, *COMMUNITY, *sorted(CHECKOUT.glob("tools/*/README.md"))]
 PLAYBOOK_VARIABLES = {"target", "batch", "fail_on"}
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -14,7 +14,7 @@ import typing as t
 
 import pytest
 import yaml
-from support import CHECKOUT
+from helpers.support import CHECKOUT
 
 TARGETS = set(re.findall(r"^([a-z-]+):.*## ", (CHECKOUT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 WORKFLOWS = sorted(CHECKOUT.glob(".github/workflows/*.yml"))

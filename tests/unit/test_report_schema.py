@@ -18,8 +18,8 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.render i
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import SCHEMA_VERSION, roll_up
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_types import VERDICTS
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.merge import merge
-from documents import Document, fleet_document
-from support import CHECKOUT
+from helpers.documents import Document, fleet_document
+from helpers.support import CHECKOUT
 
 SCHEMA = json.loads((CHECKOUT / "docs" / "report.schema.json").read_text(encoding="utf-8"))
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA, format_checker=jsonschema.FormatChecker())

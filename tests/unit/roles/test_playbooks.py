@@ -12,8 +12,8 @@ import re
 import pytest
 import yaml
 from ansible_collections.netops.conntrack.plugins.plugin_utils._preflight.renamed import RENAMED_PROFILES
-from json_routers import DEAD, Fleet
-from support import CHECKOUT
+from helpers.json_routers import DEAD, Fleet
+from helpers.support import CHECKOUT
 
 
 def test_a_dry_run_predicts_the_run_and_the_run_after_it_changes_nothing(fleet: Fleet) -> None:

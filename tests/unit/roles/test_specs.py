@@ -13,7 +13,7 @@ import typing as t
 import pytest
 import yaml
 from ansible_collections.netops.conntrack.plugins.plugin_utils._preflight.variables import RENAMED
-from support import CHECKOUT
+from helpers.support import CHECKOUT
 
 ROLES = sorted(path.name for path in (CHECKOUT / "roles").iterdir())
 

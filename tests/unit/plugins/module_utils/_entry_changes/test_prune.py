@@ -31,7 +31,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import compile_selection
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._uapi import UDP
-from messages import blocks_of
+from helpers.encoded_messages import blocks_of
 
 UDP_GROUP = Group("ipv4", "udp", "", "")
 

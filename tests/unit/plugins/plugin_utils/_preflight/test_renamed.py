@@ -14,7 +14,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._preflight.rename
     given_twice_message,
 )
 from ansible_collections.netops.conntrack.plugins.plugin_utils._preflight.variables import OPTIONS, RENAMED, nearest
-from support import CHECKOUT
+from helpers.support import CHECKOUT
 
 OLD, NEW = "conntrack_tune_recap", "conntrack_tune_shorten"
 

@@ -8,7 +8,7 @@ import typing as t
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import failing, roll_up
-from documents import Document
+from helpers.documents import Document
 
 TIME = "2026-05-01T03:00:00Z"
 

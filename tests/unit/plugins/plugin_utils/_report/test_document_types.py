@@ -17,7 +17,7 @@ import pytest
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.audit_types import AT_LEAST_0, AT_LEAST_1
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_shape import fields_of, without_null
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_types import Document
-from support import CHECKOUT
+from helpers.support import CHECKOUT
 
 SCHEMA = json.loads((CHECKOUT / "docs" / "report.schema.json").read_text(encoding="utf-8"))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report import view
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.ranking import worst_first
-from documents import Document, fleet_document
+from helpers.documents import Document, fleet_document
 
 
 @pytest.fixture(scope="module")

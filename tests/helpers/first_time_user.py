@@ -1,0 +1,55 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Somebody who has nothing yet but an empty home and Ansible, and types what the README says."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+import yaml
+from helpers.support import CHECKOUT, PATIENCE
+from unit.test_collection import FILES
+
+BIN = pathlib.Path(sys.executable).parent
+INSTALL = (CHECKOUT / "README.md").read_text(encoding="utf-8").partition("## Install")[2].partition("\n## ")[0]
+COMMANDS = re.findall(r"^\$ (.*?)(?: +#.*)?$", INSTALL, re.MULTILINE)
+VERSION = yaml.safe_load((CHECKOUT / "galaxy.yml").read_text(encoding="utf-8"))["version"]
+ARTIFACT = f"netops-conntrack-{VERSION}.tar.gz"
+
+FROM_CHECKOUT, BUILD, FROM_ARTIFACT, JMESPATH = COMMANDS[:4]
+
+
+class Stranger:
+    """Somebody with an empty home, a clone of the repository, and Ansible."""
+
+    def __init__(self, directory: pathlib.Path) -> None:
+        self.home, self.clone = directory / "home", directory / "clone"
+        self.home.mkdir()
+        for path in FILES:
+            (self.clone / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(CHECKOUT / path, self.clone / path, follow_symlinks=False)
+        link = self.clone / ".collections" / "ansible_collections" / "netops" / "conntrack"
+        link.parent.mkdir(parents=True)
+        link.symlink_to("../../..")
+        self.installed = self.home / ".ansible" / "collections" / "ansible_collections" / "netops" / "conntrack"
+
+    def types(self, command: str, cwd: pathlib.Path) -> str:
+        """Run a line in a shell, which has to succeed, and return what it prints."""
+        environment = {"HOME": str(self.home), "PATH": f"{BIN}:{os.environ['PATH']}", "LANG": "C.UTF-8"}
+        done = subprocess.run(
+            command, shell=True, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=PATIENCE
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    def version(self) -> str:
+        manifest = json.loads((self.installed / "MANIFEST.json").read_text(encoding="utf-8"))
+        return str(manifest["collection_info"]["version"])
