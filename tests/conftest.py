@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Lets every test say ``from support import run_module``, and no test fail because the machine is busy."""
+"""Lets every test say ``from helpers.support import run_module``, and no test fail because the machine is busy."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ sys.path[:0] = [str(TESTS), str(TESTS.parent / ".collections")]
 from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.render import render
 from bench.contests import progress
 from bench.report import markdown_table, seconds
-from documents import fleet_document
+from helpers.documents import fleet_document
 
 WORK = TESTS.parent / ".work" / "bench"
 HOSTS, RUNS = 2_000, 3

@@ -33,7 +33,7 @@ from bench.contests import progress
 from bench.controller import Controller
 from bench.errors import BenchError
 from bench.report import markdown_table, seconds
-from support import run
+from helpers.support import run
 from topology import Router
 
 WORK = TESTS.parent / ".work" / "bench"

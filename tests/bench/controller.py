@@ -18,7 +18,7 @@ import time
 import typing as t
 
 from bench.errors import BenchError
-from support import COLLECTIONS
+from helpers.support import COLLECTIONS
 
 _CALLBACKS = pathlib.Path(__file__).resolve().parent / "callbacks"
 _SECONDS = 1800

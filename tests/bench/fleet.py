@@ -17,9 +17,9 @@ from bench.controller import Controller
 from bench.errors import BenchError
 from bench.fleet_results import AUDIT, BY_HAND, PING, REPORT, Cost
 from bench.proc import megabytes, since, titled, tree_megabytes, used
+from helpers.support import run
 from processes import inside
 from record import Lab
-from support import run
 from topology import Router
 
 BY_HAND_TASKS: tuple[dict[str, t.Any], ...] = (

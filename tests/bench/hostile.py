@@ -133,18 +133,18 @@ def kinds(size: int) -> dict[str, t.Callable[[], Rows]]:
 
 def datagrams(rows: Rows) -> t.Iterator[bytes]:
     """Return the entries as the kernel would send them."""
-    import messages
+    from helpers import encoded_messages
 
-    encode = _encoder(messages)
+    encode = _encoder(encoded_messages)
     while True:
         part = list(itertools.islice(rows, CHUNK))
         if not part:
             break
         yield b"".join(map(encode, part))
-    yield messages.done()
+    yield encoded_messages.done()
 
 
-def _encoder(messages: t.Any) -> t.Callable[[dict[str, int]], bytes]:
+def _encoder(encoded_messages: t.Any) -> t.Callable[[dict[str, int]], bytes]:
     """Return what encodes an entry: a message with every field, into which the given ones are put."""
     from ansible_collections.netops.conntrack.plugins.module_utils._table import layouts
 
@@ -155,7 +155,7 @@ def _encoder(messages: t.Any) -> t.Callable[[dict[str, int]], bytes]:
         protocol = values.pop("protocol", 6)
         kind = protocol, "source6" in values
         if kind not in templates:
-            message = messages.entry_message(_plain_entry(*kind))
+            message = encoded_messages.entry_message(_plain_entry(*kind))
             templates[kind] = message, layouts.Layout(message)
         message, layout = templates[kind]
         data = bytearray(message)

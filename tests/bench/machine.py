@@ -17,8 +17,8 @@ import re
 import typing as t
 
 from bench.errors import BenchError
+from helpers.support import network_namespace, run
 from pyroute2 import netns
-from support import network_namespace, run
 
 BUCKETS = 524_288
 """The hash size of every measurement: two entries a bucket at a million of them, for each stands in two chains."""

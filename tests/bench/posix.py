@@ -14,7 +14,7 @@ import sys
 import zipfile
 
 from bench.errors import BenchError
-from support import CHECKOUT
+from helpers.support import CHECKOUT
 
 REQUIREMENTS = CHECKOUT / "tools" / "requirements-bench.txt"
 COLLECTION = "ansible_collections/ansible/posix/"

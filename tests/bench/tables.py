@@ -22,7 +22,7 @@ import typing as t
 
 from bench import machine
 from bench.errors import BenchError
-from support import run
+from helpers.support import run
 
 STALE_DESTINATION, STALE_PORT = "203.0.113.200", 80
 STALE_SOURCE_PORT = 40_000

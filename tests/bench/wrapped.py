@@ -19,7 +19,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import init_plugin_loader, module_loader
 from ansible.template import Templar
 from bench.errors import BenchError
-from support import COLLECTIONS
+from helpers.support import COLLECTIONS
 
 
 def wrap(name: str, args: dict[str, t.Any], directory: str) -> pathlib.Path:

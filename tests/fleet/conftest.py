@@ -17,8 +17,8 @@ import typing as t
 import lab
 import pytest
 from construction import stale_entries
+from helpers.support import run, run_ansible
 from record import Lab
-from support import run, run_ansible
 from topology import Router
 
 STALE = 100

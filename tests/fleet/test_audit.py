@@ -10,7 +10,7 @@ import collections
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.named_selectors import NAMED
-from support import run
+from helpers.support import run
 
 HALF_OPEN = (
     "-I -p tcp -s 198.18.0.1 -d 203.0.113.1 --sport 1 --dport 443 --state SYN_SENT -t 400\n"

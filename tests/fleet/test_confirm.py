@@ -14,7 +14,7 @@ import time
 import typing as t
 
 import pytest
-from support import run
+from helpers.support import run
 
 WITHIN = 8
 TOLERANCE = 1

@@ -11,7 +11,7 @@ import re
 import shlex
 import typing as t
 
-from support import CHECKOUT, run_ansible
+from helpers.support import CHECKOUT, run_ansible
 
 PAGES = [CHECKOUT / "README.md", *sorted(CHECKOUT.glob("docs/*.md")), *sorted(CHECKOUT.glob("roles/*/README.md"))]
 _COMMAND = re.compile(r"^\$ (ansible(?:-playbook)? .* -i inventory\.yml .*)$", re.MULTILINE)

@@ -11,7 +11,7 @@ import sys
 import typing as t
 
 import pytest
-from support import SYSTEM_PYTHON
+from helpers.support import SYSTEM_PYTHON
 
 Make = t.Callable[[str, int], t.Any]
 EVERYTHING = {"match": [{"protocol": "tcp", "state": "ESTABLISHED"}]}

@@ -12,7 +12,7 @@ import typing as t
 import lab
 import pytest
 import yaml
-from support import CHECKOUT, run
+from helpers.support import CHECKOUT, run
 from topology import FLOWS, QUIET_CONNECTIONS
 
 FIVE = {f"router{number}" for number in range(1, 6)}

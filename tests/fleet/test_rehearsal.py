@@ -15,8 +15,8 @@ import typing as t
 
 import pytest
 import yaml
+from helpers.support import run
 from processes import inside
-from support import run
 from topology import QUIET_CONNECTIONS, STALE_DESTINATIONS, Router
 
 Make = t.Callable[[str, int], t.Any]

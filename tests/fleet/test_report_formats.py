@@ -13,7 +13,7 @@ import typing as t
 from xml.etree import ElementTree
 
 import jsonschema
-from support import CHECKOUT, run
+from helpers.support import CHECKOUT, run
 
 SCHEMA = json.loads((CHECKOUT / "docs" / "report.schema.json").read_text(encoding="utf-8"))
 FORMATS = {

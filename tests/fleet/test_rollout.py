@@ -13,7 +13,7 @@ import typing as t
 
 import lab
 import pytest
-from support import run
+from helpers.support import run
 
 Make = t.Callable[[str, int], t.Any]
 

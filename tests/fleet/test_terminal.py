@@ -13,8 +13,8 @@ import typing as t
 
 import lab
 from ansible_collections.netops.conntrack.plugins.plugin_utils._callback.fleet_table import summary, table
-from support import CHECKOUT
-from terminals import on_terminal, operator
+from helpers.support import CHECKOUT
+from helpers.terminals import on_terminal, operator
 
 
 def test_an_audit_ends_with_the_fleet(make_fleet: t.Callable[[str, int], t.Any]) -> None:

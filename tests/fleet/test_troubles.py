@@ -13,8 +13,8 @@ import typing as t
 
 import pytest
 import yaml
-from support import run
-from tasks import STUB_CLI, STUB_CLI_PLUGIN
+from helpers.ansible_tasks import STUB_CLI, STUB_CLI_PLUGIN
+from helpers.support import run
 
 Make = t.Callable[[str, int], t.Any]
 

@@ -13,11 +13,11 @@ import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import AnswerError
 from ansible_collections.netops.conntrack.plugins.module_utils._query.fields import ALL_FIELDS
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.answer import Expected
-from kinds import ACCOUNTING, fill
-from lies import lies
-from records import remove_records
-from settings_module import Settings
-from support import ModuleResult, network_namespace, run, run_module
+from helpers.forged_answers import lies
+from helpers.kernel_entries import ACCOUNTING, fill
+from helpers.run_records import remove_records
+from helpers.settings_module import Settings
+from helpers.support import ModuleResult, network_namespace, run, run_module
 
 ALL = {"match": "family=ipv4,ipv6"}
 EVERY_SUBSET = ["usage", "settings", "stats", "boot", "table", "selectors", "namespaces"]

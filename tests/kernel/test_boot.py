@@ -14,9 +14,9 @@ import typing as t
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._boot.next_boot import next_boot
+from helpers.support import DERANDOMIZE
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import DERANDOMIZE
 
 SYSTEMD = ("/usr/lib/systemd/systemd-sysctl",)
 PROCPS = ("/usr/sbin/sysctl", "--quiet", "--system")

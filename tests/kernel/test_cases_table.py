@@ -18,15 +18,15 @@ import sys
 import time
 import typing as t
 
-import packets
 import pytest
 import yaml
-from connections import CLIENT_PORT, SERVER_PORT, WITH_POLICY, Connection
-from injection import Router, injected_router
+from helpers import packets
+from helpers.connections import CLIENT_PORT, SERVER_PORT, WITH_POLICY, Connection
+from helpers.deaf_listener import deaf_listener
+from helpers.packet_injection import Router, injected_router
+from helpers.support import CHECKOUT, run, run_module
+from helpers.timeout_policies import POLICIES, give_policies
 from jinja2.nativetypes import NativeEnvironment
-from listeners import deaf_listener
-from support import CHECKOUT, run, run_module
-from timeout_policies import POLICIES, give_policies
 
 IPV4, IPV6 = socket.AF_INET, socket.AF_INET6
 FAMILIES = pytest.mark.parametrize("family", [IPV4, IPV6], ids=["ipv4", "ipv6"])

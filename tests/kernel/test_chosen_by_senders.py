@@ -12,7 +12,7 @@ import typing as t
 
 import pytest
 from bench import hostile
-from support import network_namespace, run, run_module
+from helpers.support import network_namespace, run, run_module
 
 ENTRIES = 20_000
 FLOOD, CONTROL = 2**61 - 1, 2**61 + 12_345

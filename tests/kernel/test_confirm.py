@@ -22,9 +22,9 @@ import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import UnavailableError
 from ansible_collections.netops.conntrack.plugins.module_utils._files import run_directory
 from ansible_collections.netops.conntrack.plugins.module_utils._settings import lock as lock_module
-from killing import Router, State
-from records import remove_records
-from support import (
+from helpers.crash_points import Router, State
+from helpers.run_records import remove_records
+from helpers.support import (
     ModuleResult,
     give_arguments,
     module_path,

@@ -30,7 +30,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl im
 from ansible_collections.netops.conntrack.plugins.module_utils._table import dump
 from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.writable import WritableTable
-from support import ModuleResult, network_namespace, run, run_module
+from helpers.support import ModuleResult, network_namespace, run, run_module
 
 WAIT = 4
 """Long enough for packets every second to move the time of expiry by more than the doubt of two looks."""

@@ -25,7 +25,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._selector.named_s
 from ansible_collections.netops.conntrack.plugins.module_utils._table.kernel_filter import Condition
 from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.table import Table
-from support import SYSTEM_PYTHON, ModuleResult, module_path, network_namespace, run, run_module
+from helpers.support import SYSTEM_PYTHON, ModuleResult, module_path, network_namespace, run, run_module
 
 PREFIX = "net.netfilter.nf_conntrack_"
 UNPRIVILEGED = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all")

@@ -20,9 +20,9 @@ from ansible_collections.netops.conntrack.plugins.module_utils._query.query impo
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import compile_selection
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Block
-from kinds import ACCOUNTING, MADE, fill
-from messages import Fields, blocks_of
-from support import SYSTEM_PYTHON, ModuleResult, network_namespace, run, run_module
+from helpers.encoded_messages import Fields, blocks_of
+from helpers.kernel_entries import ACCOUNTING, MADE, fill
+from helpers.support import SYSTEM_PYTHON, ModuleResult, network_namespace, run, run_module
 
 TCP, UDP, SIX = 120, 30, 7
 LINES = [

@@ -14,8 +14,8 @@ import time
 import typing as t
 
 import pytest
-from listeners import deaf_listener
-from support import (
+from helpers.deaf_listener import deaf_listener
+from helpers.support import (
     CHECKOUT,
     COLLECTIONS,
     SYSTEM_PYTHON,

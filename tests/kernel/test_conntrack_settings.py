@@ -15,8 +15,8 @@ import sys
 import typing as t
 
 import pytest
-from settings_module import KEPT, LATE, PREFIX, Settings, all_sysctls, sysctl
-from support import SYSTEM_PYTHON, assert_refused, module_path, network_namespace, run
+from helpers.settings_module import KEPT, LATE, PREFIX, Settings, all_sysctls, sysctl
+from helpers.support import SYSTEM_PYTHON, assert_refused, module_path, network_namespace, run
 
 MANY = {
     "acct": True,

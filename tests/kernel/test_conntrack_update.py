@@ -27,7 +27,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl im
 from ansible_collections.netops.conntrack.plugins.module_utils._table import requests
 from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.writable import WritableTable
-from support import SYSTEM_PYTHON, ModuleResult, network_namespace, run, run_module
+from helpers.support import SYSTEM_PYTHON, ModuleResult, network_namespace, run, run_module
 
 IDLE, CAP, FIXED = 10_000, 54_000, 7
 LONG = 431_999

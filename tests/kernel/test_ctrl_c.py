@@ -15,7 +15,7 @@ import time
 import typing as t
 
 import pytest
-from support import COLLECTIONS, SYSTEM_PYTHON, inside, network_namespace, run, with_default_signals
+from helpers.support import COLLECTIONS, SYSTEM_PYTHON, inside, network_namespace, run, with_default_signals
 
 ENTRIES = 200
 INTERRUPTED_AFTER = 2

@@ -13,8 +13,8 @@ import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
 from ansible_collections.netops.conntrack.plugins.module_utils._query.extended import ExtendedLines
 from ansible_collections.netops.conntrack.plugins.module_utils._query.fields import as_dict
-from kinds import ACCOUNTING, MADE, V4, fill, read_beside
-from support import network_namespace, run
+from helpers.kernel_entries import ACCOUNTING, MADE, V4, fill, read_beside
+from helpers.support import network_namespace, run
 
 
 class Reading(t.NamedTuple):

@@ -13,10 +13,10 @@ import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import FIELDS
 from ansible_collections.netops.conntrack.plugins.module_utils._query.fields import as_dict
 from ansible_collections.netops.conntrack.plugins.module_utils._table import layouts
-from kinds import ACCOUNTING, MADE, captured, fill, read_beside
-from listing import entries_of
-from messages import assert_columns_are_rows, attributes_of, decoded, entry_message
-from support import network_namespace, run
+from helpers.conntrack_xml import entries_of
+from helpers.encoded_messages import assert_columns_are_rows, attributes_of, decoded, entry_message
+from helpers.kernel_entries import ACCOUNTING, MADE, captured, fill, read_beside
+from helpers.support import network_namespace, run
 
 
 class Beside(t.NamedTuple):

@@ -26,9 +26,9 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check imp
 from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.render import first_screen_or_say_why
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import roll_up
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.invocation import pasteable
-from injection import injected_router
-from packets import tcp
-from support import CHECKOUT, SYSTEM_PYTHON, inside, network_namespace, run, run_module
+from helpers.packet_injection import injected_router
+from helpers.packets import tcp
+from helpers.support import CHECKOUT, SYSTEM_PYTHON, inside, network_namespace, run, run_module
 
 CHECKS = parse(
     yaml.safe_load((CHECKOUT / "roles" / "conntrack_audit" / "defaults" / "main.yml").read_text())[

@@ -16,8 +16,8 @@ import typing as t
 
 import pytest
 from ansible.parsing.splitter import parse_kv
-from records import remove_records
-from support import CHECKOUT, network_namespace, run, run_module
+from helpers.run_records import remove_records
+from helpers.support import CHECKOUT, network_namespace, run, run_module
 
 PAGE = (CHECKOUT / "docs" / "from-conntrack.md").read_text(encoding="utf-8")
 PAIRS = re.findall(r"^# (.*)\n\$ (ansible .*)$", PAGE, re.MULTILINE)

@@ -22,10 +22,21 @@ from ansible_collections.netops.conntrack.plugins.module_utils._files import run
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
 from ansible_collections.netops.conntrack.plugins.module_utils._query.export import exporting
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Context
-from hostile import AS_USER, LINKS, NO_FILES, TRAPS, USER, Ground, as_user, directory, exchanging, link_to_directory
-from records import remove_records
-from settings_module import KEPT, PREFIX, Settings, sysctl
-from support import SYSTEM_PYTHON, ModuleResult, assert_refused, network_namespace, run_module
+from helpers.local_attacker import (
+    AS_USER,
+    LINKS,
+    NO_FILES,
+    TRAPS,
+    USER,
+    Ground,
+    as_user,
+    directory,
+    exchanging,
+    link_to_directory,
+)
+from helpers.run_records import remove_records
+from helpers.settings_module import KEPT, PREFIX, Settings, sysctl
+from helpers.support import SYSTEM_PYTHON, ModuleResult, assert_refused, network_namespace, run_module
 
 TIMEOUT = 30
 """Seconds after which a module hangs."""

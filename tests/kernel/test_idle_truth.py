@@ -23,10 +23,10 @@ import time
 import typing as t
 
 import pytest
-from churn import Change, Churn, Reading, Seen
-from connections import KINDS, Connection, inserted
-from injection import injected_router
-from support import run
+from helpers.churn import Change, Churn, Reading, Seen
+from helpers.connections import KINDS, Connection, inserted
+from helpers.packet_injection import injected_router
+from helpers.support import run
 
 SECONDS = float(os.environ.get("TRUTH_SECONDS", "60"))
 SEED = int(os.environ.get("TRUTH_SEED", random.randrange(2**32)))

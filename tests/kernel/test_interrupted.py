@@ -16,8 +16,8 @@ import time
 import typing as t
 
 import pytest
-from settings_module import sysctl
-from support import give_arguments, module_path, network_namespace, run, run_module, with_default_signals
+from helpers.settings_module import sysctl
+from helpers.support import give_arguments, module_path, network_namespace, run, run_module, with_default_signals
 
 ENTRIES = 5000
 SIGNALS = [signal.SIGHUP, signal.SIGINT, signal.SIGTERM]

@@ -16,7 +16,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys im
 from ansible_collections.netops.conntrack.plugins.module_utils._table import kernel_filter, layouts
 from ansible_collections.netops.conntrack.plugins.module_utils._table.kernel_filter import Condition
 from ansible_collections.netops.conntrack.plugins.module_utils._table.table import Table
-from support import network_namespace, run
+from helpers.support import network_namespace, run
 
 FOUR = "-s 198.18.0.{source} -d 203.0.113.1 --sport {port} --dport 443 -t 900"
 SIX = "-s 2001:db8::{source} -d 2001:db8::ffff --sport {port} --dport 443 -t 900"

@@ -18,11 +18,11 @@ import typing as t
 
 import lab
 import pytest
+from helpers.support import CHECKOUT, SYSTEM_PYTHON, run
 from processes import NETNS_DIRECTORY, LabError, end_inside, inside
 from record import Lab, load
 from removal import remains
 from stale import KINDS, kind_of, lone_packet
-from support import CHECKOUT, SYSTEM_PYTHON, run
 from topology import FLOWS, STALE_DESTINATIONS, STALE_SECONDS, STALE_TIMEOUTS
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for network namespaces")

@@ -25,11 +25,11 @@ from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys im
 from ansible_collections.netops.conntrack.plugins.module_utils._table.dump import blocks
 from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Block, Decoder
 from ansible_collections.netops.conntrack.plugins.module_utils._table.memo import Memo
+from helpers.encoded_messages import SEQUENCE, assert_columns_are_rows, attribute, changed, decoded, done, nested
+from helpers.kernel_entries import ACCOUNTING, captured, fill
+from helpers.support import network_namespace, run
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from kinds import ACCOUNTING, captured, fill
-from messages import SEQUENCE, assert_columns_are_rows, attribute, changed, decoded, done, nested
-from support import network_namespace, run
 
 CONTEXT = Context({"tcp_timeout_established": 432000, "udp_timeout": 30}, 0)
 

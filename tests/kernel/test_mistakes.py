@@ -12,10 +12,10 @@ import pathlib
 import typing as t
 
 import pytest
-from json_routers import DEAD, Fleet
-from mistakes import ELSEWHERE, OF_MODULES, OF_PLAYBOOKS, OfModule
-from settings_module import all_sysctls
-from support import CHECKOUT, assert_refused, network_namespace, run, run_module
+from helpers.json_routers import DEAD, Fleet
+from helpers.mistakes import ELSEWHERE, OF_MODULES, OF_PLAYBOOKS, OfModule
+from helpers.settings_module import all_sysctls
+from helpers.support import CHECKOUT, assert_refused, network_namespace, run, run_module
 
 _ENTRIES = "".join(
     f"-A -p tcp -s 10.0.0.{host} -d 10.1.0.1 --sport 1 --dport 80 --state ESTABLISHED -t 600\n" for host in range(1, 6)

@@ -17,11 +17,11 @@ from ansible_collections.netops.conntrack.plugins.module_utils._selector.compile
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import KEYS, Context
 from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.memo import Memo
-from kinds import ACCOUNTING, fill, read_beside, shown
-from listing import entries_of
-from messages import assert_columns_are_rows
-from reference import summary
-from support import network_namespace, run
+from helpers.conntrack_xml import entries_of
+from helpers.encoded_messages import assert_columns_are_rows
+from helpers.kernel_entries import ACCOUNTING, fill, read_beside, shown
+from helpers.reference_summary import summary
+from helpers.support import network_namespace, run
 
 ENTRIES = 4000
 TOP = 3

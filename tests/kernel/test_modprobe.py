@@ -15,9 +15,9 @@ import typing as t
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._boot_files.config_tree import Tree
 from ansible_collections.netops.conntrack.plugins.module_utils._boot_files.modprobe_d import ModprobeConfig
+from helpers.support import DERANDOMIZE
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import DERANDOMIZE
 
 RELEASE = "6.1.0-test"
 NEEDED = ("modprobe", "depmod", "gcc")

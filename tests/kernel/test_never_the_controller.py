@@ -13,8 +13,8 @@ import sys
 import typing as t
 
 import pytest
-from support import CHECKOUT, COLLECTIONS, SYSTEM_PYTHON, network_namespace, run
-from tasks import ON_THE_CONTROLLER, STUB_CLI, Result, Workplace
+from helpers.ansible_tasks import ON_THE_CONTROLLER, STUB_CLI, Result, Workplace
+from helpers.support import CHECKOUT, COLLECTIONS, SYSTEM_PYTHON, network_namespace, run
 
 PLAYBOOKS = ("audit", "tune", "prune", "site")
 LOCAL = {"ansible_connection": "local", "ansible_python_interpreter": SYSTEM_PYTHON}

@@ -20,7 +20,7 @@ import pytest
 import yaml
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.listeners import listeners
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import find
-from support import CHECKOUT, network_namespace, run, run_module
+from helpers.support import CHECKOUT, network_namespace, run, run_module
 
 ENTRIES = 2000
 CHECKS = yaml.safe_load((CHECKOUT / "roles" / "conntrack_audit" / "defaults" / "main.yml").read_text())[

@@ -25,9 +25,9 @@ from ansible_collections.netops.conntrack.plugins.module_utils._selector.compile
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import read_settings
 from ansible_collections.netops.conntrack.plugins.module_utils._table.writable import WritableTable
-from killing import Router, State
-from records import remove_records
-from support import network_namespace, run, run_module
+from helpers.crash_points import Router, State
+from helpers.run_records import remove_records
+from helpers.support import network_namespace, run, run_module
 
 ENTRIES, OTHERS = 6000, 500
 WANTED = {"acct": True, "generic_timeout": "2m"}

@@ -22,8 +22,8 @@ from ansible_collections.netops.conntrack.plugins.module_utils._netlink import t
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
 from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.table import Table
-from kinds import ACCOUNTING
-from support import left_over, module_path, network_namespace, run
+from helpers.kernel_entries import ACCOUNTING
+from helpers.support import left_over, module_path, network_namespace, run
 
 ENTRIES = 30000
 RING = 128

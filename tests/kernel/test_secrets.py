@@ -13,9 +13,9 @@ import sys
 import typing as t
 
 import pytest
-from records import remove_records
-from settings_module import PREFIX, Settings
-from support import ModuleResult, network_namespace, run_module
+from helpers.run_records import remove_records
+from helpers.settings_module import PREFIX, Settings
+from helpers.support import ModuleResult, network_namespace, run_module
 
 SECRET = "correct-horse-battery"
 SETS = f"sysctl -w {PREFIX}acct=1"

@@ -12,8 +12,8 @@ import sys
 import typing as t
 
 import pytest
-from kinds import ACCOUNTING, LASTING, fill, shown
-from support import ModuleResult, network_namespace, run, run_ansible, run_module
+from helpers.kernel_entries import ACCOUNTING, LASTING, fill, shown
+from helpers.support import ModuleResult, network_namespace, run, run_ansible, run_module
 
 CLOSING = ("FIN_WAIT", "CLOSE_WAIT", "LAST_ACK", "TIME_WAIT", "CLOSE")
 HANDSHAKES = 7

@@ -12,8 +12,8 @@ import sys
 import typing as t
 
 import pytest
-from settings_module import PREFIX, Settings, all_sysctls, sysctl
-from support import CHECKOUT, assert_refused, network_namespace
+from helpers.settings_module import PREFIX, Settings, all_sysctls, sysctl
+from helpers.support import CHECKOUT, assert_refused, network_namespace
 
 NAME = "90-netops-conntrack.conf"
 IMAGE = {"max": "1M", "buckets": "256K", "tcp_timeout_established": "15h"}

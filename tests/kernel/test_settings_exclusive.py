@@ -14,10 +14,10 @@ import typing as t
 
 import pytest
 import yaml
+from helpers.settings_module import PREFIX, Settings, all_sysctls, sysctl
+from helpers.support import CHECKOUT, assert_refused, network_namespace, run
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from settings_module import PREFIX, Settings, all_sysctls, sysctl
-from support import CHECKOUT, assert_refused, network_namespace, run
 
 DROPIN = "sysctl.d/90-netops-conntrack.conf"
 MINE = f"# mine\n-net/netfilter/nf_conntrack_generic_timeout=500\n{PREFIX}acct=0\n# end, without a newline"

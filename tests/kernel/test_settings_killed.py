@@ -15,8 +15,8 @@ import time
 import typing as t
 
 import pytest
-from killing import Router, State
-from support import network_namespace, run
+from helpers.crash_points import Router, State
+from helpers.support import network_namespace, run
 
 ROUTERS = 2
 """So many share the points among them; more are not faster on two cores."""

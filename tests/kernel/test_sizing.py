@@ -11,7 +11,7 @@ import time
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.plugin_utils._tuning.sizing import EXTENSION_BYTES
-from support import network_namespace, run
+from helpers.support import network_namespace, run
 
 ENTRIES = 30_000
 ENTRY_SLAB = "nf_conntrack"

@@ -20,20 +20,20 @@ import typing as t
 
 import lab
 import pytest
+from helpers.support import CHECKOUT, run
 from stale import KINDS, lone_packet
-from support import CHECKOUT, run
 from topology import STALE_DESTINATIONS, STALE_PORT, Router
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for network namespaces")
 
-PEERS = CHECKOUT / "tests" / "peers.py"
+PEERS = CHECKOUT / "tests" / "helpers" / "tcp_peers.py"
 LOST_BYTES = 100
 KEEPALIVES = {"timestamps4": 1, "timestamps6": 1, "bare4": 0, "bare6": 0}
 """The kinds that this kernel sends as a keepalive, and with which value of net.ipv4.tcp_timestamps it does."""
 
 
 class Peer:
-    """One end of a connection: peers.py in a network namespace."""
+    """One end of a connection: tcp_peers.py in a network namespace."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
@@ -75,7 +75,7 @@ def peer(netns: str, *arguments: str) -> t.Iterator[Peer]:
 
 @contextlib.contextmanager
 def connected(router: Router, role: str, family: socket.AddressFamily) -> t.Iterator[Connection]:
-    """Connect the client, in its ``role`` of peers.py, to the address that the stale packets are sent to."""
+    """Connect the client, in its ``role`` of tcp_peers.py, to the address that the stale packets are sent to."""
     ends = (STALE_DESTINATIONS[family], str(STALE_PORT))
     run(["ip", "-n", router.server, "address", "add", *silent_address(family)])
     with peer(router.server, "serve", *ends) as server:

@@ -28,7 +28,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl im
 from ansible_collections.netops.conntrack.plugins.module_utils._table import dump
 from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.writable import WritableTable
-from support import network_namespace, run
+from helpers.support import network_namespace, run
 
 STALE, REPLIED, DATAGRAMS = 4000, 1500, 500
 TOTAL = STALE + REPLIED + DATAGRAMS

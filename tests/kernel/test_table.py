@@ -24,8 +24,8 @@ from ansible_collections.netops.conntrack.plugins.module_utils._netlink import t
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import Sysctl
 from ansible_collections.netops.conntrack.plugins.module_utils._table import layouts, requests
 from ansible_collections.netops.conntrack.plugins.module_utils._table.writable import WritableTable
-from messages import blocks_of
-from support import network_namespace, run
+from helpers.encoded_messages import blocks_of
+from helpers.support import network_namespace, run
 
 ENTRY = ["-p", "tcp", "-s", "198.51.100.1", "-d", "203.0.113.9", "--dport", "80", "-t", "900", "--state", "ESTABLISHED"]
 

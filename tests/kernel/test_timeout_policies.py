@@ -25,8 +25,8 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_po
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_record import read_record
 from ansible_collections.netops.conntrack.plugins.module_utils._netlink import framing, transport
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
-from records import remove_records
-from support import network_namespace, run, run_module
+from helpers.run_records import remove_records
+from helpers.support import network_namespace, run, run_module
 
 INET, INET6 = int(socket.AF_INET), int(socket.AF_INET6)
 

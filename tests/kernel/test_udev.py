@@ -15,9 +15,9 @@ import tempfile
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._boot_files.config_tree import Tree
 from ansible_collections.netops.conntrack.plugins.module_utils._boot_files.udev_rules import programs_for
+from helpers.support import DERANDOMIZE
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import DERANDOMIZE
 
 DIRECTORIES = ("etc", "run", "usr/local/lib", "usr/lib")
 SCRIPT = """

@@ -15,7 +15,7 @@ import time
 import typing as t
 
 import pytest
-from support import network_namespace, run, run_module
+from helpers.support import network_namespace, run, run_module
 
 # By destination port: which zone a packet gets. Ports from 5300 on are translated.
 RULES = """

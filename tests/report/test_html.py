@@ -20,10 +20,10 @@ import typing as t
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._printable import visible
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.ranking import worst_first
-from documents import HOSTILE_NAMES, Document, fleet_document
-from filled_tables import filled_fleet
+from helpers.documents import HOSTILE_NAMES, Document, fleet_document
+from helpers.filled_tables import filled_fleet
+from helpers.support import CHECKOUT
 from playwright.sync_api import expect
-from support import CHECKOUT
 
 Open = t.Callable[..., t.Any]
 

@@ -12,8 +12,8 @@ import typing as t
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.ranking import worst_first
-from documents import Document, fleet_document
-from filled_tables import filled_fleet, only
+from helpers.documents import Document, fleet_document
+from helpers.filled_tables import filled_fleet, only
 
 Open = t.Callable[..., t.Any]
 

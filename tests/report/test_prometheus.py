@@ -13,8 +13,8 @@ import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._printable import visible
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.named_selectors import NAMED
 from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.prometheus import as_prometheus
-from documents import HOSTILE_NAMES, Document, fleet_document, kinds_of_fleets
-from support import CHECKOUT, run
+from helpers.documents import HOSTILE_NAMES, Document, fleet_document, kinds_of_fleets
+from helpers.support import CHECKOUT, run
 
 FLEETS = kinds_of_fleets()
 

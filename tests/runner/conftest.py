@@ -17,8 +17,8 @@ import access
 import pytest
 import yaml
 from fleet.conftest import Fleet, make_fleet
+from helpers.support import CHECKOUT, SYSTEM_PYTHON
 from runner.documented import CI, block
-from support import CHECKOUT, SYSTEM_PYTHON
 
 __all__ = ["make_fleet"]
 

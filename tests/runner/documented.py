@@ -12,7 +12,7 @@ import shlex
 import typing as t
 
 import yaml
-from support import CHECKOUT
+from helpers.support import CHECKOUT
 
 CI = CHECKOUT / "docs" / "ci.md"
 SCALE_OUT = CHECKOUT / "docs" / "scale-out.md"

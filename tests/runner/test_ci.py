@@ -15,9 +15,9 @@ import xml.etree.ElementTree
 
 import lab
 import pytest
+from helpers.support import CHECKOUT, run
 from runner.conftest import Workplace, private_key
 from runner.documented import CI, github, github_step, gitlab
-from support import CHECKOUT, run
 from topology import STALE_DESTINATIONS, Router
 
 Make = t.Callable[[str, int], t.Any]

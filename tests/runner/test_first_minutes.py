@@ -20,8 +20,8 @@ import typing as t
 import pytest
 import yaml
 from fleet.conftest import STALE, Fleet
-from stranger import BUILD, FROM_ARTIFACT, FROM_CHECKOUT, INSTALL, JMESPATH, VERSION, Stranger
-from support import CHECKOUT
+from helpers.first_time_user import BUILD, FROM_ARTIFACT, FROM_CHECKOUT, INSTALL, JMESPATH, VERSION, Stranger
+from helpers.support import CHECKOUT
 
 OLDER = "0.4.0"
 EVERY = {"checkout", "artifact", "upgrade"}

@@ -14,7 +14,7 @@ import typing as t
 
 import pytest
 import yaml
-from documents import fleet_document
+from helpers.documents import fleet_document
 from runner.conftest import Workplace, private_key
 from runner.documented import SCALE_OUT, block, command
 

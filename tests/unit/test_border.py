@@ -26,9 +26,9 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.render i
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import roll_up
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.records import VARIABLES, record
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.answer import Expected
-from documents import full_record
-from lies import lies, random_lies
-from support import CHECKOUT
+from helpers.documents import full_record
+from helpers.forged_answers import lies, random_lies
+from helpers.support import CHECKOUT
 
 TIME = "2026-05-01T03:00:00Z"
 SECONDS = float(os.environ.get("BORDER_SECONDS", "5"))

@@ -14,8 +14,8 @@ import typing as t
 import jsonschema
 import pytest
 import yaml
+from helpers.support import CHECKOUT
 from runner.documented import github, gitlab
-from support import CHECKOUT
 from unit.test_documentation import PLAYBOOK_VARIABLES, PREFIX, role_variables
 
 Schema = dict[str, t.Any]

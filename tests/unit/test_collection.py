@@ -16,7 +16,7 @@ import tarfile
 
 import pytest
 import yaml
-from support import CHECKOUT
+from helpers.support import CHECKOUT
 
 MODULES = sorted(path.stem for path in (CHECKOUT / "plugins" / "modules").glob("*.py"))
 PLAYBOOKS = sorted(path.stem for path in (CHECKOUT / "playbooks").glob("*.yml"))

@@ -12,8 +12,8 @@ import typing as t
 
 import pytest
 import yaml
+from helpers.support import CHECKOUT
 from interface import documentation_of
-from support import CHECKOUT
 
 PREFIX = "netops.conntrack."
 README = CHECKOUT / "README.md"

@@ -12,8 +12,18 @@ import re
 import shutil
 
 import pytest
-from stranger import ARTIFACT, BIN, BUILD, FROM_ARTIFACT, FROM_CHECKOUT, INSTALL, JMESPATH, VERSION, Stranger
-from support import CHECKOUT
+from helpers.first_time_user import (
+    ARTIFACT,
+    BIN,
+    BUILD,
+    FROM_ARTIFACT,
+    FROM_CHECKOUT,
+    INSTALL,
+    JMESPATH,
+    VERSION,
+    Stranger,
+)
+from helpers.support import CHECKOUT
 
 README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
 

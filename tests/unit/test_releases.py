@@ -15,7 +15,7 @@ import sys
 import interface
 import release
 import yaml
-from support import CHECKOUT
+from helpers.support import CHECKOUT
 
 CHANGELOG = yaml.safe_load((CHECKOUT / "changelogs" / "changelog.yaml").read_text(encoding="utf-8"))
 RELEASES = sorted(CHANGELOG["releases"], key=interface.number)

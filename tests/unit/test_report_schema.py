@@ -17,8 +17,8 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check imp
 from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.render import render
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import SCHEMA_VERSION, VERDICTS, roll_up
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.merge import merge
-from documents import Document, fleet_document
-from support import CHECKOUT
+from helpers.documents import Document, fleet_document
+from helpers.support import CHECKOUT
 
 SCHEMA = json.loads((CHECKOUT / "docs" / "report.schema.json").read_text(encoding="utf-8"))
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA, format_checker=jsonschema.FormatChecker())

@@ -18,7 +18,7 @@ import types
 import typing as t
 
 import pytest
-from support import CHECKOUT
+from helpers.support import CHECKOUT
 
 NOBODY = 65534 if os.geteuid() == 0 else None
 """A user without rights; None leaves the process the one that it is."""

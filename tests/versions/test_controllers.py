@@ -20,9 +20,9 @@ import typing as t
 import lab
 import pytest
 from controllers import Controller
-from other_controllers import ALL, REFUSED, SUPPORTED, programs_of
-from report_comparison import comparable
-from support import CHECKOUT, run_ansible
+from helpers.other_controllers import ALL, REFUSED, SUPPORTED, programs_of
+from helpers.report_comparison import comparable
+from helpers.support import CHECKOUT, run_ansible
 
 _SHORT_UNIT = [
     "tests/unit/plugins/callback/test_conntrack_fleet.py::test_a_report_that_fails_is_shown_too",

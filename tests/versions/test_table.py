@@ -16,7 +16,7 @@ import prepare_ansible_test
 import pytest
 import yaml
 from controllers import Controller
-from support import CHECKOUT
+from helpers.support import CHECKOUT
 
 ROWS = controllers.controllers()
 SUPPORTED = [row for row in ROWS if row.supported]

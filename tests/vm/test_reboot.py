@@ -15,8 +15,8 @@ import typing as t
 
 import pytest
 import vm
+from helpers.support import run_ansible
 from prerequisites import NotRun
-from support import run_ansible
 from vm import VirtualMachine
 
 OVERRIDES = {"max": 131072, "buckets": 32768}

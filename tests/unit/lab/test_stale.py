@@ -11,8 +11,8 @@ import socket
 import struct
 
 import pytest
+from helpers.support import CHECKOUT
 from stale import KINDS, MIX, Kind, checksum, kind_of, lone_packet
-from support import CHECKOUT
 from topology import STALE_DESTINATIONS
 
 LENGTHS = {

@@ -7,7 +7,7 @@ from __future__ import annotations
 import pathlib
 
 import pytest
-from json_routers import Fleet
+from helpers.json_routers import Fleet
 
 
 @pytest.fixture

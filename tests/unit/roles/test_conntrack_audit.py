@@ -14,8 +14,8 @@ import pytest
 import yaml
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.named_selectors import NAMED
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import find
-from json_routers import Fleet
-from support import CHECKOUT
+from helpers.json_routers import Fleet
+from helpers.support import CHECKOUT
 
 ROLE = CHECKOUT / "roles" / "conntrack_audit"
 FACTS = pathlib.Path(__file__).parent / "facts"

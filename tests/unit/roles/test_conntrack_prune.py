@@ -11,8 +11,8 @@ import typing as t
 
 import pytest
 import yaml
-from json_routers import Fleet
-from support import CHECKOUT
+from helpers.json_routers import Fleet
+from helpers.support import CHECKOUT
 
 IDLE = {"protocol": "tcp", "idle": {"min": "1h"}}
 BUSY = {"protocol": "udp", "source": "198.51.100.7"}

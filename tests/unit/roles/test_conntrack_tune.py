@@ -13,7 +13,7 @@ import yaml
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import short_of
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.values import parse_value
 from ansible_collections.netops.conntrack.plugins.plugin_utils._tuning.profiles import plan
-from support import CHECKOUT
+from helpers.support import CHECKOUT
 
 ROLE = CHECKOUT / "roles" / "conntrack_tune"
 DEFAULTS = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text())

@@ -14,8 +14,8 @@ import time
 
 import pytest
 import yaml
-from json_routers import ANSIBLE_PLAYBOOK, Fleet
-from support import CHECKOUT, with_default_signals
+from helpers.json_routers import ANSIBLE_PLAYBOOK, Fleet
+from helpers.support import CHECKOUT, with_default_signals
 
 
 def add_callback(fleet: Fleet) -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import re
 
-from json_routers import DEAD, Fleet
-from support import CHECKOUT
+from helpers.json_routers import DEAD, Fleet
+from helpers.support import CHECKOUT
 
 
 def test_a_dry_run_predicts_the_run_and_the_run_after_it_changes_nothing(fleet: Fleet) -> None:

@@ -10,7 +10,7 @@ import json
 
 import pytest
 import yaml
-from json_routers import Fleet
+from helpers.json_routers import Fleet
 
 ROUTERS = ("core1", "edge1", "edge2")
 TARGET = ("-e", "target=edge")

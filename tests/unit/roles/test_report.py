@@ -13,7 +13,7 @@ import typing as t
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.render import first_screen_or_say_why
-from json_routers import DEAD, Fleet
+from helpers.json_routers import DEAD, Fleet
 
 FORMATS = {"json": "json", "html": "html", "markdown": "md", "text": "txt", "csv": "csv", "prometheus": "prom"} | {
     "junit": "xml"

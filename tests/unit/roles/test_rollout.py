@@ -10,7 +10,7 @@ import json
 import typing as t
 
 import pytest
-from json_routers import DEAD, Fleet
+from helpers.json_routers import DEAD, Fleet
 
 DIES = {"ansible_host": "127.0.0.1", "ansible_port": 1} | {
     "ansible_connection": "{{ 'ssh' if conntrack_audit_reference is defined else 'local' }}"

@@ -11,7 +11,7 @@ import typing as t
 
 import pytest
 import yaml
-from support import CHECKOUT
+from helpers.support import CHECKOUT
 
 ROLES = sorted(path.name for path in (CHECKOUT / "roles").iterdir())
 

@@ -12,7 +12,7 @@ import typing as t
 
 import pytest
 import yaml
-from json_routers import DEAD, Fleet, Run
+from helpers.json_routers import DEAD, Fleet, Run
 
 NOT_TRACKED = {"no_facts": "nf_conntrack is not there", "no_facts_because": {"no_conntrack": True}}
 

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import pytest
-from json_routers import Fleet
+from helpers.json_routers import Fleet
 
 WORDS = ["{{ lookup('ansible.builtin.pipe', 'touch TOUCHED') }}", "[1, 2]", "True", "7"]
 

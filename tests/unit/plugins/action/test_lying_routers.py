@@ -14,9 +14,9 @@ import time
 import typing as t
 
 import pytest
-from json_routers import Fleet
-from support import CHECKOUT
-from tasks import Workplace
+from helpers.ansible_tasks import Workplace
+from helpers.json_routers import Fleet
+from helpers.support import CHECKOUT
 
 TRUTH = json.loads((CHECKOUT / "tests" / "unit" / "roles" / "facts" / "sick.json").read_text())
 FACTS = "netops.conntrack.conntrack_facts"

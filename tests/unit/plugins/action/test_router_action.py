@@ -16,9 +16,9 @@ import pytest
 from ansible.release import __version__ as core_version
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import UnavailableError
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.action import require_core
-from json_routers import Fleet
-from support import CHECKOUT
-from tasks import ON_THE_CONTROLLER, STUB_CLI, Result, Workplace
+from helpers.ansible_tasks import ON_THE_CONTROLLER, STUB_CLI, Result, Workplace
+from helpers.json_routers import Fleet
+from helpers.support import CHECKOUT
 
 PYENV = pathlib.Path(os.environ.get("PYENV_ROOT", pathlib.Path.home() / ".pyenv")) / "versions"
 FACTS = "netops.conntrack.conntrack_facts"

@@ -15,9 +15,9 @@ import typing as t
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.plugin_utils._callback.fleet_table import summary, table
-from documents import fleet_document
-from support import COLLECTIONS
-from terminals import on_terminal, operator
+from helpers.documents import fleet_document
+from helpers.support import COLLECTIONS
+from helpers.terminals import on_terminal, operator
 
 DOCUMENT = fleet_document(30, hostile=True)
 ESCAPE = re.compile(r"\033\[[0-9;]*m")

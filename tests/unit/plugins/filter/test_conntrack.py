@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 from ansible_collections.netops.conntrack.plugins.filter import conntrack
-from support import CHECKOUT
+from helpers.support import CHECKOUT
 
 PLAYBOOK = """
 - hosts: localhost

@@ -18,7 +18,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._boot_files.sysct
     number_of,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.values import whole_pages
-from systems import build
+from helpers.systems import build
 
 MAX = "net.netfilter.nf_conntrack_max"
 ACCT = "net.netfilter.nf_conntrack_acct"

@@ -7,8 +7,8 @@ from __future__ import annotations
 import pathlib
 
 import pytest
-import systems
 from ansible_collections.netops.conntrack.plugins.module_utils._boot.owners import Owner, competing_owners
+from helpers import systems
 
 KUBE = ("max", "buckets", "tcp_timeout_close_wait", "tcp_timeout_established")
 TUNED = {"proc/3/comm": "tuned\n", "etc/tuned/active_profile": "router\n"}

@@ -10,9 +10,9 @@ import os
 import pathlib
 
 import pytest
-import systems
 from ansible_collections.netops.conntrack.plugins.module_utils._boot.next_boot import NextBoot, next_boot
-from systems import assignment
+from helpers import systems
+from helpers.systems import assignment
 
 BASE = {**systems.MODULE, **systems.SYSTEMD, "etc/sysctl.d/a.conf": assignment("max", 5) + assignment("acct", 1)}
 MATCH = 'ACTION=="add", SUBSYSTEM=="module", KERNEL=="nf_conntrack"'

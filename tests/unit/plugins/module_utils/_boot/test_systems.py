@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the next boot sets on the systems that people run routers on, each as a tree of its files (tests/systems.py)."""
+"""What the next boot sets on the systems that people run routers on, each as a tree of files (helpers/systems.py)."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import pathlib
 import typing as t
 
 import pytest
-import systems
 from ansible_collections.netops.conntrack.plugins.module_utils._boot.drift import compare
 from ansible_collections.netops.conntrack.plugins.module_utils._boot.next_boot import NextBoot, next_boot, reads_at_boot
 from ansible_collections.netops.conntrack.plugins.module_utils._boot.owners import competing_owners
+from helpers import systems
 
 DROPIN = "/etc/sysctl.d/90-netops-conntrack.conf"
 KUBE = "buckets max tcp_timeout_close_wait tcp_timeout_established"

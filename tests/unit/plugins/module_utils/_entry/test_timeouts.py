@@ -24,7 +24,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeouts i
     idle_changes,
     longest_timeout,
 )
-from generated import NOW, SECOND
+from helpers.strategies import NOW, SECOND
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -31,7 +31,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._selector.compile
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._uapi import UDP
-from messages import blocks_of
+from helpers.encoded_messages import blocks_of
 
 UDP_GROUP = Group("ipv4", "udp", "", "")
 

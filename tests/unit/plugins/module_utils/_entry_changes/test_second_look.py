@@ -21,9 +21,9 @@ from ansible_collections.netops.conntrack.plugins.module_utils._netlink.clock im
 from ansible_collections.netops.conntrack.plugins.module_utils._table.requests import LOOK_UP, Notes, Targets
 from ansible_collections.netops.conntrack.plugins.module_utils._table.writable import Found
 from ansible_collections.netops.conntrack.plugins.module_utils._uapi import FIXED_TIMEOUT, UDP
+from helpers.encoded_messages import Fields, blocks_of
 from hypothesis import given
 from hypothesis import strategies as st
-from messages import Fields, blocks_of
 
 ENTRY = {"protocol": UDP, "source_port": 1, "destination_port": 2, "id": 3, "status": 0x8, "remaining": 100}
 COUNTED = ENTRY | {"packets_original": 5, "bytes_original": 500, "packets_reply": 7, "bytes_reply": 700}

@@ -21,7 +21,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.ss
     without_management,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._uapi import TCP, UDP
-from messages import blocks_of, entry_of
+from helpers.encoded_messages import blocks_of, entry_of
 
 CLIENT, SERVER, PUBLIC = (socket.inet_aton(text) for text in ("198.51.100.9", "198.51.100.1", "203.0.113.1"))
 SSH = Connection(CLIENT, 40000, SERVER, 22)

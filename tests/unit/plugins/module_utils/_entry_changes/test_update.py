@@ -34,8 +34,8 @@ from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys im
 from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.requests import Request, Targets
 from ansible_collections.netops.conntrack.plugins.module_utils._table.writable import Errors
-from generated import SETTINGS
-from messages import Fields, attribute, blocks_of
+from helpers.encoded_messages import Fields, attribute, blocks_of
+from helpers.strategies import SETTINGS
 
 TCP, UDP, GRE, SCTP = 6, 17, 47, 132
 ESTABLISHED, TIME_WAIT = 3, 7

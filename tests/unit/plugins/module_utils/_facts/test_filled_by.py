@@ -15,9 +15,9 @@ from ansible_collections.netops.conntrack.plugins.module_utils._facts.clusters i
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by import FilledBy
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import compile_selection
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Context
+from helpers.encoded_messages import Fields, blocks_of
 from hypothesis import given
 from hypothesis import strategies as st
-from messages import Fields, blocks_of
 
 TCP, UDP, ICMP = 6, 17, 1
 CONFIRMED, ANSWERED, ASSURED = 8, 10, 14

@@ -10,8 +10,8 @@ import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeouts import Timeouts
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.summary import HISTOGRAM_BOUNDS, Summary, percent
-from generated import NOW
-from messages import Fields, blocks_of
+from helpers.encoded_messages import Fields, blocks_of
+from helpers.strategies import NOW
 
 SETTINGS = {"tcp_timeout_established": 432000, "udp_timeout": 30}
 SYN_SENT, ESTABLISHED = 1, 3

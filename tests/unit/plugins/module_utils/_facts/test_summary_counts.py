@@ -16,11 +16,11 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_po
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_record import Change, Record, Shortening
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeouts import Timeouts
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.summary import HISTOGRAM_BOUNDS, Summary
-from generated import NOW, SECOND, SETTINGS, fields
+from helpers.encoded_messages import Fields, blocks_of, values_of
+from helpers.reference_summary import summary
+from helpers.strategies import NOW, SECOND, SETTINGS, fields
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from messages import Fields, blocks_of, values_of
-from reference import summary
 
 
 def counted(entries: t.Sequence[Fields], timeouts: Timeouts, top: int) -> dict[str, t.Any]:

@@ -16,10 +16,10 @@ from ansible_collections.netops.conntrack.plugins.module_utils._selector.compile
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.named_selectors import NAMED
 from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Layout
-from generated import NOW, SETTINGS, fields
+from helpers.encoded_messages import Fields, blocks_of
+from helpers.strategies import NOW, SETTINGS, fields
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from messages import Fields, blocks_of
 
 CONTEXT = Context(SETTINGS, NOW)
 SELECTIONS = {

@@ -14,10 +14,10 @@ import sys
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.value_counts import ValueCounts
+from helpers.encoded_messages import Fields, blocks_of
+from helpers.support import COLLECTIONS
 from hypothesis import given
 from hypothesis import strategies as st
-from messages import Fields, blocks_of
-from support import COLLECTIONS
 
 MOST = 8
 SAME_HASH = 2**61 - 1

@@ -11,9 +11,9 @@ import struct
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import MalformedError
 from ansible_collections.netops.conntrack.plugins.module_utils._netlink import framing
+from helpers.encoded_messages import attribute, done, entry_message, message
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from messages import attribute, done, entry_message, message
 
 SIZES = (16, 20, 24, 40, 96)
 WORDS = st.sampled_from([*SIZES, 0, 3, 0xFFFFFFFF]) | st.integers(0, 0xFFFFFFFF)

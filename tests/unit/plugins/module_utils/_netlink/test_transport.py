@@ -15,8 +15,8 @@ import typing as t
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import DumpError, InterruptedDumpError
 from ansible_collections.netops.conntrack.plugins.module_utils._netlink import transport
-from messages import attribute, done, entry_message
-from support import left_over
+from helpers.encoded_messages import attribute, done, entry_message
+from helpers.support import left_over
 
 ENTRY = entry_message({"source_port": 1, "destination_port": 2})
 LARGEST = 32768

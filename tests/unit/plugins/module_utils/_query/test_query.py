@@ -13,10 +13,10 @@ import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._query import query as query_module
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import compile_selection
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import Context
-from generated import NOW, SETTINGS
+from helpers.encoded_messages import blocks_of
+from helpers.strategies import NOW, SETTINGS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from messages import blocks_of
 
 MOST = 8
 CONTEXT = Context(SETTINGS, NOW)

@@ -22,7 +22,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys im
     label_bits,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._table.memo import Memo
-from messages import Fields, blocks_of, entry_of
+from helpers.encoded_messages import Fields, blocks_of, entry_of
 
 SECOND = 1_000_000_000
 NOW = 1_700_000_000 * SECOND

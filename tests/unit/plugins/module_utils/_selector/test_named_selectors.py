@@ -20,8 +20,8 @@ from ansible_collections.netops.conntrack.plugins.module_utils._selector.named_s
     NAMED_SELECTORS,
     names_of,
 )
-from messages import Fields, entry_of
-from support import CHECKOUT
+from helpers.encoded_messages import Fields, entry_of
+from helpers.support import CHECKOUT
 
 CONTEXT = Context({"tcp_timeout_established": 432000}, 0)
 NONE, SYN_SENT, SYN_RECV, ESTABLISHED, FIN_WAIT, CLOSE_WAIT, LAST_ACK, TIME_WAIT, CLOSE, SYN_SENT2 = range(10)

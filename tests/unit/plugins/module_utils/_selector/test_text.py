@@ -14,10 +14,10 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import Op
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import Selection, compile_selection
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import KEYS, Context
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.text import Given, selectors_of
-from generated import NOW, SETTINGS, fields
+from helpers.encoded_messages import Fields, entry_of
+from helpers.strategies import NOW, SETTINGS, fields
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from messages import Fields, entry_of
 
 CONTEXT = Context(SETTINGS, NOW)
 

@@ -13,7 +13,20 @@ import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.module_utils._settings.persistence import keep, number_at_boot
 from ansible_collections.netops.conntrack.plugins.module_utils._settings.record import Before, Record
-from machines import ACCT, BUCKETS, DROPIN, GENERIC, HEAD, KERNEL, LOAD, MAX, OPTIONS, PREFIX, RECORD, Machine
+from helpers.machine_files import (
+    ACCT,
+    BUCKETS,
+    DROPIN,
+    GENERIC,
+    HEAD,
+    KERNEL,
+    LOAD,
+    MAX,
+    OPTIONS,
+    PREFIX,
+    RECORD,
+    Machine,
+)
 
 
 @pytest.fixture

@@ -18,9 +18,9 @@ import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._boot_files.sysctl_d import assignments
 from ansible_collections.netops.conntrack.plugins.module_utils._settings.persistence import keep
 from ansible_collections.netops.conntrack.plugins.module_utils._settings.record import read_record
+from helpers.machine_files import ACCT, DROPIN, GENERIC, KERNEL, LOAD, MAX, OPTIONS, PREFIX, RECORD, Machine
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from machines import ACCT, DROPIN, GENERIC, KERNEL, LOAD, MAX, OPTIONS, PREFIX, RECORD, Machine
 
 SETTABLE = {"acct": (0, 1), "tcp_loose": (0, 1), "generic_timeout": (30, 600), "max": (65536, 99999), "buckets": (512,)}
 NAMES = [MAX, ACCT, GENERIC, f"{PREFIX}buckets", "net/netfilter/nf_conntrack_max", "net.nf_conntrack_max"]

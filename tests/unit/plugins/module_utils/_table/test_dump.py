@@ -23,9 +23,9 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
     UnavailableError,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._table import dump
+from helpers.encoded_messages import NLM_F_MULTI, SEQUENCE, Fields, attribute, done, entry_message, message
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from messages import NLM_F_MULTI, SEQUENCE, Fields, attribute, done, entry_message, message
 
 UDP = 17
 CHAIN = 9

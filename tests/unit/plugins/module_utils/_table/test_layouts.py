@@ -14,10 +14,7 @@ import typing as t
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import MalformedError
 from ansible_collections.netops.conntrack.plugins.module_utils._table import layouts
-from generated import fields
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from messages import (
+from helpers.encoded_messages import (
     CT_NEW,
     Fields,
     assert_columns_are_rows,
@@ -31,6 +28,9 @@ from messages import (
     nested,
     values_of,
 )
+from helpers.strategies import fields
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 TCP, UDP, DCCP, SCTP = 6, 17, 33, 132
 

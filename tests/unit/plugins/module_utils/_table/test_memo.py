@@ -18,10 +18,10 @@ from ansible_collections.netops.conntrack.plugins.module_utils._selector.compile
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import KEYS, Context
 from ansible_collections.netops.conntrack.plugins.module_utils._table import memo as memo_module
 from ansible_collections.netops.conntrack.plugins.module_utils._table.memo import Memo
-from generated import NOW, SECOND, SETTINGS, fields
+from helpers.encoded_messages import Fields, blocks_of
+from helpers.strategies import NOW, SECOND, SETTINGS, fields
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
-from messages import Fields, blocks_of
 
 CONTEXT = Context(SETTINGS, NOW)
 MANY = 200

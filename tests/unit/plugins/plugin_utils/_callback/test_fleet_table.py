@@ -13,10 +13,10 @@ import typing as t
 import pytest
 from ansible.utils import color
 from ansible_collections.netops.conntrack.plugins.plugin_utils._callback.fleet_table import NARROWEST, summary, table
-from documents import HOSTILE_NAMES, fleet_document
+from helpers.documents import HOSTILE_NAMES, fleet_document
+from helpers.support import CHECKOUT
 from hypothesis import example, given
 from hypothesis import strategies as st
-from support import CHECKOUT
 
 COLOURED = re.compile(r"\033\[[0-9;]+m(.*?)\033\[0m")
 WIDE_TO_GLIBC_ONLY = re.compile("[㉈-㉏䷀-䷿]")

@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.named_selectors import NAMED
 from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.csv import as_csv
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.ranking import worst_first
-from documents import HOSTILE_NAMES, Document, fleet_document
+from helpers.documents import HOSTILE_NAMES, Document, fleet_document
 
 FIXED = (
     "router,verdict,batch,entries_before,entries_after,percent_before,percent_after,max,buckets,load_factor,"

@@ -13,7 +13,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._printable import
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import SEVERITIES
 from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.junit import as_junit
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.ranking import worst_first
-from documents import Document, kinds_of_fleets
+from helpers.documents import Document, kinds_of_fleets
 
 FLEETS = kinds_of_fleets()
 

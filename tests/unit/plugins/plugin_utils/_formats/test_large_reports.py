@@ -14,8 +14,8 @@ import pytest
 from ansible_collections.netops.conntrack.plugins.plugin_utils._callback.fleet_table import summary, table
 from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.render import ENDINGS, render
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.trend import compare
-from documents import fleet_document
-from large import KINDS, ROUTER, TEXTS, large_document
+from helpers.documents import fleet_document
+from helpers.oversized_documents import KINDS, ROUTER, TEXTS, large_document
 
 MANY, LONG = 20_000, 4_000_000
 """How many of a kind there are, and how many characters a text has."""

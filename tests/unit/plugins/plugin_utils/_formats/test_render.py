@@ -26,8 +26,8 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document 
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.invocation import pasteable
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.ranking import worst_first
 from ansible_collections.netops.conntrack.plugins.plugin_utils._tuning.sizing import size
-from documents import fleet_document
-from support import CHECKOUT
+from helpers.documents import fleet_document
+from helpers.support import CHECKOUT
 
 TIME = "2026-05-01T03:00:00Z"
 CHECKS: dict[str, dict[str, t.Any]] = {

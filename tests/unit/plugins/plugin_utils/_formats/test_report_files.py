@@ -24,7 +24,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.report_f
 )
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.merge import merge
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.trend import with_trend
-from documents import Document, fleet_document
+from helpers.documents import Document, fleet_document
 
 FLEET: Document = fleet_document(20, hostile=True)
 HELD_UP = FLEET["rollout"]["stopped"]["gates"][0]["host"]

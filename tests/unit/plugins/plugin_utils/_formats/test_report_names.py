@@ -17,7 +17,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import Op
 from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import with_short_texts
 from ansible_collections.netops.conntrack.plugins.plugin_utils._formats import report_names
 from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.report_files import Destination, Written
-from documents import Document, fleet_document
+from helpers.documents import Document, fleet_document
 
 DONE: Document = {**fleet_document(2), "unreachable": [], "failed": [], "not_begun": []}
 FLEET: Document = {**DONE, "unreachable": ["router1"]}

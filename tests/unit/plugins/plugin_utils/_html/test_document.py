@@ -23,11 +23,11 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._html.document im
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import roll_up
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.merge import merge
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.ranking import worst_first
-from documents import HOSTILE_NAMES, Document, fleet_document
+from helpers.documents import HOSTILE_NAMES, Document, fleet_document
+from helpers.html_reader import Element, read
+from helpers.support import CHECKOUT, COLLECTIONS
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from markup import Element, read
-from support import CHECKOUT, COLLECTIONS
 
 MIB = 1 << 20
 TIME = "2026-05-01T03:00:00Z"
@@ -101,7 +101,7 @@ def test_other_processes_give_the_same_bytes() -> None:
     program = (
         "import hashlib\n"
         "from ansible_collections.netops.conntrack.plugins.plugin_utils._html.document import as_html\n"
-        "from documents import fleet_document\n"
+        "from helpers.documents import fleet_document\n"
         "print(hashlib.sha256(as_html(fleet_document(12)).encode()).hexdigest())"
     )
     path = os.pathsep.join([str(COLLECTIONS), str(CHECKOUT / "tests")])

@@ -22,9 +22,9 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.cha
     stack,
 )
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.markup import Html
+from helpers.html_reader import Element, read
 from hypothesis import given
 from hypothesis import strategies as st
-from markup import Element, read
 
 LABEL = 'how "full" <it> is'
 EDGES = (0, 10, 60)

@@ -19,10 +19,10 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._html_toolkit.mar
     percentage,
     together,
 )
-from documents import HOSTILE_NAMES
+from helpers.documents import HOSTILE_NAMES
+from helpers.html_reader import read
 from hypothesis import example, given
 from hypothesis import strategies as st
-from markup import read
 
 
 @given(content=st.text(), value=st.text())

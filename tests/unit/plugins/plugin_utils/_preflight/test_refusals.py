@@ -17,7 +17,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._preflight.refusa
     refuse_variables,
     refuse_variables_of_role,
 )
-from support import CHECKOUT
+from helpers.support import CHECKOUT
 
 Variables = dict[str, t.Any]
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from ansible_collections.netops.conntrack.plugins.plugin_utils._preflight.variable_types import explain
 from ansible_collections.netops.conntrack.plugins.plugin_utils._preflight.variables import OPTIONS
-from support import CHECKOUT
+from helpers.support import CHECKOUT
 
 
 def defaults() -> dict[str, t.Any]:

@@ -22,7 +22,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._preflight.variab
     names_in_templates,
     nearest,
 )
-from support import CHECKOUT
+from helpers.support import CHECKOUT
 
 SPECIFICATIONS = sorted(CHECKOUT.glob("roles/*/meta/argument_specs.yml"))
 TASK_FILES = [*CHECKOUT.glob("playbooks/*.yml"), *CHECKOUT.glob("roles/*/tasks/*.yml")]

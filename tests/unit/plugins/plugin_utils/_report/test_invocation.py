@@ -14,7 +14,7 @@ import yaml
 from ansible import constants as C
 from ansible_collections.netops.conntrack.plugins.plugin_utils._page.blocks import Items, as_markdown, as_text
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.invocation import pasteable, playbook_command
-from support import CHECKOUT
+from helpers.support import CHECKOUT
 
 NOTHING_GIVEN = {"inventory": C.DEFAULT_HOST_LIST, "become": False, "become_method": C.DEFAULT_BECOME_METHOD}
 GIVEN = {

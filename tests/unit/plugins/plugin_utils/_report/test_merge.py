@@ -7,12 +7,12 @@ from __future__ import annotations
 import copy
 import typing as t
 
-import documents
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import assemble
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.merge import merge
-from earlier import as_version_1
+from helpers import documents
+from helpers.old_reports import as_version_1
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -20,7 +20,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._report.ranking i
     worst_checks_first,
     worst_first,
 )
-from documents import Document, fleet_document
+from helpers.documents import Document, fleet_document
 
 
 def host(verdict: str, before: float | None = None, after: float | None = None) -> Document:

@@ -7,11 +7,11 @@ from __future__ import annotations
 import copy
 import typing as t
 
-import documents
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.trend import compare, trend, with_trend
-from earlier import as_version_1
+from helpers import documents
+from helpers.old_reports import as_version_1
 from hypothesis import given
 from hypothesis import strategies as st
 

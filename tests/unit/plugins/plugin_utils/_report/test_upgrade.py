@@ -8,7 +8,6 @@ import copy
 import json
 import typing as t
 
-import documents
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.render import render
@@ -16,7 +15,8 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document 
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.merge import merge
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.trend import trend
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.upgrade import read_back
-from earlier import as_version_1, as_version_2, without_later_keys
+from helpers import documents
+from helpers.old_reports import as_version_1, as_version_2, without_later_keys
 
 FLEET = documents.fleet_document(24, hostile=True)
 FIRST_HOST = next(iter(FLEET["hosts"]))

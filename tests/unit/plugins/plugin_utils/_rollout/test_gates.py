@@ -15,9 +15,9 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._rollout.gates im
     stop_reasons,
     stopped,
 )
+from helpers.support import CHECKOUT
 from hypothesis import given
 from hypothesis import strategies as st
-from support import CHECKOUT
 
 WRAP = 1 << 32
 HALF = 1 << 31

@@ -20,7 +20,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._router.result_sh
     fields_of_failure,
     fields_of_success,
 )
-from support import CHECKOUT
+from helpers.support import CHECKOUT
 
 UPDATE = Expected("conntrack_update", {})
 FAILED = {"failed": True, "msg": "no"}

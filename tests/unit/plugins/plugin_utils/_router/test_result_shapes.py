@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import AnswerError
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.result_shapes import table
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.shape import checked
-from support import CHECKOUT
+from helpers.support import CHECKOUT
 
 TABLE = json.loads((CHECKOUT / "tests" / "unit" / "roles" / "facts" / "sick.json").read_text())["table"]
 BREAKS_OUT = "1.2.3.4' -b; reboot #"

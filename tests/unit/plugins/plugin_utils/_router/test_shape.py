@@ -29,7 +29,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._router.shape imp
     whole,
     words,
 )
-from lies import ODD, nested
+from helpers.forged_answers import ODD, nested
 
 PERSON = record({"name": text(5), "age": optional(whole(0, 150))}, {"friends": list_of(text(5), 2)})
 

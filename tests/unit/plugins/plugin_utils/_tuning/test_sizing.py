@@ -13,9 +13,9 @@ import yaml
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError, UnavailableError
 from ansible_collections.netops.conntrack.plugins.plugin_utils._tuning import sizing as sizing_module
 from ansible_collections.netops.conntrack.plugins.plugin_utils._tuning.sizing import binary_size, size
+from helpers.support import CHECKOUT
 from hypothesis import given
 from hypothesis import strategies as st
-from support import CHECKOUT
 
 GIB = 1 << 30
 WALKS = "A lookup in the full table walks a chain of 2 entries."

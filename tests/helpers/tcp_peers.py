@@ -4,10 +4,11 @@
 
 """Both ends of a TCP connection of this kernel, to see what it sends.
 
-Run in a network namespace: `peers.py serve ADDRESS PORT` accepts a connection. Then it sends as many bytes as each line
-of its input says, twice as many right after them. `peers.py keepalive ADDRESS PORT INTERFACE` connects, waits for a
-line, and prints the keepalive that it sends from then on, as hexadecimal digits from the IP header on. With `sack`
-instead it prints the first packet that has the option SACK, for which the first bytes of the server have to be lost.
+Run in a network namespace: `tcp_peers.py serve ADDRESS PORT` accepts a connection. Then it sends as many bytes as each
+line of its input says, twice as many right after them. `tcp_peers.py keepalive ADDRESS PORT INTERFACE` connects, waits
+for a line, and prints the keepalive that it sends from then on, as hexadecimal digits from the IP header on. With
+`sack` instead it prints the first packet that has the option SACK, for which the first bytes of the server have to be
+lost.
 """
 
 from __future__ import annotations

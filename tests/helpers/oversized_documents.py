@@ -10,7 +10,7 @@ import copy
 import functools
 import typing as t
 
-from documents import Document, fleet_document
+from helpers.documents import Document, fleet_document
 
 ROUTER = "liar"
 """The router that sent too much. All others are as they are."""

@@ -15,8 +15,8 @@ from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys im
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import read_settings
 from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.table import Table
-from messages import NLMSG_DONE, message
-from support import run
+from helpers.encoded_messages import NLMSG_DONE, message
+from helpers.support import run
 
 # linux/netlink.h, linux/netfilter/nfnetlink_conntrack.h
 NLM_F_REQUEST, NLM_F_DUMP = 0x001, 0x300

@@ -17,9 +17,9 @@ import socket
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
-from packets import packet
-from records import remove_records
-from support import network_namespace, run
+from helpers.packets import packet
+from helpers.run_records import remove_records
+from helpers.support import network_namespace, run
 
 _ETHERTYPES = {4: 0x0800, 6: 0x86DD}
 _OUTSIDE_MAC, _INSIDE_MAC, _NOBODY_MAC = "02:00:00:00:00:01", "02:00:00:00:00:02", "02:00:00:00:00:03"

@@ -43,7 +43,7 @@ HOSTILE_NAMES = (
 Document = dict[str, t.Any]
 _Facts = dict[str, t.Any]
 
-_ROLES = pathlib.Path(__file__).resolve().parent.parent / "roles"
+_ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
 _WHERE = (
     "ams",
     "fra",

@@ -15,8 +15,8 @@ import struct
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
-from messages import attribute, nested
-from support import run
+from helpers.encoded_messages import attribute, nested
+from helpers.support import run
 
 TABLE = "policies"
 

@@ -20,10 +20,10 @@ import subprocess
 import time
 import typing as t
 
-from connections import CLIENT_PORT, KINDS, SERVER_PORT, WITH_POLICY, Connection, inserted
-from injection import Router
-from support import run, run_module
-from timeout_policies import POLICIES, give_policies
+from helpers.connections import CLIENT_PORT, KINDS, SERVER_PORT, WITH_POLICY, Connection, inserted
+from helpers.packet_injection import Router
+from helpers.support import run, run_module
+from helpers.timeout_policies import POLICIES, give_policies
 
 Change = tuple[float, str]
 """When something was done to the router, and what."""

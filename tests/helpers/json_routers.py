@@ -16,9 +16,9 @@ import sys
 import typing as t
 
 import yaml
-from support import CHECKOUT
+from helpers.support import CHECKOUT
 
-ROLES = pathlib.Path(__file__).parent / "unit" / "roles"
+ROLES = pathlib.Path(__file__).parent.parent / "unit" / "roles"
 ANSIBLE_PLAYBOOK = pathlib.Path(sys.executable).parent / "ansible-playbook"
 DEAD = {"ansible_host": "127.0.0.1", "ansible_port": 1, "ansible_connection": "ssh"}
 RECAP = re.compile(r"^(\S+) +: (.*)$", re.MULTILINE)

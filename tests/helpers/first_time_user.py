@@ -15,7 +15,7 @@ import subprocess
 import sys
 
 import yaml
-from support import CHECKOUT
+from helpers.support import CHECKOUT
 from unit.test_collection import FILES
 
 BIN = pathlib.Path(sys.executable).parent

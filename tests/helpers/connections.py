@@ -20,8 +20,8 @@ import socket
 import time
 import typing as t
 
-import packets
-from injection import Router
+from helpers import packets
+from helpers.packet_injection import Router
 
 _SERVERS: dict[int, str] = {socket.AF_INET: "203.0.113.9", socket.AF_INET6: "2001:db8:ffff::9"}
 WITH_POLICY: dict[int, str] = {socket.AF_INET: "203.0.113.10", socket.AF_INET6: "2001:db8:ffff::10"}

@@ -274,5 +274,5 @@ def _be_the_module(main: t.Callable[[], None], args: dict[str, t.Any], kill_at: 
 
 
 if __name__ == "__main__":
-    sys.path[:0] = [str(pathlib.Path(__file__).resolve().parent.parent / ".collections")]
+    sys.path[:0] = [str(pathlib.Path(__file__).resolve().parents[2] / ".collections")]
     _serve(sys.argv[1])

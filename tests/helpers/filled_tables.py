@@ -12,7 +12,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.explanati
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import last_audit
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.invocation import pasteable
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.ranking import worst_first
-from documents import Document, fleet_document
+from helpers.documents import Document, fleet_document
 
 _SETTINGS = {
     "udp_timeout": 30,

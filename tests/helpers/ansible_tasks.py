@@ -14,7 +14,7 @@ import sys
 import typing as t
 
 import yaml
-from support import COLLECTIONS, inside
+from helpers.support import COLLECTIONS, inside
 
 # A connection of the kind of ansible.netcommon.network_cli, without a device.
 STUB_CLI_PLUGIN = '''

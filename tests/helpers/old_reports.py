@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 
-from documents import Document
+from helpers.documents import Document
 
 _LATER = {"baseline", "not_begun", "rollout"}
 _LATER_THAN_2 = {"no_conntrack"}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pathlib
 import typing as t
 
-from support import ModuleResult, run, run_module
+from helpers.support import ModuleResult, run, run_module
 
 PREFIX = "net.netfilter.nf_conntrack_"
 

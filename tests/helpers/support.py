@@ -19,7 +19,7 @@ import typing as t
 
 import ansible
 
-CHECKOUT = pathlib.Path(__file__).resolve().parent.parent
+CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 COLLECTIONS = CHECKOUT / ".collections"
 SYSTEM_PYTHON = "/usr/bin/python3"
 """The distribution's interpreter, with its own python3-pyroute2: what a router has."""
