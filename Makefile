@@ -50,14 +50,14 @@ vm: ## boot a virtual machine with another kernel, tune it, reboot it, cut its c
 
 bench: ## measure time and memory on a large table (as root)
 	@tools/setup --lab $(TEST)
-	@set -e; for script in tests/bench/bench_*.py; do echo "bench: $$script"; $(IN_VENV) python "$$script"; done
+	@set -e; for script in tools/bench/bench_*.py; do echo "bench: $$script"; $(IN_VENV) python "$$script"; done
 
 lab-up: ## build the lab and leave it standing (as root)
 	@tools/setup --lab $(RUN)
-	@$(IN_VENV) python tests/lab/lab.py up
+	@$(IN_VENV) python tools/lab/lab.py up
 
 lab-down: ## take the lab down
-	@$(IN_VENV) python3 tests/lab/lab.py down
+	@$(IN_VENV) python3 tools/lab/lab.py down
 
 clean: ## remove what make has written here: .venv, .work and the caches
 	rm -rf .venv .work .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -26,7 +26,7 @@ import time
 import typing as t
 
 CHECKOUT = pathlib.Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(CHECKOUT / "tests" / "lab"))
+sys.path.insert(0, str(CHECKOUT / "tools" / "lab"))
 
 # ruff: noqa: E402  (they are found through the line above)
 import lab
@@ -196,8 +196,8 @@ def require(what: str, found: int, wanted: int) -> None:
 def how_to_use(built: Lab) -> str:
     """Return what a user types to go on with a lab that stands."""
     return f"""the lab stands, as KEEP=1 asks
-  look at it       .venv/bin/python tests/lab/lab.py status
-  log in           .venv/bin/python tests/lab/lab.py ssh {built.routers[0].name}
+  look at it       .venv/bin/python tools/lab/lab.py status
+  log in           .venv/bin/python tools/lab/lab.py ssh {built.routers[0].name}
   run a playbook   .venv/bin/ansible-playbook netops.conntrack.audit -i {built.inventory.relative_to(CHECKOUT)}
   take it down     make lab-down"""
 

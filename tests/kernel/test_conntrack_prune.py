@@ -26,7 +26,7 @@ from helpers.support import (
     run_module,
 )
 
-STALE_SENDER = CHECKOUT / "tests" / "lab" / "stale.py"
+STALE_SENDER = CHECKOUT / "tools" / "lab" / "stale.py"
 STALE = 120
 STORY = {
     "protocol": "tcp",

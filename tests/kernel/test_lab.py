@@ -27,7 +27,7 @@ from topology import FLOWS, STALE_DESTINATIONS, STALE_SECONDS, STALE_TIMEOUTS
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for network namespaces")
 
-LAB_PY = (SYSTEM_PYTHON, str(CHECKOUT / "tests" / "lab" / "lab.py"))
+LAB_PY = (SYSTEM_PYTHON, str(CHECKOUT / "tools" / "lab" / "lab.py"))
 MAX = pathlib.Path("/proc/sys/net/netfilter/nf_conntrack_max")
 PREFIX, OWN, STALE = "labtest", "labtest2", 200
 ENTRIES = {
@@ -144,7 +144,7 @@ def test_stale_entries_are_those_of_the_story(built: Lab) -> None:
 def test_a_kernel_since_3_12_would_keep_stale_entries_for_minutes_only(directory: pathlib.Path) -> None:
     """The two settings of the lab are what makes them stay, and both are needed."""
     (router,) = lab.up(directory, prefix=OWN, routers=1, stale=0).routers
-    sender = [SYSTEM_PYTHON, str(CHECKOUT / "tests" / "lab" / "stale.py")]
+    sender = [SYSTEM_PYTHON, str(CHECKOUT / "tools" / "lab" / "stale.py")]
     for number, setting in enumerate(STALE_TIMEOUTS):
         kernels_own = run(["sysctl", "-n", setting], netns=router.client).strip()
         run(["sysctl", "-qw", f"{setting}={kernels_own}"], netns=router.namespace)

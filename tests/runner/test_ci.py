@@ -76,7 +76,7 @@ def pipeline(make_fleet: Make, make_workplace: MakeWorkplace) -> Pipeline:
 
 def add_stale(router: Router) -> None:
     """Send lone ACKs through the router, from other sources than those of the lab."""
-    sender = CHECKOUT / "tests" / "lab" / "stale.py"
+    sender = CHECKOUT / "tools" / "lab" / "stale.py"
     run([sys.executable, str(sender), "5000", str(STALE), "bare4"], netns=router.client)
 
 

@@ -19,7 +19,7 @@ PREFIX = "netops.conntrack."
 README = CHECKOUT / "README.md"
 INDEX = CHECKOUT / "docs" / "README.md"
 PAGES = [README, *sorted(CHECKOUT.glob("docs/*.md")), *sorted(CHECKOUT.glob("roles/*/README.md"))]
-LINKING_PAGES = [*PAGES, *sorted(CHECKOUT.glob("tests/*/README.md"))]
+LINKING_PAGES = [*PAGES, *sorted(CHECKOUT.glob("tools/*/README.md"))]
 PLAYBOOK_VARIABLES = {"target", "batch", "fail_on"}
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

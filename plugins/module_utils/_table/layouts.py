@@ -15,7 +15,7 @@ every message that has the same words where the first one had headers: its struc
 walked through, by itself or by a message of the same structure, and there is no other decoder. A `Block` is many
 messages of one layout, and a field of all of them is a slice with a stride. A `Decoder` sorts messages into blocks.
 
-What makes it fast, in microseconds an entry, of 200,000 entries (the mix of tests/bench/tables.py, one processor; the
+What makes it fast, in microseconds an entry, of 200,000 entries (the mix of tools/bench/tables.py, one processor; the
 kernel's own half, sending a dump, takes 1.6):
 
 - Columns instead of entries: 2.0 for a summary from the datagrams on, 16.7 where each entry is decoded and counted.

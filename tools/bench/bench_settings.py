@@ -22,8 +22,8 @@ import sys
 import tempfile
 import typing as t
 
-TESTS = pathlib.Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(TESTS), str(TESTS / "lab")]
+TOOLS = pathlib.Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(TOOLS), str(TOOLS.parent / "tests"), str(TOOLS / "lab")]
 
 # ruff: noqa: E402  (they are found through the lines above)
 import access
@@ -36,7 +36,7 @@ from bench.report import markdown_table, seconds
 from helpers.support import run
 from topology import Router
 
-WORK = TESTS.parent / ".work" / "bench"
+WORK = TOOLS.parent / ".work" / "bench"
 PREFIX = "net.netfilter.nf_conntrack_"
 RUNS = 5
 TIMES_FASTER = 12.0

@@ -21,8 +21,8 @@ import sys
 import tempfile
 import time
 
-TESTS = pathlib.Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(TESTS), str(TESTS.parent / ".collections")]
+TOOLS = pathlib.Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(TOOLS), str(TOOLS.parent / "tests"), str(TOOLS.parent / ".collections")]
 
 # ruff: noqa: E402  (they are found through the line above)
 from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.render import render
@@ -30,7 +30,7 @@ from bench.contests import progress
 from bench.report import markdown_table, seconds
 from helpers.documents import fleet_document
 
-WORK = TESTS.parent / ".work" / "bench"
+WORK = TOOLS.parent / ".work" / "bench"
 HOSTS, RUNS = 2_000, 3
 STYLES = ("html", "json", "markdown", "text", "csv", "prometheus", "junit")
 MIB = 1 << 20

@@ -21,8 +21,8 @@ import sys
 import tempfile
 import typing as t
 
-TESTS = pathlib.Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(TESTS), str(TESTS / "lab")]
+TOOLS = pathlib.Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(TOOLS), str(TOOLS.parent / "tests"), str(TOOLS / "lab")]
 
 # ruff: noqa: E402  (they are found through the lines above)
 import lab
@@ -35,7 +35,7 @@ from bench.fleet_report import report, verdict
 from bench.fleet_results import AUDIT, BY_HAND, PING, REPORT, Contest, Memory, Results
 from processes import LabError
 
-WORK = TESTS.parent / ".work" / "bench"
+WORK = TOOLS.parent / ".work" / "bench"
 PREFIX = "ncfleet"
 SIDES = (PING, AUDIT, REPORT, BY_HAND)
 STALE = 200

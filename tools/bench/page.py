@@ -13,15 +13,15 @@ import json
 import pathlib
 import sys
 
-TESTS = pathlib.Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(TESTS)]
+TOOLS = pathlib.Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(TOOLS), str(TOOLS.parent / "tests")]
 
 # ruff: noqa: E402  (they are found through the line above)
 from bench import chart
 from bench.report import report
 from bench.results import Results, from_json
 
-DOCS = TESTS.parent / "docs"
+DOCS = TOOLS.parent / "docs"
 DATA, CHART, PAGE = (DOCS / f"performance.{suffix}" for suffix in ("json", "svg", "md"))
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 """Between these two lines the page is made from the data."""

@@ -13,15 +13,15 @@ import json
 import pathlib
 import sys
 
-TESTS = pathlib.Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(TESTS)]
+TOOLS = pathlib.Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(TOOLS), str(TOOLS.parent / "tests")]
 
 # ruff: noqa: E402  (they are found through the line above)
 from bench.fleet_report import report
 from bench.fleet_results import from_json
 from bench.page import framed
 
-DOCS = TESTS.parent / "docs"
+DOCS = TOOLS.parent / "docs"
 DATA, PAGE = DOCS / "scale.json", DOCS / "scale.md"
 
 

@@ -85,4 +85,4 @@ def test_the_readme_says_how_often_each_kind_comes(name: str) -> None:
     kinds = [f"{name}{version}" for version in (4, 6)]
     lengths = ", ".join(str(LENGTHS[kind]) for kind in kinds)
     counts = " | ".join(str(MIX.count(kind)) for kind in kinds)
-    assert f"| {lengths} | {counts} |" in (CHECKOUT / "tests" / "lab" / "README.md").read_text(encoding="utf-8")
+    assert f"| {lengths} | {counts} |" in (CHECKOUT / "tools" / "lab" / "README.md").read_text(encoding="utf-8")

@@ -20,8 +20,8 @@ import sys
 import types
 import typing as t
 
-TESTS = pathlib.Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(TESTS)]
+TOOLS = pathlib.Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(TOOLS), str(TOOLS.parent / "tests")]
 
 # ruff: noqa: E402  (they are found through the line above)
 from bench import contests, machine
@@ -38,7 +38,7 @@ ON_THE_LARGEST = {"mix": ("export",), "uniform": ("prune-stale",), "tcp": ("prun
 STORY_DELETES = {5_000: 200, 20_000: 200, 100_000: 50}
 """By entries: how many single deletes of the story's method are measured, each of which takes as long as a dump."""
 WORKS = ("summary", "export", "prune-stale", "prune-tcp", "story", "modules")
-DEFAULT_JSON = TESTS.parent / ".work" / "bench" / "engine.json"
+DEFAULT_JSON = TOOLS.parent / ".work" / "bench" / "engine.json"
 
 _PATIENCE_SECONDS = 2 * 3600
 _ROOM = 1.1  # above 95 % of its limit the kernel takes entries that are not assured out of a table
