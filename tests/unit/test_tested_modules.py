@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where each module of plugins/ is tested: in the file of its name below tests/unit, or where one of two tables says."""
+"""Where each module of plugins/ is tested: in the file of its name below tests/unit, or where a table here says."""
 
 from __future__ import annotations
 
