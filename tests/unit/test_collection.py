@@ -103,6 +103,7 @@ def test_archive_holds_what_users_need_and_nothing_else(archive: pathlib.Path) -
         "COPYING",
         "LICENSES",
         "README.md",
+        "TESTING.md",
         "changelogs",
         "docs",
         "meta",
