@@ -38,7 +38,6 @@ TESTED_IN = {
     "unit/roles/test_rollout": "action/conntrack_rollout modules/conntrack_rollout",
     "unit/test_border": "plugin_utils/_report/records",
     f"{_UNIT}/action/test_router_action": "plugin_utils/_router/action",
-    f"{_UNIT}/module_utils/_boot/test_next_boot": "module_utils/_boot_files/sysctl_d",
     f"{_UNIT}/module_utils/_entry/test_timeouts": "module_utils/_entry/entry",
     f"{_UNIT}/module_utils/_entry_changes/test_prune": "module_utils/_entry_changes/prune_plan "
     "module_utils/_entry_changes/outcome",
@@ -48,7 +47,6 @@ TESTED_IN = {
     "module_utils/_selector/values",
     f"{_UNIT}/module_utils/_settings/test_change": "module_utils/_settings/setting_plan module_utils/_sysctl/sysctl",
     f"{_UNIT}/plugin_utils/_formats/test_render": "plugin_utils/_page/explanations",
-    f"{_UNIT}/plugin_utils/_formats/test_report_files": "plugin_utils/_bounds",
     f"{_UNIT}/plugin_utils/_html/test_document": "plugin_utils/_html/advice",
 }
 """By test file: the modules without a file of their own that it imports, or has Ansible run."""
@@ -62,15 +60,11 @@ PARTS = {
     "module_utils/_boot/module_loading": "module_utils/_boot/initramfs",
     "module_utils/_boot/next_boot": "module_utils/_boot/init_system module_utils/_boot/module_loading",
     "module_utils/_boot/owners": "module_utils/_boot/appliances module_utils/_boot/boot_scripts",
-    "module_utils/_boot/boot_scripts": "module_utils/_boot_files/systemd_units",
     "module_utils/_entry_changes/update": "module_utils/_entry_changes/rehearsal",
     "module_utils/_facts/filled_by": "module_utils/_facts/cluster_search",
     "module_utils/_module": "module_utils/_interrupt",
     "module_utils/_query/query": "module_utils/_query/grouping",
-    "module_utils/_selector/values": "module_utils/_selector/protocols",
     "module_utils/_settings/change_plan": "module_utils/_sysctl/kernel_module",
-    "module_utils/_settings/persistence": "module_utils/_settings/module_lines",
-    "module_utils/_settings/setting_plan": "module_utils/_sysctl/known_settings",
     "module_utils/_table/table": "module_utils/_table/cpu_stats",
     "plugin_utils/_formats/render": "plugin_utils/_page/first_screen plugin_utils/_page/whole_page",
     "plugin_utils/_html/document": "plugin_utils/_html/components plugin_utils/_html/explanations "
@@ -83,7 +77,6 @@ PARTS = {
     "plugin_utils/_page/parts plugin_utils/_page/routers plugin_utils/_page/trend",
     "plugin_utils/_report/document": "plugin_utils/_report/record_shape",
     "plugin_utils/_report/upgrade": "plugin_utils/_report/document_shape",
-    "plugin_utils/_router/action": "plugin_utils/_router/controller",
 }
 """By module: the modules that are parts of it. It imports them, and its tests are theirs."""
 
