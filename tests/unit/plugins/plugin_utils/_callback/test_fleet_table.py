@@ -332,6 +332,7 @@ def test_colour_is_the_only_escape(shown: dict[str, t.Any], width: int, unicode:
     assert COLOURED.sub(r"\1", painted) == table(shown, width, colour=False, unicode=unicode)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [NARROWEST, 27, 40, 63, 80, 100, 132, 200])
 @pytest.mark.parametrize("unicode", [True, False])
 def test_synthetic_fleet_fits(width: int, unicode: bool) -> None:
