@@ -182,12 +182,13 @@ class MemoryTable:
         self._answer = answer
 
     def read(self, collect: t.Callable[[t.Any], t.Any], _conditions: t.Any = (), _clock: t.Any = None) -> t.Any:
+        """Return what ``collect`` makes of the blocks of the dump."""
         from ansible_collections.netops.conntrack.plugins.module_utils._table import dump
 
         return collect(dump.blocks(iter(self._answer), sequence=1, chain=16))
 
     def count(self) -> None:
-        return None
+        """Return None, because no kernel counts these entries."""
 
 
 def works() -> dict[str, t.Callable[[t.Any], t.Any]]:
@@ -226,6 +227,7 @@ def works() -> dict[str, t.Callable[[t.Any], t.Any]]:
 
 
 def main() -> None:
+    """Do the work on the table of one kind, and print what it took."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("kind", choices=kinds(1))
     parser.add_argument("works", nargs="+")
