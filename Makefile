@@ -3,12 +3,13 @@
 # VM_KERNEL=6.12 chooses the virtual machine's kernel.
 
 RUN := tools/requirements-run.txt
-TEST := $(RUN) tools/requirements-test.txt
+QUICK := $(RUN) tools/requirements-quick.txt
+TEST := $(QUICK) tools/requirements-test.txt
 IN_VENV := PATH="$(CURDIR)/.venv/bin:$$PATH:/usr/sbin:/sbin"
 
 export PYTHON KEEP
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup lint sanity unit versions vm bench lab-up lab-down clean
+.PHONY: help demo test quick setup lint sanity unit versions vm bench lab-up lab-down clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +24,13 @@ test: ## run every test there is (as root)
 	@tools/lint
 	@tools/sanity
 	@$(IN_VENV) tools/run-tests
+
+# Left out: what runs Ansible, builds the collection or takes long (the marker "slow").
+quick: ## run in half a minute the unit tests that need nothing but pytest (no root, no linters, no browser)
+	@tools/setup $(QUICK)
+	@$(IN_VENV) python -m pytest $(addprefix tests/unit/plugins/,module_utils plugin_utils modules filter) \
+		$(addprefix tests/unit/,test_documentation.py test_floors.py test_tested_modules.py) \
+		-m "not slow" --numprocesses=auto --dist=worksteal
 
 setup: ## install what is missing for all the targets (as root)
 	@tools/setup --lab --boot --report --vm $(TEST)

@@ -107,6 +107,7 @@ def test_archive_holds_what_users_need_and_nothing_else(archive: pathlib.Path) -
         "README.md",
         "REUSE.toml",
         "SECURITY.md",
+        "TESTING.md",
         "changelogs",
         "docs",
         "meta",

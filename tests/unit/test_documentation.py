@@ -18,7 +18,8 @@ from interface import documentation_of
 PREFIX = "netops.conntrack."
 README = CHECKOUT / "README.md"
 INDEX = CHECKOUT / "docs" / "README.md"
-PAGES = [README, *sorted(CHECKOUT.glob("docs/*.md")), *sorted(CHECKOUT.glob("roles/*/README.md"))]
+TESTING = CHECKOUT / "TESTING.md"
+PAGES = [README, TESTING, *sorted(CHECKOUT.glob("docs/*.md")), *sorted(CHECKOUT.glob("roles/*/README.md"))]
 COMMUNITY = [CHECKOUT / name for name in ("CONTRIBUTING.md", "SECURITY.md", "CODE_OF_CONDUCT.md")]
 LINKING_PAGES = [*PAGES, *COMMUNITY, *sorted(CHECKOUT.glob("tools/*/README.md"))]
 PLAYBOOK_VARIABLES = {"target", "batch", "fail_on"}
@@ -190,6 +191,17 @@ def test_index_has_every_page(page: pathlib.Path) -> None:
 def test_readme_is_short_and_leads_to_the_index() -> None:
     assert len(README.read_text(encoding="utf-8").splitlines()) <= _MOST_LINES_OF_THE_README
     assert "docs/README.md" in {path for path, _anchor in links_of(README)}
+
+
+def test_page_on_testing_names_what_there_is() -> None:
+    text = TESTING.read_text(encoding="utf-8")
+    paths = re.findall(r"(?<![\w/])(?:tests|tools)/[\w./]+", text)
+    assert [path for path in paths if not (CHECKOUT / path).exists()] == []
+    # The folders that pytest collects, and the helpers, each in a row.
+    collected = {f"tests/{path.name}/" for path in CHECKOUT.glob("tests/*") if any(path.rglob("test_*.py"))}
+    assert collected <= set(paths)
+    helpers = re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)
+    assert sorted(helpers) == sorted(path.stem for path in CHECKOUT.glob("tests/helpers/*.py"))
 
 
 def test_architecture_has_a_row_for_each_util() -> None:

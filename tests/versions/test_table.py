@@ -70,7 +70,7 @@ def test_the_suite_runs_on_a_release_of_the_table() -> None:
 
 
 def test_the_environments_have_the_packages_of_the_suite() -> None:
-    of_the_suite = pins("requirements-run.txt") | pins("requirements-test.txt")
+    of_the_suite = pins("requirements-run.txt") | pins("requirements-quick.txt") | pins("requirements-test.txt")
     of_the_environments = pins("requirements-controllers.txt")
     assert {"jmespath", "pytest", "hypothesis"} <= of_the_environments.keys()
     assert of_the_environments.items() <= of_the_suite.items()

@@ -45,6 +45,7 @@ _ROOM = 1.1  # above 95 % of its limit the kernel takes entries that are not ass
 
 
 def main() -> None:
+    """Measure what was asked for, and print and write the figures."""
     options = _options()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
         signal.signal(number, _end)

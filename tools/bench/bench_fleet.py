@@ -49,6 +49,7 @@ _IDLE_SECONDS = 5.0
 
 
 def main() -> None:
+    """Measure the fleet, and print and write the figures."""
     options = _options()
     try:
         with _lab(options) as used, tempfile.TemporaryDirectory(prefix="ncfleet") as home:

@@ -53,14 +53,17 @@ class Cost:
 
     @property
     def median(self) -> float:
+        """Return the median of the runs' seconds."""
         return statistics.median(self.seconds)
 
     @property
     def peak_mebibytes(self) -> float:
+        """Return the largest resident set in MiB."""
         return self.peak_bytes / MIB
 
 
 def main() -> None:
+    """Measure each format in a process of its own, or one format in this process."""
     options = _options()
     if options.style:
         print(json.dumps(dataclasses.asdict(render_alone(options.style, options.document, options.runs))))

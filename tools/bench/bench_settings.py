@@ -112,6 +112,7 @@ class Results:
 
 
 def main() -> None:
+    """Measure both sides on a router of the lab, and print and write the figures."""
     options = _options()
     try:
         results = measure(options.runs)

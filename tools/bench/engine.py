@@ -91,6 +91,7 @@ def started_seconds_ago() -> float:
 
 
 def main() -> None:
+    """Do the work that the arguments name, and print what it took."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("work", choices=WORKS)
     parser.add_argument("dest", nargs="?", help="the file of the work export")

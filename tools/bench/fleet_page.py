@@ -26,6 +26,7 @@ DATA, PAGE = DOCS / "scale.json", DOCS / "scale.md"
 
 
 def main() -> None:
+    """Write the figures into the page."""
     source = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else DATA
     data = source.read_text(encoding="utf-8")
     results = from_json(json.loads(data))

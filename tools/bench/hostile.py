@@ -135,7 +135,7 @@ def datagrams(rows: Rows) -> t.Iterator[bytes]:
     """Return the entries as the kernel would send them."""
     from helpers import encoded_messages
 
-    encode = _encoder(messages)
+    encode = _encoder(encoded_messages)
     while True:
         part = list(itertools.islice(rows, CHUNK))
         if not part:
@@ -144,7 +144,7 @@ def datagrams(rows: Rows) -> t.Iterator[bytes]:
     yield encoded_messages.done()
 
 
-def _encoder(messages: t.Any) -> t.Callable[[dict[str, int]], bytes]:
+def _encoder(encoded_messages: t.Any) -> t.Callable[[dict[str, int]], bytes]:
     """Return what encodes an entry: a message with every field, into which the given ones are put."""
     from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Layout
 
@@ -182,12 +182,13 @@ class MemoryTable:
         self._answer = answer
 
     def read(self, collect: t.Callable[[t.Any], t.Any], _conditions: t.Any = (), _clock: t.Any = None) -> t.Any:
+        """Return what ``collect`` makes of the blocks of the dump."""
         from ansible_collections.netops.conntrack.plugins.module_utils._table import dump
 
         return collect(dump.blocks(iter(self._answer), sequence=1, chain=16))
 
     def count(self) -> None:
-        return None
+        """Return None, because no kernel counts these entries."""
 
 
 def works() -> dict[str, t.Callable[[t.Any], t.Any]]:
@@ -227,6 +228,7 @@ def works() -> dict[str, t.Callable[[t.Any], t.Any]]:
 
 
 def main() -> None:
+    """Do the work on the table of one kind, and print what it took."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("kind", choices=kinds(1))
     parser.add_argument("works", nargs="+")

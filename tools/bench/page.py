@@ -41,6 +41,7 @@ def framed(page: str, figures: str) -> str:
 
 
 def main() -> None:
+    """Write the figures and the chart into the page."""
     source = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else DATA
     data = source.read_text(encoding="utf-8")
     results = from_json(json.loads(data))

@@ -302,6 +302,7 @@ def _ignore_signals() -> None:
 
 
 def main() -> int:
+    """Run the command that the arguments name, and return the exit status."""
     for each in _SIGNALS:
         signal.signal(each, _interrupt)
     # After `su` without a dash, root's path lacks them.

@@ -278,6 +278,7 @@ def judge(state: dict[str, t.Any] | None, asked: float) -> dict[str, t.Any]:
 
 
 def main() -> None:
+    """Serve or carry flows, as the arguments say."""
     role, log, *rest = sys.argv[1:]
     if role == "serve":
         serve(pathlib.Path(log))

@@ -121,6 +121,7 @@ def send(kinds: t.Iterable[tuple[int, Kind]]) -> None:
 
 
 def main() -> None:
+    """Send the lone packets that the arguments name."""
     first, count, *only = sys.argv[1:]
     indexes = range(int(first), int(first) + int(count))
     send((index, KINDS[only[0] if only else kind_of(index)]) for index in indexes)

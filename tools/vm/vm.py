@@ -152,6 +152,7 @@ def _free_ports(count: int) -> list[int]:
 
 
 def main() -> int:
+    """Open a shell in a fresh machine, or run a command there, and return the exit status."""
     try:
         if sys.argv[1:2] != ["ssh"]:
             raise LabError("usage: vm.py ssh [COMMAND]")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a run is refused for before the first connection, and that nothing else stops it there."""
+"""What a run is refused for before the first connection (conntrack_preflight), and that nothing else stops it there."""
 
 from __future__ import annotations
 

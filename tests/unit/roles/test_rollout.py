@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What stops a roll-out, what is left out of it, and what is refused before it begins."""
+"""What stops a roll-out (conntrack_rollout), what is left out of it, and what is refused before it begins."""
 
 from __future__ import annotations
 

@@ -25,15 +25,19 @@ description: Prints them as JSON, with the processor time and memory of the main
 
 
 class CallbackModule(CallbackBase):  # type: ignore[misc] # Ansible has no types
+    """Prints what a play cost when it ends."""
+
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "aggregate"
     CALLBACK_NAME = "bench_seconds"
     started = 0.0
 
     def v2_playbook_on_task_start(self, task: t.Any, is_conditional: bool) -> None:
+        """Start the clock at the first task."""
         self.started = self.started or time.monotonic()
 
     def v2_playbook_on_stats(self, stats: t.Any) -> None:
+        """Print the cost as one line of JSON."""
         seconds = time.monotonic() - self.started
         bad = sum(stats.failures.values()) + sum(stats.dark.values())
         main = resource.getrusage(resource.RUSAGE_SELF)

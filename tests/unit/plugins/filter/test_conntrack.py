@@ -76,7 +76,7 @@ def test_each_filter_is_documented_in_a_file_of_its_name() -> None:
     assert documented == conntrack.FilterModule().filters().keys()
 
 
-def test_without_jmespath_the_checks_name_the_remedy_and_the_others_work() -> None:
+def test_without_jmespath_the_checks_name_the_remedy_and_the_others_work(tmp_path: pathlib.Path) -> None:
     code = (
         "import sys; sys.modules['jmespath'] = None\n"
         "from ansible_collections.netops.conntrack.plugins.filter.conntrack import FilterModule\n"
@@ -85,7 +85,8 @@ def test_without_jmespath_the_checks_name_the_remedy_and_the_others_work() -> No
         "check = dict.fromkeys(('id', 'title', 'when', 'advice'), 'a') | {'severity': 'low'}\n"
         "filters['conntrack_findings']({}, [check])\n"
     )
-    environment = {"PYTHONPATH": str(CHECKOUT / ".collections")}
+    # Ansible makes a directory in the home, and not every user has one.
+    environment = {"HOME": str(tmp_path), "PYTHONPATH": str(CHECKOUT / ".collections")}
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60, check=False
     )

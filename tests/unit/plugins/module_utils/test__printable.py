@@ -16,6 +16,7 @@ STEERING = ("Cc", "Cf", "Zl", "Zp", "Cs", "Co", "Cn")
 EVERY = "".join(map(chr, range(0x110000)))
 
 
+@pytest.mark.slow
 def test_no_character_that_steers_is_left() -> None:
     assert {unicodedata.category(character) for character in visible(EVERY)}.isdisjoint(STEERING)
     assert len(visible(EVERY).splitlines()) == 1

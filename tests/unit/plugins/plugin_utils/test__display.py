@@ -14,6 +14,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._display import (
     number,
     percentage,
     plain_number,
+    plain_text,
     spoken,
     value_in_line,
     with_unit,
@@ -121,3 +122,8 @@ def test_only_numbers_have_a_unit(value: t.Any, check: dict[str, str], text: str
 
 def test_a_key_is_spoken_in_words() -> None:
     assert spoken("no_conntrack") == "no conntrack"
+
+
+@pytest.mark.parametrize(("value", "text"), [("é", "é"), (True, "true"), (None, "null"), (["é"], '["é"]')])
+def test_a_value_of_json_as_text(value: t.Any, text: str) -> None:
+    assert plain_text(value) == text

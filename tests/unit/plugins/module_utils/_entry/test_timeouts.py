@@ -423,6 +423,7 @@ _SHORTENINGS = st.builds(Shortening, st.integers(1, 400), st.floats(0, 900), st.
 _POLICIES = st.builds(lambda seconds: Policy(None, _uapi.UDP, {"udp_timeout": seconds}), st.integers(1, 400))
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(
     changes=st.lists(_CHANGES, max_size=4),

@@ -58,6 +58,7 @@ WITH_A_HISTORY = Timeouts(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("timeouts", [SETTINGS_ONLY, WITH_A_HISTORY], ids=["settings only", "with a history"])
 @settings(max_examples=150, deadline=None)
 @given(entries=st.lists(fields(), max_size=40), top=st.integers(1, 4))
@@ -78,6 +79,7 @@ def test_starts_on_every_edge(off: int, remaining: int, uptime: float) -> None:
     assert counted(entries, timeouts, 1) == referred(entries, timeouts, 1)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(
     timeouts=st.dictionaries(st.sampled_from(list(SETTINGS)), st.integers(0, 2 * 432000)),

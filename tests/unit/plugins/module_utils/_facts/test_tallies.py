@@ -57,6 +57,7 @@ def expected(selection: Selection, entries: list[Fields]) -> dict[str, t.Any]:
     }
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(entries=st.lists(fields(), min_size=1, max_size=40))
 def test_together_is_each_alone(entries: list[Fields]) -> None:

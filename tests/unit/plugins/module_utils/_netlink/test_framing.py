@@ -41,6 +41,7 @@ def rows(splitter: framing.Splitter, datagram: bytes) -> list[bytes]:
     return found
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.lists(a_message(), min_size=1, max_size=12), min_size=1, max_size=5))
 def test_all_messages_in_their_order(datagrams: list[list[bytes]]) -> None:

@@ -197,6 +197,7 @@ def test_every_key_has_notations() -> None:
     assert NOTATIONS.keys() | AMOUNTS.keys() == KEYS.keys()
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(given_as=notations(), entries=st.lists(fields(), min_size=1, max_size=12))
 def test_every_notation_selects_the_same(given_as: list[t.Any], entries: list[Fields]) -> None:

@@ -99,6 +99,7 @@ def built(found: dict[str, str | None], is_module: bool) -> t.Iterator[Machine]:
             yield machine
 
 
+@pytest.mark.slow
 @given(files, steps, st.booleans())
 @settings(max_examples=150, deadline=None)
 def test_all_becomes_what_it_was(found: dict[str, str | None], runs: list[Step], is_module: bool) -> None:
@@ -111,6 +112,7 @@ def test_all_becomes_what_it_was(found: dict[str, str | None], runs: list[Step],
         assert machine.kernel == KERNEL
 
 
+@pytest.mark.slow
 @given(files, steps, st.data())
 @settings(max_examples=150, deadline=None)
 def test_lines_that_somebody_adds_or_removes_in_between(

@@ -167,6 +167,7 @@ def test_a_dump_of_nothing() -> None:
     assert dumped([]) == []
 
 
+@pytest.mark.slow
 def test_many_datagrams_are_several_blocks_of_the_same_layout() -> None:
     encoded = [b"".join(map(entry_message, flows(start, start + 99))) for start in range(0, 60000, 100)]
     blocks = list(dump.blocks([*encoded, done()], SEQUENCE, CHAIN))

@@ -109,6 +109,7 @@ UNKNOWN = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(entries=st.lists(fields(), min_size=1, max_size=8), choice=st.data())
 def test_unknown_attributes_anywhere_change_nothing(entries: list[dict[str, t.Any]], choice: st.DataObject) -> None:

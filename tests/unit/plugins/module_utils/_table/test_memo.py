@@ -124,6 +124,7 @@ def test_every_key_has_values() -> None:
     assert VALUES.keys() == KEYS.keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", KEYS)
 @settings(max_examples=25, deadline=None)
 @given(choice=st.data())
@@ -153,6 +154,7 @@ def selectors(keys: t.Iterable[str]) -> Values:
     return st.lists(one, min_size=1, max_size=3)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(
     selected=st.sampled_from([*RELATED, list(KEYS)]).flatmap(lambda keys: st.tuples(selectors(keys), selectors(keys))),
@@ -168,6 +170,7 @@ def test_several_keys(selected: tuple[list[t.Any], list[t.Any]], others: list[di
             assert of_block(block) == list(map(selection.decide, block.entries()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ALL_FIELDS)
 @settings(max_examples=8, deadline=None)
 @given(others=st.lists(fields(), max_size=20))

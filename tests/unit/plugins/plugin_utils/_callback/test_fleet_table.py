@@ -333,6 +333,7 @@ def test_colour_is_the_only_escape(shown: Document, width: int, unicode: bool) -
     assert COLOURED.sub(r"\1", painted) == table(shown, width, colour=False, unicode=unicode)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [NARROWEST, 27, 40, 63, 80, 100, 132, 200])
 @pytest.mark.parametrize("unicode", [True, False])
 def test_synthetic_fleet_fits(width: int, unicode: bool) -> None:

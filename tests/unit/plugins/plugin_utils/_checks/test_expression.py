@@ -162,6 +162,7 @@ DEEP = 100_000
 """How often a part of an expression stands in a part."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [

@@ -32,6 +32,7 @@ def document(request: pytest.FixtureRequest) -> Document:
     return large_document(request.param, LONG if request.param in TEXTS else MANY)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("style", ENDINGS)
 def test_each_format_is_written_in_linear_time_and_bounded(document: Document, style: str) -> None:
     began = time.process_time()
@@ -50,6 +51,7 @@ def test_the_terminal_is_drawn_in_linear_time_and_bounded(document: Document) ->
     assert len(text) < 30_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [*KINDS])
 def test_the_json_report_has_all(kind: str) -> None:
     document = large_document(kind, 5_000)
@@ -71,6 +73,7 @@ def test_what_is_not_shown_is_counted(kind: str, style: str, words: str) -> None
     assert words in " ".join(render(large_document(kind, 5_000), style).split())
 
 
+@pytest.mark.slow
 def test_an_honest_report_is_not_cut() -> None:
     text = "".join(render(fleet_document(40), style) for style in ENDINGS)
     assert "characters left out" not in text
@@ -78,6 +81,7 @@ def test_an_honest_report_is_not_cut() -> None:
     assert "left_out_samples" not in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["drift", "talkers", "selectors", "findings"])
 def test_two_reports_are_compared_in_linear_time(kind: str) -> None:
     document = large_document(kind, 50_000)

@@ -560,6 +560,7 @@ def test_without_a_baseline_nothing_is_compared() -> None:
     assert "New since" not in trend_page(r1=trend())
 
 
+@pytest.mark.slow
 def test_the_worst_come_first_and_a_large_fleet_is_cut() -> None:
     document = fleet_document(300)
     text = render(document)
@@ -648,6 +649,7 @@ def with_hostile_texts(value: t.Any, key: str = "") -> t.Any:
     return {f"{STEERING}{name}" if named else name: with_hostile_texts(item, name) for name, item in value.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("style", ["text", "markdown", "html", "csv", "prometheus", "junit"])
 @pytest.mark.parametrize("options", [{}, {"after": False}, {"check_mode": True}])
 def test_no_text_steers_a_terminal_in_any_format(style: str, options: dict[str, t.Any]) -> None:
@@ -744,6 +746,7 @@ def test_the_first_screen_of_three_sick_routers_fits_a_terminal(clusters: list[t
     assert lines[-1] == "The files of this report have all else, and what to do about each finding."
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"after": False}, {"check_mode": True}, {"hostile": True}])
 @pytest.mark.parametrize("routers", [0, 1, 3, 7, 100])
 @pytest.mark.parametrize("clusters", STORMS.values(), ids=STORMS)

@@ -64,6 +64,7 @@ def test_all_formats_are_written_each_with_the_mode(tmp_path: pathlib.Path) -> N
     assert len(list(tmp_path.iterdir())) == len(ENDINGS) + 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("broken", ENDINGS)
 @pytest.mark.parametrize("error", [KeyError("usage"), RecursionError(), MemoryError(), UnicodeError("x"), OSError()])
 def test_a_writer_that_fails_takes_no_other_along(
@@ -193,6 +194,7 @@ def places(value: t.Any, path: tuple[t.Any, ...] = ()) -> t.Iterator[tuple[t.Any
             yield from places(value[key], (*path, key))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", [path for path in places(ONE) if path], ids=str)
 def test_a_report_with_an_odd_value_anywhere_is_refused_by_its_place_or_shown_in_all_formats(
     tmp_path: pathlib.Path, place: tuple[t.Any, ...]

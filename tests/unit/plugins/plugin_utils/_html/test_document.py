@@ -88,6 +88,7 @@ def numbers(value: t.Any, path: tuple[t.Any, ...] = ()) -> t.Iterator[tuple[t.An
         yield path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options", [{}, {"after": False, "with_trend": False}, {"check_mode": True}, {"hostile": True}]
 )
@@ -345,6 +346,7 @@ def test_with_all_numbers_unknown_there_is_still_a_page() -> None:
     assert "None" not in page.text.replace("None.", "")
 
 
+@pytest.mark.slow
 @given(st.data())
 @settings(max_examples=25, deadline=None)
 def test_any_number_may_be_unknown(data: st.DataObject) -> None:
@@ -527,6 +529,7 @@ def test_fifty_routers_with_all_there_is_stay_below_a_mebibyte() -> None:
     assert len(as_html(fleet_document(50, hostile=True)).encode()) < MIB
 
 
+@pytest.mark.slow
 def test_all_routers_of_a_large_fleet_have_their_section() -> None:
     document = fleet_document(100)
     page = read(as_html(document))

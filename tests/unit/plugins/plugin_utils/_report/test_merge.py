@@ -29,6 +29,7 @@ def part_of(fleet: documents.Document, hosts: t.Collection[str]) -> documents.Do
     return part | {"baseline": fleet["baseline"]}
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.sampled_from(FLEETS), st.data())
 def test_a_fleet_in_any_slices_is_the_whole_fleet_again(fleet: documents.Document, data: st.DataObject) -> None:
