@@ -468,8 +468,8 @@ stopped      after batch 2
              r3: drops: Packets were dropped since the change: 12
              r3: steps: A step failed: no answer
 not started  2 routers: r4, r5
-to go on     Fix what stopped it, then run the playbook again with --limit @REPORT.retry, the file next to this
-             report. It lists the routers that are not done.
+to go on     Fix what stopped it, then run the playbook again with --limit @REPORT.retry, the file next to
+             this report. It lists the routers that are not done.
 
 The routers,"""
         in text
