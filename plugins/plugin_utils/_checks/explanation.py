@@ -80,7 +80,8 @@ _WORD = re.compile(r"[\w.]+=[\w.:]+", re.ASCII)
 _COMMAND = "ansible HOST -b -m netops.conntrack.conntrack_prune -a 'match=\"{}\"'"
 """The command that deletes the entries of a selector. HOST is to be replaced by the routers."""
 
-_A_COMMAND = re.compile(re.escape(_COMMAND).replace(r"\{\}", rf"(?:{_WORD.pattern} ?)+"), re.ASCII)
+_WORDS = rf"{_WORD.pattern}(?: {_WORD.pattern})*"
+_A_COMMAND = re.compile(re.escape(_COMMAND).replace(r"\{\}", _WORDS), re.ASCII)
 
 
 def explain(facts: Facts) -> Explanation | None:

@@ -116,7 +116,7 @@ def _shape_of_some(kind: t.Any) -> Shape:
         return _one_of(arguments)
     if origin is t.Annotated:
         number, mark = arguments
-        return _at_least(_LEAST[mark], _shape_of(number))
+        return _number_from(_LEAST[mark], number)
     if origin is t.Union:
         return _ADDRESS_OR_PORT
     return _PLAIN[kind]
@@ -134,15 +134,9 @@ def _one_of(words: t.Collection[str]) -> Shape:
     return _is(f"one of {', '.join(words)}", lambda value: isinstance(value, str) and value in words)
 
 
-def _at_least(least: int, shape: Shape) -> Shape:
-    """Return the ``shape`` of a number, which is not below ``least``."""
-
-    def look(value: t.Any, place: Keys) -> None:
-        shape(value, place)
-        if value < least:
-            raise ShapeError(place, f"should be a number from {least} on, and is {_in_words(value)}")
-
-    return look
+def _number_from(least: int, kind: type) -> Shape:
+    is_number, name = _NUMBERS[kind]
+    return _is(f"{name} from {least} on", lambda value: is_number(value) and value >= least)
 
 
 def _or_null(shape: Shape) -> Shape:
@@ -217,6 +211,10 @@ def _anything(_value: t.Any, _place: Keys) -> None:
 _LIST = _is("a list", lambda value: isinstance(value, list))
 _MAPPING = _is("an object", lambda value: isinstance(value, dict))
 _ADDRESS_OR_PORT = _is("an address or a port", lambda value: isinstance(value, str) or _is_whole(value))
+_NUMBERS: dict[type, tuple[t.Callable[[t.Any], bool], str]] = {
+    int: (_is_whole, "a whole number"),
+    float: (_is_number, "a number"),
+}
 _PLAIN: dict[t.Any, Shape] = {
     str: _is("a text", lambda value: isinstance(value, str)),
     bool: _is("true or false", lambda value: isinstance(value, bool)),

@@ -211,6 +211,9 @@ def test_a_command_is_known_as_one_of_ours(match: dict[str, t.Any]) -> None:
         "ansible HOST -b -m netops.conntrack.conntrack_prune -a 'match=\"protocol=udp\"'; reboot",
         "ansible HOST -b -m netops.conntrack.conntrack_prune -a 'match=\"protocol=$(reboot)\"'",
         "ansible HOST -b -m netops.conntrack.conntrack_prune -a 'match=\"\"'",
+        "ansible HOST -b -m netops.conntrack.conntrack_prune -a 'match=\"protocol=udpreplied=true\"'",
+        f"ansible HOST -b -m netops.conntrack.conntrack_prune -a 'match=\"{'a=xxxxxxxxxx' * 100}\"'",
+        f"ansible HOST -b -m netops.conntrack.conntrack_prune -a 'match=\"{'a=x ' * 500}!\"'",
         "ansible HOST -b -m netops.conntrack.conntrack_prune -a 'match=\"protocol=udp\"'\n",
     ],
 )

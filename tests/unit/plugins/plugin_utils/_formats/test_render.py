@@ -468,8 +468,8 @@ stopped      after batch 2
              r3: drops: Packets were dropped since the change: 12
              r3: steps: A step failed: no answer
 not started  2 routers: r4, r5
-to go on     Fix what stopped it, then run the playbook again with --limit @REPORT.retry, the file next to this
-             report. It lists the routers that are not done.
+to go on     Fix what stopped it, then run the playbook again with --limit @REPORT.retry, the file next to
+             this report. It lists the routers that are not done.
 
 The routers,"""
         in text
@@ -487,9 +487,8 @@ def test_a_stop_in_the_last_batch_leaves_no_router_behind() -> None:
 def test_many_gates_of_a_stop_are_cut() -> None:
     hosts = [f"r{number:02}" for number in range(12)]
     text = rollout_page({"batches": [hosts], "stopped": {"batch": 1, "gates": [gate(host) for host in hosts]}})
-    assert (
-        "           r09: drops: Packets were dropped since the change: 12\n           and 2 more\nnot started" in text
-    )
+    margin = " " * len("not started  ")
+    assert f"{margin}r09: drops: Packets were dropped since the change: 12\n{margin}and 2 more\nnot started" in text
 
 
 @pytest.mark.parametrize(
@@ -683,7 +682,7 @@ def test_a_page_begins_with_what_fills_each_table_and_what_helps() -> None:
     section = text.split("What fills the tables\n---------------------\n\n")[1].split("\n\n")[0]
     first, second, command, *_others = section.splitlines()
     assert first == "r1     99 % of 10,000 entries: udp, unanswered, to 192.0.2.54 port 53"
-    assert (second.strip(), command.strip()[:12]) == ("This frees 9,900 entries:", "`ansible HOST")
+    assert (second.strip(), command.strip()[:13]) == ("This frees 9,900 entries:", "`ansible HOST")
     assert "r2" not in section
     assert text.index("What fills the tables") < text.index("Found now")
 
