@@ -15,7 +15,7 @@ from helpers.support import CHECKOUT
 _UNIT = "unit/plugins"
 TESTED_IN = {
     "kernel/test_answers": "module_utils/_errors",
-    "kernel/test_confirm": "module_utils/_settings/lock",
+    "kernel/test_confirm": "modules/conntrack_settings module_utils/_settings/lock",
     "kernel/test_conntrack_facts": "modules/conntrack_facts module_utils/_facts/gather",
     "kernel/test_conntrack_info": "modules/conntrack_info module_utils/_query/export",
     "kernel/test_conntrack_prune": "modules/conntrack_prune",
@@ -23,11 +23,12 @@ TESTED_IN = {
     "kernel/test_decoding": "module_utils/_uapi module_utils/_query/extended module_utils/_query/fields",
     "kernel/test_hostile_files": "module_utils/_files/run_directory",
     "kernel/test_kernel_filter": "module_utils/_table/kernel_filter",
+    "kernel/test_malformed": "module_utils/_table/decoder",
     "kernel/test_modprobe": "module_utils/_boot_files/config_tree module_utils/_boot_files/modprobe_d",
     "kernel/test_never_the_controller": "action/conntrack_facts action/conntrack_info action/conntrack_prune "
     "action/conntrack_settings action/conntrack_update",
     "kernel/test_not_listed": "module_utils/_facts/listeners",
-    "kernel/test_reader": "module_utils/_table/table",
+    "kernel/test_reader": "module_utils/_table/block module_utils/_table/table",
     "kernel/test_table": "module_utils/_netns module_utils/_table/requests module_utils/_table/writable",
     "kernel/test_timeout_policies": "module_utils/_entry/timeout_policies",
     "kernel/test_udev": "module_utils/_boot_files/udev_rules",
@@ -40,14 +41,18 @@ TESTED_IN = {
     f"{_UNIT}/action/test_router_action": "plugin_utils/_router/action",
     f"{_UNIT}/module_utils/_entry/test_timeouts": "module_utils/_entry/entry",
     f"{_UNIT}/module_utils/_entry_changes/test_prune": "module_utils/_entry_changes/prune_plan "
-    "module_utils/_entry_changes/outcome",
+    "module_utils/_entry_changes/outcome module_utils/_entry_changes/prune_survey",
+    f"{_UNIT}/module_utils/_entry_changes/test_update": "module_utils/_entry_changes/update_plan "
+    "module_utils/_entry_changes/update_survey",
     f"{_UNIT}/module_utils/_facts/test_filled_by": "module_utils/_facts/clusters",
     f"{_UNIT}/module_utils/_files/test_replacement": "module_utils/_files/text",
-    f"{_UNIT}/module_utils/_selector/test_compiler": "module_utils/_selector/hints module_utils/_selector/keys "
-    "module_utils/_selector/values",
+    f"{_UNIT}/module_utils/_selector/test_compiler": "module_utils/_entry/context module_utils/_selector/hints "
+    "module_utils/_selector/key module_utils/_selector/keys module_utils/_selector/values",
     f"{_UNIT}/module_utils/_settings/test_change": "module_utils/_settings/setting_plan module_utils/_sysctl/sysctl",
+    f"{_UNIT}/plugin_utils/_callback/test_fleet_table": "plugin_utils/_callback/figures",
     f"{_UNIT}/plugin_utils/_formats/test_render": "plugin_utils/_page/explanations",
     f"{_UNIT}/plugin_utils/_html/test_document": "plugin_utils/_html/advice",
+    f"{_UNIT}/plugin_utils/_report/test_document_types": "plugin_utils/_report/audit_types",
 }
 """By test file: the modules without a file of their own that it imports, or has Ansible run."""
 
@@ -55,15 +60,18 @@ PARTS = {
     "action/conntrack_audit": "plugin_utils/_tuning/leftover",
     "modules/conntrack_facts": "module_utils/_module",
     "modules/conntrack_info": "module_utils/_selected_table",
-    "modules/conntrack_settings": "module_utils/_settings/change_plan module_utils/_settings/confirm "
-    "module_utils/_settings/journal module_utils/_settings/transaction",
+    "modules/conntrack_settings": "module_utils/_settings/run",
     "module_utils/_boot/module_loading": "module_utils/_boot/initramfs",
     "module_utils/_boot/next_boot": "module_utils/_boot/init_system module_utils/_boot/module_loading",
     "module_utils/_boot/owners": "module_utils/_boot/appliances module_utils/_boot/boot_scripts",
-    "module_utils/_entry_changes/update": "module_utils/_entry_changes/rehearsal",
+    "module_utils/_entry_changes/update": "module_utils/_entry_changes/survey",
+    "module_utils/_entry_changes/update_plan": "module_utils/_entry_changes/rehearsal",
     "module_utils/_facts/filled_by": "module_utils/_facts/cluster_search",
     "module_utils/_module": "module_utils/_interrupt",
     "module_utils/_query/query": "module_utils/_query/grouping",
+    "module_utils/_selector/keys": "module_utils/_selector/amount_keys module_utils/_selector/tuple_keys",
+    "module_utils/_settings/run": "module_utils/_settings/change_plan module_utils/_settings/confirm "
+    "module_utils/_settings/journal module_utils/_settings/transaction",
     "module_utils/_settings/change_plan": "module_utils/_sysctl/kernel_module",
     "module_utils/_table/table": "module_utils/_table/cpu_stats",
     "plugin_utils/_formats/render": "plugin_utils/_page/first_screen plugin_utils/_page/whole_page",
@@ -75,8 +83,9 @@ PARTS = {
     "plugin_utils/_html_toolkit/style": "plugin_utils/_html_toolkit/rules plugin_utils/_html_toolkit/widths",
     "plugin_utils/_page/whole_page": "plugin_utils/_page/changes plugin_utils/_page/findings "
     "plugin_utils/_page/parts plugin_utils/_page/routers plugin_utils/_page/trend",
-    "plugin_utils/_report/document": "plugin_utils/_report/record_shape",
-    "plugin_utils/_report/upgrade": "plugin_utils/_report/document_shape",
+    "plugin_utils/_report/document": "plugin_utils/_report/record_shape plugin_utils/_report/record_types "
+    "plugin_utils/_report/router_report",
+    "plugin_utils/_report/upgrade": "plugin_utils/_report/old_names",
 }
 """By module: the modules that are parts of it. It imports them, and its tests are theirs."""
 
