@@ -192,8 +192,8 @@ class MemoryTable:
 
 def works() -> dict[str, t.Callable[[t.Any], t.Any]]:
     """Return what can be done with a table, by name."""
-    from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes import prune as prune_module
     from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
+    from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes import prune as prune_module
     from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes import prune_plan
     from ansible_collections.netops.conntrack.plugins.module_utils._facts import gather as gather_module
     from ansible_collections.netops.conntrack.plugins.module_utils._query import query as query_module
