@@ -30,7 +30,7 @@ class ConntrackError(Exception):
 
 
 class OptionError(ConntrackError):
-    """An option's value cannot be used; nothing was touched.
+    """An option's value cannot be used. Nothing was touched.
 
     The message names the option, shows the value as it was given, says what is wrong with it and how to mend it.
     """

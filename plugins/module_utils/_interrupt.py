@@ -128,7 +128,7 @@ def log(module: str, message: str) -> None:
 
 
 def words_of_change(confirm: t.Mapping[str, t.Any] | None) -> str:
-    """Return what is said of a change of settings when a signal came; ``confirm`` is what the result says of it."""
+    """Return what is said of a change of settings when a signal came. ``confirm`` is what the result says of it."""
     finished = "The change was finished as a whole."
     if confirm is None or confirm["confirmed"]:
         return finished

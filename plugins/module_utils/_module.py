@@ -42,7 +42,7 @@ class ConntrackModule(AnsibleModule):  # type: ignore[misc] # Ansible has no typ
 
 
 def guarded_run(module: AnsibleModule, work: t.Callable[[AnsibleModule], dict[str, t.Any]]) -> None:
-    """Do the module's ``work`` and exit with its result; turn every expected error into ``fail_json``.
+    """Do the module's ``work`` and exit with its result. Turn every expected error into ``fail_json``.
 
     What the result has under ``warnings``, a list of texts, is shown as Ansible shows warnings.
     """

@@ -47,7 +47,7 @@ def path_of(netns: str) -> str:
 
 @contextlib.contextmanager
 def inside(netns: str | None) -> t.Iterator[None]:
-    """Run the body in the namespace ``netns``, and return to the present one after it; None stays where it is.
+    """Run the body in the namespace ``netns``, and return to the present one after it. None stays where it is.
 
     Raises UnavailableError for a namespace that is not there or without pyroute2, which only this needs, OptionError
     for a path that others can redirect, NotPermittedError without the right to enter it.

@@ -146,7 +146,7 @@ CPU_STATS = {
 
 
 def state_name(protocol: int, state: int | None) -> str | None:
-    """Return the name of a protocol's state as conntrack(8) prints it; None where there is none."""
+    """Return the name of a protocol's state as conntrack(8) prints it, or None where there is none."""
     names = STATE_NAMES.get(protocol)
     if state is None or names is None:
         return None

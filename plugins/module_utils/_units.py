@@ -62,7 +62,7 @@ def parse_amount(value: t.Any, option: str, maximum: int) -> int:
 
 
 def text_of(value: t.Any) -> str:
-    """Return ``value`` as the text of a number without blanks around it; that of 54000.0 is ``54000``."""
+    """Return ``value`` as the text of a number without blanks around it. That of 54000.0 is ``54000``."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return str(value).strip()

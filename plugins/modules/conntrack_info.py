@@ -404,7 +404,7 @@ def _returns_lines(params: t.Mapping[str, t.Any]) -> bool:
 
 
 def run(module: AnsibleModule) -> dict[str, t.Any]:
-    """Check every option, read the table, write ``dest`` unless in check mode, and give the module's result."""
+    """Check every option, read the table, write ``dest`` unless in check mode, and return the module's result."""
     params = module.params
     dest = params["dest"]
     query = Query(

@@ -306,7 +306,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._table.writable i
 
 
 def run(module: AnsibleModule) -> dict[str, t.Any]:
-    """Check the options, prune the table unless in check mode, and give the module's result."""
+    """Check the options, prune the table unless in check mode, and return the module's result."""
     params = module.params
     if params["max_delete"] is None:
         raise OptionError("max_delete", None, "is null, which is never a value", "Give a number, a share, or 100%.")

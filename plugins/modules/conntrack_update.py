@@ -336,7 +336,7 @@ def warn_of_what_stays(module: AnsibleModule, result: dict[str, t.Any]) -> None:
 
 
 def run(module: AnsibleModule) -> dict[str, t.Any]:
-    """Check the options, update the table unless in check mode, and give the module's result."""
+    """Check the options, update the table unless in check mode, and return the module's result."""
     params = module.params
     check_options(module)
     with selected(params, WritableTable) as (table, selection, context):

@@ -69,7 +69,7 @@ class Script(t.NamedTuple):
 
 
 class BootCommand(t.NamedTuple):
-    """A command of a script that writes sysctls; ``module_is_there`` tells that the script loads the module first."""
+    """A command of a script that writes sysctls. ``module_is_there`` tells that the script loads the module first."""
 
     owner: str
     source: Source
@@ -237,7 +237,7 @@ def _of_firewalls(tree: Tree) -> t.Iterator[Script]:
 
 
 def _init_scripts(tree: Tree) -> t.Iterator[Script]:
-    """Yield the scripts that init starts; those that apply sysctls and load modules are known elsewhere."""
+    """Yield the scripts that init starts. Those that apply sysctls and load modules are known elsewhere."""
     for directory in ("/etc/rcS.d", "/etc/rc2.d"):
         for name in tree.files_in(directory, ""):
             if name.startswith("S") and name[3:] not in ("procps", "kmod", "rc.local"):

@@ -64,7 +64,7 @@ def _setting(
 
 
 def _others(value: BootValue, overridden: t.Iterable[BootValue]) -> bool:
-    """Whether a line that loses asks for something else; the same twice does no harm."""
+    """Whether a line that loses asks for something else. The same twice does no harm."""
     return any(lost.text != value.text for lost in overridden)
 
 

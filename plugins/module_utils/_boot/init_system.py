@@ -131,7 +131,7 @@ def _openrc(tree: Tree) -> InitSystem:
 
 
 def _openrc_level(tree: Tree, service: str) -> int | None:
-    """Return in which of the runlevels, counted in their order, a service is; None where it is in none."""
+    """Return in which of the runlevels, counted in their order, a service is, or None where it is in none."""
     for number, level in enumerate(_OPENRC_LEVELS):
         if tree.exists(f"/etc/runlevels/{level}/{service}"):
             return number
@@ -151,7 +151,7 @@ def _openrc_modules(tree: Tree) -> list[ModuleRequest]:
 
 
 def _from_conf_d(tree: Tree) -> list[ModuleRequest]:
-    """Return the modules in Gentoo's /etc/conf.d/modules; a list for certain kernels only is not read."""
+    """Return the modules in Gentoo's /etc/conf.d/modules. A list for certain kernels only is not read."""
     path = "/etc/conf.d/modules"
     requests = []
     for number, line in _numbered(tree, path):
@@ -237,7 +237,7 @@ def _present(tree: Tree, paths: t.Iterable[str]) -> tuple[str, ...]:
 
 
 def _from_kernel_command_line(tree: Tree, options: t.Container[str]) -> list[ModuleRequest]:
-    """Return the modules that the kernel's command line asks for; a dash is an underscore where the option has one."""
+    """Return the modules that the kernel's command line asks for. A dash is an underscore where the option has one."""
     requests = []
     for word in (tree.read(CMDLINE) or "").split():
         option, equals, names = word.partition("=")
@@ -249,7 +249,7 @@ def _from_kernel_command_line(tree: Tree, options: t.Container[str]) -> list[Mod
 def _listed(
     tree: Tree, paths: t.Iterable[str], with_parameters: bool = False, blacklist: str = _OBEYS_ALL
 ) -> list[ModuleRequest]:
-    """Return the modules that files list, one a line; systemd takes no parameters behind the name."""
+    """Return the modules that files list, one a line. Systemd takes no parameters behind the name."""
     requests = []
     for path in paths:
         for number, line in _numbered(tree, path):

@@ -59,7 +59,7 @@ def _matching(tree: Tree, places: t.Sequence[str], pattern: re.Pattern[str]) -> 
 
 
 def _image_built_at(tree: Tree, release: str) -> float:
-    """Return when the newest image was built that can be for this kernel; Arch names images after packages."""
+    """Return when the newest image was built that can be for this kernel. Arch names images after packages."""
     names = [name for name in tree.names("/boot") if _IMAGE.match(name) and "fallback" not in name]
     fitting = [name for name in names if release in name] or [name for name in names if "-linux" in name]
     return max((tree.changed_at(f"/boot/{name}") or 0 for name in fitting), default=0)

@@ -45,7 +45,7 @@ class Loading(t.NamedTuple):
 
 
 def module_loading(tree: Tree, system: InitSystem, modprobe: ModprobeConfig, present: bool) -> Loading:
-    """Return when the module is loaded; ``present`` tells whether the kernel has its sysctls now."""
+    """Return when the module is loaded. ``present`` tells whether the kernel has its sysctls now."""
     loadable = re.search(rf"^{MODULE} ", tree.read("/proc/modules") or "", re.MULTILINE)
     if not loadable and (present or f"/{MODULE}.ko" in modprobe.kernel_list("modules.builtin")):
         return Loading("builtin", None, None)

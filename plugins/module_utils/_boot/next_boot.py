@@ -46,7 +46,7 @@ _MAX_FACTOR = 8
 class NextBoot:
     """What the next boot sets, by short names.
 
-    ``values`` has the assignment that wins for each setting, whether or not it can be carried out; those that lose are
+    ``values`` has the assignment that wins for each setting, whether or not it can be carried out. Those that lose are
     in ``overridden``. ``module`` is when nf_conntrack is there (see Loading), and ``module_source`` the line that loads
     it early. ``replay`` is what applies the sysctls again once a late module is loaded. ``hashsize`` is the module's
     option. ``lost`` names the ``values`` that are lost, because nothing applies them when the module is there.
@@ -69,7 +69,7 @@ class NextBoot:
     why_undecided: str | None = None
 
     def effective(self, short_name: str) -> BootValue | None:
-        """Return what will be in force, and where it comes from; None where it will be the kernel's own default.
+        """Return what will be in force, and where it comes from, or None where it will be the kernel's own default.
 
         Also None where it cannot be told. Numbers are as they are written, but for those that the kernel works out of
         a hash size.
@@ -88,7 +88,7 @@ class NextBoot:
 
     @property
     def why_lost(self) -> str | None:
-        """Why ``lost`` is lost, for people; None if nothing is."""
+        """Why ``lost`` is lost, for people, or None if nothing is."""
         if not self.lost:
             return None
         if self.reasons:
@@ -102,7 +102,7 @@ def next_boot(overlay: t.Mapping[str, str | None] | None = None, root: str = "/"
 
 
 def reads_at_boot(path: str, root: str = "/") -> bool | None:
-    """Return whether this system applies the sysctls in the file ``path``, once it is there; None if nobody can tell.
+    """Return whether this system applies the sysctls in the file ``path``, once it is there. None: nobody can tell.
 
     A file that another one of the same name hides is not read.
     """

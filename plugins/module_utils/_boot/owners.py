@@ -88,11 +88,21 @@ def _processes(tree: Tree) -> dict[str, list[int]]:
 
 
 def _kube_proxy(tree: Tree, pid: int) -> list[Owner]:
-    words = (tree.read(f"/proc/{pid}/cmdline") or "").split("\0")
-    given = {option: value or "true" for option, _equals, value in (word.partition("=") for word in words)}
-    settings = [name for name, option in _KUBE_PROXY.items() if given.get(option) not in _OFF]
-    settings += [name for name, option in _KUBE_PROXY_IF_ASKED.items() if given.get(option, "0") not in _OFF]
-    return [Owner("kube-proxy", tuple(settings), f"process {pid}")] if settings else []
+    """Return the settings that kube-proxy writes, as the options on its command line say."""
+    given = _options(tree.read(f"/proc/{pid}/cmdline") or "")
+    by_default = [name for name, option in _KUBE_PROXY.items() if given.get(option) not in _OFF]
+    if_asked = [name for name, option in _KUBE_PROXY_IF_ASKED.items() if given.get(option, "0") not in _OFF]
+    settings = (*by_default, *if_asked)
+    return [Owner("kube-proxy", settings, f"process {pid}")] if settings else []
+
+
+def _options(command_line: str) -> dict[str, str]:
+    """Return the options of a command line (proc(5)) with their values. One without a value is ``true``."""
+    options = {}
+    for word in command_line.split("\0"):
+        option, _equals, value = word.partition("=")
+        options[option] = value or "true"
+    return options
 
 
 def _firewalld(tree: Tree) -> list[Owner]:

@@ -102,7 +102,7 @@ class _Finder:
             yield self._replay(program.source, calls, certain=program.certain and when == "late")
 
     def of_scripts(self) -> t.Iterator[Replay | None]:
-        """Yield what scripts apply of the system's own lines; what they set themselves is theirs (see _boot.owners)."""
+        """Yield what scripts apply of the system's own lines. What they set themselves is theirs (see _boot.owners)."""
         for command in boot_commands(self._tree, self._system):
             call = command.call._replace(assignments=())
             if call != SysctlCall():

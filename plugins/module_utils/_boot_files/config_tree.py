@@ -38,7 +38,7 @@ class Tree:
     """
 
     def __init__(self, root: str = "/", overlay: t.Mapping[str, str | None] | None = None) -> None:
-        """Only remember where to look; nothing is read yet."""
+        """Only remember where to look. Nothing is read yet."""
         self._root = root.rstrip("/")
         self._overlay = overlay or {}
 
@@ -59,7 +59,7 @@ class Tree:
         return self.start(path, MOST_BYTES)
 
     def start(self, path: str, most: int) -> str | None:
-        """Return the start of a file that is there now, at most so many bytes; None as ``read`` does."""
+        """Return the start of a file that is there now, at most so many bytes, or None as ``read`` does."""
         try:
             start = read_start(self.path(path), most)
         except _NO_FILE:
@@ -67,7 +67,7 @@ class Tree:
         return start.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
 
     def names(self, directory: str) -> list[str]:
-        """Return the names in a directory; none where there is none, or none that can be listed."""
+        """Return the names in a directory, or None where there is none, or none that can be listed."""
         try:
             return os.listdir(self.path(directory))
         except _NO_FILE:

@@ -51,7 +51,7 @@ class ModprobeConfig:
     """What decides which modules a name loads, on the kernel ``release`` of a machine."""
 
     def __init__(self, tree: Tree) -> None:
-        """Read modprobe.d, and the kernel's command line; the lists of the kernel are read when they are needed."""
+        """Read modprobe.d, and the kernel's command line. The lists of the kernel are read when they are needed."""
         self._tree = tree
         self.words = (tree.read(CMDLINE) or "").split()
         self.commands = list(self._read_commands())
@@ -62,7 +62,7 @@ class ModprobeConfig:
         return (self._tree.read("/proc/sys/kernel/osrelease") or "").strip()
 
     def kernel_list(self, name: str) -> str:
-        """Return the text of a list such as ``modules.dep`` of the running kernel; empty where there is none."""
+        """Return the text of a list such as ``modules.dep`` of the running kernel. Empty: there is none."""
         for directory in _KERNEL_MODULES:
             text = self._tree.start(f"{directory}/{self._release}/{name}", _MOST_BYTES_OF_LIST)
             if text is not None:
@@ -228,7 +228,7 @@ class ModprobeConfig:
 
 
 def parameters_in(text: str, source: Source) -> list[tuple[str, str, Source]]:
-    """Return the parameters of a module in a text such as ``hashsize=5 acct=1``; a bare name is a switch that is on."""
+    """Return the parameters of a module in a text such as ``hashsize=5 acct=1``. A bare name is a switch that is on."""
     pairs = [word.partition("=") for word in text.split()]
     return [(module_name(name), value.strip('"') if equals else "1", source) for name, equals, value in pairs]
 

@@ -234,7 +234,7 @@ def _of_files(files: t.Sequence[str], pattern: str = "", prefixes: tuple[str, ..
 
 
 def _before_redirections(words: t.Sequence[str]) -> list[str]:
-    """Return the words up to the first redirection; a number right before it belongs to it."""
+    """Return the words up to the first redirection. A number right before it belongs to it."""
     for place, word in enumerate(words):
         if isinstance(word, _Operator):
             end = place - 1 if place and words[place - 1].isdecimal() else place
@@ -265,7 +265,7 @@ def _modprobe(words: t.Sequence[str]) -> list[Modprobe]:
 
 
 def _sound(pattern: str) -> str:
-    """Return the regular expression; none for one that only sysctl(8) understands."""
+    """Return the regular expression, or None for one that only sysctl(8) understands."""
     try:
         re.compile(pattern)
     except re.error:

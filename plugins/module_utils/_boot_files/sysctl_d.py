@@ -69,7 +69,7 @@ class Assignment(t.NamedTuple):
 
     @property
     def short_name(self) -> str | None:
-        """The setting's short name; None if the line is not about one setting of connection tracking."""
+        """The setting's short name, or None if the line is not about one setting of connection tracking."""
         return short_name_of_key(self.key)
 
 
@@ -101,7 +101,7 @@ class Line(t.NamedTuple):
 
 
 def assignments(text: str) -> t.Iterator[Assignment]:
-    """Yield the assignments in a file's ``text``, from its top; what systemd-sysctl does not understand is left out."""
+    """Yield the assignments in a file's ``text``, from its top. What systemd-sysctl does not understand is left out."""
     for number, line in enumerate(text.split("\n"), start=1):
         name, equals, value = line.strip(_BLANKS).partition("=")
         dash = name.startswith("-")
@@ -111,7 +111,7 @@ def assignments(text: str) -> t.Iterator[Assignment]:
 
 
 def number_of(text: str) -> int | None:
-    """Return the whole number that the kernel takes from ``text``; None for a text that it refuses.
+    """Return the whole number that the kernel takes from ``text``, or None for a text that it refuses.
 
     As proc_get_long() in kernel/sysctl.c does: hexadecimal and octal as in C, and nothing counts behind a blank.
     """
@@ -124,7 +124,7 @@ def number_of(text: str) -> int | None:
 
 
 def short_name_of_key(key: str) -> str | None:
-    """Return the short name of a file below /proc/sys; None if it is no setting of connection tracking."""
+    """Return the short name of a file below /proc/sys, or None if it is no setting of connection tracking."""
     short_name = None if "." in key else short_name_of_sysctl(key)
     return None if short_name == GAUGE else short_name
 

@@ -41,7 +41,7 @@ def enabled_commands(tree: Tree) -> t.Iterator[tuple[str, Source, str]]:
 
 
 def _enabled(tree: Tree, listings: _Listings) -> t.Iterator[str]:
-    """Yield the services that some target pulls in; a link to /dev/null takes one out."""
+    """Yield the services that some target pulls in. A link to /dev/null takes one out."""
     seen: set[str] = set()
     for directory, names in listings.items():
         for target in sorted(name for name in names if name.endswith(_WANTED)):
@@ -71,7 +71,7 @@ def _commands(tree: Tree, files: t.Iterable[str]) -> list[tuple[Source, str]]:
 
 
 def _files(tree: Tree, listings: _Listings, unit: str) -> list[str]:
-    """Return the unit's file, and its drop-ins by their names; none where the unit is masked or has no file."""
+    """Return the unit's file, and its drop-ins by their names, or None where the unit is masked or has no file."""
     names = [unit]
     if "@" in unit:
         names.append(re.sub(r"@.*(?=\.service$)", "@", unit))

@@ -84,7 +84,7 @@ class _Event:
         self._final = False
 
     def apply(self, rules: t.Iterable[_Rule]) -> None:
-        """Take the rules of one file in their order; a GOTO that holds leads to its LABEL further down.
+        """Take the rules of one file in their order. A GOTO that holds leads to its LABEL further down.
 
         A GOTO without such a LABEL is ignored.
         """
@@ -157,7 +157,7 @@ def programs_for(tree: Tree, module: str) -> list[Program]:
 
 
 def _rules(path: str, text: str) -> t.Iterator[_Rule]:
-    """Yield the rules of a file; a rule's place is its first line, also where a backslash continues it."""
+    """Yield the rules of a file. A rule's place is its first line, also where a backslash continues it."""
     begun, first = "", 0
     for number, line in enumerate(text.split("\n"), start=1):
         line = line.strip()
@@ -174,7 +174,7 @@ def _rules(path: str, text: str) -> t.Iterator[_Rule]:
 
 
 def _tokens(line: str) -> list[_Token]:
-    """Return what a line says; nothing for one that udev does not understand, and leaves out."""
+    """Return what a line says, or nothing for one that udev does not understand, and leaves out."""
     tokens: list[_Token] = []
     place = 0
     while line[place:].strip(" \t,"):

@@ -76,7 +76,7 @@ class Entry:
 
     @property
     def state_name(self) -> str | None:
-        """The protocol state's name as conntrack(8) prints it; None where the entry has none."""
+        """The protocol state's name as conntrack(8) prints it, or None where the entry has none."""
         return _uapi.state_name(self.protocol, self.state)
 
 

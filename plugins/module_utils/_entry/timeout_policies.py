@@ -97,7 +97,7 @@ _GENERIC_NAMES = ("generic_timeout",)
 class Policy(t.NamedTuple):
     """The timeouts that a rule may give entries of a protocol, in seconds, named like the sysctls.
 
-    ``family`` is that of the entries (AF_INET or AF_INET6); None: both.
+    ``family`` is that of the entries (AF_INET or AF_INET6). None: both.
     """
 
     family: int | None
@@ -131,7 +131,7 @@ def has_flow_tables() -> bool:
 
 
 def _policy(fields: t.Mapping[int, bytes], family: int, protocol: int, data: int) -> Policy | None:
-    """Return the policy in these attributes, of which the others are the numbers; None where one is missing."""
+    """Return the policy in these attributes, of which the others are the numbers, or None where one is missing."""
     if protocol not in fields or data not in fields:
         return None
     number = int.from_bytes(fields[protocol], "big")
@@ -155,7 +155,7 @@ def _nested(value: bytes) -> dict[int, bytes]:
 
 
 def _list(request: int, answer: int, attributes: bytes = b"") -> list[bytes]:
-    """Return the messages of a whole list; none where the kernel does not have it."""
+    """Return the messages of a whole list, or None where the kernel does not have it."""
     if not _is_there(_MODULES[request & 0xFF00]):
         return []
     for _attempt in range(_ATTEMPTS):

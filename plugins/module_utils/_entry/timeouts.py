@@ -252,7 +252,7 @@ class Timeouts:
 
 
 def idle(entry: Entry, timeouts: Timeouts) -> int | None:
-    """Return for how many seconds the entry has seen no packet, at the least; None where that cannot be known.
+    """Return for how many seconds the entry has seen no packet, at the least, or None where that cannot be known.
 
     It is unknown for an entry without a timeout of its own (offloaded, or fixed), with a helper that sets timeouts, and
     for one with more left than anything known explains. It is never more than the entry's age and the uptime.
@@ -310,7 +310,7 @@ def idle_changes(bounds: t.Iterable[int], timeouts: Timeouts) -> set[int]:
 
 
 def longest_timeout(entry: Entry, settings: t.Mapping[str, int]) -> int | None:
-    """Return the most seconds that the sysctls let the entry be idle for; None where none is known for it.
+    """Return the most seconds that the sysctls let the entry be idle for, or None where none is known for it.
 
     That is the longest timeout of its protocol and state, without TCP's caps, which are in force at times only.
     """

@@ -31,7 +31,7 @@ class Group(t.NamedTuple):
 
     @classmethod
     def from_entry(cls, entry: Entry) -> Group:
-        """Return the group that the entry is in; it has the fields of GROUP_NEEDS."""
+        """Return the group that the entry is in. It has the fields of GROUP_FIELDS."""
         replied = "" if entry.status is None or entry.status & SEEN_REPLY else "unreplied"
         return cls(entry.family_name, entry.protocol_name, entry.state_name or "", replied)
 

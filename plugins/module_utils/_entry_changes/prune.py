@@ -149,7 +149,7 @@ class _Reading:
         return now
 
     def _outcome(self, found: PruneSurvey, outcomes: Outcomes[Group], before: int | None) -> PruneOutcome:
-        """Return what became of the targets; ``before`` is the kernel's count before the first delete.
+        """Return what became of the targets. ``before`` is the kernel's count before the first delete.
 
         Where that hardly falls, the table is read once more, to tell new connections from entries that stay in memory.
         """
@@ -181,7 +181,7 @@ def _drop_failures(outcomes: Outcomes[Group]) -> collections.Counter[Group]:
 
 @dataclasses.dataclass(frozen=True)
 class PruneOutcome:
-    """What was found, and what became of the targets; None instead means that nothing was tried, as in check mode.
+    """What was found, and what became of the targets. None instead means that nothing was tried, as in check mode.
 
     ``not_freed`` says that entries which were deleted still count against the limit.
     """

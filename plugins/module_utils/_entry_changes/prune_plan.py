@@ -115,7 +115,7 @@ class PrunePlan:
 
     ``sample`` of the entries are shown, as lines, and as dicts where ``entries`` says so.
     ``whole`` says that the numbers of all groups are wanted, and not only of the entries that are selected.
-    ``confirm_idle`` is the number of seconds after which they are looked at a second time; 0 is for no second look.
+    ``confirm_idle`` is the number of seconds after which they are looked at a second time. 0 is for no second look.
     """
 
     selection: Selection

@@ -49,7 +49,7 @@ _OPTIONS = {
 class PruneVerdict:
     """The group that an entry is in, and whether it is selected. There is one object for all that have all equal.
 
-    ``first_look`` is what a second look compares; None where there is none.
+    ``first_look`` is what a second look compares, or None where there is none.
     """
 
     group: Group
@@ -101,9 +101,9 @@ class PruneSurvey:
     """What one reading of the table finds: the entries of each group, and how many of them are to be deleted.
 
     ``total`` is the number of entries in the table, if it is known before. ``done`` are entries that are deleted
-    already, because of a reading before this one that was disturbed; ``sample`` has some of these, and gets more.
+    already, because of a reading before this one that was disturbed. ``sample`` has some of these, and gets more.
     ``not_listed`` are entries that the kernel counts and no reading shows, ``woken`` those that saw a packet before the
-    second look, and ``gone`` those that were not there any more; None is unknown.
+    second look, and ``gone`` those that were not there any more. None is unknown.
     """
 
     def __init__(
@@ -135,7 +135,7 @@ class PruneSurvey:
                 yield from self._unprotected(judged.rows_with_verdict(verdict), verdict)
 
     def _unprotected(self, selected: Block, verdict: PruneVerdict) -> t.Iterator[tuple[PruneVerdict, Block]]:
-        """Count the entries that stay, and give the others."""
+        """Count the entries that stay, and yield the others."""
         for reason, part in self._plan.guards.divide(selected, verdict.first_look):
             if reason:
                 self._kept[reason] += len(part)

@@ -34,14 +34,14 @@ _JIFFIES_SECONDS = 0.1
 
 
 class StateAndStatus(t.NamedTuple):
-    """What else a packet may change, as numbers of the kernel; None where an entry has no such thing."""
+    """What else a packet may change, as numbers of the kernel, or None where an entry has no such thing."""
 
     state: int | None
     status: int | None
 
 
 def obstacle(layout: Layout, status: int | None) -> str:
-    """Return why no second look can tell whether such entries saw a packet; "" where one can."""
+    """Return why no second look can tell whether such entries saw a packet, or "" where one can."""
     if "remaining" not in layout.fields:
         # Its packets take a shortcut around connection tracking.
         return "offloaded"

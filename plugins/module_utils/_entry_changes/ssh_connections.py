@@ -28,7 +28,7 @@ _ENDS = ("protocol", "source", "destination", "reply_source", "reply_destination
 
 
 class Connection(t.NamedTuple):
-    """The two ends of a TCP connection, with packed addresses; of an SSH connection the client is the source."""
+    """The two ends of a TCP connection, with packed addresses. Of an SSH connection the client is the source."""
 
     source: bytes
     source_port: int | None
@@ -61,13 +61,13 @@ def without_management(block: Block, connections: t.Collection[Connection]) -> B
 
 
 def of_management(block: Block, connections: t.Collection[Connection]) -> Block | None:
-    """Return the entries of the block that are those of one of the connections; None where there are none."""
+    """Return the entries of the block that are those of one of the connections, or None where there are none."""
     own = _management_rows(block, connections)
     return block.where(own) if any(own) else None
 
 
 def _management_rows(block: Block, connections: t.Collection[Connection]) -> list[bool]:
-    """Say of each row whether it is an entry of one of the connections; no rows where surely none is."""
+    """Say of each row whether it is an entry of one of the connections. No rows where surely none is."""
     if not connections or block.layout.constants["protocol"] != TCP:
         return []
     clients = {connection.source_port for connection in connections}
@@ -107,7 +107,7 @@ def _parent(pid: int, proc: str) -> int:
 
 
 def _read(proc: str, pid: int, name: str) -> bytes:
-    """Return the file's bytes; none if the process is gone or may not be read."""
+    """Return the file's bytes, or None if the process is gone or may not be read."""
     try:
         with open(os.path.join(proc, str(pid), name), "rb") as file:
             return file.read()

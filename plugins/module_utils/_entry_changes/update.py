@@ -126,7 +126,7 @@ def _send(
 
 @dataclasses.dataclass(frozen=True)
 class UpdateOutcome:
-    """What was found, and what became of the targets; None instead means that nothing was tried, as in check mode.
+    """What was found, and what became of the targets. None instead means that nothing was tried, as in check mode.
 
     ``settled`` are targets that needed no update any more once they were looked up, by what the result counts them as.
     """

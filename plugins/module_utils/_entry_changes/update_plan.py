@@ -93,7 +93,10 @@ def parse_mark(value: t.Any) -> Mark | None:
 
 
 class EntryUpdate(t.NamedTuple):
-    """What an entry lacks, or is to be sent: the seconds that it may have left at most, and a mark; None: nothing."""
+    """What an entry lacks, or is to be sent: the seconds that it may have left at most, and a mark.
+
+    None is for nothing of that kind.
+    """
 
     timeout: int | None
     mark: Mark | None
@@ -142,7 +145,7 @@ class Aim:
         return "" if isinstance(self.timeout, int) else self.claims.reason_to_keep(entry, self.settings, cap)
 
     def cap(self, entry: Entry) -> int | None:
-        """Return the most seconds that the entry may have left; None where no sysctl tells."""
+        """Return the most seconds that the entry may have left, or None where no sysctl tells."""
         if isinstance(self.timeout, int):
             return self.timeout
         longest = longest_timeout(entry, self.settings)
@@ -182,7 +185,7 @@ def aim_of(timeout: t.Any, mark: t.Any, timeouts: Timeouts, dry_run: bool) -> Ai
 
 @dataclasses.dataclass(frozen=True)
 class UpdatePlan:
-    """Which entries get what; those of ``connections`` stay as they are.
+    """Which entries get what. Those of ``connections`` stay as they are.
 
     With ``pruned``, the entries that it leaves out are taken for deleted.
     """

@@ -34,7 +34,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._table.block impo
 class UpdateVerdict:
     """What holds for entries: their group, whether they are selected, what they lack, and why they stay in spite of it.
 
-    ``obstacle`` is what the result counts them as whose timeout stays, or is not known; "" where there is none.
+    ``obstacle`` is what the result counts them as whose timeout stays, or is not known, or "" where there is none.
     There is one object for all that have everything equal.
     """
 

@@ -150,7 +150,7 @@ class _Search:
         self.found: list[Cluster] = []
 
     def next(self) -> Cluster | None:
-        """Return the next cluster, and note it; None where no other says anything."""
+        """Return the next cluster, and note it, or None where no other says anything."""
         gains = {cluster: self._gain(cluster) for cluster in self._candidates}
         best = max(gains, key=lambda cluster: (gains[cluster], _fields_of(cluster)), default=None)
         if best is None or not gains[best]:

@@ -120,7 +120,7 @@ _WITH_BIT = [bytes(byte for byte in range(256) if byte >> number & 1) for number
 
 
 def _fits(plan: _ColumnPlan, block: Block) -> bytes:
-    """Return for each row a byte with the bits of the clusters that it belongs to; nothing if it is none for all."""
+    """Return for each row a byte with the bits of the clusters that it belongs to, or nothing if it is none for all."""
     rows = -1
     for at, table in plan.columns:
         column = block.data[at :: block.layout.size].translate(table)

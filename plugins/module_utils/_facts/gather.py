@@ -43,9 +43,9 @@ _BUCKET_BYTES = 8  # struct hlist_nulls_head
 def gather(
     subsets: t.Collection[str], top: int, selectors: t.Mapping[str, t.Any] | None, netns: str | None
 ) -> dict[str, t.Any]:
-    """Return the facts of ``subsets``, measured in the namespace ``netns``; the table is dumped at most once.
+    """Return the facts of ``subsets``, measured in the namespace ``netns``. The table is dumped at most once.
 
-    ``selectors`` are match, exclude and select by name; None stands for all selectors that have a name.
+    ``selectors`` are match, exclude and select by name. None stands for all selectors that have a name.
     Raises OptionError for a bad selector before anything is read.
     """
     selectors = NAMED if selectors is None else selectors
@@ -126,7 +126,7 @@ def _entry_bytes() -> int:
 
 
 def _memory_total() -> int | None:
-    """Return the size of the machine's memory (proc_meminfo(5)); None where it cannot be read."""
+    """Return the size of the machine's memory (proc_meminfo(5)), or None where it cannot be read."""
     try:
         with open(_MEMORY_INFO, encoding="ascii") as file:
             sizes = [int(line.split()[1]) for line in file if line.startswith("MemTotal:")]

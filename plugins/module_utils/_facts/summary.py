@@ -49,7 +49,7 @@ _ZONE_BYTES, _MARK_BYTES, _PORT_BYTES = 2, 4, 2
 
 
 class _Histogram:
-    """Seconds counted in the ranges of HISTOGRAM_BOUNDS; None is counted as unknown."""
+    """Seconds counted in the ranges of HISTOGRAM_BOUNDS. None is counted as unknown."""
 
     def __init__(self) -> None:
         self._counts = [0] * len(HISTOGRAM_BOUNDS)
@@ -134,7 +134,7 @@ class _StartBins(dict[int, int]):
 
 
 class Summary:
-    """What is in a table, counted block by block; ``top`` is how many of the largest are named."""
+    """What is in a table, counted block by block. ``top`` is how many of the largest are named."""
 
     def __init__(self, timeouts: Timeouts, top: int) -> None:
         self._timeouts = timeouts
@@ -278,12 +278,12 @@ class Summary:
 
 
 def percent(part: int, whole: int) -> float:
-    """Return ``part`` as a percentage of ``whole`` with two decimals; 0 of an empty whole."""
+    """Return ``part`` as a percentage of ``whole`` with two decimals, or 0 of an empty whole."""
     return round(100 * part / whole, 2) if whole else 0.0
 
 
 def _tally(counts: ValueCounts, block: Block, name: str) -> None:
-    """Count a field's numbers; those that the entries lack are not counted, unless there is a number that it means."""
+    """Count a field's numbers. Those that the entries lack are not counted, unless there is a number that it means."""
     if name in block.layout.fields:
         counts.add(block, name)
     elif block.layout.constants[name] is not None:

@@ -90,7 +90,7 @@ class Tallies:
                     self._counts[name][protocol, answer] += entries
 
     def _groups_of(self, kind: Kind) -> list[_Group]:
-        """Return the groups of the selections that can have entries of the kind; they are few of all that there are."""
+        """Return the groups of the selections that can have entries of the kind. They are few of all that there are."""
         names = frozenset(name for name, selection in self._selections.items() if kind in selection.kinds)
         if names not in self._groups:
             self._groups[names] = list(_grouped({name: self._selections[name] for name in sorted(names)}))

@@ -101,7 +101,7 @@ class ValueCounts:
 
     @property
     def distinct(self) -> int | None:
-        """How many different values there are; None where some were left out."""
+        """How many different values there are, or None where some were left out."""
         return None if self.uncertainty else len(self._counts)
 
     def most_common(self, number: int) -> list[tuple[int, int]]:

@@ -45,7 +45,7 @@ _FILE_ITSELF = "Give the path of the file itself, or have root make that link in
 
 
 class ForeignPathError(OptionError):
-    """Others can decide what is at a path; ``problem`` says where, and who."""
+    """Others can decide what is at a path. ``problem`` says where, and who."""
 
     def __init__(self, option: str, path: str, problem: str, remedy: str) -> None:
         super().__init__(option, path, problem, remedy)
@@ -83,7 +83,7 @@ def place_of(
     not followed. ``for_new_file`` says that nothing which is there is read.
 
     Raises OptionError, which names ``option``, for what is no path, and its subclass ForeignPathError for one that
-    others can redirect; OSError where it cannot be walked.
+    others can redirect, and OSError where it cannot be walked.
     """
     walk = _Walk(path, option, for_new_file)
     try:
@@ -93,7 +93,7 @@ def place_of(
 
 
 class _Walk:
-    """Walks a path; ``here`` is the directory that it has come to."""
+    """Walks a path. ``here`` is the directory that it has come to."""
 
     def __init__(self, path: str, option: str, for_new_file: bool) -> None:
         self._path = path

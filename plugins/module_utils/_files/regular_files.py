@@ -4,7 +4,7 @@
 
 # This module_util is PRIVATE to this collection: it can change without notice.
 
-"""Reading regular files and nothing else, up to a bound; and an open directory, with what is done to its files.
+"""Reading regular files and nothing else, up to a bound, and an open directory, with what is done to its files.
 
 What is looked at is always what was opened, so that nobody can exchange it in between.
 """
@@ -78,7 +78,7 @@ class Directory:
     """An open directory, and what is done to the files in it, by their names alone. No link is followed."""
 
     def __init__(self, descriptor: int, path: str) -> None:
-        """Take over the ``descriptor``; ``path`` is what the directory is called, without symbolic links."""
+        """Take over the ``descriptor``. ``path`` is what the directory is called, without symbolic links."""
         self.descriptor = descriptor
         self.path = path
 

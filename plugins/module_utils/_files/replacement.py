@@ -217,7 +217,7 @@ def _has_room(directory: str, size: int) -> bool:
 
 
 def put_all(files: t.Iterable[FileChange]) -> None:
-    """Put the staged files in their places; if one fails, put the others back. Raises UnavailableError."""
+    """Put the staged files in their places. If one fails, put the others back. Raises UnavailableError."""
     done: list[FileChange] = []
     try:
         for file in files:
@@ -231,7 +231,7 @@ def put_all(files: t.Iterable[FileChange]) -> None:
 
 
 def restore_all(files: t.Sequence[FileChange]) -> list[str]:
-    """Put the files from before in their places; say in words which of them the disk did not take."""
+    """Put the files from before in their places. Say in words which of them the disk did not take."""
     said = []
     for file in reversed(files):
         try:
@@ -243,7 +243,7 @@ def restore_all(files: t.Sequence[FileChange]) -> list[str]:
 
 @contextlib.contextmanager
 def staged(files: t.Iterable[FileChange], prepare: Prepare) -> t.Iterator[list[FileChange]]:
-    """Stage those of the ``files`` that change, and give them; nothing remains beside any of them at the end."""
+    """Stage those of the ``files`` that change, and yield them. Nothing remains beside any of them at the end."""
     files = list(files)
     changed = [file for file in files if file.changed]
     try:

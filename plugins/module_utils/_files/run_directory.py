@@ -64,7 +64,7 @@ def write(path: str, text: str) -> None:
 
 
 def read(path: str) -> str | None:
-    """Return the text of the file, bytes that are no UTF-8 escaped; None where there is none.
+    """Return the text of the file, bytes that are no UTF-8 escaped, or None where there is none.
 
     A change that waits has the texts of whole files in it, as a record has. Raises OSError, also for what is no regular
     file.
@@ -76,7 +76,7 @@ def read(path: str) -> str | None:
 
 
 def boot_id() -> str:
-    """Return the name that the kernel has given to this boot; "" where it has none (random(4))."""
+    """Return the name that the kernel has given to this boot, or "" where it has none (random(4))."""
     try:
         with open(_BOOT_ID, encoding="ascii") as file:
             return file.read().strip()

@@ -35,7 +35,7 @@ def read_text(path: str, option: str) -> str | None:
 
 
 def text_of(data: bytes | None) -> str | None:
-    """Return the bytes of a file as text, those that are no UTF-8 escaped; None where there is no file."""
+    """Return the bytes of a file as text, those that are no UTF-8 escaped, or None where there is no file."""
     return None if data is None else data.decode("utf-8", "surrogateescape")
 
 

@@ -6,8 +6,8 @@
 
 """The bytes of netlink: datagrams, messages and attributes, whatever they are about.
 
-A datagram is a row of messages; each is a header (length, type, flags, sequence, port), for nfnetlink four bytes more
-(family, version, resource), and a row of attributes. An attribute is a header (length, type) and a value; some values
+A datagram is a row of messages. Each is a header (length, type, flags, sequence, port), for nfnetlink four bytes more
+(family, version, resource), and a row of attributes. An attribute is a header (length, type) and a value. Some values
 are rows of attributes again. Both are padded to four bytes. Layouts: linux/netlink.h, linux/netfilter/nfnetlink.h.
 """
 
@@ -57,7 +57,7 @@ def messages(datagram: bytes) -> t.Iterator[Message]:
 
 
 def error_of(message: bytes) -> int:
-    """Return the errno that an NLMSG_ERROR or NLMSG_DONE message carries; 0 is success. Raises MalformedError."""
+    """Return the errno that an NLMSG_ERROR or NLMSG_DONE message carries. 0 is success. Raises MalformedError."""
     if len(message) < _DONE_LENGTH:
         raise MalformedError("netlink: an error message without its number")
     code: int = _ERRNO.unpack_from(message, HEADER_LENGTH)[0]
@@ -96,8 +96,14 @@ class Splitter:
 
     def _learn(self, sizes: t.Iterable[int]) -> None:
         self._sizes.update(sizes)
-        runs = (b"(?:%b.{%d})+" % (re.escape(WORD.pack(size)), size - WORD.size) for size in sorted(self._sizes))
-        self._pattern = re.compile(b"(?s:%b)" % b"|".join(runs))
+        patterns = [_pattern_of_run(size) for size in sorted(self._sizes)]
+        self._pattern = re.compile(b"|".join(patterns), re.DOTALL)
+
+
+def _pattern_of_run(size: int) -> bytes:
+    """Return the pattern of a run: rows that begin with their size, one or more."""
+    length_word = re.escape(WORD.pack(size))
+    return b"(?:%b.{%d})+" % (length_word, size - WORD.size)
 
 
 def size_of(run: bytes) -> int:

@@ -8,7 +8,7 @@
 
 Half of a dump's time is the kernel's, which fills each datagram while it is received. A process that does nothing but
 receive lets the other half, the decoding, run at the same time. It puts the datagrams into a ring of shared memory and
-says so over a pipe, once for several; over another pipe it is told which are free again.
+says so over a pipe, once for several. Over another pipe it is told which are free again.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def datagrams(source: socket.socket) -> t.Iterator[bytes]:
 
 @contextlib.contextmanager
 def read_ahead(source: socket.socket) -> t.Iterator[t.Iterator[bytes]]:
-    """Yield the same datagrams as ``datagrams``, received by another process; it is gone when the context is left.
+    """Yield the same datagrams as ``datagrams``, received by another process. It is gone when the context is left.
 
     Raises OSError where there can be no other process.
     """
@@ -164,7 +164,7 @@ def _run(
 
 
 def _receive_group(source: socket.socket, ring: memoryview, group: int) -> tuple[int, list[int]]:
-    """Fill a group of the ring; give how it ended (see _TOKEN), and the length of each datagram."""
+    """Fill a group of the ring. Return how it ended (see _TOKEN), and the length of each datagram."""
     lengths: list[int] = []
     for start in range(group * _GROUP * _DATAGRAM, (group + 1) * _GROUP * _DATAGRAM, _DATAGRAM):
         place = ring[start : start + _DATAGRAM]

@@ -116,7 +116,7 @@ class _Template:
 
 
 class ExtendedLines:
-    """Gives the lines of blocks; what it learns of a layout is kept for the next block.
+    """Gives the lines of blocks. What it learns of a layout is kept for the next block.
 
     ``short`` leaves out the address family, as the tool does without ``-o extended``.
     """

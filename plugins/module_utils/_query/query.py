@@ -64,7 +64,7 @@ _COUNTERS = ("packets_original", "packets_reply", "bytes_original", "bytes_reply
 
 @dataclasses.dataclass
 class CountedGroup:
-    """What the entries with the same values have in common; ``packets`` and ``byte_count`` are of those with counters.
+    """What the entries with the same values have in common. ``packets`` and ``byte_count`` are of those with counters.
 
     At most ``missed`` entries of the group came before it was kept (see _Groups).
     """
@@ -88,7 +88,7 @@ class CountedGroup:
             self.byte_count += byte_count + reply_byte_count
 
     def as_dict(self, names: t.Sequence[str]) -> dict[str, t.Any]:
-        """Return the fields and the counts; packets and bytes are None where none of the entries has counters."""
+        """Return the fields and the counts. Packets and bytes are None where none of the entries has counters."""
         counted = self.entries > self.without_counters
         values = (list(value) if isinstance(value, tuple) else value for value in self.values)
         return {
@@ -101,7 +101,7 @@ class CountedGroup:
 
 
 class _Groups:
-    """The groups of entries by their values; at most ``_MOST_GROUPS`` are kept.
+    """The groups of entries by their values. At most ``_MOST_GROUPS`` are kept.
 
     When there are more, the smallest are left out, by the method of Misra and Gries (see _facts.value_counts): the
     weight of each group is lowered by the same number, and those that reach 0 are gone. The weight is what was counted
@@ -133,7 +133,7 @@ class _Groups:
 
     @property
     def distinct(self) -> int | None:
-        """How many groups there are; None where some were left out."""
+        """How many groups there are, or None where some were left out."""
         return None if self.uncertainty else len(self._groups)
 
     def largest(self, number: int) -> list[CountedGroup]:
@@ -150,7 +150,7 @@ class _Taken(t.NamedTuple):
 
 
 class _Pass:
-    """One pass over the entries of a dump, with its counts; a dump that starts again takes a new one."""
+    """One pass over the entries of a dump, with its counts. A dump that starts again takes a new one."""
 
     def __init__(self, selection: Selection, context: Context, query: Query, export: Export | None) -> None:
         self._context = context
@@ -211,7 +211,7 @@ class _Pass:
         return self._groups.with_values(values)
 
     def _take(self, selected: t.Iterator[Block]) -> list[_Taken]:
-        """Return the entries to return; of those that are not, none is kept."""
+        """Return the entries to return. Of those that are not, none is kept."""
         entries = (
             _Taken(entry, block.layout, row) for block in selected for entry, row in zip(block.entries(), block.rows)
         )
@@ -257,10 +257,10 @@ def _hashable(value: t.Any) -> t.Any:
 def run_query(
     table: Table, selection: Selection, context: Context, query: Query, export: Export | None = None
 ) -> dict[str, t.Any]:
-    """Read the table once and give the numbers, groups and entries that ``query`` asks for, as the module returns them.
+    """Read the table once. Return the numbers, groups and entries that ``query`` asks for, as the module returns them.
 
     Where the kernel is asked for a part of the table only, the total is the kernel's count.
-    Besides those that are returned, no entries are kept in memory; the groups are.
+    Besides those that are returned, no entries are kept in memory. The groups are.
     """
     total = table.count() if selection.conditions else None
     # The kernel's own count has to stand in for what it leaves out.

@@ -6,7 +6,7 @@
 
 """The selector language, compiled to a predicate on entries.
 
-A selector is a dict whose keys must all hold; a list of values means any of them. Tests answer True, False or None:
+A selector is a dict whose keys must all hold. A list of values means any of them. Tests answer True, False or None:
 None where the entry lacks the field. ``and``, ``or`` and ``not`` are those of three-valued logic, so that an entry is
 undecidable only where the missing field decides. A field that the protocol does not have at all (the state of UDP, the
 port of ICMP) is not missing: the selector does not hold.
@@ -73,7 +73,7 @@ class Selection:
     lacking: set[str]
 
     def problem(self, settings: t.Mapping[str, int]) -> tuple[str, str] | None:
-        """Return the sysctl that is off and leaves entries undecidable, and what to do; None where there is none."""
+        """Return the sysctl that is off and leaves entries undecidable, and what to do, or None where there is none."""
         for switch in sorted(self.lacking):
             if settings.get(switch) == 0:
                 name = f"net.netfilter.nf_conntrack_{switch}"
@@ -140,7 +140,7 @@ class _Part(t.NamedTuple):
 def compile_selection(
     match: t.Any, exclude: t.Any, context: Context, option: str = "", select: t.Any = ()
 ) -> Selection:
-    """Compile what ``match``, ``exclude`` and ``select`` (names of selectors) are given; None is what is not given.
+    """Compile what ``match``, ``exclude`` and ``select`` (names of selectors) are given. None is what is not given.
 
     Without match and select, every entry is selected. ``option`` is where they stand, for errors.
     Raises OptionError for anything that is not a selection: nothing of a bad one is ever used.

@@ -122,5 +122,5 @@ def hint_for_key(word: t.Any, keys: t.Collection[str]) -> str:
 
 
 def hint_for_state(name: str) -> str | None:
-    """Return the remedy for a word in upper case that is no protocol's state; None where there is no special one."""
+    """Return the remedy for a word in upper case that is no protocol's state, or None where there is no special one."""
     return _STATES.get(name)

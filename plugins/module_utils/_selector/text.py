@@ -110,7 +110,7 @@ def _remedy(text: str, option: str) -> str:
 
 
 def _add(selector: dict[str, t.Any], key: str, value: str, option: str) -> None:
-    """Add a key of a text; KEY.min and KEY.max are the ends of a range."""
+    """Add a key of a text. KEY.min and KEY.max are the ends of a range."""
     range_key = _RANGE_KEY.fullmatch(key)
     name, end = range_key.groups() if range_key else (key, None)
     present = selector.get(name)

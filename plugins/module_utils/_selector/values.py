@@ -113,7 +113,7 @@ def protocol_number(value: t.Any, option: str) -> int:
 
 
 def _host_protocol(name: str) -> int | None:
-    """Return the number that this host has for a name; None for those that are no protocol of a packet, such as ip."""
+    """Return the number that this host has for a name. None: it is no protocol of a packet, such as ip."""
     try:
         number = socket.getprotobyname(name)
     except OSError:
@@ -142,7 +142,7 @@ def label_bit(value: t.Any, option: str) -> int:
 
 
 def mark_and_mask(value: t.Any, option: str) -> tuple[int, int]:
-    """Return mark and mask of a text such as 0x10/0xff; without a mask, all bits count."""
+    """Return mark and mask of a text such as 0x10/0xff. Without a mask, all bits count."""
     text, _slash, mask_text = str(value).partition("/")
     wanted = parse_number(text, option, 0xFFFFFFFF)
     mask = parse_number(mask_text, option, 0xFFFFFFFF) if _slash else 0xFFFFFFFF
@@ -152,7 +152,7 @@ def mark_and_mask(value: t.Any, option: str) -> tuple[int, int]:
 
 
 def parse_network(value: t.Any, option: str) -> Network:
-    """Return a network; an address is one of a single address, and an IPv4-mapped IPv6 address its IPv4 address."""
+    """Return a network. An address is one of a single address, and an IPv4-mapped IPv6 address its IPv4 address."""
     text = str(value).strip()
     remedy = "Give an address or a network such as 203.0.113.9, 203.0.113.0/24 or 2001:db8::/32."
     if not isinstance(value, str):
@@ -174,7 +174,7 @@ def _without_mapping(network: Network) -> Network:
 
 
 def number_range(value: t.Any, option: str, maximum: int) -> Range:
-    """Return the least and the largest number of a text such as 1024-65535; a number is a range of its own."""
+    """Return the least and the largest number of a text such as 1024-65535. A number is a range of its own."""
     match = _NUMBER_RANGE.fullmatch(str(value).strip())
     if match is None:
         number = parse_number(value, option, maximum)
@@ -209,7 +209,7 @@ def _service_port(name: str, protocol: str) -> list[int]:
 
 
 def parse_range(value: t.Any, option: str, parse: t.Callable[[t.Any, str], int]) -> Range:
-    """Return the range of a dict with min, max or both, each read by ``parse``; without min it begins at 0."""
+    """Return the range of a dict with min, max or both, each read by ``parse``. Without min it begins at 0."""
     if not isinstance(value, dict) or not value or set(value) - {"min", "max"}:
         remedy = "Give {min: N}, {max: N} or both; both are inclusive. In a text write KEY.min=N and KEY.max=N."
         raise OptionError(option, value, "is not a range", remedy)

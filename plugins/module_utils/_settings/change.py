@@ -54,20 +54,20 @@ class Change:
 
     @property
     def now(self) -> int | None:
-        """The value that the kernel has at this moment; None if it cannot be read, or is not to be asked."""
+        """The value that the kernel has at this moment, or None if it cannot be read, or is not to be asked."""
         return None if self.boot_only else self.sysctl.read()
 
     @property
     def after(self) -> int | None:
-        """The value that the kernel will have after the change; None where it is not to be asked."""
+        """The value that the kernel will have after the change, or None where it is not to be asked."""
         return None if self.boot_only else self.reached
 
     def write(self, value: int) -> None:
-        """Return the kernel a value, and record a timeout. Raises what Sysctl.write and ``changing`` raise."""
+        """Write a value, and record a timeout. Raises what Sysctl.write and ``changing`` raise."""
         self._write(value, record_required=True)
 
     def restore(self, value: int) -> None:
-        """Return the kernel a value that it had before, also where that cannot be recorded. Raises as Sysctl.write."""
+        """Write a value that the kernel had before, also where that cannot be recorded. Raises as Sysctl.write."""
         self._write(value, record_required=False)
 
     def _write(self, value: int, record_required: bool) -> None:
@@ -102,9 +102,9 @@ def change_of(
 
 
 def apply(changes: t.Iterable[Change], finish: t.Callable[[], None]) -> None:
-    """Write what is needed, read each back, then call ``finish``; if any of it fails, put everything back.
+    """Write what is needed, read each back, then call ``finish``. If any of it fails, restore everything.
 
-    Raises ConntrackError, which says what was put back.
+    Raises ConntrackError, which says what was restored.
     """
     written: list[Change] = []
     try:
@@ -141,7 +141,7 @@ def in_order(changes: t.Iterable[Change]) -> list[Change]:
 
 
 def restore_values(written: t.Sequence[Change]) -> str:
-    """Return the kernel the values from before where it has others, and say in words which of them it has again."""
+    """Give the kernel the values from before where it has others, and say in words which of them it has again."""
     changed = [change for change in written if change.sysctl.read() != change.before]
     for change in reversed(changed):
         if change.before is not None:

@@ -81,7 +81,7 @@ def _check_boot_only(params: Options) -> None:
 
 
 def within_of(params: Options) -> int:
-    """Return the seconds in which the change is to be confirmed; 0 if it need not be."""
+    """Return the seconds in which the change is to be confirmed. 0 if it need not be."""
     seconds = parse_duration(params["confirm_within"], "confirm_within")
     if seconds > 3600:
         raise OptionError("confirm_within", params["confirm_within"], "is too long", "Give up to 1h; 0 for no need.")
@@ -105,7 +105,7 @@ class _Back(t.NamedTuple):
 
 
 def plan_change(params: Options, check_mode: bool) -> PlannedChange:
-    """Plan what ``state`` asks for; load nf_conntrack if it is missing, which is no change of any setting.
+    """Plan what ``state`` asks for. Load nf_conntrack if it is missing, which is no change of any setting.
 
     Nothing else is changed. Raises ConntrackError for what cannot be done.
     """
@@ -172,7 +172,7 @@ def _plan_back(settings: t.Mapping[str, Before], runtime: bool, warnings: list[s
 
 
 def _values_of(settings: t.Mapping[str, Before]) -> dict[str, int]:
-    """Return what the kernel held before of ``settings``; what is not known is left out."""
+    """Return what the kernel held before of ``settings``. What is not known is left out."""
     return {name: before.runtime for name, before in settings.items() if before.runtime is not None}
 
 

@@ -4,11 +4,11 @@
 
 # This module_util is PRIVATE to this collection: it can change without notice.
 
-"""A change that goes back by itself unless it is confirmed in time.
+"""A change that is rolled back by itself unless it is confirmed in time.
 
 A change that waits is a journal in /run, which a reboot clears: the kernel's settings have their new values, the files
-for the boot lie beside the old ones, and a process of its own takes the change back at the deadline. It stays in the
-journal until it is wholly confirmed or taken back, so that the next run finds it if a process is killed in between.
+for the boot are next to the old ones, and a process of its own rolls the change back at the deadline. It stays in the
+journal until it is wholly confirmed or rolled back, so that the next run finds it if a process is killed in between.
 The process knows all that it needs without the journal, which it writes anew if somebody damages it.
 There is one journal for each network namespace.
 """
@@ -55,7 +55,7 @@ def refuse_waiting() -> None:
 
 
 def roll_back_pending() -> str | None:
-    """Take back a change that still waits, as this run begins anew; say in words what was put back, None if none did.
+    """Roll back a change that still waits, as this run begins anew. Say in words what was restored, None if none did.
 
     A change whose process was killed is found here, too. Belongs inside ``exclusive``, as all that follows. Raises what
     ``waiting`` raises, and UnavailableError where it cannot be written down that the change was taken back.
@@ -75,9 +75,9 @@ def roll_back_pending() -> str | None:
 
 
 def arm(pending: Pending) -> None:
-    """Start the process that takes the change back at its deadline.
+    """Start the process that rolls the change back at its deadline.
 
-    Raises UnavailableError when it cannot be started; then nothing waits.
+    Raises UnavailableError when it cannot be started. Then nothing waits.
     """
     try:
         journal.forget_words()
@@ -93,7 +93,7 @@ def arm(pending: Pending) -> None:
 
 
 def disarm(pending: Pending) -> None:
-    """Forget a change that was never made, or is taken back. To take it back once more would change nothing."""
+    """Forget a change that was never made, or is rolled back. To roll it back once more would change nothing."""
     with contextlib.suppress(ConntrackError):
         settle(pending)
     with contextlib.suppress(ConntrackError, OSError):
@@ -118,8 +118,8 @@ def find(change: str | None) -> Pending:
 def confirm(change: str | None) -> Pending:
     """Keep the change that waits, at boot as well: put its files in their places.
 
-    Raises what ``find`` raises; ConntrackError when the files cannot be put in place or the confirmation cannot be
-    written down, and the old values were put back.
+    Raises what ``find`` raises. ConntrackError when the files cannot be put in place or the confirmation cannot be
+    written down, and the old values were restored.
     """
     pending = find(change)
     if pending.confirmed:
@@ -139,7 +139,7 @@ def confirm(change: str | None) -> Pending:
 
 
 def _start_waiting(pending: Pending) -> bool:
-    """Fork a process that nothing of this session ends; say whether it stands."""
+    """Fork a process that nothing of this session ends. Say whether it stands."""
     ready, tell = os.pipe()
     try:
         child = os.fork()
@@ -210,7 +210,7 @@ def _wait(pending: Pending) -> None:
 
 
 def _renew_journal(pending: Pending) -> None:
-    """Write the journal anew if it was damaged or removed, so that the change can be confirmed, and is taken back."""
+    """Write the journal anew if it was damaged or removed, so that the change can be confirmed, and is rolled back."""
     if _is_kept(pending):
         return
     with contextlib.suppress(ConntrackError, OSError), exclusive(wait=0):
@@ -219,7 +219,7 @@ def _renew_journal(pending: Pending) -> None:
 
 
 def _is_kept(pending: Pending) -> bool | None:
-    """Return whether the journal has this change; False where another one waits, None where nothing sound is there."""
+    """Return whether the journal has this change. False where another one waits, None where nothing sound is there."""
     if journal.is_kept(pending):
         return True
     try:

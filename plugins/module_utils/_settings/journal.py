@@ -71,7 +71,7 @@ class Pending:
 
     @property
     def seconds_left(self) -> float:
-        """How long it still waits, in seconds; 0 from the deadline on."""
+        """How long it still waits, in seconds. 0 from the deadline on."""
         return max(0.0, self.deadline - _now())
 
     def as_json(self) -> str:
@@ -91,7 +91,7 @@ class Pending:
 
     @classmethod
     def from_json(cls, text: str) -> Pending | None:
-        """Read a journal's text. A setting that the kernel no longer has is left out; None is of another boot.
+        """Read a journal's text. A setting that the kernel no longer has is left out. None is of another boot.
 
         Raises ValueError, KeyError, TypeError, OverflowError or RecursionError for a text that is no journal.
         """
@@ -110,7 +110,7 @@ class Pending:
         return cls(data["id"], _whole(data["within"]), _finite(data["deadline"]), written, files, data["confirmed"])
 
     def roll_back(self) -> str:
-        """Return the kernel its old values, and the boot its old files; say in words what was put back."""
+        """Give the kernel its old values, and the boot its old files. Say in words what was restored."""
         said = [restore_values(self.written)]
         for file in reversed(self.files):
             try:
@@ -122,7 +122,7 @@ class Pending:
 
 
 def waiting() -> Pending | None:
-    """Return the change that waits for its confirmation; None if none does.
+    """Return the change that waits for its confirmation, or None if none does.
 
     Raises NotPermittedError without root, ConntrackError for a file that is damaged.
     """
@@ -131,7 +131,7 @@ def waiting() -> Pending | None:
 
 
 def last_confirmed() -> Pending | None:
-    """Return the change that was confirmed last; None if none is known. Raises what ``waiting`` raises."""
+    """Return the change that was confirmed last, or None if none is known. Raises what ``waiting`` raises."""
     pending = _read("confirmed")
     return None if pending is None or outcome(pending.id) != CONFIRMED else pending
 
@@ -173,7 +173,7 @@ def settle(pending: Pending, became: str = ROLLED_BACK) -> None:
 
 
 def outcome(change: str) -> str | None:
-    """Return what became of a change, CONFIRMED or TAKEN_BACK; None as long as it waits."""
+    """Return what became of a change, CONFIRMED or ROLLED_BACK, or None as long as it waits."""
     for line in _settled():
         name, _space, became = line.partition(" ")
         if name == change and became in (CONFIRMED, ROLLED_BACK):
@@ -187,12 +187,12 @@ def forget_words() -> None:
 
 
 def keep_words(words: str) -> None:
-    """Write down what was said of a change that was taken back. Raises OSError."""
+    """Write down what was said of a change that was rolled back. Raises OSError."""
     write(path_of("taken-back"), words)
 
 
 def last_words() -> str:
-    """Return what was said of the last change that nobody confirmed; "" where nothing is known."""
+    """Return what was said of the last change that nobody confirmed, or "" where nothing is known."""
     return printable(_text_of("taken-back") or "")[:_MOST_WORDS]
 
 
@@ -205,7 +205,7 @@ def _settled() -> list[str]:
 
 
 def _text_of(what: str) -> str | None:
-    """Return the text of a file; None where it cannot be read, which the process that waits has to live with."""
+    """Return the text of a file, or None where it cannot be read, which the process that waits has to live with."""
     try:
         return read(path_of(what))
     except (OSError, ConntrackError):

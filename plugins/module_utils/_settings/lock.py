@@ -34,7 +34,7 @@ def exclusive(wait: float | None = None) -> t.Iterator[None]:
     """Be the only run that changes this network namespace's settings.
 
     ``wait`` is for how many seconds another one is waited for, a minute if it is not given. Raises UnavailableError
-    when that one does not end in time, or there is no place for the lock; NotPermittedError without root.
+    when that one does not end in time, or there is no place for the lock. NotPermittedError without root.
     """
     seconds = _LOCK_SECONDS if wait is None else wait
     path = path_of("lock")
@@ -55,7 +55,7 @@ def exclusive(wait: float | None = None) -> t.Iterator[None]:
 
 @contextlib.contextmanager
 def exclusive_in_image() -> t.Iterator[None]:
-    """Be the only run that changes the files of the next boot; leave nothing behind in an image.
+    """Be the only run that changes the files of the next boot. Leave nothing behind in an image.
 
     As long as there is no directory for the lock, no run has changed the settings of a kernel since the boot.
     """

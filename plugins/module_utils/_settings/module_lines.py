@@ -22,7 +22,7 @@ class OurLine:
     head: str
 
     def set(self, text: str | None, original: str | None, line: str) -> Edit:
-        """Return the text with our ``line`` in place of all such lines; ``original`` is the file before we came."""
+        """Return the text with our ``line`` in place of all such lines. ``original`` is the file before we came."""
         present, without = self._among(text), self._without(text, original)
         if present == [line]:
             return Edit(text, without)
@@ -47,7 +47,7 @@ class OurLine:
         return [line for line in (text or "").split("\n") if self.pattern.fullmatch(line)]
 
     def _exchanged(self, text: str | None, lines: list[str]) -> str | None:
-        """Return the text with these lines in place of ours; None if nothing but our head is left."""
+        """Return the text with these lines in place of ours, or None if nothing but our head is left."""
         kept = (self.head if text is None else text).removesuffix("\n").split("\n")
         places = [place for place, line in enumerate(kept) if self.pattern.fullmatch(line)]
         at = places[-1] if places else len(kept)

@@ -65,7 +65,7 @@ class Kept:
 
     @property
     def why_not_read(self) -> str | None:
-        """Why the next boot does not read the drop-in, for people; None if it does, or if that is not known."""
+        """Why the next boot does not read the drop-in, for people, or None if it does, or if that is not known."""
         *_others, dropin = self.files
         if dropin.new_text is None or reads_at_boot(dropin.path) is not False:
             return None
@@ -87,7 +87,7 @@ def keep(
 ) -> Kept:
     """Plan the files that give the next boot what is wanted, and what it had before of what is ``restored``.
 
-    ``restored`` names settings of the record that are not among the changes; None stands for all of them.
+    ``restored`` names settings of the record that are not among the changes. None stands for all of them.
     ``another_kernel`` says that the files are not for the kernel that runs now. Nothing is written.
 
     Raises OptionError or NotPermittedError for a file that cannot be used.
@@ -97,7 +97,7 @@ def keep(
 
 
 def number_at_boot(boot: NextBoot, short_name: str) -> int | None:
-    """Return the number that a setting has after the boot; None where it is the kernel's default, or no number."""
+    """Return the number that a setting has after the boot, or None where it is the kernel's default, or no number."""
     value = boot.effective(short_name)
     return value.value if value else None
 
@@ -154,11 +154,15 @@ class _FilePlanner:
         return _PlannedFile(plan_file(path, lambda _text: edit.new_text, SYSCTL_FILE), edit.original)
 
     def _kept(self, settings: dict[str, Before], files: list[_PlannedFile]) -> Kept:
-        originals = {**self._record.files, **{each.change.path: each.original for each in files if each.change.changed}}
+        """Return the plan with the record: what was there before, of these settings and files."""
+        changed_now = {each.change.path: each.original for each in files if each.change.changed}
+        originals = {**self._record.files, **changed_now}
         # What is as it would be without us is none of ours any more.
         ours = {each.change.path for each in files if each.change.new_text != each.original}
-        dropin = files[-1].change.path
-        still = {path: text for path, text in originals.items() if path in ours or (path == dropin and settings)}
+        if settings:
+            dropin = files[-1].change.path
+            ours.add(dropin)
+        still = {path: text for path, text in originals.items() if path in ours}
         text = Record(settings, still).text()
         end = plan_file(path_of(self._sysctl_file), lambda _text: text, SYSCTL_FILE, MOST_BYTES_OF_RECORD)
         both = Record({**self._record.settings, **settings}, originals)
@@ -188,7 +192,7 @@ class _PlannedFile:
 
 
 def _number_to_keep(change: Change, held: NextBoot | None) -> int | None:
-    """Return the number for the drop-in; None where the boot has at least as much without it."""
+    """Return the number for the drop-in, or None where the boot has at least as much without it."""
     if held is None or not change.least:
         return change.wanted
     at_boot = number_at_boot(held, change.sysctl.short_name)
@@ -199,7 +203,7 @@ def _number_to_keep(change: Change, held: NextBoot | None) -> int | None:
 
 
 def _found(change: Change, left: t.Mapping[str, Before], dropin: FileChange) -> Before | None:
-    """Return what was there before of a setting; None for one that was right all along, which stays unrecorded."""
+    """Return what was there before of a setting, or None for one that was right all along, which stays unrecorded."""
     known = left.get(change.sysctl.short_name)
     if known:
         # The files may have been changed first, and the kernel only now.
@@ -210,7 +214,7 @@ def _found(change: Change, left: t.Mapping[str, Before], dropin: FileChange) -> 
 
 
 def _hash_size_line(dropin: FileChange, boot: NextBoot) -> str | None:
-    """Return the line with the hash size for the time of loading; None where it is not needed.
+    """Return the line with the hash size for the time of loading, or None where it is not needed.
 
     Only where the drop-in sets max as well: the kernel makes it 8 times the hash size that a module is loaded with.
     """

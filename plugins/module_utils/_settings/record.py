@@ -47,7 +47,7 @@ class Edit(t.NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """What was found: of each setting, by its short name; and each file that was changed, as it would be without us.
+    """What was found: of each setting, by its short name. And each file that was changed, as it would be without us.
 
     Of a file it is the whole text, None if there was no file.
     """
@@ -88,7 +88,7 @@ class Record:
         return sound_texts and sound_numbers and all(isinstance(name, str) for name in names)
 
     def text(self) -> str | None:
-        """Return the text to be kept; None for a record of nothing."""
+        """Return the text to be kept, or None for a record of nothing."""
         if not self.settings and not self.files:
             return None
         data = {
@@ -115,7 +115,7 @@ def read_record(sysctl_file: str) -> Record:
 
 
 def describe_records(root: str = "/") -> dict[str, t.Any]:
-    """Return the records of all drop-ins as facts; what cannot be read makes the names of the settings unknown."""
+    """Return the records of all drop-ins as facts. What cannot be read makes the names of the settings unknown."""
     directory = os.path.join(root, DIRECTORY.lstrip("/"))
     files: list[dict[str, t.Any]] = []
     unreadable = []

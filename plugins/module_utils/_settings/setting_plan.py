@@ -76,7 +76,7 @@ def plan(wanted: t.Sequence[Desired], root: str = ROOT) -> list[Change]:
     """Return what has to become of each setting that is wanted, sorted by short name.
 
     Nothing is written. Raises UnavailableError without nf_conntrack, NotPermittedError without the right to write, and
-    ConntrackError with every problem of every setting; its result lists ``unsupported`` and ``read_only`` ones.
+    ConntrackError with every problem of every setting. Its result lists ``unsupported`` and ``read_only`` ones.
     """
     sysctls = _present_sysctls(root)
     unsupported = [desired for desired in wanted if desired.short_name not in sysctls]
@@ -122,7 +122,7 @@ def plan_unloaded(wanted: t.Sequence[Desired]) -> list[Change]:
 def plan_boot_only(wanted: t.Sequence[Desired]) -> list[Change]:
     """Return what the next boot is to set, whatever kernel runs now, under the names of today's kernels.
 
-    Raises ConntrackError with every problem; its result lists the ``unsupported`` ones, which no kernel has.
+    Raises ConntrackError with every problem. Its result lists the ``unsupported`` ones, which no kernel has.
     """
     unsupported = [desired for desired in wanted if desired.short_name not in KNOWN]
     numbers, problems = _parse_all(desired for desired in wanted if desired.short_name in KNOWN)
@@ -135,7 +135,7 @@ def plan_boot_only(wanted: t.Sequence[Desired]) -> list[Change]:
 
 
 def plan_restored(values: t.Mapping[str, int], root: str = ROOT) -> list[Change]:
-    """Return what has to become of the settings (short name to value) that a kernel had before; others are left out.
+    """Return what has to become of the settings (short name to value) that a kernel had before. Others are left out.
 
     Raises ConntrackError where they cannot be written here, or max would be below the number of entries.
     """

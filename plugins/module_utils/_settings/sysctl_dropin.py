@@ -43,7 +43,7 @@ def plan_dropin(path: str, new_text: t.Callable[[str | None], str | None]) -> Fi
 
 
 def merge(text: str, wanted: t.Mapping[str, int]) -> str:
-    """Return ``text`` with each sysctl in ``wanted`` set once; the same text when it says so already."""
+    """Return ``text`` with each sysctl in ``wanted`` set once. The same text when it says so already."""
     lines = text.removesuffix("\n").split("\n") if text else list(_HEADER)
     before = list(lines)
     for name in sorted(wanted):
@@ -58,7 +58,7 @@ def boot_values(text: str) -> dict[str, int]:
 
 
 def lines_of(text: str, name: str) -> str | None:
-    """Return the lines that set the sysctl ``name`` under any of its names, as one text; None if there are none."""
+    """Return the lines that set the sysctl ``name`` under any of its names, as one text, or None if there are none."""
     lines = text.split("\n")
     places = _places_of(short_name_of_sysctl(name), lines)
     return "\n".join(lines[place] for place in places) if places else None

@@ -28,9 +28,9 @@ from ansible_collections.netops.conntrack.plugins.module_utils._settings.persist
 
 @dataclasses.dataclass(frozen=True)
 class Transaction:
-    """What becomes of the kernel's settings, and of the files that keep them; None where none are to.
+    """What becomes of the kernel's settings, and of the files that keep them, or None where none are to.
 
-    ``restored`` names the settings that become what they were before the first run; not each of them has a change, as
+    ``restored`` names the settings that become what they were before the first run. Not each of them has a change, as
     this kernel may lack it. ``loads`` says that nf_conntrack was missing.
     """
 
@@ -50,7 +50,7 @@ class Transaction:
         return self.loads or files or any(change.needed for change in self.changes)
 
     def carry_out(self, prepare: Prepare, within: int) -> Pending | None:
-        """Do it; with ``within``, it goes back after so many seconds unless it is confirmed: give what waits.
+        """Do it. With ``within``, it is rolled back after so many seconds unless it is confirmed. Return what waits.
 
         Nothing waits (None) where the kernel has what is wanted already. Raises ConntrackError, which says what was put
         back, if any of it fails.
@@ -87,7 +87,7 @@ class Transaction:
         return pending
 
     def describe(self, predict: bool) -> dict[str, dict[str, t.Any]]:
-        """Return what becomes of each setting, by short name; ``predict`` is for a change that is not carried out."""
+        """Return what becomes of each setting, by short name. ``predict`` is for a change that is not carried out."""
         return {change.sysctl.short_name: self._describe(change, predict) for change in self.changes}
 
     def _describe(self, change: Change, predict: bool) -> dict[str, t.Any]:
@@ -140,7 +140,7 @@ class Transaction:
         ]
 
     def _is_new(self, change: Change) -> bool:
-        """Whether the kernel does not have the value yet; of a kernel that is not asked, whether its files have not."""
+        """Whether the kernel does not have the value yet. Of a kernel that is not asked, whether its files have not."""
         if change.boot_only and self.kept:
             return not change.holds(number_at_boot(self.kept.before, change.sysctl.short_name))
         return change.needed

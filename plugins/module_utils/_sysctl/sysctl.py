@@ -59,7 +59,7 @@ class Sysctl:
         return not writable(self.parameter or self.path)
 
     def read(self) -> int | None:
-        """Return the present value; None when it is not one whole number, or cannot be read."""
+        """Return the present value, or None when it is not one whole number, or cannot be read."""
         try:
             with open(self.path, encoding="ascii") as file:
                 return int(file.read())
@@ -88,19 +88,19 @@ def writable(path: str) -> bool:
 
 
 def short_name_of_sysctl(name: str) -> str | None:
-    """Return the short name of a sysctl's full name, with dots or slashes; None if it is not one of the subsystem."""
+    """Return the short name of a sysctl's full name, with dots or slashes. None: it is not one of the subsystem."""
     match = _FULL_NAME.fullmatch(name)
     return match.group(1) if match else None
 
 
 def short_name_of(name: str) -> str | None:
-    """Return the short name of a setting written in any way: short, bare (``nf_conntrack_max``) or full; else None."""
+    """Return the short name of a setting written in any way: short, bare (``nf_conntrack_max``) or full. Else None."""
     match = _FULL_NAME.fullmatch(name) or _BARE_NAME.fullmatch(name)
     return match.group(1) if match else None
 
 
 def find_sysctls(root: str = ROOT) -> dict[str, Sysctl]:
-    """Return what this kernel has, by short name, the gauge ``count`` included; empty without nf_conntrack."""
+    """Return what this kernel has, by short name, the gauge ``count`` included. Empty without nf_conntrack."""
     found: dict[str, Sysctl] = {}
     for directory in DIRECTORIES:
         for file in _names(os.path.join(root, directory)):
@@ -122,17 +122,17 @@ def _names(directory: str) -> list[str]:
 
 
 def current_value(sysctls: t.Mapping[str, Sysctl], short_name: str) -> int | None:
-    """Return the present value of the setting ``short_name``; None where the kernel lacks it, or does not say."""
+    """Return the present value of the setting ``short_name``, or None where the kernel lacks it, or does not say."""
     sysctl = sysctls.get(short_name)
     return sysctl.read() if sysctl else None
 
 
 def read_settings(root: str = ROOT) -> dict[str, int]:
-    """Return every setting's present value by short name; one that is not a whole number is left out."""
+    """Return every setting's present value by short name. One that is not a whole number is left out."""
     values = {name: sysctl.read() for name, sysctl in find_sysctls(root).items() if name != GAUGE}
     return {name: value for name, value in values.items() if value is not None}
 
 
 def read_count(root: str = ROOT) -> int | None:
-    """Return the number of entries in this network namespace; None where the kernel does not say."""
+    """Return the number of entries in this network namespace, or None where the kernel does not say."""
     return current_value(find_sysctls(root), GAUGE)

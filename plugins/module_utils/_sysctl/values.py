@@ -76,7 +76,7 @@ def stored_value(short_name: str, number: int) -> int:
 
 
 def kernel_takes(short_name: str, number: int) -> bool:
-    """Say whether the kernel takes the number; it takes some that make no sense, such as a timeout of 0 or of -1."""
+    """Say whether the kernel takes the number. It takes some that make no sense, such as a timeout of 0 or of -1."""
     if "timeout" in short_name:
         return abs(number) <= _INT_MAX // _LOWEST_HZ
     lowest, highest = _LIMITS.get(short_name, (0, _INT_MAX))

@@ -131,7 +131,7 @@ def _rows_backwards(runs: t.Sequence[bytes]) -> t.Iterator[bytes]:
 
 
 def _raise_for(number: int) -> None:
-    """Raise the error that the kernel's errno means; 0 is none."""
+    """Raise the error that the kernel's errno means. 0 is none."""
     if number == 0:
         return
     if number in (errno.EPERM, errno.EACCES):

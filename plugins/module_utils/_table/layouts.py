@@ -57,7 +57,7 @@ TEXT = Encoding("text", _decode_text)
 
 
 class Field(t.NamedTuple):
-    """What the value of an attribute is: a field of the entry. It has one of the ``sizes``; without any, every size."""
+    """What the value of an attribute is: a field of the entry. It has one of the ``sizes``. Without any, every size."""
 
     name: str
     encoding: Encoding

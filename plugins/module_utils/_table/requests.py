@@ -76,7 +76,7 @@ class Notes(t.NamedTuple):
 
 
 class Batch(t.NamedTuple):
-    """Requests in one datagram, numbered from ``first``; the last one asks for an answer even if it succeeds."""
+    """Requests in one datagram, numbered from ``first``. The last one asks for an answer even if it succeeds."""
 
     datagram: memoryview
     first: int
@@ -156,7 +156,7 @@ class _Store:
         return Notes({field: words[start:end] for field, words in self._noted.items()}, moment)
 
     def _requests(self, template: array.array[int], start: int, number: int, sequence: int) -> array.array[int]:
-        """Encode ``number`` requests; the last one of each batch asks for an answer."""
+        """Encode ``number`` requests. The last one of each batch asks for an answer."""
         width = len(template)
         words = template * number
         for place, column in zip(self._places, self._columns):
@@ -214,7 +214,7 @@ class Targets(t.Generic[Tag]):
         self._stores[key].add(block, moment)
 
     def batches(self, request: Request, sequence: int) -> t.Iterator[tuple[Tag, Batch]]:
-        """Yield the requests in batches, each with the tag of all its entries; they are numbered from ``sequence``."""
+        """Yield the requests in batches, each with the tag of all its entries. They are numbered from ``sequence``."""
         for (_layout, tag), store in self._stores.items():
             for batch in store.batches(request, sequence):
                 yield tag, batch

@@ -40,7 +40,7 @@ Opened = t.TypeVar("Opened", bound="Table")
 class Table:
     """The table as it can be read. A context manager, which closes the socket.
 
-    ``read_ahead`` says whether a second process receives the dumps while this one decodes them; by default one does
+    ``read_ahead`` says whether a second process receives the dumps while this one decodes them. By default one does
     where that is faster. Raises UnavailableError where the kernel tracks no connections.
     """
 
@@ -119,7 +119,7 @@ class Table:
         return transport.datagrams(source)
 
     def count(self) -> int | None:
-        """Return the number of entries as the kernel counts them, expired ones included; None if it does not say."""
+        """Return the number of entries as the kernel counts them, expired ones included, or None if it does not say."""
         return self._held(GAUGE)
 
     def _held(self, short_name: str) -> int | None:
@@ -131,7 +131,7 @@ class Table:
         return len(os.sched_getaffinity(0)) > 1 and (self.count() or 0) >= _READ_AHEAD_FROM
 
     def cpu_stats(self) -> list[tuple[int, dict[str, int]]]:
-        """Return number and counters of each processor; the counters have 32 bits and wrap."""
+        """Return number and counters of each processor. The counters have 32 bits and wrap."""
         self._sequence += 1
         transport.send(self._socket, framing.encode_request(_uapi.CT_GET_STATS_CPU, _uapi.NLM_F_DUMP, self._sequence))
         stats = [

@@ -66,7 +66,7 @@ class WritableTable(Table):
         self._buffer = bytearray(_ANSWER)
 
     def delete(self, targets: Targets[Tag], outcome: Outcomes[Tag] | None = None) -> Outcomes[Tag]:
-        """Delete the targets, and give their number by tag and errno: 0 is deleted, ENOENT was gone (or replaced).
+        """Delete the targets, and return their number by tag and errno: 0 is deleted, ENOENT was gone (or replaced).
 
         They are added to ``outcome``, if it is given, while they are deleted. Raises ConntrackError where the kernel
         does not answer, so that it cannot be told what became of the last ones.
@@ -74,14 +74,14 @@ class WritableTable(Table):
         return self._change(targets, DELETE, outcome)
 
     def update(self, targets: Targets[Tag], request: Request, outcome: Outcomes[Tag] | None = None) -> Outcomes[Tag]:
-        """Send the request (see _table.requests.update) for each target; all else is as with ``delete``.
+        """Send the request (see _table.requests.update) for each target. All else is as with ``delete``.
 
         The kernel does not compare the id: what has replaced a target is updated in its place. So ``look_up`` first.
         """
         return self._change(targets, request, outcome)
 
     def look_up(self, targets: Targets[Tag], outcome: Outcomes[Tag]) -> t.Iterator[tuple[Tag, list[Block]]]:
-        """Give, in batches of one tag, those targets that are still there, as they are now.
+        """Yield, in batches of one tag, those targets that are still there, as they are now.
 
         The others are added to ``outcome`` by their errno: ENOENT is gone (or replaced). Raises ConntrackError where
         the kernel does not answer.
@@ -122,7 +122,7 @@ class WritableTable(Table):
         return targets.batches(request, first)
 
     def _send(self, batch: Batch) -> tuple[list[int], list[bytes]]:
-        """Send the requests, and give the errnos of those that failed, and the entries in the other ones' answers.
+        """Send the requests, and return the errnos of those that failed, and the entries in the other ones' answers.
 
         Success is silent but for the last one's.
         """
