@@ -47,7 +47,6 @@ from ansible_collections.netops.conntrack.plugins.module_utils._table.table impo
 from ansible_collections.netops.conntrack.plugins.module_utils._table.writable import Outcomes, WritableTable
 
 _EXPECTED = (0, errno.ENOENT)
-_NOTHING_DONE: t.Mapping[Group, int] = {}
 _FEW = 64
 """Fewer deletes than this are not held against the kernel's count, which other connections change as well."""
 
@@ -134,9 +133,9 @@ class _Reading:
         self._note_count(found, count_of(outcomes, 0))
         return self._outcome(found, outcomes, self.counted)
 
-    def _survey(self, done: t.Mapping[Group, int] = _NOTHING_DONE, sample: Sample | None = None) -> PruneSurvey:
+    def _survey(self, done: t.Mapping[Group, int] | None = None, sample: Sample | None = None) -> PruneSurvey:
         total = self.counted if self.conditions else None
-        return PruneSurvey(self.plan, total, done, sample)
+        return PruneSurvey(self.plan, total, done or {}, sample)
 
     def _note_count(self, found: PruneSurvey, deleted: int = 0) -> int | None:
         """Note how many entries are counted and were not listed, and return the kernel's count.
