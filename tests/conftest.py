@@ -29,9 +29,14 @@ LONG = (
     "fleet/test_playbooks.py",
     "fleet/test_rehearsal.py",
     "fleet/test_documented_commands.py",
+    "fleet/test_troubles.py",
+    "fleet/test_confirm.py",
+    "report/test_html.py",
     "runner/test_slices.py",
     "runner/test_ci.py",
     "unit/roles/test_playbooks.py",
+    "unit/roles/test_troubles.py",
+    "unit/roles/test_rollout.py",
 )
 """They begin first, so that no worker is left alone with one of them at the end."""
 
@@ -45,10 +50,13 @@ APART = (
     "versions/test_controllers.py",
     "unit/roles/test_playbooks.py",
     "unit/roles/test_rollout.py",
+    "unit/roles/test_troubles.py",
+    "unit/roles/test_words_of_routers.py",
 )
 """Their tests share nothing, so that several workers can take them. Those of any other file stay together."""
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the long files first, and keep the tests of a file with one worker of pytest-xdist."""
     rank = {name: number for number, name in enumerate(LONG)}

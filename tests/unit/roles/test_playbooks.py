@@ -108,7 +108,7 @@ def test_old_names_do_the_same_and_are_said_once(fleet: Fleet) -> None:
     sizings = run.column("settings", "sizing")
     assert sizings["sized"]["max"] == 2 * sizings["sized"]["buckets"]
     assert (sizings["small"], sizings["unasked"]) == (None, None)
-    shortened = {name: bool(recap) for name, recap in run.column("settings", "recap").items()}
+    shortened = {name: bool(account) for name, account in run.column("settings", "shortened").items()}
     assert shortened == {"small": True, "sized": False, "unasked": True}
     assert {settings["tcp_timeout_established"] for settings in settings_of(fleet).values()} == {54000}
     output = " ".join(run.output.split())
@@ -158,7 +158,7 @@ def test_another_profile_leaves_nothing_of_the_one_before(fleet: Fleet) -> None:
     assert run.rc == 0, run.output
     changes = run.column("settings", "changes")["router"]
     assert changes["tcp_timeout_syn_sent"]["after"] == before["router"]["tcp_timeout_syn_sent"]
-    assert changes["tcp_timeout_syn_sent"]["why"].startswith("What was there before the first run.")
+    assert changes["tcp_timeout_syn_sent"]["why"].startswith("The value from before the first run.")
     profile = {"acct": 1, "tcp_timeout_established": 54000, "generic_timeout": 120}
     caps = {"tcp_timeout_unacknowledged": 300, "tcp_timeout_max_retrans": 300}
     for name, settings in settings_of(fleet).items():
