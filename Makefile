@@ -45,7 +45,7 @@ sanity: ## run ansible-test sanity on every Python that is present
 
 unit: ## run the tests that need neither root nor a lab
 	@tools/setup $(TEST)
-	@$(IN_VENV) python -m pytest tests/unit --numprocesses=auto --dist=loadgroup --no-loadscope-reorder
+	@$(IN_VENV) python -m pytest tests/unit --numprocesses=auto --dist=loadscope --no-loadscope-reorder
 
 versions: ## run the tests of the controller on each ansible-core of tools/controllers.yml (as root, an hour)
 	@tools/setup --lab $(TEST)

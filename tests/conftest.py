@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pathlib
 import sys
+import typing as t
 
 import hypothesis
 import pytest
@@ -56,15 +57,25 @@ APART = (
 """Their tests share nothing, so that several workers can take them. Those of any other file stay together."""
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the long files first, and keep the tests of a file with one worker of pytest-xdist."""
+    """Put the long files first."""
     rank = {name: number for number, name in enumerate(LONG)}
-    items.sort(key=lambda item: rank.get(_file(item), len(LONG)))
-    for item in items:
-        if _file(item) not in APART:
-            item.add_marker(pytest.mark.xdist_group(_file(item)))
+    items.sort(key=lambda item: rank.get(_file(item.nodeid), len(LONG)))
 
 
-def _file(item: pytest.Item) -> str:
-    return item.path.relative_to(HERE).as_posix()
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: t.Any) -> t.Any:
+    """Return what gives tests to the workers with ``--dist=loadscope``: whole files, but for those in APART."""
+    if config.getoption("dist") != "loadscope":
+        return None
+    from xdist.scheduler.loadscope import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return nodeid if _file(nodeid) in APART else _file(nodeid)
+
+    return ByFile(config, log)
+
+
+def _file(nodeid: str) -> str:
+    return nodeid.partition("::")[0].removeprefix("tests/")
