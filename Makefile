@@ -28,7 +28,7 @@ test: ## run every test there is (as root)
 # Left out: what runs Ansible, builds the collection or takes long (the marker "slow").
 quick: ## run in half a minute the unit tests that need nothing but pytest (no root, no linters, no browser)
 	@tools/setup $(QUICK)
-	@$(IN_VENV) python -m pytest $(addprefix tests/unit/plugins/,module_utils plugin_utils modules filter) \
+	@$(IN_VENV) python -m pytest $(addprefix tests/unit/plugins/,module_utils plugin_utils filter) \
 		$(addprefix tests/unit/,test_documentation.py test_floors.py test_tested_modules.py) \
 		-m "not slow" --numprocesses=auto --dist=worksteal
 

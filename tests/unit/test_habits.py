@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pathlib
 import re
+import subprocess
 import sys
 import types
 import typing as t
@@ -98,3 +99,11 @@ def test_pre_commit_runs_what_make_lint_runs() -> None:
                 tool = "ansible-lint"  # which requires yamllint, and runs it
             assert f"check {tool}" in lint
             assert f"\n{tool}==" in required
+
+
+def test_make_quick_names_what_is_there() -> None:
+    """A folder that is not there is no error where several processes run the tests: they run none of them."""
+    done = subprocess.run(["make", "-n", "quick"], cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    paths = re.findall(r"\btests/\S+", done.stdout)
+    assert len(paths) > 3
+    assert [path for path in paths if not (CHECKOUT / path).exists()] == []
