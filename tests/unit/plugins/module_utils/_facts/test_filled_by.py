@@ -272,12 +272,14 @@ def _entry(values: dict[str, t.Any]) -> Fields:
 _entries = st.lists(st.fixed_dictionaries(_VALUES).map(_entry), min_size=1, max_size=20)
 
 
+@pytest.mark.slow
 @given(_entries)
 def test_a_pasted_selector_counts_the_same(entries: list[Fields]) -> None:
     for each in filled_by(*entries, shuffled=False):
         assert selected(each["match"], *entries) == each["entries"] > 0
 
 
+@pytest.mark.slow
 @given(_entries, st.data())
 def test_a_cluster_counts_what_its_selector_selects(entries: list[Fields], data: st.DataObject) -> None:
     cluster = Cluster(

@@ -51,6 +51,7 @@ def test_every_field_is_as_it_was_sent(one: dict[str, t.Any]) -> None:
     assert vars(entry_of(one)) == values_of(one)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(st.lists(fields(), max_size=30))
 def test_many_entries(entries: list[dict[str, t.Any]]) -> None:

@@ -98,6 +98,7 @@ def test_the_same_document_gives_the_same_bytes(options: dict[str, bool]) -> Non
     assert as_html(again) == as_html(copy.deepcopy(document)) == as_html(document)
 
 
+@pytest.mark.slow
 def test_other_processes_give_the_same_bytes() -> None:
     program = (
         "import hashlib\n"
@@ -119,6 +120,7 @@ def test_other_processes_give_the_same_bytes() -> None:
     assert len(digests) == 1
 
 
+@pytest.mark.slow
 def test_it_asks_for_nothing_from_elsewhere() -> None:
     page = page_of_fleet(hostile=True)
     assert not {element.name for element in page.all()} & {"img", "link", "iframe", "object", "embed", "base", "form"}
@@ -382,6 +384,7 @@ def _found(host: Document) -> list[str]:
     return [finding["id"] for finding in last["findings"] if finding["status"] == "finding"]
 
 
+@pytest.mark.slow
 def test_of_many_routers_the_first_are_named_and_all_can_be_shown() -> None:
     document = fleet_document(60, after=False)
     article = next(
@@ -525,6 +528,7 @@ def test_a_small_fleet(hosts: int) -> None:
     assert len(rows(page)) == hosts
 
 
+@pytest.mark.slow
 def test_fifty_routers_with_all_there_is_stay_below_a_mebibyte() -> None:
     assert len(as_html(fleet_document(50, hostile=True)).encode()) < MIB
 
