@@ -70,7 +70,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: t.Any) -> t.Any:
         return None
     from xdist.scheduler.loadscope import LoadScopeScheduling
 
-    class ByFile(LoadScopeScheduling):  # type: ignore[misc]
+    class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # mypy skips xdist, so its classes are Any
         def _split_scope(self, nodeid: str) -> str:
             return nodeid if _file(nodeid) in APART else _file(nodeid)
 

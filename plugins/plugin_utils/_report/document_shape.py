@@ -63,7 +63,7 @@ def check_document(document: t.Any) -> Document:
 @functools.cache
 def fields_of(kind: type) -> dict[str, Field]:
     """Return the fields of a TypedDict, by key."""
-    required: frozenset[str] = kind.__required_keys__  # type: ignore[attr-defined]
+    required: frozenset[str] = kind.__required_keys__  # type: ignore[attr-defined]  # TypedDicts have it, not all types
     fields = {}
     for key, annotation in t.get_type_hints(kind, include_extras=True).items():
         some_kind, is_later = _without_later(annotation)
