@@ -21,7 +21,6 @@ from topology import QUIET_CONNECTIONS, STALE_DESTINATIONS, Router
 
 Make = t.Callable[[str, int], t.Any]
 
-DAYS_5, HOURS_15 = 432_000, 54_000
 SOON = 1000
 """Entries with less time left than this may end by themselves in between, and are not made."""
 
@@ -87,7 +86,11 @@ def is_tcp(line: Line) -> bool:
     return line.protocol == "tcp"
 
 
-IDLE = int(time.clock_gettime(time.CLOCK_BOOTTIME)) // 2
+DAYS_5, HOURS_15 = 432_000, 54_000
+QUIET = 400_000
+"""What the idle entries have left of their five days."""
+
+IDLE = min((DAYS_5 - QUIET) // 2, int(time.clock_gettime(time.CLOCK_BOOTTIME)) // 2)
 """No entry is held to be idle for longer than the machine is up, and none of the lab becomes so old in a test."""
 
 
@@ -130,7 +133,7 @@ def tcp(source: str, options: str, remaining: int, number: int) -> list[str]:
 
 
 MADE = [
-    *tcp("198.18.5.1", f"--dport 1001 {REPLIED}", 400_000, 30),
+    *tcp("198.18.5.1", f"--dport 1001 {REPLIED}", QUIET, 30),
     *tcp("198.18.5.2", f"--dport 1002 {REPLIED}", DAYS_5, 21),
     *tcp("198.18.5.3", f"--dport 1003 {REPLIED} -w 7", DAYS_5, 22),
     *tcp("198.18.5.4", f"--dport 1004 {REPLIED} -m 17", DAYS_5, 23),

@@ -122,7 +122,9 @@ def run_ansible(
     to the environment.
     """
     environment = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
-    environment |= {"HOME": str(home), "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1", **(env or {})}
+    environment |= {"HOME": str(home), "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1"}
+    # ssh's greeting takes longer than Ansible's ten seconds on a machine that is busy.
+    environment |= {"ANSIBLE_TIMEOUT": "60", **(env or {})}
     return subprocess.run(
         [str(programs / command[0]), "-i", str(inventory), *command[1:]],
         cwd=CHECKOUT,

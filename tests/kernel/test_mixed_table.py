@@ -40,7 +40,8 @@ _KINDS = (
 _STATUS = ("", "-u SEEN_REPLY", "-u SEEN_REPLY,ASSURED", "-u FIXED_TIMEOUT", "-u SEEN_REPLY,ASSURED,FIXED_TIMEOUT")
 _FURTHER = ("", "", "", "-m 1", "-m 16", "-m 4294967295", "-w 5", "--orig-zone 7", "--reply-zone 8")
 _NAT = ("", "", "--src-nat 203.0.113.7", "--dst-nat 203.0.113.8")
-_SECONDS = (35, 90, 91, 330, 930, 3630, 86430, 400030, 431000)
+_SECONDS = (35, 90, 91, 330, 930, 3630, 7800, 22_200, 54_600, 86_900, 173_400, 400_030, 431_000)
+"""Most are some minutes above a bound, so that they stay in their range on a machine that is busy."""
 
 
 def commands(sports: t.Iterable[int]) -> str:
@@ -171,7 +172,7 @@ def test_the_remaining_times_are_those_of_the_listing(mixed: Mixed) -> None:
     assert {bound: count for bound, count in found.items() if count} == collections.Counter(
         HISTOGRAM_BOUNDS[place] for place in places
     )
-    assert sum(map(bool, found.values())) > 7
+    assert sum(map(bool, found.values())) > 7, found
 
 
 @pytest.mark.parametrize("name", ["source", "destination", "source_port", "destination_port"])

@@ -113,7 +113,7 @@ def ssh_command(ssh: pathlib.Path, router: Router, command: t.Sequence[str]) -> 
 
 
 def ssh_options(ssh: pathlib.Path) -> list[str]:
-    """Return the options for every ssh to a router: nothing that this machine or its user has set, and short waits."""
+    """Return the options for every ssh to a router: nothing that this machine or its user has set. Every wait ends."""
     options = {
         "UserKnownHostsFile": ssh / "known_hosts",
         "StrictHostKeyChecking": "yes",
@@ -122,7 +122,7 @@ def ssh_options(ssh: pathlib.Path) -> list[str]:
         # A connection whose entry was deleted hangs: this ends it within 15 s.
         "ServerAliveInterval": 5,
         "ServerAliveCountMax": 3,
-        "ConnectTimeout": 5,
+        "ConnectTimeout": 30,
     }
     return ["-F", "none", *(part for name, value in options.items() for part in ("-o", f"{name}={value}"))]
 
