@@ -93,10 +93,8 @@ def test_what_is_in_a_file_of_addresses(kinds: str, tmp_path: pathlib.Path, key:
     expected = {int(line.rpartition(" id=")[2].split()[0]) for line in lines if is_in(line)}
     assert selected(kinds, f"{key}={file}") == expected
     assert 0 < len(expected) < len(lines)
-    facts = run_module(
-        "conntrack_facts", {"gather_subset": ["selectors"], "selectors": {"blocked": {"match": {key: str(file)}}}},
-        netns=kinds,
-    )  # fmt: skip
+    options = {"gather_subset": ["selectors"], "selectors": {"blocked": {"match": {key: str(file)}}}}
+    facts = run_module("conntrack_facts", options, netns=kinds)
     assert facts.data["ansible_facts"]["conntrack"]["selectors"]["blocked"]["entries"] == len(expected)
     file.write_text("198.18.0.1\n198.18.0.256\n", encoding="utf-8")
     refused = run_module("conntrack_prune", {"match": {key: str(file)}}, netns=kinds)
