@@ -54,6 +54,9 @@ notes:
   - "C(source), C(destination), C(reply_source), C(reply_destination): an address or a network such as
     V(198.51.100.0/24) or V(2001:db8::/32). C(address): any of the four. An IPv4-mapped IPv6 address is its IPv4
     address."
+  - "C(source_list), C(destination_list), C(address_list): the absolute path of a file on the target, with an address or
+    a network in each line. Comments begin with C(#) or C(;). A line that is neither is an error. C(address_list) looks
+    all four addresses up. Since 0.5.0."
   - "C(source_port), C(destination_port), C(reply_source_port), C(reply_destination_port): a port, a range such as
     V(1024-65535), or the name of a service that the target knows, such as V(https)."
   - "C(source_key), C(destination_key), C(reply_source_key), C(reply_destination_key): the keys of GRE, as ports."

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import bisect
 import collections
+import pathlib
 import random
 import typing as t
 
@@ -198,6 +199,9 @@ SELECTORS: dict[str, t.Any] = {
     "reply_source": "203.0.113.8",
     "reply_destination": ["203.0.113.7", "2001:db8::5"],
     "address": "203.0.113.7",
+    "source_list": ["198.18.1.0/24", "2001:db8::/124"],
+    "destination_list": ["203.0.113.0/24"],
+    "address_list": ["203.0.113.7", "2001:db8::8/125"],
     "source_port": ["2000-2999", 5000],
     "destination_port": [22, "80-443"],
     "reply_source_port": 53,
@@ -236,8 +240,13 @@ def test_every_key_is_tried() -> None:
 
 
 @pytest.mark.parametrize("key", SELECTORS)
-def test_a_selector_is_for_blocks_what_it_is_for_entries(mixed: Mixed, key: str) -> None:
-    selection = compile_selection([{key: SELECTORS[key]}], None, mixed.context)
+def test_a_selector_is_for_blocks_what_it_is_for_entries(mixed: Mixed, key: str, tmp_path: pathlib.Path) -> None:
+    value = SELECTORS[key]
+    if key.endswith("_list"):
+        file = tmp_path / "list.txt"
+        file.write_text("\n".join(value), encoding="utf-8")
+        value = str(file)
+    selection = compile_selection([{key: value}], None, mixed.context)
     of_block = Memo(selection.fields, selection.decide, selection.breakpoints)
     answers: collections.Counter[bool | None] = collections.Counter()
     for block in mixed.blocks:

@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 import pathlib
+import re
 import socket
 import sys
 import typing as t
@@ -74,6 +76,30 @@ def listed(netns: str, *options: str) -> set[int]:
 def test_what_a_selector_selects(kinds: str, match: t.Any, options: list[str]) -> None:
     expected = listed(kinds, *options)
     assert selected(kinds, match) == expected != set()
+
+
+@pytest.mark.parametrize(("key", "ends"), [("source_list", 1), ("address_list", 4)])
+def test_what_is_in_a_file_of_addresses(kinds: str, tmp_path: pathlib.Path, key: str, ends: int) -> None:
+    networks = [ipaddress.ip_network(text) for text in ("198.18.0.0/31", "203.0.113.7", "2001:db8::/127")]
+    file = tmp_path / "list.txt"
+    others = (f"10.{number >> 16}.{number >> 8 & 0xFF}.{number & 0xFF} # another" for number in range(0, 200_000, 2))
+    file.write_text("\n".join([*map(str, networks), *others]), encoding="utf-8")
+
+    def is_in(line: str) -> bool:
+        addresses = [ipaddress.ip_address(text) for text in re.findall(r" (?:src|dst)=(\S+)", line)[:ends]]
+        return any(address in network for address in addresses for network in networks)
+
+    lines = shown(kinds, "extended,id").splitlines()
+    expected = {int(line.rpartition(" id=")[2].split()[0]) for line in lines if is_in(line)}
+    assert selected(kinds, f"{key}={file}") == expected
+    assert 0 < len(expected) < len(lines)
+    options = {"gather_subset": ["selectors"], "selectors": {"blocked": {"match": {key: str(file)}}}}
+    facts = run_module("conntrack_facts", options, netns=kinds)
+    assert facts.data["ansible_facts"]["conntrack"]["selectors"]["blocked"]["entries"] == len(expected)
+    file.write_text("198.18.0.1\n198.18.0.256\n", encoding="utf-8")
+    refused = run_module("conntrack_prune", {"match": {key: str(file)}}, netns=kinds)
+    assert refused.failed
+    assert "no address or network: '198.18.0.256' in line 2" in refused.msg
 
 
 def test_an_entry_by_its_id(kinds: str) -> None:

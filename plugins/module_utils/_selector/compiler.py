@@ -196,14 +196,19 @@ def _conditions(selector: _Selector) -> tuple[Condition, ...]:
 
 def _breakpoints(selectors: t.Iterable[_Selector]) -> Breakpoints:
     """Return the breakpoints of the fields of which every key that reads them has some."""
-    breakpoints: collections.defaultdict[str, set[int]] = collections.defaultdict(set)
+    found: collections.defaultdict[str, list[t.Collection[int]]] = collections.defaultdict(list)
     without: set[str] = set()
     for selector in selectors:
         for key, compiled in selector.keys.items():
             without.update(set(KEYS[key].fields) - compiled.breakpoints.keys())
             for field, numbers in compiled.breakpoints.items():
-                breakpoints[field].update(numbers)
-    return {field: numbers for field, numbers in breakpoints.items() if field not in without}
+                found[field].append(numbers)
+    return {field: _joined(of_field) for field, of_field in found.items() if field not in without}
+
+
+def _joined(of_field: list[t.Collection[int]]) -> t.Collection[int]:
+    """Return all numbers. Those of a long list of addresses, which several fields share, are not copied."""
+    return of_field[0] if len(of_field) == 1 else frozenset().union(*of_field)
 
 
 def _noting_lacks(test: Test, selectors: t.Iterable[_Selector], lacking: set[str]) -> Test:

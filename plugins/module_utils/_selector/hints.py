@@ -64,6 +64,7 @@ _KEYS_OF_WORDS = {
 _SENTENCES = {
     "any_nat": "Did you mean nat: [snat, dnat]? For the address after translation use reply_source (DNAT) or "
     "reply_destination (SNAT).",
+    "blocklist": "Did you mean address_list, source_list or destination_list? Give the path of a file.",
     "buffer_size": "It is no property of an entry.",
     "ct_state": "Did you mean replied: false (new), replied: true (established) or expected: true (related)?",
     "ctstate": "Did you mean replied: false (new), replied: true (established) or expected: true (related)?",
@@ -73,6 +74,7 @@ _SENTENCES = {
     "event": "It is no property of an entry.",
     "fixed_timeout": "No key tells it.",
     "icmp": "Did you mean protocol: icmp?",
+    "ipset": "Did you mean address_list, source_list or destination_list? Give the path of a file.",
     "mask": "Write the mask after the mark, such as mark: 0x10/0xff.",
     "mask_dst": "Write a network, such as destination: 203.0.113.0/24.",
     "mask_src": "Write a network, such as source: 203.0.113.0/24.",

@@ -36,6 +36,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._selector.key imp
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.tuple_keys import (
     address_key,
+    address_list_key,
     gre_key,
     icmp_key,
     id_key,
@@ -215,6 +216,9 @@ KEYS: dict[str, Key[t.Any]] = {
     "reply_source": address_key("reply_source"),
     "reply_destination": address_key("reply_destination"),
     "address": address_key("source", "destination", "reply_source", "reply_destination"),
+    "source_list": address_list_key("source"),
+    "destination_list": address_list_key("destination"),
+    "address_list": address_list_key("source", "destination", "reply_source", "reply_destination"),
     "source_port": port_key("source_port"),
     "destination_port": port_key("destination_port"),
     "reply_source_port": port_key("reply_source_port"),

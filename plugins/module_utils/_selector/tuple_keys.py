@@ -14,6 +14,10 @@ import typing as t
 from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import Entry
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.address_lists import (
+    AddressList,
+    parse_address_list,
+)
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.key import (
     Answer,
     Compiled,
@@ -60,6 +64,22 @@ def address_key(*fields: str) -> Key[Network]:
         return Compiled(test, of_families(by_family), condition, dict.fromkeys(fields, breakpoints_of(ranges)))
 
     return Key(parse_network, compiled, ("family", *fields))
+
+
+def address_list_key(*fields: str) -> Key[AddressList]:
+    """Make a key that looks addresses up in lists, of which any may be in any."""
+
+    def compiled(lists: list[AddressList], _context: Context) -> Compiled:
+        def test(entry: Entry) -> Answer:
+            family = entry.family
+            addresses = [int.from_bytes(getattr(entry, field), "big") for field in fields]
+            return any((family, address) in each for each in lists for address in addresses)
+
+        families = frozenset().union(*(each.families for each in lists))
+        breakpoints = frozenset(number for each in lists for number in each.breakpoints)
+        return Compiled(test, of_families(families), breakpoints=dict.fromkeys(fields, breakpoints))
+
+    return Key(parse_address_list, compiled, ("family", *fields))
 
 
 def _family_of(network: Network) -> int:

@@ -19,10 +19,13 @@ from ansible_collections.netops.conntrack.plugins.module_utils._selector.compile
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.key import EVERY_KIND, Answer
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import KEYS
 from ansible_collections.netops.conntrack.plugins.module_utils._table.memo import Memo
+from helpers.address_files import address_file
 from helpers.encoded_messages import Fields, blocks_of, entry_of
 
 SECOND = 1_000_000_000
 NOW = 1_700_000_000 * SECOND
+LIST = address_file("compiler", "198.51.100.0/24 # scanners", "203.0.113.77", "2001:db8:bad::/48")
+ANOTHER_LIST = address_file("compiler-six", "2001:db8::1")
 CONTEXT = Context({"tcp_timeout_established": 432000, "udp_timeout": 30}, NOW)
 SCTP_ESTABLISHED = 4
 
@@ -173,6 +176,17 @@ ADDRESSES: list[tuple[dict[str, t.Any], Fields, Answer]] = [
     ({"address": "198.18.0.1"}, tcp(), True),
     ({"address": "203.0.113.9"}, tcp(reply_source="198.18.0.7"), True),
     ({"address": "198.18.0.7"}, tcp(reply_source="198.18.0.7"), True),
+    ({"address_list": LIST}, tcp(reply_destination="192.0.2.1"), False),
+    ({"address_list": LIST}, tcp(source="198.51.100.200"), True),
+    ({"address_list": LIST}, tcp(reply_destination="203.0.113.77"), True),
+    ({"address_list": LIST}, six(), False),
+    ({"address_list": LIST}, six(destination="2001:db8:bad::1"), True),
+    ({"address_list": [LIST, ANOTHER_LIST]}, six(), True),
+    ({"address_list": ANOTHER_LIST}, tcp(), False),
+    ({"source_list": LIST}, tcp(destination="198.51.100.200"), False),
+    ({"source_list": LIST}, tcp(source="198.51.100.0"), True),
+    ({"destination_list": LIST}, tcp(source="198.51.100.200"), False),
+    ({"destination_list": LIST}, tcp(destination="198.51.100.255"), True),
     ({"address": "198.51.100.1"}, tcp(), True),
     ({"address": "198.51.100.2"}, tcp(), False),
     ({"address": "2001:db8:ffff::9"}, six(), True),
@@ -388,7 +402,7 @@ NO_RANGE = "is not a range. Give {min: N}, {max: N} or both; both are inclusive.
         (None, ["match[0]: None is null, which is never a selector."]),
         ([], ["match[0]: [] is not a selector."]),
         ({"protocl": "tcp"}, ["match[0]: 'protocl' is not a selector key. Did you mean 'protocol'?"]),
-        ({"xyzzy": 1}, ["match[0]: 'xyzzy' is not a selector key. The keys are address, age, "]),
+        ({"xyzzy": 1}, ["match[0]: 'xyzzy' is not a selector key. The keys are address, address_list, age, "]),
         ({1: 1}, ["match[0]: 1 is not a selector key."]),
         ({"protocol": "tcp", "port": []}, ["match[0]: 'port' is not a selector key."]),
         ({"protocol": []}, ["match[0].protocol: [] is empty. Give at least one value"]),

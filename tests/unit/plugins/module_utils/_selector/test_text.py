@@ -15,6 +15,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import Op
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import Selection, compile_selection
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import KEYS
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.text import Given, selectors_of
+from helpers.address_files import address_file
 from helpers.encoded_messages import Fields, entry_of
 from helpers.strategies import NOW, SETTINGS, fields
 from hypothesis import assume, given, settings
@@ -125,6 +126,11 @@ _NUMBERS: Notations = [(80, "80", 80.0, "80:80", "0x50"), ("0-443", "0:443", "0 
 _PORTS: Notations = [*_NUMBERS, (80, "http", "HTTP", "80.0"), (53, "domain")]
 _BYTES: Notations = [(8, "8", 8.0), ("0-20", "0:20")]
 _ZONES: Notations = [(1, "1", 1.0), (2, "0x2"), (65535, "0xffff")]
+_FILES = [
+    address_file("notations-four", "198.18.0.0/24", "203.0.113.1"),
+    address_file("notations-both", "198.18.0.1", "2001:db8::/126"),
+]
+_LISTS: Notations = [(path, f" {path}", path.replace("/", "//")) for path in _FILES]
 NOTATIONS: dict[str, Notations] = {
     "family": [("ipv4", "IPV4"), ("ipv6", " ipv6")],
     "protocol": [
@@ -142,6 +148,7 @@ NOTATIONS: dict[str, Notations] = {
     "helper": [("ftp", " ftp"), ("sip", "sip ")],
     **dict.fromkeys(("replied", "assured", "offloaded", "expected"), _BOOLEANS),
     **dict.fromkeys(("source", "destination", "reply_source", "reply_destination", "address"), _ADDRESSES),
+    **{key: _LISTS for key in KEYS if key.endswith("_list")},
     **{key: _PORTS for key in KEYS if key.endswith("_port")},
     **{key: _NUMBERS for key in KEYS if key.endswith(("_key", "icmp_id"))},
     **{key: _BYTES for key in KEYS if key.endswith(("icmp_type", "icmp_code"))},

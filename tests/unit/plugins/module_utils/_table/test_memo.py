@@ -19,6 +19,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._selector.compile
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import KEYS
 from ansible_collections.netops.conntrack.plugins.module_utils._table import memo as memo_module
 from ansible_collections.netops.conntrack.plugins.module_utils._table.memo import Memo
+from helpers.address_files import address_file
 from helpers.encoded_messages import Fields, blocks_of
 from helpers.strategies import NOW, SECOND, SETTINGS, fields
 from hypothesis import given, reject, settings
@@ -38,6 +39,14 @@ _NETWORKS = st.sampled_from(
 )
 _ADDRESSES = _FOUR | _FOUR.map(lambda text: text + "/32") | _NETWORKS
 
+_LISTS = st.sampled_from(
+    [
+        address_file("both", "198.18.0.64/26", "198.18.0.7", "2001:db8::40/122", "2001:db8::7"),
+        address_file("four", *(f"198.18.0.{number}" for number in range(0, MANY, 3))),
+        address_file("six", "2001:db8::/121"),
+    ]
+)
+
 
 @st.composite
 def _ranges(draw: st.DrawFn, highest: int) -> dict[str, int]:
@@ -52,6 +61,7 @@ VALUES: dict[str, Values] = {
     **dict.fromkeys(("replied", "assured", "offloaded", "expected"), _BOOLEAN),
     "nat": st.sampled_from(["snat", "dnat", "none"]),
     **dict.fromkeys(("source", "destination", "reply_source", "reply_destination", "address"), _ADDRESSES),
+    **dict.fromkeys(("source_list", "destination_list", "address_list"), _LISTS),
     **dict.fromkeys(("source_port", "destination_port", "reply_source_port", "reply_destination_port"), _PORTS),
     **dict.fromkeys(("source_key", "destination_key", "reply_source_key", "reply_destination_key"), _PORTS),
     **dict.fromkeys(("icmp_type", "reply_icmp_type"), st.integers(0, 255) | st.just("8-128")),
@@ -141,6 +151,7 @@ RELATED = [
     ["bytes", "bytes_original", "bytes_reply"],
     ["remaining", "idle", "state"],
     ["address", "source", "reply_destination"],
+    ["address_list", "source_list", "address", "destination"],
     ["source_port", "reply_destination_port", "protocol"],
     ["source_key", "source_port", "id"],
 ]
