@@ -145,6 +145,9 @@ _MEANT = {
 }
 """Words of Ansible, and of this collection, for what has another name here."""
 
+_SELECTION = {name: f"conntrack_prune_{name}" for name in ("exclude", "match", "select")}
+"""What the modules call it, and the playbook find. The others read it of the role's variables."""
+
 _NEAR = 0.9
 """From which likeness (difflib) on a long name can only be a slip of the pen."""
 
@@ -205,7 +208,7 @@ def nearest(name: str) -> str | None:
     written = _normalized(name)
     # What all of our names have in common says nothing about which of them is meant.
     rest = written.removeprefix(PREFIX)
-    meant = meant_by(name) or _MEANT.get(rest) or _closest(rest, OF_PLAYBOOKS, _NEAR_A_WORD)
+    meant = meant_by(name) or _MEANT.get(rest) or _SELECTION.get(rest) or _closest(rest, OF_PLAYBOOKS, _NEAR_A_WORD)
     if meant:
         return meant
     role = next((role for role in _ROLES if rest.startswith(f"{role}_")), None)

@@ -132,7 +132,7 @@ def test_an_extra_variable_that_nothing_reads(routers: Fleet, variable: str, mea
         ("site", "exclude=x", "conntrack_prune_exclude"),
         ("prune", "select=x", "conntrack_prune_select"),
         ("find", "macth=x", "match"),
-        ("find", "mark=x", "match"),
+        ("find", "matches=x", "match"),
         ("find", "tagret=x", "target"),
         ("find", "conntrack_prune_mach=x", "conntrack_prune_match"),
     ],
