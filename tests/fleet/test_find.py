@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One connection, looked for on all routers."""
+"""One connection, looked for on all routers, and the table that conntrack_found makes of it."""
 
 from __future__ import annotations
 
