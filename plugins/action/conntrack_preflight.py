@@ -31,6 +31,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._report.invocatio
 
 _SPEC = {
     "changes": {"type": "bool", "default": False},
+    "reads": {"type": "list", "elements": "str", "default": []},
     "role": {"type": "str", "choices": ["", "conntrack_audit", "conntrack_prune", "conntrack_tune"], "default": ""},
     "that": {"type": "bool", "default": True},
     "fail_msg": {"type": "str", "default": "The options cannot be used."},
@@ -54,7 +55,7 @@ class ActionModule(ActionBase):
                 refuse_variables_of_role(options["role"], variables)
                 sources = [variables]
             else:
-                sources = self._look_at_run(options["changes"], variables)
+                sources = self._look_at_run(options["changes"], options["reads"], variables)
             if not options["that"]:
                 raise RefusedError(options["fail_msg"])
         except ConntrackError as error:
@@ -62,7 +63,7 @@ class ActionModule(ActionBase):
         old_names = deprecations(sources)
         return {"changed": False, **({"deprecations": old_names} if old_names else {})}
 
-    def _look_at_run(self, changes: bool, task_vars: Variables) -> list[Variables]:
+    def _look_at_run(self, changes: bool, reads: list[str], task_vars: Variables) -> list[Variables]:
         """Return all variables that were looked at. Raises ConntrackError if the run is refused."""
         arguments: t.Mapping[str, t.Any] = context.CLIARGS
         called = arguments.get("args")
@@ -77,7 +78,7 @@ class ActionModule(ActionBase):
         hostvars = task_vars["hostvars"]
         named = not changes or target is not None or bool(limit)
         of_hosts = {host: hostvars.raw_get(host) for host in hosts}
-        run = Run(extra, of_hosts, of_play, named, only_ours(playbooks), lines_of_others(playbooks))
+        run = Run(extra, of_hosts, of_play, named, only_ours(playbooks), lines_of_others(playbooks), reads)
         refuse_variables(run, lambda host, name: _resolved(hostvars, host, name))
         if not named:
             refuse_unnamed(task_vars["groups"], playbook_command(playbooks[0] if playbooks else "PLAYBOOK", arguments))

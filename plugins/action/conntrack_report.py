@@ -9,10 +9,9 @@ from __future__ import annotations
 import datetime
 import typing as t
 
-from ansible import constants, context
+from ansible import context
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible.utils.display import Display
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError
 from ansible_collections.netops.conntrack.plugins.module_utils._printable import visible
 from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import with_short_texts
@@ -43,6 +42,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._report.invocatio
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.merge import merge
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.records import left_out, record, rollout
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.trend import with_trend
+from ansible_collections.netops.conntrack.plugins.plugin_utils._terminal import is_for_people, show
 
 _SPEC = {
     "directory": {"type": "str", "default": ""},
@@ -61,9 +61,6 @@ _PAGES = frozenset({"html", "markdown", "text"})
 """The formats that people read."""
 _PLAN = "Plan the batches"
 """What a router that is left out is reported to have failed in: the name of that task."""
-_FOR_PROGRAMS = ("json", "jsonl")
-"""Callbacks for standard output whose text a program reads. A page in between would spoil it."""
-
 _TERMINAL, _COMPARISON = "terminal", "comparison"
 """How parts of the report that are no files are called among those that could not be written."""
 
@@ -112,10 +109,9 @@ class ActionModule(ActionBase):
         problems |= written.not_written
         has_page = bool(destination and _PAGES.intersection(options["formats"]) - written.not_written.keys())
         text = _text(shown, reasons, problems, has_page)
-        shows = options["show"] and constants.DEFAULT_STDOUT_CALLBACK.rpartition(".")[2] not in _FOR_PROGRAMS
+        shows = options["show"] and is_for_people()
         if shows:
-            # A text in a result is shown by Ansible as a list of quoted lines.
-            Display().display("\n".join(["", *text, *report_lines(written.files)]))
+            show([*text, *report_lines(written.files)])
         result = {
             "changed": False,
             **({} if shows else {"text": text}),

@@ -39,6 +39,12 @@ options:
       - In either case, it fails for an inventory without hosts, and for a C(target) that matches none.
     type: bool
     default: false
+  reads:
+    description: The short names of variables that the playbook reads on the command line, and no other one does.
+    type: list
+    elements: str
+    default: []
+    version_added: 0.5.0
   role:
     description: The role whose variables to look at, on the router that the task is for. Empty for the run as a whole.
     type: str

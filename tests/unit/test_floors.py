@@ -20,7 +20,7 @@ FLOORS = {
         "_facts _entry_changes",
     ),
     "plugin_utils": (
-        "_bounds _filter",
+        "_bounds _filter _terminal",
         "_display _router _preflight",
         "_checks _tuning",
         "_rollout _report",

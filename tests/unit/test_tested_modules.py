@@ -36,6 +36,7 @@ TESTED_IN = {
     "unit/roles/test_conntrack_audit": "action/conntrack_audit modules/conntrack_audit",
     "unit/roles/test_preflight": "action/conntrack_preflight modules/conntrack_preflight",
     "unit/roles/test_report": "action/conntrack_report modules/conntrack_report",
+    "fleet/test_find": "action/conntrack_found modules/conntrack_found",
     "unit/roles/test_rollout": "action/conntrack_rollout modules/conntrack_rollout",
     "unit/test_border": "plugin_utils/_report/records",
     f"{_UNIT}/action/test_router_action": "plugin_utils/_router/action",

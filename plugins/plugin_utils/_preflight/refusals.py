@@ -72,6 +72,9 @@ class Run:
     lines: t.Sequence[str] = ()
     """Those of the user's own playbooks."""
 
+    reads: t.Collection[str] = ()
+    """The short names that this playbook reads, and no other one does."""
+
 
 def only_ours(playbooks: t.Collection[str]) -> bool:
     """Return whether all playbooks of a command line are of this collection, by their names or their paths."""
@@ -96,7 +99,7 @@ def _is_ours(playbook: str) -> bool:
 def refuse_variables(run: Run, resolve: Resolve) -> None:
     """Raise RefusedError if nothing reads a variable of the ``run``, or one is given twice or has the wrong type."""
     unread = _unread(run)
-    messages = [unread_message(name, hosts) for name, hosts in unread.items()]
+    messages = [unread_message(name, hosts, run.reads) for name, hosts in unread.items()]
     messages += _given_twice(run)
     messages += _wrong_types(run, resolve)
     if messages:
@@ -145,6 +148,8 @@ def _judged(run: Run) -> t.Mapping[str, Variables]:
 
 
 def _is_unread_extra(run: Run, name: str) -> bool:
+    if name in run.reads:
+        return False
     given = (*run.extra, *run.of_play)
     return is_unread_extra(name) and (run.only_ours or is_near_ours(name, given))
 

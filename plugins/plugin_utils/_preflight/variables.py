@@ -103,7 +103,12 @@ SET_BY_US = frozenset(
         "conntrack_audit_tune",
         "conntrack_audit_wanted_checks",
         "conntrack_audit_wanted_selectors",
+        "conntrack_find_result",
+        "conntrack_find_shown",
         "conntrack_preflight_changes",
+        "conntrack_preflight_message",
+        "conntrack_preflight_reads",
+        "conntrack_preflight_that",
         "conntrack_prune_done",
         "conntrack_prune_now",
         "conntrack_prune_rehearsed",
@@ -139,6 +144,9 @@ _MEANT = {
     "serial": "batch",
 }
 """Words of Ansible, and of this collection, for what has another name here."""
+
+_SELECTION = {name: f"conntrack_prune_{name}" for name in ("exclude", "match", "select")}
+"""What the modules call it, and the playbook find. The others read it of the role's variables."""
 
 _NEAR = 0.9
 """From which likeness (difflib) on a long name can only be a slip of the pen."""
@@ -200,7 +208,7 @@ def nearest(name: str) -> str | None:
     written = _normalized(name)
     # What all of our names have in common says nothing about which of them is meant.
     rest = written.removeprefix(PREFIX)
-    meant = meant_by(name) or _MEANT.get(rest) or _closest(rest, OF_PLAYBOOKS, _NEAR_A_WORD)
+    meant = meant_by(name) or _MEANT.get(rest) or _SELECTION.get(rest) or _closest(rest, OF_PLAYBOOKS, _NEAR_A_WORD)
     if meant:
         return meant
     role = next((role for role in _ROLES if rest.startswith(f"{role}_")), None)
@@ -231,11 +239,14 @@ def is_template(value: t.Any) -> bool:
     return isinstance(value, str) and ("{{" in value or "{%" in value)
 
 
-def unread_message(name: str, hosts: t.Sequence[str] = ()) -> str:
-    """Return the sentences for a variable that nothing reads, with the routers that have it."""
+def unread_message(name: str, hosts: t.Sequence[str] = (), reads: t.Collection[str] = ()) -> str:
+    """Return the sentences for a variable that nothing reads, with the routers that have it.
+
+    ``reads`` are the short names that only this playbook reads.
+    """
     if name in SET_BY_US:
         return f"{name} is a result of this collection, and cannot be given."
-    meant = nearest(name)
+    meant = _closest(_normalized(name), reads, _SUGGESTED) or nearest(name)
     question = f" Did you mean {meant}?" if meant else ""
     return f"{name}{of_hosts(hosts)}: nothing reads this variable.{question}"
 

@@ -125,6 +125,29 @@ def test_an_extra_variable_that_nothing_reads(routers: Fleet, variable: str, mea
     assert f"conntrack_known_variables: [{name}]" in output
 
 
+@pytest.mark.parametrize(
+    ("playbook", "variable", "meant"),
+    [
+        ("prune", "match=x", "conntrack_prune_match"),
+        ("site", "exclude=x", "conntrack_prune_exclude"),
+        ("prune", "select=x", "conntrack_prune_select"),
+        ("find", "macth=x", "match"),
+        ("find", "matches=x", "match"),
+        ("find", "tagret=x", "target"),
+        ("find", "conntrack_prune_mach=x", "conntrack_prune_match"),
+    ],
+)
+def test_what_one_playbook_reads_is_not_read_by_another(
+    routers: Fleet, playbook: str, variable: str, meant: str
+) -> None:
+    output = refused(routers, f"netops.conntrack.{playbook}", *TARGET, "-e", variable)
+    assert f"nothing reads this variable. Did you mean {meant}?" in output
+
+
+def test_who_looks_for_nothing_finds_nothing(routers: Fleet) -> None:
+    assert "Say what to look for, such as -e 'match=" in refused(routers, "netops.conntrack.find")
+
+
 def test_the_typo_of_the_target_is_named_before_its_absence(routers: Fleet) -> None:
     assert "Did you mean target?" in refused(routers, "netops.conntrack.prune", "-e", "tagret=edge")
 
