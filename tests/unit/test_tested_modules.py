@@ -86,6 +86,9 @@ PARTS = {
     "plugin_utils/_report/document": "plugin_utils/_report/record_shape plugin_utils/_report/record_types "
     "plugin_utils/_report/router_report",
     "plugin_utils/_report/upgrade": "plugin_utils/_report/old_names",
+    "plugin_utils/_router/facts_shapes": "plugin_utils/_router/boot_shapes",
+    "plugin_utils/_router/result_shapes": "plugin_utils/_router/change_shapes plugin_utils/_router/common_shapes "
+    "plugin_utils/_router/facts_shapes",
 }
 """By module: the modules that are parts of it. It imports them, and its tests are theirs."""
 

@@ -19,22 +19,25 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check imp
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.explanation import is_prune_command
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_types import Failure
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.record_types import RouterRecord, TuneRecord
-from ansible_collections.netops.conntrack.plugins.plugin_utils._router.result_shapes import (
-    COUNT,
-    ENTRY,
-    NAMES,
-    OPTIONAL_COUNT,
-    PROTOCOLS,
+from ansible_collections.netops.conntrack.plugins.plugin_utils._router.change_shapes import (
     PRUNE_COUNTS,
     PRUNE_UNSURE_COUNTS,
-    SELECTED,
+    kept_entries,
+)
+from ansible_collections.netops.conntrack.plugins.plugin_utils._router.common_shapes import (
+    COUNT,
+    NAMES,
+    OPTIONAL_COUNT,
     SETTINGS,
+    VALUE,
+)
+from ansible_collections.netops.conntrack.plugins.plugin_utils._router.facts_shapes import (
+    PROTOCOLS,
+    SELECTED,
     STATS,
     USAGE,
-    VALUE,
-    kept_entries,
-    table,
 )
+from ansible_collections.netops.conntrack.plugins.plugin_utils._router.info_shapes import ENTRY
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.shape import (
     FaultError,
     Shape,
@@ -51,6 +54,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._router.shape imp
     text,
     words,
 )
+from ansible_collections.netops.conntrack.plugins.plugin_utils._router.table_shapes import table
 
 STEP = "Report on the fleet"
 """What a router whose record is malformed is reported to have failed in."""

@@ -18,9 +18,8 @@ import json
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import AnswerError
+from ansible_collections.netops.conntrack.plugins.plugin_utils._router.common_shapes import Arguments, asked
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.result_shapes import (
-    Arguments,
-    asked,
     fields_of_failure,
     fields_of_success,
 )
