@@ -30,7 +30,7 @@ PLAIN = "/etc/sysctl.d/90-plain.conf"
 ANSIBLE_SECONDS = 400
 CONFIRM_SECONDS = 15
 SLACK_SECONDS = 3
-"""What an emulated processor may take to start putting back, and to notice."""
+"""What an emulated processor may take to start restoring, and to notice."""
 RULES = """
 table inet cut {
   chain input { type filter hook input priority -10; tcp dport 22 %s drop; }

@@ -135,7 +135,7 @@ class FileChange:
     def _directory(self, make: bool = False) -> t.Iterator[Directory]:
         """Yield the directory of the file, in which all is done by names alone. Raises ConntrackError.
 
-        The directory is looked at again each time: a process that takes the change back may do so much later.
+        The directory is looked at again each time: a process that rolls the change back may do so much later.
         """
         try:
             with place_of(self.path, self.option, make=make, follow=False) as place:
@@ -217,7 +217,7 @@ def _has_room(directory: str, size: int) -> bool:
 
 
 def put_all(files: t.Iterable[FileChange]) -> None:
-    """Put the staged files in their places. If one fails, put the others back. Raises UnavailableError."""
+    """Put the staged files in their places. If one fails, restore the others. Raises UnavailableError."""
     done: list[FileChange] = []
     try:
         for file in files:
@@ -231,13 +231,13 @@ def put_all(files: t.Iterable[FileChange]) -> None:
 
 
 def restore_all(files: t.Sequence[FileChange]) -> list[str]:
-    """Put the files from before in their places. Say in words which of them the disk did not take."""
+    """Restore the files from before. Return, in words, which of them the disk did not take."""
     said = []
     for file in reversed(files):
         try:
             file.restore()
         except ConntrackError:
-            said.append(f"NOT put back: {file.path}, it has the new text.")
+            said.append(f"NOT restored: {file.path}, it has the new text.")
     return said
 
 

@@ -149,7 +149,7 @@ def restore_values(written: t.Sequence[Change]) -> str:
                 change.restore(change.before)
     left = [change for change in changed if change.sysctl.read() != change.before]
     if left:
-        return "NOT put back: " + ", ".join(f"{change.sysctl.name} (was {change.before})" for change in left) + "."
+        return "NOT restored: " + ", ".join(f"{change.sysctl.name} (was {change.before})" for change in left) + "."
     if changed:
-        return "Put back: " + ", ".join(f"{change.sysctl.name} = {change.before}" for change in changed) + "."
+        return "Restored: " + ", ".join(f"{change.sysctl.name} = {change.before}" for change in changed) + "."
     return "Nothing was changed."

@@ -49,7 +49,7 @@ def check_options(params: Options) -> None:
         problem = "is for values that are to be set"
         raise OptionError("at_least", at_least, problem, "Name the settings in the option settings.")
     if state == "absent" and not params["persist"]:
-        problem = "leaves no record of what was there before, so that nothing can be taken back"
+        problem = "leaves no record of what was there before, so that nothing can be restored"
         raise OptionError("persist", False, problem, "Set the values that you want with state: present.")
     if params["exclusive"]:
         _check_exclusive(params)

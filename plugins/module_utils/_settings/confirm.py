@@ -50,7 +50,7 @@ def refuse_waiting() -> None:
     if os.path.isdir(DIRECTORY) and waiting() is not None:
         raise RefusedError(
             "A change waits for its confirmation, and runtime: false leaves the running kernel alone. Confirm it first "
-            "with state: confirmed, or wait until it has been taken back. Nothing was changed."
+            "with state: confirmed, or wait until it has been rolled back. Nothing was changed."
         )
 
 
@@ -58,7 +58,7 @@ def roll_back_pending() -> str | None:
     """Roll back a change that still waits, as this run begins anew. Say in words what was restored, None if none did.
 
     A change whose process was killed is found here, too. Belongs inside ``exclusive``, as all that follows. Raises what
-    ``waiting`` raises, and UnavailableError where it cannot be written down that the change was taken back.
+    ``waiting`` raises, and UnavailableError where it cannot be written down that the change was rolled back.
     """
     pending = waiting()
     if pending is None:
@@ -70,7 +70,7 @@ def roll_back_pending() -> str | None:
     try:
         settle(pending)
     except UnavailableError as error:
-        raise UnavailableError(f"{error.message} A change that waited was taken back. {said}", changed=True) from error
+        raise UnavailableError(f"{error.message} A change that waited was rolled back. {said}", changed=True) from error
     return said
 
 
@@ -87,7 +87,7 @@ def arm(pending: Pending) -> None:
     except OSError as error:
         disarm(pending)
         raise UnavailableError(
-            f"confirm_within: the process that would put the old values back could not be started ({error}). "
+            f"confirm_within: the process that would restore the old values could not be started ({error}). "
             "Nothing was changed."
         ) from error
 
@@ -188,14 +188,14 @@ def _close_all_but(*kept: int) -> None:
 
 
 def _wait(pending: Pending) -> None:
-    """Take the change back at its deadline, from memory and whatever became of its journal, unless it is settled."""
+    """Roll the change back at its deadline, from memory and whatever became of its journal, unless it is settled."""
     while pending.seconds_left:
         if outcome(pending.id):
             return
         _renew_journal(pending)
         time.sleep(min(_POLL_SECONDS, pending.seconds_left))
     with contextlib.ExitStack() as stack:
-        # A run that holds on to the lock does not keep the old values from coming back.
+        # A run that holds on to the lock does not keep the old values from being restored.
         with contextlib.suppress(ConntrackError):
             stack.enter_context(exclusive())
         if outcome(pending.id):
@@ -206,7 +206,7 @@ def _wait(pending: Pending) -> None:
         with contextlib.suppress(ConntrackError, OSError):
             journal.keep_words(words)
     syslog.openlog("netops.conntrack", 0, syslog.LOG_DAEMON)
-    syslog.syslog(syslog.LOG_WARNING, f"A change of the connection-tracking settings was taken back. {words}")
+    syslog.syslog(syslog.LOG_WARNING, f"A change of the connection-tracking settings was rolled back. {words}")
 
 
 def _renew_journal(pending: Pending) -> None:

@@ -40,8 +40,9 @@ from ansible_collections.netops.conntrack.plugins.module_utils._settings.lock im
 from ansible_collections.netops.conntrack.plugins.module_utils._settings.record import SYSCTL_FILE
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import find_sysctls
 
+_ROLLED_BACK_FILE = "taken-back"
 CONFIRMED, ROLLED_BACK = "confirmed", "taken-back"
-"""What becomes of a change."""
+"""What becomes of a change. A process that an older version started reads these words, so they stay as they are."""
 
 _VERSION = 2
 _MOST_SETTLED = 100
@@ -117,7 +118,7 @@ class Pending:
                 file.restore()
                 file.clean_up()
             except ConntrackError:
-                said.append(f"NOT put back: {file.path}, it has the new text; the old one lies beside it.")
+                said.append(f"NOT restored: {file.path}, it has the new text; the old one lies beside it.")
         return " ".join(said)
 
 
@@ -163,7 +164,7 @@ def settle(pending: Pending, became: str = ROLLED_BACK) -> None:
     """Write down that the change waits no more, and forget it as the one that waits. Raises UnavailableError.
 
     The process that waits goes by this, not by the journal alone: who damages or removes the journal must not keep the
-    old values from coming back.
+    old values from being restored.
     """
     path = path_of("settled")
     lines = [*_settled(), f"{pending.id} {became}"]
@@ -183,17 +184,17 @@ def outcome(change: str) -> str | None:
 
 def forget_words() -> None:
     """Forget what was said of the change before. Raises OSError."""
-    remove(path_of("taken-back"))
+    remove(path_of(_ROLLED_BACK_FILE))
 
 
 def keep_words(words: str) -> None:
     """Write down what was said of a change that was rolled back. Raises OSError."""
-    write(path_of("taken-back"), words)
+    write(path_of(_ROLLED_BACK_FILE), words)
 
 
 def last_words() -> str:
     """Return what was said of the last change that nobody confirmed, or "" where nothing is known."""
-    return printable(_text_of("taken-back") or "")[:_MOST_WORDS]
+    return printable(_text_of(_ROLLED_BACK_FILE) or "")[:_MOST_WORDS]
 
 
 def _now() -> float:

@@ -99,12 +99,12 @@ class Run:
         if self.check_mode:
             if waiting() is None:
                 return False
-            self.warn("A change waits for its confirmation, and would be taken back before this one.")
+            self.warn("A change waits for its confirmation, and would be rolled back before this one.")
             return True
         report = confirm.roll_back_pending()
         if report is None:
             return False
-        self.warn(f"A change that waited for its confirmation was taken back before this one. {report}")
+        self.warn(f"A change that waited for its confirmation was rolled back before this one. {report}")
         return True
 
     def _correct_attributes(self, transaction: Transaction) -> bool:

@@ -52,8 +52,8 @@ class Transaction:
     def carry_out(self, prepare: Prepare, within: int) -> Pending | None:
         """Do it. With ``within``, it is rolled back after so many seconds unless it is confirmed. Return what waits.
 
-        Nothing waits (None) where the kernel has what is wanted already. Raises ConntrackError, which says what was put
-        back, if any of it fails.
+        Nothing waits (None) where the kernel has what is wanted already. Raises ConntrackError, which says what was
+        restored, if any of it fails.
         """
         if within and any(change.needed for change in self.changes):
             return self._carry_out_for(prepare, within)
@@ -72,7 +72,7 @@ class Transaction:
                 raise
 
     def _carry_out_for(self, prepare: Prepare, within: int) -> Pending:
-        # The files are only laid beside the present ones: a reboot takes the change back, too.
+        # The new files only lie next to the present ones, so a reboot restores the old values as well.
         pending = Pending.begin(self.changes, self._files, within)
         try:
             for file in pending.files:
