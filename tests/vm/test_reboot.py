@@ -135,8 +135,8 @@ def test_a_plain_file_in_sysctl_d_is_lost_at_boot(router: VirtualMachine) -> Non
     router.reboot()
     router.sh(f"rm {PLAIN}")
     found = look(router)
-    said = router.sh("systemctl show --property=Result --value systemd-sysctl.service nftables.service")
-    assert said.split() == ["success", "success"]
+    results = router.sh("systemctl show --property=Result --value systemd-sysctl.service nftables.service")
+    assert results.split() == ["success", "success"]
     assert found.values == before.values
     assert not found.values.items() & NEW.items()
 

@@ -118,9 +118,9 @@ def apply(changes: t.Iterable[Change], finish: t.Callable[[], None]) -> None:
                 )
         finish()
     except ConntrackError as error:
-        said = restore_values(written)
+        report = restore_values(written)
         changed = any(change.sysctl.read() != change.before for change in written)
-        raise ConntrackError(f"{error.message} {said}", **{"changed": changed, **error.result}) from error
+        raise ConntrackError(f"{error.message} {report}", **{"changed": changed, **error.result}) from error
     except BaseException:
         restore_values(written)
         raise

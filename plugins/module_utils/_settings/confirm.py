@@ -66,12 +66,14 @@ def roll_back_pending() -> str | None:
         with contextlib.suppress(OSError):
             journal.forget_pending()
         return None
-    said = pending.roll_back()
+    report = pending.roll_back()
     try:
         settle(pending)
     except UnavailableError as error:
-        raise UnavailableError(f"{error.message} A change that waited was rolled back. {said}", changed=True) from error
-    return said
+        raise UnavailableError(
+            f"{error.message} A change that waited was rolled back. {report}", changed=True
+        ) from error
+    return report
 
 
 def arm(pending: Pending) -> None:
@@ -130,9 +132,9 @@ def confirm(change: str | None) -> Pending:
         put_all(pending.files)
         journal.settle_confirmed(pending)
     except ConntrackError as error:
-        said = pending.roll_back()
+        report = pending.roll_back()
         disarm(pending)
-        raise ConntrackError(f"{error.message} {said}", **error.result) from error
+        raise ConntrackError(f"{error.message} {report}", **error.result) from error
     for file in pending.files:
         file.clean_up()
     return dataclasses.replace(pending, confirmed=True)
@@ -179,9 +181,9 @@ def _leave_session() -> None:
             file.write("0")
 
 
-def _close_all_but(*kept: int) -> None:
+def _close_all_but(*descriptors: int) -> None:
     for number in map(int, os.listdir("/proc/self/fd")):
-        if number not in kept:
+        if number not in descriptors:
             # The listing itself had one, which is closed by now.
             with contextlib.suppress(OSError):
                 os.close(number)

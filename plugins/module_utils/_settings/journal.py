@@ -112,14 +112,14 @@ class Pending:
 
     def roll_back(self) -> str:
         """Give the kernel its old values, and the boot its old files. Say in words what was restored."""
-        said = [restore_values(self.written)]
+        report = [restore_values(self.written)]
         for file in reversed(self.files):
             try:
                 file.restore()
                 file.clean_up()
             except ConntrackError:
-                said.append(f"NOT restored: {file.path}, it has the new text; the old one lies beside it.")
-        return " ".join(said)
+                report.append(f"NOT restored: {file.path}, it has the new text; the old one lies beside it.")
+        return " ".join(report)
 
 
 def waiting() -> Pending | None:

@@ -109,10 +109,10 @@ class Run:
 
     def _correct_attributes(self, transaction: Transaction) -> bool:
         """Give the files that keep the settings the attributes that were asked for. Say whether any had others."""
-        kept = transaction.kept if self.options["state"] == "present" else None
-        if kept is None:
+        boot_files = transaction.boot_files if self.options["state"] == "present" else None
+        if boot_files is None:
             return False
-        return self.attributes.correct(file.path for file in (kept.record, *kept.files))
+        return self.attributes.correct(file.path for file in (boot_files.record, *boot_files.files))
 
 
 def _describe_pending(pending: Pending) -> _Result:

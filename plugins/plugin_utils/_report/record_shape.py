@@ -138,11 +138,11 @@ _TUNE = record(
 
 
 def _tune(value: t.Any) -> TuneRecord:
-    kept = t.cast("TuneRecord", _TUNE(value))
-    for name in kept["settings"]:
-        if name not in kept["why"]:
+    tune = t.cast("TuneRecord", _TUNE(value))
+    for name in tune["settings"]:
+        if name not in tune["why"]:
             raise FaultError(f"why lacks {name}")
-    return kept
+    return tune
 
 
 _ENTRIES = list_of(ENTRY, _LARGEST_TOP)
@@ -183,15 +183,15 @@ def sound(given: t.Any) -> RouterRecord:
             parts.update(checked(given, record({part: shape}), of))
         except AnswerError as error:
             problems.append(error.message)
-    kept = t.cast("RouterRecord", parts)
-    return _with_problem(kept, problems[0]) if problems else kept
+    sound_parts = t.cast("RouterRecord", parts)
+    return _with_problem(sound_parts, problems[0]) if problems else sound_parts
 
 
-def _with_problem(kept: RouterRecord, problem: str) -> RouterRecord:
+def _with_problem(record_so_far: RouterRecord, problem: str) -> RouterRecord:
     """Return a record with what is wrong with it, behind the failure that it has already."""
-    failure = kept.get("failure") or _failure("")
+    failure = record_so_far.get("failure") or _failure("")
     message = " ".join(filter(None, [failure["message"], problem]))
-    return {**kept, "no_conntrack": None, "failure": {**failure, "message": message}}
+    return {**record_so_far, "no_conntrack": None, "failure": {**failure, "message": message}}
 
 
 def failed(message: str) -> RouterRecord:

@@ -61,8 +61,8 @@ def prune(arguments: Arguments) -> Fields:
 
 def kept_entries(sample: Shape) -> Shape:
     """Return the shape of what a prune says of entries that a guard keeps."""
-    kept = record({"reason": text(), "option": text(), "entries": COUNT}, {"sample": sample})
-    return list_of(kept, 16)
+    group = record({"reason": text(), "option": text(), "entries": COUNT}, {"sample": sample})
+    return list_of(group, 16)
 
 
 UPDATE: Fields = {

@@ -72,18 +72,18 @@ def test_messages_of_every_ansible_core_become_texts() -> None:
         "deprecations": [{"msg": "a", "version": "3.0.0"}, {"__ansible_type": "DeprecationSummary", "event": event}],
         "exception": {"__ansible_type": "ErrorSummary", "event": event},
     }
-    assert UPDATE.kept(answer) == {
+    assert UPDATE.accepted(answer) == {
         **FAILED,
         "warnings": ["new", "old\\x07"],
         "deprecations": [{"msg": "a", "version": "3.0.0"}, {"msg": "old\\x07"}],
         "exception": None,
     }
-    assert UPDATE.kept({**FAILED, "exception": "Traceback\n  x\x1b"})["exception"] == "Traceback\n  x\\x1b"
+    assert UPDATE.accepted({**FAILED, "exception": "Traceback\n  x\x1b"})["exception"] == "Traceback\n  x\\x1b"
 
 
 def test_a_diff_is_short_enough_to_be_compared() -> None:
     lines = [f"line {number % 97}\n" for number in range(20_000)]
-    diff = UPDATE.kept({**FAILED, "diff": {"before": "".join(lines), "after": "".join(reversed(lines))}})["diff"]
+    diff = UPDATE.accepted({**FAILED, "diff": {"before": "".join(lines), "after": "".join(reversed(lines))}})["diff"]
     assert diff["before"].endswith("line 29\n(19000 more lines)\n")
     began = time.process_time()
     list(difflib.unified_diff(diff["before"].splitlines(), diff["after"].splitlines()))
@@ -91,7 +91,7 @@ def test_a_diff_is_short_enough_to_be_compared() -> None:
 
 
 def test_options_that_are_too_many_to_be_shown_are_no_fault() -> None:
-    kept = UPDATE.kept({**FAILED, "invocation": {"module_args": {"match": [{"source": "10.0.0.1"}] * 20_000}}})
+    kept = UPDATE.accepted({**FAILED, "invocation": {"module_args": {"match": [{"source": "10.0.0.1"}] * 20_000}}})
     assert kept == {**FAILED, "invocation": {}}
 
 
@@ -99,4 +99,4 @@ def test_a_module_that_was_only_started_has_the_answer_of_ansible() -> None:
     started = {"failed": 0, "started": 1, "finished": 0, "ansible_job_id": "j1.2", "results_file": "/root/j1.2"}
     kept = {**started, "_ansible_suppress_tmpdir_delete": True}
     expected = Expected("conntrack_prune", {}, in_background=True)
-    assert expected.kept({**kept, "add_host": {}, "ansible_facts": {}}) == kept
+    assert expected.accepted({**kept, "add_host": {}, "ansible_facts": {}}) == kept
