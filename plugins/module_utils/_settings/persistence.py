@@ -118,12 +118,14 @@ class _FilePlanner:
 
     def plan(self, changes: t.Sequence[Change], load_module: bool) -> BootFiles:
         """Return the plan."""
-        needless = self._restores and not self._left and not changes
+        sets_nothing = not self._left and not changes
+        needless = self._restores and sets_nothing
         loads = bool(changes) and load_module and self._boot.module == "late"
         modules = self._plan_line(_MODULES_LOAD, _LOADS, "nf_conntrack" if loads else None, needless)
         dropin = self._plan_dropin(self._numbers(changes, modules.change))
-        size = None if needless else _hash_size_line(dropin.change, self._boot)
-        modprobe = self._plan_line(_MODPROBE, _SIZES, size, size is None)
+        size = None if sets_nothing else _hash_size_line(dropin.change, self._boot)
+        # A run that neither sets nor restores anything leaves the file as it is.
+        modprobe = self._plan_line(_MODPROBE, _SIZES, size, size is None and (needless or not sets_nothing))
         files = [modules, modprobe, dropin]
         left = dropin.edited(self._left)
         found = {change.sysctl.short_name: _found(change, left, dropin.change) for change in changes}
