@@ -101,7 +101,7 @@ def sentences() -> dict[str, str]:
     return {name: plain.sub(r"\1", text) for name, text in [*wings, *rows]}
 
 
-def panel(package: str, title: str, top: int, said: dict[str, str]) -> tuple[list[str], int]:
+def panel(package: str, title: str, top: int, texts: dict[str, str]) -> tuple[list[str], int]:
     """Return the picture of a package as lines of SVG, and where it ends."""
     graph = graph_of(package)
     floors = floors_of(graph)
@@ -116,17 +116,17 @@ def panel(package: str, title: str, top: int, said: dict[str, str]) -> tuple[lis
         for wing, others in sorted(needed_lines(graph).items())
         for other in sorted(others)
     ]
-    boxes = [part for wing, place in places.items() for part in box(package, wing, place, said)]
+    boxes = [part for wing, place in places.items() for part in box(package, wing, place, texts)]
     heading = f'<text class="title" x="{_GAP}" y="{top + 24}">{html.escape(title)}</text>'
     return [heading, *lines, *boxes], top + _TITLE + len(floors) * _FLOOR
 
 
-def box(package: str, wing: str, place: tuple[int, int], said: dict[str, str]) -> t.Iterator[str]:
+def box(package: str, wing: str, place: tuple[int, int], texts: dict[str, str]) -> t.Iterator[str]:
     """Yield the box of a wing: its name, how many modules it has, and what it is for."""
     left, top = place
     modules = len(list((PLUGINS / package / wing).glob("*.py")))
     name = f"{wing}/ ({modules})" if modules else wing
-    sentence = said.get(f"{package}/{wing}" if modules else wing, "")
+    sentence = texts.get(f"{package}/{wing}" if modules else wing, "")
     text = sentence[:1].upper() + sentence[1:]
     kind = "wing" if modules else "module"
     yield f'<rect class="{kind}" x="{left}" y="{top}" width="{_BOX}" height="{_HEIGHT}" rx="5"/>'
@@ -137,9 +137,11 @@ def box(package: str, wing: str, place: tuple[int, int], said: dict[str, str]) -
 
 def picture() -> str:
     """Return the whole picture."""
-    said = sentences()
-    controller, end = panel("plugin_utils", "On the controller: plugin_utils", 0, said)
-    router, end = panel("module_utils", "On the router: module_utils, which plugin_utils may import as well", end, said)
+    texts = sentences()
+    controller, end = panel("plugin_utils", "On the controller: plugin_utils", 0, texts)
+    router, end = panel(
+        "module_utils", "On the router: module_utils, which plugin_utils may import as well", end, texts
+    )
     size = f'viewBox="0 0 {_WIDTH} {end}" width="{_WIDTH}" height="{end}"'
     return "\n".join(
         [

@@ -22,7 +22,8 @@ class ActionModule(RouterAction):
     def _on_router(self, task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
         """Return the module's result; of a change that was to be confirmed, once that is settled.
 
-        Raises AnsibleConnectionFailure when the router cannot be reached any more: it then goes back by itself.
+        Raises AnsibleConnectionFailure when the router cannot be reached any more. It then restores its old values
+        by itself.
         """
         if self._task.async_val and self._within != "0":
             return {"failed": True, "msg": "confirm_within: cannot be combined with async. Leave one of them out."}
@@ -47,11 +48,11 @@ class ActionModule(RouterAction):
                 raise
             raise AnsibleConnectionFailure(
                 f"The connection broke during the change, which nobody will confirm: within {self._within}, the router "
-                f"goes back to the old values by itself. {error}"
+                f"restores its old values by itself. {error}"
             ) from None
 
     def _confirm(self, waits: dict[str, t.Any], task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
-        """Return the answer to the confirmation, which is sent until the router answers or has gone back."""
+        """Return the answer to the confirmation, which is sent until the router answers or has rolled back."""
         given = self._task.args
         arguments = {key: given[key] for key in ("netns", "persist") if key in given}
         arguments.update(state="confirmed", change=waits["change"])
@@ -67,7 +68,7 @@ class ActionModule(RouterAction):
                 if not in_time:
                     raise AnsibleConnectionFailure(
                         f"The router could not be reached over a new connection after the change, which was not "
-                        f"confirmed within {waits['within']} s: it has gone back to the old values by itself, "
+                        f"confirmed within {waits['within']} s: it has restored its old values by itself, "
                         f"unless the confirmation reached it and only the answer was lost. {error}"
                     ) from None
             time.sleep(_POLL_SECONDS)

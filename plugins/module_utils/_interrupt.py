@@ -133,4 +133,4 @@ def words_of_change(confirm: t.Mapping[str, t.Any] | None) -> str:
     if confirm is None or confirm["confirmed"]:
         return finished
     left = f"{confirm['seconds_left']:.0f} s"
-    return f"{finished} It goes back by itself in {left} unless it is confirmed with state: confirmed."
+    return f"{finished} It is rolled back in {left} unless it is confirmed with state: confirmed."

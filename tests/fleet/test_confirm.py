@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A change after which the router cannot be reached over SSH any more: it goes back by itself, in time."""
+"""A change after which the router cannot be reached over SSH any more: it is rolled back in time."""
 
 from __future__ import annotations
 

@@ -127,7 +127,7 @@ class Router:
         """Return all that a run can find."""
         files = {}
         for path in self._paths():
-            # The process that takes a change back may be removing what lies beside a file.
+            # The process that rolls a change back may be removing what lies beside a file.
             with contextlib.suppress(FileNotFoundError):
                 files[path] = path.read_text(errors="surrogateescape")
         return Snapshot(self._ask({})["kernel"], files)

@@ -17,7 +17,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._boot import next
 from ansible_collections.netops.conntrack.plugins.module_utils._files.replacement import put_all, staged
 from ansible_collections.netops.conntrack.plugins.module_utils._settings import persistence
 from ansible_collections.netops.conntrack.plugins.module_utils._settings.change import Change
-from ansible_collections.netops.conntrack.plugins.module_utils._settings.persistence import Kept, keep
+from ansible_collections.netops.conntrack.plugins.module_utils._settings.persistence import BootFiles, keep
 from ansible_collections.netops.conntrack.plugins.module_utils._settings.record import read_record
 from ansible_collections.netops.conntrack.plugins.module_utils._settings.setting_plan import desired_settings, plan
 
@@ -63,15 +63,15 @@ class Machine:
         at_least: dict[str, object] | None = None,
         load: bool = True,
         restored: t.Collection[str] = (),
-    ) -> Kept:
+    ) -> BootFiles:
         """Carry out what is wanted, in the files and in the kernel; of what is restored, in the files only."""
         changes = self.changes(settings, at_least)
-        kept = keep(self.sysctl_file, changes, load, restored)
-        self._put(kept)
+        boot_files = keep(self.sysctl_file, changes, load, restored)
+        self._put(boot_files)
         for change in changes:
             if change.needed:
                 change.write(change.wanted)
-        return kept
+        return boot_files
 
     @contextlib.contextmanager
     def in_charge(self) -> t.Iterator[None]:
@@ -90,8 +90,8 @@ class Machine:
         self._put(keep(self.sysctl_file, [], False, gone if shorts else None))
         return {short: before.runtime for short, before in gone.items() if before.runtime is not None}
 
-    def _put(self, kept: Kept) -> None:
-        with staged(kept.in_order, lambda _staged, _path: None) as files:
+    def _put(self, boot_files: BootFiles) -> None:
+        with staged(boot_files.in_order, lambda _staged, _path: None) as files:
             put_all(files)
 
     @property

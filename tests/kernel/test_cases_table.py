@@ -235,7 +235,7 @@ def raise_by_state_absent(router: Router, etc: pathlib.Path) -> None:
 
 
 def raise_by_rolling_back(router: Router, _etc: pathlib.Path) -> None:
-    """Let a change that nobody confirms go back by itself, to what it was before it was raised and lowered."""
+    """Let a change that nobody confirms be rolled back, to what was there before it was raised and lowered."""
     set_by_us(router, tcp_timeout_established=AFTER)
     args = {"settings": {"tcp_timeout_established": BEFORE}, "persist": False, "confirm_within": "1s"}
     module(router, "conntrack_settings", args)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Changes that go back by themselves unless they are confirmed in time, in the kernel and in the files."""
+"""Changes that are rolled back unless they are confirmed in time, in the kernel and in the files."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ HELD = {"acct": 1, "generic_timeout": 120}
 DROPIN = "sysctl.d/90-netops-conntrack.conf"
 CONFIRMED = {"state": "confirmed"}
 TOLERANCE = 1.0
-"""Seconds that going back may take, on a machine that has other things to do."""
+"""Seconds that rolling back may take, on a machine that has other things to do."""
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_it_goes_back_by_itself_within_the_promised_time(router: Router, within:
         time.sleep(0.02)
     assert time.monotonic() - began >= within
     assert_nothing_waits(router)
-    assert f"It was not confirmed within {within} s. Put back: " in refusal(router, CONFIRMED)
+    assert f"It was not confirmed within {within} s. Restored: " in refusal(router, CONFIRMED)
     assert settings(router, {"settings": WANTED})["changed"] is True
 
 
@@ -156,8 +156,8 @@ def test_next_run_takes_it_back_first_and_says_so(router: Router) -> None:
     first = router.state()
     change(router, "1h")
     result = settings(router, {"settings": {"udp_timeout": 50}})
-    assert "A change that waited for its confirmation was taken back before this one." in str(result["warnings"])
-    assert f"Put back: {PREFIX}acct = 0, {PREFIX}generic_timeout = 600." in str(result["warnings"])
+    assert "A change that waited for its confirmation was rolled back before this one." in str(result["warnings"])
+    assert f"Restored: {PREFIX}acct = 0, {PREFIX}generic_timeout = 600." in str(result["warnings"])
     assert router.state().kernel == {**first.kernel, "udp_timeout": 50}
     assert_nothing_waits(router)
     settings(router, {"state": "absent"})
@@ -242,7 +242,7 @@ def test_it_goes_back_whatever_becomes_of_its_journal(router: Router, damage: by
         assert time.monotonic() - began < 1 + TOLERANCE
         time.sleep(0.02)
     assert_nothing_waits(router)
-    assert "It was not confirmed within 1 s. Put back: " in refusal(router, CONFIRMED)
+    assert "It was not confirmed within 1 s. Restored: " in refusal(router, CONFIRMED)
 
 
 def test_it_goes_back_without_the_whole_directory(router: Router) -> None:
@@ -317,7 +317,7 @@ def test_old_journal_that_is_put_there_again_changes_nothing(router: Router) -> 
     assert_in_force(router, first, now=True, at_boot=True)
 
 
-def test_change_that_was_taken_back_is_not_said_to_be_confirmed(router: Router) -> None:
+def test_change_that_was_rolled_back_is_not_said_to_be_confirmed(router: Router) -> None:
     waits = change(router, "1h")
     confirmed = json.loads(router.journals[0].read_text())
     settings(router, {"settings": {"udp_timeout": 50}})
@@ -334,7 +334,7 @@ def test_confirmation_that_cannot_be_written_down_takes_the_change_back(router: 
     (blocked / "in the way").touch()
     message = refusal(router, {**CONFIRMED, "change": waits["change"]})
     assert f"{blocked} cannot be written" in message
-    assert f"Put back: {PREFIX}acct = 0, {PREFIX}generic_timeout = 600." in message
+    assert f"Restored: {PREFIX}acct = 0, {PREFIX}generic_timeout = 600." in message
     assert router.state() == first
     (blocked / "in the way").unlink()
     blocked.rmdir()
@@ -377,7 +377,7 @@ def test_write_that_fails_leaves_nothing_waiting(router: Router) -> None:
     wanted = {**WANTED, "frag6_high_thresh": 5}
     result = settings(router, {"settings": wanted, "confirm_within": "1h"})
     assert result["failed"]
-    assert f"Put back: {PREFIX}acct = 0, {PREFIX}generic_timeout = 600." in result["msg"]
+    assert f"Restored: {PREFIX}acct = 0, {PREFIX}generic_timeout = 600." in result["msg"]
     assert router.state() == first
     assert_nothing_waits(router)
 
@@ -396,7 +396,7 @@ def test_file_that_somebody_changed_meanwhile_is_left_alone(router: Router) -> N
     router.write(DROPIN, "# theirs\n")
     message = refusal(router, {**CONFIRMED, "change": waits["change"]})
     assert "90-netops-conntrack.conf was changed by somebody else in the meantime" in message
-    assert f"Put back: {PREFIX}acct = 0, {PREFIX}generic_timeout = 600." in message
+    assert f"Restored: {PREFIX}acct = 0, {PREFIX}generic_timeout = 600." in message
     assert router.state() == State(first.kernel, {DROPIN: "# theirs\n"})
     assert_nothing_waits(router)
 
@@ -520,7 +520,7 @@ def test_killed_process_leaves_the_change_to_the_next_run(netns: str) -> None:
     time.sleep(1.2)
     assert sysctl(netns, "acct") == 1
     result = real(netns, settings={"udp_timeout": 50})
-    assert "was taken back before this one" in str(result.data["warnings"])
+    assert "was rolled back before this one" in str(result.data["warnings"])
     assert (sysctl(netns, "acct"), sysctl(netns, "udp_timeout")) == (0, 50)
 
 

@@ -331,7 +331,7 @@ def test_failed_write_puts_the_others_back(settings: Settings, netns: str) -> No
     assert_refused(
         result,
         f"settings.frag6_high_thresh: {PREFIX}frag6_high_thresh does not take 5 (Invalid argument).",
-        f"Put back: {PREFIX}acct = 0, {PREFIX}generic_timeout = 600.",
+        f"Restored: {PREFIX}acct = 0, {PREFIX}generic_timeout = 600.",
     )
     assert all_sysctls(netns) == before
     assert settings.files == []
@@ -531,7 +531,7 @@ def boot_value(settings: Settings, netns: str, short: str) -> int:
         return sysctl(rebooted, short)
 
 
-# Going back to what was there before the first run
+# Restoring what was there before the first run
 
 MINE = f"# mine\nkernel.panic = 1\n-{PREFIX}generic_timeout=500\n"
 
@@ -770,7 +770,7 @@ def test_immutable_files_change_nothing(
 
 
 @pytest.mark.parametrize("name", ["sysctl.d", "modules-load.d", "modprobe.d"])
-def test_file_that_cannot_be_replaced_has_the_kernel_and_the_others_put_back(
+def test_file_that_cannot_be_replaced_has_the_kernel_and_the_others_restored(
     settings: Settings, netns: str, late: dict[str, str], tmp_path: pathlib.Path, name: str
 ) -> None:
     # A mount point, as a container has them in its /etc, can be written, but not be linked or replaced.
@@ -782,7 +782,7 @@ def test_file_that_cannot_be_replaced_has_the_kernel_and_the_others_put_back(
     (tmp_path / "theirs").write_text("# theirs\n")
     mount = f"mount --bind {tmp_path}/theirs /etc/{name}/{settings.dropin.name}"
     result = settings({"settings": {"acct": 1}}, netns=netns, env=late, mount=mount)
-    assert_refused(result, f"/etc/{name}/{settings.dropin.name}", "cannot be written", f"Put back: {PREFIX}acct = 0.")
+    assert_refused(result, f"/etc/{name}/{settings.dropin.name}", "cannot be written", f"Restored: {PREFIX}acct = 0.")
     assert (all_sysctls(netns), settings.texts) == before
     assert (tmp_path / "theirs").read_text() == "# theirs\n"
 

@@ -174,7 +174,7 @@ def test_a_change_that_waits_goes_back_by_itself_and_says_when(netns: str, inter
     before = sysctl(netns, "acct"), sysctl(netns, "generic_timeout")
     args = {"settings": WANTED, "persist": False, "confirm_within": "4s"}
     _rc, answer = interrupted("conntrack_settings", args, signal.SIGTERM, at="_sysctl.sysctl:Sysctl.write")
-    assert "The change was finished as a whole. It goes back by itself in " in str(answer["warnings"])
+    assert "The change was finished as a whole. It is rolled back in " in str(answer["warnings"])
     assert sysctl(netns, "acct") == 1
     give_up = time.monotonic() + 30
     while (sysctl(netns, "acct"), sysctl(netns, "generic_timeout")) != before:

@@ -124,8 +124,10 @@ def test_what_is_wrong_with_one_router_is_said_of_that_one(strange: Fleet) -> No
     run_of_all = strange.play("tune", "-e", "target=all")
     hosts = run_of_all.document["hosts"]
     assert run_of_all.rc == 2
-    said = {name: hosts[name]["failure"]["message"] for name in WORDS}
-    missing = {name: said[name] for name, words in WORDS.items() if not all(word in said[name] for word in words)}
+    messages = {name: hosts[name]["failure"]["message"] for name in WORDS}
+    missing = {
+        name: messages[name] for name, words in WORDS.items() if not all(word in messages[name] for word in words)
+    }
     assert missing == {}
     assert hosts["good"]["settings"]
     assert not any(hosts[name]["settings"] for name in WORDS)

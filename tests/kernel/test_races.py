@@ -261,7 +261,7 @@ def test_full_disk_at_the_confirmation_takes_the_change_back(small_router: Route
     result = result_of(small_router, {**CONFIRMED, "change": waits["change"]})
     assert result["failed"]
     assert "No space left on device" in result["msg"]
-    assert "Put back: " in result["msg"]
+    assert "Restored: " in result["msg"]
     assert (small_router.state(), small_router.left_over()) == (first, [])
     full.unlink()
     assert result_of(small_router, {**CONFIRMED, "change": waits["change"]})["failed"]
@@ -283,5 +283,5 @@ def test_full_disk_when_the_next_run_takes_the_change_back(small_router: Router,
     fill(full)
     result = result_of(small_router, {"settings": {"udp_timeout": 50}})
     assert result["failed"]
-    assert "A change that waited was taken back." in result["msg"]
+    assert "A change that waited was rolled back." in result["msg"]
     assert small_router.state().kernel == first.kernel

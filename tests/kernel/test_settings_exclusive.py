@@ -128,7 +128,7 @@ def test_failed_write_restores_nothing_and_keeps_the_record(router: Settings, ne
     router({"settings": {"acct": 1, "generic_timeout": 120}}, netns=netns)
     before = all_sysctls(netns), router.texts
     result = router(only({"udp_timeout": 50, "frag6_high_thresh": 5}), netns=netns)
-    assert_refused(result, "does not take 5 (Invalid argument)", "Put back: ")
+    assert_refused(result, "does not take 5 (Invalid argument)", "Restored: ")
     assert (all_sysctls(netns), router.texts) == before
 
 

@@ -55,7 +55,7 @@ SCENARIOS = {
     "waiting": Scenario((), waiting(FIRST), FIRST, 40),
     "absent, waiting": Scenario((FIRST,), waiting(ABSENT), ABSENT, 30),
     "confirmed": Scenario((waiting(FIRST),), CONFIRMED, FIRST, 18),
-    "taken back": Scenario((waiting(FIRST),), SECOND, SECOND, 60),
+    "rolled back": Scenario((waiting(FIRST),), SECOND, SECOND, 60),
 }
 
 
@@ -87,7 +87,7 @@ def finished(router: Router, args: dict[str, t.Any]) -> dict[str, t.Any]:
 
 
 def end_of(router: Router, scenario: Scenario) -> State:
-    """Return how it ends where nothing is killed. From there, ``state: absent`` goes back to the first state."""
+    """Return how it ends where nothing is killed. From there, ``state: absent`` restores the first state."""
     first = router.state()
     for args in (*scenario.before, scenario.then):
         finished(router, args)
@@ -151,7 +151,7 @@ def test_killed_while_it_waits_goes_back_by_itself(routers: list[Router], args: 
 
 
 def kill_and_wait(router: Router, args: dict[str, t.Any], first_point: int) -> int:
-    """Kill it at each point, as above; give how often there was something that had to go back by itself."""
+    """Kill it at each point, as above; give how often there was something that had to be rolled back."""
     finished(router, SECOND)
     start, waited = router.state(), 0
     for point in itertools.count(first_point, ROUTERS):
@@ -162,11 +162,11 @@ def kill_and_wait(router: Router, args: dict[str, t.Any], first_point: int) -> i
         while router.state() != start:
             assert time.monotonic() < began + 1 + TOLERANCE, point
             time.sleep(0.02)
-        assert_taken_back(router)
+        assert_rolled_back(router)
     raise AssertionError
 
 
-def assert_taken_back(router: Router) -> None:
-    """What went back waits no longer, and nothing of it lies beside the files once a run has come to its end."""
+def assert_rolled_back(router: Router) -> None:
+    """What was rolled back waits no longer, and nothing of it lies beside the files once a run has come to its end."""
     finished(router, SECOND)
     assert (router.left_over(), router.journals) == ([], [])

@@ -238,7 +238,7 @@ Resize = t.Callable[[], None]
 
 @pytest.fixture(params=[0.5, 2], ids=["halved", "doubled"])
 def resize(request: pytest.FixtureRequest) -> t.Iterator[Resize]:
-    """Yield what changes the size of the hash table, which is one for all namespaces; it is put back at the end.
+    """Yield what changes the size of the hash table, which is one for all namespaces; it is restored at the end.
 
     The buckets keep their order, so that a dump that goes on at the same number in half as many buckets misses some
     entries, and has some twice in twice as many.

@@ -17,9 +17,9 @@ def test_the_picture_is_that_of_the_imports() -> None:
 
 
 def test_every_box_has_its_sentence() -> None:
-    said = sentences()
+    texts = sentences()
     wings = [(package, wing) for package in PACKAGES for wing in graph_of(package)]
-    assert [wing for package, wing in wings if not (said.get(f"{package}/{wing}") or said.get(wing))] == []
+    assert [wing for package, wing in wings if not (texts.get(f"{package}/{wing}") or texts.get(wing))] == []
 
 
 def test_a_wing_stands_above_all_that_it_imports() -> None:

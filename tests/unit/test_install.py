@@ -94,9 +94,9 @@ def test_short_names_with_the_lines_for_ansible_cfg(stranger: Stranger) -> None:
     (stranger.home / "ansible.cfg").write_text(lines, encoding="utf-8")
     # This host is refused by the collection's own action, which so was found.
     host = "-i router1, -c local -e ansible_host=192.0.2.1"
-    said = stranger.types(f"ansible router1 {host} -m conntrack_facts || true", stranger.home)
-    assert "router1 | FAILED!" in said
-    assert "192.0.2.1" in said
+    output = stranger.types(f"ansible router1 {host} -m conntrack_facts || true", stranger.home)
+    assert "router1 | FAILED!" in output
+    assert "192.0.2.1" in output
 
 
 def test_the_inventory_of_the_readme_is_the_one_of_the_documentation(stranger: Stranger) -> None:

@@ -41,14 +41,10 @@ TESTED_IN = {
     "unit/test_border": "plugin_utils/_report/records",
     f"{_UNIT}/action/test_router_action": "plugin_utils/_router/action",
     f"{_UNIT}/module_utils/_entry/test_timeouts": "module_utils/_entry/entry",
-    f"{_UNIT}/module_utils/_entry_changes/test_prune": "module_utils/_entry_changes/prune_plan "
-    "module_utils/_entry_changes/outcome module_utils/_entry_changes/prune_survey",
-    f"{_UNIT}/module_utils/_entry_changes/test_update": "module_utils/_entry_changes/update_plan "
-    "module_utils/_entry_changes/update_survey",
     f"{_UNIT}/module_utils/_facts/test_filled_by": "module_utils/_facts/clusters",
     f"{_UNIT}/module_utils/_files/test_replacement": "module_utils/_files/text",
-    f"{_UNIT}/module_utils/_selector/test_compiler": "module_utils/_entry/context module_utils/_selector/hints "
-    "module_utils/_selector/key module_utils/_selector/keys module_utils/_selector/values",
+    f"{_UNIT}/module_utils/_selector/test_compiler": "module_utils/_entry/context module_utils/_selector/key "
+    "module_utils/_selector/keys",
     f"{_UNIT}/module_utils/_settings/test_change": "module_utils/_settings/setting_plan module_utils/_sysctl/sysctl",
     f"{_UNIT}/plugin_utils/_callback/test_fleet_table": "plugin_utils/_callback/figures",
     f"{_UNIT}/plugin_utils/_formats/test_render": "plugin_utils/_page/explanations",
@@ -65,8 +61,6 @@ PARTS = {
     "module_utils/_boot/module_loading": "module_utils/_boot/initramfs",
     "module_utils/_boot/next_boot": "module_utils/_boot/init_system module_utils/_boot/module_loading",
     "module_utils/_boot/owners": "module_utils/_boot/appliances module_utils/_boot/boot_scripts",
-    "module_utils/_entry_changes/update": "module_utils/_entry_changes/survey",
-    "module_utils/_entry_changes/update_plan": "module_utils/_entry_changes/rehearsal",
     "module_utils/_facts/filled_by": "module_utils/_facts/cluster_search",
     "module_utils/_module": "module_utils/_interrupt",
     "module_utils/_query/query": "module_utils/_query/grouping",
@@ -87,6 +81,9 @@ PARTS = {
     "plugin_utils/_report/document": "plugin_utils/_report/record_shape plugin_utils/_report/record_types "
     "plugin_utils/_report/router_report",
     "plugin_utils/_report/upgrade": "plugin_utils/_report/old_names",
+    "plugin_utils/_router/facts_shapes": "plugin_utils/_router/boot_shapes",
+    "plugin_utils/_router/result_shapes": "plugin_utils/_router/change_shapes plugin_utils/_router/common_shapes "
+    "plugin_utils/_router/facts_shapes",
 }
 """By module: the modules that are parts of it. It imports them, and its tests are theirs."""
 

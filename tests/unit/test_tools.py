@@ -70,9 +70,9 @@ def executable(path: pathlib.Path, text: str) -> pathlib.Path:
 
 
 def test_the_lab_asks_for_root_before_anything_is_done(bare_checkout: pathlib.Path) -> None:
-    said = run_setup(bare_checkout, "--lab", "tools/requirements-run.txt", user=NOBODY)
-    assert "needs root" in said
-    assert "Nothing was changed" in said
+    output = run_setup(bare_checkout, "--lab", "tools/requirements-run.txt", user=NOBODY)
+    assert "needs root" in output
+    assert "Nothing was changed" in output
 
 
 def test_packages_to_install_by_hand_are_named_without_apt_get(
@@ -80,9 +80,9 @@ def test_packages_to_install_by_hand_are_named_without_apt_get(
 ) -> None:
     for name in ("dirname", "id"):
         (tmp_path / name).symlink_to(t.cast(str, shutil.which(name)))
-    said = run_setup(bare_checkout, "tools/requirements-run.txt", env={"PATH": str(tmp_path)})
-    assert "missing: git python3-venv." in said
-    assert "run make again" in said
+    output = run_setup(bare_checkout, "tools/requirements-run.txt", env={"PATH": str(tmp_path)})
+    assert "missing: git python3-venv." in output
+    assert "run make again" in output
 
 
 @pytest.fixture
@@ -101,9 +101,9 @@ esac
 
 
 def test_an_old_python_is_named(bare_checkout: pathlib.Path, old_python: str) -> None:
-    said = run_setup(bare_checkout, "tools/requirements-run.txt", env={"PATH": "/usr/bin:/bin", "PYTHON": old_python})
-    assert f"{old_python} is Python 3.9.18" in said
-    assert "3.11 or newer" in said
+    output = run_setup(bare_checkout, "tools/requirements-run.txt", env={"PATH": "/usr/bin:/bin", "PYTHON": old_python})
+    assert f"{old_python} is Python 3.9.18" in output
+    assert "3.11 or newer" in output
 
 
 def test_without_the_packages_of_the_virtual_machine_setup_goes_on(
@@ -115,10 +115,10 @@ def test_without_the_packages_of_the_virtual_machine_setup_goes_on(
         (programs / name).symlink_to(t.cast(str, shutil.which(name)))
     executable(programs / "uname", "#!/bin/sh\necho x86_64\n")
     environment = {"PATH": str(programs), "PYTHON": old_python}
-    said = run_setup(bare_checkout, "--vm", "tools/requirements-run.txt", env=environment)
-    assert "missing: mmdebstrap qemu-system-x86." in said
-    assert "The tests in a virtual machine will not be run." in said
-    assert f"{old_python} is Python 3.9.18" in said, "it did not go on"
+    output = run_setup(bare_checkout, "--vm", "tools/requirements-run.txt", env=environment)
+    assert "missing: mmdebstrap qemu-system-x86." in output
+    assert "The tests in a virtual machine will not be run." in output
+    assert f"{old_python} is Python 3.9.18" in output, "it did not go on"
 
 
 def test_an_unknown_option_is_refused(bare_checkout: pathlib.Path) -> None:

@@ -30,7 +30,7 @@ PLAIN = "/etc/sysctl.d/90-plain.conf"
 ANSIBLE_SECONDS = 400
 CONFIRM_SECONDS = 15
 SLACK_SECONDS = 3
-"""What an emulated processor may take to start putting back, and to notice."""
+"""What an emulated processor may take to start restoring, and to notice."""
 RULES = """
 table inet cut {
   chain input { type filter hook input priority -10; tcp dport 22 %s drop; }
@@ -135,8 +135,8 @@ def test_a_plain_file_in_sysctl_d_is_lost_at_boot(router: VirtualMachine) -> Non
     router.reboot()
     router.sh(f"rm {PLAIN}")
     found = look(router)
-    said = router.sh("systemctl show --property=Result --value systemd-sysctl.service nftables.service")
-    assert said.split() == ["success", "success"]
+    results = router.sh("systemctl show --property=Result --value systemd-sysctl.service nftables.service")
+    assert results.split() == ["success", "success"]
     assert found.values == before.values
     assert not found.values.items() & NEW.items()
 

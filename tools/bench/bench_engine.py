@@ -97,7 +97,7 @@ def _options() -> argparse.Namespace:
 
 
 def _end(number: int, _frame: types.FrameType | None) -> t.NoReturn:
-    """Leave by an exception, so that everything is put back."""
+    """Leave by an exception, so that everything is restored."""
     sys.exit(f"bench: ended by {signal.Signals(number).name}")
 
 

@@ -83,8 +83,8 @@ class Controller:
         told = _TOLD.search(done.stdout)
         figures = json.loads(told.group(1)) if told else {}
         if done.returncode or figures.get("bad", 1):
-            said = _FAILED.findall(done.stdout) or [done.stdout]
-            raise BenchError("\n".join([f"{' '.join(command)}: rc {done.returncode}", *said, done.stderr]))
+            failures = _FAILED.findall(done.stdout) or [done.stdout]
+            raise BenchError("\n".join([f"{' '.join(command)}: rc {done.returncode}", *failures, done.stderr]))
         return Run(
             seconds=seconds,
             task_seconds=figures["seconds"],

@@ -36,7 +36,7 @@ _NAMESPACE_SETTINGS = {
 
 @contextlib.contextmanager
 def limits(entries: int) -> t.Iterator[None]:
-    """Yield the machine BUCKETS and room for ``entries`` in one namespace, and put its own values back afterwards.
+    """Yield the machine BUCKETS and room for ``entries`` in one namespace, and restore its own values afterwards.
 
     Raises BenchError outside the first network namespace, where both are read-only.
     """

@@ -90,7 +90,7 @@ class VirtualMachine:
 
     def wait(self, boot_before: str = "") -> float:
         """Wait until the machine answers, in another boot than ``boot_before``; give the seconds, or raise LabError."""
-        began, said = time.monotonic(), "the same boot"
+        began, last_problem = time.monotonic(), "the same boot"
         # A connection opens before there is an sshd behind it, for the emulator takes it: only an answer counts.
         while time.monotonic() < began + _BOOT_SECONDS:
             if self._emulator.poll() is not None:
@@ -99,10 +99,10 @@ class VirtualMachine:
                 if self.boot_id() != boot_before:
                     return time.monotonic() - began
             except LabError as error:
-                said = str(error)
+                last_problem = str(error)
             time.sleep(0.5)
         raise LabError(
-            f"the virtual machine does not answer after {_BOOT_SECONDS:.0f} s, but: {said}\n"
+            f"the virtual machine does not answer after {_BOOT_SECONDS:.0f} s, but: {last_problem}\n"
             f"It printed: {self._console.read_text(errors='replace')[-2000:]}"
         )
 

@@ -37,7 +37,7 @@ def compare(runtime: t.Mapping[str, int], boot: NextBoot, owners: t.Sequence[Own
         "module": boot.module,
         "module_file": _place(boot.module_source),
         "replayed_by": _place(boot.replay.source if boot.replay else None),
-        "hashsize": {"value": boot.hashsize.value, **_place_of(boot.hashsize)} if boot.hashsize else None,
+        "hashsize": {"value": boot.hashsize.value, **_file_and_line(boot.hashsize)} if boot.hashsize else None,
         "owners": [{**owner._asdict(), "settings": list(owner.settings)} for owner in owners],
     }
 
@@ -56,10 +56,10 @@ def _setting(
     return {
         "runtime": now,
         "boot": wanted,
-        **_place_of(coming or boot.values.get(short_name)),
+        **_file_and_line(coming or boot.values.get(short_name)),
         "drift": None if now is None or wanted is None else stored_value(short_name, wanted) != now,
         "owners": sorted({owner.owner for owner in owners if short_name in owner.settings}),
-        "overridden": [{"value": lost.value, **_place_of(lost)} for lost in boot.overridden.get(short_name, ())],
+        "overridden": [{"value": lost.value, **_file_and_line(lost)} for lost in boot.overridden.get(short_name, ())],
     }
 
 
@@ -68,7 +68,7 @@ def _others(value: BootValue, overridden: t.Iterable[BootValue]) -> bool:
     return any(lost.text != value.text for lost in overridden)
 
 
-def _place_of(value: BootValue | None) -> dict[str, t.Any]:
+def _file_and_line(value: BootValue | None) -> dict[str, t.Any]:
     return _place(value.source if value else None) or {"file": None, "line": None}
 
 

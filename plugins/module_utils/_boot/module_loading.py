@@ -111,6 +111,6 @@ def _switch(text: str) -> int | None:
     return None
 
 
-def place_of(loading: Loading) -> Source | None:
+def source_of(loading: Loading) -> Source | None:
     """Return the line that loads the module early."""
     return loading.request.source if loading.request else None

@@ -22,7 +22,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._boot.module_load
     Loading,
     load_values,
     module_loading,
-    place_of,
+    source_of,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._boot.replay import Replay, find_replays, kernel_lines
 from ansible_collections.netops.conntrack.plugins.module_utils._boot_files.config_tree import Tree
@@ -148,7 +148,7 @@ class _Reader:
             values=values,
             overridden=losers(dict.fromkeys(wished), self._keys, values),
             module=loading.when,
-            module_source=place_of(loading),
+            module_source=source_of(loading),
             replay=certain[0] if certain and loading.when == "late" else None,
             hashsize=loaded_with.pop("buckets", None),
             lost=lost,

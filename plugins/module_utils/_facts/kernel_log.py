@@ -77,4 +77,6 @@ def _seconds_ago(record: bytes) -> float | None:
     fields = record.split(b";", 1)[0].split(b",")
     if len(fields) < 3 or not fields[2].isdigit():
         return None
-    return round(max(0.0, time.clock_gettime(time.CLOCK_MONOTONIC) - int(fields[2]) / 1e6), 1)
+    logged = int(fields[2]) / 1e6
+    seconds = time.clock_gettime(time.CLOCK_MONOTONIC) - logged
+    return round(max(0.0, seconds), 1)

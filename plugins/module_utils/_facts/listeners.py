@@ -14,6 +14,7 @@ Such an entry counts against the limit, and no dump lists it.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import typing as t
 
@@ -65,15 +66,24 @@ def _sockets(proc: str) -> list[_Socket] | None:
     try:
         with open(f"{proc}/net/netlink", encoding="ascii") as file:
             header, *rows = [line.split() for line in file]
-        found = [dict(zip(header, row)) for row in rows]
-        return [
-            # Old kernels print it as a signed number.
-            _Socket(int(one["Pid"]) & 0xFFFFFFFF, int(one["Rmem"]), int(one["Drops"]), f"socket:[{one.get('Inode')}]")
-            for one in found
-            if one["Eth"] == _NETFILTER and int(one["Groups"], 16) & _DESTROY
-        ]
+        sockets = [dict(zip(header, row)) for row in rows]
+        return [_socket(each) for each in sockets if _hears_of_ends(each)]
     except (OSError, ValueError, KeyError):
         return None
+
+
+def _hears_of_ends(columns: t.Mapping[str, str]) -> bool:
+    return columns["Eth"] == _NETFILTER and bool(int(columns["Groups"], 16) & _DESTROY)
+
+
+def _socket(columns: t.Mapping[str, str]) -> _Socket:
+    return _Socket(
+        # Old kernels print it as a signed number.
+        port_id=int(columns["Pid"]) & 0xFFFFFFFF,
+        receive_queue_bytes=int(columns["Rmem"]),
+        drops=int(columns["Drops"]),
+        link=f"socket:[{columns.get('Inode')}]",
+    )
 
 
 def _owners(sockets: t.Sequence[_Socket], proc: str) -> dict[str, tuple[str, int]]:
@@ -84,7 +94,8 @@ def _owners(sockets: t.Sequence[_Socket], proc: str) -> dict[str, tuple[str, int
     """
     owners: dict[str, tuple[str, int]] = {}
     wanted = {one.link for one in sockets}
-    for pid in (*(one.port_id for one in sockets), *_processes(proc)):
+    likely = [one.port_id for one in sockets]
+    for pid in itertools.chain(likely, _processes(proc)):
         if wanted <= owners.keys():
             break
         held = wanted & _open_files(pid, proc)

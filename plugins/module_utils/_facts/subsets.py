@@ -24,6 +24,10 @@ def subsets_of(options: t.Mapping[str, t.Any]) -> list[str]:
     """
     asked = options.get("gather_subset")
     if asked is None:
-        also = {"table": options.get("top"), "selectors": options.get("selectors")}
-        return ["usage", *(subset for subset, option in also.items() if option is not None)]
-    return list(dict.fromkeys(subset for name in asked for subset in (_OF_ALL if name == ALL else (name,))))
+        asked_by = {"table": "top", "selectors": "selectors"}
+        also = [subset for subset, option in asked_by.items() if options.get(option) is not None]
+        return ["usage", *also]
+    named: list[str] = []
+    for name in asked:
+        named += _OF_ALL if name == ALL else [name]
+    return list(dict.fromkeys(named))

@@ -88,16 +88,17 @@ class _RemainingBins:
     def __init__(self, timeouts: Timeouts) -> None:
         changes = idle_changes(HISTOGRAM_BOUNDS, timeouts)
         self.breakpoints = sorted(change for change in {*HISTOGRAM_BOUNDS, *changes} if change >= 0)
-        self._places = array.array("H")
-        for place, (start, end) in enumerate(zip(self.breakpoints, self.breakpoints[1:]), 1):
-            if end > _MOST_LOOKED_UP or place > 0xFFFF:
+        self._bins = array.array("H")
+        ranges = zip(self.breakpoints, self.breakpoints[1:])
+        for number, (start, end) in enumerate(ranges, 1):
+            if end > _MOST_LOOKED_UP or number > 0xFFFF:
                 break
-            self._places += array.array("H", [place]) * (end - start)
+            self._bins += array.array("H", [number]) * (end - start)
 
     def column(self, block: Block) -> t.Iterable[int]:
         """Return the bin of every row of a block whose entries have a remaining time."""
         try:
-            return list(map(self._places.__getitem__, block.numbers("remaining")))
+            return list(map(self._bins.__getitem__, block.numbers("remaining")))
         except IndexError:
             return block.bins("remaining", self.breakpoints)
 
@@ -115,19 +116,19 @@ class _StartBins(dict[int, int]):
         self.update((number >> 32, _SEVERAL) for number in self.breakpoints)
 
     def __missing__(self, unit: int) -> int:
-        place = self[unit] = self._bin(unit << 32)
-        return place
+        number = self[unit] = self._bin(unit << 32)
+        return number
 
     def column(self, block: Block) -> list[int]:
         """Return the bin of every row of a block whose entries have a starting time."""
         units = block.upper_halves("start")
-        places = list(map(self.__getitem__, units))
-        if _SEVERAL in places:
+        bins = list(map(self.__getitem__, units))
+        if _SEVERAL in bins:
             rest = block.lower_halves("start")
-            for row, place in enumerate(places):
-                if place is _SEVERAL:
-                    places[row] = self._bin(units[row] << 32 | rest[row])
-        return places
+            for row, number in enumerate(bins):
+                if number is _SEVERAL:
+                    bins[row] = self._bin(units[row] << 32 | rest[row])
+        return bins
 
     def _bin(self, start: int) -> int:
         return bisect.bisect_right(self.breakpoints, start)
@@ -159,8 +160,8 @@ class Summary:
             _tally(zones, block, name)
         _tally(self._marks, block, "mark")
         for name in ("source", "destination"):
-            place = block.layout.fields[name]
-            self._addresses[name, place.end - place.start].add(block, name)
+            span = block.layout.fields[name]
+            self._addresses[name, span.end - span.start].add(block, name)
         if block.layout.constants["protocol"] in _uapi.PORT_PROTOCOLS:
             for name, counts in self._ports.items():
                 _tally(counts, block, name)
@@ -194,10 +195,16 @@ class Summary:
     def result(self) -> dict[str, t.Any]:
         """Return the counts, in the form that conntrack_facts documents as its ``table``."""
         entries = sum(sum(kinds.values()) for kinds in self._kinds.values())
-        remaining, unused = _Histogram(), _Histogram()
+        remaining = _Histogram()
+        unused = _Histogram()
         for entry, count in self._described():
             remaining.add(entry.remaining, count)
             unused.add(idle(entry, self._timeouts), count)
+        most_common: dict[str, list[tuple[t.Any, int]]] = {
+            "source": self._most_common_addresses("source"),
+            "destination": self._most_common_addresses("destination"),
+            **{name: counts.most_common(self._top) for name, counts in self._ports.items()},
+        }
         return {
             "entries": entries,
             **self._kind_counts(),
@@ -208,11 +215,7 @@ class Summary:
             "bytes": self._bytes,
             "remaining": remaining.result(),
             "idle": unused.result(),
-            "top": {
-                "source": self._largest(self._most_common_addresses("source"), entries),
-                "destination": self._largest(self._most_common_addresses("destination"), entries),
-                **{name: self._largest(counts.most_common(self._top), entries) for name, counts in self._ports.items()},
-            },
+            "top": {name: self._largest(counts, entries) for name, counts in most_common.items()},
             "uncertainty": self._uncertainty(),
         }
 
@@ -232,9 +235,12 @@ class Summary:
             if bits is None:
                 continue
             for key, mask in _STATUS_COUNTS.items():
-                status[key] += count if bits & mask else 0
-            status["unreplied"] += 0 if bits & _uapi.SEEN_REPLY else count
-            evictable += 0 if bits & _NOT_EVICTABLE else count
+                if bits & mask:
+                    status[key] += count
+            if not bits & _uapi.SEEN_REPLY:
+                status["unreplied"] += count
+            if not bits & _NOT_EVICTABLE:
+                evictable += count
         return {
             "families": families,
             "protocols": dict(protocols.most_common()),
@@ -257,19 +263,17 @@ class Summary:
 
         Zones and ports have 16 bits, so that there never are.
         """
-        addresses = {
-            name: max(counts.uncertainty for (field, _size), counts in self._addresses.items() if field == name)
-            for name in ("source", "destination")
-        }
-        return {"marks": self._marks.uncertainty, **addresses}
+        uncertainty = {"marks": self._marks.uncertainty, "source": 0, "destination": 0}
+        for (name, _size), counts in self._addresses.items():
+            uncertainty[name] = max(uncertainty[name], counts.uncertainty)
+        return uncertainty
 
     def _most_common_addresses(self, name: str) -> list[tuple[str, int]]:
-        largest = [
-            (_ADDRESS_TYPES[size](address), count)
-            for (field, size), counts in self._addresses.items()
-            if field == name
-            for address, count in counts.most_common(self._top)
-        ]
+        """Return the addresses with most entries, those of both families together."""
+        largest = []
+        for size, address_type in _ADDRESS_TYPES.items():
+            counts = self._addresses[name, size].most_common(self._top)
+            largest += [(address_type(address), count) for address, count in counts]
         largest.sort(key=lambda item: (-item[1], item[0].packed))
         return [(str(address), count) for address, count in largest[: self._top]]
 

@@ -30,7 +30,7 @@ Answers = tuple[Answer, ...]
 class _Group:
     """Selections that are decided together, by one function of the fields that any of them reads.
 
-    The function returns the place of what they answer in ``answers``, because a number is counted faster than a tuple.
+    The function returns where in ``answers`` their answers are, because a number is counted faster than a tuple.
     """
 
     def __init__(self, selections: t.Mapping[str, Selection]) -> None:
@@ -83,10 +83,12 @@ class Tallies:
     def add(self, block: Block) -> None:
         """Count the entries of a block."""
         self._total += len(block)
-        family, protocol = block.layout.constants["family"], block.layout.constants["protocol"]
+        family = block.layout.constants["family"]
+        protocol = block.layout.constants["protocol"]
         for group in self._groups_of((family, protocol)):
-            for place, entries in collections.Counter(group.decide(block)).items():
-                for name, answer in zip(group.names, group.answers[place]):
+            numbers = collections.Counter(group.decide(block))
+            for number, entries in numbers.items():
+                for name, answer in zip(group.names, group.answers[number]):
                     self._counts[name][protocol, answer] += entries
 
     def _groups_of(self, kind: Kind) -> list[_Group]:
@@ -104,14 +106,18 @@ class Tallies:
         """Return what one selection counted: unknown, not 0, where the kernel keeps nothing to decide it with."""
         counts = self._counts[name]
         selected = {protocol: entries for (protocol, answer), entries in counts.items() if answer}
+        undecidable = sum(entries for (_protocol, answer), entries in counts.items() if answer is None)
         entries = sum(selected.values())
         problem = None if entries else selection.problem(settings)
+        if problem:
+            nothing = dict.fromkeys(("entries", "percent", "protocols"))
+            return {**nothing, "undecidable": undecidable, "unavailable": problem[1]}
         return {
-            "entries": None if problem else entries,
-            "percent": None if problem else percent(entries, self._total),
-            "protocols": None if problem else _by_name(selected),
-            "undecidable": sum(entries for (_protocol, answer), entries in counts.items() if answer is None),
-            "unavailable": problem[1] if problem else None,
+            "entries": entries,
+            "percent": percent(entries, self._total),
+            "protocols": _by_name(selected),
+            "undecidable": undecidable,
+            "unavailable": None,
         }
 
 

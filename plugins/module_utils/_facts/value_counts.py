@@ -93,10 +93,11 @@ class ValueCounts:
         """
         if len(self._counts) <= self._most:
             return
-        lowered_by = sorted(self._counts.values())[-(self._most // 2) - 1]
-        kept = {value: count - lowered_by for value, count in self._counts.items() if count > lowered_by}
+        number_left = self._most // 2
+        lowered_by = sorted(self._counts.values())[-number_left - 1]
+        remaining = {value: count - lowered_by for value, count in self._counts.items() if count > lowered_by}
         self._counts.clear()
-        self._counts.update(kept)
+        self._counts.update(remaining)
         self.uncertainty += lowered_by
 
     @property
@@ -112,10 +113,10 @@ class ValueCounts:
         if not number:
             return []
         least = min(heapq.nlargest(number, self._counts.values()), default=0)
-        larger = [(value, count) for value, count in self._counts.items() if count > least]
+        larger = {value: count for value, count in self._counts.items() if count > least}
         equal = [value for value, count in self._counts.items() if count == least]
-        numbers = self._plain([value for value, _count in larger])
-        ordered = sorted(zip(numbers, (count for _value, count in larger)), key=lambda item: (-item[1], item[0]))
+        pairs = zip(self._plain(list(larger)), larger.values())
+        ordered = sorted(pairs, key=lambda pair: (-pair[1], pair[0]))
         smallest = heapq.nsmallest(number - len(ordered), self._plain(equal))
         return ordered + [(value, least) for value in smallest]
 

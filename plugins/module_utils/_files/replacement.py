@@ -67,7 +67,7 @@ class FileChange:
         return self._beside("new")
 
     @property
-    def _kept(self) -> str:
+    def _old(self) -> str:
         return self._beside("old")
 
     def _beside(self, ending: str) -> str:
@@ -77,7 +77,7 @@ class FileChange:
         """Lay the new text complete beside the file. Raises UnavailableError when the disk does not take it."""
         with self._directory(make=True) as directory:
             directory.remove(self._staged)
-            directory.remove(self._kept)
+            directory.remove(self._old)
             if self.new_text is None:
                 return
             handle = directory.create(self._staged)
@@ -92,12 +92,12 @@ class FileChange:
         """Put what is staged in the place of the file, which is kept aside. Raises UnavailableError."""
         with self._directory() as directory:
             present = text_of(directory.read(self._name, MOST_BYTES_OF_RECORD))
-            if present == self.new_text or (present != self.text and directory.status(self._kept)):
+            if present == self.new_text or (present != self.text and directory.status(self._old)):
                 # A process that was killed came so far before, or even to the second change of this file.
                 return
             if self.text is not None:
-                directory.remove(self._kept)
-                directory.link(self._name, self._kept)
+                directory.remove(self._old)
+                directory.link(self._name, self._old)
             if self.new_text is None:
                 directory.remove(self._name)
             else:
@@ -108,15 +108,15 @@ class FileChange:
     def restore(self) -> None:
         """Put the file that was kept aside in its place again, or remove the new one. Raises UnavailableError."""
         with self._directory() as directory:
-            if directory.status(self._kept):
-                directory.replace(self._kept, self._name)
+            if directory.status(self._old):
+                directory.replace(self._old, self._name)
             elif self.text is None and text_of(directory.read(self._name, MOST_BYTES_OF_RECORD)) == self.new_text:
                 directory.remove(self._name)
 
     def check(self) -> None:
         """Raise UnavailableError if somebody has changed the file since."""
         with self._directory() as directory:
-            if self.again or directory.status(self._kept):
+            if self.again or directory.status(self._old):
                 # The first change of this file has been looked at, or it was put in its place, and perhaps the second.
                 return
             if text_of(directory.read(self._name, MOST_BYTES_OF_RECORD)) not in (self.text, self.new_text):
@@ -127,7 +127,7 @@ class FileChange:
     def clean_up(self) -> None:
         """Remove what lies beside the file."""
         with contextlib.suppress(ConntrackError), self._directory() as directory:
-            for name in (self._staged, self._kept):
+            for name in (self._staged, self._old):
                 with contextlib.suppress(OSError):
                     directory.remove(name)
 
@@ -135,7 +135,7 @@ class FileChange:
     def _directory(self, make: bool = False) -> t.Iterator[Directory]:
         """Yield the directory of the file, in which all is done by names alone. Raises ConntrackError.
 
-        The directory is looked at again each time: a process that takes the change back may do so much later.
+        The directory is looked at again each time: a process that rolls the change back may do so much later.
         """
         try:
             with place_of(self.path, self.option, make=make, follow=False) as place:
@@ -217,7 +217,7 @@ def _has_room(directory: str, size: int) -> bool:
 
 
 def put_all(files: t.Iterable[FileChange]) -> None:
-    """Put the staged files in their places. If one fails, put the others back. Raises UnavailableError."""
+    """Put the staged files in their places. If one fails, restore the others. Raises UnavailableError."""
     done: list[FileChange] = []
     try:
         for file in files:
@@ -231,14 +231,14 @@ def put_all(files: t.Iterable[FileChange]) -> None:
 
 
 def restore_all(files: t.Sequence[FileChange]) -> list[str]:
-    """Put the files from before in their places. Say in words which of them the disk did not take."""
-    said = []
+    """Restore the files from before. Return, in words, which of them the disk did not take."""
+    not_restored = []
     for file in reversed(files):
         try:
             file.restore()
         except ConntrackError:
-            said.append(f"NOT put back: {file.path}, it has the new text.")
-    return said
+            not_restored.append(f"NOT restored: {file.path}, it has the new text.")
+    return not_restored
 
 
 @contextlib.contextmanager

@@ -32,10 +32,16 @@ def _unreplied(entry: Entry) -> str:
     return "" if entry.status is None or entry.status & _uapi.SEEN_REPLY else " [UNREPLIED]"
 
 
+_FLAGS = {_uapi.HW_OFFLOAD: " [HW_OFFLOAD]", _uapi.OFFLOAD: " [OFFLOAD]", _uapi.ASSURED: " [ASSURED]"}
+
+
 def _flag(entry: Entry) -> str:
-    """Return the one of these flags that the tool shows, the strongest first."""
-    flags = ((_uapi.HW_OFFLOAD, " [HW_OFFLOAD]"), (_uapi.OFFLOAD, " [OFFLOAD]"), (_uapi.ASSURED, " [ASSURED]"))
-    return next((flag for bit, flag in flags if (entry.status or 0) & bit), "")
+    """Return the flag that the tool shows: it shows one, the first of these."""
+    status = entry.status or 0
+    for bit, flag in _FLAGS.items():
+        if status & bit:
+            return flag
+    return ""
 
 
 def _numbers_of(protocol: int) -> dict[str, str]:

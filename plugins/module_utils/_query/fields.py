@@ -60,7 +60,8 @@ def _address(name: str) -> Reader:
 
 def address_text(address: bytes) -> str:
     """Return a packed address as text."""
-    return socket.inet_ntop(socket.AF_INET if len(address) == 4 else socket.AF_INET6, address)
+    family = socket.AF_INET if len(address) == 4 else socket.AF_INET6
+    return socket.inet_ntop(family, address)
 
 
 # The kernel sends the keys of GRE in the attributes of ports.
@@ -165,7 +166,8 @@ def csv_lines(block: Block, context: Context) -> t.Iterator[str]:
     """Yield the fields of each entry as one line of CSV (RFC 4180): unknown is empty, a list is spaced items."""
     for entry in block.entries():
         values = (reader.read(entry, context) for reader in ALL_FIELDS.values())
-        yield _csv_line(" ".join(map(str, value)) if isinstance(value, list) else value for value in values)
+        cells = (" ".join(map(str, value)) if isinstance(value, list) else value for value in values)
+        yield _csv_line(cells)
 
 
 def _csv_line(values: t.Iterable[t.Any]) -> str:

@@ -61,7 +61,8 @@ def _prefix_lengths(name: str, option: str, first: str, second: str | None) -> d
     elif int(first) > _IPV4_BITS:
         lengths = {_IPV6_BITS: int(first)}
     if any(length > bits for bits, length in lengths.items()):
-        raise OptionError(option, name, "has a prefix that is too long", _network_remedy(name.partition("/")[0]))
+        field = name.partition("/")[0]
+        raise OptionError(option, name, "has a prefix that is too long", _network_remedy(field))
     return lengths
 
 
@@ -85,5 +86,6 @@ def _network_reader(field: str, lengths: t.Mapping[int, int]) -> Reader:
 
 def _network_text(address: bytes, length: int) -> str:
     host_bits = 8 * len(address) - length
-    first = int.from_bytes(address, "big") >> host_bits << host_bits
-    return f"{address_text(first.to_bytes(len(address), 'big'))}/{length}"
+    network_bits = int.from_bytes(address, "big") >> host_bits
+    first_address = (network_bits << host_bits).to_bytes(len(address), "big")
+    return f"{address_text(first_address)}/{length}"

@@ -89,13 +89,13 @@ class CountedGroup:
 
     def as_dict(self, names: t.Sequence[str]) -> dict[str, t.Any]:
         """Return the fields and the counts. Packets and bytes are None where none of the entries has counters."""
-        counted = self.entries > self.without_counters
-        values = (list(value) if isinstance(value, tuple) else value for value in self.values)
+        has_counters = self.entries > self.without_counters
+        values = map(_as_in_json, self.values)
         return {
             **dict(zip(names, values)),
             "entries": self.entries,
-            "packets": self.packets if counted else None,
-            "bytes": self.byte_count if counted else None,
+            "packets": self.packets if has_counters else None,
+            "bytes": self.byte_count if has_counters else None,
             "without_counters": self.without_counters,
         }
 
@@ -126,9 +126,10 @@ class _Groups:
         if len(self._groups) <= self._most:
             return False
         weights = {values: group.entries + group.missed for values, group in self._groups.items()}
-        least = sorted(weights.values())[-(self._most // 2) - 1]
-        self._groups = {values: group for values, group in self._groups.items() if weights[values] > least}
-        self.uncertainty = least
+        number_left = self._most // 2
+        largest_left_out = sorted(weights.values())[-number_left - 1]
+        self._groups = {values: group for values, group in self._groups.items() if weights[values] > largest_left_out}
+        self.uncertainty = largest_left_out
         return True
 
     @property
@@ -149,6 +150,11 @@ class _Taken(t.NamedTuple):
     row: bytes
 
 
+def _taken_of(block: Block) -> t.Iterator[_Taken]:
+    for entry, row in zip(block.entries(), block.rows):
+        yield _Taken(entry, block.layout, row)
+
+
 class _Pass:
     """One pass over the entries of a dump, with its counts. A dump that starts again takes a new one."""
 
@@ -158,24 +164,29 @@ class _Pass:
         self._export = export
         self._decide = Memo(selection.fields, selection.decide, selection.breakpoints)
         self._group_readers = [group_reader(name, "group_by") for name in query.group_by]
-        self._group_of = Memo({need for reader in self._group_readers for need in reader.fields}, self._group)
+        fields_of_groups = {field for reader in self._group_readers for field in reader.fields}
+        self._group_of = Memo(fields_of_groups, self._group)
         self._groups = _Groups(_MOST_GROUPS)
-        self._total = self._matched = self._undecidable = 0
+        self._total = 0
+        self._matched = 0
+        self._undecidable = 0
 
     def run(self, blocks: t.Iterator[Block]) -> dict[str, t.Any]:
+        """Read the blocks and return the result of the module."""
         if self._export:
             self._export.restart()
         selected = self._selected(blocks)
         taken = self._take(selected) if self._query.entries or self._query.lines else []
         # What is not returned is counted all the same.
         collections.deque(selected, maxlen=0)
+        largest = self._groups.largest(self._query.limit)
         return {
             "total": self._total,
             "matched": self._matched,
             "undecidable": self._undecidable,
             "entries": [as_dict(one.entry, self._context) for one in taken] if self._query.entries else [],
             "lines": self._lines_of(taken) if self._query.lines else [],
-            "groups": [group.as_dict(self._query.group_by) for group in self._groups.largest(self._query.limit)],
+            "groups": [group.as_dict(self._query.group_by) for group in largest],
             "groups_distinct": self._groups.distinct,
             "groups_uncertainty": self._groups.uncertainty,
         }
@@ -212,9 +223,7 @@ class _Pass:
 
     def _take(self, selected: t.Iterator[Block]) -> list[_Taken]:
         """Return the entries to return. Of those that are not, none is kept."""
-        entries = (
-            _Taken(entry, block.layout, row) for block in selected for entry, row in zip(block.entries(), block.rows)
-        )
+        entries = itertools.chain.from_iterable(map(_taken_of, selected))
         if not self._query.sort_by:
             return list(itertools.islice(entries, self._query.limit))
         return heapq.nsmallest(self._query.limit, entries, key=self._rank)
@@ -252,6 +261,11 @@ class _Descending:
 
 def _hashable(value: t.Any) -> t.Any:
     return tuple(value) if isinstance(value, list) else value
+
+
+def _as_in_json(value: t.Any) -> t.Any:
+    """Undo ``_hashable``."""
+    return list(value) if isinstance(value, tuple) else value
 
 
 def run_query(

@@ -118,9 +118,9 @@ def apply(changes: t.Iterable[Change], finish: t.Callable[[], None]) -> None:
                 )
         finish()
     except ConntrackError as error:
-        said = restore_values(written)
+        report = restore_values(written)
         changed = any(change.sysctl.read() != change.before for change in written)
-        raise ConntrackError(f"{error.message} {said}", **{"changed": changed, **error.result}) from error
+        raise ConntrackError(f"{error.message} {report}", **{"changed": changed, **error.result}) from error
     except BaseException:
         restore_values(written)
         raise
@@ -149,7 +149,7 @@ def restore_values(written: t.Sequence[Change]) -> str:
                 change.restore(change.before)
     left = [change for change in changed if change.sysctl.read() != change.before]
     if left:
-        return "NOT put back: " + ", ".join(f"{change.sysctl.name} (was {change.before})" for change in left) + "."
+        return "NOT restored: " + ", ".join(f"{change.sysctl.name} (was {change.before})" for change in left) + "."
     if changed:
-        return "Put back: " + ", ".join(f"{change.sysctl.name} = {change.before}" for change in changed) + "."
+        return "Restored: " + ", ".join(f"{change.sysctl.name} = {change.before}" for change in changed) + "."
     return "Nothing was changed."

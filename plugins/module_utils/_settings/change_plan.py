@@ -49,7 +49,7 @@ def check_options(params: Options) -> None:
         problem = "is for values that are to be set"
         raise OptionError("at_least", at_least, problem, "Name the settings in the option settings.")
     if state == "absent" and not params["persist"]:
-        problem = "leaves no record of what was there before, so that nothing can be taken back"
+        problem = "leaves no record of what was there before, so that nothing can be restored"
         raise OptionError("persist", False, problem, "Set the values that you want with state: present.")
     if params["exclusive"]:
         _check_exclusive(params)
@@ -127,10 +127,10 @@ def _plan_present(params: Options, check_mode: bool) -> PlannedChange:
         if params["exclusive"]
         else _Back({}, [], [])
     )
-    kept = None
+    boot_files = None
     if params["persist"]:
-        kept = keep(params["sysctl_file"], changes, params["load_module"], back.settings, not params["runtime"])
-    transaction = Transaction([*changes, *back.changes], kept, back.settings, missing)
+        boot_files = keep(params["sysctl_file"], changes, params["load_module"], back.settings, not params["runtime"])
+    transaction = Transaction([*changes, *back.changes], boot_files, back.settings, missing)
     warnings = [*_unloaded_warnings(unloaded), *_unsupported_warnings(left_out), *back.warnings]
     return PlannedChange(transaction, sorted(left_out), warnings)
 
@@ -184,9 +184,9 @@ def _plan_absent(params: Options) -> PlannedChange:
     short_names = {short_name_of(name) for name in params["settings"]}
     recorded = read_record(params["sysctl_file"]).settings
     settings = {name: before for name, before in recorded.items() if not short_names or name in short_names}
-    kept = keep(params["sysctl_file"], [], False, settings if short_names else None, not params["runtime"])
+    boot_files = keep(params["sysctl_file"], [], False, settings if short_names else None, not params["runtime"])
     back = _plan_back(settings, params["runtime"], [])
-    return PlannedChange(Transaction(back.changes, kept, back.settings), [], back.warnings)
+    return PlannedChange(Transaction(back.changes, boot_files, back.settings), [], back.warnings)
 
 
 def _unloaded_warnings(unloaded: bool) -> list[str]:

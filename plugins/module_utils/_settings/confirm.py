@@ -50,7 +50,7 @@ def refuse_waiting() -> None:
     if os.path.isdir(DIRECTORY) and waiting() is not None:
         raise RefusedError(
             "A change waits for its confirmation, and runtime: false leaves the running kernel alone. Confirm it first "
-            "with state: confirmed, or wait until it has been taken back. Nothing was changed."
+            "with state: confirmed, or wait until it has been rolled back. Nothing was changed."
         )
 
 
@@ -58,7 +58,7 @@ def roll_back_pending() -> str | None:
     """Roll back a change that still waits, as this run begins anew. Say in words what was restored, None if none did.
 
     A change whose process was killed is found here, too. Belongs inside ``exclusive``, as all that follows. Raises what
-    ``waiting`` raises, and UnavailableError where it cannot be written down that the change was taken back.
+    ``waiting`` raises, and UnavailableError where it cannot be written down that the change was rolled back.
     """
     pending = waiting()
     if pending is None:
@@ -66,12 +66,14 @@ def roll_back_pending() -> str | None:
         with contextlib.suppress(OSError):
             journal.forget_pending()
         return None
-    said = pending.roll_back()
+    report = pending.roll_back()
     try:
         settle(pending)
     except UnavailableError as error:
-        raise UnavailableError(f"{error.message} A change that waited was taken back. {said}", changed=True) from error
-    return said
+        raise UnavailableError(
+            f"{error.message} A change that waited was rolled back. {report}", changed=True
+        ) from error
+    return report
 
 
 def arm(pending: Pending) -> None:
@@ -87,7 +89,7 @@ def arm(pending: Pending) -> None:
     except OSError as error:
         disarm(pending)
         raise UnavailableError(
-            f"confirm_within: the process that would put the old values back could not be started ({error}). "
+            f"confirm_within: the process that would restore the old values could not be started ({error}). "
             "Nothing was changed."
         ) from error
 
@@ -130,9 +132,9 @@ def confirm(change: str | None) -> Pending:
         put_all(pending.files)
         journal.settle_confirmed(pending)
     except ConntrackError as error:
-        said = pending.roll_back()
+        report = pending.roll_back()
         disarm(pending)
-        raise ConntrackError(f"{error.message} {said}", **error.result) from error
+        raise ConntrackError(f"{error.message} {report}", **error.result) from error
     for file in pending.files:
         file.clean_up()
     return dataclasses.replace(pending, confirmed=True)
@@ -179,23 +181,23 @@ def _leave_session() -> None:
             file.write("0")
 
 
-def _close_all_but(*kept: int) -> None:
+def _close_all_but(*descriptors: int) -> None:
     for number in map(int, os.listdir("/proc/self/fd")):
-        if number not in kept:
+        if number not in descriptors:
             # The listing itself had one, which is closed by now.
             with contextlib.suppress(OSError):
                 os.close(number)
 
 
 def _wait(pending: Pending) -> None:
-    """Take the change back at its deadline, from memory and whatever became of its journal, unless it is settled."""
+    """Roll the change back at its deadline, from memory and whatever became of its journal, unless it is settled."""
     while pending.seconds_left:
         if outcome(pending.id):
             return
         _renew_journal(pending)
         time.sleep(min(_POLL_SECONDS, pending.seconds_left))
     with contextlib.ExitStack() as stack:
-        # A run that holds on to the lock does not keep the old values from coming back.
+        # A run that holds on to the lock does not keep the old values from being restored.
         with contextlib.suppress(ConntrackError):
             stack.enter_context(exclusive())
         if outcome(pending.id):
@@ -206,7 +208,7 @@ def _wait(pending: Pending) -> None:
         with contextlib.suppress(ConntrackError, OSError):
             journal.keep_words(words)
     syslog.openlog("netops.conntrack", 0, syslog.LOG_DAEMON)
-    syslog.syslog(syslog.LOG_WARNING, f"A change of the connection-tracking settings was taken back. {words}")
+    syslog.syslog(syslog.LOG_WARNING, f"A change of the connection-tracking settings was rolled back. {words}")
 
 
 def _renew_journal(pending: Pending) -> None:

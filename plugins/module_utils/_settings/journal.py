@@ -40,8 +40,9 @@ from ansible_collections.netops.conntrack.plugins.module_utils._settings.lock im
 from ansible_collections.netops.conntrack.plugins.module_utils._settings.record import SYSCTL_FILE
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import find_sysctls
 
+_ROLLED_BACK_FILE = "taken-back"
 CONFIRMED, ROLLED_BACK = "confirmed", "taken-back"
-"""What becomes of a change."""
+"""What becomes of a change. A process that an older version started reads these words, so they stay as they are."""
 
 _VERSION = 2
 _MOST_SETTLED = 100
@@ -111,14 +112,14 @@ class Pending:
 
     def roll_back(self) -> str:
         """Give the kernel its old values, and the boot its old files. Say in words what was restored."""
-        said = [restore_values(self.written)]
+        report = [restore_values(self.written)]
         for file in reversed(self.files):
             try:
                 file.restore()
                 file.clean_up()
             except ConntrackError:
-                said.append(f"NOT put back: {file.path}, it has the new text; the old one lies beside it.")
-        return " ".join(said)
+                report.append(f"NOT restored: {file.path}, it has the new text; the old one lies beside it.")
+        return " ".join(report)
 
 
 def waiting() -> Pending | None:
@@ -163,7 +164,7 @@ def settle(pending: Pending, became: str = ROLLED_BACK) -> None:
     """Write down that the change waits no more, and forget it as the one that waits. Raises UnavailableError.
 
     The process that waits goes by this, not by the journal alone: who damages or removes the journal must not keep the
-    old values from coming back.
+    old values from being restored.
     """
     path = path_of("settled")
     lines = [*_settled(), f"{pending.id} {became}"]
@@ -183,17 +184,17 @@ def outcome(change: str) -> str | None:
 
 def forget_words() -> None:
     """Forget what was said of the change before. Raises OSError."""
-    remove(path_of("taken-back"))
+    remove(path_of(_ROLLED_BACK_FILE))
 
 
 def keep_words(words: str) -> None:
     """Write down what was said of a change that was rolled back. Raises OSError."""
-    write(path_of("taken-back"), words)
+    write(path_of(_ROLLED_BACK_FILE), words)
 
 
 def last_words() -> str:
     """Return what was said of the last change that nobody confirmed, or "" where nothing is known."""
-    return printable(_text_of("taken-back") or "")[:_MOST_WORDS]
+    return printable(_text_of(_ROLLED_BACK_FILE) or "")[:_MOST_WORDS]
 
 
 def _now() -> float:

@@ -48,9 +48,9 @@ class OurLine:
 
     def _exchanged(self, text: str | None, lines: list[str]) -> str | None:
         """Return the text with these lines in place of ours, or None if nothing but our head is left."""
-        kept = (self.head if text is None else text).removesuffix("\n").split("\n")
-        places = [place for place, line in enumerate(kept) if self.pattern.fullmatch(line)]
-        at = places[-1] if places else len(kept)
-        above = [line for place, line in enumerate(kept[:at]) if place not in places]
-        new = [*above, *lines, *kept[at + 1 :]]
+        present = (self.head if text is None else text).removesuffix("\n").split("\n")
+        places = [place for place, line in enumerate(present) if self.pattern.fullmatch(line)]
+        at = places[-1] if places else len(present)
+        above = [line for place, line in enumerate(present[:at]) if place not in places]
+        new = [*above, *lines, *present[at + 1 :]]
         return "\n".join([*new, ""]) if [line for line in new if line not in ("", self.head)] else None

@@ -45,7 +45,7 @@ _ANOTHER_KERNEL: dict[str, str | None] = {"/proc/modules": "nf_conntrack 0 0 - L
 
 
 @dataclasses.dataclass(frozen=True)
-class Kept:
+class BootFiles:
     """What becomes of the files, and what the next boot makes of them: now, and when they are changed.
 
     ``record`` is put before the other files, and ``settled`` after them. The record first has what is about to change
@@ -84,7 +84,7 @@ def keep(
     load_module: bool,
     restored: t.Collection[str] | None = (),
     another_kernel: bool = False,
-) -> Kept:
+) -> BootFiles:
     """Plan the files that give the next boot what is wanted, and what it had before of what is ``restored``.
 
     ``restored`` names settings of the record that are not among the changes. None stands for all of them.
@@ -93,7 +93,7 @@ def keep(
     Raises OptionError or NotPermittedError for a file that cannot be used.
     """
     planned = _FilePlanner(sysctl_file, read_record(sysctl_file), restored, _ANOTHER_KERNEL if another_kernel else {})
-    return planned.kept(changes, load_module)
+    return planned.plan(changes, load_module)
 
 
 def number_at_boot(boot: NextBoot, short_name: str) -> int | None:
@@ -116,19 +116,21 @@ class _FilePlanner:
         self._machine = machine
         self._boot = self._next_boot({})
 
-    def kept(self, changes: t.Sequence[Change], load_module: bool) -> Kept:
+    def plan(self, changes: t.Sequence[Change], load_module: bool) -> BootFiles:
         """Return the plan."""
-        needless = self._restores and not self._left and not changes
+        sets_nothing = not self._left and not changes
+        needless = self._restores and sets_nothing
         loads = bool(changes) and load_module and self._boot.module == "late"
         modules = self._plan_line(_MODULES_LOAD, _LOADS, "nf_conntrack" if loads else None, needless)
         dropin = self._plan_dropin(self._numbers(changes, modules.change))
-        size = None if needless else _hash_size_line(dropin.change, self._boot)
-        modprobe = self._plan_line(_MODPROBE, _SIZES, size, size is None)
+        size = None if sets_nothing else _hash_size_line(dropin.change, self._boot)
+        # A run that neither sets nor restores anything leaves the file as it is.
+        modprobe = self._plan_line(_MODPROBE, _SIZES, size, size is None and (needless or not sets_nothing))
         files = [modules, modprobe, dropin]
         left = dropin.edited(self._left)
         found = {change.sysctl.short_name: _found(change, left, dropin.change) for change in changes}
         settings = {**left, **{name: before for name, before in found.items() if before}}
-        return self._kept(settings, files)
+        return self._with_record(settings, files)
 
     def _numbers(self, changes: t.Sequence[Change], modules: FileChange) -> dict[str, int]:
         """Return what the drop-in shall set, by full name."""
@@ -153,7 +155,7 @@ class _FilePlanner:
             edit = ours.take_out(text, original) if taken_out else Edit(text, original)
         return _PlannedFile(plan_file(path, lambda _text: edit.new_text, SYSCTL_FILE), edit.original)
 
-    def _kept(self, settings: dict[str, Before], files: list[_PlannedFile]) -> Kept:
+    def _with_record(self, settings: dict[str, Before], files: list[_PlannedFile]) -> BootFiles:
         """Return the plan with the record: what was there before, of these settings and files."""
         changed_now = {each.change.path: each.original for each in files if each.change.changed}
         originals = {**self._record.files, **changed_now}
@@ -170,7 +172,7 @@ class _FilePlanner:
         settled = FileChange(end.path, first.new_text, end.new_text, end.option, again=True)
         changes = [each.change for each in files]
         overlay = {change.path: change.new_text for change in changes if change.changed}
-        return Kept(first, settled, changes, self._boot, self._next_boot(overlay) if overlay else self._boot)
+        return BootFiles(first, settled, changes, self._boot, self._next_boot(overlay) if overlay else self._boot)
 
     def _next_boot(self, overlay: dict[str, str | None]) -> NextBoot:
         return next_boot({**self._machine, **overlay})

@@ -99,20 +99,20 @@ class Run:
         if self.check_mode:
             if waiting() is None:
                 return False
-            self.warn("A change waits for its confirmation, and would be taken back before this one.")
+            self.warn("A change waits for its confirmation, and would be rolled back before this one.")
             return True
         report = confirm.roll_back_pending()
         if report is None:
             return False
-        self.warn(f"A change that waited for its confirmation was taken back before this one. {report}")
+        self.warn(f"A change that waited for its confirmation was rolled back before this one. {report}")
         return True
 
     def _correct_attributes(self, transaction: Transaction) -> bool:
         """Give the files that keep the settings the attributes that were asked for. Say whether any had others."""
-        kept = transaction.kept if self.options["state"] == "present" else None
-        if kept is None:
+        boot_files = transaction.boot_files if self.options["state"] == "present" else None
+        if boot_files is None:
             return False
-        return self.attributes.correct(file.path for file in (kept.record, *kept.files))
+        return self.attributes.correct(file.path for file in (boot_files.record, *boot_files.files))
 
 
 def _describe_pending(pending: Pending) -> _Result:

@@ -66,13 +66,13 @@ def lines_of(text: str, name: str) -> str | None:
 
 def restore(text: str, lines: t.Mapping[str, str | None]) -> str:
     """Return ``text`` with the lines that each setting (by short name) had. "" if only our own head is left."""
-    kept = text.split("\n")
+    new_lines = text.split("\n")
     for short_name, old in lines.items():
         new = [] if old is None else old.split("\n")
-        for place in reversed(_places_of(short_name, kept)):
-            kept[place : place + 1] = new
+        for place in reversed(_places_of(short_name, new_lines)):
+            new_lines[place : place + 1] = new
             new = []
-    return "" if [line for line in kept if line] == [line for line in _HEADER if line] else "\n".join(kept)
+    return "" if [line for line in new_lines if line] == [line for line in _HEADER if line] else "\n".join(new_lines)
 
 
 def edit(

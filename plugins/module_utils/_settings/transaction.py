@@ -23,7 +23,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._files.text impor
 from ansible_collections.netops.conntrack.plugins.module_utils._settings import confirm
 from ansible_collections.netops.conntrack.plugins.module_utils._settings.change import Change, apply
 from ansible_collections.netops.conntrack.plugins.module_utils._settings.journal import Pending
-from ansible_collections.netops.conntrack.plugins.module_utils._settings.persistence import Kept, number_at_boot
+from ansible_collections.netops.conntrack.plugins.module_utils._settings.persistence import BootFiles, number_at_boot
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,13 +35,13 @@ class Transaction:
     """
 
     changes: t.Sequence[Change]
-    kept: Kept | None
+    boot_files: BootFiles | None
     restored: t.Collection[str] = ()
     loads: bool = False
 
     @property
     def _files(self) -> list[FileChange]:
-        return self.kept.in_order if self.kept else []
+        return self.boot_files.in_order if self.boot_files else []
 
     @property
     def changed(self) -> bool:
@@ -52,8 +52,8 @@ class Transaction:
     def carry_out(self, prepare: Prepare, within: int) -> Pending | None:
         """Do it. With ``within``, it is rolled back after so many seconds unless it is confirmed. Return what waits.
 
-        Nothing waits (None) where the kernel has what is wanted already. Raises ConntrackError, which says what was put
-        back, if any of it fails.
+        Nothing waits (None) where the kernel has what is wanted already. Raises ConntrackError, which says what was
+        restored, if any of it fails.
         """
         if within and any(change.needed for change in self.changes):
             return self._carry_out_for(prepare, within)
@@ -63,7 +63,7 @@ class Transaction:
     def _carry_out(self, prepare: Prepare) -> None:
         with staged(self._files, prepare) as files:
             # The record is there, whole, as long as anything else is not as it was before.
-            first = [file for file in files if self.kept and file is self.kept.record]
+            first = [file for file in files if self.boot_files and file is self.boot_files.record]
             put_all(first)
             try:
                 apply(self.changes, lambda: put_all(file for file in files if file not in first))
@@ -72,7 +72,7 @@ class Transaction:
                 raise
 
     def _carry_out_for(self, prepare: Prepare, within: int) -> Pending:
-        # The files are only laid beside the present ones: a reboot takes the change back, too.
+        # The new files only lie next to the present ones, so a reboot restores the old values as well.
         pending = Pending.begin(self.changes, self._files, within)
         try:
             for file in pending.files:
@@ -91,14 +91,14 @@ class Transaction:
         return {change.sysctl.short_name: self._describe(change, predict) for change in self.changes}
 
     def _describe(self, change: Change, predict: bool) -> dict[str, t.Any]:
-        short_name, kept = change.sysctl.short_name, self.kept
-        comes_from = kept.after.effective(short_name) if kept else None
+        short_name, boot_files = change.sysctl.short_name, self.boot_files
+        comes_from = boot_files.after.effective(short_name) if boot_files else None
         return {
             "name": change.sysctl.name,
             "wanted": change.wanted,
             "runtime_before": change.before,
             "runtime_after": change.after if predict else change.now,
-            "boot_before": number_at_boot(kept.before, short_name) if kept else None,
+            "boot_before": number_at_boot(boot_files.before, short_name) if boot_files else None,
             "boot": comes_from.value if comes_from else None,
             "boot_file": comes_from.source.file if comes_from else None,
             "boot_line": comes_from.source.line if comes_from else None,
@@ -113,27 +113,27 @@ class Transaction:
             before = "".join(f"{change.sysctl.name} = {change.before}\n" for change in needed)
             after = "".join(f"{change.sysctl.name} = {change.reached}\n" for change in needed)
             diff.append(_difference("run time", before, after))
-        files = self.kept.changed if self.kept else []
+        files = self.boot_files.changed if self.boot_files else []
         return diff + [_difference(file.path, file.text or "", file.new_text or "") for file in files]
 
     def warnings(self) -> list[str]:
         """Return what the operator should know: what tcp_loose does, and what the next boot does not set as wanted."""
-        said = [
+        warnings = [
             "tcp_loose is off: after a reboot or a fail-over, connections that are open will not be picked up."
             for change in self.changes
             if change.sysctl.short_name == "tcp_loose" and not change.wanted and self._is_new(change)
         ]
-        if self.kept is None:
-            return said
-        after = self.kept.after
+        if self.boot_files is None:
+            return warnings
+        after = self.boot_files.after
         not_set = [
             change
             for change in self.changes
             if change.sysctl.short_name not in self.restored
             and not change.holds(number_at_boot(after, change.sysctl.short_name))
         ]
-        unread = self.kept.why_not_read if not_set else None
-        return said + [
+        unread = self.boot_files.why_not_read if not_set else None
+        return warnings + [
             f"{change.sysctl.short_name}: the next boot does not set {change.wanted}. "
             f"{unread or _reason(change.sysctl.short_name, after)}"
             for change in not_set
@@ -141,8 +141,8 @@ class Transaction:
 
     def _is_new(self, change: Change) -> bool:
         """Whether the kernel does not have the value yet. Of a kernel that is not asked, whether its files have not."""
-        if change.boot_only and self.kept:
-            return not change.holds(number_at_boot(self.kept.before, change.sysctl.short_name))
+        if change.boot_only and self.boot_files:
+            return not change.holds(number_at_boot(self.boot_files.before, change.sysctl.short_name))
         return change.needed
 
 

@@ -58,26 +58,26 @@ class Block:
 
     def column(self, name: str) -> t.Iterable[t.Any]:
         """Return a field of every row. A field that the layout lacks is a constant."""
-        place = self.layout.fields.get(name)
-        if place is None:
+        span = self.layout.fields.get(name)
+        if span is None:
             return itertools.repeat(self.layout.constants[name], len(self))
-        if place.encoding is NUMBER:
+        if span.encoding is NUMBER:
             return self.numbers(name)
-        if place.encoding is BYTES:
+        if span.encoding is BYTES:
             return self.byte_strings(name)
-        decode = place.encoding.decode
-        return [decode(row[place.start : place.end]) for row in self.rows]
+        decode = span.encoding.decode
+        return [decode(row[span.start : span.end]) for row in self.rows]
 
     def byte_strings(self, name: str) -> t.Iterator[bytes]:
         """Return the bytes of a field of every row, which the layout must have."""
-        place = self.layout.fields[name]
-        row = struct.Struct(f"{place.start}x{place.end - place.start}s{self.layout.size - place.end}x")
+        span = self.layout.fields[name]
+        row = struct.Struct(f"{span.start}x{span.end - span.start}s{self.layout.size - span.end}x")
         return itertools.chain.from_iterable(row.iter_unpack(self.data))
 
     def numbers(self, name: str) -> t.Sequence[int]:
         """Return a field of every row, which the layout must have, as numbers. An address is a number as well."""
-        place = self.layout.fields[name]
-        return self._numbers_at(place.start, place.end - place.start)
+        span = self.layout.fields[name]
+        return self._numbers_at(span.start, span.end - span.start)
 
     def bins(self, name: str, breakpoints: list[int]) -> t.Iterator[int]:
         """Return, for each row, the bin that the field's number falls into: how many breakpoints are not larger.

@@ -148,7 +148,7 @@ _IDENTITY = (_uapi.CTA_TUPLE_ORIG, _uapi.CTA_ID, _uapi.CTA_ZONE)
 """The attributes that name an entry in a request, in the order in which they are sent."""
 
 
-class Place(t.NamedTuple):
+class FieldSpan(t.NamedTuple):
     """Where a field's value begins and ends in a row, in bytes, and what these bytes mean."""
 
     start: int
@@ -159,7 +159,7 @@ class Place(t.NamedTuple):
 class Layout:
     """Where everything is in the rows of entries that have the same attributes, of the same sizes and order.
 
-    ``size`` is the number of bytes of such a row. ``fields`` has the place of each field that it has. ``constants`` is
+    ``size`` is the number of bytes of such a row. ``fields`` has the span of each field that it has. ``constants`` is
     what all these entries have in common: the family, the protocol, whether they have ports, and the value of each
     field that they lack (None, and 0 of ``zone``).
     ``structure`` has number and value of each word that makes it this layout: the headers, the family and the
@@ -172,7 +172,7 @@ class Layout:
         if len(row) < framing.ATTRIBUTES_AT:
             raise MalformedError("netlink: an entry without its family")
         self.size = len(row)
-        self.fields: dict[str, Place] = {}
+        self.fields: dict[str, FieldSpan] = {}
         self._headers = set(range(framing.ATTRIBUTES_AT // framing.WORD.size))
         self._spans: dict[int, range] = {}
         message_length = self._word(row, 0)
@@ -207,22 +207,22 @@ class Layout:
                 self._walk(known, row, value_start, value_end)
 
     def _note(self, field: Field, start: int, end: int) -> None:
-        """Note the place of a field. Raises MalformedError if it has another size than it can have."""
+        """Note the span of a field. Raises MalformedError if it has another size than it can have."""
         size = end - start
         if field.sizes and size not in field.sizes:
             raise MalformedError(f"netlink: {field.name} has {size} bytes instead of {field.sizes[0]}")
-        self.fields[field.name] = Place(start, end, field.encoding)
+        self.fields[field.name] = FieldSpan(start, end, field.encoding)
 
     def _settle_protocol(self, row: bytes) -> None:
         """Make the protocol part of the structure, and take the state of this protocol alone."""
         for name in _REQUIRED:
             if name not in self.fields:
                 raise MalformedError(f"netlink: an entry without its {name}")
-        place = self.fields.pop("protocol")
-        reply_place = self.fields.pop("reply_protocol")
-        self._headers.add(place.start // framing.WORD.size)
-        self._headers.add(reply_place.start // framing.WORD.size)
-        protocol = row[place.start]
+        span = self.fields.pop("protocol")
+        reply_span = self.fields.pop("reply_protocol")
+        self._headers.add(span.start // framing.WORD.size)
+        self._headers.add(reply_span.start // framing.WORD.size)
+        protocol = row[span.start]
         self.constants["protocol"] = protocol
         states = {name: self.fields.pop(name) for name in _STATE_FIELDS.values() if name in self.fields}
         own_state = states.get(_STATE_FIELDS.get(protocol, ""))
@@ -243,11 +243,11 @@ class Layout:
         """Decode the fields ``names`` of a row of this layout."""
         fields = {}
         for name in names:
-            place = self.fields.get(name)
-            if place is None:
+            span = self.fields.get(name)
+            if span is None:
                 fields[name] = self.constants[name]
             else:
-                fields[name] = place.encoding.decode(row[place.start : place.end])
+                fields[name] = span.encoding.decode(row[span.start : span.end])
         return Entry(**fields)
 
     def identity_of(self, row: bytes) -> bytes:

@@ -69,8 +69,8 @@ _NOT_KNOWN = (
 _LATER = {
     "conntrack_prune": "Deleted entries do not come back by themselves. Run the playbook again for the rest.",
     "conntrack_settings": (
-        "With confirm_within, what it changed goes back by itself when that time is over. Without, state: absent "
-        "restores what was there before."
+        "With confirm_within, the router restores its old values by itself when that time is over. Without it, "
+        "state: absent restores what was there before."
     ),
     "conntrack_update": "Entries that were updated keep what they were given. Run the playbook again for the rest.",
 }

@@ -75,10 +75,10 @@ def fleet_table(fleet: Fleet) -> Html:
         _Column("Batch", _batch(batch_numbers(fleet.document)), "ascending"),
     ]
     cells = [[column.cell(name, host) for column in columns] for name, host in fleet.routers]
-    kept = [place for place in range(len(columns)) if any(row[place].content for row in cells)]
-    head = element("tr", *(_heading(columns[place]) for place in kept))
+    filled = [place for place in range(len(columns)) if any(row[place].content for row in cells)]
+    head = element("tr", *(_heading(columns[place]) for place in filled))
     rows = [
-        element("tr", *(_written(columns[place], row[place]) for place in kept), data_checks=_check_ids(host))
+        element("tr", *(_written(columns[place], row[place]) for place in filled), data_checks=_check_ids(host))
         for row, (_name, host) in zip(cells, fleet.routers, strict=True)
     ]
     return element("table", element("thead", head), element("tbody", *rows), id="fleet")

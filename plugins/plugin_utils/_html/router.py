@@ -67,7 +67,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._tuning.sizing im
 
 _CONFIRMED = {
     True: "Confirmed over a new connection.",
-    False: "NOT confirmed: the router puts its old values back by itself.",
+    False: "NOT confirmed: the router restores its old values by itself.",
     None: "",
 }
 

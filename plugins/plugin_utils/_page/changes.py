@@ -60,7 +60,7 @@ def _left_out(tuned: dict[str, SettingsAccount]) -> list[Item]:
 
 
 def _confirmations(tuned: dict[str, SettingsAccount]) -> list[Item]:
-    texts = {True: "over a new connection", False: "NOT confirmed: the router puts its old values back by itself"}
+    texts = {True: "over a new connection", False: "NOT confirmed: the router restores its old values by itself"}
     items = []
     for answer, text in texts.items():
         names = [name for name, settings in tuned.items() if settings["confirmed"] is answer]

@@ -19,22 +19,25 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check imp
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.explanation import is_prune_command
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_types import Failure
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.record_types import RouterRecord, TuneRecord
-from ansible_collections.netops.conntrack.plugins.plugin_utils._router.result_shapes import (
-    COUNT,
-    ENTRY,
-    NAMES,
-    OPTIONAL_COUNT,
-    PROTOCOLS,
+from ansible_collections.netops.conntrack.plugins.plugin_utils._router.change_shapes import (
     PRUNE_COUNTS,
     PRUNE_UNSURE_COUNTS,
-    SELECTED,
+    kept_entries,
+)
+from ansible_collections.netops.conntrack.plugins.plugin_utils._router.common_shapes import (
+    COUNT,
+    NAMES,
+    OPTIONAL_COUNT,
     SETTINGS,
+    VALUE,
+)
+from ansible_collections.netops.conntrack.plugins.plugin_utils._router.facts_shapes import (
+    PROTOCOLS,
+    SELECTED,
     STATS,
     USAGE,
-    VALUE,
-    kept_entries,
-    table,
 )
+from ansible_collections.netops.conntrack.plugins.plugin_utils._router.info_shapes import ENTRY
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.shape import (
     FaultError,
     Shape,
@@ -51,6 +54,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._router.shape imp
     text,
     words,
 )
+from ansible_collections.netops.conntrack.plugins.plugin_utils._router.table_shapes import table
 
 STEP = "Report on the fleet"
 """What a router whose record is malformed is reported to have failed in."""
@@ -134,11 +138,11 @@ _TUNE = record(
 
 
 def _tune(value: t.Any) -> TuneRecord:
-    kept = t.cast("TuneRecord", _TUNE(value))
-    for name in kept["settings"]:
-        if name not in kept["why"]:
+    tune = t.cast("TuneRecord", _TUNE(value))
+    for name in tune["settings"]:
+        if name not in tune["why"]:
             raise FaultError(f"why lacks {name}")
-    return kept
+    return tune
 
 
 _ENTRIES = list_of(ENTRY, _LARGEST_TOP)
@@ -179,15 +183,15 @@ def sound(given: t.Any) -> RouterRecord:
             parts.update(checked(given, record({part: shape}), of))
         except AnswerError as error:
             problems.append(error.message)
-    kept = t.cast("RouterRecord", parts)
-    return _with_problem(kept, problems[0]) if problems else kept
+    sound_parts = t.cast("RouterRecord", parts)
+    return _with_problem(sound_parts, problems[0]) if problems else sound_parts
 
 
-def _with_problem(kept: RouterRecord, problem: str) -> RouterRecord:
+def _with_problem(record_so_far: RouterRecord, problem: str) -> RouterRecord:
     """Return a record with what is wrong with it, behind the failure that it has already."""
-    failure = kept.get("failure") or _failure("")
+    failure = record_so_far.get("failure") or _failure("")
     message = " ".join(filter(None, [failure["message"], problem]))
-    return {**kept, "no_conntrack": None, "failure": {**failure, "message": message}}
+    return {**record_so_far, "no_conntrack": None, "failure": {**failure, "message": message}}
 
 
 def failed(message: str) -> RouterRecord:

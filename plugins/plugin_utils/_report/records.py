@@ -69,9 +69,9 @@ def record(variables: Variables) -> RouterRecord:
 
 def _in_one_line(failure: Variables) -> dict[str, t.Any]:
     """Return what the report has of a failure, the lines of its message joined: what ssh and sudo say has several."""
-    kept = {key: failure[key] for key in _FAILURE if key in failure}
-    message = kept.get("message")
-    return {**kept, "message": " ".join(message.split("\n"))} if isinstance(message, str) else kept
+    reported = {key: failure[key] for key in _FAILURE if key in failure}
+    message = reported.get("message")
+    return {**reported, "message": " ".join(message.split("\n"))} if isinstance(message, str) else reported
 
 
 def _no_conntrack(audits: t.Mapping[str, Variables], failure: Variables) -> str | None:

@@ -18,9 +18,8 @@ import json
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import AnswerError
+from ansible_collections.netops.conntrack.plugins.plugin_utils._router.common_shapes import Arguments, asked
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.result_shapes import (
-    Arguments,
-    asked,
     fields_of_failure,
     fields_of_success,
 )
@@ -87,9 +86,9 @@ class Expected:
             return None
         except RecursionError:
             raise AnswerError(self.name, "it is nested too deeply") from None
-        return self.kept(answer)
+        return self.accepted(answer)
 
-    def kept(self, answer: t.Any) -> dict[str, t.Any]:
+    def accepted(self, answer: t.Any) -> dict[str, t.Any]:
         """Return what counts of an answer. Raises AnswerError if it does not hold."""
         failed = checked(answer, record({}, {"failed": _flag}), self.name).get("failed")
         if failed:
@@ -138,8 +137,8 @@ def _message(value: t.Any) -> str:
 
 def _deprecation(value: t.Any) -> dict[str, t.Any]:
     known = {"version": optional(text()), "date": optional(text()), "collection_name": optional(text())}
-    kept = record({}, known)(value)
-    return {"msg": _message(value.get("msg", value)), **kept}
+    fields = record({}, known)(value)
+    return {"msg": _message(value.get("msg", value)), **fields}
 
 
 def _exception(value: t.Any) -> str | None:
@@ -150,10 +149,10 @@ def _exception(value: t.Any) -> str | None:
 
 
 def _text_of_diff(value: t.Any) -> str:
-    kept: str = words(_FEW_BYTES, lines=True)(value)
-    lines = kept.splitlines(keepends=True)
+    shown: str = words(_FEW_BYTES, lines=True)(value)
+    lines = shown.splitlines(keepends=True)
     if len(lines) <= _DIFF_LINES:
-        return kept
+        return shown
     return "".join([*lines[:_DIFF_LINES], f"({len(lines) - _DIFF_LINES} more lines)\n"])
 
 

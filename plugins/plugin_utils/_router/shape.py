@@ -169,13 +169,13 @@ def list_of(shape: Shape, most: int) -> Shape:
         if not isinstance(value, (list, tuple)):
             raise _wrong(value, "a list")
         _refuse_more(len(value), most, "items")
-        kept: list[t.Any] = []
+        items: list[t.Any] = []
         try:
-            kept.extend(shape(item) for item in value)
+            items.extend(shape(item) for item in value)
         except FaultError as fault:
-            fault.keys.append(len(kept))
+            fault.keys.append(len(items))
             raise
-        return kept
+        return items
 
     return whole_list
 
@@ -187,18 +187,18 @@ def mapping(shape: Shape, most: int, longest: int = _KEY) -> Shape:
         if not _is_mapping(value):
             raise _wrong(value, "a mapping")
         _refuse_more(len(value), most, "keys")
-        kept = {}
+        checked_items = {}
         for key, item in value.items():
             if not isinstance(key, str):
                 raise FaultError(f"the key {_shown(key)} is {_kind(key)}, not a text")
             if len(key) > longest:
                 raise FaultError(f"a key has {len(key)} characters, at most {longest} are expected")
             try:
-                kept[_plain(key)] = shape(item)
+                checked_items[_plain(key)] = shape(item)
             except FaultError as fault:
                 fault.keys.append(key)
                 raise
-        return kept
+        return checked_items
 
     return whole_mapping
 
@@ -210,17 +210,17 @@ def record(required: t.Mapping[str, Shape], other: t.Mapping[str, Shape] | None 
     def whole_record(value: t.Any) -> dict[str, t.Any]:
         if not _is_mapping(value):
             raise _wrong(value, "a mapping")
-        kept = {}
+        fields = {}
         for key, shape in shapes.items():
             if key in value:
                 try:
-                    kept[key] = shape(value[key])
+                    fields[key] = shape(value[key])
                 except FaultError as fault:
                     fault.keys.append(key)
                     raise
             elif key in required:
                 raise FaultError(f"{key} is missing")
-        return kept
+        return fields
 
     return whole_record
 
@@ -234,7 +234,7 @@ def known_of(fields: t.Mapping[str, Shape]) -> Shape:
 
 def anything(value: t.Any) -> t.Any:
     """Take any data of JSON that is small enough to be shown, such as the value of a check."""
-    return _Anything().kept(value, _DEEPEST)
+    return _Anything().bounded(value, _DEEPEST)
 
 
 def shown(value: t.Any) -> t.Any:
@@ -251,7 +251,7 @@ class _Anything:
     def __init__(self) -> None:
         self._values = 0
 
-    def kept(self, value: t.Any, deepest: int) -> t.Any:
+    def bounded(self, value: t.Any, deepest: int) -> t.Any:
         self._values += 1
         if self._values > _MOST_VALUES:
             raise FaultError(f"has more than {_MOST_VALUES} values in it")
@@ -264,9 +264,9 @@ class _Anything:
         if not deepest:
             raise FaultError(f"is nested more than {_DEEPEST} times")
         if isinstance(value, (list, tuple)):
-            return [self.kept(item, deepest - 1) for item in value]
+            return [self.bounded(item, deepest - 1) for item in value]
         if _is_mapping(value):
-            return {self._key(key): self.kept(item, deepest - 1) for key, item in value.items()}
+            return {self._key(key): self.bounded(item, deepest - 1) for key, item in value.items()}
         raise _wrong(value, "data of JSON")
 
     def _key(self, key: t.Any) -> str:

@@ -235,7 +235,7 @@ def test_a_change_is_confirmed_and_idle_entries_are_shortened(fleet: Fleet) -> N
     real = fleet.play("tune", *options)
     assert real.document["failed"] == ["forgetful"]
     message = real.document["hosts"]["forgetful"]["failure"]["message"]
-    assert message == "No change waits for its confirmation. Put back: all of it."
+    assert message == "No change waits for its confirmation. Restored: all of it."
     assert real.column("settings", "confirmed") == {"busy": True, "quiet": True}
     assert {name: each["updated"] for name, each in real.column("settings", "shortened").items()} == {
         "busy": 437,

@@ -32,7 +32,7 @@ def main() -> None:
     confirm = {"change": "one", "within": 60, "seconds_left": 59.0, "confirmed": False}
     if module.params["state"] == "confirmed":
         if router.get("gone_back") or module.params["change"] != "one":
-            module.fail_json(msg="No change waits for its confirmation. Put back: all of it.")
+            module.fail_json(msg="No change waits for its confirmation. Restored: all of it.")
         module.exit_json(changed=True, settings={}, restored=[], confirm={**confirm, "confirmed": True}, **refused)
     present, boot, wanted = router["facts"]["settings"], router["boot"], module.params["settings"]
     record = router.setdefault("record", {})

@@ -303,13 +303,13 @@ def test_controller_has_no_settings_of_who_runs_it(
 
 
 @pytest.mark.parametrize(
-    ("rc", "bad", "said"),
+    ("rc", "bad", "message"),
     [(2, 0, "rc 2"), (0, 1, "rc 0"), (4, 1, 'fatal: [router1]: UNREACHABLE! => {"msg": "no"}')],
 )
 def test_host_that_failed_is_an_error(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, rc: int, bad: int, said: str
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, rc: int, bad: int, message: str
 ) -> None:
-    output = f'{said}\nbench_seconds: {{"bad": {bad}}}\n'
+    output = f'{message}\nbench_seconds: {{"bad": {bad}}}\n'
 
     def run(command: list[str], **_options: t.Any) -> object:
         return subprocess.CompletedProcess(command, rc, output, "")
@@ -317,7 +317,7 @@ def test_host_that_failed_is_an_error(
     monkeypatch.setattr(subprocess, "run", run)
     with pytest.raises(BenchError) as raised:
         Controller(tmp_path / "inventory.yml", tmp_path).play({"ansible.builtin.ping": {}})
-    assert said in str(raised.value)
+    assert message in str(raised.value)
 
 
 # The memory of processes

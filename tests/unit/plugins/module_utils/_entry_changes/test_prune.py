@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the kernel cannot be made to do at will: deletes that it refuses, and entries with a helper."""
+"""What the kernel cannot be made to do at will: deletes that it refuses, and counts that are not those of the dump."""
 
 from __future__ import annotations
 
@@ -20,12 +20,9 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.pr
     parse_limit,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune_survey import PruneSurvey
-from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.second_look import StateAndStatus
-from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.ssh_connections import Connection
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
     ConntrackError,
     DumpError,
-    OptionError,
     RefusedError,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import compile_selection
@@ -48,59 +45,6 @@ def survey_of(targets: int) -> PruneSurvey:
 
 def errors_of(numbers: list[int]) -> collections.Counter[tuple[Group, int]]:
     return collections.Counter((UDP_GROUP, number) for number in numbers)
-
-
-@pytest.mark.parametrize(
-    ("given", "total", "expected"),
-    [
-        (None, 9, 9),
-        (0, 9, 0),
-        ("12", 9, 12),
-        ("0%", 9, 0),
-        ("40%", 10, 4),
-        ("40 %", 9, 3),
-        ("0.1%", 1000, 1),
-        ("29%", 100, 29),
-        ("100%", 9, 9),
-    ],
-)
-def test_limit(given: t.Any, total: int, expected: int) -> None:
-    assert parse_limit(given).number_of(total) == expected
-
-
-@pytest.mark.parametrize("given", ["101%", "100.1%", "-1%", "%", "x", -1, 1.5, True, "", [1]])
-def test_bad_limit(given: t.Any) -> None:
-    with pytest.raises(OptionError, match="max_delete"):
-        parse_limit(given)
-
-
-@pytest.mark.parametrize(("helper", "protected"), [(None, False), ("ftp", True)])
-def test_an_entry_with_a_helper_is_protected(helper: str | None, protected: bool) -> None:
-    [block] = blocks_of({"helper": helper, "mark": 1}, {"helper": helper, "mark": 2})
-    [(reason, part)] = Guards((), helpers=True).divide(block, None)
-    assert (reason, part.rows) == ("helper" if protected else "", block.rows)
-    [(reason, part)] = Guards((), helpers=False).divide(block, None)
-    assert (reason, part.rows) == ("", block.rows)
-
-
-def test_what_stays_is_told_with_the_option_that_would_take_it() -> None:
-    """The connection that the module runs in comes first, so that no other option alone would take it."""
-    ssh = Connection(b"\xc6\x12\0\1", 40000, b"\xcb\0q\1", 22)
-    first_look = StateAndStatus(None, 0x4008)
-    offloaded = {"status": 0x4008, "destination_port": 22}
-    [block] = blocks_of({**offloaded, "source_port": 40000}, {**offloaded, "source_port": 40001})
-    parts = dict(Guards({ssh}, helpers=True).divide(block, first_look))
-    assert {reason: [entry.source_port for entry in part.entries()] for reason, part in parts.items()} == {
-        "management": [40000],
-        "offloaded": [40001],
-    }
-    context = Context({}, 0)
-    selection = compile_selection([{"protocol": "tcp"}], None, context)
-    plan = PrunePlan(selection, Guards({ssh}, helpers=True), context, sample=1, whole=True, confirm_idle=30)
-    found = PruneSurvey(plan, None, {})
-    assert list(found.sort_out(block)) == []
-    told = [(kept["reason"], kept["option"], kept["entries"], len(kept["sample"])) for kept in found.counts()["kept"]]
-    assert told == [("management", "protect_management: false", 1, 1), ("offloaded", "confirm_idle: 0", 1, 1)]
 
 
 def test_a_reading_that_fails_after_the_deletes_does_not_hide_them() -> None:

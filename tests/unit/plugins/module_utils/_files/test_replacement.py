@@ -124,7 +124,7 @@ def test_one_that_cannot_be_put_has_all_of_them_back(
     assert state(tmp_path) == OLD
 
 
-def test_put_back_after_everything_was_put(tmp_path: pathlib.Path) -> None:
+def test_restore_after_everything_was_put(tmp_path: pathlib.Path) -> None:
     with staged(made(tmp_path), nothing) as changed:
         put_all(changed)
         restore_all(changed)
@@ -132,7 +132,7 @@ def test_put_back_after_everything_was_put(tmp_path: pathlib.Path) -> None:
     assert state(tmp_path) == OLD
 
 
-def test_file_that_is_put_back_is_the_one_from_before(tmp_path: pathlib.Path) -> None:
+def test_file_that_is_restored_is_the_one_from_before(tmp_path: pathlib.Path) -> None:
     (change,) = made(tmp_path, ["replaced"])
     path = tmp_path / "replaced"
     path.chmod(0o640)
@@ -145,7 +145,7 @@ def test_file_that_is_put_back_is_the_one_from_before(tmp_path: pathlib.Path) ->
     assert (after.st_ino, after.st_mode, after.st_mtime) == (before.st_ino, before.st_mode, before.st_mtime)
 
 
-def test_put_back_leaves_the_file_that_somebody_else_made(tmp_path: pathlib.Path) -> None:
+def test_restore_leaves_the_file_that_somebody_else_made(tmp_path: pathlib.Path) -> None:
     (change,) = made(tmp_path, ["new"])
     with staged([change], nothing):
         (tmp_path / "new").write_text("somebody else's\n")
@@ -282,7 +282,7 @@ def test_unreadable_file_is_named(tmp_path: pathlib.Path) -> None:
         read_text(str(tmp_path), "an_option")
 
 
-def test_file_that_cannot_be_put_back_is_named(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_that_cannot_be_restored_is_named(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = made(tmp_path, ["replaced", "removed"])
 
     def fail(_self: FileChange) -> None:
@@ -291,6 +291,6 @@ def test_file_that_cannot_be_put_back_is_named(tmp_path: pathlib.Path, monkeypat
     with staged([first, second], nothing):
         monkeypatch.setattr(FileChange, "restore", fail)
         (tmp_path / ".removed.old").mkdir()
-        with pytest.raises(UnavailableError, match=f"NOT put back: {tmp_path}/replaced, it has the new text"):
+        with pytest.raises(UnavailableError, match=f"NOT restored: {tmp_path}/replaced, it has the new text"):
             put_all([first, second])
         (tmp_path / ".removed.old").rmdir()

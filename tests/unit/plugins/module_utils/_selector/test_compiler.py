@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import pathlib
 import socket
 import sys
 import typing as t
@@ -14,7 +13,6 @@ from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import label_bits
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError, UnavailableError
-from ansible_collections.netops.conntrack.plugins.module_utils._selector import hints, values
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import compile_selection
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.key import EVERY_KIND, Answer
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import KEYS
@@ -476,15 +474,6 @@ def test_error_says_where_it_is() -> None:
     assert error_of([HOLDS], [HOLDS, {}], "selectors.stale").startswith("selectors.stale.exclude[1]: {}")
 
 
-def test_names_of_labels(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = tmp_path / "connlabel.conf"
-    file.write_text("# bit name\n0 eth0-in\n33 suspicious  # by hand\nx broken\n\n")
-    monkeypatch.setattr(values, "_LABELS_FILE", str(file))
-    assert decide({"label": "suspicious"}, entry(labels=label_map(33))) is True
-    assert decide({"label": "suspicious"}, entry(labels=label_map(0))) is False
-    assert "'broken' is not a label. Give a bit from 0 to 127, or a name that " in error_of([{"label": "broken"}])
-
-
 def test_label_bits() -> None:
     assert label_bits(None) == 0
     assert label_bits(label_map(0, 31, 32, 127)) == 1 << 0 | 1 << 31 | 1 << 32 | 1 << 127
@@ -511,63 +500,6 @@ def test_nothing_is_never_a_value(selector: dict[str, t.Any], beginning: str) ->
     assert "which is never a value" in message
     place = beginning.replace("match", "exclude")
     assert error_of([HOLDS], [selector]).startswith(place)
-
-
-@pytest.mark.parametrize(
-    ("word", "meant"),
-    [
-        ("dport", "'destination_port'"),
-        ("--dport", "'destination_port'"),
-        ("orig-port-dst", "'destination_port'"),
-        ("sport", "'source_port'"),
-        ("orig-port-src", "'source_port'"),
-        ("reply-port-src", "'reply_source_port'"),
-        ("reply-port-dst", "'reply_destination_port'"),
-        ("proto", "'protocol'"),
-        ("src", "'source'"),
-        ("dst", "'destination'"),
-        ("orig-src", "'source'"),
-        ("orig_dst", "'destination'"),
-        ("reply-src", "'reply_source'"),
-        ("reply-dst", "'reply_destination'"),
-        ("srckey", "'source_key'"),
-        ("reply-key-dst", "'reply_destination_key'"),
-        ("orig-zone", "'zone_original'"),
-        ("reply-zone", "'zone_reply'"),
-        ("labels", "'label'"),
-        ("reply-source", "'reply_source'"),
-        ("any-nat", "nat: [snat, dnat]"),
-        ("src-nat", "nat: snat"),
-        ("dst-nat", "nat: dnat"),
-        ("timeout", "remaining: {max: ...}"),
-        ("status", "replied, assured, offloaded or expected"),
-        ("UNREPLIED", "replied: false"),
-        ("port", "source_port or destination_port"),
-    ],
-)
-def test_words_of_other_tools(word: str, meant: str) -> None:
-    message = error_of([{word: 1}])
-    assert message.startswith(f"match[0]: {word!r} is not a selector key. Did you mean {meant}")
-
-
-def test_every_hint_names_a_key() -> None:
-    assert set(hints._KEYS_OF_WORDS.values()) <= KEYS.keys()
-    assert not KEYS.keys() & (hints._KEYS_OF_WORDS.keys() | hints._SENTENCES.keys())
-
-
-@pytest.mark.parametrize(
-    ("state", "meant"),
-    [
-        ("NEW", "replied: false"),
-        ("related", "expected: true"),
-        ("UNREPLIED", "replied: false"),
-        ("assured", "assured: true"),
-    ],
-)
-def test_states_of_other_tools(state: str, meant: str) -> None:
-    message = error_of([{"state": state}])
-    assert message.startswith(f"match[0].state: {state!r} is not a protocol state.")
-    assert meant in message
 
 
 CONTRADICTIONS: list[tuple[dict[str, t.Any], str]] = [

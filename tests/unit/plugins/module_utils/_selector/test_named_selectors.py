@@ -141,10 +141,10 @@ def test_the_page_has_all_names_in_their_order() -> None:
 @pytest.mark.parametrize("name", NAMED)
 def test_the_page_says_what_the_name_means_and_risks(name: str) -> None:
     selector = NAMED_SELECTORS[name]
-    said = section(name).replace("`", "")
-    assert selector.meaning in said
-    assert f"**Kernels:** {selector.kernels}" in said
-    assert f"**Risk:** {selector.risk}" in said
+    text = section(name).replace("`", "")
+    assert selector.meaning in text
+    assert f"**Kernels:** {selector.kernels}" in text
+    assert f"**Risk:** {selector.risk}" in text
 
 
 @pytest.mark.parametrize("name", NAMED)

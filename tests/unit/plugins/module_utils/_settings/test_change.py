@@ -288,7 +288,7 @@ def test_apply_puts_everything_back_when_the_end_fails(legacy: str) -> None:
         assert read_settings(legacy)["max"] == 100000
         raise ConntrackError("The file could not be replaced.")
 
-    with pytest.raises(ConntrackError, match=r"could not be replaced\. Put back: .*ip_conntrack_max = 65536"):
+    with pytest.raises(ConntrackError, match=r"could not be replaced\. Restored: .*ip_conntrack_max = 65536"):
         apply(plan(desired_settings({"max": 100000, "generic_timeout": 9}, {}), legacy), fail)
     assert read_settings(legacy) == LEGACY_SETTINGS
 
@@ -316,25 +316,25 @@ def test_max_is_asserted_again_after_a_resize(legacy: str, wanted: dict[str, int
 
 
 @pytest.mark.usefixtures("resizing")
-def test_max_is_asserted_again_when_a_resize_is_put_back(legacy: str) -> None:
+def test_max_is_asserted_again_when_a_resize_is_rolled_back(legacy: str) -> None:
     def fail() -> None:
         raise ConntrackError("The file could not be replaced.")
 
-    with pytest.raises(ConntrackError, match=r"Put back: .*ip_conntrack_buckets = 8192"):
+    with pytest.raises(ConntrackError, match=r"Restored: .*ip_conntrack_buckets = 8192"):
         apply(plan(desired_settings({"buckets": 16384}, {}), legacy), fail)
     assert read_settings(legacy) == LEGACY_SETTINGS
 
 
-def test_what_cannot_be_put_back_is_said(legacy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_restored_is_named(legacy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> None:
         monkeypatch.setattr(Sysctl, "write", lambda _self, _value: None)
         raise ConntrackError("The file could not be replaced.")
 
     with pytest.raises(ConntrackError) as caught:
         apply(plan(desired_settings({"tcp_loose": 0, "generic_timeout": 9}, {}), legacy), fail)
-    assert "NOT put back: " in caught.value.message
+    assert "NOT restored: " in caught.value.message
     assert "ip_conntrack_tcp_loose (was 1)" in caught.value.message
-    assert "Put back: " not in caught.value.message.replace("NOT put back: ", "")
+    assert "Restored: " not in caught.value.message.replace("NOT restored: ", "")
 
 
 def test_apply_fails_when_the_kernel_holds_another_value(legacy: str) -> None:

@@ -232,7 +232,7 @@ def test_record_comes_back_from_its_text() -> None:
     assert Record({}, {}).text() is None
 
 
-# Going back
+# Restoring
 
 
 USERS_DROPIN = f"# mine\nkernel.panic = 1\n-net/netfilter/nf_conntrack_acct=0\n{GENERIC}=500\n"
@@ -314,7 +314,7 @@ def test_lines_of_others_stay_in_every_file(machine: Machine) -> None:
     assert machine.files[LOAD] == f"{modules}nf_conntrack\n"
     assert machine.files[OPTIONS] == options.replace("1024", "131072")
 
-    # What somebody adds afterwards outlives the next run, and going back.
+    # What somebody adds afterwards outlives the next run, and restoring.
     machine.write(f"etc/{LOAD}", f"{machine.files[LOAD]}dummy\n")
     machine.write(f"etc/{OPTIONS}", f"{machine.files[OPTIONS]}options nf_conntrack enable_hooks=1\n")
     machine.set({"max": 262144, "buckets": 262144})
@@ -390,7 +390,7 @@ def test_dropin_that_a_user_removed_is_not_made_again(machine: Machine) -> None:
     assert machine.files == {}
 
 
-def test_setting_that_could_not_be_read_is_not_put_back_in_the_kernel(machine: Machine) -> None:
+def test_setting_that_could_not_be_read_is_not_restored_in_the_kernel(machine: Machine) -> None:
     machine.write("proc/sys/net/netfilter/nf_conntrack_new", "a b\n")
     machine.set({"new": 5})
     assert machine.record["settings"]["new"]["runtime"] is None

@@ -190,3 +190,18 @@ def test_what_others_set_stays_where_a_record_of_the_first_version_is_read(tmp_p
     with machine.in_charge():
         assert machine.forget() == {"acct": 0, "generic_timeout": 600}
     assert machine.files == {DROPIN: f"# mine\n{GENERIC} = 5\n# added since\nkernel.panic = 1\n"}
+
+
+@pytest.mark.parametrize("again", [1, 2])
+def test_settings_of_somebody_else_get_no_file_of_ours(tmp_path: pathlib.Path, again: int) -> None:
+    """A run that sets nothing, and has nothing to restore, leaves a drop-in with max and buckets to its owner."""
+    machine = Machine(tmp_path)
+    machine.has_a_module()
+    theirs = f"{MAX} = 65536\n{PREFIX}buckets = 512\n"
+    machine.write(f"etc/{DROPIN}", theirs)
+    before = machine.files
+    with machine.in_charge():
+        machine.set({"acct": 1})
+        for _run in range(again):
+            machine.set({}, restored=read_record(machine.sysctl_file).settings)
+    assert machine.files == before

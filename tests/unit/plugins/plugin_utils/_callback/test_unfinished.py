@@ -36,7 +36,7 @@ def test_what_was_done_is_counted_and_what_was_at_work_is_named() -> None:
         "edge00, edge01, edge02, edge03, edge04, edge05, edge06, edge07, edge08, edge09 and 2 more: "
     )
     assert lines[3].startswith("router3: conntrack_settings was at work. ")
-    assert "With confirm_within, what it changed goes back by itself" in lines[3]
+    assert "With confirm_within, the router restores its old values by itself" in lines[3]
 
 
 def test_a_rehearsal_in_between_ends_nothing_that_is_at_work_elsewhere() -> None:

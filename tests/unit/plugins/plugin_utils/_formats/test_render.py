@@ -354,7 +354,7 @@ def test_a_dry_run_says_what_would_be_shortened() -> None:
     ("answer", "line"),
     [
         (True, "over a new connection: r1\n"),
-        (False, "NOT confirmed: the router puts its old values back by itself: r1\n"),
+        (False, "NOT confirmed: the router restores its old values by itself: r1\n"),
         (None, None),
     ],
 )

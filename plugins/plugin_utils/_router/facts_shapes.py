@@ -1,0 +1,102 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This plugin_util is PRIVATE to this collection: it can change without notice.
+
+"""The shape of what conntrack_facts returns, subset by subset."""
+
+from __future__ import annotations
+
+import collections.abc
+import typing as t
+
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.subsets import subsets_of
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.named_selectors import NAMED
+from ansible_collections.netops.conntrack.plugins.plugin_utils._router.boot_shapes import BOOT
+from ansible_collections.netops.conntrack.plugins.plugin_utils._router.common_shapes import (
+    COUNT,
+    OPTIONAL_COUNT,
+    PERCENT,
+    PROTOCOL_COUNTS,
+    SETTINGS,
+    VALUE,
+    Arguments,
+    Fields,
+    asked,
+    texts,
+)
+from ansible_collections.netops.conntrack.plugins.plugin_utils._router.shape import (
+    list_of,
+    mapping,
+    number,
+    optional,
+    record,
+    text,
+    words,
+)
+from ansible_collections.netops.conntrack.plugins.plugin_utils._router.table_shapes import table
+
+_PROCESSORS = 8192
+"""NR_CPUS of the largest kernels."""
+
+_LISTENER = record(
+    {
+        "process": optional(text()),
+        "pid": OPTIONAL_COUNT,
+        "port_id": COUNT,
+        "receive_queue_bytes": COUNT,
+        "drops": COUNT,
+    }
+)
+USAGE: Fields = {
+    "count": COUNT,
+    "max": COUNT,
+    "percent": PERCENT,
+    "headroom": OPTIONAL_COUNT,
+    "buckets": OPTIONAL_COUNT,
+    "load_factor": PERCENT,
+    "memory_bytes": COUNT,
+    "entry_bytes": COUNT,
+    "memory_total_bytes": OPTIONAL_COUNT,
+    "listeners": optional(list_of(_LISTENER, 4096)),
+}
+
+_TABLE_FULL = record(
+    {"messages": OPTIONAL_COUNT, "last_seconds_ago": optional(number()), "unreadable": optional(words())}
+)
+_COUNTERS = mapping(COUNT, 64)
+STATS = record({"total": _COUNTERS, "table_full": _TABLE_FULL}, {"per_cpu": list_of(_COUNTERS, _PROCESSORS)})
+
+SELECTED: Fields = {
+    "entries": OPTIONAL_COUNT,
+    "percent": PERCENT,
+    "undecidable": COUNT,
+    "unavailable": optional(words()),
+}
+PROTOCOLS: Fields = {"protocols": optional(PROTOCOL_COUNTS)}
+_NAMESPACES = mapping(record({"count": OPTIONAL_COUNT, "percent": PERCENT}), 100_000, 255)
+
+
+def facts(arguments: Arguments) -> Fields:
+    """Return the fields of what conntrack_facts returns for these ``arguments``."""
+    shapes = {
+        "usage": record(USAGE),
+        "settings": mapping(VALUE, SETTINGS),
+        "stats": record({"total": _COUNTERS, "table_full": _TABLE_FULL, "per_cpu": list_of(_COUNTERS, _PROCESSORS)}),
+        "boot": BOOT,
+        "table": table(asked(arguments, "top", 10)),
+        "selectors": record({}, dict.fromkeys(_selectors(arguments), record(SELECTED, PROTOCOLS))),
+        "namespaces": _NAMESPACES,
+    }
+    asked_for = arguments.get("gather_subset")
+    subsets = subsets_of({**arguments, "gather_subset": None if asked_for is None else texts(asked_for)})
+    gathered = {subset: shapes[subset] for subset in subsets if subset in shapes}
+    # It is not there where there is nothing to count.
+    counted = {"selectors": gathered.pop("selectors")} if "selectors" in gathered else {}
+    return {"ansible_facts": record({"conntrack": record(gathered, counted)})}
+
+
+def _selectors(arguments: Arguments) -> t.Collection[str]:
+    given = arguments.get("selectors")
+    return list(map(str, given)) if isinstance(given, collections.abc.Mapping) else NAMED

@@ -1,0 +1,95 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This plugin_util is PRIVATE to this collection: it can change without notice.
+
+"""The shape of the facts ``table``: the entries of a router, counted."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by import MOST as MOST_CLUSTERS
+from ansible_collections.netops.conntrack.plugins.module_utils._uapi import PROTOCOL_NAMES, STATE_NAMES, TCP
+from ansible_collections.netops.conntrack.plugins.plugin_utils._router.common_shapes import (
+    COUNT,
+    OPTIONAL_COUNT,
+    PERCENT,
+    PROTOCOL_COUNTS,
+)
+from ansible_collections.netops.conntrack.plugins.plugin_utils._router.shape import (
+    Shape,
+    address,
+    boolean,
+    list_of,
+    mapping,
+    number,
+    one_of,
+    record,
+    text_or,
+    whole,
+)
+
+_PORT_OR_ADDRESS = text_or(whole(0, 65535), 45)
+_AMOUNTS = record({"original": COUNT, "reply": COUNT, "unknown": COUNT})
+_RANGE = record({"from": COUNT, "below": OPTIONAL_COUNT, "entries": COUNT})
+_HISTOGRAM = record({"histogram": list_of(_RANGE, 64), "unknown": COUNT})
+_TALKER = record({"value": _PORT_OR_ADDRESS, "entries": COUNT, "percent": PERCENT})
+_PROTOCOL_NAME = one_of(*PROTOCOL_NAMES.values())
+_PROTOCOL_NUMBERS = {str(number): str(number) for number in range(256) if number not in PROTOCOL_NAMES}
+
+
+def _protocol(value: t.Any) -> t.Any:
+    """Take the name of a protocol, or the number of one that has none."""
+    return _PROTOCOL_NUMBERS.get(value) or _PROTOCOL_NAME(value) if isinstance(value, str) else _PROTOCOL_NAME(value)
+
+
+_STATE = one_of(*STATE_NAMES[TCP])
+_ONE = whole(1, 1)
+_MATCH = record(
+    {"protocol": _protocol, "replied": boolean},
+    {
+        "state": _STATE,
+        "packets_original": record({"min": _ONE, "max": _ONE}),
+        "source": address,
+        "destination": address,
+        "destination_port": whole(0, 65535),
+    },
+)
+"""A selector that a report prints in a command, so that no other text has a place in it."""
+_CLUSTER = record({"match": _MATCH, "entries": COUNT, "percent": number(0, 100), "prunable": OPTIONAL_COUNT})
+_TOP = ("source", "destination", "source_port", "destination_port")
+
+
+def table(top: int) -> Shape:
+    """Return the shape of the facts ``table``, with so many of the largest."""
+    some = mapping(COUNT, top)
+    return record(
+        {
+            "entries": COUNT,
+            "families": mapping(COUNT, 16),
+            "protocols": PROTOCOL_COUNTS,
+            "states": mapping(mapping(COUNT, 64), 64),
+            "status": mapping(COUNT, 64),
+            "evictable": COUNT,
+            "zones": some,
+            "zones_distinct": COUNT,
+            "marks": some,
+            "marks_distinct": OPTIONAL_COUNT,
+            "packets": _AMOUNTS,
+            "bytes": _AMOUNTS,
+            "remaining": _HISTOGRAM,
+            "idle": _HISTOGRAM,
+            "top": record({name: list_of(_TALKER, top) for name in _TOP}),
+        },
+        {
+            "zones_original": some,
+            "zones_original_distinct": COUNT,
+            "zones_reply": some,
+            "zones_reply_distinct": COUNT,
+            "uncertainty": record(dict.fromkeys(("marks", "source", "destination"), COUNT)),
+            "not_listed": OPTIONAL_COUNT,
+            "filled_by": list_of(_CLUSTER, MOST_CLUSTERS),
+        },
+    )

@@ -1,0 +1,73 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.update_plan import (
+    EntryUpdate,
+    parse_mark,
+    parse_timeout,
+    wanted_timeouts,
+)
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
+
+PRESENT = {"udp_timeout": 30, "tcp_timeout_established": 432000, "acct": 1}
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [(None, None), ("settings", "settings"), ({"max": "15h"}, 54000), ({"max": 1}, 1), ({"max": "5d"}, 432000)],
+)
+def test_timeout(given: t.Any, expected: t.Any) -> None:
+    assert parse_timeout(given) == expected
+
+
+@pytest.mark.parametrize(
+    "given", [0, 54000, "15h", "", True, [], {}, {"max": 0}, {"max": None}, {"min": 1}, {"max": 1, "min": 1}]
+)
+def test_bad_timeout(given: t.Any) -> None:
+    with pytest.raises(OptionError, match="timeout"):
+        parse_timeout(given)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [(None, None), ("0x10", (0x10, 0xFFFFFFFF)), ("16", (16, 0xFFFFFFFF)), ("0x10/0xff", (0x10, 0xFF))],
+)
+def test_mark(given: t.Any, expected: t.Any) -> None:
+    assert parse_mark(given) == expected
+
+
+@pytest.mark.parametrize("given", ["", "red", "-1", "0x100/0xff", "1/", "0/0", "0x1ffffffff"])
+def test_bad_mark(given: t.Any) -> None:
+    with pytest.raises(OptionError, match="mark"):
+        parse_mark(given)
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ("settings", PRESENT),
+        ({"settings": {"udp_timeout": "1m"}}, {"udp_timeout": 60}),
+        ({"settings": {"net.netfilter.nf_conntrack_udp_timeout": 20}}, {"udp_timeout": 20}),
+        ({"max": "15h"}, {}),
+        (None, {}),
+    ],
+)
+def test_wanted_timeouts(given: t.Any, wanted: dict[str, int]) -> None:
+    assert wanted_timeouts(given, PRESENT) == wanted
+
+
+@pytest.mark.parametrize("settings", [{"no_such_timeout": 5}, {"udp_timeout": -1}, {"udp_timeout": "soon"}])
+def test_timeouts_that_cannot_be_wanted(settings: dict[str, t.Any]) -> None:
+    with pytest.raises(OptionError, match=r"timeout\.settings"):
+        wanted_timeouts({"settings": settings}, PRESENT)
+
+
+def test_what_entries_lack_in_words() -> None:
+    assert list(EntryUpdate(900, (5, 0xFF)).descriptions()) == ["more than 900 s left", "mark other than 0x5/0xff"]
+    assert list(EntryUpdate(None, None).descriptions()) == []
