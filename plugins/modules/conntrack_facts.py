@@ -267,6 +267,7 @@ ansible_facts:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by import USUAL
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.gather import gather
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.subsets import ALL, SUBSETS, subsets_of
 from ansible_collections.netops.conntrack.plugins.module_utils._module import NETNS_OPTION, ConntrackModule, guarded_run
@@ -278,7 +279,8 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     """Measure the router, and return the module's result."""
     options = module.params
     top = _TOP if options["top"] is None else options["top"]
-    facts = gather(subsets_of(options), top, options["selectors"], options["netns"])
+    explain = USUAL if options["explain"] is None else options["explain"]
+    facts = gather(subsets_of(options), top, options["selectors"], options["netns"], explain)
     return {"ansible_facts": {"conntrack": facts}}
 
 
@@ -291,6 +293,7 @@ def main() -> None:
                 "choices": [ALL, *SUBSETS],
             },
             "top": {"type": "int"},
+            "explain": {"type": "int"},
             "selectors": {"type": "dict"},
             **NETNS_OPTION,
         },

@@ -24,6 +24,7 @@ def subsets_of(options: t.Mapping[str, t.Any]) -> list[str]:
     """
     asked = options.get("gather_subset")
     if asked is None:
-        also = {"table": options.get("top"), "selectors": options.get("selectors")}
-        return ["usage", *(subset for subset, option in also.items() if option is not None)]
+        also = {"table": ("top", "explain"), "selectors": ("selectors",)}
+        given = {name for name, value in options.items() if value is not None}
+        return ["usage", *(subset for subset, names in also.items() if given.intersection(names))]
     return list(dict.fromkeys(subset for name in asked for subset in (_OF_ALL if name == ALL else (name,))))

@@ -42,6 +42,16 @@ _UNMASK = bytes(map(_MASK.index, range(256)))
 _TYPE_CODES = {1: "B", 2: "H", 4: "I"}
 
 
+def masked_words(column: array.array[int]) -> array.array[int]:
+    """Return words as they are in memory, each replaced by another one that nobody can foresee."""
+    return array.array("I", column.tobytes().translate(_MASK))
+
+
+def unmasked_words(words: t.Iterable[int]) -> array.array[int]:
+    """Return the words as they were in memory that ``masked_words`` replaced."""
+    return array.array("I", array.array("I", words).tobytes().translate(_UNMASK))
+
+
 class ValueCounts:
     """How many entries have each value of a field of ``size`` bytes.
 

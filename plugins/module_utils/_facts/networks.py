@@ -1,0 +1,132 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE to this collection: it can change without notice.
+
+"""Networks of addresses, and those that many addresses are in.
+
+This is the problem of hierarchical heavy hitters, solved top-down: a network can only hold many addresses if the larger
+one around it does.
+"""
+
+from __future__ import annotations
+
+import bisect
+import ipaddress
+import typing as t
+
+_LEVELS: dict[int, t.Sequence[int]] = {4: range(8, 33), 16: (32, 48, 56, 64, 128)}
+"""By the number of bytes of an address, how long the prefix of a network is that says something.
+
+IPv6 has few lengths that people use.
+"""
+
+_MOST_LEFT_OUT = 0.05
+"""The part of a network's addresses that may lie outside of its border, so that a few strays do not widen it."""
+
+
+class Network(t.NamedTuple):
+    """The addresses that begin with the same ``length`` bits. ``address`` is the first of them, packed."""
+
+    address: bytes
+    length: int
+
+    @property
+    def is_host(self) -> bool:
+        """Whether it is a single address."""
+        return self.length == 8 * len(self.address)
+
+    @property
+    def text(self) -> str:
+        """The network as selectors write it. A single address has no length."""
+        address = ipaddress.ip_address(self.address)
+        return str(address) if self.is_host else f"{address}/{self.length}"
+
+    @property
+    def last(self) -> bytes:
+        """The last of its addresses, packed."""
+        size = len(self.address)
+        return (int.from_bytes(self.address, "big") | ~self.mask & (1 << 8 * size) - 1).to_bytes(size, "big")
+
+    @property
+    def mask(self) -> int:
+        """The bits that are the same in all its addresses."""
+        bits = 8 * len(self.address)
+        return (1 << bits) - (1 << bits - self.length)
+
+    def contains(self, other: Network) -> bool:
+        """Return whether all addresses of another network are in this one."""
+        if len(self.address) != len(other.address) or self.length > other.length:
+            return False
+        number = int.from_bytes(self.address, "big")
+        return int.from_bytes(other.address, "big") & self.mask == number
+
+
+def common_network(smallest: bytes, largest: bytes) -> Network:
+    """Return the smallest network with both of these packed addresses, so that it has all between them.
+
+    Its length is one that says something, or 0: then it is all addresses.
+    """
+    size = len(smallest)
+    first, last = int.from_bytes(smallest, "big"), int.from_bytes(largest, "big")
+    border = 8 * size - (first ^ last).bit_length()
+    length = max((level for level in _LEVELS[size] if level <= border), default=0)
+    return _network(first, size, length)
+
+
+def _network(number: int, size: int, length: int) -> Network:
+    free = 8 * size - length
+    return Network((number >> free << free).to_bytes(size, "big"), length)
+
+
+class _Part(t.NamedTuple):
+    """The sorted addresses from ``start`` to ``end`` share ``length`` bits. Of so many (``whole``) it is the border."""
+
+    length: int
+    start: int
+    end: int
+    whole: int
+
+    @property
+    def entries(self) -> int:
+        return self.end - self.start
+
+
+def heavy_networks(numbers: list[int], size: int, least: float) -> list[tuple[Network, range]]:
+    """Return the networks that hold ``least`` or more of the addresses, each with the range of those that it holds.
+
+    The addresses are sorted numbers of ``size`` bytes. Where nearly all addresses of a network are in a smaller one,
+    only that is returned: so its length is that of the real border.
+    """
+    if len(numbers) < least or not numbers:
+        return []
+    parts = [_Part(0, 0, len(numbers), len(numbers))]
+    found: list[_Part] = []
+    for length in _LEVELS[size]:
+        longer: list[_Part] = []
+        for part in parts:
+            inner = [each for each in _parted(numbers, size, part, length) if each.entries >= least]
+            largest = max((each.entries for each in inner), default=0)
+            if largest >= part.whole * (1 - _MOST_LEFT_OUT):
+                inner = [each._replace(whole=part.whole) if each.entries == largest else each for each in inner]
+            else:
+                found.append(part)
+            longer += inner
+        parts = longer
+    return [
+        (_network(numbers[part.start], size, part.length), range(part.start, part.end))
+        for part in (*found, *parts)
+        if part.length
+    ]
+
+
+def _parted(numbers: list[int], size: int, part: _Part, length: int) -> t.Iterator[_Part]:
+    """Yield the parts of a part whose addresses share more bits."""
+    free = 8 * size - length
+    start = part.start
+    while start < part.end:
+        beyond = (numbers[start] >> free) + 1 << free
+        end = bisect.bisect_left(numbers, beyond, start, part.end)
+        yield _Part(length, start, end, end - start)
+        start = end
