@@ -16,15 +16,16 @@ import collections.abc
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by import MOST as MOST_CLUSTERS
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by import USUAL as USUAL_CLUSTERS
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.subsets import subsets_of
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.named_selectors import NAMED
 from ansible_collections.netops.conntrack.plugins.module_utils._uapi import PROTOCOL_NAMES, STATE_NAMES, TCP
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.shape import (
     Shape,
-    address,
     boolean,
     list_of,
     mapping,
+    network,
     number,
     one_of,
     optional,
@@ -116,18 +117,33 @@ _MATCH = record(
     {
         "state": _STATE,
         "packets_original": record({"min": _ONE, "max": _ONE}),
-        "source": address,
-        "destination": address,
+        "icmp_type": whole(0, 255),
+        "zone": whole(0, 65535),
+        "source": network,
+        "destination": network,
         "destination_port": whole(0, 65535),
+        "reply_source": network,
+        "reply_destination": network,
     },
 )
 """A selector that a report prints in a command, so that no other text has a place in it."""
-_CLUSTER = record({"match": _MATCH, "entries": COUNT, "percent": number(0, 100), "prunable": OPTIONAL_COUNT})
+_PEERS: Fields = {
+    "sources": COUNT,
+    "more_sources": boolean,
+    "source_network": optional(network),
+    "destinations": COUNT,
+    "more_destinations": boolean,
+    "destination_network": optional(network),
+}
+_CLUSTER = record(
+    {"match": _MATCH, "entries": COUNT, "percent": number(0, 100), "prunable": OPTIONAL_COUNT},
+    _PEERS,
+)
 _TOP = ("source", "destination", "source_port", "destination_port")
 
 
-def table(top: int) -> Shape:
-    """Return the shape of the facts ``table``, with so many of the largest."""
+def table(top: int, explain: int = MOST_CLUSTERS) -> Shape:
+    """Return the shape of the facts ``table``, with so many of the largest, explained by so many clusters."""
     some = mapping(COUNT, top)
     return record(
         {
@@ -154,7 +170,8 @@ def table(top: int) -> Shape:
             "zones_reply_distinct": COUNT,
             "uncertainty": record(dict.fromkeys(("marks", "source", "destination"), COUNT)),
             "not_listed": OPTIONAL_COUNT,
-            "filled_by": list_of(_CLUSTER, MOST_CLUSTERS),
+            "filled_by": list_of(_CLUSTER, min(explain, MOST_CLUSTERS)),
+            "explained_percent": number(0, 100),
         },
     )
 
@@ -210,7 +227,7 @@ def facts(arguments: Arguments) -> Fields:
         "settings": mapping(VALUE, SETTINGS),
         "stats": record({"total": _COUNTERS, "table_full": _TABLE_FULL, "per_cpu": list_of(_COUNTERS, _PROCESSORS)}),
         "boot": _BOOT,
-        "table": table(asked(arguments, "top", 10)),
+        "table": table(asked(arguments, "top", 10), asked(arguments, "explain", USUAL_CLUSTERS)),
         "selectors": record({}, dict.fromkeys(_selectors(arguments), record(SELECTED, PROTOCOLS))),
         "namespaces": _NAMESPACES,
     }
