@@ -33,6 +33,7 @@ _USUAL_ICMP_TYPES = frozenset({8, 128})
 """Echo requests of ICMP and ICMPv6. Nearly all entries have these, so that they say nothing."""
 
 _DEFAULT_ZONE = 0
+_DIGIT_ONE = ord("1")
 
 
 class Item(t.NamedTuple):
@@ -91,21 +92,22 @@ class Items:
     def _bits(self, rows: t.Iterable[int]) -> int:
         digits = bytearray(b"0") * self._size
         for row in rows:
-            digits[row] = ord("1")
+            digits[row] = _DIGIT_ONE
         return int(digits, 2)
 
     def _networks(self, column: Column) -> list[Item]:
         """Return the hosts and the networks with most rows, of both families."""
         items = []
         for size in (4, 16):
-            ordered = sorted(
-                (int.from_bytes(address, "big"), row) for row, address in enumerate(column) if len(address) == size
-            )
-            rows = [row for _number, row in ordered]
-            found = heavy_networks([number for number, _row in ordered], size, self._least)
+            rows = [row for row, address in enumerate(column) if len(address) == size]
+            if len(rows) < self._least:
+                continue
+            # Packed addresses have the order of their numbers.
+            rows.sort(key=column.__getitem__)
+            addresses = [column[row] for row in rows]
             items += [
-                Item(network, self._bits(rows[at] for at in places))
-                for network, places in _largest(found, hosts=True) + _largest(found, hosts=False)
+                Item(network, self._bits(rows[places.start : places.stop]))
+                for network, places in _largest(heavy_networks(addresses, self._least))
             ]
         return items
 
@@ -117,9 +119,13 @@ class Items:
         return [item._replace(value=Network(item.value, 8 * len(item.value))) for item in items]
 
 
-def _largest(found: list[tuple[Network, range]], *, hosts: bool) -> list[tuple[Network, range]]:
-    of_kind = [(network, places) for network, places in found if network.is_host is hosts]
-    return heapq.nlargest(_MOST_VALUES, of_kind, key=lambda item: len(item[1]))
+def _largest(found: list[tuple[Network, range]]) -> list[tuple[Network, range]]:
+    """Return the hosts and the networks with most addresses."""
+    largest = []
+    for is_host in (True, False):
+        of_kind = [each for each in found if each[0].is_host is is_host]
+        largest += heapq.nlargest(_MOST_VALUES, of_kind, key=lambda each: len(each[1]))
+    return largest
 
 
 def _is_told(block: Block) -> bool:

@@ -72,12 +72,14 @@ def common_network(smallest: bytes, largest: bytes) -> Network:
     first, last = int.from_bytes(smallest, "big"), int.from_bytes(largest, "big")
     border = 8 * size - (first ^ last).bit_length()
     length = max((level for level in _LEVELS[size] if level <= border), default=0)
-    return _network(first, size, length)
+    return network_of(smallest, length)
 
 
-def _network(number: int, size: int, length: int) -> Network:
-    free = 8 * size - length
-    return Network((number >> free << free).to_bytes(size, "big"), length)
+def network_of(address: bytes, length: int) -> Network:
+    """Return the network of this length that a packed address is in."""
+    free = 8 * len(address) - length
+    first = int.from_bytes(address, "big") >> free << free
+    return Network(first.to_bytes(len(address), "big"), length)
 
 
 class _Part(t.NamedTuple):
@@ -93,20 +95,20 @@ class _Part(t.NamedTuple):
         return self.end - self.start
 
 
-def heavy_networks(numbers: list[int], size: int, least: float) -> list[tuple[Network, range]]:
+def heavy_networks(addresses: list[bytes], least: float) -> list[tuple[Network, range]]:
     """Return the networks that hold ``least`` or more of the addresses, each with the range of those that it holds.
 
-    The addresses are sorted numbers of ``size`` bytes. Where nearly all addresses of a network are in a smaller one,
+    The addresses are sorted, packed, and of one family. Where nearly all addresses of a network are in a smaller one,
     only that is returned: so its length is that of the real border.
     """
-    if len(numbers) < least or not numbers:
+    if len(addresses) < least or not addresses:
         return []
-    parts = [_Part(0, 0, len(numbers), len(numbers))]
+    parts = [_Part(0, 0, len(addresses), len(addresses))]
     found: list[_Part] = []
-    for length in _LEVELS[size]:
+    for length in _LEVELS[len(addresses[0])]:
         longer: list[_Part] = []
         for part in parts:
-            inner = [each for each in _parted(numbers, size, part, length) if each.entries >= least]
+            inner = [each for each in _parted(addresses, part, length) if each.entries >= least]
             largest = max((each.entries for each in inner), default=0)
             if largest >= part.whole * (1 - _MOST_LEFT_OUT):
                 inner = [each._replace(whole=part.whole) if each.entries == largest else each for each in inner]
@@ -115,18 +117,17 @@ def heavy_networks(numbers: list[int], size: int, least: float) -> list[tuple[Ne
             longer += inner
         parts = longer
     return [
-        (_network(numbers[part.start], size, part.length), range(part.start, part.end))
+        (network_of(addresses[part.start], part.length), range(part.start, part.end))
         for part in (*found, *parts)
         if part.length
     ]
 
 
-def _parted(numbers: list[int], size: int, part: _Part, length: int) -> t.Iterator[_Part]:
-    """Yield the parts of a part whose addresses share more bits."""
-    free = 8 * size - length
+def _parted(addresses: list[bytes], part: _Part, length: int) -> t.Iterator[_Part]:
+    """Yield the parts of a part whose addresses share ``length`` bits."""
     start = part.start
     while start < part.end:
-        beyond = (numbers[start] >> free) + 1 << free
-        end = bisect.bisect_left(numbers, beyond, start, part.end)
+        last = network_of(addresses[start], length).last
+        end = bisect.bisect_right(addresses, last, start, part.end)
         yield _Part(length, start, end, end - start)
         start = end
