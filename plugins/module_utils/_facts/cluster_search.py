@@ -76,7 +76,7 @@ class _Candidate(t.NamedTuple):
     @property
     def says(self) -> float:
         """How much the cluster says, in comparison with the protocol alone."""
-        return self.weight * _SAYS_LITTLE if self.cluster.replied and not self.cluster.hosts else self.weight
+        return self.weight * _SAYS_LITTLE if self.cluster.replied and not self.cluster.has_host else self.weight
 
 
 def largest_clusters(sample: list[Block], most: int) -> list[Cluster]:
@@ -187,9 +187,9 @@ class _Search:
         return new * candidate.says
 
     def _gain_of_part(self, candidate: _Candidate, wholes: list[_Candidate]) -> float:
-        """Return how much a cluster says that is a part of others. Only a host says more than they do."""
-        has_host = candidate.cluster.hosts > max(whole.cluster.hosts for whole in wholes)
-        if not has_host or candidate.entries < _LEAST_PART * self._least:
+        """Return how much a cluster says that is a part of others. Only an address says more than they do."""
+        has_address = candidate.cluster.addresses > max(whole.cluster.addresses for whole in wholes)
+        if not has_address or candidate.entries < _LEAST_PART * self._least:
             return 0
         if self._shared(candidate, wholes) > _most_shared(candidate.entries):
             return 0

@@ -84,9 +84,14 @@ class Cluster(t.NamedTuple):
         return all(_is_part(own, wanted) for own, wanted in zip(self, other))
 
     @property
-    def hosts(self) -> int:
-        """How many single addresses it has, before NAT."""
-        return sum(network is not None and network.is_host for network in (self.source, self.destination))
+    def has_host(self) -> bool:
+        """Whether it has a single address, before NAT."""
+        return any(network is not None and network.is_host for network in (self.source, self.destination))
+
+    @property
+    def addresses(self) -> int:
+        """How much its addresses say, before NAT: 1 for each network, 2 for each single address."""
+        return sum(1 + network.is_host for network in (self.source, self.destination) if network is not None)
 
 
 ADDRESS_FIELDS = ("destination", "source", "reply_source", "reply_destination")

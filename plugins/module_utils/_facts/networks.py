@@ -26,6 +26,10 @@ _MOST_LEFT_OUT = 0.05
 """The part of a network's addresses that may lie outside of its border, so that a few strays do not widen it."""
 
 
+_LEAST_FURTHER = 4
+"""How many bits a network's prefix is longer than that of the next larger one, to be named. So it is much denser."""
+
+
 class Network(t.NamedTuple):
     """The addresses that begin with the same ``length`` bits. ``address`` is the first of them, packed."""
 
@@ -83,12 +87,16 @@ def network_of(address: bytes, length: int) -> Network:
 
 
 class _Part(t.NamedTuple):
-    """The sorted addresses from ``start`` to ``end`` share ``length`` bits. Of so many (``whole``) it is the border."""
+    """The sorted addresses from ``start`` to ``end`` share ``length`` bits. Of so many (``whole``) it is the border.
+
+    ``around`` is the length of the next larger network that is a border.
+    """
 
     length: int
     start: int
     end: int
     whole: int
+    around: int
 
     @property
     def entries(self) -> int:
@@ -99,27 +107,32 @@ def heavy_networks(addresses: list[bytes], least: float) -> list[tuple[Network, 
     """Return the networks that hold ``least`` or more of the addresses, each with the range of those that it holds.
 
     The addresses are sorted, packed, and of one family. Where nearly all addresses of a network are in a smaller one,
-    only that is returned: so its length is that of the real border.
+    only that is returned: so its length is that of the real border. A half or a quarter of a larger network says
+    nothing, because addresses that are spread evenly have such, too.
     """
     if len(addresses) < least or not addresses:
         return []
-    parts = [_Part(0, 0, len(addresses), len(addresses))]
-    found: list[_Part] = []
+    parts = [_Part(0, 0, len(addresses), len(addresses), 0)]
+    borders: list[_Part] = []
     for length in _LEVELS[len(addresses[0])]:
         longer: list[_Part] = []
         for part in parts:
             inner = [each for each in _parted(addresses, part, length) if each.entries >= least]
             largest = max((each.entries for each in inner), default=0)
             if largest >= part.whole * (1 - _MOST_LEFT_OUT):
-                inner = [each._replace(whole=part.whole) if each.entries == largest else each for each in inner]
+                # The border is further inside.
+                kept = part._replace(length=length)
+                inner = [
+                    kept._replace(start=each.start, end=each.end) if each.entries == largest else each for each in inner
+                ]
             else:
-                found.append(part)
+                borders.append(part)
             longer += inner
         parts = longer
     return [
         (network_of(addresses[part.start], part.length), range(part.start, part.end))
-        for part in (*found, *parts)
-        if part.length
+        for part in (*borders, *parts)
+        if part.length - part.around >= _LEAST_FURTHER or part.length == 8 * len(addresses[0])
     ]
 
 
@@ -129,5 +142,5 @@ def _parted(addresses: list[bytes], part: _Part, length: int) -> t.Iterator[_Par
     while start < part.end:
         last = network_of(addresses[start], length).last
         end = bisect.bisect_right(addresses, last, start, part.end)
-        yield _Part(length, start, end, end - start)
+        yield _Part(length, start, end, end - start, part.length)
         start = end

@@ -184,8 +184,9 @@ def _advice_for(whole: Facts, parts: list[Facts], facts: Facts) -> t.Iterator[_H
 
 
 def _peer(match: Facts) -> str:
-    to_host = has_host(match, "destination") and not has_host(match, "source")
-    return f"to {match['destination']}" if to_host else f"from {match['source']}"
+    """Return one address of a cluster, if possible a single one."""
+    names = sorted({"source", "destination"} & match.keys(), key=lambda name: (not has_host(match, name), name))
+    return " ".join([{"source": "from", "destination": "to"}[names[0]], match[names[0]]]) if names else ""
 
 
 def _advice(cluster: Facts, facts: Facts) -> t.Iterator[_Help]:
