@@ -44,7 +44,7 @@ TESTED_IN = {
     "module_utils/_entry_changes/outcome module_utils/_entry_changes/prune_survey",
     f"{_UNIT}/module_utils/_entry_changes/test_update": "module_utils/_entry_changes/update_plan "
     "module_utils/_entry_changes/update_survey",
-    f"{_UNIT}/module_utils/_facts/test_filled_by": "module_utils/_facts/clusters",
+    f"{_UNIT}/module_utils/_facts/test_filled_by": "module_utils/_facts/clusters module_utils/_facts/cluster_counts",
     f"{_UNIT}/module_utils/_files/test_replacement": "module_utils/_files/text",
     f"{_UNIT}/module_utils/_selector/test_compiler": "module_utils/_entry/context module_utils/_selector/hints "
     "module_utils/_selector/key module_utils/_selector/keys module_utils/_selector/values",
@@ -67,6 +67,7 @@ PARTS = {
     "module_utils/_entry_changes/update": "module_utils/_entry_changes/survey",
     "module_utils/_entry_changes/update_plan": "module_utils/_entry_changes/rehearsal",
     "module_utils/_facts/filled_by": "module_utils/_facts/cluster_search",
+    "module_utils/_facts/cluster_search": "module_utils/_facts/cluster_items",
     "module_utils/_module": "module_utils/_interrupt",
     "module_utils/_query/query": "module_utils/_query/grouping",
     "module_utils/_selector/keys": "module_utils/_selector/amount_keys module_utils/_selector/tuple_keys",
