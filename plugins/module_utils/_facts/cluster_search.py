@@ -33,7 +33,7 @@ _LEAST_NEW = 0.9
 _LEAST_PART, _LEAST_BESIDES_PARTS = 4, 2
 """How many times the least share a cluster has that is a part of another, and the rest of one that has parts."""
 
-_MOST_CANDIDATES = 2_000
+_MOST_CANDIDATES = 1_000
 """Combinations that are looked at. A table that nobody made for it has some hundreds."""
 
 _SAYS = {
