@@ -240,10 +240,10 @@ ansible_facts:
               directions or for one. C(zones_original) and C(zones_reply) count those whose zone holds for that
               direction only. C(zones_distinct), C(zones_original_distinct), C(zones_reply_distinct) and
               C(marks_distinct) are the numbers of different ones, of which O(top) are returned.
-            - Of sources, destinations and marks, 262,144 different ones of each kind are counted exactly, so that
+            - Of sources, destinations and marks, 131,072 different ones of each kind are counted exactly, so that
               nobody can fill the router's memory with them. Where there are more, the least frequent are left out.
               C(uncertainty) then says by how many entries the numbers in C(top) and C(marks) can be too small, and how
-              many entries one that is not there can have, which is at most one for each 131,072 entries of the table.
+              many entries one that is not there can have, which is at most one for each 65,536 entries of the table.
               It is 0 where all were counted. C(marks_distinct) is null where marks were left out.
             - C(unknown) counts the entries that do not have the field.
           returned: when asked for

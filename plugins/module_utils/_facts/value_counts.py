@@ -25,8 +25,8 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 
-MOST_VALUES = 1 << 18
-"""So many different values are counted exactly, in 20 MB of numbers or 30 MB of bytes."""
+MOST_VALUES = 1 << 17
+"""So many different values are counted exactly, in 10 MB of numbers or 15 MB of bytes."""
 
 
 def _secret_table() -> bytes:

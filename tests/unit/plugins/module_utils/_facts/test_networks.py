@@ -82,8 +82,8 @@ def test_a_network_holds_what_python_says(
     one: ipaddress.IPv4Address, other: ipaddress.IPv4Address, length: int, longer: int
 ) -> None:
     network, inner = network_of(one.packed, length), network_of(other.packed, longer)
-    parsed = ipaddress.ip_network((one, length), strict=False)
+    parsed = ipaddress.IPv4Network((int(one), length), strict=False)
     assert (network.address, network.last) == (parsed.network_address.packed, parsed.broadcast_address.packed)
     assert network.mask == int(parsed.netmask)
-    assert network.contains(inner) == ipaddress.ip_network((other, longer), strict=False).subnet_of(parsed)
+    assert network.contains(inner) == ipaddress.IPv4Network((int(other), longer), strict=False).subnet_of(parsed)
     assert not network.contains(Network(bytes(16), 0))

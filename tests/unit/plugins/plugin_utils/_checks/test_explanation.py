@@ -9,8 +9,8 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.cluster_words import described
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.explanation import (
-    described,
     explain,
     is_prune_command,
 )
