@@ -184,9 +184,19 @@ def _advice_for(whole: Facts, parts: list[Facts], facts: Facts) -> t.Iterator[_H
 
 
 def _peer(match: Facts) -> str:
-    """Return one address of a cluster, if possible a single one."""
-    names = sorted({"source", "destination"} & match.keys(), key=lambda name: (not has_host(match, name), name))
-    return " ".join([{"source": "from", "destination": "to"}[names[0]], match[names[0]]]) if names else ""
+    """Return the address of a cluster that says most, with its direction."""
+    name = _address_that_tells(match)
+    return f"{_DIRECTIONS[name]} {match[name]}" if name else ""
+
+
+_DIRECTIONS = {"source": "from", "destination": "to"}
+
+
+def _address_that_tells(match: Facts) -> str | None:
+    """Return the name of the address that says most of who makes the entries: a single one before a network."""
+    hosts = [name for name in _DIRECTIONS if has_host(match, name)]
+    networks = [name for name in _DIRECTIONS if match.get(name)]
+    return next(iter([*hosts, *networks]), None)
 
 
 def _advice(cluster: Facts, facts: Facts) -> t.Iterator[_Help]:
@@ -252,9 +262,10 @@ def _who(match: Facts, which: str = "They") -> str:
     """Say who makes entries that are not answered."""
     if match.get("packets_original"):
         return "A bare ACK makes such an entry while tcp_loose is 1."
-    if match.get("source") and not has_host(match, "destination"):
+    name = _address_that_tells(match)
+    if name == "source":
         return f"{which} come back until {match['source']} stops sending."
-    if has_host(match, "destination"):
+    if name == "destination" and has_host(match, "destination"):
         return f"{which} come back until {match['destination']} answers, or nobody asks it any more."
     return f"{which} come back as long as packets are sent that nobody answers."
 

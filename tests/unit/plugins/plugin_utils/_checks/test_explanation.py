@@ -167,6 +167,22 @@ def test_a_command_has_the_network_and_the_zone_of_a_cluster() -> None:
     assert is_prune_command(prune["command"])
 
 
+@pytest.mark.parametrize(
+    ("addresses", "words"),
+    [
+        ({"source": "10.7.7.7", "destination": "192.0.2.1"}, "until 10.7.7.7 stops sending"),
+        ({"source": "10.0.0.0/8", "destination": "192.0.2.1"}, "until 192.0.2.1 answers"),
+        ({"source": "10.0.0.0/8", "destination": "192.0.2.0/24"}, "until 10.0.0.0/8 stops sending"),
+        ({"destination": "192.0.2.0/24"}, "as long as packets are sent that nobody answers"),
+    ],
+)
+def test_who_makes_unanswered_entries_is_told_by_the_address_that_says_most(
+    addresses: dict[str, str], words: str
+) -> None:
+    _line, advice = told(cluster({**UDP, **addresses}, 92.0, 92_000))
+    assert f"They come back {words}" in advice
+
+
 def test_an_answered_network_is_no_reason_to_worry() -> None:
     line, _advice = told(cluster({**WEB, "source": "10.0.0.0/8"}, 40.0))
     assert line.startswith("nothing stands out; the largest share is 40 %")
