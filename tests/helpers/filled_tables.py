@@ -50,7 +50,7 @@ def explanation_of(name: str, entries: int) -> Document:
         "prunable": 0 if match["replied"] else filling,
         "sources": min(filling, 1284),
         "more_sources": False,
-        "source_network": "10.0.0.0/8",
+        "source_network": "2001:db8:c::/48" if ":" in match.get("destination", "") else "10.0.0.0/8",
         "destinations": 1 if "destination" in match else min(filling, 4096),
         "more_destinations": "destination" not in match and filling > 4096,
         "destination_network": match.get("destination"),
