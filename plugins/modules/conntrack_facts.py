@@ -26,8 +26,8 @@ options:
   gather_subset:
     description:
       - What to gather. V(table) and V(selectors) read the whole table, the others do not.
-      - The default is V(usage), which fits a screen and does not read the table. With O(top) it is V(table) as well,
-        and with O(selectors) V(selectors).
+      - The default is V(usage), which fits a screen and does not read the table. With O(top) or O(explain) it is
+        V(table) as well, and with O(selectors) V(selectors).
       - V(all) stands for all of them but V(namespaces).
       - V(boot) reads the files that are read at boot, and looks for services that write the same settings. It describes
         the machine that the module runs on, even with O(netns), because nothing is applied to a named namespace at
@@ -40,6 +40,13 @@ options:
     description:
       - How many of the most frequent sources, destinations, ports, zones and marks to return. 10 by default.
     type: int
+  explain:
+    description:
+      - In how many groups of similar entries to say at most what fills the table, from 0 to 10. 5 by default. They are
+        returned as C(table.filled_by). With V(0), the module does not look for them.
+      - It returns as few as hold 90 % of what any of them can hold, and none with less than 5 % of the table.
+    type: int
+    version_added: 0.5.0
   selectors:
     description:
       - What to count, by a name of your choice. Each is a dict of C(match), C(exclude) and C(select), as
@@ -74,6 +81,10 @@ EXAMPLES = r"""
 - name: Count what the collection has a name for, such as half-open and idle connections
   netops.conntrack.conntrack_facts:
     gather_subset: [usage, selectors]
+
+- name: See what fills the table, in three groups of entries at most
+  netops.conntrack.conntrack_facts:
+    explain: 3
 
 - name: Count the entries of dead connections, and those of one network
   netops.conntrack.conntrack_facts:
@@ -212,21 +223,27 @@ ansible_facts:
             - C(not_listed) is the number of entries that the kernel counts and does not list. They were deleted, but a
               program that listens for it with reliable delivery has not read that yet, or they belong to packets that
               wait in a queue. They take up room, and no prune frees them. Null where the kernel does not count.
-            - C(filled_by) is what fills the table. It has at most three groups of similar entries, the most telling one
-              first. Each has at least 5 % of the table. One is a part of another if its C(match) contains the whole
-              C(match) of the other one. Apart from that, they share few entries. C(match) is their selector, which you
-              can give to M(netops.conntrack.conntrack_info) and M(netops.conntrack.conntrack_prune). C(entries) and
-              C(percent) are counted in the whole table. C(prunable) is how many of them a prune can delete without
-              cutting a connection that was ever answered. It is 0 where they were answered, and null where that is not
-              known because they have no counters. Since 0.5.0.
+            - C(filled_by) is what fills the table. It has at most O(explain) groups of similar entries, the most
+              telling one first. Each has at least 5 % of the table. One can be a part of another, if it has all of its
+              C(match) and more. Apart from that, they share few entries. C(match) is their selector, which you can give
+              to M(netops.conntrack.conntrack_info) and M(netops.conntrack.conntrack_prune). C(entries) and C(percent)
+              are counted in the whole table. C(prunable) is how many of them a prune can delete without cutting a
+              connection that was ever answered. It is 0 where they were answered, and null where that is not known
+              because they have no counters. Since 0.5.0.
+            - C(sources) in a group of C(filled_by) is how many different sources its entries have, and
+              C(source_network) the smallest network that all of these are in. It is null if there is none, or if they
+              are of both address families. Up to 4,096 sources are counted. If there are more, C(more_sources) is
+              true. C(destinations), C(more_destinations) and C(destination_network) are the same for the destinations.
+            - C(explained_percent) is what part of the table is in any group of C(filled_by). It is not there with
+              O(explain=0), and neither is C(filled_by). Since 0.5.0.
             - C(zones) counts the entries by zone, as the selector C(zone) selects them, whether a zone holds for both
               directions or for one. C(zones_original) and C(zones_reply) count those whose zone holds for that
               direction only. C(zones_distinct), C(zones_original_distinct), C(zones_reply_distinct) and
               C(marks_distinct) are the numbers of different ones, of which O(top) are returned.
-            - Of sources, destinations and marks, 262,144 different ones of each kind are counted exactly, so that
+            - Of sources, destinations and marks, 131,072 different ones of each kind are counted exactly, so that
               nobody can fill the router's memory with them. Where there are more, the least frequent are left out.
               C(uncertainty) then says by how many entries the numbers in C(top) and C(marks) can be too small, and how
-              many entries one that is not there can have, which is at most one for each 131,072 entries of the table.
+              many entries one that is not there can have, which is at most one for each 65,536 entries of the table.
               It is 0 where all were counted. C(marks_distinct) is null where marks were left out.
             - C(unknown) counts the entries that do not have the field.
           returned: when asked for
@@ -242,6 +259,13 @@ ansible_facts:
                 entries: 2
                 percent: 66.67
                 prunable: 0
+                sources: 2
+                more_sources: false
+                source_network: 198.51.100.0/29
+                destinations: 1
+                more_destinations: false
+                destination_network: 203.0.113.80
+            explained_percent: 66.67
             zones: {"110": 2, "0": 1}
             zones_original: {"110": 2}
             zones_reply: {}
@@ -267,6 +291,7 @@ ansible_facts:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by import USUAL
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.gather import gather
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.subsets import ALL, SUBSETS, subsets_of
 from ansible_collections.netops.conntrack.plugins.module_utils._module import NETNS_OPTION, ConntrackModule, guarded_run
@@ -278,7 +303,8 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     """Measure the router, and return the module's result."""
     options = module.params
     top = _TOP if options["top"] is None else options["top"]
-    facts = gather(subsets_of(options), top, options["selectors"], options["netns"])
+    explain = USUAL if options["explain"] is None else options["explain"]
+    facts = gather(subsets_of(options), top, options["selectors"], options["netns"], explain)
     return {"ansible_facts": {"conntrack": facts}}
 
 
@@ -291,6 +317,7 @@ def main() -> None:
                 "choices": [ALL, *SUBSETS],
             },
             "top": {"type": "int"},
+            "explain": {"type": "int"},
             "selectors": {"type": "dict"},
             **NETNS_OPTION,
         },

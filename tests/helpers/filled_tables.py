@@ -43,7 +43,18 @@ def explanation_of(name: str, entries: int) -> Document:
     """Return what the report says of one of the TABLES with so many entries."""
     match, share = TABLES[name], _SHARES.get(name, 92.0)
     filling = int(entries * share / 100)
-    cluster = {"match": match, "entries": filling, "percent": share, "prunable": 0 if match["replied"] else filling}
+    cluster = {
+        "match": match,
+        "entries": filling,
+        "percent": share,
+        "prunable": 0 if match["replied"] else filling,
+        "sources": min(filling, 1284),
+        "more_sources": False,
+        "source_network": "2001:db8:c::/48" if ":" in match.get("destination", "") else "10.0.0.0/8",
+        "destinations": 1 if "destination" in match else min(filling, 4096),
+        "more_destinations": "destination" not in match and filling > 4096,
+        "destination_network": match.get("destination"),
+    }
     idle = {"entries": int(entries * 0.9), "percent": 90.0} if name == "idle connections" else {}
     explanation = explain(
         {

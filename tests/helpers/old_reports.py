@@ -22,6 +22,7 @@ _OLD_NAMES = {"not_started": "not_begun", "would_shorten": "would_recap", "short
 _LATER_IN_USAGE = {"listeners"}
 _LATER_IN_TABLES = {
     "filled_by",
+    "explained_percent",
     "not_listed",
     "uncertainty",
     "zones_original",

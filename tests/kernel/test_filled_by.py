@@ -113,7 +113,8 @@ CASES = {
     "ICMP": Case(((3000, PING), (1000, WEB)), "75 % of 4,000 entries: icmp, unanswered, from 198.51.100.9", (3000,)),
     "two storms": Case(
         ((1800, DNS), (1600, NTP), (600, WEB)),
-        "45 % of 4,000 entries: udp, unanswered, to 192.0.2.54 port 53; 40 %: udp, unanswered, to 192.0.2.123 port 123",
+        "45 % of 4,000 entries: udp, unanswered, to 192.0.2.54 port 53, from 1,796 sources in 10.0.0.0/14; "
+        "40 %: udp, unanswered, to 192.0.2.123 port 123, from 1,593 sources in 10.0.0.0/14",
         (1800, 1600),
     ),
     "SYN flood to a server that answers": Case(
@@ -127,7 +128,8 @@ CASES = {
     ),
     "a storm as a part of unanswered packets": Case(
         ((1000, DNS), (1400, SCATTERED), (1600, WEB)),
-        "60 % of 4,000 entries: udp, unanswered (41.7 % of them to 192.0.2.54 port 53)",
+        "60 % of 4,000 entries: udp, unanswered, to 1,389 destinations, from 2,390 sources in 10.0.0.0/14 "
+        "(41.7 % of them to 192.0.2.54 port 53)",
         (2400,),
     ),
     "no cluster at all": Case(
@@ -173,7 +175,8 @@ def test_bare_acks_are_told_and_can_be_freed(tmp_path: pathlib.Path) -> None:
             through.send(source, destination, TCP, tcp((1024 + at, 443), "A", 1, 1))
         screen = screen_of(through.netns, tmp_path)
         assert first_line(screen) == (
-            "100 % of 2,000 entries: tcp ESTABLISHED, unanswered, a single packet, to port 443"
+            "100 % of 2,000 entries: tcp ESTABLISHED, unanswered, a single packet, to port 443 of 2,000 destinations "
+            "in 77.85.0.0/16, from 2,000 sources in 10.0.0.0/14"
         )
         assert_frees(through.netns, screen, (2000,), tmp_path)
 
@@ -185,7 +188,10 @@ def test_live_connections_whose_answers_take_another_way_are_not_to_be_pruned(tm
                 source, destination = f"10.{at % 4}.{at >> 8}.{at & 255}", f"77.85.{at & 255}.{1 + (at >> 8)}"
                 through.send(source, destination, TCP, tcp((1024 + at, 443), "A", number, 1))
         screen = screen_of(through.netns, tmp_path)
-        assert first_line(screen) == "100 % of 1,000 entries: tcp ESTABLISHED, unanswered, to port 443"
+        assert first_line(screen) == (
+            "100 % of 1,000 entries: tcp ESTABLISHED, unanswered, to port 443 of 1,000 destinations in 77.85.0.0/16, "
+            "from 1,000 sources in 10.0.0.0/14"
+        )
         assert "asymmetric routing" in screen
         assert_frees(through.netns, screen, (), tmp_path)
 
@@ -195,7 +201,7 @@ def test_each_selector_counts_the_same_when_it_is_pasted() -> None:
         made = [*entries(3000, DNS), *entries(2000, SYN, 2), *entries(1000, WEB, 3), *entries(1000, CLIENT, 4)]
         run(["conntrack", "-R", "-"], netns=netns, text="\n".join(made) + "\n")
         clusters = facts_of(netns)["table"]["filled_by"]
-        assert len(clusters) == 3
+        assert len(clusters) == 4
         for cluster in clusters:
             counted = run_module("conntrack_info", {"match": [cluster["match"]], "limit": 0}, netns=netns)
             assert counted.data["matched"] == cluster["entries"]

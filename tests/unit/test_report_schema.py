@@ -105,7 +105,6 @@ KEYS_THAT_THE_COLLECTION_DECIDES = {
     "uncertainty": a_path("hosts", "*", "before", "table", "uncertainty"),
     "a talker": a_path("hosts", "*", "before", "table", "top", "source", "*"),
     "a listener": a_path("hosts", "*", "before", "usage", "listeners", "*"),
-    "a cluster": a_path("hosts", "*", "before", "table", "filled_by", "*"),
     "the selector of a single packet": a_path(
         "hosts", "*", "before", "table", "filled_by", "*", "match", "packets_original"
     ),
@@ -129,9 +128,18 @@ WITH_OPTIONAL_KEYS = {
         a_path("hosts", "*", "before", "table"),
         {
             "filled_by",
+            "explained_percent",
             "not_listed",
             "uncertainty",
             *(f"{name}{end}" for name in ("zones_original", "zones_reply") for end in ("", "_distinct")),
+        },
+    ),
+    "a cluster": (
+        a_path("hosts", "*", "before", "table", "filled_by", "*"),
+        {
+            f"{start}{peer}{end}"
+            for peer in ("source", "destination")
+            for start, end in (("", "s"), ("more_", "s"), ("", "_network"))
         },
     ),
     "a selector": (a_path("hosts", "*", "before", "selectors", "*"), {"protocols"}),

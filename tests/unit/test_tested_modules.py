@@ -41,7 +41,7 @@ TESTED_IN = {
     "unit/test_border": "plugin_utils/_report/records",
     f"{_UNIT}/action/test_router_action": "plugin_utils/_router/action",
     f"{_UNIT}/module_utils/_entry/test_timeouts": "module_utils/_entry/entry",
-    f"{_UNIT}/module_utils/_facts/test_filled_by": "module_utils/_facts/clusters",
+    f"{_UNIT}/module_utils/_facts/test_filled_by": "module_utils/_facts/clusters module_utils/_facts/cluster_counts",
     f"{_UNIT}/module_utils/_files/test_replacement": "module_utils/_files/text",
     f"{_UNIT}/module_utils/_selector/test_compiler": "module_utils/_entry/context module_utils/_selector/key "
     "module_utils/_selector/keys",
@@ -62,6 +62,7 @@ PARTS = {
     "module_utils/_boot/next_boot": "module_utils/_boot/init_system module_utils/_boot/module_loading",
     "module_utils/_boot/owners": "module_utils/_boot/appliances module_utils/_boot/boot_scripts",
     "module_utils/_facts/filled_by": "module_utils/_facts/cluster_search",
+    "module_utils/_facts/cluster_search": "module_utils/_facts/cluster_items",
     "module_utils/_module": "module_utils/_interrupt",
     "module_utils/_query/query": "module_utils/_query/grouping",
     "module_utils/_selector/keys": "module_utils/_selector/amount_keys module_utils/_selector/tuple_keys",

@@ -33,6 +33,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.pr
     PrunePlan,
     parse_limit,
 )
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by import USUAL
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.gather import count_table
 from ansible_collections.netops.conntrack.plugins.module_utils._query.export import exporting
 from ansible_collections.netops.conntrack.plugins.module_utils._query.query import Query, run_query
@@ -47,9 +48,9 @@ OVERLAP = {"yes": True, "no": False, "auto": None}
 Counts = dict[str, t.Any]
 
 
-def summary(table: WritableTable, _args: argparse.Namespace) -> Counts:
+def summary(table: WritableTable, args: argparse.Namespace) -> Counts:
     """Count the whole table, as conntrack_facts does."""
-    counts: Counts = count_table(table, read_settings(), top=10, selectors={}, with_summary=True)["table"]
+    counts: Counts = count_table(table, read_settings(), 10, {}, with_summary=True, explain=args.explain)["table"]
     return {name: counts[name] for name in ("entries", "families", "protocols", "states", "status", "packets", "bytes")}
 
 
@@ -96,12 +97,13 @@ def main() -> None:
     parser.add_argument("work", choices=WORKS)
     parser.add_argument("dest", nargs="?", help="the file of the work export")
     parser.add_argument("--overlap", choices=OVERLAP, default="auto")
+    parser.add_argument("--explain", type=int, default=USUAL, help="clusters that the work summary looks for")
     parser.add_argument("--max-delete", help="as the option of conntrack_prune: with it the table is read first")
     args = parser.parse_args()
     before_launch = started_seconds_ago()
     memory_before = megabytes()
     launched = time.clock_gettime(time.CLOCK_BOOTTIME)
-    started = time.perf_counter()
+    started, started_processor = time.perf_counter(), time.process_time()
     with WritableTable(OVERLAP[args.overlap]) as table:
         counts = WORKS[args.work](table, args)
     seconds = time.perf_counter() - started
@@ -109,6 +111,7 @@ def main() -> None:
         json.dumps(
             {
                 "seconds": seconds,
+                "processor_seconds": time.process_time() - started_processor,
                 "start_up_seconds": before_launch + launched - LAUNCHED,
                 "rss_start": memory_before,
                 "rss_peak": megabytes(),

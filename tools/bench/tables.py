@@ -6,6 +6,7 @@
 
 ``uniform`` is the founding story's table: nine of ten entries come from real bare ACKs, and every source is another.
 ``tcp`` has these bare ACKs only. ``mix`` is what a router with a few thousand clients holds: see RECIPES.
+In ``different`` every entry has addresses and ports of its own.
 The same kind and size always gives the same entries. All functions that fill work in the present network namespace.
 """
 
@@ -110,7 +111,7 @@ class Flow(t.NamedTuple):
 def fill(kind: str, size: int) -> None:
     """Empty the table and fill it with ``size`` entries of ``kind``. Raises BenchError when it holds more or less."""
     run(["conntrack", "--flush"])
-    {"uniform": _fill_uniform, "tcp": send_bare_acks, "mix": _fill_mix}[kind](size)
+    {"uniform": _fill_uniform, "tcp": send_bare_acks, "mix": _fill_mix, "different": _fill_different}[kind](size)
     present = machine.setting("nf_conntrack_count")
     if present != size:
         raise BenchError(f"the table {kind} has {present} entries, not {size}")
@@ -202,6 +203,17 @@ def _fill_uniform(size: int) -> None:
             itertools.cycle((f"-p tcp --state ESTABLISHED {_ASSURED} -t 43200", "-p udp -u SEEN_REPLY -t 21600")),
             strict=False,
         )
+    )
+
+
+def _fill_different(size: int) -> None:
+    chance = random.Random(0)
+    kinds = ("-p udp", "-p udp -u SEEN_REPLY", f"-p tcp --state ESTABLISHED {_ASSURED}", "-p tcp --state SYN_SENT")
+    _restore(
+        f"-A {kind} -t 43200 -s {ipaddress.IPv4Address(_SOURCES + index)} "
+        f"-d {ipaddress.IPv4Address(_FIRST_SERVER + index)} "
+        f"--sport {chance.randrange(1024, 65536)} --dport {chance.randrange(1, 65536)}\n"
+        for index, kind in zip(range(size), itertools.cycle(kinds), strict=False)
     )
 
 

@@ -12,17 +12,17 @@ buckets of a hash whose key nobody knows. Then the clusters are counted in the w
 
 from __future__ import annotations
 
+import collections
 import typing as t
 
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.cluster_counts import ClusterCounts, ClusterRows
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.cluster_search import (
     LEAST_PERCENT,
     largest_clusters,
 )
-from ansible_collections.netops.conntrack.plugins.module_utils._facts.clusters import (
-    Cluster,
-    ClusterCounts,
-    may_be_one_way,
-)
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.clusters import Cluster, may_be_one_way
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.distinct_addresses import DistinctAddresses
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.networks import Network
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.summary import percent
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 
@@ -32,41 +32,45 @@ SAMPLE = 5_000
 _SAMPLE_BYTES = 1 << 22
 """Bytes of their messages that are kept at most. Labels and names can make them long."""
 
-MOST = 3
-"""Clusters at most."""
+MOST, USUAL = 10, 5
+"""Clusters that can be asked for, and that are looked for if nobody says how many."""
 
 
 class FilledBy:
-    """Finds what fills a table, whose blocks it is given one after the other."""
+    """Finds what fills a table, in ``most`` clusters. It is given the blocks of the table one after the other."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = USUAL) -> None:
+        self._most = most
         self._sample: list[Block] = []
         self._sampled = 0
         self._sampled_bytes = 0
-        self._clusters: _Counting | None = None
+        self._counting: _Counting | None = None
         self._entries = 0
 
     def add(self, block: Block) -> None:
         """Count the entries of a block, or keep them as a part of the sample."""
+        if not self._most:
+            return
         self._entries += len(block)
-        if self._clusters is not None:
-            self._clusters.add(block)
+        if self._counting is not None:
+            self._counting.add(block)
             return
         self._sample.append(block)
         self._sampled += len(block)
         self._sampled_bytes += len(block.data)
         if self._sampled >= SAMPLE or self._sampled_bytes >= _SAMPLE_BYTES:
-            self._clusters = self._found()
+            self._counting = self._found()
 
-    def result(self) -> list[dict[str, t.Any]]:
-        """Return what conntrack_facts documents as ``table.filled_by``, first what says most."""
-        counting = self._found() if self._clusters is None else self._clusters
-        results = [each.result(self._entries) for each in counting.clusters]
-        return [result for result in results if result["percent"] >= LEAST_PERCENT]
+    def result(self) -> dict[str, t.Any]:
+        """Return ``filled_by`` and ``explained_percent`` of the facts ``table``. Nothing if nothing was asked for."""
+        if not self._most:
+            return {}
+        counting = self._found() if self._counting is None else self._counting
+        return counting.result(self._entries)
 
     def _found(self) -> _Counting:
         """Return the clusters of the sample, with its entries counted. It is not needed any more then."""
-        counting = _Counting(largest_clusters(self._sample, MOST))
+        counting = _Counting(largest_clusters(self._sample, self._most))
         for block in self._sample:
             counting.add(block)
         self._sample = []
@@ -77,22 +81,40 @@ class _Counting:
     """Counts all clusters, block by block."""
 
     def __init__(self, clusters: list[Cluster]) -> None:
-        self.clusters = [_Counted(cluster) for cluster in clusters]
+        self._clusters = [_Counted(cluster) for cluster in clusters]
         self._counts = ClusterCounts(clusters)
+        self._patterns: collections.Counter[int] = collections.Counter()
 
     def add(self, block: Block) -> None:
         """Count the entries of a block."""
-        for each, entries in zip(self.clusters, self._counts.counts_in(block)):
+        rows = self._counts.rows_of(block)
+        if rows is None:
+            return
+        patterns = rows.patterns()
+        self._patterns.update(patterns)
+        for number, cluster in enumerate(self._clusters):
+            entries = sum(entries for pattern, entries in patterns.items() if pattern >> number & 1)
             if entries:
-                each.add(entries, block)
+                cluster.add(entries, block)
+                cluster.add_peers(block, rows, number, entries)
+
+    def result(self, total: int) -> dict[str, t.Any]:
+        """Return the clusters that have enough of the whole table, and what share all of them have together."""
+        results = [cluster.result(total) for cluster in self._clusters]
+        named = [number for number, result in enumerate(results) if result["percent"] >= LEAST_PERCENT]
+        bits = sum(1 << number for number in named)
+        explained = sum(entries for pattern, entries in self._patterns.items() if pattern & bits)
+        return {"filled_by": [results[number] for number in named], "explained_percent": percent(explained, total)}
 
 
 class _Counted:
-    """A cluster, how many entries it has, and how many of them a prune can delete without harm."""
+    """A cluster, how many entries and peers it has, and how many of its entries a prune can delete without harm."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._match = cluster.match
         self._may_be_one_way = may_be_one_way(self._match)
+        self._sources = _Peers("source", cluster.source)
+        self._destinations = _Peers("destination", cluster.destination)
         self.entries = 0
         self.prunable: int | None = 0
 
@@ -108,10 +130,39 @@ class _Counted:
             # A prune keeps entries with a helper unless it is told otherwise.
             self.prunable += entries
 
+    def add_peers(self, block: Block, rows: ClusterRows, number: int, entries: int) -> None:
+        """Count the sources and destinations of the rows that are in this cluster, which has this number."""
+        members = None if entries == len(block) else rows.of(number)
+        self._sources.add(block, members)
+        self._destinations.add(block, members)
+
     def result(self, total: int) -> dict[str, t.Any]:
         return {
             "match": self._match,
             "entries": self.entries,
             "percent": percent(self.entries, total),
             "prunable": self.prunable,
+            **self._sources.result(),
+            **self._destinations.result(),
+        }
+
+
+class _Peers:
+    """The different sources, or destinations, of a cluster's entries. If all have one, there is nothing to count."""
+
+    def __init__(self, field: str, known: Network | None) -> None:
+        self._field = field
+        self._host = known if known is not None and known.is_host else None
+        self._addresses = DistinctAddresses(field)
+
+    def add(self, block: Block, members: bytes | None) -> None:
+        if self._host is None:
+            self._addresses.add(block, members)
+
+    def result(self) -> dict[str, t.Any]:
+        network = self._addresses.network if self._host is None else self._host
+        return {
+            f"{self._field}s": self._addresses.number if self._host is None else 1,
+            f"more_{self._field}s": self._addresses.are_more,
+            f"{self._field}_network": None if network is None else network.text,
         }

@@ -18,7 +18,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._boot.next_boot i
 from ansible_collections.netops.conntrack.plugins.module_utils._boot.owners import competing_owners
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError, UnavailableError
-from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by import FilledBy
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by import MOST, USUAL, FilledBy
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.kernel_log import table_full
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.listeners import listeners
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.summary import Summary, percent
@@ -41,16 +41,24 @@ _BUCKET_BYTES = 8  # struct hlist_nulls_head
 
 
 def gather(
-    subsets: t.Collection[str], top: int, selectors: t.Mapping[str, t.Any] | None, netns: str | None
+    subsets: t.Collection[str],
+    top: int,
+    selectors: t.Mapping[str, t.Any] | None,
+    netns: str | None,
+    explain: int = USUAL,
 ) -> dict[str, t.Any]:
     """Return the facts of ``subsets``, measured in the namespace ``netns``. The table is dumped at most once.
 
-    ``selectors`` are match, exclude and select by name. None stands for all selectors that have a name.
-    Raises OptionError for a bad selector before anything is read.
+    ``selectors`` are match, exclude and select by name. None stands for all selectors that have a name. ``explain`` is
+    in how many clusters it is said what fills the table.
+    Raises OptionError for a bad selector or number before anything is read.
     """
     selectors = NAMED if selectors is None else selectors
     if top < 0:
         raise OptionError("top", top, "is negative", "Give how many of the largest to name; 0 names none.")
+    if not 0 <= explain <= MOST:
+        remedy = f"Give 1 to {MOST}; 0 does not look for what fills the table."
+        raise OptionError("explain", explain, f"is not in 0 to {MOST}", remedy)
     wanted = selectors if "selectors" in subsets else {}
     _compile_all(selectors, Context({}, 0))
     facts: dict[str, t.Any] = {}
@@ -69,7 +77,8 @@ def gather(
                 facts["stats"] = _stats(table)
             if "table" in subsets or wanted:
                 before = table.count()
-                facts.update(count_table(table, settings, top, wanted, with_summary="table" in subsets))
+                with_summary = "table" in subsets
+                facts.update(count_table(table, settings, top, wanted, with_summary=with_summary, explain=explain))
             if "table" in subsets:
                 facts["table"]["not_listed"] = not_listed(before, table.count(), facts["table"]["entries"])
     if "namespaces" in subsets:
@@ -148,7 +157,12 @@ def _stats(table: Table) -> dict[str, t.Any]:
 
 
 def count_table(
-    table: Table, settings: t.Mapping[str, int], top: int, selectors: t.Mapping[str, t.Any], with_summary: bool
+    table: Table,
+    settings: t.Mapping[str, int],
+    top: int,
+    selectors: t.Mapping[str, t.Any],
+    with_summary: bool,
+    explain: int = USUAL,
 ) -> dict[str, t.Any]:
     """Count the table and every selector in one dump."""
     context = Context.read(settings)
@@ -156,7 +170,7 @@ def count_table(
 
     def collect(blocks: t.Iterator[Block]) -> dict[str, t.Any]:
         summary = Summary(context.timeouts, top)
-        filled_by = FilledBy()
+        filled_by = FilledBy(explain)
         tallies = Tallies(compiled)
         for block in blocks:
             if with_summary:
@@ -165,7 +179,7 @@ def count_table(
             tallies.add(block)
         counts: dict[str, t.Any] = {}
         if with_summary:
-            counts["table"] = {**summary.result(), "filled_by": filled_by.result()}
+            counts["table"] = {**summary.result(), **filled_by.result()}
         if compiled:
             counts["selectors"] = tallies.result(settings)
         return counts

@@ -24,8 +24,9 @@ def subsets_of(options: t.Mapping[str, t.Any]) -> list[str]:
     """
     asked = options.get("gather_subset")
     if asked is None:
-        asked_by = {"table": "top", "selectors": "selectors"}
-        also = [subset for subset, option in asked_by.items() if options.get(option) is not None]
+        asked_by = {"table": ("top", "explain"), "selectors": ("selectors",)}
+        given = {name for name, value in options.items() if value is not None}
+        also = [subset for subset, names in asked_by.items() if given.intersection(names)]
         return ["usage", *also]
     named: list[str] = []
     for name in asked:

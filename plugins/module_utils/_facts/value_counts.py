@@ -25,8 +25,8 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 
-MOST_VALUES = 1 << 18
-"""So many different values are counted exactly, in 20 MB of numbers or 30 MB of bytes."""
+MOST_VALUES = 1 << 17
+"""So many different values are counted exactly, in 10 MB of numbers or 15 MB of bytes."""
 
 
 def _secret_table() -> bytes:
@@ -40,6 +40,16 @@ _MASK = _secret_table()
 _UNMASK = bytes(map(_MASK.index, range(256)))
 
 _TYPE_CODES = {1: "B", 2: "H", 4: "I"}
+
+
+def masked_words(column: array.array[int]) -> array.array[int]:
+    """Return words as they are in memory, each replaced by another one that nobody can foresee."""
+    return array.array("I", column.tobytes().translate(_MASK))
+
+
+def unmasked_words(words: t.Iterable[int]) -> array.array[int]:
+    """Return the words as they were in memory that ``masked_words`` replaced."""
+    return array.array("I", array.array("I", words).tobytes().translate(_UNMASK))
 
 
 class ValueCounts:

@@ -8,13 +8,18 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.clusters import may_be_one_way
-
-Facts = dict[str, t.Any]
-"""The facts of a router, as conntrack_facts returns them, and parts of these."""
+from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.cluster_words import (
+    Facts,
+    common_words,
+    described,
+    described_with_peers,
+    has_host,
+)
 
 
 class PruneCommand(t.TypedDict):
@@ -74,7 +79,7 @@ _SHORTER: dict[tuple[str, str | None, bool], tuple[str, int]] = {
 A DNS client gives up after 5 s, and a SYN is sent again after 1, 3, 7 and 15 s.
 """
 
-_WORD = re.compile(r"[\w.]+=[\w.:]+", re.ASCII)
+_WORD = re.compile(r"[\w.]+=[\w.:/]+", re.ASCII)
 """A key of a selector with its value, as it can stand in a command."""
 
 _COMMAND = "ansible HOST -b -m netops.conntrack.conntrack_prune -a 'match=\"{}\"'"
@@ -94,7 +99,9 @@ def explain(facts: Facts) -> Explanation | None:
     if not telling:
         return {"filled_by": _nothing(clusters), "prunes": [], "advice": []}
     wholes = _wholes(telling)
-    shares = [f"{_percent(whole)} %: {described(whole['match'])}{_shares_of(whole, parts)}" for whole, parts in wholes]
+    shares = [
+        f"{_percent(whole)} %: {described_with_peers(whole)}{_shares_of(whole, parts)}" for whole, parts in wholes
+    ]
     shares[0] = shares[0].replace(" %:", f" % of {table['entries']:,} entries:", 1)
     helps = [each for whole, parts in wholes for each in _advice_for(whole, parts, facts)]
     return {
@@ -122,45 +129,35 @@ def _wholes(clusters: list[Facts]) -> list[tuple[Facts, list[Facts]]]:
 
 def _is_part(one: Facts, other: Facts) -> bool:
     """Return whether a cluster has all that another one has in common, and more."""
-    return bool(one["match"].items() > other["match"].items())
+    own, wanted = one["match"], other["match"]
+    return own != wanted and all(key in own and _is_within(own[key], value) for key, value in wanted.items())
+
+
+def _is_within(own: t.Any, wanted: t.Any) -> bool:
+    """Return whether a value of a selector is the wanted one, or an address or network in it."""
+    if own == wanted or not isinstance(wanted, str) or "/" not in wanted:
+        return bool(own == wanted)
+    inner: t.Any = ipaddress.ip_network(own)
+    outer = ipaddress.ip_network(wanted)
+    return inner.version == outer.version and bool(inner.subnet_of(outer))
 
 
 def _shares_of(whole: Facts, parts: list[Facts]) -> str:
     """Return the shares of its parts in a cluster, so that nobody adds that to the share of the cluster."""
-    known = _common_words(whole["match"])
+    known = common_words(whole["match"])
     shares = []
     for part in parts:
         share = f"{100 * part['entries'] / whole['entries']:.1f}".removesuffix(".0")
-        own_words = [word for word in _common_words(part["match"]) if word not in known]
+        own_words = [word for word in common_words(part["match"]) if word not in known]
         shares.append(f"{share} % of them {', '.join(own_words)}")
     return f" ({'; '.join(shares)})" if shares else ""
-
-
-def described(match: Facts) -> str:
-    """Return what entries have in common, from the selector ``match``, in words."""
-    return ", ".join(_common_words(match))
-
-
-def _common_words(match: Facts) -> list[str]:
-    words = [" ".join(filter(None, [match["protocol"], match.get("state")]))]
-    words.append("answered" if match["replied"] else "unanswered")
-    if match.get("packets_original"):
-        words.append("a single packet")
-    if match.get("source"):
-        words.append(f"from {match['source']}")
-    port = match.get("destination_port")
-    target = [match.get("destination"), None if port is None else f"port {port}"]
-    if any(target):
-        words.append(f"to {' '.join(filter(None, target))}")
-    return words
 
 
 def _stands_out(cluster: Facts) -> bool:
     match = cluster["match"]
     if cluster["entries"] < _FEWEST_ENTRIES:
         return False
-    has_address = bool(match.get("source") or match.get("destination"))
-    least = _ONE_ADDRESS if has_address else _ANY
+    least = _ONE_ADDRESS if has_host(match, "source", "destination") else _ANY
     return bool(cluster["percent"] >= (least if match["replied"] else _UNANSWERED))
 
 
@@ -187,7 +184,19 @@ def _advice_for(whole: Facts, parts: list[Facts], facts: Facts) -> t.Iterator[_H
 
 
 def _peer(match: Facts) -> str:
-    return f"from {match['source']}" if match.get("source") else f"to {match.get('destination')}"
+    """Return the address of a cluster that says most, with its direction."""
+    name = _address_that_tells(match)
+    return f"{_DIRECTIONS[name]} {match[name]}" if name else ""
+
+
+_DIRECTIONS = {"source": "from", "destination": "to"}
+
+
+def _address_that_tells(match: Facts) -> str | None:
+    """Return the name of the address that says most of who makes the entries: a single one before a network."""
+    hosts = [name for name in _DIRECTIONS if has_host(match, name)]
+    networks = [name for name in _DIRECTIONS if match.get(name)]
+    return next(iter([*hosts, *networks]), None)
 
 
 def _advice(cluster: Facts, facts: Facts) -> t.Iterator[_Help]:
@@ -253,9 +262,10 @@ def _who(match: Facts, which: str = "They") -> str:
     """Say who makes entries that are not answered."""
     if match.get("packets_original"):
         return "A bare ACK makes such an entry while tcp_loose is 1."
-    if match.get("source"):
+    name = _address_that_tells(match)
+    if name == "source":
         return f"{which} come back until {match['source']} stops sending."
-    if match.get("destination"):
+    if name == "destination" and has_host(match, "destination"):
         return f"{which} come back until {match['destination']} answers, or nobody asks it any more."
     return f"{which} come back as long as packets are sent that nobody answers."
 

@@ -46,6 +46,9 @@ LINES = 40
 _LABEL, _LINE, _HALF_LINE = 30, 190, 60
 """Characters of a label, of what takes two lines of the screen next to it, and of what takes less than one."""
 
+_TWO_CLUSTERS = 290
+"""Characters of what fills a table: two clusters of IPv6 with the numbers of their sources."""
+
 
 class _Room(t.NamedTuple):
     """How many items of each section there is room for."""
@@ -177,7 +180,7 @@ def _tables(groups: list[Group], room: _Room) -> list[Block]:
     shared = shared_sentences(shown)
     items: list[Item] = []
     for group in shown:
-        lines = [_cut(group.explanation["filled_by"], _LINE), *_what_helps(group, shared, room)]
+        lines = [_cut(group.explanation["filled_by"], _TWO_CLUSTERS), *_what_helps(group, shared, room)]
         items.append((_cut(few_names(group.names), _LABEL), lines))
     if room.sentences:
         items += shared_items(shared)

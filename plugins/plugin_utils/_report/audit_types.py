@@ -107,9 +107,13 @@ class RangeOfPackets(t.TypedDict):
 class _MatchOfSome(t.TypedDict, total=False):
     state: str
     packets_original: RangeOfPackets
+    icmp_type: Natural
+    zone: Natural
     source: str
     destination: str
     destination_port: Natural
+    reply_source: str
+    reply_destination: str
 
 
 class Match(_MatchOfSome):
@@ -119,7 +123,16 @@ class Match(_MatchOfSome):
     replied: bool
 
 
-class Cluster(t.TypedDict):
+class _PeersOfToday(t.TypedDict, total=False):
+    sources: Count
+    more_sources: bool
+    source_network: str | None
+    destinations: Count
+    more_destinations: bool
+    destination_network: str | None
+
+
+class Cluster(_PeersOfToday):
     """Entries that have much in common."""
 
     match: Match
@@ -175,6 +188,7 @@ class Uncertainty(t.TypedDict):
 class _TableOfToday(t.TypedDict, total=False):
     not_listed: Count
     filled_by: list[Cluster]
+    explained_percent: Number
     zones_original: Counts
     zones_original_distinct: Count
     zones_reply: Counts

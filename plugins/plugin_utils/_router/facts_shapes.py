@@ -11,6 +11,7 @@ from __future__ import annotations
 import collections.abc
 import typing as t
 
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by import USUAL as USUAL_CLUSTERS
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.subsets import subsets_of
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.named_selectors import NAMED
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.boot_shapes import BOOT
@@ -85,7 +86,7 @@ def facts(arguments: Arguments) -> Fields:
         "settings": mapping(VALUE, SETTINGS),
         "stats": record({"total": _COUNTERS, "table_full": _TABLE_FULL, "per_cpu": list_of(_COUNTERS, _PROCESSORS)}),
         "boot": BOOT,
-        "table": table(asked(arguments, "top", 10)),
+        "table": table(asked(arguments, "top", 10), asked(arguments, "explain", USUAL_CLUSTERS)),
         "selectors": record({}, dict.fromkeys(_selectors(arguments), record(SELECTED, PROTOCOLS))),
         "namespaces": _NAMESPACES,
     }

@@ -151,6 +151,16 @@ def address(value: t.Any) -> str:
     raise FaultError(f"{_shown(value)} is no address")
 
 
+def network(value: t.Any) -> str:
+    """Take the text of an address, or of a network with the length of its prefix, as Python writes them."""
+    try:
+        if isinstance(value, str) and "/" in value and "%" not in value:
+            return str(ipaddress.ip_network(value))
+    except ValueError:
+        raise FaultError(f"{_shown(value)} is no network") from None
+    return address(value)
+
+
 def optional(shape: Shape) -> Shape:
     """Return the shape of what may be null."""
     return lambda value: None if value is None else shape(value)

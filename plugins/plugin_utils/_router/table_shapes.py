@@ -17,15 +17,17 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._router.common_sh
     OPTIONAL_COUNT,
     PERCENT,
     PROTOCOL_COUNTS,
+    Fields,
 )
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.shape import (
     Shape,
-    address,
     boolean,
     list_of,
     mapping,
+    network,
     number,
     one_of,
+    optional,
     record,
     text_or,
     whole,
@@ -52,18 +54,33 @@ _MATCH = record(
     {
         "state": _STATE,
         "packets_original": record({"min": _ONE, "max": _ONE}),
-        "source": address,
-        "destination": address,
+        "icmp_type": whole(0, 255),
+        "zone": whole(0, 65535),
+        "source": network,
+        "destination": network,
         "destination_port": whole(0, 65535),
+        "reply_source": network,
+        "reply_destination": network,
     },
 )
 """A selector that a report prints in a command, so that no other text has a place in it."""
-_CLUSTER = record({"match": _MATCH, "entries": COUNT, "percent": number(0, 100), "prunable": OPTIONAL_COUNT})
+_PEERS: Fields = {
+    "sources": COUNT,
+    "more_sources": boolean,
+    "source_network": optional(network),
+    "destinations": COUNT,
+    "more_destinations": boolean,
+    "destination_network": optional(network),
+}
+CLUSTER = record(
+    {"match": _MATCH, "entries": COUNT, "percent": number(0, 100), "prunable": OPTIONAL_COUNT},
+    _PEERS,
+)
 _TOP = ("source", "destination", "source_port", "destination_port")
 
 
-def table(top: int) -> Shape:
-    """Return the shape of the facts ``table``, with so many of the largest."""
+def table(top: int, explain: int = MOST_CLUSTERS) -> Shape:
+    """Return the shape of the facts ``table``, with so many of the largest, explained by so many clusters."""
     some = mapping(COUNT, top)
     return record(
         {
@@ -90,6 +107,7 @@ def table(top: int) -> Shape:
             "zones_reply_distinct": COUNT,
             "uncertainty": record(dict.fromkeys(("marks", "source", "destination"), COUNT)),
             "not_listed": OPTIONAL_COUNT,
-            "filled_by": list_of(_CLUSTER, MOST_CLUSTERS),
+            "filled_by": list_of(CLUSTER, min(explain, MOST_CLUSTERS)),
+            "explained_percent": number(0, 100),
         },
     )

@@ -6,14 +6,17 @@
 
 from __future__ import annotations
 
+import ipaddress
 import random
 import typing as t
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._facts import filled_by as filled_by_module
-from ansible_collections.netops.conntrack.plugins.module_utils._facts.clusters import Cluster, ClusterCounts
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.cluster_counts import ClusterCounts
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.clusters import Cluster
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by import FilledBy
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.networks import Network
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import compile_selection
 from helpers.encoded_messages import Fields, blocks_of
 from hypothesis import given
@@ -33,7 +36,8 @@ def filled_by(*entries: Fields, shuffled: bool = True) -> list[dict[str, t.Any]]
     for start in range(0, len(rows), 500):
         for block in blocks_of(*rows[start : start + 500]):
             result.add(block)
-    return result.result()
+    found: list[dict[str, t.Any]] = result.result()["filled_by"]
+    return found
 
 
 def selected(match: dict[str, t.Any], *entries: Fields) -> int:
@@ -87,6 +91,12 @@ def test_a_storm_is_told_with_its_address_and_port() -> None:
         "entries": 920,
         "percent": 92.0,
         "prunable": 920,
+        "sources": 920,
+        "more_sources": False,
+        "source_network": "10.0.0.0/22",
+        "destinations": 1,
+        "more_destinations": False,
+        "destination_network": RESOLVER,
     }
 
 
@@ -145,8 +155,24 @@ def scattered_udp(number: int) -> list[Fields]:
     ]
 
 
-def test_what_has_a_cluster_as_a_part_is_told_with_it() -> None:
+def to_everywhere(entries: list[Fields]) -> list[Fields]:
+    """Return the entries with sources of one network, and destinations from all over the world."""
+    chance = random.Random(len(entries))
+    return [
+        {**entry, "source": f"10.0.{at >> 8}.{at & 255}", "destination": f"{chance.randrange(1, 200)}.{at % 251}.3.4"}
+        for at, entry in enumerate(entries)
+    ]
+
+
+def test_a_network_tells_a_cluster_from_another_one() -> None:
     found = filled_by(*unanswered_dns(250), *scattered_udp(350), *answered_web(400))
+    shares = [(each["match"].get("destination"), each["match"].get("source"), each["percent"]) for each in found]
+    assert (RESOLVER, None, 25.0) in shares
+    assert (None, "10.2.0.0/23", 35.0) in shares
+
+
+def test_what_has_a_cluster_as_a_part_is_told_with_it() -> None:
+    found = filled_by(*unanswered_dns(250), *to_everywhere(scattered_udp(350)), *to_everywhere(answered_web(400)))
     shares = {each["match"].get("destination"): each["percent"] for each in found if not each["match"]["replied"]}
     assert shares == {RESOLVER: 25.0, None: 60.0}
 
@@ -241,7 +267,7 @@ def test_of_long_messages_a_smaller_sample_is_kept(monkeypatch: pytest.MonkeyPat
         for block in blocks_of(*unanswered_dns(3000)[start : start + 100]):
             result.add(block)
             assert sum(len(each.data) for each in result._sample) < 100_000
-    assert result.result()[0]["entries"] == 3000
+    assert result.result()["filled_by"][0]["entries"] == 3000
 
 
 _VALUES = {
@@ -253,6 +279,10 @@ _VALUES = {
     "destination_port": st.sampled_from([53, 443, 0x3535]),
     "packets_original": st.sampled_from([None, 1, 2, 257, 2**32 + 1]),
     "six": st.booleans(),
+    "zone": st.sampled_from([None, 7]),
+    "zone_original": st.sampled_from([None, 7, 8]),
+    "reply_destination": st.sampled_from([None, "10.0.1.1"]),
+    "icmp_type": st.sampled_from([8, 13]),
 }
 
 
@@ -264,8 +294,17 @@ def _entry(values: dict[str, t.Any]) -> Fields:
         del fields["destination_port"]
     else:
         fields["source_port"] = 7
+    if fields["protocol"] == ICMP:
+        fields |= {"icmp_code": 0, "icmp_id": 7}
+    else:
+        del fields["icmp_type"]
+    if fields["zone"] is not None:
+        # The kernel sends the one zone of an entry once.
+        del fields["zone_original"]
+    fields = {name: value for name, value in fields.items() if value is not None or name in ("status", "state")}
     if six:
-        fields["source"], fields["destination"] = "2001:db8::1", "2001:db8::a00:1"
+        fields |= {"source": "2001:db8::1", "destination": "2001:db8::a00:1"}
+        fields.pop("reply_destination", None)
     return fields
 
 
@@ -287,14 +326,34 @@ def test_a_cluster_counts_what_its_selector_selects(entries: list[Fields], data:
         data.draw(st.booleans()),
         data.draw(st.sampled_from([None, SYN_SENT, ESTABLISHED])),
         data.draw(st.sampled_from([None, True])),
-        data.draw(st.sampled_from([None, bytes([10, 0, 0, 1])])),
-        data.draw(st.sampled_from([None, 53])),
-        data.draw(st.sampled_from([None, bytes([10, 0, 0, 2])])),
+        destination_port=data.draw(st.sampled_from([None, 53])),
+        destination=data.draw(st.sampled_from([None, network("10.0.0.1")])),
+        source=data.draw(st.sampled_from([None, network("10.0.0.2"), network("10.0.0.0/24")])),
+        zone=data.draw(st.sampled_from([None, 7, 8])),
+        reply_source=data.draw(st.sampled_from([None, network("192.0.2.1")])),
+        reply_destination=data.draw(st.sampled_from([None, network("10.0.0.1"), network("10.0.1.1")])),
     )
     if cluster.protocol == UDP:
         cluster = cluster._replace(state=None)
-    other = Cluster(TCP, not cluster.replied)
-    counts = ClusterCounts([other, cluster])
-    counted = [counts.counts_in(block) for block in blocks_of(*entries)]
-    assert sum(each for _other, each in counted) == selected(cluster.match, *entries)
-    assert sum(each for each, _cluster in counted) == selected(other.match, *entries)
+    six = Cluster(cluster.protocol, cluster.replied, source=network("2001:db8::/32"))
+    others = [six, Cluster(TCP, not cluster.replied), Cluster(ICMP, False, icmp_type=8)] * data.draw(st.integers(1, 4))
+    assert counted([*others, cluster], entries) == [selected(each.match, *entries) for each in (*others, cluster)]
+
+
+def network(text: str) -> Network:
+    parsed = ipaddress.ip_network(text)
+    return Network(parsed.network_address.packed, parsed.prefixlen)
+
+
+def counted(clusters: list[Cluster], entries: list[Fields]) -> list[int]:
+    """Return how many entries each cluster has, by the patterns of all of them."""
+    counts = ClusterCounts(clusters)
+    result = [0] * len(clusters)
+    for block in blocks_of(*entries):
+        rows = counts.rows_of(block)
+        if rows is not None:
+            for number in range(len(clusters)):
+                found = sum(each for pattern, each in rows.patterns().items() if pattern >> number & 1)
+                assert sum(rows.of(number)) == found
+                result[number] += found
+    return result

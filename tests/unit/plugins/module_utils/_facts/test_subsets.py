@@ -19,6 +19,8 @@ OF_ALL = ["usage", "settings", "stats", "boot", "table", "selectors"]
         ({"gather_subset": None, "top": None, "selectors": None}, ["usage"]),
         ({"top": 3}, ["usage", "table"]),
         ({"top": 0}, ["usage", "table"]),
+        ({"explain": 0}, ["usage", "table"]),
+        ({"explain": 5, "top": None}, ["usage", "table"]),
         ({"selectors": {}}, ["usage", "selectors"]),
         ({"top": 3, "selectors": {"mine": {}}}, ["usage", "table", "selectors"]),
         ({"gather_subset": []}, []),

@@ -9,8 +9,8 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.cluster_words import described
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.explanation import (
-    described,
     explain,
     is_prune_command,
 )
@@ -137,6 +137,55 @@ def test_a_part_is_told_as_a_share_of_its_whole_and_freed_with_it() -> None:
     assert advice.count("conntrack_prune") == 1
     assert "frees 60,000." in advice
     assert "Those to 192.0.2.54 come back until 192.0.2.54 answers" in advice
+
+
+def test_a_network_with_much_of_a_cluster_is_told_as_its_part() -> None:
+    syn = {"protocol": "tcp", "state": "SYN_SENT", "replied": False}
+    network = {**syn, "source": "2001:db8:66::/48"}
+    line, advice = told(cluster(syn, 50.0, 50_000), cluster(network, 40.0, 40_000))
+    assert line == "50 % of 100,000 entries: tcp SYN_SENT, unanswered (80 % of them from 2001:db8:66::/48)"
+    assert "Those from 2001:db8:66::/48 come back until 2001:db8:66::/48 stops sending." in advice
+    assert "frees 50,000." in advice
+    assert "frees 40,000." not in advice
+
+
+def test_a_host_is_a_part_of_its_network() -> None:
+    network, host = {**UDP, "source": "10.0.0.0/8"}, {**UDP, "source": "10.7.7.7"}
+    line, _advice = told(cluster(host, 30.0, 30_000), cluster(network, 60.0, 60_000))
+    assert line == "60 % of 100,000 entries: udp, unanswered, from 10.0.0.0/8 (50 % of them from 10.7.7.7)"
+    apart, _advice = told(cluster({**host, "source": "11.7.7.7"}, 30.0, 30_000), cluster(network, 60.0, 60_000))
+    assert "of them" not in apart
+
+
+def test_a_command_has_the_network_and_the_zone_of_a_cluster() -> None:
+    match = {**UDP, "zone": 7, "source": "2001:db8::/32", "reply_destination": "2001:db8::1"}
+    explanation = explain(facts(cluster(match, 92.0, 92_000)))
+    assert explanation is not None
+    [prune] = explanation["prunes"]
+    words = "protocol=udp replied=false zone=7 source=2001:db8::/32 reply_destination=2001:db8::1"
+    assert prune["command"] == f"ansible HOST -b -m netops.conntrack.conntrack_prune -a 'match=\"{words}\"'"
+    assert is_prune_command(prune["command"])
+
+
+@pytest.mark.parametrize(
+    ("addresses", "words"),
+    [
+        ({"source": "10.7.7.7", "destination": "192.0.2.1"}, "until 10.7.7.7 stops sending"),
+        ({"source": "10.0.0.0/8", "destination": "192.0.2.1"}, "until 192.0.2.1 answers"),
+        ({"source": "10.0.0.0/8", "destination": "192.0.2.0/24"}, "until 10.0.0.0/8 stops sending"),
+        ({"destination": "192.0.2.0/24"}, "as long as packets are sent that nobody answers"),
+    ],
+)
+def test_who_makes_unanswered_entries_is_told_by_the_address_that_says_most(
+    addresses: dict[str, str], words: str
+) -> None:
+    _line, advice = told(cluster({**UDP, **addresses}, 92.0, 92_000))
+    assert f"They come back {words}" in advice
+
+
+def test_an_answered_network_is_no_reason_to_worry() -> None:
+    line, _advice = told(cluster({**WEB, "source": "10.0.0.0/8"}, 40.0))
+    assert line.startswith("nothing stands out; the largest share is 40 %")
 
 
 def test_a_part_is_freed_where_its_whole_may_be_live() -> None:

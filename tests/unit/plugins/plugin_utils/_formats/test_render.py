@@ -701,6 +701,12 @@ def explanation_of(entries: int, clusters: list[tuple[Document, int]]) -> Docume
             "entries": entries * percent // 100,
             "percent": percent,
             "prunable": 0 if match["replied"] else entries * percent // 100,
+            "sources": 4096,
+            "more_sources": True,
+            "source_network": "2001:db8:aaaa:bbbb::/64",
+            "destinations": 4096,
+            "more_destinations": True,
+            "destination_network": None,
         }
         for match, percent in clusters
     ]
@@ -730,6 +736,14 @@ def three_sick_routers(clusters: list[tuple[Document, int]]) -> Document:
     sick = next(host for host in document["hosts"].values() if host["verdict"] == "critical")
     document["hosts"] = {name: {**sick, "before": dict(sick["before"])} for name in document["hosts"]}
     return sick_fleet(document, clusters)
+
+
+def test_every_page_says_how_many_sources_there_are() -> None:
+    document = three_sick_routers(STORMS["DNS"])
+    sentence = "udp, unanswered, to 192.0.2.54 port 53, from more than 4,096 sources in 2001:db8:aaaa:bbbb::/64"
+    pages = [render(document, name) for name in ("text", "markdown", "html", "json")]
+    for page in (*pages, first_screen_or_say_why(document)):
+        assert sentence in " ".join(page.split())
 
 
 @pytest.mark.parametrize("clusters", STORMS.values(), ids=STORMS)

@@ -73,6 +73,18 @@ def test_what_the_second_version_said_otherwise_is_read_as_today(check_mode: boo
     assert read_back(as_version_2(fleet), "slices") == expected
 
 
+def test_clusters_without_their_sources_are_read_as_they_are() -> None:
+    fleet = documents.fleet_document(3, after=False)
+    tables = [host["before"]["table"] for host in fleet["hosts"].values() if host["before"]]
+    for table in tables:
+        del table["explained_percent"]
+        table["filled_by"] = [
+            {key: cluster[key] for key in ("match", "entries", "percent", "prunable")} for cluster in table["filled_by"]
+        ]
+    assert any(table["filled_by"] for table in tables)
+    assert read_back(copy.deepcopy(fleet), "slices") == fleet
+
+
 @pytest.mark.parametrize(("text", "sentences"), [("Run `it`. It helps.", ["Run `it`. It helps."]), (None, [])])
 def test_an_advice_in_one_text_is_one_sentence(text: str | None, sentences: list[str]) -> None:
     fleet = documents.fleet_document(1, after=False)

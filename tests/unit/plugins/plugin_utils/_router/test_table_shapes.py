@@ -42,6 +42,12 @@ def test_other_keys_of_a_selector_reach_nobody() -> None:
         ("state", "ESTABLISHED '"),
         ("source", BREAKS_OUT),
         ("destination", f"fe80::1%{BREAKS_OUT}"),
+        ("destination", f"10.0.0.0/{BREAKS_OUT}"),
+        ("destination", "10.0.0.1/8"),
+        ("reply_source", "10.0.0.0/8 x"),
+        ("reply_destination", BREAKS_OUT),
+        ("zone", 65536),
+        ("icmp_type", "8"),
         ("destination_port", "53"),
         ("destination_port", 65536),
         ("packets_original", {"min": 1, "max": 10**9}),
@@ -55,4 +61,4 @@ def test_a_selector_that_none_can_be_is_refused(key: str, value: t.Any) -> None:
 
 def test_more_clusters_than_there_are_are_refused() -> None:
     with pytest.raises(AnswerError, match="filled_by"):
-        checked({**TABLE, "filled_by": TABLE["filled_by"] * 4}, table(10), "Its facts are malformed")
+        checked({**TABLE, "filled_by": TABLE["filled_by"] * 11}, table(10), "Its facts are malformed")
