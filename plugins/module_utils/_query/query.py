@@ -27,9 +27,9 @@ from ansible_collections.netops.conntrack.plugins.module_utils._query.grouping i
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import Selection
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
+from ansible_collections.netops.conntrack.plugins.module_utils._table.kernel_filter import Condition
 from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Layout
 from ansible_collections.netops.conntrack.plugins.module_utils._table.memo import Memo
-from ansible_collections.netops.conntrack.plugins.module_utils._table.table import Table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,7 +152,10 @@ class _Taken(t.NamedTuple):
 class _Pass:
     """One pass over the entries of a dump, with its counts. A dump that starts again takes a new one."""
 
-    def __init__(self, selection: Selection, context: Context, query: Query, export: Export | None) -> None:
+    def __init__(
+        self, selection: Selection, context: Context, query: Query, export: Export | None, observer: Observer | None
+    ) -> None:
+        self._observer = observer
         self._context = context
         self._query = query
         self._export = export
@@ -178,6 +181,7 @@ class _Pass:
             "groups": [group.as_dict(self._query.group_by) for group in self._groups.largest(self._query.limit)],
             "groups_distinct": self._groups.distinct,
             "groups_uncertainty": self._groups.uncertainty,
+            "filled_by": self._observer.result() if self._observer else None,
         }
 
     def _lines_of(self, taken: t.Iterable[_Taken]) -> list[str]:
@@ -205,6 +209,8 @@ class _Pass:
                 self._group_of.forget()
         if self._export:
             self._export.write(block)
+        if self._observer:
+            self._observer.add(block)
 
     def _group(self, entry: Entry) -> CountedGroup:
         values = tuple(_hashable(reader.read(entry, self._context)) for reader in self._group_readers)
@@ -254,10 +260,39 @@ def _hashable(value: t.Any) -> t.Any:
     return tuple(value) if isinstance(value, list) else value
 
 
+class Observer(t.Protocol):
+    """What looks at the selected entries besides, block by block."""
+
+    def add(self, block: Block) -> None:
+        """Look at the entries of a block."""
+
+    def result(self) -> list[dict[str, t.Any]]:
+        """Return what was seen."""
+
+
+class Source(t.Protocol):
+    """What can be asked: the table, or a file with its entries."""
+
+    def count(self) -> int | None:
+        """Return the number of entries as the kernel counts them, or None if nobody does."""
+
+    def read(
+        self, collect: t.Callable[[t.Iterator[Block]], dict[str, t.Any]], conditions: t.Sequence[Condition] = ()
+    ) -> dict[str, t.Any]:
+        """Return what ``collect`` makes of the entries."""
+
+
 def run_query(
-    table: Table, selection: Selection, context: Context, query: Query, export: Export | None = None
+    table: Source,
+    selection: Selection,
+    context: Context,
+    query: Query,
+    export: Export | None = None,
+    observe: t.Callable[[], Observer] | None = None,
 ) -> dict[str, t.Any]:
     """Read the table once. Return the numbers, groups and entries that ``query`` asks for, as the module returns them.
+
+    ``observe`` makes what finds out what fills the selected part, anew for each dump.
 
     Where the kernel is asked for a part of the table only, the total is the kernel's count.
     Besides those that are returned, no entries are kept in memory. The groups are.
@@ -265,6 +300,10 @@ def run_query(
     total = table.count() if selection.conditions else None
     # The kernel's own count has to stand in for what it leaves out.
     conditions = () if total is None else selection.conditions
-    result = table.read(lambda blocks: _Pass(selection, context, query, export).run(blocks), conditions)
+
+    def collect(blocks: t.Iterator[Block]) -> dict[str, t.Any]:
+        return _Pass(selection, context, query, export, observe() if observe else None).run(blocks)
+
+    result = table.read(collect, conditions)
     counted = result if total is None else {**result, "total": max(total, result["total"])}
     return selection.checked(counted, context.settings)

@@ -17,6 +17,7 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by import MOST as MOST_CLUSTERS
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.subsets import subsets_of
+from ansible_collections.netops.conntrack.plugins.module_utils._listing.decoder import SHOWN as MOST_LINES
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.named_selectors import NAMED
 from ansible_collections.netops.conntrack.plugins.module_utils._uapi import PROTOCOL_NAMES, STATE_NAMES, TCP
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.shape import (
@@ -44,6 +45,7 @@ SETTINGS = 512
 
 _FILES = 4096
 _PATH = 4096
+_LINE = 4096
 _PROCESSORS = 8192
 """NR_CPUS of the largest kernels."""
 
@@ -310,6 +312,10 @@ def _info(arguments: Arguments) -> Fields:
         "groups_distinct": OPTIONAL_COUNT,
         "groups_uncertainty": COUNT,
         "dest": optional(text(_PATH)),
+        "filled_by": optional(list_of(_CLUSTER, MOST_CLUSTERS)),
+        "src": optional(text(_PATH)),
+        "not_understood": OPTIONAL_COUNT,
+        "not_understood_lines": list_of(record({"line": COUNT, "text": text(_LINE)}), MOST_LINES),
     }
 
 
