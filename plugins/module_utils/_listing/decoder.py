@@ -68,6 +68,8 @@ _PAIRS = {
 }
 """By the bit of a translation, the fields that it makes different."""
 
+_DIRECTIONS = 2
+
 _NOT_ENTRIES = Shape()
 
 
@@ -95,35 +97,45 @@ class Decoder:
         """Return the entries of whole lines. Only the last line of a file may lack its line feed."""
         lines = piece.split(b"\n")
         skeletons = piece.translate(None, _DIGITS).split(b"\n")
-        bad: set[bytes] = set()
-        if lines[-1]:
-            if not _COMPLETE.fullmatch(lines[-1]):
-                bad.add(lines[-1])
-        else:
+        cut: list[tuple[int, bytes]] = []
+        if not _COMPLETE.fullmatch(lines[-1]):
+            # Nothing is behind the last line feed, or a line that may go on.
+            cut = [(len(lines), lines[-1])] if lines[-1] else []
             del lines[-1], skeletons[-1]
         groups = _Groups()
         # Without a step of Python for each line.
         collections.deque(map(list.append, map(groups.__getitem__, skeletons), lines), maxlen=0)
         rows: list[tuple[Form, bytes]] = []
+        bad: set[bytes] = set()
         for key, group in groups.by_key.items():
-            if bad:
-                group = [line for line in group if line not in bad]
             self._add(rows, group, key, bad)
         found = [(number, line) for number, line in enumerate(lines, 1) if line in bad] if bad else []
-        return Decoded(rows, len(lines), len(found), found[:SHOWN])
+        return Decoded(rows, len(lines) + len(cut), len(found + cut), (found + cut)[:SHOWN])
 
     def _add(self, rows: list[tuple[Form, bytes]], group: list[bytes], key: bytes, bad: set[bytes]) -> None:
         """Add the rows of lines that have the same skeleton."""
-        if not group:
-            return
-        if key not in self._shapes:
+        shape = self._shapes.get(key) or self._learned(group, key)
+        if shape is None:
+            bad.update(group)
+        elif shape is not _NOT_ENTRIES:
+            self._add_shape(rows, group, shape, bad)
+
+    def _learned(self, group: list[bytes], key: bytes) -> Shape | None:
+        """Return the shape of lines that have this skeleton, or None if no line of the group has one.
+
+        A line without a number that it should have does not spoil it for the others.
+        """
+        if _NOTHING.fullmatch(key):
+            shape: Shape | None = _NOT_ENTRIES
+        elif _is_of_a_format(key):
+            shape = next(filter(None, map(_own_shape, group)), None)
+        else:
+            return None
+        if shape is not None:
             if len(self._shapes) > _MOST_REMEMBERED:
                 self._shapes.clear()
-            self._shapes[key] = _shape_of(group[0], key)
-        shape = self._shapes[key]
-        if shape is _NOT_ENTRIES:
-            return
-        self._add_shape(rows, group, shape, bad)
+            self._shapes[key] = shape
+        return shape
 
     def _add_shape(
         self, rows: list[tuple[Form, bytes]], group: list[bytes], shape: Shape | None, bad: set[bytes]
@@ -150,9 +162,11 @@ class Decoder:
         rows.append((form, self._writers[form].rows(len(group), packed)))
 
     def _add_halves(self, rows: list[tuple[Form, bytes]], group: list[bytes], shape: Shape, bad: set[bytes]) -> None:
-        """Add the rows of lines of which at least one is not understood."""
+        """Add the rows of lines of which at least one is not understood, or has another shape."""
         if len(group) == 1:
-            bad.update(group)
+            # SYN_SENT2 differs from SYN_SENT in a digit.
+            own = _own_shape(group[0])
+            self._add_shape(rows, group, None if own == shape else own, bad)
             return
         middle = len(group) // 2
         self._add_shape(rows, group[:middle], shape, bad)
@@ -183,8 +197,9 @@ def _without_value(found: re.Match[bytes]) -> bytes:
     return key + (b":" if b":" in value else value)
 
 
-def _shape_of(line: bytes, skeleton: bytes) -> Shape | None:
-    return _NOT_ENTRIES if _NOTHING.fullmatch(skeleton) else _own_shape(line)
+def _is_of_a_format(skeleton: bytes) -> bool:
+    """Return whether a line can be an entry, by what does not depend on its digits."""
+    return skeleton.startswith((b"<flow>", b"-A ")) or skeleton.count(b"src=") == _DIRECTIONS
 
 
 def _own_shape(line: bytes) -> Shape | None:
@@ -192,9 +207,17 @@ def _own_shape(line: bytes) -> Shape | None:
     text = line.rstrip(b"\r").decode("latin-1")
     if len(line) >= LONGEST_LINE or not (text.isascii() and text.replace("\t", " ").isprintable()):
         return None
-    if text.startswith("<"):
-        return shape_of_xml(text)
-    return shape_of_save(text) if text.startswith("-") else shape_of_line(text)
+    read = shape_of_xml if text.startswith("<") else shape_of_save if text.startswith("-") else shape_of_line
+    shape = read(text)
+    if shape is not None:
+        shape.places = _places(_words_of(line), shape.only_digits)
+    return shape
+
+
+def _places(words: list[str], only_digits: bool) -> dict[int, int]:
+    """Return by the number of a word its place among all words, or among those with digits."""
+    kept = (number for number, word in enumerate(words) if not only_digits or any(map(str.isdigit, word)))
+    return {number: place for place, number in enumerate(kept)}
 
 
 class _Columns:
@@ -203,15 +226,10 @@ class _Columns:
     def __init__(self, lines: list[bytes], shape: Shape) -> None:
         self._lines = lines
         self._shape = shape
+        self._per_line = len(shape.places)
         text = b"\n".join(lines)
-        self._numbers: dict[int, int] | None = None
-        if shape.only_digits:
-            self._numbers = _numbers_of_rest(lines[0])
-            self._per_line = len(self._numbers)
-            self._words = text.translate(None, _NO_DIGITS).decode("ascii").split()
-        else:
-            self._per_line = len(_words_of(lines[0]))
-            self._words = text.translate(_SEPARATORS).decode("latin-1").split()
+        rest = text.translate(None, _NO_DIGITS) if shape.only_digits else text.translate(_SEPARATORS)
+        self._words = rest.decode("latin-1").split()
 
     @property
     def are_complete(self) -> bool:
@@ -225,10 +243,9 @@ class _Columns:
 
     def _fixed(self) -> t.Iterator[tuple[list[str], str]]:
         for number, word in self._shape.fixed.items():
-            if self._numbers is None:
-                yield self._column(number), word
-            elif number in self._numbers:
-                yield self._column(number), "".join(filter(str.isdigit, word))
+            if number in self._shape.places:
+                rest = "".join(filter(str.isdigit, word)) if self._shape.only_digits else word
+                yield self._column(number), rest
 
     def parted(self) -> list[list[bytes]]:
         """Return the lines, those together whose fixed words are the same."""
@@ -239,7 +256,7 @@ class _Columns:
 
     def _column(self, number: int) -> list[str]:
         """Return the word of this number of every line."""
-        return self._words[number if self._numbers is None else self._numbers[number] :: self._per_line]
+        return self._words[self._shape.places[number] :: self._per_line]
 
     def packed(self) -> dict[str, Column]:
         """Return the fields' columns, packed. Raises ValueError, OverflowError or OSError for a word that is none."""
@@ -283,9 +300,3 @@ class _Columns:
 
 def _words_of(line: bytes) -> list[str]:
     return line.translate(_SEPARATORS).decode("latin-1").split()
-
-
-def _numbers_of_rest(line: bytes) -> dict[int, int]:
-    """Return by the number of a word in a line its number among those that have digits."""
-    with_digits = (number for number, word in enumerate(_words_of(line)) if any(map(str.isdigit, word)))
-    return {number: place for place, number in enumerate(with_digits)}

@@ -75,7 +75,8 @@ class Shape:
 
     ``words`` has the number of each field's word. ``labels`` are those of the labels, which may be several. ``values``
     are the fields that are the same in all of these lines. ``fixed`` are the words that have to be the same, although
-    they may have digits. ``only_digits`` says that all other words are numbers and IPv4 addresses.
+    they may have digits. ``only_digits`` says that all other words are numbers and IPv4 addresses. ``places`` has for
+    the number of a word its place among those that a line is split into.
     """
 
     family: int = 0
@@ -86,6 +87,7 @@ class Shape:
     values: dict[str, int] = dataclasses.field(default_factory=dict)
     fixed: dict[int, str] = dataclasses.field(default_factory=dict)
     only_digits: bool = True
+    places: dict[int, int] = dataclasses.field(default_factory=dict)
 
     @property
     def is_whole(self) -> bool:

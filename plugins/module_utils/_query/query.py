@@ -62,7 +62,7 @@ _MOST_GROUPS = 1 << 17
 _COUNTERS = ("packets_original", "packets_reply", "bytes_original", "bytes_reply")
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False)
 class CountedGroup:
     """What the entries with the same values have in common. ``packets`` and ``byte_count`` are of those with counters.
 
@@ -86,6 +86,14 @@ class CountedGroup:
         else:
             self.packets += packets + reply_packets
             self.byte_count += byte_count + reply_byte_count
+
+    def add_several(
+        self, entries: int, packets: int, reply_packets: int, byte_count: int, reply_byte_count: int
+    ) -> None:
+        """Count so many entries, all of which have counters, with the sums of these."""
+        self.entries += entries
+        self.packets += packets + reply_packets
+        self.byte_count += byte_count + reply_byte_count
 
     def as_dict(self, names: t.Sequence[str]) -> dict[str, t.Any]:
         """Return the fields and the counts. Packets and bytes are None where none of the entries has counters."""
@@ -202,15 +210,24 @@ class _Pass:
 
     def _note(self, block: Block) -> None:
         if self._query.group_by:
-            counters = zip(*map(block.column, _COUNTERS))
-            for group, amounts in zip(self._group_of(block), counters):
-                group.add(*amounts)
+            self._add_to_groups(block)
             if self._groups.leave_out():
                 self._group_of.forget()
         if self._export:
             self._export.write(block)
         if self._observer:
             self._observer.add(block)
+
+    def _add_to_groups(self, block: Block) -> None:
+        groups = self._group_of(block)
+        columns = [block.column(name) for name in _COUNTERS]
+        first = groups[0]
+        if all(name in block.layout.fields for name in _COUNTERS) and groups.count(first) == len(groups):
+            # Entries that are read together are of one group often, and sums take a tenth of the time then.
+            first.add_several(len(groups), *map(sum, columns))
+            return
+        for group, amounts in zip(groups, zip(*columns)):
+            group.add(*amounts)
 
     def _group(self, entry: Entry) -> CountedGroup:
         values = tuple(_hashable(reader.read(entry, self._context)) for reader in self._group_readers)
