@@ -68,7 +68,9 @@ def selected_listing(params: t.Mapping[str, t.Any]) -> t.Iterator[tuple[Listing,
         yield listing, selection_of(params, context), context
 
 
-def with_listing(result: dict[str, t.Any], listing: Listing, selection: Selection) -> dict[str, t.Any]:
+def with_listing(
+    result: dict[str, t.Any], listing: Listing, selection: Selection, context: Context
+) -> dict[str, t.Any]:
     """Return the ``result`` of a reading with the lines that were not understood, and warnings about what is unknown.
 
     Raises UnavailableError if there are undecidable entries and none is selected: then nobody knows what would be.
@@ -91,4 +93,4 @@ def with_listing(result: dict[str, t.Any], listing: Listing, selection: Selectio
             f"{first['line']}: {first['text']}"
         )
     lines = {"not_understood": listing.not_understood, "not_understood_lines": listing.not_understood_lines}
-    return {**result, **lines, **({"warnings": warnings} if warnings else {})}
+    return {**result, **lines, "settings": dict(context.settings), **({"warnings": warnings} if warnings else {})}

@@ -444,6 +444,11 @@ src:
   returned: success
   type: str
   sample: null
+settings:
+  description: O(settings) by short name, in seconds. Null without O(src).
+  returned: success
+  type: dict
+  sample: null
 not_understood:
   description: The number of lines in O(src) that are no entries in any of the formats. Null without O(src).
   returned: success
@@ -516,12 +521,12 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
             table, selection, context = stack.enter_context(selected(params, Table))
             export = stack.enter_context(exporting(dest, params["format"], context)) if writes else None
             result = run_query(table, selection, context, query, export, observe)
-            result |= {"not_understood": None, "not_understood_lines": []}
+            result |= {"not_understood": None, "not_understood_lines": [], "settings": None}
         else:
             listing, selection, context = stack.enter_context(selected_listing(params))
             export = stack.enter_context(exporting(dest, params["format"], context)) if writes else None
             result = run_query(listing, selection, context, query, export, observe)
-            result = with_listing(result, listing, selection)
+            result = with_listing(result, listing, selection, context)
     return {"changed": dest is not None, "dest": dest, "src": params["src"], **result}
 
 

@@ -314,6 +314,7 @@ def _info(arguments: Arguments) -> Fields:
         "dest": optional(text(_PATH)),
         "filled_by": optional(list_of(_CLUSTER, MOST_CLUSTERS)),
         "src": optional(text(_PATH)),
+        "settings": optional(mapping(VALUE, SETTINGS)),
         "not_understood": OPTIONAL_COUNT,
         "not_understood_lines": list_of(record({"line": COUNT, "text": text(_LINE)}), MOST_LINES),
     }
