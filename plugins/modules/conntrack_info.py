@@ -173,7 +173,7 @@ EXAMPLES = r"""
   netops.conntrack.conntrack_info:
     src: /var/tmp/conntrack.txt
     match:
-      - idle: 1d-
+      - idle: {min: 1d}
     settings:
       tcp_timeout_established: 432000
       udp_timeout_stream: 120

@@ -44,8 +44,12 @@ _SEPARATORS = bytes(32 if byte in b'=<>"' else byte for byte in range(256))
 _NO_DIGITS = bytes(byte for byte in range(256) if byte not in b"0123456789. \n")
 """What is left out of lines whose values have only digits and dots, so that nothing else is left of their words."""
 
-_TEXT_VALUE = re.compile(rb"((?:src|dst|srckey|dstkey|helper|secctx|labels?)[=>]|-[sdrgqn] )([^\s<]*)")
-"""A value that may have letters."""
+_SIX = re.compile(rb"([=> ])[0-9a-f]*:[0-9a-f:]*(?=[ <\r]|$)")
+"""An IPv6 address without its digits, and what is before it."""
+
+_TEXT_KEY = re.compile(rb"key[=>]0x|helper|secctx|label")
+_TEXT_VALUE = re.compile(rb"((?:srckey|dstkey|helper|secctx|labels?)[=>])([^\s<]*)")
+"""Other values that may have letters."""
 
 _NOTHING = re.compile(
     rb"\s*|<\?xml [^>]*\?>|</?conntrack>|conntrack v\S* \(conntrack-tools\):  flow entries have been shown", re.ASCII
@@ -54,6 +58,9 @@ _NOTHING = re.compile(
 
 _COMPLETE = re.compile(rb".* use=\d+|.*</flow>", re.ASCII)
 """A last line that is known to be complete although no line feed ends it."""
+
+_AT_ONCE = 1 << 11
+"""Lines that are decoded at once. Of more, the words take memory that the kernel has to clear again and again."""
 
 _MOST_REMEMBERED = 1 << 13
 _BAD_VALUES = (ValueError, OverflowError, OSError)
@@ -118,7 +125,8 @@ class Decoder:
         if shape is None:
             bad.update(group)
         elif shape is not _NOT_ENTRIES:
-            self._add_shape(rows, group, shape, bad)
+            for start in range(0, len(group), _AT_ONCE):
+                self._add_shape(rows, group[start : start + _AT_ONCE], shape, bad)
 
     def _learned(self, group: list[bytes], key: bytes) -> Shape | None:
         """Return the shape of lines that have this skeleton, or None if no line of the group has one.
@@ -181,7 +189,10 @@ class _Groups(dict[bytes, list[bytes]]):
         self.by_key: dict[bytes, list[bytes]] = {}
 
     def __missing__(self, skeleton: bytes) -> list[bytes]:
-        group = self[skeleton] = self.by_key.setdefault(_TEXT_VALUE.sub(_without_value, skeleton), [])
+        key = _SIX.sub(rb"\1:", skeleton) if b":" in skeleton else skeleton
+        if _TEXT_KEY.search(key):
+            key = _TEXT_VALUE.sub(_without_value, key)
+        group = self[skeleton] = self.by_key.setdefault(key, [])
         return group
 
 
@@ -192,9 +203,7 @@ def _without_value(found: re.Match[bytes]) -> bytes:
         return key + (b"a" if value.strip(b",") else b"")
     if key[:6] in (b"helper", b"secctx"):
         return key
-    if key[3:6] == b"key":
-        return key + value[:2]
-    return key + (b":" if b":" in value else value)
+    return key + value[:2]
 
 
 def _is_of_a_format(skeleton: bytes) -> bool:

@@ -85,8 +85,10 @@ def column_of(field: str, words: t.Sequence[str], family: int) -> Column:
         return Column(4 * _LABEL_WORDS, b"".join(_decoded(words, _bitmap)))
     # A function of C takes a third of the time of one of our own.
     is_hexadecimal = "port" in field and words[0].startswith("0x")
-    decode = _beginning if field == "start" else _hexadecimal if is_hexadecimal else int
-    return numbers(_NUMBER_SIZES[field], _decoded(words, decode))
+    values = _decoded(words, _hexadecimal if is_hexadecimal else int)
+    if field == "start":
+        values = [(NOW - age) * _NANOSECONDS for age in values]
+    return number_column(field, values)
 
 
 def numbers(size: int, values: t.Iterable[int]) -> Column:
@@ -119,11 +121,6 @@ def _decoded(words: t.Sequence[str], decode: t.Callable[[str], Value]) -> t.Iter
 def _hexadecimal(word: str) -> int:
     """Return a key of GRE."""
     return int(word, 16)
-
-
-def _beginning(age: str) -> int:
-    """Return when an entry of this age began, in nanoseconds since the epoch."""
-    return (NOW - int(age)) * _NANOSECONDS
 
 
 def _bitmap(labels: str) -> bytes:
