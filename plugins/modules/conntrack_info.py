@@ -438,22 +438,27 @@ filled_by:
     prunable:
       description: How many of them a prune can delete without harm. Null if that cannot be known.
       type: int
-  sample: null
+  sample:
+    - match: {protocol: udp, replied: false, destination: 192.0.2.54, destination_port: 53}
+      entries: 1108
+      percent: 92.03
+      prunable: 1108
 src:
   description: The file that was read. Null without O(src).
   returned: success
   type: str
-  sample: null
+  sample: /var/tmp/conntrack.txt
 settings:
-  description: O(settings) by short name, in seconds. Null without O(src).
+  description: The O(settings) that were given, by short name, in seconds. Null without O(src).
   returned: success
   type: dict
-  sample: null
+  sample:
+    tcp_timeout_established: 432000
 not_understood:
   description: The number of lines in O(src) that are no entries in any of the formats. Null without O(src).
   returned: success
   type: int
-  sample: null
+  sample: 1
 not_understood_lines:
   description: The first ten of these lines.
   returned: success
@@ -466,7 +471,9 @@ not_understood_lines:
     text:
       description: The beginning of the line.
       type: str
-  sample: []
+  sample:
+    - line: 1205
+      text: tcp      6 431
 unavailable:
   description: The sysctl that has to be on for these selectors.
   returned: when no entry is selected, and entries are undecidable because the sysctl is off

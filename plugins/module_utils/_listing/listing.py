@@ -30,7 +30,7 @@ _UNLISTED = frozenset({"status", "expected", "labels", "helper", "assured of off
 """What lines do not tell of an entry, unless they show it."""
 
 _UNLISTED_BY_XML = frozenset({"status", "expected", "labels", "offloaded"})
-_UNLISTED_BY_SAVE = frozenset({"labels", "helper"})
+_UNLISTED_BY_SAVE = frozenset({"status", "labels", "helper", "offloaded"})
 
 Result = t.TypeVar("Result")
 

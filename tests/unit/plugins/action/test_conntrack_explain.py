@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The playbook that explains a file: on a controller without inventory, without routers, and without root."""
+"""The playbook that explains a file with conntrack_explain, without an inventory, without routers, and without root."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 import pytest
-from helpers.support import COLLECTIONS, PATIENCE
+from helpers.support import CHECKOUT, COLLECTIONS, PATIENCE
 
 # ip_conntrack of the founding story's router, whose kernel was a 2.6: bare ACKs to many servers, and some others.
 STALE, OTHERS = 900, 100
@@ -75,6 +75,16 @@ def test_the_storys_file(tmp_path: pathlib.Path) -> None:
     assert "This frees 900 entries:" in done.stdout
     assert "ip_conntrack.txt: 1 line not understood" in done.stdout
     assert "line 1001: tcp      6 431" in " ".join((done.stdout + done.stderr).split("\n"))
+
+
+@pytest.mark.slow
+def test_the_page_of_the_documentation(tmp_path: pathlib.Path) -> None:
+    page = (CHECKOUT / "docs" / "files.md").read_text(encoding="utf-8")
+    _before, _fence, shown = page.partition("-e src=/var/tmp/ip_conntrack.txt\n")
+    path = tmp_path / "ip_conntrack.txt"
+    path.write_text(_story().rpartition("\n")[0] + "\n")
+    done = explain(tmp_path, "-e", f"src={path}")
+    assert shown.partition("```")[0] in done.stdout
 
 
 @pytest.mark.slow
