@@ -48,7 +48,7 @@ TESTED_IN = {
     f"{_UNIT}/module_utils/_facts/test_filled_by": "module_utils/_facts/clusters",
     f"{_UNIT}/module_utils/_files/test_replacement": "module_utils/_files/text",
     f"{_UNIT}/module_utils/_listing/test_decoder": "module_utils/_listing/rows",
-    f"{_UNIT}/module_utils/_listing/test_listing": "module_utils/_listing/processes module_utils/_listing/source",
+    f"{_UNIT}/module_utils/_listing/test_listing": "module_utils/_listing/source",
     f"{_UNIT}/module_utils/_selector/test_compiler": "module_utils/_entry/context module_utils/_selector/hints "
     "module_utils/_selector/key module_utils/_selector/keys module_utils/_selector/values",
     f"{_UNIT}/module_utils/_settings/test_change": "module_utils/_settings/setting_plan module_utils/_sysctl/sysctl",
@@ -71,6 +71,7 @@ PARTS = {
     "module_utils/_entry_changes/update_plan": "module_utils/_entry_changes/rehearsal",
     "module_utils/_facts/filled_by": "module_utils/_facts/cluster_search",
     "module_utils/_listing/decoder": "module_utils/_listing/line_shapes module_utils/_listing/markup_shapes",
+    "module_utils/_listing/listing": "module_utils/_listing/processes",
     "module_utils/_module": "module_utils/_interrupt",
     "module_utils/_query/query": "module_utils/_query/grouping",
     "module_utils/_selector/keys": "module_utils/_selector/amount_keys module_utils/_selector/tuple_keys",

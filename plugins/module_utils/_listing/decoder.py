@@ -63,6 +63,9 @@ _AT_ONCE = 1 << 11
 """Lines that are decoded at once. Of more, the words take memory that the kernel has to clear again and again."""
 
 _MOST_REMEMBERED = 1 << 13
+_MOST_FORMS = 1 << 12
+"""So many kinds of rows are decoded at most. A router has some dozens, and each takes memory until the file is read."""
+
 _BAD_VALUES = (ValueError, OverflowError, OSError)
 
 _PAIRS = {
@@ -76,6 +79,7 @@ _PAIRS = {
 """By the bit of a translation, the fields that it makes different."""
 
 _DIRECTIONS = 2
+"""How often a line has an address of a source."""
 
 _NOT_ENTRIES = Shape()
 
@@ -97,7 +101,7 @@ class Decoder:
     """Decodes the pieces of a file, one after the other."""
 
     def __init__(self) -> None:
-        self._shapes: dict[bytes, Shape | None] = {}
+        self._shapes: dict[bytes, Shape] = {}
         self._writers: dict[Form, RowWriter] = {}
 
     def decode(self, piece: bytes) -> Decoded:
@@ -166,6 +170,9 @@ class Decoder:
             return
         form = form_of(shape.family, shape.protocol, packed)
         if form not in self._writers:
+            if len(self._writers) >= _MOST_FORMS:
+                bad.update(group)
+                return
             self._writers[form] = RowWriter(form)
         rows.append((form, self._writers[form].rows(len(group), packed)))
 

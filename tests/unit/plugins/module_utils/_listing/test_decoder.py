@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import FIELDS
+from ansible_collections.netops.conntrack.plugins.module_utils._listing import decoder as decoder_module
 from ansible_collections.netops.conntrack.plugins.module_utils._listing.decoder import LONGEST_LINE, SHOWN
 from ansible_collections.netops.conntrack.plugins.module_utils._listing.rows import NOW
 from ansible_collections.netops.conntrack.plugins.module_utils._query.extended import ExtendedLines
@@ -445,6 +446,13 @@ def test_protocols_without_names_are_told_apart() -> None:
     numbers = [2, 50, 2, 51, 112, 50, 2]
     entries = entries_of("".join(line.replace("unknown  2 ", f"unknown  {number} ") + "\n" for number in numbers))
     assert sorted(entry.protocol for entry in entries) == sorted(numbers)
+
+
+def test_kinds_of_entries_without_end_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoder_module, "_MOST_FORMS", 3)
+    line = LINES["a protocol without a name"][0]
+    found = decoded("".join(line.replace("unknown  2 ", f"unknown  {number} ") + "\n" for number in (2, 3, 2, 5, 7, 8)))
+    assert (sum(map(len, blocks_of(found))), found.not_understood_number) == (4, 2)
 
 
 def test_syn_sent2_is_no_syn_sent() -> None:

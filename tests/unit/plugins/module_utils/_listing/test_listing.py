@@ -17,8 +17,8 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
     NotPermittedError,
     OptionError,
 )
-from ansible_collections.netops.conntrack.plugins.module_utils._listing import processes, source
-from ansible_collections.netops.conntrack.plugins.module_utils._listing.decoder import LONGEST_LINE, SHOWN
+from ansible_collections.netops.conntrack.plugins.module_utils._listing import source
+from ansible_collections.netops.conntrack.plugins.module_utils._listing.decoder import LONGEST_LINE, SHOWN, Decoder
 from ansible_collections.netops.conntrack.plugins.module_utils._listing.listing import Listing, settings_of
 from helpers.support import left_over
 from hypothesis import HealthCheck, given, settings
@@ -135,7 +135,7 @@ def test_a_file_of_others_names_the_remedy(tmp_path: pathlib.Path, monkeypatch: 
 def test_a_process_that_ends_early_is_an_error(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "listing"
     path.write_text("".join(f"{line(number)}\n" for number in range(100)))
-    monkeypatch.setattr(processes.Decoder, "decode", lambda *_unused: os._exit(3))
+    monkeypatch.setattr(Decoder, "decode", lambda *_unused: os._exit(3))
     before = left_over()
     with pytest.raises(ConntrackError, match="has ended early"):
         marks(path, 2)
@@ -155,7 +155,7 @@ def test_reading_can_end_early(tmp_path: pathlib.Path) -> None:
 def test_a_small_file_starts_no_process(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "listing"
     path.write_text(f"{line(1)}\n")
-    monkeypatch.setattr(processes.os, "fork", lambda: pytest.fail("it forks"))
+    monkeypatch.setattr(os, "fork", lambda: pytest.fail("it forks"))
     assert marks(path)[0] == [1]
 
 
