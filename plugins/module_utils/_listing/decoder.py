@@ -44,8 +44,8 @@ _SEPARATORS = bytes(32 if byte in b'=<>"' else byte for byte in range(256))
 _NO_DIGITS = bytes(byte for byte in range(256) if byte not in b"0123456789. \n")
 """What is left out of lines whose values have only digits and dots, so that nothing else is left of their words."""
 
-_SIX = re.compile(rb"([=> ])[0-9a-f]*:[0-9a-f:]*(?=[ <\r]|$)")
-"""An IPv6 address without its digits, and what is before it."""
+_SIX = re.compile(rb"(?<=[=> ])[a-f]*:[a-f:]*(?=[ <\r]|$)")
+"""An IPv6 address without its digits."""
 
 _TEXT_KEY = re.compile(rb"key[=>]0x|helper|secctx|label")
 _TEXT_VALUE = re.compile(rb"((?:srckey|dstkey|helper|secctx|labels?)[=>])([^\s<]*)")
@@ -196,7 +196,7 @@ class _Groups(dict[bytes, list[bytes]]):
         self.by_key: dict[bytes, list[bytes]] = {}
 
     def __missing__(self, skeleton: bytes) -> list[bytes]:
-        key = _SIX.sub(rb"\1:", skeleton) if b":" in skeleton else skeleton
+        key = _SIX.sub(b":", skeleton) if b":" in skeleton else skeleton
         if _TEXT_KEY.search(key):
             key = _TEXT_VALUE.sub(_without_value, key)
         group = self[skeleton] = self.by_key.setdefault(key, [])
