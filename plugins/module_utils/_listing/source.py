@@ -33,6 +33,14 @@ class Source:
         self.path = path
         with self.reading():
             self._descriptor = open_regular(path)
+        try:
+            self._look()
+        except BaseException:
+            self.close()
+            raise
+
+    def _look(self) -> None:
+        """Note how large the file is, and what it begins with."""
         with self.reading():
             self.size = os.fstat(self._descriptor).st_size
             self.beginning = os.pread(self._descriptor, LONGEST_LINE, 0)

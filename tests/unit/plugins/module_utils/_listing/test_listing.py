@@ -95,8 +95,19 @@ def test_a_compressed_file(tmp_path: pathlib.Path) -> None:
     path.write_bytes(gzip.compress("".join(f"{line(number)}\n" for number in range(50)).encode()))
     assert marks(path)[0] == list(range(50))
     path.write_bytes(path.read_bytes()[:-20])
+    before = left_over()
     with pytest.raises(OptionError, match="is not a whole file of gzip"):
         marks(path)
+    assert left_over() == before
+
+
+def test_what_only_begins_like_a_compressed_file(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "listing.gz"
+    path.write_bytes(b"\x1f\x8bno")
+    before = left_over()
+    with pytest.raises(OptionError, match="is not a whole file of gzip"):
+        Listing(str(path))
+    assert left_over() == before
 
 
 def test_the_first_lines_that_are_not_understood_are_shown(tmp_path: pathlib.Path) -> None:
