@@ -88,9 +88,7 @@ def with_listing(
         warnings.append(problem + idle)
     if listing.not_understood:
         first = listing.not_understood_lines[0]
-        warnings.append(
-            f"src: {listing.not_understood} lines were not understood and are not counted. The first is line "
-            f"{first['line']}: {first['text']}"
-        )
+        number = "1 line was" if listing.not_understood == 1 else f"{listing.not_understood} lines were"
+        warnings.append(f"src: {number} not understood. The first is line {first['line']}: {first['text']}")
     lines = {"not_understood": listing.not_understood, "not_understood_lines": listing.not_understood_lines}
     return {**result, **lines, "settings": dict(context.settings), **({"warnings": warnings} if warnings else {})}
