@@ -6,8 +6,15 @@
 
 from __future__ import annotations
 
+import typing as t
+
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.action import RouterAction
 
 
 class ActionModule(RouterAction):
-    """Runs the module on the router."""
+    """Runs the module on the router, or wherever a file is that it is to read."""
+
+    def _refuse_other_machine(self, task_vars: dict[str, t.Any] | None) -> None:
+        """Raise RefusedError if another machine's table would be read. A file is the same wherever it is read."""
+        if not self._task.args.get("src"):
+            super()._refuse_other_machine(task_vars)

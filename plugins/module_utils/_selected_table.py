@@ -4,7 +4,7 @@
 
 # This module_util is PRIVATE to this collection: it can change without notice.
 
-"""The options netns, match, exclude and select, made a table and a selection of its entries."""
+"""The options netns or src, match, exclude and select, made a table or a file and a selection of its entries."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import contextlib
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
-from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError, UnavailableError
+from ansible_collections.netops.conntrack.plugins.module_utils._listing.listing import Listing, settings_of
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import (
     Selection,
@@ -53,3 +54,41 @@ def selected(
         selection = selection_of(params, context, or_all=or_all)
         with open_table() as table:
             yield table, selection, context
+
+
+@contextlib.contextmanager
+def selected_listing(params: t.Mapping[str, t.Any]) -> t.Iterator[tuple[Listing, Selection, Context]]:
+    """Run the body with the file ``src``, the selection, and the context that decides it. The kernel is not asked.
+
+    Raises OptionError for a bad selection, for settings that are none, and for a file that cannot be read.
+    """
+    settings = settings_of(params["settings"])
+    with Listing(params["src"]) as listing:
+        context = listing.context(settings)
+        yield listing, selection_of(params, context), context
+
+
+def with_listing(
+    result: dict[str, t.Any], listing: Listing, selection: Selection, context: Context
+) -> dict[str, t.Any]:
+    """Return the ``result`` of a reading with the lines that were not understood, and warnings about what is unknown.
+
+    Raises UnavailableError if there are undecidable entries and none is selected: then nobody knows what would be.
+    """
+    warnings = list(result.get("warnings", ()))
+    if result["undecidable"]:
+        keys = ", ".join(sorted(selection.every_key))
+        problem = (
+            f"src: {result['undecidable']} entries cannot be decided, because the file does not say what a selector "
+            f"asks for ({keys})."
+        )
+        idle = " For idle, give the timeouts of the router as settings." if "idle" in selection.every_key else ""
+        if not result["matched"]:
+            raise UnavailableError(problem + idle, undecidable=result["undecidable"])
+        warnings.append(problem + idle)
+    if listing.not_understood:
+        first = listing.not_understood_lines[0]
+        number = "1 line was" if listing.not_understood == 1 else f"{listing.not_understood} lines were"
+        warnings.append(f"src: {number} not understood. The first is line {first['line']}: {first['text']}")
+    lines = {"not_understood": listing.not_understood, "not_understood_lines": listing.not_understood_lines}
+    return {**result, **lines, "settings": dict(context.settings), **({"warnings": warnings} if warnings else {})}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: conntrack_info
-short_description: Query the connection-tracking table
+short_description: Query the connection-tracking table, or a file with one
 version_added: 0.1.0
 author:
   - The netops.conntrack developers (@netops)
@@ -16,6 +16,8 @@ description:
   - Reads the whole table once, both address families. Returns how many entries a selection has, how they group, and the
     first or the largest of them.
   - Can also write all selected entries, however many, to a file on the target while it reads.
+  - With O(src), it reads a file that C(conntrack -L) or C(cat /proc/net/nf_conntrack) wrote on any router, instead of
+    the table. Selectors, groups and formats are the same. It needs no root then, and no connection tracking.
   - If the kernel could not complete the dump, the module repeats it or fails. It never reports a part as the whole.
 extends_documentation_fragment:
   - netops.conntrack._attributes
@@ -35,6 +37,32 @@ attributes:
     details:
       - Without O(dest) the module changes nothing. With it, every run writes the file anew and reports a change.
 options:
+  src:
+    description:
+      - A file on the target to read instead of the table. The kernel is not asked for anything then.
+      - It can have what C(conntrack -L) writes with any of its output options (V(extended), V(id), V(labels),
+        V(timestamp), V(ktimestamp), V(xml), V(save)), or what is in C(/proc/net/nf_conntrack), or in
+        C(/proc/net/ip_conntrack) of kernels since 2.6. It can be compressed with gzip.
+      - Lines that are not understood are counted in RV(not_understood) and shown in RV(not_understood_lines).
+      - What the file does not tell is unknown, and an entry for which a selector asks for it is undecidable.
+        C(/proc) lists no helpers, for example, and no file but one of V(save) tells which entries are expected.
+    type: path
+    version_added: 0.5.0
+  settings:
+    description:
+      - The timeouts of the router that wrote O(src), by the name of their sysctl such as V(tcp_timeout_established), or
+        all settings that M(netops.conntrack.conntrack_facts) returned for it. A file does not have them.
+      - How long entries have been idle is known for those whose timeouts are given. Timeouts that a rule or a program
+        gives an entry, and former timeouts, are not taken into account.
+    type: dict
+    version_added: 0.5.0
+  explain:
+    description:
+      - In how many groups of similar entries RV(filled_by) says what most of the selected ones have in common. At most
+        10. V(0) does not look for them.
+    type: int
+    default: 0
+    version_added: 0.5.0
   group_by:
     description:
       - Fields of an entry, such as V(protocol) and V(state). Entries with the same values are counted together in
@@ -134,6 +162,24 @@ EXAMPLES = r"""
     format: csv
     limit: 0
   become: true
+
+- name: What filled the table of a router, from a file that somebody sent
+  netops.conntrack.conntrack_info:
+    src: /var/tmp/conntrack.txt
+    explain: 5
+    limit: 0
+  delegate_to: localhost
+
+- name: Which connections in that file had been idle for a day
+  netops.conntrack.conntrack_info:
+    src: /var/tmp/conntrack.txt
+    match:
+      - idle: {min: 1d}
+    settings:
+      tcp_timeout_established: 432000
+      udp_timeout_stream: 120
+    group_by: [destination, destination_port]
+  delegate_to: localhost
 
 - name: Who opens connections to port 22, per source
   netops.conntrack.conntrack_info:
@@ -373,6 +419,69 @@ dest:
   returned: success
   type: str
   sample: /var/tmp/stale.csv
+filled_by:
+  description:
+    - The few clusters that hold the largest shares of the selected entries, as in C(table.filled_by) of
+      M(netops.conntrack.conntrack_facts). Null without O(explain).
+    - C(sources), C(more_sources), C(source_network), C(destinations), C(more_destinations) and C(destination_network)
+      are as there, too.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    match:
+      description: The selector of the cluster's entries.
+      type: dict
+    entries:
+      description: The number of its entries.
+      type: int
+    percent:
+      description: Their share of the selected entries.
+      type: float
+    prunable:
+      description: How many of them a prune can delete without harm. Null if that cannot be known.
+      type: int
+  sample:
+    - match: {protocol: udp, replied: false, destination: 192.0.2.54, destination_port: 53}
+      entries: 1108
+      percent: 92.03
+      prunable: 1108
+explained_percent:
+  description: What part of the selected entries is in any group of RV(filled_by). Null without O(explain).
+  returned: success
+  type: float
+  sample: 92.03
+src:
+  description: The file that was read. Null without O(src).
+  returned: success
+  type: str
+  sample: /var/tmp/conntrack.txt
+settings:
+  description: The O(settings) that were given, by short name, in seconds. Null without O(src).
+  returned: success
+  type: dict
+  sample:
+    tcp_timeout_established: 432000
+not_understood:
+  description: The number of lines in O(src) that are no entries in any of the formats. Null without O(src).
+  returned: success
+  type: int
+  sample: 1
+not_understood_lines:
+  description: The first ten of these lines.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    line:
+      description: The number of the line in the file.
+      type: int
+    text:
+      description: The beginning of the line.
+      type: str
+  sample:
+    - line: 1205
+      text: tcp      6 431
 unavailable:
   description: The sysctl that has to be on for these selectors.
   returned: when no entry is selected, and entries are undecidable because the sysctl is off
@@ -381,9 +490,12 @@ unavailable:
 """
 
 import contextlib
+import functools
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by import FilledBy, require_clusters
 from ansible_collections.netops.conntrack.plugins.module_utils._module import (
     MATCH_OPTIONS,
     NETNS_OPTION,
@@ -392,7 +504,11 @@ from ansible_collections.netops.conntrack.plugins.module_utils._module import (
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._query.export import FORMATS, check_dest, exporting
 from ansible_collections.netops.conntrack.plugins.module_utils._query.query import Query, run_query
-from ansible_collections.netops.conntrack.plugins.module_utils._selected_table import selected
+from ansible_collections.netops.conntrack.plugins.module_utils._selected_table import (
+    selected,
+    selected_listing,
+    with_listing,
+)
 from ansible_collections.netops.conntrack.plugins.module_utils._table.table import Table
 
 
@@ -413,16 +529,37 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     query.check()
     if dest is not None:
         check_dest(dest)
-    with selected(params, Table) as (table, selection, context), contextlib.ExitStack() as stack:
-        writes = dest is not None and not module.check_mode
-        export = stack.enter_context(exporting(dest, params["format"], context)) if writes else None
-        result = run_query(table, selection, context, query, export)
-    return {"changed": dest is not None, "dest": dest, **result}
+    writes = dest is not None and not module.check_mode
+    clusters = params["explain"]
+    require_clusters(clusters)
+    observe = functools.partial(FilledBy, clusters) if clusters else None
+    with contextlib.ExitStack() as stack:
+        if params["src"] is None:
+            _refuse_settings(params)
+            table, selection, context = stack.enter_context(selected(params, Table))
+            export = stack.enter_context(exporting(dest, params["format"], context)) if writes else None
+            result = run_query(table, selection, context, query, export, observe)
+            result |= {"not_understood": None, "not_understood_lines": [], "settings": None}
+        else:
+            listing, selection, context = stack.enter_context(selected_listing(params))
+            export = stack.enter_context(exporting(dest, params["format"], context)) if writes else None
+            result = run_query(listing, selection, context, query, export, observe)
+            result = with_listing(result, listing, selection, context)
+    return {"changed": dest is not None, "dest": dest, "src": params["src"], **result}
+
+
+def _refuse_settings(params: t.Mapping[str, t.Any]) -> None:
+    if params["settings"] is not None:
+        remedy = "Leave it out, because the router's own settings are read, or give src."
+        raise OptionError("settings", params["settings"], "is only for a file", remedy)
 
 
 def main() -> None:
     module = ConntrackModule(
         argument_spec={
+            "src": {"type": "path"},
+            "settings": {"type": "dict"},
+            "explain": {"type": "int", "default": 0},
             "group_by": {"type": "list", "elements": "str", "default": []},
             "sort_by": {"type": "list", "elements": "str", "default": []},
             "limit": {"type": "int", "default": 10},
@@ -433,6 +570,7 @@ def main() -> None:
             **MATCH_OPTIONS,
             **NETNS_OPTION,
         },
+        mutually_exclusive=[("src", "netns")],
         supports_check_mode=True,
     )
     guarded_run(module, run)

@@ -112,6 +112,15 @@ def test_info(netns: str, args: dict[str, t.Any]) -> None:
     assert_let_in("conntrack_info", args, result)
 
 
+def test_info_of_a_file(netns: str, tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "listing.txt"
+    path.write_text(run(["conntrack", "-L", "-o", "extended,id"], netns=netns) + "no \x1b entry\n" * 20)
+    args = {"src": str(path), "limit": 1000, "entries": True, "lines": True, "group_by": ["source"], "explain": 5}
+    result = run_module("conntrack_info", {**args, "settings": {"udp_timeout": "30s"}})
+    assert (result.data["not_understood"], len(result.data["not_understood_lines"])) == (20, 10)
+    assert_let_in("conntrack_info", args, result)
+
+
 @pytest.mark.parametrize("check", [True, False])
 @pytest.mark.parametrize(
     "args",
@@ -170,6 +179,7 @@ FAILURES: list[tuple[str, dict[str, t.Any]]] = [
     ("conntrack_facts", {"netns": "no-such-namespace"}),
     ("conntrack_info", {"limit": "many"}),
     ("conntrack_info", {"match": "packets=1-"}),
+    ("conntrack_info", {"src": "/dev/null"}),
     ("conntrack_prune", {}),
     ("conntrack_prune", {"match": "packets=1-"}),
     ("conntrack_update", {"timeout": {"max": 5}}),

@@ -111,6 +111,15 @@ def test_the_connection_that_is_used_decides(tmp_path: pathlib.Path, controller:
         assert refused(strange, "strange", "192.0.2.7")
 
 
+def test_a_file_can_be_read_wherever_the_module_runs(tmp_path: pathlib.Path, controller: str) -> None:
+    path = tmp_path / "listing.txt"
+    path.write_text(run(["conntrack", "-L"], netns=controller))
+    task = {"netops.conntrack.conntrack_info": {"src": str(path), "match": [SELECTOR]}}
+    with_python = {**STUB_CLI, "ansible_python_interpreter": sys.executable}
+    results = Workplace(tmp_path, {"vyos1": with_python}, netns=controller).results([task])["vyos1"]
+    assert [(result["failed"], result["matched"]) for result in results] == [(False, 1)]
+
+
 @pytest.mark.parametrize("playbook", PLAYBOOKS)
 def test_every_playbook_refuses(tmp_path: pathlib.Path, controller: str, playbook: str) -> None:
     before = state(controller)

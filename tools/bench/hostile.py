@@ -156,7 +156,7 @@ def _encoder(encoded_messages: t.Any) -> t.Callable[[dict[str, int]], bytes]:
         kind = protocol, "source6" in values
         if kind not in templates:
             message = encoded_messages.entry_message(_plain_entry(*kind))
-            templates[kind] = message, Layout(message)
+            templates[kind] = message, Layout.of_message(message)
         message, layout = templates[kind]
         data = bytearray(message)
         for name, value in values.items():

@@ -15,6 +15,7 @@ from __future__ import annotations
 import collections
 import typing as t
 
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.cluster_counts import ClusterCounts, ClusterRows
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.cluster_search import (
     LEAST_PERCENT,
@@ -34,6 +35,13 @@ _SAMPLE_BYTES = 1 << 22
 
 MOST, USUAL = 10, 5
 """Clusters that can be asked for, and that are looked for if nobody says how many."""
+
+
+def require_clusters(explain: int) -> None:
+    """Raise OptionError unless ``explain`` is a number of clusters that can be asked for. 0 asks for none."""
+    if not 0 <= explain <= MOST:
+        remedy = f"Give 1 to {MOST}; 0 does not look for what fills the table."
+        raise OptionError("explain", explain, f"is not in 0 to {MOST}", remedy)
 
 
 class FilledBy:

@@ -18,7 +18,11 @@ from ansible_collections.netops.conntrack.plugins.module_utils._boot.next_boot i
 from ansible_collections.netops.conntrack.plugins.module_utils._boot.owners import competing_owners
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError, UnavailableError
-from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by import MOST, USUAL, FilledBy
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by import (
+    USUAL,
+    FilledBy,
+    require_clusters,
+)
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.kernel_log import table_full
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.listeners import listeners
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.summary import Summary, percent
@@ -56,9 +60,7 @@ def gather(
     selectors = NAMED if selectors is None else selectors
     if top < 0:
         raise OptionError("top", top, "is negative", "Give how many of the largest to name; 0 names none.")
-    if not 0 <= explain <= MOST:
-        remedy = f"Give 1 to {MOST}; 0 does not look for what fills the table."
-        raise OptionError("explain", explain, f"is not in 0 to {MOST}", remedy)
+    require_clusters(explain)
     wanted = selectors if "selectors" in subsets else {}
     _compile_all(selectors, Context({}, 0))
     facts: dict[str, t.Any] = {}

@@ -42,14 +42,16 @@ def _plain(name: str) -> Reader:
     return Reader((name,), lambda entry, _context: getattr(entry, name))
 
 
-def _has(bits: int) -> Reader:
-    return Reader(("status",), lambda e, _c: None if e.status is None else bool(e.status & bits))
+def _has(name: str, bits: int) -> Reader:
+    return Reader(("status",), lambda e, c: c.has_bits(e, name, bits))
 
 
-def _bits(names: t.Mapping[int, str]) -> Reader:
-    def read(entry: Entry, _context: Context) -> list[str] | None:
+def _bits(name: str, names: t.Mapping[int, str]) -> Reader:
+    def read(entry: Entry, context: Context) -> list[str] | None:
         status = entry.status
-        return None if status is None else [name for bit, name in names.items() if status & bit]
+        if status is None or name in context.unlisted:
+            return None
+        return [bit_name for bit, bit_name in names.items() if status & bit]
 
     return Reader(("status",), read)
 
@@ -85,8 +87,10 @@ def _sum(original: str, reply: str) -> Reader:
     return Reader((original, reply), read)
 
 
-def _labels(entry: Entry, _context: Context) -> list[int]:
+def _labels(entry: Entry, context: Context) -> list[int] | None:
     """Return the numbers of the entry's labels, which are the bits that are set in its bitmap."""
+    if entry.labels is None and "labels" in context.unlisted:
+        return None
     bits = label_bits(entry.labels)
     return [number for number in range(bits.bit_length()) if bits >> number & 1]
 
@@ -96,12 +100,12 @@ FIELDS: dict[str, Reader] = {
     "protocol": Reader(("protocol",), lambda e, _c: e.protocol_name),
     "protocol_number": _plain("protocol"),
     "state": Reader(("protocol", "state"), lambda e, _c: e.state_name),
-    "status": _bits(STATUS_NAMES),
-    "replied": _has(SEEN_REPLY),
-    "assured": _has(ASSURED),
-    "offloaded": _has(OFFLOAD | HW_OFFLOAD),
-    "expected": _has(EXPECTED),
-    "nat": _bits({SRC_NAT: "snat", DST_NAT: "dnat"}),
+    "status": _bits("status", STATUS_NAMES),
+    "replied": _has("replied", SEEN_REPLY),
+    "assured": _has("assured", ASSURED),
+    "offloaded": _has("offloaded", OFFLOAD | HW_OFFLOAD),
+    "expected": _has("expected", EXPECTED),
+    "nat": _bits("nat", {SRC_NAT: "snat", DST_NAT: "dnat"}),
     "source": _address("source"),
     "destination": _address("destination"),
     "source_port": _port("source_port"),

@@ -27,9 +27,9 @@ from ansible_collections.netops.conntrack.plugins.module_utils._query.grouping i
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import Selection
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
+from ansible_collections.netops.conntrack.plugins.module_utils._table.kernel_filter import Condition
 from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Layout
 from ansible_collections.netops.conntrack.plugins.module_utils._table.memo import Memo
-from ansible_collections.netops.conntrack.plugins.module_utils._table.table import Table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +62,7 @@ _MOST_GROUPS = 1 << 17
 _COUNTERS = ("packets_original", "packets_reply", "bytes_original", "bytes_reply")
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False)
 class CountedGroup:
     """What the entries with the same values have in common. ``packets`` and ``byte_count`` are of those with counters.
 
@@ -86,6 +86,14 @@ class CountedGroup:
         else:
             self.packets += packets + reply_packets
             self.byte_count += byte_count + reply_byte_count
+
+    def add_several(
+        self, entries: int, packets: int, reply_packets: int, byte_count: int, reply_byte_count: int
+    ) -> None:
+        """Count so many entries, all of which have counters, with the sums of these."""
+        self.entries += entries
+        self.packets += packets + reply_packets
+        self.byte_count += byte_count + reply_byte_count
 
     def as_dict(self, names: t.Sequence[str]) -> dict[str, t.Any]:
         """Return the fields and the counts. Packets and bytes are None where none of the entries has counters."""
@@ -158,7 +166,10 @@ def _taken_of(block: Block) -> t.Iterator[_Taken]:
 class _Pass:
     """One pass over the entries of a dump, with its counts. A dump that starts again takes a new one."""
 
-    def __init__(self, selection: Selection, context: Context, query: Query, export: Export | None) -> None:
+    def __init__(
+        self, selection: Selection, context: Context, query: Query, export: Export | None, observer: Observer | None
+    ) -> None:
+        self._observer = observer
         self._context = context
         self._query = query
         self._export = export
@@ -189,6 +200,9 @@ class _Pass:
             "groups": [group.as_dict(self._query.group_by) for group in largest],
             "groups_distinct": self._groups.distinct,
             "groups_uncertainty": self._groups.uncertainty,
+            "filled_by": None,
+            "explained_percent": None,
+            **(self._observer.result() if self._observer else {}),
         }
 
     def _lines_of(self, taken: t.Iterable[_Taken]) -> list[str]:
@@ -209,13 +223,24 @@ class _Pass:
 
     def _note(self, block: Block) -> None:
         if self._query.group_by:
-            counters = zip(*map(block.column, _COUNTERS))
-            for group, amounts in zip(self._group_of(block), counters):
-                group.add(*amounts)
+            self._add_to_groups(block)
             if self._groups.leave_out():
                 self._group_of.forget()
         if self._export:
             self._export.write(block)
+        if self._observer:
+            self._observer.add(block)
+
+    def _add_to_groups(self, block: Block) -> None:
+        groups = self._group_of(block)
+        columns = [block.column(name) for name in _COUNTERS]
+        first = groups[0]
+        if all(name in block.layout.fields for name in _COUNTERS) and groups.count(first) == len(groups):
+            # Entries that are read together are of one group often, and sums take a tenth of the time then.
+            first.add_several(len(groups), *map(sum, columns))
+            return
+        for group, amounts in zip(groups, zip(*columns)):
+            group.add(*amounts)
 
     def _group(self, entry: Entry) -> CountedGroup:
         values = tuple(_hashable(reader.read(entry, self._context)) for reader in self._group_readers)
@@ -268,10 +293,39 @@ def _as_in_json(value: t.Any) -> t.Any:
     return list(value) if isinstance(value, tuple) else value
 
 
+class Observer(t.Protocol):
+    """What looks at the selected entries besides, block by block."""
+
+    def add(self, block: Block) -> None:
+        """Look at the entries of a block."""
+
+    def result(self) -> dict[str, t.Any]:
+        """Return what was seen, by the keys of the result."""
+
+
+class Source(t.Protocol):
+    """What can be asked: the table, or a file with its entries."""
+
+    def count(self) -> int | None:
+        """Return the number of entries as the kernel counts them, or None if nobody does."""
+
+    def read(
+        self, collect: t.Callable[[t.Iterator[Block]], dict[str, t.Any]], conditions: t.Sequence[Condition] = ()
+    ) -> dict[str, t.Any]:
+        """Return what ``collect`` makes of the entries."""
+
+
 def run_query(
-    table: Table, selection: Selection, context: Context, query: Query, export: Export | None = None
+    table: Source,
+    selection: Selection,
+    context: Context,
+    query: Query,
+    export: Export | None = None,
+    observe: t.Callable[[], Observer] | None = None,
 ) -> dict[str, t.Any]:
     """Read the table once. Return the numbers, groups and entries that ``query`` asks for, as the module returns them.
+
+    ``observe`` makes what finds out what fills the selected part, anew for each dump.
 
     Where the kernel is asked for a part of the table only, the total is the kernel's count.
     Besides those that are returned, no entries are kept in memory. The groups are.
@@ -279,6 +333,10 @@ def run_query(
     total = table.count() if selection.conditions else None
     # The kernel's own count has to stand in for what it leaves out.
     conditions = () if total is None else selection.conditions
-    result = table.read(lambda blocks: _Pass(selection, context, query, export).run(blocks), conditions)
+
+    def collect(blocks: t.Iterator[Block]) -> dict[str, t.Any]:
+        return _Pass(selection, context, query, export, observe() if observe else None).run(blocks)
+
+    result = table.read(collect, conditions)
     counted = result if total is None else {**result, "total": max(total, result["total"])}
     return selection.checked(counted, context.settings)

@@ -55,7 +55,8 @@ class Selection:
     """Which entries are selected: those that match, without those that are excluded.
 
     ``decide`` tells of an entry, of which it reads ``fields``. It is False for all that are not of ``kinds``.
-    ``keys`` are the selector keys of what matches, ``common_keys`` those that each of its selectors has. All entries
+    ``every_key`` are all selector keys that are asked for, ``keys`` those of what matches, ``common_keys`` those that
+    each of its selectors has. All entries
     but those that are surely not selected meet the ``conditions``, which the kernel can be asked for.
     ``breakpoints`` has, for some of the fields, all numbers at which the answer may change when the field's number
     grows.
@@ -66,6 +67,7 @@ class Selection:
     decide: Test
     fields: frozenset[str]
     kinds: frozenset[Kind]
+    every_key: frozenset[str]
     keys: frozenset[str]
     common_keys: frozenset[str]
     conditions: tuple[Condition, ...]
@@ -160,6 +162,7 @@ def compile_selection(
         decide=_noting_lacks(_all_of(whole + without), every, lacking),
         fields=frozenset(field for selector in every for key in selector.keys for field in KEYS[key].fields),
         kinds=frozenset(kind for part in parts for kind in part.kinds) if parts else EVERY_KIND,
+        every_key=frozenset(key for selector in every for key in selector.keys),
         keys=frozenset(key for selector in matching for key in selector.keys),
         common_keys=_common([frozenset(selector.keys) for selector in matching]),
         conditions=_conditions(matching[0]) if len(matching) == 1 else (),

@@ -106,12 +106,12 @@ def _compile_state(names: list[str], _context: Context) -> Compiled:
     return Compiled(test, of_protocols(protocols))
 
 
-def _status_key(bits: int) -> Key[bool]:
-    """Make a key that is true or false by status bits, of which any makes it true."""
+def _status_key(name: str, bits: int) -> Key[bool]:
+    """Make the key ``name`` that is true or false by status bits, of which any makes it true."""
 
-    def compiled(values: list[bool], _context: Context) -> Compiled:
+    def compiled(values: list[bool], context: Context) -> Compiled:
         wanted = set(values)
-        test = _one_of(lambda entry: None if entry.status is None else bool(entry.status & bits), wanted)
+        test = _one_of(lambda entry: context.has_bits(entry, name, bits), wanted)
         return Compiled(test, condition=only([condition(value) for value in wanted]))
 
     def condition(wanted: bool) -> Condition | None:
@@ -178,13 +178,22 @@ def _parse_helper(value: t.Any, option: str) -> str:
     return value.strip()
 
 
-def _compile_helper(names: list[str], _context: Context) -> Compiled:
+def _compile_helper(names: list[str], context: Context) -> Compiled:
     wanted = frozenset(names)
-    return Compiled(lambda entry: entry.helper in wanted)
+    may_have_one = "helper" in context.unlisted
 
-
-def _compile_label(bits: list[int], _context: Context) -> Compiled:
     def test(entry: Entry) -> Answer:
+        return None if entry.helper is None and may_have_one else entry.helper in wanted
+
+    return Compiled(test)
+
+
+def _compile_label(bits: list[int], context: Context) -> Compiled:
+    may_have_some = "labels" in context.unlisted
+
+    def test(entry: Entry) -> Answer:
+        if entry.labels is None and may_have_some:
+            return None
         labels = label_bits(entry.labels)
         return any(labels >> bit & 1 for bit in bits)
 
@@ -206,10 +215,10 @@ KEYS: dict[str, Key[t.Any]] = {
     "family": Key(_parse_family, _compile_family, ("family",)),
     "protocol": Key(protocol_number, _compile_protocol, ("protocol",)),
     "state": Key(_parse_state, _compile_state, ("protocol", "state")),
-    "replied": _status_key(_uapi.SEEN_REPLY),
-    "assured": _status_key(_uapi.ASSURED),
-    "offloaded": _status_key(_uapi.OFFLOAD | _uapi.HW_OFFLOAD),
-    "expected": _status_key(_uapi.EXPECTED),
+    "replied": _status_key("replied", _uapi.SEEN_REPLY),
+    "assured": _status_key("assured", _uapi.ASSURED),
+    "offloaded": _status_key("offloaded", _uapi.OFFLOAD | _uapi.HW_OFFLOAD),
+    "expected": _status_key("expected", _uapi.EXPECTED),
     "nat": Key(_parse_nat, _compile_nat, ("status",)),
     "source": address_key("source"),
     "destination": address_key("destination"),

@@ -60,7 +60,7 @@ class Decoder:
             raise MalformedError(f"netlink: a message of type {message.type:#x} in the answer to another request")
         if message.flags & _uapi.NLM_F_DUMP_INTR:
             raise InterruptedDumpError("The table was changed too much while it was read.")
-        return layouts.add(Layout(row))
+        return layouts.add(Layout.of_message(row))
 
 
 class _Layouts:

@@ -157,49 +157,85 @@ class FieldSpan(t.NamedTuple):
 
 
 class Layout:
-    """Where everything is in the rows of entries that have the same attributes, of the same sizes and order.
+    """Where everything is in the rows of entries that have the same fields, of the same sizes and order.
 
     ``size`` is the number of bytes of such a row. ``fields`` has the span of each field that it has. ``constants`` is
     what all these entries have in common: the family, the protocol, whether they have ports, and the value of each
     field that they lack (None, and 0 of ``zone``).
     ``structure`` has number and value of each word that makes it this layout: the headers, the family and the
     protocols. ``identity`` are the numbers of the words that name an entry in a request: its original tuple, its id and
-    its zone, as they were sent.
+    its zone, as they were sent. Rows that are no messages of the kernel have neither.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        fields: dict[str, FieldSpan],
+        constants: dict[str, t.Any],
+        structure: tuple[tuple[int, int], ...] = (),
+        identity: tuple[int, ...] = (),
+    ) -> None:
+        self.size = size
+        self.fields = fields
+        self.constants = constants
+        self.structure = structure
+        self.identity = identity
+
+    @classmethod
+    def of_message(cls, row: bytes) -> Layout:
+        """Learn the layout of a message. Raises MalformedError if lengths or sizes in it do not add up."""
+        learned = _Learned(row)
+        structure = tuple((number, _word(row, number)) for number in sorted(learned.headers))
+        identity = tuple(number for kind in _IDENTITY for number in learned.spans.get(kind, ()))
+        return cls(len(row), learned.fields, learned.constants, structure, identity)
+
+    def entry(self, row: bytes, names: t.Iterable[str] = FIELDS) -> Entry:
+        """Decode the fields ``names`` of a row of this layout."""
+        fields = {}
+        for name in names:
+            span = self.fields.get(name)
+            if span is None:
+                fields[name] = self.constants[name]
+            else:
+                fields[name] = span.encoding.decode(row[span.start : span.end])
+        return Entry(**fields)
+
+    def identity_of(self, row: bytes) -> bytes:
+        """Return the bytes of a row that name its entry: its original tuple, id and zone."""
+        return words_of(row, self.identity)
+
+
+def constants_of(family: int, has_ports: bool) -> dict[str, t.Any]:
+    """Return what entries have in common of whose fields nothing is known yet, but for their protocol."""
+    return {**dict.fromkeys(FIELDS), "zone": 0, "has_ports": has_ports, "family": family}
+
+
+class _Learned:
+    """What a message says of its layout. ``headers`` are the numbers of the words that make it this layout.
+
+    ``spans`` has the words of each attribute that names an entry. Raises MalformedError if lengths or sizes do not add
+    up.
     """
 
     def __init__(self, row: bytes) -> None:
-        """Learn the layout of a row. Raises MalformedError if lengths or sizes in it do not add up."""
         if len(row) < framing.ATTRIBUTES_AT:
             raise MalformedError("netlink: an entry without its family")
-        self.size = len(row)
         self.fields: dict[str, FieldSpan] = {}
-        self._headers = set(range(framing.ATTRIBUTES_AT // framing.WORD.size))
-        self._spans: dict[int, range] = {}
-        message_length = self._word(row, 0)
+        self.headers = set(range(framing.ATTRIBUTES_AT // framing.WORD.size))
+        self.spans: dict[int, range] = {}
+        message_length = _word(row, 0)
         self._walk(_ENTRY, row, framing.ATTRIBUTES_AT, message_length)
-        self.constants: dict[str, t.Any] = {
-            **dict.fromkeys(FIELDS),
-            "zone": 0,
-            "has_ports": "source_port" in self.fields,
-            "family": row[framing.HEADER_LENGTH],
-        }
+        self.constants = constants_of(row[framing.HEADER_LENGTH], "source_port" in self.fields)
         self._settle_protocol(row)
-        self._settle_zone()
-        self.structure = tuple((number, self._word(row, number)) for number in sorted(self._headers))
-        self.identity = tuple(number for kind in _IDENTITY for number in self._spans.get(kind, ()))
-
-    @staticmethod
-    def _word(row: bytes, number: int) -> int:
-        word: int = framing.WORD.unpack_from(row, number * framing.WORD.size)[0]
-        return word
+        settle_zone(self.fields)
 
     def _walk(self, schema: Schema, row: bytes, start: int, end: int) -> None:
         """Note each header and each known value between ``start`` and ``end``. Step over what is not known."""
         for kind, value_start, value_end in framing.walk(row, start, end):
             header = value_start // framing.WORD.size - 1
-            self._headers.add(header)
+            self.headers.add(header)
             if schema is _ENTRY and kind in _IDENTITY:
-                self._spans[kind] = range(header, _words(value_end))
+                self.spans[kind] = range(header, _words(value_end))
             known = schema.get(kind)
             if isinstance(known, Field):
                 self._note(known, value_start, value_end)
@@ -220,8 +256,8 @@ class Layout:
                 raise MalformedError(f"netlink: an entry without its {name}")
         span = self.fields.pop("protocol")
         reply_span = self.fields.pop("reply_protocol")
-        self._headers.add(span.start // framing.WORD.size)
-        self._headers.add(reply_span.start // framing.WORD.size)
+        self.headers.add(span.start // framing.WORD.size)
+        self.headers.add(reply_span.start // framing.WORD.size)
         protocol = row[span.start]
         self.constants["protocol"] = protocol
         states = {name: self.fields.pop(name) for name in _STATE_FIELDS.values() if name in self.fields}
@@ -229,30 +265,21 @@ class Layout:
         if own_state is not None:
             self.fields["state"] = own_state
 
-    def _settle_zone(self) -> None:
-        """Read the entry's zone from where it was sent.
 
-        An entry has one zone (struct nf_conntrack_zone). The kernel sends it inside a tuple if it holds for that
-        direction only (ctnetlink_fill_info() in net/netfilter/nf_conntrack_netlink.c).
-        """
-        for name in ("zone_original", "zone_reply"):
-            if name in self.fields:
-                self.fields.setdefault("zone", self.fields[name])
+def settle_zone(fields: dict[str, FieldSpan]) -> None:
+    """Read the entry's zone from where it was sent.
 
-    def entry(self, row: bytes, names: t.Iterable[str] = FIELDS) -> Entry:
-        """Decode the fields ``names`` of a row of this layout."""
-        fields = {}
-        for name in names:
-            span = self.fields.get(name)
-            if span is None:
-                fields[name] = self.constants[name]
-            else:
-                fields[name] = span.encoding.decode(row[span.start : span.end])
-        return Entry(**fields)
+    An entry has one zone (struct nf_conntrack_zone). The kernel sends it inside a tuple if it holds for that direction
+    only (ctnetlink_fill_info() in net/netfilter/nf_conntrack_netlink.c).
+    """
+    for name in ("zone_original", "zone_reply"):
+        if name in fields:
+            fields.setdefault("zone", fields[name])
 
-    def identity_of(self, row: bytes) -> bytes:
-        """Return the bytes of a row that name its entry: its original tuple, id and zone."""
-        return words_of(row, self.identity)
+
+def _word(row: bytes, number: int) -> int:
+    word: int = framing.WORD.unpack_from(row, number * framing.WORD.size)[0]
+    return word
 
 
 def words_of(row: bytes, numbers: t.Iterable[int]) -> bytes:

@@ -55,15 +55,20 @@ def what_fills_tables(document: Document, most: int) -> tuple[Items, int]:
     """Return the first ``most`` explanations that are not the same, and how many more there are."""
     groups = groups_of(document)
     shown = groups[:most]
-    shared = shared_sentences(shown)
+    return items_of(shown), len(groups) - len(shown)
+
+
+def items_of(groups: list[Group]) -> Items:
+    """Return the explanations of some routers, with what is said of several of them once."""
+    shared = shared_sentences(groups)
     items: list[Item] = []
-    for group in shown:
+    for group in groups:
         lines = [group.explanation["filled_by"], *group.commands(), *own_sentences(group, shared)]
         items.append((few_names(group.names), lines))
     items += shared_items(shared)
-    if any(group.explanation["prunes"] for group in shown):
+    if any(group.explanation["prunes"] for group in groups):
         items.append(("prune", [HOW_TO_PRUNE]))
-    return Items(items), len(groups) - len(shown)
+    return Items(items)
 
 
 def shared_sentences(groups: list[Group]) -> dict[str, list[str]]:

@@ -88,6 +88,7 @@ SET_BY_US = frozenset(
         "conntrack_audit_all_gates",
         "conntrack_audit_batches",
         "conntrack_audit_before",
+        "conntrack_audit_explained",
         "conntrack_audit_failure",
         "conntrack_audit_health",
         "conntrack_audit_judged",

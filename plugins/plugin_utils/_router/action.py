@@ -49,8 +49,7 @@ class RouterAction(ActionBase):
         """Return the result of the work on the router, or a failure before anything was touched."""
         try:
             require_core()
-            name = self._connection_name(task_vars or {})
-            refuse_controller(self._connection, name, self._host(task_vars), self._play_context.remote_addr)
+            self._refuse_other_machine(task_vars)
         except ConntrackError as error:
             return _failure(error)
         result: dict[str, t.Any] = super().run(tmp, task_vars)
@@ -62,6 +61,11 @@ class RouterAction(ActionBase):
             # What a server says before the login is in it, of any length.
             raise AnsibleConnectionFailure(cut(str(error), _LONGEST_MESSAGE, lines=True)) from None
         return result
+
+    def _refuse_other_machine(self, task_vars: dict[str, t.Any] | None) -> None:
+        """Raise RefusedError if the module would run on the controller in place of the router."""
+        name = self._connection_name(task_vars or {})
+        refuse_controller(self._connection, name, self._host(task_vars), self._play_context.remote_addr)
 
     def _on_router(self, task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
         """Return the result of the module. An action that does more overrides this."""

@@ -10,10 +10,14 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by import MOST as MOST_CLUSTERS
+from ansible_collections.netops.conntrack.plugins.module_utils._listing.decoder import SHOWN as MOST_LINES
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.common_shapes import (
     COUNT,
     OPTIONAL_COUNT,
     PATH,
+    PERCENT,
+    SETTINGS,
     VALUE,
     Arguments,
     Fields,
@@ -23,12 +27,17 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._router.common_sh
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.shape import (
     boolean,
     list_of,
+    mapping,
     optional,
     record,
     text,
     text_or,
     whole,
 )
+from ansible_collections.netops.conntrack.plugins.plugin_utils._router.table_shapes import CLUSTER
+
+_LINE = 4096
+"""Characters of a line of a file."""
 
 _NUMBERS = (
     "protocol_number",
@@ -108,6 +117,12 @@ def info(arguments: Arguments) -> Fields:
         "groups_distinct": OPTIONAL_COUNT,
         "groups_uncertainty": COUNT,
         "dest": optional(text(PATH)),
+        "filled_by": optional(list_of(CLUSTER, min(asked(arguments, "explain", 0), MOST_CLUSTERS))),
+        "explained_percent": PERCENT,
+        "src": optional(text(PATH)),
+        "settings": optional(mapping(VALUE, SETTINGS)),
+        "not_understood": OPTIONAL_COUNT,
+        "not_understood_lines": list_of(record({"line": COUNT, "text": text(_LINE)}), MOST_LINES),
     }
 
 

@@ -1,0 +1,116 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE to this collection: it can change without notice.
+
+"""A listing of entries in a file, read like the table itself."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeouts import Timeouts
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
+from ansible_collections.netops.conntrack.plugins.module_utils._listing.decoder import SHOWN, Decoded
+from ansible_collections.netops.conntrack.plugins.module_utils._listing.processes import decoded
+from ansible_collections.netops.conntrack.plugins.module_utils._listing.rows import NOW, Form, RowWriter
+from ansible_collections.netops.conntrack.plugins.module_utils._listing.source import Source
+from ansible_collections.netops.conntrack.plugins.module_utils._printable import visible
+from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.known_settings import KNOWN, nearest
+from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
+from ansible_collections.netops.conntrack.plugins.module_utils._units import parse_duration
+
+_NANOSECONDS = 1_000_000_000
+_LONGEST_SHOWN = 300
+_PREFIXES = ("net.netfilter.nf_conntrack_", "net.netfilter.nf_", "net.ipv4.netfilter.ip_conntrack_", "nf_conntrack_")
+
+_UNLISTED = frozenset({"status", "expected", "labels", "helper", "assured of offloaded"})
+"""What lines do not tell of an entry, unless they show it."""
+
+_UNLISTED_BY_XML = frozenset({"status", "expected", "labels", "offloaded"})
+_UNLISTED_BY_SAVE = frozenset({"status", "labels", "helper", "offloaded"})
+
+Result = t.TypeVar("Result")
+
+
+class Listing:
+    """A file with what ``conntrack -L`` or /proc listed. A context manager, which closes the file.
+
+    Raises OptionError or NotPermittedError if it cannot be read.
+    """
+
+    def __init__(self, path: str, processes: int | None = None) -> None:
+        if path == "-":
+            remedy = "Give the path of a file on the host on which the module runs."
+            raise OptionError("src", path, "is not a file", remedy)
+        self._source = Source(path)
+        self._processes = processes
+        self._writers: dict[Form, RowWriter] = {}
+        self._lines = 0
+        self.not_understood = 0
+        """How many lines that was, once the file was read."""
+        self.not_understood_lines: list[dict[str, t.Any]] = []
+
+    def __enter__(self) -> Listing:
+        return self
+
+    def __exit__(self, *_unused: object) -> None:
+        self._source.close()
+
+    @property
+    def unlisted(self) -> frozenset[str]:
+        """What the file's format does not tell of an entry (see Context)."""
+        beginning = self._source.beginning.lstrip()
+        if beginning.startswith(b"<"):
+            return _UNLISTED_BY_XML
+        return _UNLISTED_BY_SAVE if beginning.startswith(b"-A ") else _UNLISTED
+
+    def context(self, settings: t.Mapping[str, int]) -> Context:
+        """Return what tells the age and the idle time of the file's entries. ``settings`` are those of its router."""
+        # Slow renewal makes a second of difference, and nobody knows the kernel.
+        timeouts = Timeouts(settings, NOW * _NANOSECONDS, slow_renewal=True)
+        return Context(settings, timeouts.now, timeouts, self.unlisted)
+
+    def count(self) -> None:
+        """Return that nobody knows how many entries there are before they were read."""
+
+    def read(self, collect: t.Callable[[t.Iterator[Block]], Result], _conditions: t.Sequence[t.Any] = ()) -> Result:
+        """Return what ``collect`` makes of all entries. Raises what ``decoded`` raises."""
+        self._lines = self.not_understood = 0
+        self.not_understood_lines = []
+        with decoded(self._source, self._processes) as pieces:
+            return collect(self._blocks(pieces))
+
+    def _blocks(self, pieces: t.Iterator[Decoded]) -> t.Iterator[Block]:
+        for piece in pieces:
+            self._note(piece)
+            for form, rows in piece.rows:
+                if form not in self._writers:
+                    self._writers[form] = RowWriter(form)
+                yield Block(self._writers[form].layout, rows)
+
+    def _note(self, piece: Decoded) -> None:
+        room = SHOWN - len(self.not_understood_lines)
+        for number, line in piece.not_understood[:room]:
+            text = line[:_LONGEST_SHOWN].decode("utf-8", "backslashreplace")
+            self.not_understood_lines.append({"line": self._lines + number, "text": visible(text)})
+        self.not_understood += piece.not_understood_number
+        self._lines += piece.lines
+
+
+def settings_of(given: t.Mapping[str, t.Any] | None) -> dict[str, int]:
+    """Return the settings of the router of a file, by short name, in seconds. Raises OptionError for others."""
+    settings: dict[str, int] = {}
+    for name, value in (given or {}).items():
+        option = f"settings.{name}"
+        short_name = name
+        for prefix in _PREFIXES:
+            short_name = short_name.removeprefix(prefix)
+        if short_name not in KNOWN:
+            close = nearest(short_name, KNOWN)
+            remedy = f"Did you mean {close[0]}?" if close else "Give names such as tcp_timeout_established."
+            raise OptionError(option, value, "is not a setting of connection tracking", remedy)
+        settings[short_name] = parse_duration(value, option)
+    return settings

@@ -1,0 +1,119 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE to this collection: it can change without notice.
+
+"""The pieces of a file: whole lines, as many as are decoded at once. No more of it is ever in memory."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import os
+import typing as t
+import zlib
+
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
+from ansible_collections.netops.conntrack.plugins.module_utils._files.regular_files import open_regular
+from ansible_collections.netops.conntrack.plugins.module_utils._files.text import unreadable
+from ansible_collections.netops.conntrack.plugins.module_utils._listing.decoder import LONGEST_LINE
+
+PIECE = 1 << 22
+"""Bytes whose lines are sorted at once. Of fewer, the groups of lines that are alike get small."""
+
+_GZIP = b"\x1f\x8b"
+
+
+class Source:
+    """An open file with a listing. ``path`` is what it is called in errors."""
+
+    def __init__(self, path: str) -> None:
+        """Open the file. Raises OptionError or NotPermittedError for what cannot be read, or is no regular file."""
+        self.path = path
+        with self.reading():
+            self._descriptor = open_regular(path)
+        try:
+            self._look()
+        except BaseException:
+            self.close()
+            raise
+
+    def _look(self) -> None:
+        """Note how large the file is, and what it begins with."""
+        with self.reading():
+            self.size = os.fstat(self._descriptor).st_size
+            self.beginning = os.pread(self._descriptor, LONGEST_LINE, 0)
+        self.is_compressed = self.beginning.startswith(_GZIP)
+        if self.is_compressed:
+            with self.reading(), self._uncompressed() as file:
+                self.beginning = file.read(LONGEST_LINE)
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._descriptor)
+
+    @contextlib.contextmanager
+    def reading(self) -> t.Iterator[None]:
+        """Turn errors of reading into OptionError or NotPermittedError."""
+        try:
+            yield
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            problem = f"is not a whole file of gzip ({error})"
+            raise OptionError("src", self.path, problem, "Copy it again, or give it unpacked.") from error
+        except ValueError as error:
+            raise OptionError("src", self.path, f"is no path ({error})", "Give the path of a file.") from error
+        except OSError as error:
+            raise unreadable(self.path, "src", error) from error
+
+    def pieces(self) -> t.Iterator[bytes]:
+        """Yield the file piece by piece. Only the last one may end without a line feed.
+
+        Raises what ``reading`` raises.
+        """
+        with self.reading(), self._uncompressed() if self.is_compressed else self._plain() as file:
+            rest = b""
+            while True:
+                read = file.read(PIECE)
+                if not read:
+                    break
+                lines, feed, rest = _joined(rest, read).rpartition(b"\n")
+                if feed:
+                    yield lines + feed
+            if rest:
+                yield rest
+
+    def _plain(self) -> t.BinaryIO:
+        os.lseek(self._descriptor, 0, os.SEEK_SET)
+        return os.fdopen(os.dup(self._descriptor), "rb", buffering=0)
+
+    def _uncompressed(self) -> t.BinaryIO:
+        return t.cast("t.BinaryIO", gzip.GzipFile(fileobj=self._plain(), mode="rb"))
+
+    def stripe(self, number: int) -> bytes:
+        """Return the lines that begin in the piece of this number, of a file that is not compressed. Raises OSError.
+
+        Each line of the file begins in one piece, so the stripes of all pieces are the file.
+        """
+        start = number * PIECE
+        # With the byte before, a line that begins right at the start has its line feed before it, too.
+        before = 1 if number else 0
+        data = os.pread(self._descriptor, before + PIECE + LONGEST_LINE, start - before)
+        first = data.find(b"\n", 0, before + PIECE) + 1 if before else 0
+        if (before and not first) or first >= before + PIECE:
+            return b""
+        end = data.find(b"\n", before + PIECE - 1) + 1
+        return data[first : end or len(data)]
+
+    @property
+    def stripes(self) -> int:
+        """How many pieces the file has."""
+        return -(-self.size // PIECE)
+
+
+def _joined(rest: bytes, read: bytes) -> bytes:
+    """Return what was read after the ``rest`` of a line. Of a line that is too long, only the beginning is kept."""
+    if len(rest) < LONGEST_LINE:
+        return rest + read
+    _more, feed, after = read.partition(b"\n")
+    return rest[:LONGEST_LINE] + feed + after

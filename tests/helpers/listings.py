@@ -1,0 +1,41 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Lines of listings, decoded as files are."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import FIELDS, Entry
+from ansible_collections.netops.conntrack.plugins.module_utils._listing.decoder import Decoded, Decoder
+from ansible_collections.netops.conntrack.plugins.module_utils._listing.rows import RowWriter
+from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
+from helpers.encoded_messages import assert_columns_are_rows
+
+
+def decoded(text: str | bytes) -> Decoded:
+    """Return what a decoder makes of a text that is one piece."""
+    return Decoder().decode(text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text)
+
+
+def blocks_of(found: Decoded) -> list[Block]:
+    """Return the blocks of a piece, each of which has the same by rows and by columns."""
+    blocks = [Block(RowWriter(form).layout, rows) for form, rows in found.rows]
+    for block in blocks:
+        assert_columns_are_rows(block)
+    return blocks
+
+
+def entries_of(text: str | bytes) -> list[Entry]:
+    """Return the entries of a text, all of whose lines are understood."""
+    found = decoded(text)
+    assert found.not_understood == []
+    return [entry for block in blocks_of(found) for entry in block.entries()]
+
+
+def entry_of(line: str) -> dict[str, t.Any]:
+    """Return what is known of the one entry in a line: every field that is not None."""
+    [entry] = entries_of(line + "\n")
+    return {name: getattr(entry, name) for name in FIELDS if getattr(entry, name) is not None}
