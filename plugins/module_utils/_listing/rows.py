@@ -25,8 +25,8 @@ from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts im
     NUMBER,
     TEXT,
     Encoding,
-    Layout,
     FieldSpan,
+    Layout,
     constants_of,
     settle_zone,
 )
