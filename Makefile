@@ -7,6 +7,9 @@ QUICK := $(RUN) tools/requirements-quick.txt
 TEST := $(QUICK) tools/requirements-test.txt
 IN_VENV := PATH="$(CURDIR)/.venv/bin:$$PATH:/usr/sbin:/sbin"
 
+# Two workers for each processor, because most tests wait for something. The tests of a file stay together.
+WORKERS := --numprocesses=$$((2 * $$(nproc))) --dist=loadscope --no-loadscope-reorder
+
 export PYTHON KEEP
 .DEFAULT_GOAL := help
 .PHONY: help demo test quick setup lint sanity unit versions vm bench lab-up lab-down clean
@@ -23,14 +26,14 @@ test: ## run every test there is (as root)
 	@$(IN_VENV) python tools/controllers.py
 	@tools/lint
 	@tools/sanity
-	@$(IN_VENV) tools/run-tests
+	@$(IN_VENV) tools/run-tests $(WORKERS)
 
 # Left out: what runs Ansible, builds the collection or takes long (the marker "slow").
 quick: ## run in half a minute the unit tests that need nothing but pytest (no root, no linters, no browser)
 	@tools/setup $(QUICK)
 	@$(IN_VENV) python -m pytest $(addprefix tests/unit/plugins/,module_utils plugin_utils filter) \
 		$(addprefix tests/unit/,test_documentation.py test_floors.py test_tested_modules.py) \
-		-m "not slow" --numprocesses=auto --dist=worksteal
+		-m "not slow" $(WORKERS)
 
 setup: ## install what is missing for all the targets (as root)
 	@tools/setup --lab --boot --report --vm $(TEST)
@@ -45,7 +48,7 @@ sanity: ## run ansible-test sanity on every Python that is present
 
 unit: ## run the tests that need neither root nor a lab
 	@tools/setup $(TEST)
-	@$(IN_VENV) python -m pytest tests/unit --numprocesses=auto --dist=loadscope --no-loadscope-reorder
+	@$(IN_VENV) python -m pytest tests/unit $(WORKERS)
 
 versions: ## run the tests of the controller on each ansible-core of tools/controllers.yml (as root, an hour)
 	@tools/setup --lab $(TEST)

@@ -149,7 +149,7 @@ def shown(netns: str, output: str, *selected: str) -> str:
 
 def read_beside(netns: str, output: str) -> tuple[list[Block], Context, str]:
     """Read the table between two listings of the tool that agree, so that no second has passed; give all three."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         before = shown(netns, output)
         with inside(netns), Table() as table:

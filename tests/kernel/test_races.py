@@ -152,12 +152,11 @@ def test_prune_while_a_change_goes_back_by_itself(netns: str) -> None:
     insert(netns, "tcp", 100)
     end = time.monotonic() + 2
     prunes = 0
-    while time.monotonic() < end:
+    while time.monotonic() < end or prunes < 3:
         result = run_module("conntrack_prune", {"match": MATCH, "protect_management": False}, netns=netns).data
         assert result.get("deleted", 0) == 0, result
         assert not result.get("failed") or "while the table was read" in result["msg"]
         prunes += 1
-    assert prunes > 2
     assert int(run(["sysctl", "-n", "net.netfilter.nf_conntrack_tcp_timeout_established"], netns=netns)) == 432000
     assert count(netns) == 100
 

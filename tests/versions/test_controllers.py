@@ -4,7 +4,8 @@
 
 """The collection on controllers with another ansible-core: unit tests, sanity, and the playbooks on a lab.
 
-They run on the controllers of tools/controllers.yml: `make test` on some, `make versions` on all.
+They run on the controllers of tools/controllers.yml: `make versions` all of them on each, `make test` the playbooks on the
+oldest and the newest.
 """
 
 from __future__ import annotations
@@ -24,16 +25,7 @@ from helpers.other_controllers import ALL, REFUSED, SUPPORTED, programs_of
 from helpers.report_comparison import comparable
 from helpers.support import CHECKOUT, run_ansible, worker
 
-_SHORT_UNIT = [
-    "tests/unit/plugins/callback/test_conntrack_fleet.py::test_a_report_that_fails_is_shown_too",
-    "tests/unit/plugins/filter",
-    "tests/unit/plugins/plugin_utils",
-]
-UNIT = ["tests/unit/plugins", "tests/unit/roles"] if ALL else _SHORT_UNIT
-"""What runs on a router does not depend on the ansible-core that sent it, so that the short run leaves it out."""
-
-_SHORT_SANITY = ("action-plugin-docs", "ansible-doc", "compile", "import", "runtime-metadata", "validate-modules")
-"""The tests of ansible-test that depend on the ansible-core, and not on linters that it installs."""
+UNIT = ["tests/unit/plugins", "tests/unit/roles"]
 
 ROUTERS, STALE = 2, 100
 RUNS = (("audit",), ("site", "--check"), ("site",)) if ALL else (("site",),)
@@ -41,6 +33,7 @@ RUNS = (("audit",), ("site", "--check"), ("site",)) if ALL else (("site",),)
 
 MINUTE = 60
 
+long = pytest.mark.skipif(not ALL, reason="takes many minutes: `make versions` runs it")
 on_each = pytest.mark.parametrize("controller", SUPPORTED, ids=lambda row: row.name)
 
 
@@ -102,6 +95,7 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> list[Outcome]:
     return play_all(pathlib.Path(sys.executable).parent, tmp_path_factory.mktemp("main"))
 
 
+@long
 @on_each
 def test_unit(controller: Controller) -> None:
     programs = programs_of(controller)
@@ -109,11 +103,11 @@ def test_unit(controller: Controller) -> None:
     run_in_checkout(command, {"PATH": f"{programs}:{os.environ['PATH']}"}, 60)
 
 
+@long
 @on_each
 def test_sanity(controller: Controller) -> None:
     programs = programs_of(controller)
-    short = ["--python", controller.python, *(f"--test={name}" for name in _SHORT_SANITY)]
-    run_in_checkout(["tools/sanity", *([] if ALL else short)], {"VENV": str(programs.parent)}, 60)
+    run_in_checkout(["tools/sanity"], {"VENV": str(programs.parent)}, 60)
 
 
 @on_each
