@@ -4,8 +4,8 @@
 
 """The collection on controllers with another ansible-core: unit tests, sanity, and the playbooks on a lab.
 
-They run on the controllers of tools/controllers.yml: `make versions` all of them on each, `make test` the playbooks on the
-oldest and the newest.
+They run on the controllers of tools/controllers.yml: `make versions` runs all of them on each, `make test` the
+playbooks on the oldest and the newest.
 """
 
 from __future__ import annotations
