@@ -22,7 +22,7 @@ demo: ## build a lab of routers, run the playbooks on it, show before and after 
 	@tools/setup --lab $(RUN)
 	@$(IN_VENV) python tools/demo.py
 
-test: ## run every test there is (as root)
+test: ## run every test but those on other ansible-cores, of which it runs some (as root)
 	@tools/setup --lab --boot --report --vm $(TEST)
 	@$(IN_VENV) python tools/controllers.py
 	@tools/lint
