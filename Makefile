@@ -7,8 +7,9 @@ QUICK := $(RUN) tools/requirements-quick.txt
 TEST := $(QUICK) tools/requirements-test.txt
 IN_VENV := PATH="$(CURDIR)/.venv/bin:$$PATH:/usr/sbin:/sbin"
 
-# Two workers for each processor, because most tests wait for something. The tests of a file stay together.
-WORKERS := --numprocesses=$$((2 * $$(nproc))) --dist=loadscope --no-loadscope-reorder
+# The tests of a file stay together. Those of all kinds get two workers for each processor, because most of them wait.
+ONE_EACH := --numprocesses=auto --dist=loadscope --no-loadscope-reorder
+TWO_EACH := --numprocesses=$$((2 * $$(nproc))) --dist=loadscope --no-loadscope-reorder
 
 export PYTHON KEEP
 .DEFAULT_GOAL := help
@@ -21,19 +22,19 @@ demo: ## build a lab of routers, run the playbooks on it, show before and after 
 	@tools/setup --lab $(RUN)
 	@$(IN_VENV) python tools/demo.py
 
-test: ## run every test there is (as root)
+test: ## run every test but those on other ansible-cores, of which it runs some (as root)
 	@tools/setup --lab --boot --report --vm $(TEST)
 	@$(IN_VENV) python tools/controllers.py
 	@tools/lint
 	@tools/sanity
-	@$(IN_VENV) tools/run-tests $(WORKERS)
+	@$(IN_VENV) tools/run-tests $(TWO_EACH)
 
 # Left out: what runs Ansible, builds the collection or takes long (the marker "slow").
 quick: ## run in half a minute the unit tests that need nothing but pytest (no root, no linters, no browser)
 	@tools/setup $(QUICK)
 	@$(IN_VENV) python -m pytest $(addprefix tests/unit/plugins/,module_utils plugin_utils filter) \
 		$(addprefix tests/unit/,test_documentation.py test_floors.py test_tested_modules.py) \
-		-m "not slow" $(WORKERS)
+		-m "not slow" $(ONE_EACH)
 
 setup: ## install what is missing for all the targets (as root)
 	@tools/setup --lab --boot --report --vm $(TEST)
@@ -48,7 +49,7 @@ sanity: ## run ansible-test sanity on every Python that is present
 
 unit: ## run the tests that need neither root nor a lab
 	@tools/setup $(TEST)
-	@$(IN_VENV) python -m pytest tests/unit $(WORKERS)
+	@$(IN_VENV) python -m pytest tests/unit $(ONE_EACH)
 
 versions: ## run the tests of the controller on each ansible-core of tools/controllers.yml (as root, an hour)
 	@tools/setup --lab $(TEST)

@@ -21,6 +21,7 @@ from topology import QUIET_CONNECTIONS, STALE_DESTINATIONS, Router
 
 Make = t.Callable[[str, int], t.Any]
 
+DAYS_5, HOURS_15 = 432_000, 54_000
 SOON = 1000
 """Entries with less time left than this may end by themselves in between, and are not made."""
 
@@ -86,7 +87,6 @@ def is_tcp(line: Line) -> bool:
     return line.protocol == "tcp"
 
 
-DAYS_5, HOURS_15 = 432_000, 54_000
 QUIET = 400_000
 """What the idle entries have left of their five days."""
 

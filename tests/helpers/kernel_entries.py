@@ -16,7 +16,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl im
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.table import Table
 from helpers.encoded_messages import NLMSG_DONE, message
-from helpers.support import run
+from helpers.support import PATIENCE, run
 
 # linux/netlink.h, linux/netfilter/nfnetlink_conntrack.h
 NLM_F_REQUEST, NLM_F_DUMP = 0x001, 0x300
@@ -149,7 +149,7 @@ def shown(netns: str, output: str, *selected: str) -> str:
 
 def read_beside(netns: str, output: str) -> tuple[list[Block], Context, str]:
     """Read the table between two listings of the tool that agree, so that no second has passed; give all three."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         before = shown(netns, output)
         with inside(netns), Table() as table:

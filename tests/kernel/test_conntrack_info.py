@@ -22,7 +22,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._selector.compile
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from helpers.encoded_messages import Fields, blocks_of
 from helpers.kernel_entries import ACCOUNTING, MADE, fill
-from helpers.support import SYSTEM_PYTHON, ModuleResult, network_namespace, run, run_module
+from helpers.support import PATIENCE, SYSTEM_PYTHON, ModuleResult, network_namespace, run, run_module
 
 TCP, UDP, SIX = 120, 30, 7
 LINES = [
@@ -221,7 +221,7 @@ def test_lines_are_those_of_the_tool(accounting: bool) -> None:
         if accounting:
             run(["sysctl", "-qw", *ACCOUNTING], netns=netns)
         fill(netns)
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + PATIENCE
         while True:
             before = run(["conntrack", "-L"], netns=netns)
             result = info(netns, {"lines": True, "limit": 1000}).data
