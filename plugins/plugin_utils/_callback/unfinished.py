@@ -13,7 +13,7 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._printable import visible
 
-_COUNTS = {"conntrack_prune": "deleted", "conntrack_update": "updated"}
+_COUNTS = {"conntrack_expect_prune": "deleted", "conntrack_prune": "deleted", "conntrack_update": "updated"}
 """Modules that change entries, and what their results call those."""
 
 _SETTINGS = "conntrack_settings"
@@ -67,6 +67,7 @@ _NOT_KNOWN = (
     "log of the router says what it did (journalctl -t netops.conntrack)."
 )
 _LATER = {
+    "conntrack_expect_prune": "Deleted expectations do not come back by themselves. Run it again for the rest.",
     "conntrack_prune": "Deleted entries do not come back by themselves. Run the playbook again for the rest.",
     "conntrack_settings": (
         "With confirm_within, the router restores its old values by itself when that time is over. Without it, "
