@@ -81,5 +81,5 @@ def _column(block: Block, name: str) -> t.Iterable[t.Any]:
 
 
 def _ends(master: Entry) -> _Ends:
-    """Return what the tuple of a master has in common with that of its entry. The length of an address is its family."""
+    """Return what a master has in common with its entry. The length of an address tells its family."""
     return tuple(getattr(master, name) for name in _NAMES)
