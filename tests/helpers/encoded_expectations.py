@@ -50,7 +50,7 @@ CLIENT, SERVER = "198.51.100.7", "203.0.113.21"
 
 
 def attributes_of(**changes: bytes | None) -> dict[int, bytes]:
-    """Return the attributes of an expectation of FTP by number. ``changes`` are others, by name. None leaves one out."""
+    """Return the attributes of an expectation of FTP by number, with ``changes`` by name. None leaves one out."""
     attributes: dict[int, bytes | None] = {
         TUPLE: nested(TUPLE, ends(SERVER, CLIENT, 0, 40021)),
         MASK: nested(MASK, ends("255.255.255.255", "255.255.255.255", 0, 65535)),

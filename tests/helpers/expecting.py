@@ -85,6 +85,8 @@ def expecting() -> t.Iterator[str]:
     """Make a namespace with the rules, in which nothing is expected yet."""
     with network_namespace("expect", tracking=False) as name:
         run(["nft", "-f", "-"], netns=name, text=RULES)
+        # With an entry that ends, what it expects ends.
+        run(["sysctl", "-qw", "net.netfilter.nf_conntrack_udp_timeout=600"], netns=name)
         yield name
 
 
