@@ -17,6 +17,8 @@ options:
       - A selector is a dictionary, or a text with blanks between its keys, such as V(helper=ftp) or
         V(helper=sip master_source=198.51.100.0/24). On the command line, put it in quotes.
       - The keys of a selector are listed in the notes.
+      - Without it, M(netops.conntrack.conntrack_expect_info) selects all expectations, and
+        M(netops.conntrack.conntrack_expect_prune) fails. For all of them, give V(family=ipv4,ipv6).
     type: raw
 notes:
   - Every key of a selector must hold. A list means any of its values, and so does a text with commas between them.

@@ -26,9 +26,6 @@ extends_documentation_fragment:
   - netops.conntrack._netns
   - netops.conntrack._expectations
 options:
-  match:
-    description:
-      - Without it, all expectations are selected.
   group_by:
     description:
       - Fields to count by, such as V(helper), or V([helper, master]).
@@ -120,7 +117,8 @@ expectations:
     zone:
       description:
         - The zone of the master. Kernels do not list it, so the module looks the expectation up.
-        - It is null if the expectation ended meanwhile, or if the master has no entry in the table yet.
+        - It is null if the kernel does not find it in any zone, because it ended meanwhile or its master has no entry in
+          the table yet.
       type: int
     id:
       description: The kernel's number of the expectation.

@@ -36,9 +36,6 @@ attributes:
   idempotent:
     support: full
 options:
-  match:
-    description:
-      - It is needed. For all expectations, give V(family=ipv4,ipv6).
   max_delete:
     description:
       - The most that may be deleted, as a number of expectations such as V(50), or as a share of all expectations such
@@ -88,8 +85,8 @@ matched:
   sample: 14
 without_zone:
   description:
-    - The number of RV(matched) expectations that stay because their zone is not known. They ended while the table was
-      read, or their master has no entry in the table yet.
+    - The number of RV(matched) expectations that stay because the kernel does not find them in any zone. They ended
+      while the table was read, or their master has no entry in the table yet.
   returned: success, or when the deletes are refused
   type: int
   sample: 0

@@ -61,11 +61,11 @@ def encode(kind: int, target: Target, sequence: int) -> bytes:
     expectation = target.expectation
     if not expectation.name:
         raise ValueError("a request must begin with the expected tuple")
-    attributes = (
-        framing.encode_attribute(_NESTED_TUPLE, expectation.name)
-        + framing.encode_attribute(_uapi.CTA_EXPECT_ZONE, struct.pack("!H", target.zone))
-        + framing.encode_attribute(_uapi.CTA_EXPECT_ID, struct.pack("!I", expectation.id))
-    )
+    attributes = framing.encode_attribute(_NESTED_TUPLE, expectation.name)
+    if target.zone:
+        # Without it the default zone is meant. Kernels that know no zones refuse the attribute.
+        attributes += framing.encode_attribute(_uapi.CTA_EXPECT_ZONE, struct.pack("!H", target.zone))
+    attributes += framing.encode_attribute(_uapi.CTA_EXPECT_ID, struct.pack("!I", expectation.id))
     return framing.encode_request(kind, _uapi.NLM_F_ACK, sequence, expectation.expected.family, attributes)
 
 

@@ -33,6 +33,15 @@ def test_a_delete_has_tuple_zone_and_id() -> None:
     ]
 
 
+def test_the_default_zone_is_not_named() -> None:
+    """A kernel without CONFIG_NF_CONNTRACK_ZONES answers EOPNOTSUPP to any zone (ctnetlink_parse_zone())."""
+    data = requests.encode(DELETE, Target(decode(expectation_message()), 0), 1)
+    assert attributes_of(data[20:]) == [
+        nested(TUPLE, ends(SERVER, CLIENT, 0, 40021)),
+        attribute(ID, struct.pack("!I", 2153820308)),
+    ]
+
+
 def test_a_delete_without_a_tuple_is_never_encoded() -> None:
     without = decode(expectation_message())._replace(name=b"")
     with pytest.raises(ValueError, match="must begin with the expected tuple"):
