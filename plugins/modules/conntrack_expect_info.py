@@ -117,8 +117,8 @@ expectations:
     zone:
       description:
         - The zone of the master. Kernels do not list it, so the module looks the expectation up.
-        - It is null if the kernel does not find it in any zone, because it ended meanwhile or its master has no entry in
-          the table yet.
+        - It is null if the kernel does not find it in any zone, because it ended meanwhile, or its master has no entry
+          in the table yet.
       type: int
     id:
       description: The kernel's number of the expectation.

@@ -28,14 +28,14 @@ from helpers.mistakes import NOBODY, ROOT
 from helpers.support import ModuleResult, assert_refused, run, run_module
 
 ALL = "family=ipv4,ipv6"
-SIX = {"source": LOOPBACK[6], "destination": LOOPBACK[6]}
+SIX = Request(source=LOOPBACK[6], destination=LOOPBACK[6])
 ZONE, ORIGINAL_ZONE = 7, 9
 TFTP = [
     Request(),
     Request("127.0.0.3"),
-    Request(**SIX),
+    SIX,
     Request(port=7000),
-    Request(port=7001, **SIX),
+    SIX._replace(port=7001),
     Request(port=7100),
     Request(destination="127.0.0.77"),
 ]

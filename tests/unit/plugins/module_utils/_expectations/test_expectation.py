@@ -60,7 +60,11 @@ def test_what_the_kernel_sends_of_a_transfer_of_ftp() -> None:
 
 def test_everything_that_can_be_sent() -> None:
     nat = attribute(1, struct.pack("!I", 1)) + nested(2, ends("10.0.0.9", "0.0.0.0", 2000, 0))
-    fields = {"zone": attribute(ZONE, b"\0\7"), "fn": attribute(FN, b"nat-follow-master\0"), "nat": nested(NAT, nat)}
+    fields: dict[str, t.Any] = {
+        "zone": attribute(ZONE, b"\0\7"),
+        "fn": attribute(FN, b"nat-follow-master\0"),
+        "nat": nested(NAT, nat),
+    }
     one = decode(expectation_message(**fields))
     assert as_dict(one) == {
         **FTP,
@@ -94,7 +98,8 @@ def test_the_name_is_the_tuple_as_it_was_sent() -> None:
     ("left_out", "field"), [("timeout", "remaining"), ("help_name", "helper"), ("class_", "class"), ("mask", "mask")]
 )
 def test_what_may_be_missing_is_unknown(left_out: str, field: str) -> None:
-    one = as_dict(decode(expectation_message(**{left_out: None})))
+    changes: dict[str, t.Any] = {left_out: None}
+    one = as_dict(decode(expectation_message(**changes)))
     assert one[field] in (None, tuple_of(None, None, None, None))
 
 
