@@ -11,6 +11,7 @@ import contextlib
 import typing as t
 
 import pytest
+import yaml
 from ansible_collections.netops.conntrack.plugins.module_utils import _netns
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.expect_prune import (
     ExpectSurvey,
@@ -23,9 +24,10 @@ from ansible_collections.netops.conntrack.plugins.module_utils._expectations.sel
 from ansible_collections.netops.conntrack.plugins.module_utils._expectations.zones import with_zones
 from ansible_collections.netops.conntrack.plugins.module_utils._netlink import transport
 from ansible_collections.netops.conntrack.plugins.module_utils._table.table import Table
+from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import find
 from helpers.expecting import LOOPBACK, Request, announce_dcc, announce_ftp, expecting, listed, send
 from helpers.mistakes import NOBODY, ROOT
-from helpers.support import ModuleResult, assert_refused, run, run_module
+from helpers.support import CHECKOUT, ModuleResult, assert_refused, run, run_module
 
 ALL = "family=ipv4,ipv6"
 SIX = Request(source=LOOPBACK[6], destination=LOOPBACK[6])
@@ -40,6 +42,9 @@ TFTP = [
     Request(destination="127.0.0.77"),
 ]
 DCC_PORTS = (5000, 5001, 5002)
+MOST_TO_FILL = 20_000
+DEFAULTS = (CHECKOUT / "roles" / "conntrack_audit" / "defaults" / "main.yml").read_text(encoding="utf-8")
+CHECKS = yaml.safe_load(DEFAULTS)["conntrack_audit_checks"]
 
 
 @contextlib.contextmanager
@@ -278,6 +283,31 @@ def test_the_facts(unchanged: str) -> None:
     assert (facts["without_helper"], facts["classes"], facts["masters_distinct"]) == (1, {"0": 12}, 10)
     assert [one["expectations"] for one in facts["masters"]] == [3, 1]
     assert facts["masters"][0]["master"]["destination_port"] == 6667
+
+
+def verdict(netns: str) -> tuple[str, t.Any]:
+    """Return what the check of the audit says of the namespace."""
+    facts = run_module("conntrack_facts", {"gather_subset": ["expectations"]}, netns=netns).data["ansible_facts"]
+    [check] = [each for each in CHECKS if each["id"] == "expectations_nearly_full"]
+    [finding] = find(facts["conntrack"], [check])
+    return finding["status"], finding["value"]
+
+
+def test_a_table_that_clients_fill_is_found_and_the_advised_prune_cures_it() -> None:
+    limit = int(run(["cat", "/proc/sys/net/netfilter/nf_conntrack_expect_max"]))
+    if limit > MOST_TO_FILL:
+        pytest.skip(f"the limit of this machine is {limit}")
+    wanted = -(-limit * 80 // 100)
+    with expecting() as netns:
+        announce_dcc(netns, *DCC_PORTS)
+        requests = [Request("127.0.0.3", 20_000 + at) for at in range(wanted - len(DCC_PORTS) - 1)]
+        send(netns, *requests)
+        assert verdict(netns)[0] == "passed"
+        send(netns, Request())
+        share = round(100 * wanted / limit, 2)
+        assert verdict(netns) == ("finding", f"{share} %, of which 3 of {wanted} for 127.0.0.1 (irc)")
+        assert prune(netns, "master_source=127.0.0.3").data["deleted"] == len(requests)
+        assert verdict(netns)[0] == "passed"
 
 
 def test_a_namespace_that_expects_nothing() -> None:
