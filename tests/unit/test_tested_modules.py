@@ -22,7 +22,7 @@ TESTED_IN = {
     "kernel/test_conntrack_update": "modules/conntrack_update",
     "kernel/test_decoding": "module_utils/_uapi module_utils/_query/extended module_utils/_query/fields",
     "kernel/test_expectations": "modules/conntrack_expect_info modules/conntrack_expect_prune "
-    "module_utils/_entry_changes/expect_prune module_utils/_expectations/zones",
+    "module_utils/_expectations/zones",
     "kernel/test_hostile_files": "module_utils/_files/run_directory",
     "kernel/test_kernel_filter": "module_utils/_table/kernel_filter",
     "kernel/test_malformed": "module_utils/_table/decoder",
