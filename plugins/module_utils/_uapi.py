@@ -26,11 +26,20 @@ CT_NEW = _CTNETLINK | 0
 CT_GET = _CTNETLINK | 1
 CT_DELETE = _CTNETLINK | 2
 CT_GET_STATS_CPU = _CTNETLINK | 4
+_CTNETLINK_EXP = 2 << 8
+EXPECT_NEW = _CTNETLINK_EXP | 0
+EXPECT_GET = _CTNETLINK_EXP | 1
+EXPECT_DELETE = _CTNETLINK_EXP | 2
 
 # linux/netfilter/nfnetlink_conntrack.h, enum ctattr_type: the attributes of an entry
 CTA_TUPLE_ORIG, CTA_TUPLE_REPLY, CTA_STATUS, CTA_PROTOINFO, CTA_HELP = 1, 2, 3, 4, 5
 CTA_TIMEOUT, CTA_MARK, CTA_COUNTERS_ORIG, CTA_COUNTERS_REPLY, CTA_USE, CTA_ID = 7, 8, 9, 10, 11, 12
 CTA_ZONE, CTA_SECCTX, CTA_TIMESTAMP, CTA_MARK_MASK, CTA_LABELS, CTA_FILTER, CTA_STATUS_MASK = 18, 19, 20, 21, 22, 25, 26
+
+# enum ctattr_expect: the attributes of an expectation, and those of its NAT
+CTA_EXPECT_MASTER, CTA_EXPECT_TUPLE, CTA_EXPECT_MASK, CTA_EXPECT_TIMEOUT, CTA_EXPECT_ID = 1, 2, 3, 4, 5
+CTA_EXPECT_HELP_NAME, CTA_EXPECT_ZONE, CTA_EXPECT_FLAGS, CTA_EXPECT_CLASS, CTA_EXPECT_NAT, CTA_EXPECT_FN = range(6, 12)
+CTA_EXPECT_NAT_DIR, CTA_EXPECT_NAT_TUPLE = 1, 2
 
 # The attributes inside of these: enum ctattr_tuple, ctattr_ip, ctattr_l4proto, ...
 CTA_TUPLE_IP, CTA_TUPLE_PROTO, CTA_TUPLE_ZONE = 1, 2, 3
@@ -75,6 +84,9 @@ STATUS_NAMES = {
     OFFLOAD: "OFFLOAD",
     HW_OFFLOAD: "HW_OFFLOAD",
 }
+
+# linux/netfilter/nf_conntrack_common.h, NF_CT_EXPECT_*
+EXPECT_FLAG_NAMES = {1 << 0: "PERMANENT", 1 << 1: "INACTIVE", 1 << 2: "USERSPACE"}
 
 # linux/in.h; the names are those that conntrack(8) prints
 ICMP, TCP, UDP, DCCP, GRE, ICMPV6, SCTP, UDPLITE = 1, 6, 17, 33, 47, 58, 132, 136

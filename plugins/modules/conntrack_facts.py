@@ -32,13 +32,15 @@ options:
       - V(boot) reads the files that are read at boot, and looks for services that write the same settings. It describes
         the machine that the module runs on, even with O(netns), because nothing is applied to a named namespace at
         boot.
+      - V(expectations) counts the connections that helpers expect. Since 0.5.0.
       - V(namespaces) lists the named network namespaces of the machine.
     type: list
     elements: str
-    choices: [all, usage, settings, stats, boot, table, selectors, namespaces]
+    choices: [all, usage, settings, stats, boot, table, selectors, expectations, namespaces]
   top:
     description:
-      - How many of the most frequent sources, destinations, ports, zones and marks to return. 10 by default.
+      - How many of the most frequent sources, destinations, ports, zones and marks to return, and of the masters in
+        C(expectations). 10 by default.
     type: int
   explain:
     description:
@@ -280,6 +282,38 @@ ansible_facts:
           type: dict
           sample:
             stale: {entries: 825403, percent: 90.0, protocols: {tcp: 825403}, undecidable: 0, unavailable: null}
+        expectations:
+          description:
+            - How many connections are expected (C(count)), how many can be (C(max)), and C(percent) of that. C(max) is
+              null if the kernel does not tell. C(percent) is null without it, or if it is 0. Since 0.5.0.
+            - C(helpers) is the number by helper, C(without_helper) the number of those that have none, such as those of
+              rules, and C(classes) the number by class, a number that means something to the helper alone.
+            - C(masters) are the connections because of which most is expected, at most O(top), each with its helper.
+              C(masters_distinct) is how many masters there are.
+            - All but C(max) are null, and C(unavailable) says why, if the kernel does not list what it expects.
+            - M(netops.conntrack.conntrack_expect_info) lists them.
+          returned: when asked for
+          type: dict
+          sample:
+            count: 3012
+            max: 4096
+            percent: 73.54
+            helpers: {sip: 3000, ftp: 12}
+            without_helper: 0
+            classes: {"1": 2400, "0": 612}
+            masters:
+              - master:
+                  protocol: udp
+                  source: 198.51.100.7
+                  destination: 203.0.113.5
+                  source_port: 5060
+                  destination_port: 5060
+                  source_key: null
+                  destination_key: null
+                helper: sip
+                expectations: 5
+            masters_distinct: 611
+            unavailable: null
         namespaces:
           description: By network namespace, C(count) and C(percent) of the limit.
           returned: when asked for

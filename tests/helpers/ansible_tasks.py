@@ -64,7 +64,13 @@ class Connection(Local):
         return super().exec_command(cmd, in_data, sudoable)
 '''
 
-ON_THE_CONTROLLER = {"conntrack_explain", "conntrack_preflight", "conntrack_report", "conntrack_rollout"}
+ON_THE_CONTROLLER = {
+    "conntrack_explain",
+    "conntrack_found",
+    "conntrack_preflight",
+    "conntrack_report",
+    "conntrack_rollout",
+}
 """Modules that ask no router."""
 
 STUB_CLI: dict[str, t.Any] = {

@@ -38,6 +38,8 @@ OF_MODULES = [
     OfModule("conntrack_facts", {"gather_subset": ["table"]}, ("needs root", ROOT), NOBODY),
     OfModule("conntrack_info", {}, ("needs root", ROOT), NOBODY),
     OfModule("conntrack_update", {"match": TCP, "mark": "1"}, ("needs root", ROOT), NOBODY),
+    OfModule("conntrack_expect_info", {}, ("needs root", ROOT), NOBODY),
+    OfModule("conntrack_expect_prune", {"match": "helper=ftp"}, ("needs root", ROOT), NOBODY),
     OfModule("conntrack_settings", {"settings": {"acct": 1}}, ("needs root", ROOT), NOBODY),
     # Wrong types
     OfModule("conntrack_prune", {"select": {"stale": 1}}, ("select: {'stale': 1} is not a list", "select: [A, B]")),
@@ -62,6 +64,10 @@ OF_MODULES = [
     OfModule("conntrack_prune", {"match": TCP, "max_delete": "40pct"}, ("max_delete: '40pct' is neither", '"10%"')),
     OfModule("conntrack_prune", {"match": TCP, "max_delete": "140%"}, ("max_delete: '140%' is more", '"100%"')),
     OfModule("conntrack_prune", {"match": TCP, "confirm_idle": "soon"}, ("confirm_idle: 'soon'", "90s, 15m")),
+    OfModule("conntrack_expect_info", {"limit": -1}, ("limit: -1 is negative", "Give 0 or more")),
+    OfModule(
+        "conntrack_expect_prune", {"match": "helper=ftp", "max_delete": "40pct"}, ("max_delete: '40pct'", '"10%"')
+    ),
     OfModule("conntrack_info", {"limit": -1}, ("limit: -1 is below 0", "0 returns none")),
     OfModule("conntrack_update", {"match": TCP, "mark": "red"}, ("mark: 'red' is not a whole number", "Give a number")),
     OfModule("conntrack_settings", {"settings": {"max": "40pct"}}, ("settings.max: '40pct'", "Give a whole number")),
@@ -83,11 +89,14 @@ OF_MODULES = [
     OfModule("conntrack_prune", {}, ("match: None selects nothing", "Give match or select")),
     OfModule("conntrack_prune", {"match": {}}, ("match: {} is empty and would select every entry", "Gi")),
     OfModule("conntrack_update", {"match": TCP}, ("timeout, mark", "required")),
+    OfModule("conntrack_expect_prune", {}, ("match: None selects nothing", 'match="family=ipv4,ipv6"')),
+    OfModule("conntrack_expect_prune", {"match": {}}, ("match: {} is empty and would select every entry", "Give")),
     # Misspelt names
     OfModule("conntrack_prune", {"matches": TCP}, ("matches", "Supported parameters include", "match")),
     OfModule("conntrack_prune", {"select": "stail"}, ("select: 'stail' is not the name", "Did you mean 'stale'?")),
     OfModule("conntrack_prune", {"match": {"protokol": "tcp"}}, ("match: 'protokol'", "Did you mean 'protocol'?")),
     OfModule("conntrack_prune", {"match": {"protocol": "tcpp"}}, ("match.protocol: 'tcpp'", "Did you mean 'tcp'?")),
+    OfModule("conntrack_expect_prune", {"match": {"helpr": "ftp"}}, ("match: 'helpr'", "Did you mean 'helper'?")),
     OfModule("conntrack_info", {"sort_by": "packts"}, ("sort_by[0]: 'packts'", "Did you mean 'packets'?")),
     OfModule("conntrack_facts", {"gather_subset": "usge"}, ("gather_subset", "usge", "usage, settings")),
     OfModule(

@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import AnswerError
 from ansible_collections.netops.conntrack.plugins.module_utils._query.fields import ALL_FIELDS
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.answer import Expected
+from helpers.expecting import LOOPBACK, Request, announce_ftp, expecting, send
 from helpers.forged_answers import lies
 from helpers.kernel_entries import ACCOUNTING, fill
 from helpers.run_records import remove_records
@@ -20,7 +21,7 @@ from helpers.settings_module import Settings
 from helpers.support import ModuleResult, network_namespace, run, run_module
 
 ALL = {"match": "family=ipv4,ipv6"}
-EVERY_SUBSET = ["usage", "settings", "stats", "boot", "table", "selectors", "namespaces"]
+EVERY_SUBSET = ["usage", "settings", "stats", "boot", "table", "selectors", "expectations", "namespaces"]
 
 
 @pytest.fixture(scope="module")
@@ -153,6 +154,39 @@ def test_update(args: dict[str, t.Any], check: bool) -> None:
         assert_let_in("conntrack_update", args, result)
 
 
+@pytest.fixture(scope="module")
+def expectant() -> t.Iterator[str]:
+    """Yield a namespace that expects connections of helpers and of a rule, with NAT, zones and IPv6."""
+    with expecting() as name:
+        send(name, *(Request(port=port) for port in (69, 7000, 7100, 7777)), Request(destination="127.0.0.77"))
+        send(name, Request(source=LOOPBACK[6], destination=LOOPBACK[6]))
+        announce_ftp(name, 3000)
+        yield name
+
+
+@pytest.mark.parametrize(
+    "args", [{}, {"limit": 0, "group_by": ["helper"]}, {"group_by": "master,class,zone,protocol,family", "limit": "50"}]
+)
+def test_expect_info(expectant: str, args: dict[str, t.Any]) -> None:
+    result = run_module("conntrack_expect_info", args, netns=expectant)
+    assert result.data["matched"] == 7
+    assert_let_in("conntrack_expect_info", args, result)
+
+
+def test_facts_about_expectations(expectant: str) -> None:
+    args = {"gather_subset": ["expectations"], "top": 3}
+    result = run_module("conntrack_facts", args, netns=expectant)
+    assert result.data["ansible_facts"]["conntrack"]["expectations"]["count"] == 7
+    assert_let_in("conntrack_facts", args, result)
+
+
+@pytest.mark.parametrize("args", [{**ALL, "sample": 100}, {**ALL, "max_delete": 1}, {"match": "helper=sip"}], ids=str)
+def test_expect_prune(expectant: str, args: dict[str, t.Any]) -> None:
+    result = run_module("conntrack_expect_prune", args, netns=expectant, check=True, diff=True)
+    assert result.data["count_before"] == 7
+    assert_let_in("conntrack_expect_prune", args, result)
+
+
 def test_settings(tmp_path: pathlib.Path) -> None:
     settings = Settings(tmp_path / "etc")
     with network_namespace("answers") as name:
@@ -180,6 +214,8 @@ FAILURES: list[tuple[str, dict[str, t.Any]]] = [
     ("conntrack_info", {"limit": "many"}),
     ("conntrack_info", {"match": "packets=1-"}),
     ("conntrack_info", {"src": "/dev/null"}),
+    ("conntrack_expect_info", {"limit": -1}),
+    ("conntrack_expect_prune", {}),
     ("conntrack_prune", {}),
     ("conntrack_prune", {"match": "packets=1-"}),
     ("conntrack_update", {"timeout": {"max": 5}}),

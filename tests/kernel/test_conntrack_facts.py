@@ -370,14 +370,15 @@ def test_kernel_log_that_cannot_be_read(filled: str) -> None:
 
 def test_what_is_gathered_without_selectors(filled: str) -> None:
     gathered = facts({}, netns=filled)
-    assert set(gathered) == {"usage", "settings", "stats", "boot", "table", "selectors"}
+    without_selectors = {"usage", "settings", "stats", "boot", "table", "expectations"}
+    assert set(gathered) == {*without_selectors, "selectors"}
     assert list(gathered["selectors"]) == list(NAMED)
     lines = listed(filled)
     half_open = gathered["selectors"]["half_open"]
     assert half_open["entries"] == sum(line.state in ("SYN_SENT", "SYN_RECV") for line in lines) > 0
     unanswered = [line for line in lines if line.protocol != "tcp" and "[UNREPLIED]" in line.text]
     assert gathered["selectors"]["unanswered"]["protocols"] == collections.Counter(line.protocol for line in unanswered)
-    assert set(facts({"selectors": {}}, netns=filled)) == {"usage", "settings", "stats", "boot", "table"}
+    assert set(facts({"selectors": {}}, netns=filled)) == without_selectors
 
 
 def test_named_selectors_beside_own_ones(filled: str) -> None:

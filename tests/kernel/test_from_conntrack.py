@@ -16,6 +16,7 @@ import typing as t
 
 import pytest
 from ansible.parsing.splitter import parse_kv
+from helpers.expecting import Request, announce_ftp, expecting, send
 from helpers.run_records import remove_records
 from helpers.support import CHECKOUT, network_namespace, run, run_module
 
@@ -106,7 +107,7 @@ def listed(output: str) -> list[str]:
 
 def test_the_page_has_every_command_that_operators_know() -> None:
     known = ["conntrack -L", "conntrack -D", "conntrack -F", "conntrack -C", "conntrack -S", "conntrack -U"]
-    known += ["sysctl -w", "sysctl -a", "dmesg", "rm /etc/sysctl.d"]
+    known += ["conntrack -L expect", "conntrack -F expect", "sysctl -w", "sysctl -a", "dmesg", "rm /etc/sysctl.d"]
     assert [command for command in known if not tools(command)] == []
     assert "hashsize" in PAGE
     for without in ("-E", "-I"):
@@ -128,7 +129,7 @@ def test_statistics(unchanged: str) -> None:
     assert {name: total[name] for name in same} == {name: sums[name] for name in same}
 
 
-@pytest.mark.parametrize("tool", [tool for tool in tools("conntrack -L") if not re.search("awk|extended", tool)])
+@pytest.mark.parametrize("tool", [tool for tool in tools("conntrack -L") if not re.search("awk|extended|expect", tool)])
 def test_look(unchanged: str, tool: str) -> None:
     expected = listed(shell(tool.replace("conntrack -L", "conntrack -L -o extended"), unchanged))
     result = COMMANDS[tool].result(unchanged)
@@ -146,6 +147,27 @@ def test_groups(unchanged: str) -> None:
     assert COMMANDS[tool].result(unchanged)["lines"] == []
 
 
+def test_what_helpers_expect() -> None:
+    listing, counting, grouping = tools("conntrack -L expect")
+    with expecting() as name:
+        # The tool lists IPv4 only.
+        send(name, Request(), Request(port=7000))
+        announce_ftp(name, 3000)
+        ports = sorted(re.findall(r" dport=(\d+) mask-src", shell(listing, name)))
+        result = COMMANDS[listing].result(name)
+        assert sorted(str(one["expected"]["destination_port"]) for one in result["expectations"]) == ports
+        assert COMMANDS[counting].result(name)["matched"] == int(shell(counting, name)) == 2
+        groups = COMMANDS[grouping].result(name)["groups"]
+        counted = [line.split() for line in shell(grouping, name).splitlines()]
+        assert [[str(group["expectations"]), f"helper={group['helper']}"] for group in groups] == counted
+        [limit] = tools("sysctl net.netfilter.nf_conntrack_expect_max")
+        facts = COMMANDS[limit].facts(name)["expectations"]
+        assert (facts["count"], str(facts["max"])) == (3, shell(limit, name).split()[-1])
+        [flush] = tools("conntrack -F expect")
+        assert COMMANDS[flush].result(name)["deleted"] == 3
+        assert shell(listing, name) == ""
+
+
 def test_file(unchanged: str, tmp_path: pathlib.Path) -> None:
     [tool] = tools("conntrack -L -o extended >")
     theirs, ours = tmp_path / "theirs", tmp_path / "ours"
@@ -154,7 +176,7 @@ def test_file(unchanged: str, tmp_path: pathlib.Path) -> None:
     assert listed(ours.read_text(encoding="utf-8")) == listed(theirs.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("tool", [*tools("conntrack -D"), *tools("conntrack -F"), *tools("conntrack -U")])
+@pytest.mark.parametrize("tool", [*tools("conntrack -D"), "conntrack -F", *tools("conntrack -U")])
 def test_change_of_entries(netns: str, tool: str) -> None:
     with filled() as other:
         before = shell("conntrack -L -o extended", netns)

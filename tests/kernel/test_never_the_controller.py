@@ -21,6 +21,8 @@ LOCAL = {"ansible_connection": "local", "ansible_python_interpreter": SYSTEM_PYT
 SELECTOR = {"protocol": "udp"}
 TASKS: list[dict[str, t.Any]] = [
     {"netops.conntrack.conntrack_audit": {"checks": []}},
+    {"netops.conntrack.conntrack_expect_info": {}},
+    {"netops.conntrack.conntrack_expect_prune": {"match": "helper=ftp"}},
     {"netops.conntrack.conntrack_facts": {}},
     {"netops.conntrack.conntrack_info": {"match": [SELECTOR]}},
     {"netops.conntrack.conntrack_prune": {"match": [SELECTOR]}},

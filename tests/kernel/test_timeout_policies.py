@@ -23,7 +23,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_po
     list_policies,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_record import read_record
-from ansible_collections.netops.conntrack.plugins.module_utils._netlink import framing, transport
+from ansible_collections.netops.conntrack.plugins.module_utils._netlink import framing, subsystems, transport
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
 from helpers.run_records import remove_records
 from helpers.support import network_namespace, run, run_module
@@ -120,8 +120,8 @@ def test_module_that_is_not_loaded_is_not_asked(
     directory = tmp_path / os.uname().release
     directory.mkdir()
     (directory / "modules.dep").write_text("kernel/net/netfilter/nf_tables.ko.xz: kernel/net/netfilter/nfnetlink.ko\n")
-    monkeypatch.setattr(timeout_policies, "_LOADABLE", str(tmp_path))
-    monkeypatch.setattr(timeout_policies, "_LOADED", str(tmp_path / "none"))
+    monkeypatch.setattr(subsystems, "_LOADABLE", str(tmp_path))
+    monkeypatch.setattr(subsystems, "_LOADED", str(tmp_path / "none"))
     assert listed(netns) == []
     (tmp_path / "none" / "nf_tables").mkdir(parents=True)
     assert len(listed(netns)) == 1

@@ -114,12 +114,18 @@ TASKS = [
     for key, arguments in each.items()
     if key.startswith(PREFIX)
 ]
+OF_EXPECTATIONS = [
+    (page, arguments)
+    for page, module, arguments in TASKS
+    if module.startswith("conntrack_expect_") and "match" in arguments
+]
 SELECTIONS = [
     (example.page, each.get("match") or each.get("conntrack_prune_match"), exclude)
     for example in EXAMPLES
     for each in dictionaries(example.data)
     for exclude in [each.get("exclude") or each.get("conntrack_prune_exclude") or []]
     if "match" in each or "conntrack_prune_match" in each
+    if (example.page, each) not in OF_EXPECTATIONS
 ]
 
 
@@ -139,6 +145,13 @@ def test_selection_compiles(page: str, match: list[t.Any], exclude: list[t.Any],
     file.write_text(lines, encoding="utf-8")
     match = json.loads(json.dumps(match).replace("/etc/netops/blocklist.txt", str(file)))
     compile_selection(match, exclude, Context(settings={}, now=0))
+
+
+@pytest.mark.parametrize(("page", "arguments"), OF_EXPECTATIONS)
+def test_selection_of_expectations_compiles(page: str, arguments: dict[str, t.Any]) -> None:
+    from ansible_collections.netops.conntrack.plugins.module_utils._expectations.selection import compile_match
+
+    compile_match(arguments["match"])
 
 
 def test_the_examples_were_found() -> None:

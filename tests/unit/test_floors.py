@@ -17,6 +17,7 @@ FLOORS = {
         "_boot_files _table",
         "_boot _selector _listing",
         "_settings _query _selected_table",
+        "_expectations",
         "_facts _entry_changes",
     ),
     "plugin_utils": (

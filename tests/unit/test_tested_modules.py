@@ -21,16 +21,19 @@ TESTED_IN = {
     "kernel/test_conntrack_prune": "modules/conntrack_prune",
     "kernel/test_conntrack_update": "modules/conntrack_update",
     "kernel/test_decoding": "module_utils/_uapi module_utils/_query/extended module_utils/_query/fields",
+    "kernel/test_expectations": "modules/conntrack_expect_info modules/conntrack_expect_prune "
+    "module_utils/_expectations/zones",
     "kernel/test_hostile_files": "module_utils/_files/run_directory",
     "kernel/test_kernel_filter": "module_utils/_table/kernel_filter",
     "kernel/test_malformed": "module_utils/_table/decoder",
     "kernel/test_modprobe": "module_utils/_boot_files/config_tree module_utils/_boot_files/modprobe_d",
-    "kernel/test_never_the_controller": "action/conntrack_facts action/conntrack_info action/conntrack_prune "
-    "action/conntrack_settings action/conntrack_update",
+    "kernel/test_never_the_controller": "action/conntrack_expect_info action/conntrack_expect_prune "
+    "action/conntrack_facts action/conntrack_info action/conntrack_prune action/conntrack_settings "
+    "action/conntrack_update",
     "kernel/test_not_listed": "module_utils/_facts/listeners",
     "kernel/test_reader": "module_utils/_table/block module_utils/_table/table",
     "kernel/test_table": "module_utils/_netns module_utils/_table/requests module_utils/_table/writable",
-    "kernel/test_timeout_policies": "module_utils/_entry/timeout_policies",
+    "kernel/test_timeout_policies": "module_utils/_entry/timeout_policies module_utils/_netlink/subsystems",
     "kernel/test_udev": "module_utils/_boot_files/udev_rules",
     "report/test_prometheus": "plugin_utils/_formats/prometheus",
     "unit/roles/test_conntrack_audit": "action/conntrack_audit modules/conntrack_audit",
@@ -42,6 +45,7 @@ TESTED_IN = {
     f"{_UNIT}/action/test_conntrack_explain": "modules/conntrack_explain",
     f"{_UNIT}/action/test_router_action": "plugin_utils/_router/action",
     f"{_UNIT}/module_utils/_entry/test_timeouts": "module_utils/_entry/entry",
+    f"{_UNIT}/module_utils/_expectations/test_expectation": "module_utils/_expectations/fields",
     f"{_UNIT}/module_utils/_facts/test_filled_by": "module_utils/_facts/clusters module_utils/_facts/cluster_counts",
     f"{_UNIT}/module_utils/_files/test_replacement": "module_utils/_files/text",
     f"{_UNIT}/module_utils/_listing/test_decoder": "module_utils/_listing/rows",
@@ -89,7 +93,7 @@ PARTS = {
     "plugin_utils/_report/upgrade": "plugin_utils/_report/old_names",
     "plugin_utils/_router/facts_shapes": "plugin_utils/_router/boot_shapes",
     "plugin_utils/_router/result_shapes": "plugin_utils/_router/change_shapes plugin_utils/_router/common_shapes "
-    "plugin_utils/_router/facts_shapes",
+    "plugin_utils/_router/expectation_shapes plugin_utils/_router/facts_shapes",
 }
 """By module: the modules that are parts of it. It imports them, and its tests are theirs."""
 

@@ -25,7 +25,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
     InterruptedDumpError,
     NotPermittedError,
 )
-from ansible_collections.netops.conntrack.plugins.module_utils._netlink import framing, transport
+from ansible_collections.netops.conntrack.plugins.module_utils._netlink import framing, subsystems, transport
 
 # linux/netfilter/nfnetlink.h, NFNL_SUBSYS_*, and linux/netfilter/nf_tables.h, enum nf_tables_msg_types
 _NF_TABLES = 10 << 8
@@ -43,8 +43,6 @@ _OBJECT_TYPE, _OBJECT_DATA = 3, 4
 _CT_TIMEOUT = 7
 
 _MODULES = {_NF_TABLES: "nf_tables", _CTTIMEOUT: "nfnetlink_cttimeout"}
-_LOADED = "/sys/module"
-_LOADABLE = "/lib/modules"
 _ATTEMPTS = 5
 _LACKING = (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOENT, errno.EPROTONOSUPPORT)
 """How kernels answer for a subsystem, or a list, that they do not have."""
@@ -156,7 +154,7 @@ def _nested(value: bytes) -> dict[int, bytes]:
 
 def _list(request: int, answer: int, attributes: bytes = b"") -> list[bytes]:
     """Return the messages of a whole list, or None where the kernel does not have it."""
-    if not _is_there(_MODULES[request & 0xFF00]):
+    if not subsystems.is_there(_MODULES[request & 0xFF00]):
         return []
     for _attempt in range(_ATTEMPTS):
         try:
@@ -194,14 +192,3 @@ def _raise_for(number: int) -> None:
         raise DumpError(
             f"The kernel does not list the timeout policies of rules ({os.strerror(number)}). Run it again."
         )
-
-
-def _is_there(module: str) -> bool:
-    """Return whether the kernel has the module loaded or built in, as far as that can be told."""
-    if os.path.isdir(os.path.join(_LOADED, module)):
-        return True
-    try:
-        with open(os.path.join(_LOADABLE, os.uname().release, "modules.dep"), encoding="utf-8") as file:
-            return not any(f"/{module}.ko" in line.partition(":")[0] for line in file)
-    except OSError:
-        return True

@@ -61,30 +61,31 @@ def diff_of(before: t.Mapping[t.Any, int], fewer: t.Mapping[t.Any, int]) -> dict
 
 
 @contextlib.contextmanager
-def counting_outcomes(done: str, selected: int | None = None) -> t.Iterator[Outcomes[t.Any]]:
+def counting_outcomes(done: str, selected: int | None = None, what: str = "entries") -> t.Iterator[Outcomes[t.Any]]:
     """Yield a counter for the outcomes of requests. An error or a signal that ends them gets the number already done.
 
     ``done`` is what was done to an entry, such as "deleted". ``selected`` is how many are meant, where that is known.
+    ``what`` they are called, where they are no entries.
     """
     outcomes: Outcomes[t.Any] = collections.Counter()
     try:
         yield outcomes
-        note(*_account(outcomes, done, selected))
+        note(*_account(outcomes, done, selected, what))
     except Interrupted as interrupted:
-        interrupted.account, interrupted.result = _account(outcomes, done, selected)
+        interrupted.account, interrupted.result = _account(outcomes, done, selected, what)
         raise
     except ConntrackError as error:
         number = count_of(outcomes, 0)
         error.result.update({"changed": bool(number), done: number})
-        error.message += f" At least {number} entries had been {done} by then."
+        error.message += f" At least {number} {what} had been {done} by then."
         raise
 
 
-def _account(outcomes: Outcomes[t.Any], done: str, selected: int | None) -> tuple[str, dict[str, t.Any]]:
+def _account(outcomes: Outcomes[t.Any], done: str, selected: int | None, what: str) -> tuple[str, dict[str, t.Any]]:
     """Return what was done to entries so far, in words and as a part of the module's answer."""
     number = count_of(outcomes, 0)
     of_all = "" if selected is None else f" of {selected:,}"
-    account = f"{number:,}{of_all} selected entries were {done} by then. {_LASTING[done]}"
+    account = f"{number:,}{of_all} selected {what} were {done} by then. {_LASTING[done]}"
     return account, {"changed": bool(number), done: number}
 
 
@@ -98,10 +99,16 @@ def successes(outcomes: Outcomes[Tag]) -> collections.Counter[Tag]:
     return collections.Counter({tag: count for (tag, number), count in outcomes.items() if number == 0})
 
 
-def raise_on_failures(result: dict[str, t.Any], outcomes: Outcomes[Tag], expected: t.Container[int], done: str) -> None:
+def raise_on_failures(
+    result: dict[str, t.Any],
+    outcomes: Outcomes[Tag],
+    expected: t.Container[int],
+    done: str,
+    what: str = "entries",
+) -> None:
     """Raise ConntrackError, with the result, if the kernel refused requests by an errno that is not an expected one.
 
-    ``done`` is what the result calls those with success, such as "deleted".
+    ``done`` is what the result calls those with success, such as "deleted". ``what`` they are called, if not entries.
     """
     failures: collections.Counter[str] = collections.Counter()
     for (_tag, number), count in outcomes.items():
@@ -111,7 +118,7 @@ def raise_on_failures(result: dict[str, t.Any], outcomes: Outcomes[Tag], expecte
         reasons = ", ".join(f"{number} times {reason!r}" for reason, number in sorted(failures.items()))
         raise ConntrackError(
             f"The kernel refused {sum(failures.values())} of {sum(outcomes.values())} requests: {reasons}. "
-            f"{result[done]} entries were {done}. Run the module again for the rest.",
+            f"{result[done]} {what} were {done}. Run the module again for the rest.",
             **result,
             failures=dict(failures),
         )

@@ -18,6 +18,8 @@ from ansible_collections.netops.conntrack.plugins.module_utils._boot.next_boot i
 from ansible_collections.netops.conntrack.plugins.module_utils._boot.owners import competing_owners
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError, UnavailableError
+from ansible_collections.netops.conntrack.plugins.module_utils._expectations import counts as expectation_counts
+from ansible_collections.netops.conntrack.plugins.module_utils._expectations.dump import list_expectations
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by import (
     USUAL,
     FilledBy,
@@ -83,6 +85,8 @@ def gather(
                 facts.update(count_table(table, settings, top, wanted, with_summary=with_summary, explain=explain))
             if "table" in subsets:
                 facts["table"]["not_listed"] = not_listed(before, table.count(), facts["table"]["entries"])
+            if "expectations" in subsets:
+                facts["expectations"] = _expectations(settings.get("expect_max"), top)
     if "namespaces" in subsets:
         facts["namespaces"] = _namespaces()
     return facts
@@ -124,6 +128,14 @@ def _usage(settings: t.Mapping[str, int], count: int) -> dict[str, t.Any]:
 def _listeners() -> list[dict[str, t.Any]] | None:
     found = listeners()
     return None if found is None else [listener._asdict() for listener in found]
+
+
+def _expectations(limit: int | None, top: int) -> dict[str, t.Any]:
+    try:
+        return expectation_counts.summarize(list_expectations(), limit, top)
+    except UnavailableError as error:
+        # That is no reason to withhold the other facts.
+        return expectation_counts.unavailable(limit, error.message)
 
 
 def _entry_bytes() -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import typing as t
 
-SUBSETS = ("usage", "settings", "stats", "boot", "table", "selectors", "namespaces")
+SUBSETS = ("usage", "settings", "stats", "boot", "table", "selectors", "expectations", "namespaces")
 ALL = "all"
 """Stands for all subsets that need no library on the router."""
 

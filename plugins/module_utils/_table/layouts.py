@@ -80,7 +80,7 @@ def _address(name: str, size: int) -> Field:
     return Field(name, BYTES, (size,))
 
 
-def _tuple_schema(prefix: str, zone: str) -> Schema:
+def tuple_schema(prefix: str, zone: str) -> Schema:
     """Return the schema of the tuple of one direction. The names of its fields begin with ``prefix``."""
     addresses = {
         _uapi.CTA_IP_V4_SRC: _address(f"{prefix}source", 4),
@@ -120,8 +120,8 @@ def _counters_schema(direction: str) -> Schema:
 _STATE_FIELDS = {_uapi.TCP: "state_tcp", _uapi.DCCP: "state_dccp", _uapi.SCTP: "state_sctp"}
 
 _ENTRY: Schema = {
-    _uapi.CTA_TUPLE_ORIG: _tuple_schema("", "zone_original"),
-    _uapi.CTA_TUPLE_REPLY: _tuple_schema("reply_", "zone_reply"),
+    _uapi.CTA_TUPLE_ORIG: tuple_schema("", "zone_original"),
+    _uapi.CTA_TUPLE_REPLY: tuple_schema("reply_", "zone_reply"),
     _uapi.CTA_STATUS: _number("status", 4),
     _uapi.CTA_PROTOINFO: {
         _uapi.CTA_PROTOINFO_TCP: {_uapi.CTA_PROTOINFO_TCP_STATE: _number("state_tcp", 1)},

@@ -13,8 +13,10 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._printable import visible
 
-_COUNTS = {"conntrack_prune": "deleted", "conntrack_update": "updated"}
-"""Modules that change entries, and what their results call those."""
+_COUNTS = {"conntrack_expect_prune": "deleted", "conntrack_prune": "deleted", "conntrack_update": "updated"}
+"""Modules that change entries or expectations, and what their results call those."""
+
+_EXPECTATIONS = "conntrack_expect_prune"
 
 _SETTINGS = "conntrack_settings"
 _MOST_NAMES = 10
@@ -44,14 +46,15 @@ class Unfinished:
             return
         number = result.get(_COUNTS[module])
         if isinstance(number, int) and number:
-            key = router, _COUNTS[module]
+            what = "expectations" if module == _EXPECTATIONS else "entries"
+            key = router, f"{what} were {_COUNTS[module]}"
             self._counts[key] = self._counts.get(key, 0) + number
 
     def lines(self) -> list[str]:
         """Return what is known of it, line by line. Nothing where no router was changed."""
         messages = []
         for (router, done), number in sorted(self._counts.items()):
-            messages.append(f"{router}: {number:,} entries were {done}.")
+            messages.append(f"{router}: {number:,} {done}.")
         if self._set:
             messages.append(f"{_named(self._set)}: the settings were changed.")
         for module in sorted(set(self._at_work.values())):
@@ -67,6 +70,7 @@ _NOT_KNOWN = (
     "log of the router says what it did (journalctl -t netops.conntrack)."
 )
 _LATER = {
+    _EXPECTATIONS: "Deleted expectations do not come back by themselves. Run the playbook again for the rest.",
     "conntrack_prune": "Deleted entries do not come back by themselves. Run the playbook again for the rest.",
     "conntrack_settings": (
         "With confirm_within, the router restores its old values by itself when that time is over. Without it, "

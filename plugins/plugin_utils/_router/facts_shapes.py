@@ -27,6 +27,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._router.common_sh
     asked,
     texts,
 )
+from ansible_collections.netops.conntrack.plugins.plugin_utils._router.expectation_shapes import expectations
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.shape import (
     list_of,
     mapping,
@@ -88,6 +89,7 @@ def facts(arguments: Arguments) -> Fields:
         "boot": BOOT,
         "table": table(asked(arguments, "top", 10), asked(arguments, "explain", USUAL_CLUSTERS)),
         "selectors": record({}, dict.fromkeys(_selectors(arguments), record(SELECTED, PROTOCOLS))),
+        "expectations": expectations(asked(arguments, "top", 10)),
         "namespaces": _NAMESPACES,
     }
     asked_for = arguments.get("gather_subset")

@@ -20,18 +20,25 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._router.change_sh
     prune,
 )
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.common_shapes import COUNT, Arguments, Fields
+from ansible_collections.netops.conntrack.plugins.plugin_utils._router.expectation_shapes import (
+    expect_info,
+    expect_prune,
+)
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.facts_shapes import facts
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.info_shapes import info
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.shape import mapping, text
 
 _UNAVAILABLE: Fields = {"unavailable": text()}
 _OF_FAILURES: dict[str, Fields] = {
+    "conntrack_expect_prune": {"failures": mapping(COUNT, 256)},
     "conntrack_info": _UNAVAILABLE,
     "conntrack_prune": {"failures": mapping(COUNT, 256), **_UNAVAILABLE},
     "conntrack_update": {"failures": mapping(COUNT, 256), **_UNAVAILABLE},
 }
 
 _OF_SUCCESS: dict[str, t.Callable[[Arguments], Fields]] = {
+    "conntrack_expect_info": expect_info,
+    "conntrack_expect_prune": expect_prune,
     "conntrack_facts": facts,
     "conntrack_info": info,
     "conntrack_prune": prune,

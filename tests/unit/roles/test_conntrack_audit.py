@@ -28,6 +28,7 @@ WRONG: dict[str, dict[str, t.Any]] = {
     "drift": {"boot.drift": ["buckets", "max"]},
     "entries_evicted": {"stats.total.early_drop": 1},
     "established_timeout": {"settings.tcp_timeout_established": 86401},
+    "expectations_nearly_full": {"expectations.percent": 80.0},
     "full_and_not_evictable": {"usage.percent": 80, "table.evictable": 1199},
     "generic_timeout": {"settings.generic_timeout": 600},
     "insert_failed": {"stats.total.insert_failed": 1},
@@ -54,6 +55,7 @@ WRONG: dict[str, dict[str, t.Any]] = {
 
 FINE: dict[str, dict[str, t.Any]] = {
     "established_timeout": {"settings.tcp_timeout_established": 86400},
+    "expectations_nearly_full": {"expectations.percent": 79.99},
     "full_and_not_evictable": {"usage.percent": 80, "table.evictable": 1200},
     "generic_timeout": {"settings.generic_timeout": 599},
     "long_chains": {"usage.load_factor": 4},
@@ -221,6 +223,35 @@ def test_the_program_is_named_that_does_not_read(check_id: str, listeners: t.Any
     percent = {"not_listed": 94, "table_full_not_listed": 95}[check_id]
     facts = facts_with({"table.not_listed": 6000, "usage.percent": percent, "usage.listeners": listeners})
     assert [finding["value"] for finding in find(facts, CHECKS) if finding["id"] == check_id] == [value]
+
+
+SIP_PHONE = {"master": {"protocol": "udp", "source": "198.51.100.7"}, "helper": "sip", "expectations": 812}
+
+
+@pytest.mark.parametrize(
+    ("masters", "value"),
+    [
+        ([SIP_PHONE, {**SIP_PHONE, "expectations": 1}], "97.66 %, of which 812 of 1000 for 198.51.100.7 (sip)"),
+        ([{**SIP_PHONE, "helper": None}], "97.66 %, of which 812 of 1000 for 198.51.100.7 (no helper)"),
+        ([], "97.66 %"),
+    ],
+)
+def test_who_fills_the_table_of_expectations_is_named(masters: list[t.Any], value: str) -> None:
+    facts = facts_with(
+        {"expectations.percent": 97.66, "expectations.count": 1000, "expectations.masters": masters},
+    )
+    check_id = "expectations_nearly_full"
+    assert [finding["value"] for finding in find(facts, CHECKS) if finding["id"] == check_id] == [value]
+
+
+def test_a_kernel_that_does_not_list_expectations_says_why() -> None:
+    unknown = {"count": None, "percent": None, "masters": None, "unavailable": "The kernel cannot show them."}
+    facts = facts_with({f"expectations.{name}": value for name, value in unknown.items()})
+    [finding] = [each for each in find(facts, CHECKS) if each["id"] == "expectations_nearly_full"]
+    assert (finding["status"], finding["reason"]) == (
+        "unknown",
+        "not known: expectations.percent (The kernel cannot show them.)",
+    )
 
 
 def test_a_sick_router() -> None:

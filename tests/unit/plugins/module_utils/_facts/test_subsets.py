@@ -9,7 +9,7 @@ import typing as t
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.subsets import SUBSETS, subsets_of
 
-OF_ALL = ["usage", "settings", "stats", "boot", "table", "selectors"]
+OF_ALL = ["usage", "settings", "stats", "boot", "table", "selectors", "expectations"]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from __future__ import annotations
 from ansible_collections.netops.conntrack.plugins.plugin_utils._callback.unfinished import Unfinished
 
 PRUNE, SETTINGS, FACTS = (f"netops.conntrack.conntrack_{module}" for module in ("prune", "settings", "facts"))
+EXPECT_PRUNE = "netops.conntrack.conntrack_expect_prune"
 
 
 def test_a_run_that_changed_nothing_has_nothing_to_say() -> None:
@@ -52,3 +53,14 @@ def test_what_a_router_is_called_steers_no_terminal() -> None:
     run = Unfinished()
     run.begin("\x1b[2Jrouter", PRUNE)
     assert "\x1b" not in "".join(run.lines())
+
+
+def test_expectations_are_no_entries() -> None:
+    run = Unfinished()
+    for action, deleted in ((PRUNE, 5), (EXPECT_PRUNE, 3)):
+        run.begin("router1", action)
+        run.end("router1", action, {"deleted": deleted})
+    run.begin("router2", EXPECT_PRUNE)
+    lines = run.lines()[1:]
+    assert lines[:2] == ["router1: 5 entries were deleted.", "router1: 3 expectations were deleted."]
+    assert "Deleted expectations do not come back" in lines[2]
