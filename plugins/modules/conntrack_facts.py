@@ -293,6 +293,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by import USUAL
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.gather import gather
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.namespaces import CHOICES
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.subsets import ALL, SUBSETS, subsets_of
 from ansible_collections.netops.conntrack.plugins.module_utils._module import NETNS_OPTION, ConntrackModule, guarded_run
 
@@ -304,7 +305,8 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     options = module.params
     top = _TOP if options["top"] is None else options["top"]
     explain = USUAL if options["explain"] is None else options["explain"]
-    facts = gather(subsets_of(options), top, options["selectors"], options["netns"], explain)
+    subsets = subsets_of(options)
+    facts = gather(subsets, top, options["selectors"], options["netns"], explain, options["namespaces"])
     return {"ansible_facts": {"conntrack": facts}}
 
 
@@ -318,6 +320,7 @@ def main() -> None:
             },
             "top": {"type": "int"},
             "explain": {"type": "int"},
+            "namespaces": {"type": "str", "choices": list(CHOICES)},
             "selectors": {"type": "dict"},
             **NETNS_OPTION,
         },
