@@ -459,6 +459,8 @@ def _audit(router: Router) -> Document:
         "stats": facts["stats"],
         "drift": facts["boot"]["drift"],
         "explanation": explain(facts),
+        "namespaces": None,
+        "across_namespaces": None,
     }
 
 
