@@ -270,6 +270,6 @@ def _not_measured(machine: Machine, measured: t.Sequence[_Measured], left_out: i
     if unknown:
         first = f"{_shown(unknown[0].reference)}: {unknown[0].unavailable}"
         number = "1 namespace" if len(unknown) == 1 else f"{len(unknown):,} namespaces"
-        yield f"{number} could not be measured, such as {first}."
+        yield f"{number} could not be measured, such as {first.rstrip('.')}."
     if left_out:
         yield f"{left_out:,} namespaces, those with the fewest entries, are not returned."
