@@ -66,7 +66,8 @@ def test_a_process_that_ends_is_no_error(proc: Proc) -> None:
     assert 11 not in [pid for pids in processes.pids.values() for pid in pids]
     shutil.rmtree(proc.path / "9")
     holder = processes.holder(proc.identity("a"))
-    assert holder and holder.pid == 10
+    assert holder
+    assert holder.pid == 10
     shutil.rmtree(proc.path / "10")
     assert processes.holder(proc.identity("a")) is None
 
@@ -82,7 +83,8 @@ def test_a_number_that_was_given_to_another_process_is_not_taken(proc: Proc) -> 
 def test_hostile_names_are_read_up_to_a_bound(proc: Proc) -> None:
     proc.add(9, "a", b"\xff\x1b]0;owned\x07\n", "0::/" + "x" * 100_000 + ".service\n")
     holder = find_processes(str(proc.path)).holder(proc.identity("a"))
-    assert holder and holder.process == "\ufffd\x1b]0;owned\x07"
+    assert holder
+    assert holder.process == "\ufffd\x1b]0;owned\x07"
     assert holder.owner is None
 
 
