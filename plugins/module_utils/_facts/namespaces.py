@@ -66,6 +66,7 @@ class _Measured:
     limit: int | None = None
     table: Facts = dataclasses.field(default_factory=dict)
     unavailable: str | None = None
+    is_gone: bool = False
 
 
 class _GoneError(Exception):
@@ -84,6 +85,7 @@ def measure_namespaces(wanted: str, own: Identity, read_table: ReadTable | None)
     if read_table:
         for one in measured[:MOST_READ]:
             _read_table(one, read_table)
+        measured = [one for one in measured if not one.is_gone]
     facts: dict[str, Facts] = {}
     for one in measured[:MOST_LISTED]:
         name = _unused(_shown(one.reference), one.namespace, facts)
@@ -144,7 +146,7 @@ def _read_table(one: _Measured, read_table: ReadTable) -> None:
     try:
         _inside(one, read)
     except _GoneError:
-        one.unavailable = "it went before its table was read"
+        one.is_gone = True
 
 
 def _inside(one: _Measured, work: t.Callable[[], None]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import pathlib
 
 from ansible_collections.netops.conntrack.plugins.module_utils._namespaces import machine
+from ansible_collections.netops.conntrack.plugins.module_utils._namespaces.processes import Holder
 
 MOUNTS = r"""22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
 90 22 0:4 net:[4026532281] /run/docker/netns/1a2b rw shared:40 - nsfs nsfs rw
@@ -29,7 +30,7 @@ def test_mount_points(tmp_path: pathlib.Path) -> None:
 
 
 def test_references_of_a_namespace() -> None:
-    holder = machine.Holder(12, "x", None)
+    holder = Holder(12, "x", None)
     namespace = machine.Namespace((4, 1), ("blue", "azure"), holder, 1, ("/srv/ns",))
     assert namespace.references == ["blue", "azure", "pid:12", "/srv/ns"]
     # A name that reads like another reference is given as a path.

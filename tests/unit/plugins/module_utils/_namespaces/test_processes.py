@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import pathlib
 import shutil
+import typing as t
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._namespaces.control_groups import Owner
@@ -95,7 +96,7 @@ def test_hidden_processes_are_counted(proc: Proc, monkeypatch: pytest.MonkeyPatc
     refused = f"{proc.path}/9/ns/net"
     ends = f"{proc.path}/10/ns/net"
 
-    def stat(path: str, *args: int, **options: int) -> os.stat_result:
+    def stat(path: str, *args: t.Any, **options: t.Any) -> os.stat_result:
         if path == ends:
             # The kernel says so of a process that ends at this moment, too.
             shutil.rmtree(proc.path / "10")
