@@ -303,19 +303,20 @@ ansible_facts:
             stale: {entries: 825403, percent: 90.0, protocols: {tcp: 825403}, undecidable: 0, unavailable: null}
         namespaces:
           description:
-            - By network namespace, C(count) and C(percent) of the limit. With O(namespaces), what follows as well, since
-              0.5.0.
-            - The key is what O(netns) takes, namely the name, V(pid:1234) for a namespace without one, or the path where
-              it is mounted. C(name) is the same. C(title) also says what holds a namespace that has no name.
+            - By network namespace, C(count) and C(percent) of the limit. With O(namespaces), since 0.5.0, what follows
+              as well.
+            - The key is what O(netns) takes, namely the name, V(pid:1234) for a namespace without one, or the path
+              where it is mounted. C(name) is the same. C(title) also says what holds a namespace that has no name.
             - C(names) are those that C(ip netns list) shows, at most 16. C(inode) is the number of the namespace, as
               C(lsns) shows it. C(own) is whether the other facts are about this one.
             - C(pid) and C(process) are the lowest number of a process in it and that one's name, null if there is none.
               C(processes) is how many are in it.
             - C(owner) is what that process belongs to. C(kind) is V(docker), V(podman), V(containerd), V(cri-o),
               V(kubernetes), V(lxc), V(machine) or V(unit), and C(name) the number or name of the container, machine or
-              unit. C(pod) is the number of its pod in Kubernetes. C(user) is the user in whose own control groups it
-              is, who may have chosen the name. Both are null if there is none. It is null if the control groups name
-              none of these.
+              unit. C(label) is the name that people gave to the container, or namespace and name of its pod, if a file
+              of the runtime says so. C(pod) is the number of its pod in Kubernetes. C(user) is the user in whose own
+              control groups it is, who may have chosen the name. These three are null if there is none. C(owner) is
+              null if the control groups name none of these kinds.
             - C(max) is the limit that holds for the namespace, 0 for none.
             - C(unavailable) says why it could not be measured, and is null if it could. What is null next to it is
               unknown.

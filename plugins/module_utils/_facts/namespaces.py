@@ -14,6 +14,7 @@ import typing as t
 from ansible_collections.netops.conntrack.plugins.module_utils import _netns
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.summary import percent
+from ansible_collections.netops.conntrack.plugins.module_utils._namespaces.container_names import ContainerNames
 from ansible_collections.netops.conntrack.plugins.module_utils._namespaces.machine import (
     Machine,
     Namespace,
@@ -87,9 +88,10 @@ def measure_namespaces(wanted: str, own: Identity, read_table: ReadTable | None)
             _read_table(one, read_table)
         measured = [one for one in measured if not one.is_gone]
     facts: dict[str, Facts] = {}
+    container_names = ContainerNames()
     for one in measured[:MOST_LISTED]:
         name = _unused(_shown(one.reference), one.namespace, facts)
-        facts[name] = _facts_of(one, name)
+        facts[name] = _facts_of(one, name, container_names)
     return {"namespaces": facts, "across_namespaces": _across(machine, measured, wanted)}
 
 
@@ -198,10 +200,10 @@ def _unused(name: str, namespace: Namespace, used: t.Container[str]) -> str:
     return f"{name[: LONGEST_NAME - len(number)]}{number}"
 
 
-def _facts_of(one: _Measured, name: str) -> Facts:
+def _facts_of(one: _Measured, name: str, container_names: ContainerNames) -> Facts:
     namespace = one.namespace
     holder = namespace.holder
-    owner = _owner_of(namespace)
+    owner = _owner_of(namespace, container_names)
     share = percent(one.count, one.limit) if one.limit and one.count is not None else None
     return {
         "name": name,
@@ -221,11 +223,13 @@ def _facts_of(one: _Measured, name: str) -> Facts:
     }
 
 
-def _owner_of(namespace: Namespace) -> Facts | None:
+def _owner_of(namespace: Namespace, container_names: ContainerNames) -> Facts | None:
     owner = namespace.holder.owner if namespace.holder else None
     if owner is None:
         return None
-    return {**owner._asdict(), "name": _shown(owner.name)}
+    # A user can give his own groups the number of somebody else's container.
+    label = container_names.name_of(owner.kind, owner.name) if owner.user is None else None
+    return {**owner._asdict(), "name": _shown(owner.name), "label": _shown(label) if label else None}
 
 
 def _title(name: str, one: _Measured, owner: Facts | None) -> str:
@@ -236,7 +240,8 @@ def _title(name: str, one: _Measured, owner: Facts | None) -> str:
     process = _shown(holder.process, LONGEST_PROCESS)
     if owner is None:
         return f"{name} ({process})"
-    short = owner["name"] if owner["kind"] in ("unit", "machine", "lxc") else owner["name"][:_SHORT_ID]
+    number = owner["name"] if owner["kind"] in ("unit", "machine", "lxc") else owner["name"][:_SHORT_ID]
+    short = owner["label"] or number
     return f"{name} ({process}, {owner['kind']} {short})"
 
 

@@ -87,7 +87,15 @@ SELECTED: Fields = {
 PROTOCOLS: Fields = {"protocols": optional(PROTOCOL_COUNTS)}
 _NAMED = mapping(record({"count": OPTIONAL_COUNT, "percent": PERCENT}), 100_000, LONGEST_NAME)
 _NAME = text(LONGEST_NAME)
-_OWNER = record({"kind": one_of(*KINDS), "name": _NAME, "pod": optional(text()), "user": OPTIONAL_COUNT})
+_OWNER = record(
+    {
+        "kind": one_of(*KINDS),
+        "name": _NAME,
+        "label": optional(_NAME),
+        "pod": optional(text()),
+        "user": OPTIONAL_COUNT,
+    }
+)
 NAMESPACE: Fields = {
     "name": _NAME,
     "title": text(2 * LONGEST_NAME),

@@ -98,7 +98,7 @@ def test_facts_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (blue["names"], blue["title"], blue["pid"]) == (["blue", "azure"], "blue", None)
     assert (blue["count"], blue["max"], blue["percent"], blue["own"]) == (500, 1000, 50.0, False)
     assert container["title"] == "pid:7 (x, docker 3f4e12ab0c11)"
-    assert container["owner"] == owner._asdict()
+    assert container["owner"] == {**owner._asdict(), "label": None}
     assert measured["namespaces"]["pid:1"]["own"] is True
     across = measured["across_namespaces"]
     assert across == {
@@ -112,6 +112,18 @@ def test_facts_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
         "unavailable": None,
     }
     assert let_in(measured) == measured
+
+
+@pytest.mark.parametrize(("user", "label"), [(None, "web"), (1000, None)])
+def test_the_name_of_a_container(monkeypatch: pytest.MonkeyPatch, user: int | None, label: str | None) -> None:
+    number = "3f4e12ab0c11" + "0" * 52
+    monkeypatch.setattr(
+        namespaces.ContainerNames, "name_of", lambda self, kind, of: {("docker", number): "web"}[kind, of]
+    )
+    fake = Fake(monkeypatch, namespace(3, pid=7, owner=Owner("docker", number, None, user)))
+    found = fake.measure()["namespaces"]["pid:7"]
+    assert found["owner"]["label"] == label
+    assert found["title"] == f"pid:7 (x, docker {label or '3f4e12ab0c11'})"
 
 
 def test_named_ones_alone(monkeypatch: pytest.MonkeyPatch) -> None:
