@@ -109,6 +109,8 @@ KEYS_THAT_THE_COLLECTION_DECIDES = {
         "hosts", "*", "before", "table", "filled_by", "*", "match", "packets_original"
     ),
     "explanation": a_path("hosts", "*", "before", "explanation"),
+    "a namespace": a_path("hosts", "*", "before", "namespaces", "*"),
+    "all namespaces": a_path("hosts", "*", "before", "across_namespaces"),
     "stats": a_path("hosts", "*", "before", "stats"),
     "table_full": a_path("hosts", "*", "before", "stats", "table_full"),
     "settings": a_path("hosts", "*", "settings"),
