@@ -50,6 +50,11 @@ def pid_of(netns: str) -> int | None:
     return int(match[1]) if match else None
 
 
+def reference_to(name: str) -> str:
+    """Return what stands for the namespace of this name. A name that reads like ``pid:1234`` is given as a path."""
+    return os.path.join(NETNS_DIRECTORY, name) if pid_of(name) else name
+
+
 def path_of(netns: str) -> str:
     """Return the file of ``netns``: a name as ``ip netns`` knows it, a process as ``pid:1234``, or a path as it is."""
     pid = pid_of(netns)

@@ -183,6 +183,33 @@ def test_one_whose_name_goes_meanwhile_is_read_through_its_process(monkeypatch: 
     assert found[f"pid:{process.pid}"]["table"]["entries"] == 5
 
 
+def test_one_whose_first_process_ends_meanwhile_is_read_through_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    with unnamed(entries=5) as process:
+        enter = ["nsenter", f"--net=/proc/{process.pid}/ns/net", "sh", "-c", f"echo started; {WAITS}"]
+        pipe = subprocess.PIPE
+        with subprocess.Popen(enter, stdin=pipe, stdout=pipe, text=True) as other:
+            assert other.stdout
+            assert other.stdout.readline() == "started\n"
+            found_before(monkeypatch, process, lambda: wait_for(process))
+            found = gather(["namespaces"], 3, {}, None, namespaces="all")["namespaces"]
+            other.kill()
+    assert [each["count"] for each in found.values()] == [5]
+    assert list(found) == [f"pid:{other.pid}"]
+
+
+def test_a_name_like_that_of_a_process_is_a_name() -> None:
+    name = f"pid:{os.getpid()}"
+    run(["ip", "netns", "add", name])
+    path = f"{_netns.NETNS_DIRECTORY}/{name}"
+    try:
+        run(["conntrack", *ENTRY.format(1).split()], netns=name)
+        assert facts({"gather_subset": ["namespaces"]})["namespaces"][name]["count"] == 1
+        assert facts({"namespaces": "named"})["namespaces"][path]["count"] == 1
+        assert facts({"netns": path})["usage"]["count"] == 1
+    finally:
+        run(["ip", "netns", "delete", name])
+
+
 def test_one_that_goes_before_its_table_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     with unnamed(entries=6) as process:
         real = namespaces._read_table

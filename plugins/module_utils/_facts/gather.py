@@ -218,7 +218,7 @@ def _named_namespaces() -> dict[str, t.Any]:
     result = {}
     for name in _netns.names():
         try:
-            with _netns.inside(name):
+            with _netns.inside(_netns.reference_to(name)):
                 count, limit = read_count(), read_settings().get("max", 0)
         except UnavailableError:
             if os.path.exists(_netns.path_of(name)):

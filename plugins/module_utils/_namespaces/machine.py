@@ -32,6 +32,9 @@ from ansible_collections.netops.conntrack.plugins.module_utils._netns import Ide
 
 _MOUNTS = "/proc/self/mountinfo"
 _OF_NETWORK = re.compile(r"net:\[[0-9]+\]")
+_WAYS_IN = 8
+"""Processes of a namespace that are remembered, because each can end at any time."""
+
 _OCTAL = re.compile(r"\\([0-7]{3})")
 
 
@@ -39,21 +42,22 @@ _OCTAL = re.compile(r"\\([0-7]{3})")
 class Namespace:
     """A network namespace, with all that it can be found by.
 
-    ``names`` are those that ``ip netns`` has for it, ``holder`` a process in it, ``processes`` how many are in it, and
-    ``paths`` where else it is mounted.
+    ``names`` are those that ``ip netns`` has for it. ``holder`` is a process in it, ``pids`` the numbers of some, and
+    ``processes`` how many are in it. ``paths`` are where else it is mounted.
     """
 
     identity: Identity
     names: tuple[str, ...]
     holder: Holder | None
+    pids: tuple[int, ...]
     processes: int
     paths: tuple[str, ...]
 
     @property
     def references(self) -> list[str]:
         """Return what the option ``netns`` takes for it, the one that lasts longest first."""
-        names = [_reference(name) for name in self.names]
-        return [*names, *([f"pid:{self.holder.pid}"] if self.holder else []), *self.paths]
+        names = [_netns.reference_to(name) for name in self.names]
+        return [*names, *(f"pid:{pid}" for pid in self.pids), *self.paths]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,33 +80,31 @@ def find_namespaces() -> Machine:
     paths = _mounted()
     processes = find_processes()
     found = list(dict.fromkeys([*names, *processes.pids, *paths]))
-    namespaces = (
-        Namespace(
-            each,
-            tuple(names.get(each, ())),
-            processes.holder(each),
-            len(processes.pids.get(each, ())),
-            tuple(paths.get(each, ())),
-        )
-        for each in found
-    )
+    namespaces = (_namespace(each, names.get(each, []), processes, paths.get(each, [])) for each in found)
     # All processes of a namespace may have ended meanwhile. Then there is no way into it.
     reachable = tuple(namespace for namespace in namespaces if namespace.references)
     return Machine(reachable, broken, processes.hidden, tuple(_unseen(processes)))
 
 
-def _reference(name: str) -> str:
-    """Return what stands for a named namespace. A name that reads like another reference is given as a path."""
-    return os.path.join(_netns.NETNS_DIRECTORY, name) if _netns.pid_of(name) else name
+def _namespace(identity: Identity, names: t.Sequence[str], processes: Processes, paths: t.Sequence[str]) -> Namespace:
+    holder = processes.holder(identity)
+    pids = processes.pids.get(identity, [])
+    # Those before the holder have ended. Some of the others lead there if the holder ends as well.
+    reachable = [pid for pid in pids if pid >= holder.pid][:_WAYS_IN] if holder else []
+    return Namespace(identity, tuple(names), holder, tuple(reachable), len(pids), tuple(paths))
 
 
 def _named() -> tuple[dict[Identity, list[str]], dict[str, str]]:
     """Return the named namespaces, and why some names have none."""
     named: dict[Identity, list[str]] = {}
-    broken = {}
-    for name in _netns.names():
+    broken: dict[str, str] = {}
+    try:
+        every = _netns.names()
+    except OSError as error:
+        return named, {_netns.NETNS_DIRECTORY: str(error.strerror)}
+    for name in every:
         try:
-            named.setdefault(_netns.identity_of(_reference(name)), []).append(name)
+            named.setdefault(_netns.identity_of(_netns.reference_to(name)), []).append(name)
         except ConntrackError as error:
             # A name that is gone by now is none.
             if os.path.lexists(_netns.path_of(name)):

@@ -35,7 +35,7 @@ def namespace(
     number: int, *names: str, pid: int | None = None, owner: Owner | None = None, comm: str = "x"
 ) -> Namespace:
     holder = Holder(pid, comm, owner) if pid else None
-    return Namespace((4, number), names, holder, 1 if pid else 0, ())
+    return Namespace((4, number), names, holder, (pid,) if pid else (), 1 if pid else 0, ())
 
 
 class Fake:

@@ -31,7 +31,7 @@ def test_mount_points(tmp_path: pathlib.Path) -> None:
 
 def test_references_of_a_namespace() -> None:
     holder = Holder(12, "x", None)
-    namespace = machine.Namespace((4, 1), ("blue", "azure"), holder, 1, ("/srv/ns",))
-    assert namespace.references == ["blue", "azure", "pid:12", "/srv/ns"]
+    namespace = machine.Namespace((4, 1), ("blue", "azure"), holder, (12, 14), 2, ("/srv/ns",))
+    assert namespace.references == ["blue", "azure", "pid:12", "pid:14", "/srv/ns"]
     # A name that reads like another reference is given as a path.
-    assert machine.Namespace((4, 1), ("pid:7",), None, 0, ()).references == ["/run/netns/pid:7"]
+    assert machine.Namespace((4, 1), ("pid:7",), None, (), 0, ()).references == ["/run/netns/pid:7"]
