@@ -22,6 +22,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._facts.namespaces
     MOST_READ,
     measure_namespaces,
 )
+from ansible_collections.netops.conntrack.plugins.module_utils._namespaces.container_names import ContainerNames
 from ansible_collections.netops.conntrack.plugins.module_utils._namespaces.control_groups import Owner
 from ansible_collections.netops.conntrack.plugins.module_utils._namespaces.machine import Machine, Namespace
 from ansible_collections.netops.conntrack.plugins.module_utils._namespaces.processes import Holder
@@ -117,9 +118,7 @@ def test_facts_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(("user", "label"), [(None, "web"), (1000, None)])
 def test_the_name_of_a_container(monkeypatch: pytest.MonkeyPatch, user: int | None, label: str | None) -> None:
     number = "3f4e12ab0c11" + "0" * 52
-    monkeypatch.setattr(
-        namespaces.ContainerNames, "name_of", lambda self, kind, of: {("docker", number): "web"}[kind, of]
-    )
+    monkeypatch.setattr(ContainerNames, "name_of", lambda self, kind, of: {("docker", number): "web"}[kind, of])
     fake = Fake(monkeypatch, namespace(3, pid=7, owner=Owner("docker", number, None, user)))
     found = fake.measure()["namespaces"]["pid:7"]
     assert found["owner"]["label"] == label
