@@ -6,8 +6,8 @@
 
 Each of the namespaces has a process and no name, and a table with as many entries as you say. The sum is what the same
 facts take one namespace after the other in a process that has entered it already: dump, summary, explanation and
-selectors, without the start of an interpreter. A dump walks through the hash table of the whole machine, so each of them
-takes its time however few entries it has.
+selectors, without the start of an interpreter. A dump walks through the hash table of the whole machine, so each takes
+its time however few entries it has.
 
 It works where no other namespaces and processes of the machine are seen, so that only these are measured.
 Needs root. Exit status 1: a count is wrong, or a bar is missed.

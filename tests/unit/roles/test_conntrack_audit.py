@@ -352,7 +352,7 @@ ACROSS = {
 
 def test_the_namespaces_of_a_router_are_measured_if_its_variables_say_so(fleet: Fleet) -> None:
     found = {"namespaces": {"pid:7": FULL_CONTAINER}, "across_namespaces": ACROSS}
-    for name, wanted in (("all", "all"), ("named", "named"), ("own", "own"), ("default", None)):
+    for name, wanted in (("r-all", "all"), ("r-named", "named"), ("r-own", "own"), ("r-default", None)):
         fleet.add(name, namespaces={"all": found, "named": {**found, "namespaces": {}}})
         fleet.hosts[name].update({"conntrack_audit_namespaces": wanted} if wanted else {})
     run = fleet.play("audit")
@@ -361,11 +361,11 @@ def test_the_namespaces_of_a_router_are_measured_if_its_variables_say_so(fleet: 
         name: [each["status"] for each in audit["findings"] if each["id"] == "namespace_nearly_full"]
         for name, audit in audits.items()
     }
-    assert statuses == {"all": ["finding"], "named": ["passed"], "own": [], "default": []}
+    assert statuses == {"r-all": ["finding"], "r-named": ["passed"], "r-own": [], "r-default": []}
     account = {key: FULL_CONTAINER[key] for key in ("title", "own", "count", "max", "percent", "unavailable")}
-    assert audits["all"]["namespaces"] == {"pid:7": {**account, "filled_by": None}}
-    assert audits["all"]["across_namespaces"] == ACROSS
-    assert (audits["named"]["namespaces"], audits["own"]["namespaces"]) == ({}, None)
+    assert audits["r-all"]["namespaces"] == {"pid:7": {**account, "filled_by": None}}
+    assert audits["r-all"]["across_namespaces"] == ACROSS
+    assert (audits["r-named"]["namespaces"], audits["r-own"]["namespaces"]) == ({}, None)
 
 
 def test_stale_is_what_the_prune_deletes_where_that_is_counted_by_itself() -> None:
