@@ -10,10 +10,12 @@ import typing as t
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.namespaces import CHOICES
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.subsets import ALL
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.named_selectors import NAMED
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import Check, findings, parse
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.explanation import explain
+from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.namespaces import accounts_of
 from ansible_collections.netops.conntrack.plugins.plugin_utils._filter import plain
 from ansible_collections.netops.conntrack.plugins.plugin_utils._preflight.refusals import refuse_variables_of_role
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.action import RouterAction
@@ -21,6 +23,9 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._tuning.leftover 
 
 _FACTS = "netops.conntrack.conntrack_facts"
 _PASSED_ON = ("top", "netns")
+
+OWN = "own"
+"""Measures no other namespace than that of the connection, or of the option netns."""
 
 
 def audit_of(facts: dict[str, t.Any], checks: list[Check], tune: dict[str, t.Any] | None) -> dict[str, t.Any]:
@@ -36,6 +41,8 @@ def audit_of(facts: dict[str, t.Any], checks: list[Check], tune: dict[str, t.Any
         "stats": facts["stats"],
         "drift": facts["boot"]["drift"],
         "explanation": explain(facts),
+        "namespaces": accounts_of(facts),
+        "across_namespaces": facts.get("across_namespaces"),
         "findings": findings({**facts, "profile": profile}, checks),
     }
 
@@ -58,6 +65,7 @@ class ActionModule(RouterAction):
                 "selectors": {"type": "dict", "default": {}},
                 "top": {"type": "int", "default": 10},
                 "netns": {"type": "str"},
+                "namespaces": {"type": "str", "choices": [OWN, *CHOICES], "default": OWN},
                 "new_connection": {"type": "bool", "default": False},
                 "tune": {"type": "dict"},
             }
@@ -73,6 +81,9 @@ class ActionModule(RouterAction):
         findings({}, checks)  # finds a function that does not exist
         arguments = {name: options[name] for name in _PASSED_ON if options[name] is not None}
         arguments["gather_subset"] = [ALL]
+        if options["namespaces"] != OWN:
+            arguments["gather_subset"] = [ALL, "namespaces"]
+            arguments["namespaces"] = options["namespaces"]
         arguments["selectors"] = {**NAMED, **options["selectors"]}
         result = self._execute_module(_FACTS, module_args=arguments, task_vars=task_vars)
         if result.get("no_conntrack"):

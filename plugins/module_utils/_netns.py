@@ -27,9 +27,13 @@ from ansible_collections.netops.conntrack.plugins.module_utils._files.regular_fi
 NETNS_DIRECTORY = "/run/netns"
 """Where ``ip netns add`` keeps the named namespaces (ip-netns(8))."""
 
+Identity = tuple[int, int]
+"""What a namespace is told by as long as it is there: the numbers of its file system and its file (namespaces(7))."""
+
 _OWN = "/proc/self/ns/net"
+_PID = re.compile(r"pid:([1-9][0-9]{0,9})")
 _OF_PROCESS = re.compile(r"/proc/(?:self|thread-self|[0-9]+)(?:/task/[0-9]+)?/ns/net")
-_REMEDY = "Give the name of one that 'ip netns list' shows, or a path such as /proc/PID/ns/net."
+_REMEDY = "Give the name of one that 'ip netns list' shows, pid:PID of a process in it, or a path of one."
 
 
 def names() -> list[str]:
@@ -40,30 +44,61 @@ def names() -> list[str]:
         return []
 
 
+def pid_of(netns: str) -> int | None:
+    """Return the number of the process that ``netns`` names as ``pid:1234``. None for a name or a path."""
+    match = _PID.fullmatch(netns)
+    return int(match[1]) if match else None
+
+
+def reference_to(name: str) -> str:
+    """Return what stands for the namespace of this name. A name that reads like ``pid:1234`` is given as a path."""
+    return os.path.join(NETNS_DIRECTORY, name) if pid_of(name) else name
+
+
 def path_of(netns: str) -> str:
-    """Return the file of ``netns``: a name as ``ip netns`` knows it, or a path as it is."""
+    """Return the file of ``netns``: a name as ``ip netns`` knows it, a process as ``pid:1234``, or a path as it is."""
+    pid = pid_of(netns)
+    if pid is not None:
+        return f"/proc/{pid}/ns/net"
     return netns if "/" in netns else os.path.join(NETNS_DIRECTORY, netns)
 
 
+def identity(status: os.stat_result) -> Identity:
+    """Return what tells a namespace from the others, from what stat(2) says of its file."""
+    return status.st_dev, status.st_ino
+
+
+def own_identity() -> Identity:
+    """Return which namespace this process is in."""
+    return identity(os.stat(_OWN))
+
+
+def identity_of(netns: str) -> Identity:
+    """Return which namespace ``netns`` is now. Raises as ``inside`` does, without a need to enter it."""
+    descriptor = _open(netns)
+    try:
+        return identity(os.fstat(descriptor))
+    finally:
+        os.close(descriptor)
+
+
 @contextlib.contextmanager
-def inside(netns: str | None) -> t.Iterator[None]:
+def inside(netns: str | None, expected: Identity | None = None) -> t.Iterator[None]:
     """Run the body in the namespace ``netns``, and return to the present one after it. None stays where it is.
 
+    With ``expected``, it is the namespace that was looked at before, or none is entered: a name can be given to
+    another namespace, and the number of a process to another process.
     Raises UnavailableError for a namespace that is not there or without pyroute2, which only this needs, OptionError
     for a path that others can redirect, NotPermittedError without the right to enter it.
     """
     if netns is None:
         yield
         return
-    try:
-        from pyroute2 import netns as pyroute2_netns
-    except ImportError as error:
-        raise UnavailableError(
-            f"netns: entering the network namespace {netns!r} needs the Python library pyroute2 >= 0.7.2, which "
-            f"{sys.executable} on the target does not have. On Debian and Ubuntu its package is python3-pyroute2; "
-            "else install it with pip for that interpreter."
-        ) from error
+    pyroute2_netns = library(netns)
     target = _open(netns)
+    if expected is not None and identity(os.fstat(target)) != expected:
+        os.close(target)
+        raise UnavailableError(f"netns: the network namespace {netns!r} was replaced by another one at the same time.")
     home = os.open(_OWN, os.O_RDONLY | os.O_CLOEXEC)
     try:
         try:
@@ -84,6 +119,19 @@ def inside(netns: str | None) -> t.Iterator[None]:
         os.close(target)
 
 
+def library(netns: str) -> t.Any:
+    """Return the library that enters ``netns``. Raises UnavailableError where it is not installed."""
+    try:
+        from pyroute2 import netns as pyroute2_netns
+    except ImportError as error:
+        raise UnavailableError(
+            f"netns: entering the network namespace {netns!r} needs the Python library pyroute2 >= 0.7.2, which "
+            f"{sys.executable} on the target does not have. On Debian and Ubuntu its package is python3-pyroute2; "
+            "else install it with pip for that interpreter."
+        ) from error
+    return pyroute2_netns
+
+
 def _open(netns: str) -> int:
     """Return a descriptor of the namespace, which is one of some kind. Nothing else is even opened."""
     if netns in ("", ".", "..") or ("/" in netns and not os.path.isabs(netns)):
@@ -96,7 +144,8 @@ def _open(netns: str) -> int:
         known = ", ".join(names()) or "none"
         raise UnavailableError(
             f"netns: the network namespace {netns!r} cannot be opened ({path_of(netns)}: {error.strerror}). "
-            f"Give the name of one that 'ip netns list' shows (now: {known}), or a path such as /proc/PID/ns/net."
+            f"Give the name of one that 'ip netns list' shows (now: {known}), pid:PID of a process in it, or a path "
+            "such as /proc/PID/ns/net."
         ) from error
     # All namespaces are files of one file system, which has no others (nsfs, fs/nsfs.c).
     if os.fstat(descriptor).st_dev == os.stat(_OWN).st_dev:

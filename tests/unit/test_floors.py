@@ -14,7 +14,7 @@ FLOORS = {
         "_errors",
         "_units _option_types _files _netlink",
         "_netns _sysctl _entry _module",
-        "_boot_files _table",
+        "_boot_files _table _namespaces",
         "_boot _selector _listing",
         "_settings _query _selected_table",
         "_expectations",

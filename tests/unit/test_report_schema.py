@@ -109,6 +109,8 @@ KEYS_THAT_THE_COLLECTION_DECIDES = {
         "hosts", "*", "before", "table", "filled_by", "*", "match", "packets_original"
     ),
     "explanation": a_path("hosts", "*", "before", "explanation"),
+    "a namespace": a_path("hosts", "*", "before", "namespaces", "*"),
+    "all namespaces": a_path("hosts", "*", "before", "across_namespaces"),
     "stats": a_path("hosts", "*", "before", "stats"),
     "table_full": a_path("hosts", "*", "before", "stats", "table_full"),
     "settings": a_path("hosts", "*", "settings"),
@@ -230,7 +232,7 @@ def test_what_a_router_does_not_have_is_null(key: str) -> None:
     assert problems(changed(host, lambda found: found.update({key: {}})))
 
 
-@pytest.mark.parametrize("key", ["table", "stats", "drift", "explanation"])
+@pytest.mark.parametrize("key", ["table", "stats", "drift", "explanation", "namespaces", "across_namespaces"])
 def test_an_audit_of_an_earlier_version_may_have_null(key: str) -> None:
     audit = a_path("hosts", "*", "before")
     assert problems(changed(audit, lambda found: found.update({key: None}))) == []

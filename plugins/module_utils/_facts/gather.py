@@ -27,6 +27,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by 
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.kernel_log import table_full
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.listeners import listeners
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.namespaces import measure_namespaces
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.summary import Summary, percent
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.tallies import Tallies
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import (
@@ -52,11 +53,13 @@ def gather(
     selectors: t.Mapping[str, t.Any] | None,
     netns: str | None,
     explain: int = USUAL,
+    namespaces: str | None = None,
 ) -> dict[str, t.Any]:
     """Return the facts of ``subsets``, measured in the namespace ``netns``. The table is dumped at most once.
 
     ``selectors`` are match, exclude and select by name. None stands for all selectors that have a name. ``explain`` is
-    in how many clusters it is said what fills the table.
+    in how many clusters it is said what fills the table. ``namespaces`` says which namespaces of the machine are
+    measured besides, each as this one. With None, only the entries of those with a name are counted.
     Raises OptionError for a bad selector or number before anything is read.
     """
     selectors = NAMED if selectors is None else selectors
@@ -70,7 +73,9 @@ def gather(
         # Outside the namespace: what a boot sets, it sets for the machine.
         facts["boot"] = compare(read_settings(), next_boot(), competing_owners())
         facts["boot"]["records"] = describe_records()
+    with_summary = "table" in subsets
     with _netns.inside(netns):
+        own = _netns.own_identity()
         settings = read_settings()
         with Table() as table:
             if "usage" in subsets:
@@ -79,16 +84,35 @@ def gather(
                 facts["settings"] = settings
             if "stats" in subsets:
                 facts["stats"] = _stats(table)
-            if "table" in subsets or wanted:
-                before = table.count()
-                with_summary = "table" in subsets
-                facts.update(count_table(table, settings, top, wanted, with_summary=with_summary, explain=explain))
-            if "table" in subsets:
-                facts["table"]["not_listed"] = not_listed(before, table.count(), facts["table"]["entries"])
+            if with_summary or wanted:
+                facts.update(_table_facts(table, settings, top, wanted, with_summary=with_summary, explain=explain))
             if "expectations" in subsets:
                 facts["expectations"] = _expectations(settings.get("expect_max"), top)
-    if "namespaces" in subsets:
-        facts["namespaces"] = _namespaces()
+    if "namespaces" not in subsets:
+        return facts
+    if namespaces is None:
+        return {**facts, "namespaces": _named_namespaces()}
+
+    def read_table() -> dict[str, t.Any]:
+        with Table() as other:
+            return _table_facts(other, read_settings(), top, wanted, with_summary=with_summary, explain=explain)
+
+    return {**facts, **measure_namespaces(namespaces, own, read_table if with_summary or wanted else None)}
+
+
+def _table_facts(
+    table: Table,
+    settings: t.Mapping[str, int],
+    top: int,
+    selectors: t.Mapping[str, t.Any],
+    with_summary: bool,
+    explain: int,
+) -> dict[str, t.Any]:
+    """Return the facts about the entries of a table, with how many of them the kernel does not list."""
+    before = table.count()
+    facts = count_table(table, settings, top, selectors, with_summary=with_summary, explain=explain)
+    if with_summary:
+        facts["table"]["not_listed"] = not_listed(before, table.count(), facts["table"]["entries"])
     return facts
 
 
@@ -201,12 +225,12 @@ def count_table(
     return table.read(collect)
 
 
-def _namespaces() -> dict[str, t.Any]:
+def _named_namespaces() -> dict[str, t.Any]:
     """Return count and share of the limit for each named network namespace of the host."""
     result = {}
     for name in _netns.names():
         try:
-            with _netns.inside(name):
+            with _netns.inside(_netns.reference_to(name)):
                 count, limit = read_count(), read_settings().get("max", 0)
         except UnavailableError:
             if os.path.exists(_netns.path_of(name)):

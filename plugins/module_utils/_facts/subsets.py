@@ -24,7 +24,7 @@ def subsets_of(options: t.Mapping[str, t.Any]) -> list[str]:
     """
     asked = options.get("gather_subset")
     if asked is None:
-        asked_by = {"table": ("top", "explain"), "selectors": ("selectors",)}
+        asked_by = {"table": ("top", "explain"), "selectors": ("selectors",), "namespaces": ("namespaces",)}
         given = {name for name, value in options.items() if value is not None}
         also = [subset for subset, names in asked_by.items() if given.intersection(names)]
         return ["usage", *also]

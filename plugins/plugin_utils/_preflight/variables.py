@@ -24,6 +24,8 @@ OPTIONS = {
     "conntrack_audit_extra_gates": "list of dict",
     "conntrack_audit_fail_on": "str",
     "conntrack_audit_gates": "list of dict",
+    "conntrack_audit_namespace_checks": "list of dict",
+    "conntrack_audit_namespaces": "str",
     "conntrack_audit_new_connection": "bool",
     "conntrack_audit_report_directory": "str",
     "conntrack_audit_report_formats": "list of str",

@@ -15,6 +15,10 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import Status
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.explanation import Explanation
+from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.namespaces import (
+    AcrossNamespaces,
+    NamespaceAccount,
+)
 
 AT_LEAST_0 = "at least 0"
 """Marks a number that is never below 0."""
@@ -241,3 +245,5 @@ class Audit(t.TypedDict):
     stats: Later[Stats | None]
     drift: Later[Texts | None]
     explanation: Later[Explanation | None]
+    namespaces: Later[dict[str, NamespaceAccount] | None]
+    across_namespaces: Later[AcrossNamespaces | None]

@@ -15,6 +15,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import AnswerError
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.namespaces import LONGEST_NAME, MOST_LISTED
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import SEVERITIES, STATUSES
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.explanation import is_prune_command
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_types import Failure
@@ -32,6 +33,8 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._router.common_sh
     VALUE,
 )
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.facts_shapes import (
+    ACROSS_NAMESPACES,
+    NAMESPACE,
     PROTOCOLS,
     SELECTED,
     STATS,
@@ -90,6 +93,13 @@ _EXPLANATION = record(
     }
 )
 
+_NAMESPACE = record(
+    {
+        **{key: NAMESPACE[key] for key in ("title", "own", "count", "max", "percent", "unavailable")},
+        "filled_by": optional(words()),
+    }
+)
+
 _AUDIT = record(
     {
         "usage": known_of(USAGE),
@@ -101,6 +111,8 @@ _AUDIT = record(
         "stats": optional(STATS),
         "drift": optional(NAMES),
         "explanation": optional(_EXPLANATION),
+        "namespaces": optional(mapping(_NAMESPACE, MOST_LISTED, LONGEST_NAME)),
+        "across_namespaces": optional(record(ACROSS_NAMESPACES)),
     },
 )
 

@@ -14,6 +14,10 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import Severity
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.explanation import Explanation
+from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.namespaces import (
+    AcrossNamespaces,
+    NamespaceAccount,
+)
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.audit_types import (
     Count,
     EntryFacts,
@@ -55,6 +59,8 @@ class _AuditDetails(t.TypedDict, total=False):
     stats: Stats | None
     drift: Texts | None
     explanation: Explanation | None
+    namespaces: dict[str, NamespaceAccount] | None
+    across_namespaces: AcrossNamespaces | None
 
 
 class AuditRecord(_AuditDetails):

@@ -105,6 +105,8 @@ def _audit(audit: AuditRecord | None) -> Audit | None:
         "stats": _stats(audit.get("stats")),
         "drift": audit.get("drift"),
         "explanation": audit.get("explanation"),
+        "namespaces": audit.get("namespaces"),
+        "across_namespaces": audit.get("across_namespaces"),
     }
 
 

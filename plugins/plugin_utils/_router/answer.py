@@ -18,6 +18,7 @@ import json
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import AnswerError
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.namespaces import MOST_READ
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.common_shapes import Arguments, asked
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.result_shapes import (
     fields_of_failure,
@@ -43,6 +44,12 @@ _FEW_BYTES = 4 << 20
 
 _BYTES_OF_ONE = 8192
 """More than an entry takes, as a dict and as a line, or one of the largest."""
+
+_BYTES_OF_NAMESPACE = 1 << 16
+"""More than what is returned of a namespace takes, without the largest."""
+
+_LARGEST_OF_NAMESPACE = 1024
+"""More than one of the largest takes in each list of them, all lists together."""
 
 _OPTIONS_OF_SIZE = {"top": 10, "sample": 5, "limit": 10}
 
@@ -73,7 +80,14 @@ class Expected:
     def most_bytes(self) -> int:
         """How many bytes the router may answer with. Only who asks for many entries gets many."""
         items = max(asked(self.arguments, option, default) for option, default in _OPTIONS_OF_SIZE.items())
-        return _FEW_BYTES + items * _BYTES_OF_ONE
+        return _FEW_BYTES + items * _BYTES_OF_ONE + self._bytes_of_namespaces
+
+    @property
+    def _bytes_of_namespaces(self) -> int:
+        if self.module != "conntrack_facts" or self.arguments.get("namespaces") is None:
+            return 0
+        largest = asked(self.arguments, "top", _OPTIONS_OF_SIZE["top"])
+        return MOST_READ * (_BYTES_OF_NAMESPACE + largest * _LARGEST_OF_NAMESPACE)
 
     def read(self, stdout: str) -> dict[str, t.Any] | None:
         """Return what counts of a module's answer. None if it is no JSON. Raises AnswerError if it does not hold."""

@@ -12,7 +12,14 @@ import collections.abc
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by import USUAL as USUAL_CLUSTERS
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.namespaces import (
+    LONGEST_NAME,
+    LONGEST_PROCESS,
+    MOST_LISTED,
+    MOST_NAMES,
+)
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.subsets import subsets_of
+from ansible_collections.netops.conntrack.plugins.module_utils._namespaces.control_groups import KINDS
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.named_selectors import NAMED
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.boot_shapes import BOOT
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.common_shapes import (
@@ -29,9 +36,11 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._router.common_sh
 )
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.expectation_shapes import expectations
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.shape import (
+    boolean,
     list_of,
     mapping,
     number,
+    one_of,
     optional,
     record,
     text,
@@ -77,24 +86,65 @@ SELECTED: Fields = {
     "unavailable": optional(words()),
 }
 PROTOCOLS: Fields = {"protocols": optional(PROTOCOL_COUNTS)}
-_NAMESPACES = mapping(record({"count": OPTIONAL_COUNT, "percent": PERCENT}), 100_000, 255)
+_NAMED = mapping(record({"count": OPTIONAL_COUNT, "percent": PERCENT}), 100_000, LONGEST_NAME)
+_NAME = text(LONGEST_NAME)
+_OWNER = record(
+    {
+        "kind": one_of(*KINDS),
+        "name": _NAME,
+        "label": optional(_NAME),
+        "pod": optional(text()),
+        "user": OPTIONAL_COUNT,
+    }
+)
+NAMESPACE: Fields = {
+    "name": _NAME,
+    "title": text(2 * LONGEST_NAME),
+    "names": list_of(_NAME, MOST_NAMES),
+    "inode": COUNT,
+    "own": boolean,
+    "pid": OPTIONAL_COUNT,
+    "process": optional(text(LONGEST_PROCESS)),
+    "processes": COUNT,
+    "owner": optional(_OWNER),
+    "count": OPTIONAL_COUNT,
+    "max": OPTIONAL_COUNT,
+    "percent": PERCENT,
+    "unavailable": optional(words()),
+}
+ACROSS_NAMESPACES: Fields = {
+    "namespaces": COUNT,
+    "left_out": COUNT,
+    "hidden_processes": COUNT,
+    "count": OPTIONAL_COUNT,
+    "buckets": OPTIONAL_COUNT,
+    "load_factor": PERCENT,
+    "complete": optional(boolean),
+    "unavailable": optional(words()),
+}
 
 
 def facts(arguments: Arguments) -> Fields:
     """Return the fields of what conntrack_facts returns for these ``arguments``."""
+    table_shape = table(asked(arguments, "top", 10), asked(arguments, "explain", USUAL_CLUSTERS))
+    selectors_shape = record({}, dict.fromkeys(_selectors(arguments), record(SELECTED, PROTOCOLS)))
+    all_of_each = record(NAMESPACE, {"table": table_shape, "selectors": selectors_shape})
+    is_asked = arguments.get("namespaces") is not None
     shapes = {
         "usage": record(USAGE),
         "settings": mapping(VALUE, SETTINGS),
         "stats": record({"total": _COUNTERS, "table_full": _TABLE_FULL, "per_cpu": list_of(_COUNTERS, _PROCESSORS)}),
         "boot": BOOT,
-        "table": table(asked(arguments, "top", 10), asked(arguments, "explain", USUAL_CLUSTERS)),
-        "selectors": record({}, dict.fromkeys(_selectors(arguments), record(SELECTED, PROTOCOLS))),
+        "table": table_shape,
+        "selectors": selectors_shape,
         "expectations": expectations(asked(arguments, "top", 10)),
-        "namespaces": _NAMESPACES,
+        "namespaces": mapping(all_of_each, MOST_LISTED, LONGEST_NAME) if is_asked else _NAMED,
     }
     asked_for = arguments.get("gather_subset")
     subsets = subsets_of({**arguments, "gather_subset": None if asked_for is None else texts(asked_for)})
     gathered = {subset: shapes[subset] for subset in subsets if subset in shapes}
+    if is_asked and "namespaces" in gathered:
+        gathered["across_namespaces"] = record(ACROSS_NAMESPACES)
     # It is not there where there is nothing to count.
     counted = {"selectors": gathered.pop("selectors")} if "selectors" in gathered else {}
     return {"ansible_facts": record({"conntrack": record(gathered, counted)})}

@@ -354,6 +354,51 @@ def test_what_an_earlier_profile_left_is_found_with_the_variables_of_each_router
     assert "sysctl_file: no record" in found["unreadable"]["reason"]
 
 
+FULL_CONTAINER: dict[str, t.Any] = {
+    "name": "pid:7",
+    "title": "pid:7 (nginx)",
+    "names": [],
+    "inode": 4026532384,
+    "own": False,
+    "pid": 7,
+    "process": "nginx",
+    "processes": 1,
+    "owner": None,
+    "count": 990,
+    "max": 1000,
+    "percent": 99.0,
+    "unavailable": None,
+}
+ACROSS = {
+    "namespaces": 1,
+    "left_out": 0,
+    "hidden_processes": 0,
+    "count": 990,
+    "buckets": 1024,
+    "load_factor": 1.9,
+    "complete": True,
+    "unavailable": None,
+}
+
+
+def test_the_namespaces_of_a_router_are_measured_if_its_variables_say_so(fleet: Fleet) -> None:
+    found = {"namespaces": {"pid:7": FULL_CONTAINER}, "across_namespaces": ACROSS}
+    for name, wanted in (("r-all", "all"), ("r-named", "named"), ("r-own", "own"), ("r-default", None)):
+        fleet.add(name, namespaces={"all": found, "named": {**found, "namespaces": {}}})
+        fleet.hosts[name].update({"conntrack_audit_namespaces": wanted} if wanted else {})
+    run = fleet.play("audit")
+    audits = {name: host["before"] for name, host in run.document["hosts"].items()}
+    statuses = {
+        name: [each["status"] for each in audit["findings"] if each["id"] == "namespace_nearly_full"]
+        for name, audit in audits.items()
+    }
+    assert statuses == {"r-all": ["finding"], "r-named": ["passed"], "r-own": [], "r-default": []}
+    account = {key: FULL_CONTAINER[key] for key in ("title", "own", "count", "max", "percent", "unavailable")}
+    assert audits["r-all"]["namespaces"] == {"pid:7": {**account, "filled_by": None}}
+    assert audits["r-all"]["across_namespaces"] == ACROSS
+    assert (audits["r-named"]["namespaces"], audits["r-own"]["namespaces"]) == ({}, None)
+
+
 def test_stale_is_what_the_prune_deletes_where_that_is_counted_by_itself() -> None:
     facts = facts_with({"selectors.stale.percent": 0, "selectors.stale.entries": 0})
     facts["selectors"]["prune"] = {"entries": 100, "percent": 60, "undecidable": 0, "unavailable": None}

@@ -18,7 +18,12 @@ from ansible.module_utils.basic import AnsibleModule
 
 def main() -> None:
     module = AnsibleModule(
-        {"gather_subset": {"type": "list"}, "selectors": {"type": "dict"}, "top": {"type": "int"}},
+        {
+            "gather_subset": {"type": "list"},
+            "selectors": {"type": "dict"},
+            "top": {"type": "int"},
+            "namespaces": {"type": "str"},
+        },
         supports_check_mode=True,
     )
     path = pathlib.Path(os.environ["ROUTER"])
@@ -28,7 +33,9 @@ def main() -> None:
         module.fail_json(msg=router["no_facts"], **router.get("no_facts_because", {}))
     facts = router["facts"]
     subsets = module.params["gather_subset"] or ["usage"]
-    if subsets != ["all"]:
+    if subsets == ["all", "namespaces"]:
+        facts |= router["namespaces"][module.params["namespaces"]]
+    elif subsets != ["all"]:
         facts = {subset: facts[subset] for subset in subsets}
     module.exit_json(ansible_facts={"conntrack": facts})
 

@@ -61,6 +61,9 @@ def test_only_who_asks_for_many_entries_gets_many_bytes() -> None:
     for odd in odd_values:
         assert Expected("conntrack_facts", {**every, "top": odd}).most_bytes == few
     assert Expected("conntrack_facts", {**every, "top": -5}).most_bytes <= few
+    # Only who asks for the namespaces of a router gets the tables of many.
+    assert few < Expected("conntrack_facts", {**every, "namespaces": "all"}).most_bytes < few + (20 << 20)
+    assert Expected("conntrack_info", {"namespaces": "all"}).most_bytes == Expected("conntrack_info", {}).most_bytes
 
 
 def test_messages_of_every_ansible_core_become_texts() -> None:

@@ -41,9 +41,15 @@ def test_the_shapes_have_what_is_documented(module: str) -> None:
 def test_the_subsets_of_the_facts_are_those_that_are_documented() -> None:
     facts = documentation("conntrack_facts")["ansible_facts"]["contains"]["conntrack"]["contains"]
     missing = {}
-    # Of the selectors there are those that were asked for, perhaps none.
-    for subset in facts.keys() - {"selectors"}:
+    # Of the selectors there are those that were asked for, perhaps none. What is said across namespaces has an option.
+    for subset in facts.keys() - {"selectors", "across_namespaces"}:
         with pytest.raises(AnswerError) as caught:
             Expected("conntrack_facts", {"gather_subset": [subset]}).accepted({"ansible_facts": {"conntrack": {}}})
         missing[subset] = caught.value.message
     assert all(f"{subset} is missing" in message for subset, message in missing.items())
+
+
+def test_what_is_said_across_namespaces_comes_with_the_option() -> None:
+    arguments = {"gather_subset": ["namespaces"], "namespaces": "all"}
+    with pytest.raises(AnswerError, match="across_namespaces is missing"):
+        Expected("conntrack_facts", arguments).accepted({"ansible_facts": {"conntrack": {"namespaces": {}}}})
