@@ -21,7 +21,7 @@ TOLERANCE = 1
 KEY = "net.netfilter.nf_conntrack_tcp_timeout_established"
 OLD, NEW = 432000, 54000
 
-SAID = "back to the old values by itself"
+SAID = "its old values by itself"
 """In the message, whether the cut comes before or after the module's answer."""
 
 # What a mistake in a firewall does: everything to the SSH port is dropped, the open connection's packets as well.
