@@ -51,8 +51,12 @@ EntryFacts = dict[str, t.Any]
 """One entry, as conntrack_info returns it."""
 
 
-class Finding(t.TypedDict):
-    """What a check or a gate says of a router."""
+class _FindingWithCures(t.TypedDict, total=False):
+    cures: Texts
+
+
+class Finding(_FindingWithCures):
+    """What a check or a gate says of a router, and what helps there, from its own figures."""
 
     id: str
     status: Status

@@ -22,7 +22,50 @@ FACTS = pathlib.Path(__file__).parent / "facts"
 DEFAULTS = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text())
 CHECKS: list[dict[str, str]] = DEFAULTS["conntrack_audit_checks"]
 
+
+def cluster(entries: int, percent: float, **match: t.Any) -> dict[str, t.Any]:
+    """Return a group of entries with something in common, which 1,284 sources sent to one destination."""
+    prunable = 0 if match["replied"] or match.get("state") == "ESTABLISHED" else entries
+    return {
+        "match": match,
+        "entries": entries,
+        "percent": percent,
+        "prunable": entries if "packets_original" in match else prunable,
+        "sources": 1284,
+        "more_sources": False,
+        "source_network": "10.0.0.0/8",
+        "destinations": 1,
+        "more_destinations": False,
+        "destination_network": match.get("destination", "203.0.113.0/24"),
+    }
+
+
+ESTABLISHED = {"protocol": "tcp", "state": "ESTABLISHED"}
+BARE_ACKS = {**ESTABLISHED, "replied": False, "packets_original": {"min": 1, "max": 1}}
+SERVER = {"destination": "203.0.113.7", "destination_port": 443}
+SYNS = {"protocol": "tcp", "state": "SYN_SENT", "replied": False, **SERVER}
+HALF_OPEN = {"protocol": "tcp", "state": "SYN_RECV", "replied": True, **SERVER}
+DNS = {"protocol": "udp", "replied": False, "destination": "192.0.2.54", "destination_port": 53}
+SCAN = {"protocol": "tcp", "state": "SYN_SENT", "replied": False, "source": "198.51.100.66"}
+CLIENT = {**ESTABLISHED, "replied": True, "source": "10.7.7.7"}
+
+
+def filled(entries: int, percent: float, match: dict[str, t.Any], **more: t.Any) -> dict[str, t.Any]:
+    return {"table.filled_by": [cluster(entries, percent, **match)], **more}
+
+
 WRONG: dict[str, dict[str, t.Any]] = {
+    "asymmetric_routing": {"selectors.one_way.entries": 1000, "selectors.one_way.percent": 20.0},
+    "bare_ack_pickup": filled(1000, 20, BARE_ACKS, **{"settings.tcp_loose": 1}),
+    "idle_connections": {
+        "selectors.idle_hour.entries": 1000,
+        "selectors.idle_hour.percent": 50,
+        "usage.percent": 50,
+    },
+    "one_peer": filled(1000, 50, CLIENT, **{"usage.percent": 50}),
+    "scan": filled(1000, 20, SCAN),
+    "syn_flood": filled(1000, 20, SYNS),
+    "unanswered_service": filled(1000, 20, DNS),
     "accounting_off": {"settings.acct": 0},
     "contested_settings": {"boot.contested": ["max"]},
     "drift": {"boot.drift": ["buckets", "max"]},
@@ -54,6 +97,13 @@ WRONG: dict[str, dict[str, t.Any]] = {
 """What makes a check a finding, and just so."""
 
 FINE: dict[str, dict[str, t.Any]] = {
+    "asymmetric_routing": {"selectors.one_way.entries": 1000, "selectors.one_way.percent": 19.9},
+    "bare_ack_pickup": filled(1000, 20, BARE_ACKS),
+    "idle_connections": {"selectors.idle_hour.entries": 1000, "selectors.idle_hour.percent": 50, "usage.percent": 49},
+    "one_peer": filled(1000, 50, CLIENT, **{"usage.percent": 49}),
+    "scan": filled(999, 20, SCAN),
+    "syn_flood": filled(1000, 19.9, SYNS),
+    "unanswered_service": filled(1000, 20, {**DNS, "destination_port": 514}),
     "established_timeout": {"settings.tcp_timeout_established": 86400},
     "expectations_nearly_full": {"expectations.percent": 79.99},
     "full_and_not_evictable": {"usage.percent": 80, "table.evictable": 1200},
@@ -263,6 +313,7 @@ def test_a_sick_router() -> None:
         "settings_lost_at_boot",
         "stale_majority",
         "table_full_logged",
+        "bare_ack_pickup",
         "established_timeout",
         "long_chains",
         "packets_dropped",
