@@ -214,6 +214,41 @@ def test_the_check_leaves_alone_what_is_just_fine(check_id: str) -> None:
     assert status(check_id, facts_with(FINE[check_id])) == "passed"
 
 
+NETWORK = {"destination": "203.0.113.0/24"}
+NO_CAUSE: dict[str, dict[str, t.Any]] = {
+    "few bare ACKs": filled(999, 99, BARE_ACKS, **{"settings.tcp_loose": 1}),
+    "SYNs to a network": filled(5000, 50, {**SYNS, **NETWORK}),
+    "SYNs to no server": filled(5000, 50, {"protocol": "tcp", "state": "SYN_SENT", "replied": False}),
+    "answered DNS": filled(5000, 90, {**DNS, "replied": True}),
+    "UDP to a network": filled(5000, 50, {**DNS, **NETWORK}),
+    "UDP to any port": filled(5000, 50, {"protocol": "udp", "replied": False, "destination": "192.0.2.54"}),
+    "VXLAN": filled(5000, 50, {**DNS, "destination_port": 4789}),
+    "one resolver": filled(5000, 15, {**DNS, "source": "10.7.7.7"}),
+    "a source that answers": filled(5000, 90, CLIENT),
+    "a network of sources": filled(5000, 50, {**SCAN, "source": "198.51.100.0/24"}),
+    "a service with all": filled(11000, 92, {**ESTABLISHED, "replied": True, **SERVER}),
+    "a port with all": filled(11000, 92, {**ESTABLISHED, "replied": True, "destination_port": 443}),
+    "pings": filled(5000, 50, {"protocol": "icmp", "replied": False, "destination": "192.0.2.54"}),
+}
+"""Tables of which somebody could think that they have a cause."""
+
+
+@pytest.mark.parametrize("name", NO_CAUSE)
+def test_a_share_that_says_nothing_is_no_cause(name: str) -> None:
+    facts = facts_with({"usage.percent": 49, **NO_CAUSE[name]})
+    found = {finding["id"] for finding in find(facts, CHECKS) if finding["status"] == "finding"}
+    assert found <= {"loose_pickup"}
+
+
+def test_a_cure_counts_what_a_shorter_timeout_leaves() -> None:
+    facts = facts_with({**filled(6000, 50, SYNS), "settings.tcp_timeout_syn_sent": 120})
+    [finding] = [each for each in find(facts, CHECKS) if each["id"] == "syn_flood"]
+    assert "about 1,000 of 6,000 are left" in " ".join(finding["cures"])
+    facts["settings"]["tcp_timeout_syn_sent"] = 20
+    [finding] = [each for each in find(facts, CHECKS) if each["id"] == "syn_flood"]
+    assert "are left" not in " ".join(finding["cures"])
+
+
 @pytest.mark.parametrize("check_id", WRONG)
 def test_the_check_is_unknown_without_the_facts_that_it_reads(check_id: str) -> None:
     facts = facts_with(WRONG[check_id])
