@@ -257,7 +257,9 @@ def test_no_bare_ack_makes_an_entry_after_the_printed_cure(tmp_path: pathlib.Pat
         assert count(router) == 0
 
 
-def test_connections_idle_for_an_hour_are_found_and_as_many_are_shortened_as_was_foretold(tmp_path: pathlib.Path) -> None:
+def test_connections_idle_for_an_hour_are_found_and_as_many_are_shortened_as_was_foretold(
+    tmp_path: pathlib.Path,
+) -> None:
     kinds = {300: 400_000, 900: 40_000, 1000: 427_000, 100: 431_990}
     lines = [
         f"-I -p tcp -t {left} -s {client(at)} --sport {1024 + at} -d {server(at)} --dport {number} "

@@ -28,6 +28,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by 
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.kernel_log import table_full
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.listeners import listeners
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.namespaces import measure_namespaces
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.nat_ports import NatPorts
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.summary import Summary, percent
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.tallies import Tallies
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import (
@@ -209,15 +210,17 @@ def count_table(
     def collect(blocks: t.Iterator[Block]) -> dict[str, t.Any]:
         summary = Summary(context.timeouts, top)
         filled_by = FilledBy(explain)
+        nat_ports = NatPorts()
         tallies = Tallies(compiled)
         for block in blocks:
             if with_summary:
                 summary.add(block)
                 filled_by.add(block)
+                nat_ports.add(block)
             tallies.add(block)
         counts: dict[str, t.Any] = {}
         if with_summary:
-            counts["table"] = {**summary.result(), **filled_by.result()}
+            counts["table"] = {**summary.result(), **filled_by.result(), "nat_ports": nat_ports.result()}
         if compiled:
             counts["selectors"] = tallies.result(settings)
         return counts

@@ -193,7 +193,19 @@ class Uncertainty(t.TypedDict):
     destination: Count
 
 
+class NatPorts(t.TypedDict):
+    """How many ports of a public address are in use towards one service."""
+
+    protocol: str
+    address: str
+    destination: str
+    destination_port: Natural
+    zone: Natural
+    ports: Natural
+
+
 class _TableOfToday(t.TypedDict, total=False):
+    nat_ports: list[NatPorts]
     not_listed: Count
     filled_by: list[Cluster]
     explained_percent: Number

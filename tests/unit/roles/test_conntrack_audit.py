@@ -54,6 +54,11 @@ def filled(entries: int, percent: float, match: dict[str, t.Any], **more: t.Any)
     return {"table.filled_by": [cluster(entries, percent, **match)], **more}
 
 
+def nat_ports(ports: int) -> dict[str, t.Any]:
+    service = {"protocol": "tcp", "destination": "203.0.113.7", "destination_port": 443}
+    return {**service, "address": "192.0.2.1", "zone": 0, "ports": ports}
+
+
 WRONG: dict[str, dict[str, t.Any]] = {
     "asymmetric_routing": {"selectors.one_way.entries": 1000, "selectors.one_way.percent": 20.0},
     "bare_ack_pickup": filled(1000, 20, BARE_ACKS, **{"settings.tcp_loose": 1}),
@@ -62,6 +67,7 @@ WRONG: dict[str, dict[str, t.Any]] = {
         "selectors.idle_hour.percent": 50,
         "usage.percent": 50,
     },
+    "nat_ports": {"table.nat_ports": [nat_ports(51_610)]},
     "one_peer": filled(1000, 50, CLIENT, **{"usage.percent": 50}),
     "scan": filled(1000, 20, SCAN),
     "syn_flood": filled(1000, 20, SYNS),
@@ -100,6 +106,7 @@ FINE: dict[str, dict[str, t.Any]] = {
     "asymmetric_routing": {"selectors.one_way.entries": 1000, "selectors.one_way.percent": 19.9},
     "bare_ack_pickup": filled(1000, 20, BARE_ACKS),
     "idle_connections": {"selectors.idle_hour.entries": 1000, "selectors.idle_hour.percent": 50, "usage.percent": 49},
+    "nat_ports": {"table.nat_ports": [nat_ports(51_609)]},
     "one_peer": filled(1000, 50, CLIENT, **{"usage.percent": 49}),
     "scan": filled(999, 20, SCAN),
     "syn_flood": filled(1000, 19.9, SYNS),
