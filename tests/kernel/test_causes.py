@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import pathlib
 import re
+import time
 import typing as t
 
 import pytest
@@ -34,6 +35,14 @@ _HALF_FULL = {"max": 4000, "percent": 50.0, "headroom": 2000}
 """The usage of a table of 2,000 entries with a lower limit. The limit is that of the machine, so no test sets it."""
 
 
+def paced(numbers: range) -> t.Iterator[int]:
+    """Yield the numbers with pauses, so that the router takes all packets also on a busy machine."""
+    for place, number in enumerate(numbers):
+        if place % 200 == 0:
+            time.sleep(0.01)
+        yield number
+
+
 def client(number: int) -> str:
     return f"10.{number % 4}.{number >> 8}.{number & 255}"
 
@@ -52,60 +61,60 @@ def connect(router: Router, source: str, destination: str, ports: tuple[int, int
 
 
 def bare_acks(router: Router, number: int = 2000, first: int = 0) -> None:
-    for at in range(first, first + number):
+    for at in paced(range(first, first + number)):
         router.send(client(at), server(at), TCP, tcp((1024 + at, 443), "A", 1, 1))
 
 
 def one_direction(router: Router) -> None:
     bare_acks(router)
-    for at in range(2000):
+    for at in paced(range(2000)):
         router.send(client(at), server(at), TCP, tcp((1024 + at, 443), "A", 2, 1))
 
 
 def syn_flood(router: Router, number: int = 2000, first: int = 0) -> None:
-    for at in range(first, first + number):
+    for at in paced(range(first, first + number)):
         connect(router, client(at), "203.0.113.7", (1024 + at, 443), is_answered=False)
 
 
 def half_open(router: Router) -> None:
     """Let a server answer SYNs whose sources do not go on."""
     syn_flood(router)
-    for at in range(2000):
+    for at in paced(range(2000)):
         router.send("203.0.113.7", client(at), TCP, tcp((443, 1024 + at), "SA", 1, 2))
 
 
 def dns_storm(router: Router, number: int = 2000, first: int = 0) -> None:
-    for at in range(first, first + number):
+    for at in paced(range(first, first + number)):
         router.send(client(at), "203.0.113.54", UDP, udp((1024 + at, 53)))
 
 
 def dns_storm_of_ipv6(router: Router, number: int = 2000, first: int = 0) -> None:
-    for at in range(first, first + number):
+    for at in paced(range(first, first + number)):
         router.send(f"2001:db8:a::{at:x}", "2001:db8:53::53", UDP, udp((1024 + at, 53)))
 
 
 def scan(router: Router, number: int = 2000, first: int = 0) -> None:
-    for at in range(first, first + number):
+    for at in paced(range(first, first + number)):
         connect(router, "198.51.100.66", server(at), (40_000, 22), is_answered=False)
 
 
 def port_scan(router: Router) -> None:
-    for at in range(2000):
+    for at in paced(range(2000)):
         connect(router, "198.51.100.66", "203.0.113.7", (40_000, 1 + at), is_answered=False)
 
 
 def ping_sweep(router: Router) -> None:
-    for at in range(2000):
+    for at in paced(range(2000)):
         router.send("198.51.100.66", server(at), ICMP, echo(2, 7))
 
 
 def one_client(router: Router, number: int = 2000, first: int = 0) -> None:
-    for at in range(first, first + number):
+    for at in paced(range(first, first + number)):
         connect(router, "10.7.7.7", server(at % 500), (1024 + at, 443))
 
 
 def one_server(router: Router) -> None:
-    for at in range(2000):
+    for at in paced(range(2000)):
         connect(router, client(at), "203.0.113.7", (1024 + at, 443))
 
 
@@ -289,19 +298,52 @@ def test_connections_idle_for_an_hour_are_found_and_as_many_are_shortened_as_was
 
 def test_a_healthy_table_has_no_cause(tmp_path: pathlib.Path) -> None:
     with injected_router("causes") as router:
-        for at in range(1500):
+        for at in paced(range(1500)):
             connect(router, client(at), server(at % 300), (1024 + at, 443), is_answered=at % 50 > 0)
-        for at in range(1500):
+        for at in paced(range(1500)):
             router.send(client(at), server(at % 300), UDP, udp((1024 + at, 53)))
             if at % 20:
                 router.send(server(at % 300), client(at), UDP, udp((53, 1024 + at)))
-        for at in range(1000):
+        for at in paced(range(1000)):
             # Syslog, which nobody answers.
             router.send(client(at), "203.0.113.14", UDP, udp((1024 + at, 514)))
         bare_acks(router, 100, 4000)
         facts = facts_of(router.netns, usage={**_HALF_FULL, "percent": 75.0})
         assert facts["table"]["entries"] == 4100
         assert not CAUSES & findings_of(document_of(router.netns, tmp_path, facts)).keys()
+
+
+SOURCE_NAT = """
+table ip nat {
+  chain postrouting { type nat hook postrouting priority srcnat; oifname "beyond" snat to 192.0.2.77; }
+}
+"""
+
+
+def query(router: Router, source: str, first: int, last: int) -> None:
+    for port in paced(range(first, last + 1)):
+        router.send(source, "203.0.113.20", UDP, udp((port, 443)))
+
+
+def test_half_of_the_ports_of_an_address_of_nat_in_use_are_found(tmp_path: pathlib.Path) -> None:
+    with injected_router("causes") as router:
+        router.set(udp_timeout=900)
+        run(["nft", "-f", "-"], netns=router.netns, text=SOURCE_NAT)
+        query(router, "10.7.7.7", 1024, 33_000)
+        query(router, "10.7.7.8", 40_000, 40_277)
+        pair = {"protocol": "udp", "address": "192.0.2.77", "destination": "203.0.113.20", "destination_port": 443}
+        facts = facts_of(router.netns)
+        assert facts["table"]["nat_ports"] == [{**pair, "zone": 0, "ports": 32_255}]
+        assert not findings_of(document_of(router.netns, tmp_path, facts)).keys() & {"nat_ports", "insert_failed"}
+        query(router, "10.7.7.8", 40_278, 40_278)
+        found = findings_of(document_of(router.netns, tmp_path))["nat_ports"]
+        assert found["value"] == "32256 of 64512 ports of 192.0.2.77 in use to 203.0.113.20 port 443 (udp)"
+        [command] = commands_of(found)
+        groups = answer_of(command, router.netns, tmp_path)["groups"]
+        assert [(group["source"], group["entries"]) for group in groups] == [("10.7.7.7", 31_977), ("10.7.7.8", 279)]
+        # NAT has to find other ports for these, and does not find one for some although half of all are free.
+        query(router, "10.7.7.8", 2000, 2999)
+        assert "insert_failed" in findings_of(document_of(router.netns, tmp_path))
 
 
 def commands_of(finding: dict[str, t.Any]) -> list[str]:

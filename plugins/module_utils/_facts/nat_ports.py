@@ -6,12 +6,12 @@
 
 """How many ports of a public address are in use towards one service.
 
-NAT gives each connection to the same address and port a source port of its own. When all of them are taken, the kernel
-drops the first packet of the next connection (nf_nat_l4proto_unique_tuple() in net/netfilter/nf_nat_core.c). Without a
-range in the rule, there are 64,512: the ports from 1024 on.
+NAT gives each connection to the same address and port a source port of its own. When the kernel finds none, it drops
+the first packet of the next connection (nf_nat_l4proto_unique_tuple() in net/netfilter/nf_nat_core.c). Without a range
+in the rule, there are 64,512: the ports from 1024 on.
 
-A service is counted if it stands out among the first entries of a dump. One with most of 64,512 ports does, unless the
-table has more than ten million entries.
+A service is counted if it stands out among the first entries of a dump. One with half of 64,512 ports does, unless the
+table has more than six million entries.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MOST_PAIRS = 8
 """Pairs of a public address and a service that are counted at most: those with most entries of the sample."""
 
 _LEAST_IN_SAMPLE = 10
-"""Entries of the sample that a pair has, to be counted. 0.5 % of a table are 25 of 5,000. They are fewer than 10 once in
+"""Entries of the sample that a pair has, to be counted. 0.5 % of a table are 25 of 5,000, and fewer than 10 once in
 4,500 samples."""
 
 
