@@ -168,11 +168,15 @@ ansible_facts:
           description:
             - The kernel's counters in C(total) and C(per_cpu), 32 bits wide. Which there are depends on the kernel.
             - In C(table_full), how many C(table full) lines the kernel log still holds, or why it cannot be read.
+            - C(received_packets) is how many packets IP received since boot, of both families, to compare C(invalid)
+              with. Where packets that a bridge passes on are tracked as well, it is what all interfaces received, if
+              that is more. It is null where that is not known. Since 0.5.0.
           returned: when asked for
           type: dict
           sample:
             total: {drop: 12, early_drop: 3, insert_failed: 0}
             per_cpu: [{cpu: 0, drop: 12, early_drop: 3, insert_failed: 0}]
+            received_packets: 81600412
             table_full: {messages: 4, last_seconds_ago: 61.5, unreadable: null}
         boot:
           description:

@@ -313,6 +313,22 @@ def test_a_healthy_table_has_no_cause(tmp_path: pathlib.Path) -> None:
         assert not CAUSES & findings_of(document_of(router.netns, tmp_path, facts)).keys()
 
 
+def test_a_share_of_invalid_packets_is_found(tmp_path: pathlib.Path) -> None:
+    with injected_router("causes") as router:
+        before = facts_of(router.netns)["stats"]["received_packets"]
+        for at in paced(range(9_999)):
+            # The answer to a SYN that nobody sent.
+            router.send(server(at), client(at), TCP, tcp((443, 1024 + at), "SA", 1, 2))
+        assert "invalid_packets" not in findings_of(document_of(router.netns, tmp_path))
+        router.send("2001:db8:a::1", "2001:db8:b::1", TCP, tcp((443, 1024), "SA", 1, 2))
+        facts = facts_of(router.netns)
+        assert facts["stats"]["total"]["invalid"] == router.invalid() == 10_000
+        received = facts["stats"]["received_packets"]
+        assert 10_000 <= received - before < 10_100
+        found = findings_of(document_of(router.netns, tmp_path, facts))["invalid_packets"]
+        assert found["value"] == f"10000 of {received} packets"
+
+
 SOURCE_NAT = """
 table ip nat {
   chain postrouting { type nat hook postrouting priority srcnat; oifname "beyond" snat to 192.0.2.77; }

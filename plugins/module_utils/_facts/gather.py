@@ -29,6 +29,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._facts.kernel_log
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.listeners import listeners
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.namespaces import measure_namespaces
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.nat_ports import NatPorts
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.received_packets import received_packets
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.summary import Summary, percent
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.tallies import Tallies
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import (
@@ -191,6 +192,7 @@ def _stats(table: Table) -> dict[str, t.Any]:
     return {
         "total": dict(total),
         "per_cpu": [{"cpu": cpu, **counters} for cpu, counters in per_cpu],
+        "received_packets": received_packets(),
         "table_full": table_full(),
     }
 

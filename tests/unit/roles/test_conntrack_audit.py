@@ -83,6 +83,7 @@ WRONG: dict[str, dict[str, t.Any]] = {
     "insert_failed": {"stats.total.insert_failed": 1},
     "undecided_at_boot": {"boot.undecided_settings": ["max"]},
     "invalid_at_boot": {"boot.invalid": ["max"]},
+    "invalid_packets": {"stats.total.invalid": 10_000, "stats.received_packets": 200_000},
     "leftover_settings": {"profile.leftover": ["tcp_loose"]},
     "long_chains": {"usage.load_factor": 4.01},
     "loose_pickup": {"settings.tcp_loose": 1},
@@ -103,6 +104,7 @@ WRONG: dict[str, dict[str, t.Any]] = {
 """What makes a check a finding, and just so."""
 
 FINE: dict[str, dict[str, t.Any]] = {
+    "invalid_packets": {"stats.total.invalid": 10_000, "stats.received_packets": 200_001},
     "asymmetric_routing": {"selectors.one_way.entries": 1000, "selectors.one_way.percent": 19.9},
     "bare_ack_pickup": filled(1000, 20, BARE_ACKS),
     "idle_connections": {"selectors.idle_hour.entries": 1000, "selectors.idle_hour.percent": 50, "usage.percent": 49},
