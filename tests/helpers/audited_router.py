@@ -17,8 +17,11 @@ import yaml
 from ansible_collections.netops.conntrack.plugins.action.conntrack_audit import audit_of
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.named_selectors import NAMED
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import parse
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.audit_types import Finding
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import roll_up
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_types import Document
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.invocation import pasteable
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.view import with_status
 from helpers.support import CHECKOUT, PATIENCE, SYSTEM_PYTHON, inside, run_module
 
 Facts = dict[str, t.Any]
@@ -37,7 +40,7 @@ def facts_of(netns: str, **changes: dict[str, t.Any]) -> Facts:
     return {**facts, **{subset: {**facts[subset], **values} for subset, values in changes.items()}}
 
 
-def document_of(netns: str, directory: pathlib.Path, facts: Facts | None = None) -> Facts:
+def document_of(netns: str, directory: pathlib.Path, facts: Facts | None = None) -> Document:
     """Return the document of an audit of the router r1, with commands that find it in an inventory."""
     inventory = directory / "routers"
     inventory.write_text(f"r1 ansible_connection=local ansible_python_interpreter={SYSTEM_PYTHON}\n")
@@ -45,10 +48,9 @@ def document_of(netns: str, directory: pathlib.Path, facts: Facts | None = None)
     return pasteable(document, {"inventory": (str(inventory),)})
 
 
-def findings_of(document: Facts) -> dict[str, Facts]:
+def findings_of(document: Document) -> dict[str, Finding]:
     """Return what is found on the router, by the id of the check."""
-    findings = document["hosts"]["r1"]["before"]["findings"]
-    return {finding["id"]: finding for finding in findings if finding["status"] == "finding"}
+    return with_status(document["hosts"]["r1"]["before"], "finding")
 
 
 def printed_by_shell(command: str, netns: str, home: pathlib.Path) -> str:

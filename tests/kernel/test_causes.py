@@ -15,6 +15,7 @@ import time
 import typing as t
 
 import pytest
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.audit_types import Finding
 from helpers.audited_router import answer_of, document_of, facts_of, findings_of, printed_by_shell
 from helpers.packet_injection import Router, injected_router
 from helpers.packets import echo, tcp, udp
@@ -362,7 +363,7 @@ def test_half_of_the_ports_of_an_address_of_nat_in_use_are_found(tmp_path: pathl
         assert "insert_failed" in findings_of(document_of(router.netns, tmp_path))
 
 
-def commands_of(finding: dict[str, t.Any]) -> list[str]:
+def commands_of(finding: Finding) -> list[str]:
     return [command for cure in finding.get("cures", []) for command in _COMMAND.findall(cure)]
 
 

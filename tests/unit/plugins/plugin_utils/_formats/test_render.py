@@ -258,6 +258,7 @@ def test_what_helps_on_each_router_is_said_for_the_first_of_them() -> None:
 
 def test_the_section_of_a_router_has_what_helps_there() -> None:
     markup = as_html(roll_up({name: with_cures(name) for name in ("r1", "r2")}, ["r1", "r2"], TIME))
+    assert "What helps there, with its own figures, is in the section of each router." in markup
     for name in ("r1", "r2"):
         section = markup.partition(f"<b>{name}</b>")[2].partition("</details>")[0]
         assert re.findall("<code[^>]*>(?:<span>)?([^<]*)", section) == [f"ansible {name}"]

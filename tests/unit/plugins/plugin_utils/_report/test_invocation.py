@@ -62,7 +62,7 @@ def test_the_commands_of_a_cure_are_for_its_router_alone() -> None:
     cures = ["ansible HOST -b -m netops.conntrack.conntrack_prune -a 'match=\"zone=1\"' frees 5.", f"{PRUNE} is all."]
     found["hosts"]["r2"]["after"] = {"findings": [{"id": "full", "status": "finding", "cures": cures}]}
     found["hosts"]["r2"]["after"]["explanation"] = None
-    mapped = pasteable(found, {**NOTHING_GIVEN, "become": True})
+    mapped: Document = pasteable(found, {**NOTHING_GIVEN, "become": True})
     assert mapped["hosts"]["r1"] == found["hosts"]["r1"]
     assert mapped["hosts"]["r2"]["after"]["findings"][0]["cures"] == [
         "`ansible r2 -b -m netops.conntrack.conntrack_prune -a 'match=\"zone=1\"'` frees 5.",
