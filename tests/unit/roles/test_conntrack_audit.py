@@ -237,6 +237,7 @@ NO_CAUSE: dict[str, dict[str, t.Any]] = {
     "a network of sources": filled(5000, 50, {**SCAN, "source": "198.51.100.0/24"}),
     "a service with all": filled(11000, 92, {**ESTABLISHED, "replied": True, **SERVER}),
     "a port with all": filled(11000, 92, {**ESTABLISHED, "replied": True, "destination_port": 443}),
+    "offloaded": {"stats.total.invalid": 10**6, "stats.received_packets": 10**6, "table.status.offloaded": 1},
     "pings": filled(5000, 50, {"protocol": "icmp", "replied": False, "destination": "192.0.2.54"}),
 }
 """Tables of which somebody could think that they have a cause."""
