@@ -236,7 +236,7 @@ def test_a_client_with_most_of_a_table_that_is_half_full_is_found_and_can_be_lim
             "destinations in 77.85.0.0/16"
         )
         [cure] = found["one_peer"]["cures"]
-        assert cure.startswith("This leaves 10.7.7.7 1,000 connections at a time")
+        assert cure.startswith("On the router, this leaves 10.7.7.7 1,000 connections at a time")
         command, _undo = _COMMAND.findall(cure)
         printed_by_shell(command, router.netns, tmp_path)
         one_client(router, first=4000)
