@@ -23,7 +23,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._facts.cluster_se
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.clusters import Cluster, may_be_one_way
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.distinct_addresses import DistinctAddresses
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.networks import Network
-from ansible_collections.netops.conntrack.plugins.module_utils._facts.sample import Sample
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.sample import FoundInSample
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.summary import percent
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 
@@ -43,36 +43,18 @@ class FilledBy:
 
     def __init__(self, most: int = USUAL) -> None:
         self._most = most
-        self._sample = Sample()
-        self._counting: _Counting | None = None
+        self._clusters = FoundInSample(lambda sample: _Counting(largest_clusters(sample, most)))
         self._entries = 0
 
     def add(self, block: Block) -> None:
         """Count the entries of a block, or keep them as a part of the sample."""
-        if not self._most:
-            return
-        self._entries += len(block)
-        if self._counting is not None:
-            self._counting.add(block)
-            return
-        self._sample.add(block)
-        if self._sample.is_full:
-            self._counting = self._found()
+        if self._most:
+            self._entries += len(block)
+            self._clusters.add(block)
 
     def result(self) -> dict[str, t.Any]:
         """Return ``filled_by`` and ``explained_percent`` of the facts ``table``. Nothing if nothing was asked for."""
-        if not self._most:
-            return {}
-        counting = self._found() if self._counting is None else self._counting
-        return counting.result(self._entries)
-
-    def _found(self) -> _Counting:
-        """Return the clusters of the sample, with its entries counted. It is not needed any more then."""
-        counting = _Counting(largest_clusters(self._sample.blocks, self._most))
-        for block in self._sample.blocks:
-            counting.add(block)
-        self._sample = Sample()
-        return counting
+        return self._clusters.counts().result(self._entries) if self._most else {}
 
 
 class _Counting:

@@ -23,7 +23,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.cluster_counts import ClusterCounts
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.clusters import FieldCondition
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.networks import Network
-from ansible_collections.netops.conntrack.plugins.module_utils._facts.sample import Sample
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.sample import FoundInSample
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 
 MOST_PAIRS = 8
@@ -77,29 +77,15 @@ class NatPorts:
     """Counts the ports in use, pair by pair. It is given the blocks of the table one after the other."""
 
     def __init__(self) -> None:
-        self._sample = Sample()
-        self._counting: _Counting | None = None
+        self._pairs = FoundInSample(lambda sample: _Counting(_frequent_pairs(sample)))
 
     def add(self, block: Block) -> None:
         """Count the entries of a block, or keep them as a part of the sample."""
-        if self._counting is not None:
-            self._counting.add(block)
-            return
-        self._sample.add(block)
-        if self._sample.is_full:
-            self._counting = self._found()
+        self._pairs.add(block)
 
     def result(self) -> list[dict[str, t.Any]]:
         """Return the pairs with most ports in use first."""
-        counting = self._found() if self._counting is None else self._counting
-        return counting.result()
-
-    def _found(self) -> _Counting:
-        counting = _Counting(_frequent_pairs(self._sample.blocks))
-        for block in self._sample.blocks:
-            counting.add(block)
-        self._sample = Sample()
-        return counting
+        return self._pairs.counts().result()
 
 
 class _Counting:

@@ -266,7 +266,7 @@ def test_of_long_messages_a_smaller_sample_is_kept(monkeypatch: pytest.MonkeyPat
     for start in range(0, 3000, 100):
         for block in blocks_of(*unanswered_dns(3000)[start : start + 100]):
             result.add(block)
-            assert sum(len(each.data) for each in result._sample.blocks) < 100_000
+            assert sum(len(each.data) for each in result._clusters._sample) < 100_000
     assert result.result()["filled_by"][0]["entries"] == 3000
 
 
