@@ -9,8 +9,10 @@ A healthy table has none of them.
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
 import re
+import threading
 import time
 import typing as t
 
@@ -251,6 +253,47 @@ def test_a_server_with_most_of_a_table_that_is_half_full_is_found(tmp_path: path
         found = findings_of(document_of(router.netns, tmp_path, facts))
         assert CAUSES & found.keys() == {"one_peer"}
         assert "to 203.0.113.7 port 443, from 2,000 sources" in found["one_peer"]["value"]
+
+
+@contextlib.contextmanager
+def steady_queries(router: Router, rate: int) -> t.Iterator[None]:
+    """Send so many unanswered queries in a second, by the clock, until the end of the block."""
+    is_over = threading.Event()
+    begin = time.monotonic()
+
+    def send() -> None:
+        sent = 0
+        while not is_over.wait(0.02):
+            due = int((time.monotonic() - begin) * rate)
+            dns_storm(router, due - sent, sent)
+            sent = due
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        sender.join()
+
+
+def listed(router: Router) -> int:
+    """Return how many entries have not expired. The kernel counts those that have until it comes by."""
+    return len(run(["conntrack", "-L"], netns=router.netns).splitlines())
+
+
+def test_a_shorter_timeout_leaves_as_many_entries_as_was_foretold(tmp_path: pathlib.Path) -> None:
+    with injected_router("causes") as router:
+        router.set(udp_timeout=16)
+        with steady_queries(router, 120):
+            time.sleep(20)
+            found = findings_of(document_of(router.netns, tmp_path))["unanswered_service"]
+            [cure] = [cure for cure in found["cures"] if "udp_timeout" in cure]
+            [foretold] = re.findall(r"about ([\d,]+) of [\d,]+ are left", cure)
+            [command] = _COMMAND.findall(cure)
+            printed_by_shell(f"{command} -e conntrack_tune_persist=false", router.netns, tmp_path)
+            time.sleep(12)
+            assert listed(router) == pytest.approx(int(foretold.replace(",", "")), rel=0.1)
 
 
 def test_no_bare_ack_makes_an_entry_after_the_printed_cure(tmp_path: pathlib.Path) -> None:
