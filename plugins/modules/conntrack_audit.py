@@ -104,7 +104,7 @@ audit:
       C(filled_by) in words and C(unavailable). C(across_namespaces) is as in the facts. Both are null without
       O(namespaces). Since 0.5.0.
     - C(findings), the checks with their C(status) V(finding), V(unknown) or V(passed), C(value) and C(reason). The
-      worst come first.
+      worst come first. A finding can have C(cures), what helps on this router with its own figures. Since 0.5.0.
   returned: success, where connections are tracked
   type: dict
 no_conntrack:

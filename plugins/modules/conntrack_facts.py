@@ -168,11 +168,15 @@ ansible_facts:
           description:
             - The kernel's counters in C(total) and C(per_cpu), 32 bits wide. Which there are depends on the kernel.
             - In C(table_full), how many C(table full) lines the kernel log still holds, or why it cannot be read.
+            - C(received_packets) is how many packets IP received since boot, of both families, to compare C(invalid)
+              with. Where packets that a bridge passes on are tracked as well, it is what all interfaces received, if
+              that is more. It is null where that is not known. Since 0.5.0.
           returned: when asked for
           type: dict
           sample:
             total: {drop: 12, early_drop: 3, insert_failed: 0}
             per_cpu: [{cpu: 0, drop: 12, early_drop: 3, insert_failed: 0}]
+            received_packets: 81600412
             table_full: {messages: 4, last_seconds_ago: 61.5, unreadable: null}
         boot:
           description:
@@ -259,6 +263,11 @@ ansible_facts:
               true. C(destinations), C(more_destinations) and C(destination_network) are the same for the destinations.
             - C(explained_percent) is what part of the table is in any group of C(filled_by). It is not there with
               O(explain=0), and neither is C(filled_by). Since 0.5.0.
+            - C(nat_ports) is how many C(ports) of an C(address) that NAT puts in the place of sources are in use to one
+              service, which is C(protocol), C(destination) and C(destination_port) after NAT, and C(zone). It has the
+              eight pairs of an address and a service that have most entries among the first 5,000 of the table, if they
+              have ten or more of these. C(ports) is counted in the whole table. Without a range in the rule of NAT
+              there are 64,512, from 1024 on. Since 0.5.0.
             - C(zones) counts the entries by zone, as the selector C(zone) selects them, whether a zone holds for both
               directions or for one. C(zones_original) and C(zones_reply) count those whose zone holds for that
               direction only. C(zones_distinct), C(zones_original_distinct), C(zones_reply_distinct) and
@@ -289,6 +298,13 @@ ansible_facts:
                 more_destinations: false
                 destination_network: 203.0.113.80
             explained_percent: 66.67
+            nat_ports:
+              - protocol: tcp
+                address: 192.0.2.1
+                destination: 203.0.113.80
+                destination_port: 443
+                zone: 0
+                ports: 51800
             zones: {"110": 2, "0": 1}
             zones_original: {"110": 2}
             zones_reply: {}

@@ -187,10 +187,11 @@ class Router:
         """Return what conntrack_facts would measure."""
         rng = random.Random(self.seed)
         counters = {"insert": 7_000_000, "insert_failed": self.drops // 9, "drop": self.drops, "early_drop": 0}
+        counters["invalid"] = self.entries // 7
         return {
             "usage": self._usage(),
             "settings": self.settings,
-            "stats": {"total": counters, "table_full": self.log},
+            "stats": {"total": counters, "table_full": self.log, "received_packets": 4_000_000_000},
             "boot": {
                 "drift": self.drift,
                 **{key: [] for key in ("lost_settings", "undecided_settings", "invalid", "overridden", "contested")},
@@ -276,6 +277,7 @@ class Router:
             "evictable": self.entries - assured - offloaded,
             "filled_by": self._filled_by(tcp),
             "explained_percent": round(sum(cluster["percent"] for cluster in self._filled_by(tcp)), 2),
+            "nat_ports": self._nat_ports(live),
             "not_listed": {"nearly_full": 3, "no_limit": None}.get(self.kind, 0),
             **self._zones(),
             "marks": {"0x0": self.entries} if self.entries else {},
@@ -287,6 +289,11 @@ class Router:
             "top": self._top(rng),
             "uncertainty": dict.fromkeys(("marks", "source", "destination"), 0),
         }
+
+    def _nat_ports(self, live: int) -> list[_Facts]:
+        """Return the address of NAT that most connections to one service have."""
+        pair = {"protocol": "tcp", "address": "192.0.2.1", "destination": "203.0.113.7", "destination_port": 443}
+        return [{**pair, "zone": 0, "ports": min(live // 50, 20_000)}] if live >= 5_000 else []
 
     def _filled_by(self, tcp: dict[str, int]) -> list[_Facts]:
         """Return the dead connections and the others as clusters, as far as they have a share that is large enough."""

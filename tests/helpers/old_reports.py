@@ -23,6 +23,7 @@ _LATER_IN_USAGE = {"listeners"}
 _LATER_IN_TABLES = {
     "filled_by",
     "explained_percent",
+    "nat_ports",
     "not_listed",
     "uncertainty",
     "zones_original",

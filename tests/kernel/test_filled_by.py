@@ -10,34 +10,20 @@ Each command is given to a shell as it is printed, first with --check.
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
 import pathlib
 import random
 import re
-import subprocess
-import sys
 import typing as t
 
 import pytest
-import yaml
-from ansible_collections.netops.conntrack.plugins.action.conntrack_audit import audit_of
-from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import parse
 from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.render import first_screen_or_say_why
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import roll_up
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report.invocation import pasteable
+from helpers.audited_router import answer_of, document_of, facts_of
 from helpers.packet_injection import injected_router
 from helpers.packets import tcp
-from helpers.support import CHECKOUT, PATIENCE, SYSTEM_PYTHON, inside, network_namespace, run, run_module
+from helpers.support import network_namespace, run, run_module
 
-CHECKS = parse(
-    yaml.safe_load((CHECKOUT / "roles" / "conntrack_audit" / "defaults" / "main.yml").read_text())[
-        "conntrack_audit_checks"
-    ]
-)
 PRUNE = re.compile(r"This frees ([\d,]+) entries:\n((?:  .*\\\n)*  .*\n)")
 """On a first screen, how many entries a command frees, and its lines."""
-COUNTED = {"idle_hour": {"select": ["idle_hour"]}}
 TCP = 6
 
 
@@ -158,8 +144,7 @@ def test_what_fills_a_table_is_told_and_can_be_freed(name: str, tmp_path: pathli
 def test_of_an_almost_full_table_of_live_connections_nothing_is_to_be_pruned(tmp_path: pathlib.Path) -> None:
     with network_namespace("fills") as netns:
         run(["conntrack", "-R", "-"], netns=netns, text="\n".join(entries(1950, WEB)) + "\n")
-        facts = facts_of(netns)
-        full = {**facts, "usage": {**facts["usage"], "max": 2000, "percent": 97.5, "headroom": 50}}
+        full = facts_of(netns, usage={"max": 2000, "percent": 97.5, "headroom": 50})
         screen = screen_of(netns, tmp_path, full)
         assert first_line(screen).startswith("100 % of 1,950 entries: tcp ESTABLISHED, answered")
         assert "Do not delete them, because they were answered and may be live." in screen
@@ -207,19 +192,9 @@ def test_each_selector_counts_the_same_when_it_is_pasted() -> None:
             assert counted.data["matched"] == cluster["entries"]
 
 
-def facts_of(netns: str) -> dict[str, t.Any]:
-    result = run_module("conntrack_facts", {"gather_subset": ["all"], "selectors": COUNTED}, netns=netns)
-    assert not result.failed, result.msg
-    facts: dict[str, t.Any] = result.data["ansible_facts"]["conntrack"]
-    return facts
-
-
 def screen_of(netns: str, directory: pathlib.Path, facts: dict[str, t.Any] | None = None) -> str:
     """Return what a terminal shows of the router at first, with commands that find it in an inventory."""
-    inventory = directory / "routers"
-    inventory.write_text(f"r1 ansible_connection=local ansible_python_interpreter={SYSTEM_PYTHON}\n")
-    document = roll_up({"r1": {"before": audit_of(facts or facts_of(netns), CHECKS, None)}}, ["r1"], "now")
-    screen = first_screen_or_say_why(pasteable(document, {"inventory": (str(inventory),)}))
+    screen = first_screen_or_say_why(document_of(netns, directory, facts))
     assert len(screen.splitlines()) <= 40
     return screen
 
@@ -246,21 +221,3 @@ def assert_frees(netns: str, screen: str, frees: tuple[int, ...], home: pathlib.
 
 def count_of(netns: str) -> int:
     return int(run(["conntrack", "-C"], netns=netns))
-
-
-def answer_of(command: str, netns: str, home: pathlib.Path) -> dict[str, t.Any]:
-    """Run a command by a shell in the namespace of the router, and return what the module answered."""
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
-    programs = f"{pathlib.Path(sys.executable).parent}:{environment['PATH']}"
-    done = subprocess.run(
-        inside(netns, ["sh", "-c", command]),
-        cwd=CHECKOUT,
-        env={**environment, "PATH": programs, "HOME": str(home), "ANSIBLE_NOCOLOR": "1"},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    answer: dict[str, t.Any] = json.loads(done.stdout[done.stdout.index("{") :])
-    return answer

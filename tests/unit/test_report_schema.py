@@ -108,6 +108,7 @@ KEYS_THAT_THE_COLLECTION_DECIDES = {
     "the selector of a single packet": a_path(
         "hosts", "*", "before", "table", "filled_by", "*", "match", "packets_original"
     ),
+    "ports of NAT": a_path("hosts", "*", "before", "table", "nat_ports", "*"),
     "explanation": a_path("hosts", "*", "before", "explanation"),
     "a namespace": a_path("hosts", "*", "before", "namespaces", "*"),
     "all namespaces": a_path("hosts", "*", "before", "across_namespaces"),
@@ -132,6 +133,7 @@ WITH_OPTIONAL_KEYS = {
             "filled_by",
             "explained_percent",
             "not_listed",
+            "nat_ports",
             "uncertainty",
             *(f"{name}{end}" for name in ("zones_original", "zones_reply") for end in ("", "_distinct")),
         },
@@ -183,6 +185,13 @@ def test_no_key_can_be_removed_and_none_added(name: str) -> None:
     for key in place:
         assert problems(changed(path, operator.methodcaller("pop", key))), key
     assert problems(changed(path, lambda found: found.update(surplus=1)))
+
+
+def test_a_finding_may_have_cures() -> None:
+    finding = KEYS_THAT_THE_COLLECTION_DECIDES["a finding"]
+    assert not problems(changed(finding, lambda found: found.update(cures=["Reboot."])))
+    assert problems(changed(finding, lambda found: found.update(cures="Reboot.")))
+    assert problems(changed(finding, lambda found: found.update(cures=[5])))
 
 
 @pytest.mark.parametrize("name", WITH_OPTIONAL_KEYS)

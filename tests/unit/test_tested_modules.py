@@ -46,7 +46,8 @@ TESTED_IN = {
     f"{_UNIT}/action/test_router_action": "plugin_utils/_router/action",
     f"{_UNIT}/module_utils/_entry/test_timeouts": "module_utils/_entry/entry",
     f"{_UNIT}/module_utils/_expectations/test_expectation": "module_utils/_expectations/fields",
-    f"{_UNIT}/module_utils/_facts/test_filled_by": "module_utils/_facts/clusters module_utils/_facts/cluster_counts",
+    f"{_UNIT}/module_utils/_facts/test_filled_by": "module_utils/_facts/clusters module_utils/_facts/cluster_counts "
+    "module_utils/_facts/sample",
     f"{_UNIT}/module_utils/_files/test_replacement": "module_utils/_files/text",
     f"{_UNIT}/module_utils/_listing/test_decoder": "module_utils/_listing/rows",
     f"{_UNIT}/module_utils/_listing/test_listing": "module_utils/_listing/source",

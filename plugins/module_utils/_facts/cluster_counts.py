@@ -16,7 +16,7 @@ from __future__ import annotations
 import collections
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.module_utils._facts.clusters import Cluster
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.clusters import FieldCondition
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Layout
 
@@ -25,6 +25,18 @@ _BITS = 8
 
 _WITH_BIT = [bytes(byte >> number & 1 for byte in range(256)) for number in range(_BITS)]
 """By the number of a bit, a table from each byte to whether it has the bit."""
+
+
+class Conditions(t.Protocol):
+    """Entries of one protocol whose fields have some values, such as a cluster."""
+
+    @property
+    def protocol(self) -> int:
+        """The number of the protocol."""
+
+    @property
+    def conditions(self) -> list[FieldCondition]:
+        """What has to hold for the fields."""
 
 
 class _ColumnPlan(t.NamedTuple):
@@ -77,7 +89,7 @@ def _byte_counts(column: bytes) -> dict[int, int]:
 class ClusterCounts:
     """Finds the rows of clusters, so that each byte of a row is looked at once for eight of them."""
 
-    def __init__(self, clusters: t.Sequence[Cluster]) -> None:
+    def __init__(self, clusters: t.Sequence[Conditions]) -> None:
         self._groups = [clusters[start : start + _BITS] for start in range(0, len(clusters), _BITS)]
         self._plans: dict[Layout, list[_ColumnPlan]] = {}
 
@@ -105,7 +117,7 @@ def _fits(plan: _ColumnPlan, block: Block) -> int:
     return rows
 
 
-def _plan(clusters: t.Sequence[Cluster], layout: Layout) -> _ColumnPlan:
+def _plan(clusters: t.Sequence[Conditions], layout: Layout) -> _ColumnPlan:
     """Return how the clusters are counted in blocks of the layout."""
     possible = 0
     tables: dict[int, bytearray] = {}
@@ -122,7 +134,7 @@ def _plan(clusters: t.Sequence[Cluster], layout: Layout) -> _ColumnPlan:
     return _ColumnPlan(possible, [(at, bytes(table)) for at, table in tables.items()])
 
 
-def _wanted(cluster: Cluster, layout: Layout) -> dict[int, tuple[int, int]] | None:
+def _wanted(cluster: Conditions, layout: Layout) -> dict[int, tuple[int, int]] | None:
     """Return by the number of a byte in a row which value its bits have, and which bits count, in the cluster.
 
     None is for a layout whose entries cannot be in the cluster.

@@ -6,8 +6,7 @@
 
 """What fills a table: the few clusters of entries that hold the largest shares of it.
 
-They are looked for among the first entries of a dump. These are a fair sample, because the kernel walks through the
-buckets of a hash whose key nobody knows. Then the clusters are counted in the whole table, in the same pass.
+They are looked for among the first entries of a dump. Then they are counted in the whole table, in the same pass.
 """
 
 from __future__ import annotations
@@ -24,14 +23,9 @@ from ansible_collections.netops.conntrack.plugins.module_utils._facts.cluster_se
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.clusters import Cluster, may_be_one_way
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.distinct_addresses import DistinctAddresses
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.networks import Network
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.sample import FoundInSample
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.summary import percent
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
-
-SAMPLE = 5_000
-"""Entries among which clusters are looked for. Of 1,000 samples, one finds a share of 5 % smaller than 4.05 %."""
-
-_SAMPLE_BYTES = 1 << 22
-"""Bytes of their messages that are kept at most. Labels and names can make them long."""
 
 MOST, USUAL = 10, 5
 """Clusters that can be asked for, and that are looked for if nobody says how many."""
@@ -49,40 +43,18 @@ class FilledBy:
 
     def __init__(self, most: int = USUAL) -> None:
         self._most = most
-        self._sample: list[Block] = []
-        self._sampled = 0
-        self._sampled_bytes = 0
-        self._counting: _Counting | None = None
+        self._clusters = FoundInSample(lambda sample: _Counting(largest_clusters(sample, most)))
         self._entries = 0
 
     def add(self, block: Block) -> None:
         """Count the entries of a block, or keep them as a part of the sample."""
-        if not self._most:
-            return
-        self._entries += len(block)
-        if self._counting is not None:
-            self._counting.add(block)
-            return
-        self._sample.append(block)
-        self._sampled += len(block)
-        self._sampled_bytes += len(block.data)
-        if self._sampled >= SAMPLE or self._sampled_bytes >= _SAMPLE_BYTES:
-            self._counting = self._found()
+        if self._most:
+            self._entries += len(block)
+            self._clusters.add(block)
 
     def result(self) -> dict[str, t.Any]:
         """Return ``filled_by`` and ``explained_percent`` of the facts ``table``. Nothing if nothing was asked for."""
-        if not self._most:
-            return {}
-        counting = self._found() if self._counting is None else self._counting
-        return counting.result(self._entries)
-
-    def _found(self) -> _Counting:
-        """Return the clusters of the sample, with its entries counted. It is not needed any more then."""
-        counting = _Counting(largest_clusters(self._sample, self._most))
-        for block in self._sample:
-            counting.add(block)
-        self._sample = []
-        return counting
+        return self._clusters.counts().result(self._entries) if self._most else {}
 
 
 class _Counting:

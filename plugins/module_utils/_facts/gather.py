@@ -28,6 +28,8 @@ from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by 
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.kernel_log import table_full
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.listeners import listeners
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.namespaces import measure_namespaces
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.nat_ports import NatPorts
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.received_packets import received_packets
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.summary import Summary, percent
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.tallies import Tallies
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import (
@@ -190,6 +192,7 @@ def _stats(table: Table) -> dict[str, t.Any]:
     return {
         "total": dict(total),
         "per_cpu": [{"cpu": cpu, **counters} for cpu, counters in per_cpu],
+        "received_packets": received_packets(),
         "table_full": table_full(),
     }
 
@@ -209,15 +212,17 @@ def count_table(
     def collect(blocks: t.Iterator[Block]) -> dict[str, t.Any]:
         summary = Summary(context.timeouts, top)
         filled_by = FilledBy(explain)
+        nat_ports = NatPorts()
         tallies = Tallies(compiled)
         for block in blocks:
             if with_summary:
                 summary.add(block)
                 filled_by.add(block)
+                nat_ports.add(block)
             tallies.add(block)
         counts: dict[str, t.Any] = {}
         if with_summary:
-            counts["table"] = {**summary.result(), **filled_by.result()}
+            counts["table"] = {**summary.result(), **filled_by.result(), "nat_ports": nat_ports.result()}
         if compiled:
             counts["selectors"] = tallies.result(settings)
         return counts

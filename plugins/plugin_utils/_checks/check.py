@@ -13,6 +13,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
+from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.cure import Cure
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.expression import Expression, follow, is_true
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.shape import shown
 
@@ -39,7 +40,10 @@ def fullness(percent: float) -> Fullness:
 
 
 _REQUIRED = ("id", "title", "when", "severity", "advice")
-_KEYS = frozenset(_REQUIRED) | {"value", "unit"}
+_KEYS = frozenset(_REQUIRED) | {"value", "unit", "cures"}
+_FOUND = "found"
+"""Under this name, the expressions of value and figures see what the one of when resulted in, next to the facts."""
+
 _REASON_KEYS = ("unavailable", "unreadable")
 """The keys under which the facts say why a value next to them is null."""
 
@@ -55,6 +59,7 @@ class Check:
     when: Expression
     value: Expression | None
     unit: str
+    cures: list[Cure]
 
     @classmethod
     def parse(cls, check: t.Any, position: int) -> Check:
@@ -79,12 +84,19 @@ class Check:
         value = Expression(check["value"], f"{option}, value") if check.get("value") else None
         when = Expression(check["when"], f"{option}, when")
         unit = check.get("unit", "")
-        return cls(str(check["id"]), check["title"], check["severity"], check["advice"], when, value, unit)
+        cures = _parse_cures(check.get("cures", []), option)
+        return cls(str(check["id"]), check["title"], check["severity"], check["advice"], when, value, unit, cures)
 
     def finding(self, facts: dict[str, t.Any]) -> dict[str, t.Any]:
-        """Return what the check says of ``facts``: status finding, passed or unknown, with the value and the reason."""
+        """Return what the check says of ``facts``: status finding, passed or unknown, with the value and the reason.
+
+        A finding has the texts of the cures whose figures are known.
+        """
         answer = self.when.evaluate(facts)
         status = "unknown" if answer is None else "finding" if is_true(answer) else "passed"
+        facts_and_found = {**facts, _FOUND: answer}
+        # They are always evaluated, so that a bad expression does not wait for a finding.
+        cures = [text for cure in self.cures for text in cure.texts(facts_and_found)]
         return {
             "id": self.id,
             "title": self.title,
@@ -92,8 +104,9 @@ class Check:
             "advice": self.advice,
             **({"unit": self.unit} if self.unit else {}),
             "status": status,
-            "value": shown(self.value.evaluate(facts)) if self.value else None,
+            "value": shown(self.value.evaluate(facts_and_found)) if self.value else None,
             "reason": self._reason(facts) if status == "unknown" else None,
+            **({"cures": cures} if cures and status == "finding" else {}),
         }
 
     def _reason(self, facts: dict[str, t.Any]) -> str:
@@ -103,6 +116,12 @@ class Check:
         reasons = sorted({reason for path in unknowns for reason in _reasons_beside(path, facts)})
         explained = f" ({'; '.join(reasons)})" if reasons else ""
         return f"not known: {', '.join(unknowns)}{explained}"
+
+
+def _parse_cures(cures: t.Any, option: str) -> list[Cure]:
+    if not isinstance(cures, list):
+        raise OptionError(f"{option}, cures", cures, "is no list", "Give a list of mappings with text and figures.")
+    return [Cure.parse(cure, f"{option}, cures[{place}]") for place, cure in enumerate(cures)]
 
 
 def find(facts: dict[str, t.Any], checks: list[t.Any]) -> list[dict[str, t.Any]]:

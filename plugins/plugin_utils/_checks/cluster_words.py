@@ -4,7 +4,7 @@
 
 # This plugin_util is PRIVATE to this collection: it can change without notice.
 
-"""What the entries of a cluster have in common, in words."""
+"""What the entries of a cluster have in common, in words, and as a selector."""
 
 from __future__ import annotations
 
@@ -31,6 +31,22 @@ def described_with_peers(cluster: Facts) -> str:
 def common_words(match: Facts) -> list[str]:
     """Return what entries have in common, one thing after the other."""
     return [*_kind(match), *_from(match), *_to(match), *_translated(match)]
+
+
+def selector_words(match: Facts) -> list[str]:
+    """Return a selector as the words of a text, as the modules take it."""
+    words = []
+    for key, value in match.items():
+        if isinstance(value, dict):
+            words += [f"{key}.{end}={number}" for end, number in value.items()]
+        else:
+            words.append(f"{key}={str(value).lower() if isinstance(value, bool) else value}")
+    return words
+
+
+def share_of(cluster: Facts) -> str:
+    """Return the share of a cluster in percent. What is not all of the table is never shown as 100."""
+    return f"{min(cluster['percent'], 99.9) if cluster['percent'] < 100 else 100:.1f}".removesuffix(".0")
 
 
 def has_host(match: Facts, *names: str) -> bool:

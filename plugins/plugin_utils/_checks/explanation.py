@@ -19,6 +19,8 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.cluster_w
     described,
     described_with_peers,
     has_host,
+    selector_words,
+    share_of,
 )
 
 
@@ -100,7 +102,7 @@ def explain(facts: Facts) -> Explanation | None:
         return {"filled_by": _nothing(clusters), "prunes": [], "advice": []}
     wholes = _wholes(telling)
     shares = [
-        f"{_percent(whole)} %: {described_with_peers(whole)}{_shares_of(whole, parts)}" for whole, parts in wholes
+        f"{share_of(whole)} %: {described_with_peers(whole)}{_shares_of(whole, parts)}" for whole, parts in wholes
     ]
     shares[0] = shares[0].replace(" %:", f" % of {table['entries']:,} entries:", 1)
     helps = [each for whole, parts in wholes for each in _advice_for(whole, parts, facts)]
@@ -165,12 +167,7 @@ def _nothing(clusters: list[Facts]) -> str:
     largest = max(clusters, key=lambda cluster: cluster["entries"], default=None)
     if largest is None or largest["entries"] < _FEWEST_ENTRIES:
         return "nothing stands out"
-    return f"nothing stands out; the largest share is {_percent(largest)} %, {described(largest['match'])}"
-
-
-def _percent(cluster: Facts) -> str:
-    """Return the share of a cluster. What is not all of the table is never shown as 100 %."""
-    return f"{min(cluster['percent'], 99.9) if cluster['percent'] < 100 else 100:.1f}".removesuffix(".0")
+    return f"nothing stands out; the largest share is {share_of(largest)} %, {described(largest['match'])}"
 
 
 def _advice_for(whole: Facts, parts: list[Facts], facts: Facts) -> t.Iterator[_Help]:
@@ -222,21 +219,10 @@ def _is_worth_pruning(cluster: Facts) -> bool:
 
 def _prune(cluster: Facts) -> _Help:
     """Return the command that frees a cluster. Without words that are safe in a command, there is only a sentence."""
-    words = _words(cluster["match"])
+    words = selector_words(cluster["match"])
     if not all(map(_WORD.fullmatch, words)):
         return f"A prune of these frees {cluster['prunable']:,} entries, none of them ever answered."
     return {"command": _COMMAND.format(" ".join(words)), "frees": cluster["prunable"]}
-
-
-def _words(match: Facts) -> list[str]:
-    """Return a selector as the words of a text."""
-    words = []
-    for key, value in match.items():
-        if isinstance(value, dict):
-            words += [f"{key}.{end}={number}" for end, number in value.items()]
-        else:
-            words.append(f"{key}={str(value).lower() if isinstance(value, bool) else value}")
-    return words
 
 
 def _why_not_pruned(cluster: Facts, facts: Facts) -> t.Iterator[str]:

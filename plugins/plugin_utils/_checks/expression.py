@@ -20,16 +20,15 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError, UnavailableError
 from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import VALUE, shorten
+from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.functions import Functions
 
 JMESPATH_ERROR: ImportError | None = None
-_Library: t.Any = object
 _Evaluator: t.Any = object
 try:
-    from jmespath import exceptions, functions, parser, visitor
+    from jmespath import exceptions, parser, visitor
 except ImportError as error:
     JMESPATH_ERROR = error
 else:
-    _Library = functions.Functions
     _Evaluator = visitor.TreeInterpreter
 
 Node = dict[str, t.Any]
@@ -85,7 +84,7 @@ class Expression:
         Raises OptionError for a function that does not exist, or is given what it cannot take, where a text is compared
         with a number, and where it takes too long or gets too large.
         """
-        options = visitor.Options(custom_functions=_Functions())
+        options = visitor.Options(custom_functions=Functions(document))
         with self._explained("cannot be evaluated", "a part of it cannot take what it was given"):
             value = _Interpreter(options).visit(self._tree, document)
             _refuse_what_is_no_value(value)
@@ -221,13 +220,6 @@ class _Asked:
             is_there = any(follow(self._document, path) is not None for path in self.paths(first))
             node = first if is_there else second
         return node
-
-
-class _Functions(_Library):  # type: ignore[misc]
-    def _func_percent(self, part: float, whole: float) -> float | None:
-        return 100 * part / whole if whole else None
-
-    _func_percent.signature = ({"types": ["number"]}, {"types": ["number"]})  # type: ignore[attr-defined]
 
 
 class _Interpreter(_Evaluator):  # type: ignore[misc]

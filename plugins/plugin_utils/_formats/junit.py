@@ -78,10 +78,12 @@ def _checks(host: Host, checks: dict[str, Check], failing: tuple[Severity, ...])
         case = _judged(finding["id"], check["title"], check["severity"], finding)
         if case.outcome != "failure":
             yield case
-        elif check["severity"] in failing:
-            yield case._replace(lines=(*case.lines, check["advice"]))
+            continue
+        what_helps = (check["advice"], *finding.get("cures", []))
+        if check["severity"] in failing:
+            yield case._replace(lines=(*case.lines, *what_helps))
         else:
-            yield case._replace(outcome="system-out", lines=(check["severity"], *case.lines, check["advice"]))
+            yield case._replace(outcome="system-out", lines=(check["severity"], *case.lines, *what_helps))
 
 
 def _gates(host: Host, titles: dict[str, str]) -> t.Iterator[_Case]:

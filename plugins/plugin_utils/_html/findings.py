@@ -31,19 +31,24 @@ class Affected(t.NamedTuple):
     still: list[str]
     cured: list[str]
     unknown: list[str]
+    curable: list[str]
+    """Those on which something helps that their sections have, with figures of their own."""
+
     values: dict[str, str]
     reasons: set[str]
 
 
 def affected_by_check(fleet: Fleet) -> dict[str, Affected]:
     """Return the routers of each check that was ever a finding, or is unknown. The worst check comes first."""
-    by_check: dict[str, Affected] = collections.defaultdict(lambda: Affected([], [], [], {}, set()))
+    by_check: dict[str, Affected] = collections.defaultdict(lambda: Affected([], [], [], [], {}, set()))
     for name, host in fleet.routers:
         last = last_audit(host)
         still, unknown = with_status(last, "finding"), with_status(last, "unknown")
         cured = with_status(host["before"], "finding").keys() - still.keys() - unknown.keys()
         for check_id, finding in still.items():
             by_check[check_id].still.append(name)
+            if finding.get("cures"):
+                by_check[check_id].curable.append(name)
             by_check[check_id].values[name] = _value_of(finding, fleet.document["checks"][check_id])
         for check_id, finding in unknown.items():
             by_check[check_id].unknown.append(name)
@@ -88,12 +93,15 @@ def findings(fleet: Fleet, affected: dict[str, Affected]) -> list[Html]:
 
 def _finding(fleet: Fleet, check_id: str, affected: Affected) -> Html:
     check = fleet.document["checks"][check_id]
-    still, cured, unknown, values, reasons = affected
+    still, cured, unknown, curable, values, reasons = affected
     parts = []
     if still:
         parts.append(element("p", counted(len(still), "router"), class_="soft"))
         parts.append(fleet.named(still, check_id, values))
         parts.append(advised(check["advice"]))
+    if curable:
+        what = "What helps there, with its own figures, is in the section of"
+        parts.append(element("p", what, " ", "each router" if len(curable) > 1 else fleet.link(curable[0]), "."))
     if unknown:
         why = listed(sorted(reasons), "; ", longest=TEXT)
         parts.append(element("p", f"Undecided on {counted(len(unknown), 'router')}: {why}", class_="soft"))

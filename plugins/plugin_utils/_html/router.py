@@ -132,7 +132,10 @@ def _findings(fleet: Fleet, host: Host) -> Html:
 
 
 def _finding(fleet: Fleet, finding: Finding, value_before: Anything) -> Html:
-    """Return what a check says now that did not pass. The advice is here only if it has no place of its own."""
+    """Return what a check says now that did not pass, and what helps here.
+
+    The advice for all routers is here only if it has no place of its own.
+    """
     check, place = fleet.document["checks"][finding["id"]], fleet.findings.get(finding["id"])
     is_finding = finding["status"] == "finding"
     title = element("a", check["title"], href=f"#{place}") if place else check["title"]
@@ -143,6 +146,7 @@ def _finding(fleet: Fleet, finding: Finding, value_before: Anything) -> Html:
         element("h4", title, joined([": ", values]) if values else ""),
         element("p", finding["reason"], class_="soft") if finding["reason"] else "",
         advised(check["advice"]) if is_finding and not place else "",
+        advised(" ".join(finding.get("cures", []))),
         class_="finding",
     )
 

@@ -24,7 +24,7 @@ _NARROWEST = 40
 _MARKDOWN = re.compile(r"[\\`*<>\[\]|&~]|(?<!\w)_|_(?!\w)")
 """What Markdown (with tables, as on GitHub) takes for markup in the middle of a line."""
 
-_COMMAND = re.compile(r"`ansible[^`]*`")
+_COMMAND = re.compile(r"`(?:ansible|nft)\b[^`]*`")
 """A command in backticks."""
 
 _WORD = re.compile(r"(?:'[^']*'|\"[^\"]*\"|\S)+")

@@ -39,6 +39,9 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._report.view impo
     why_not_pruned,
 )
 
+_CURED = 3
+"""Routers for which a page says what helps there against one finding."""
+
 _WORDS = {"finding": "found", "passed": "not found", "unknown": "unknown"}
 
 ByCheck = dict[str, dict[str, FindingsByPhase]]
@@ -58,9 +61,20 @@ def checks_found(document: Document, by_check: ByCheck) -> Items:
                 f"{name} {_course_of_values(document['hosts'][name], phases, check)}"
                 for name, phases in affected.items()
             ]
-            advice = [check["advice"]] if still else []
+            advice = [check["advice"], *_cures_of(still)] if still else []
             items.append((check["severity"], [title, few_names(courses), *advice]))
     return Items(items)
+
+
+def _cures_of(by_router: dict[str, Finding]) -> list[str]:
+    """Return what helps on the first of some routers, with the name of each if they are several."""
+    curable, others = some([name for name, finding in by_router.items() if finding.get("cures")], _CURED)
+    lines = []
+    for name in curable:
+        whose = f"On {name}: " if len(by_router) > 1 else ""
+        lines.append(f"{whose}{' '.join(by_router[name].get('cures', []))}")
+    more = [f"The JSON document has the same for {others:,} more."] if others else []
+    return [*lines, *more]
 
 
 def _was_ever_a_finding(phases: FindingsByPhase) -> bool:

@@ -51,8 +51,12 @@ EntryFacts = dict[str, t.Any]
 """One entry, as conntrack_info returns it."""
 
 
-class Finding(t.TypedDict):
-    """What a check or a gate says of a router."""
+class _FindingWithCures(t.TypedDict, total=False):
+    cures: Texts
+
+
+class Finding(_FindingWithCures):
+    """What a check or a gate says of a router, and what helps there, from its own figures."""
 
     id: str
     status: Status
@@ -189,7 +193,19 @@ class Uncertainty(t.TypedDict):
     destination: Count
 
 
+class NatPorts(t.TypedDict):
+    """How many ports of a public address are in use towards one service."""
+
+    protocol: str
+    address: str
+    destination: str
+    destination_port: Natural
+    zone: Natural
+    ports: Natural
+
+
 class _TableOfToday(t.TypedDict, total=False):
+    nat_ports: list[NatPorts]
     not_listed: Count
     filled_by: list[Cluster]
     explained_percent: Number

@@ -16,7 +16,7 @@ import typing as t
 
 from ansible import constants as C
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.explanation import PruneCommand
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report.audit_types import Audit
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.audit_types import Audit, Finding
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_types import (
     PHASES,
     Check,
@@ -88,6 +88,8 @@ def pasteable(document: Document, arguments: Arguments, target: t.Any = None) ->
             call = _Call(options, ["--limit", ",".join(names)], pattern, names)
             for name in names:
                 hosts[name] = _with_explained_commands(hosts[name], phase, call)
+        for name, host in hosts.items():
+            hosts[name] = _with_commands_of_cures(host, phase, _Call(options, ["--limit", name], pattern, [name]))
     return {**document, "checks": checks, "hosts": hosts}
 
 
@@ -118,7 +120,23 @@ def _with_explained_commands(host: Host, phase: Phase, call: _Call) -> Host:
     ]
     advice = [_COMMAND.sub(call.in_backticks, sentence) for sentence in explanation["advice"]]
     changed: Audit = {**audit, "explanation": {**explanation, "prunes": prunes, "advice": advice}}
-    return {**host, "before": changed} if phase == "before" else {**host, "after": changed}
+    return _with_audit(host, phase, changed)
+
+
+def _with_commands_of_cures(host: Host, phase: Phase, call: _Call) -> Host:
+    """Return a router with the commands against its findings as they can be pasted."""
+    audit = host[phase]
+    if not audit or not any("cures" in finding for finding in audit["findings"]):
+        return host
+    findings: list[Finding] = []
+    for finding in audit["findings"]:
+        cures = [_COMMAND.sub(call.in_backticks, cure) for cure in finding.get("cures", [])]
+        findings.append({**finding, "cures": cures} if cures else finding)
+    return _with_audit(host, phase, {**audit, "findings": findings})
+
+
+def _with_audit(host: Host, phase: Phase, audit: Audit) -> Host:
+    return {**host, "before": audit} if phase == "before" else {**host, "after": audit}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -74,7 +74,10 @@ _GATE = {
     "value": anything,
     "reason": optional(words()),
 }
-_FINDING = record({**_GATE, "severity": one_of(*SEVERITIES), "advice": words()}, {"unit": text()})
+_FINDING = record(
+    {**_GATE, "severity": one_of(*SEVERITIES), "advice": words()},
+    {"unit": text(), "cures": list_of(words(), _MOST_HELPS)},
+)
 
 
 def _command(value: t.Any) -> str:

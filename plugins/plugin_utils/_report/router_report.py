@@ -119,7 +119,13 @@ def _counted(counts: Selector) -> Selector:
 
 def _finding(result: Finding) -> Finding:
     """Return what a check or gate says, without what all routers have in common."""
-    return {"id": result["id"], "status": result["status"], "value": result["value"], "reason": result["reason"]}
+    finding: Finding = {
+        "id": result["id"],
+        "status": result["status"],
+        "value": result["value"],
+        "reason": result["reason"],
+    }
+    return {**finding, "cures": result["cures"]} if result.get("cures") else finding
 
 
 def _stats(stats: Stats | None) -> Stats | None:

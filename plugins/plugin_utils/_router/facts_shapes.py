@@ -133,7 +133,14 @@ def facts(arguments: Arguments) -> Fields:
     shapes = {
         "usage": record(USAGE),
         "settings": mapping(VALUE, SETTINGS),
-        "stats": record({"total": _COUNTERS, "table_full": _TABLE_FULL, "per_cpu": list_of(_COUNTERS, _PROCESSORS)}),
+        "stats": record(
+            {
+                "total": _COUNTERS,
+                "table_full": _TABLE_FULL,
+                "per_cpu": list_of(_COUNTERS, _PROCESSORS),
+                "received_packets": OPTIONAL_COUNT,
+            }
+        ),
         "boot": BOOT,
         "table": table_shape,
         "selectors": selectors_shape,

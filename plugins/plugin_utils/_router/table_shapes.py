@@ -11,6 +11,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by import MOST as MOST_CLUSTERS
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.nat_ports import MOST_PAIRS
 from ansible_collections.netops.conntrack.plugins.module_utils._uapi import PROTOCOL_NAMES, STATE_NAMES, TCP
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.common_shapes import (
     COUNT,
@@ -76,6 +77,16 @@ CLUSTER = record(
     {"match": _MATCH, "entries": COUNT, "percent": number(0, 100), "prunable": OPTIONAL_COUNT},
     _PEERS,
 )
+_NAT_PORTS = record(
+    {
+        "protocol": _protocol,
+        "address": network,
+        "destination": network,
+        "destination_port": whole(0, 65535),
+        "zone": whole(0, 65535),
+        "ports": COUNT,
+    }
+)
 _TOP = ("source", "destination", "source_port", "destination_port")
 
 
@@ -109,5 +120,6 @@ def table(top: int, explain: int = MOST_CLUSTERS) -> Shape:
             "not_listed": OPTIONAL_COUNT,
             "filled_by": list_of(CLUSTER, min(explain, MOST_CLUSTERS)),
             "explained_percent": number(0, 100),
+            "nat_ports": list_of(_NAT_PORTS, MOST_PAIRS),
         },
     )

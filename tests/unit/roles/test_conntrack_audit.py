@@ -22,7 +22,56 @@ FACTS = pathlib.Path(__file__).parent / "facts"
 DEFAULTS = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text())
 CHECKS: list[dict[str, str]] = DEFAULTS["conntrack_audit_checks"]
 
+
+def cluster(entries: int, percent: float, **match: t.Any) -> dict[str, t.Any]:
+    """Return a group of entries with something in common, which 1,284 sources sent to one destination."""
+    prunable = 0 if match["replied"] or match.get("state") == "ESTABLISHED" else entries
+    return {
+        "match": match,
+        "entries": entries,
+        "percent": percent,
+        "prunable": entries if "packets_original" in match else prunable,
+        "sources": 1284,
+        "more_sources": False,
+        "source_network": "10.0.0.0/8",
+        "destinations": 1,
+        "more_destinations": False,
+        "destination_network": match.get("destination", "203.0.113.0/24"),
+    }
+
+
+ESTABLISHED = {"protocol": "tcp", "state": "ESTABLISHED"}
+BARE_ACKS = {**ESTABLISHED, "replied": False, "packets_original": {"min": 1, "max": 1}}
+SERVER = {"destination": "203.0.113.7", "destination_port": 443}
+SYNS = {"protocol": "tcp", "state": "SYN_SENT", "replied": False, **SERVER}
+HALF_OPEN = {"protocol": "tcp", "state": "SYN_RECV", "replied": True, **SERVER}
+DNS = {"protocol": "udp", "replied": False, "destination": "192.0.2.54", "destination_port": 53}
+SCAN = {"protocol": "tcp", "state": "SYN_SENT", "replied": False, "source": "198.51.100.66"}
+CLIENT = {**ESTABLISHED, "replied": True, "source": "10.7.7.7"}
+
+
+def filled(entries: int, percent: float, match: dict[str, t.Any], **more: t.Any) -> dict[str, t.Any]:
+    return {"table.filled_by": [cluster(entries, percent, **match)], **more}
+
+
+def nat_ports(ports: int) -> dict[str, t.Any]:
+    service = {"protocol": "tcp", "destination": "203.0.113.7", "destination_port": 443}
+    return {**service, "address": "192.0.2.1", "zone": 0, "ports": ports}
+
+
 WRONG: dict[str, dict[str, t.Any]] = {
+    "asymmetric_routing": {"selectors.one_way.entries": 1000, "selectors.one_way.percent": 20.0},
+    "bare_ack_pickup": filled(1000, 20, BARE_ACKS, **{"settings.tcp_loose": 1}),
+    "idle_connections": {
+        "selectors.idle_hour.entries": 1000,
+        "selectors.idle_hour.percent": 50,
+        "usage.percent": 50,
+    },
+    "nat_ports": {"table.nat_ports": [nat_ports(32_256)]},
+    "one_peer": filled(1000, 50, CLIENT, **{"usage.percent": 50}),
+    "scan": filled(1000, 20, SCAN),
+    "syn_flood": filled(1000, 20, SYNS),
+    "unanswered_service": filled(1000, 20, DNS),
     "accounting_off": {"settings.acct": 0},
     "contested_settings": {"boot.contested": ["max"]},
     "drift": {"boot.drift": ["buckets", "max"]},
@@ -34,6 +83,7 @@ WRONG: dict[str, dict[str, t.Any]] = {
     "insert_failed": {"stats.total.insert_failed": 1},
     "undecided_at_boot": {"boot.undecided_settings": ["max"]},
     "invalid_at_boot": {"boot.invalid": ["max"]},
+    "invalid_packets": {"stats.total.invalid": 10_000, "stats.received_packets": 200_000},
     "leftover_settings": {"profile.leftover": ["tcp_loose"]},
     "long_chains": {"usage.load_factor": 4.01},
     "loose_pickup": {"settings.tcp_loose": 1},
@@ -54,6 +104,15 @@ WRONG: dict[str, dict[str, t.Any]] = {
 """What makes a check a finding, and just so."""
 
 FINE: dict[str, dict[str, t.Any]] = {
+    "invalid_packets": {"stats.total.invalid": 10_000, "stats.received_packets": 200_001},
+    "asymmetric_routing": {"selectors.one_way.entries": 1000, "selectors.one_way.percent": 19.9},
+    "bare_ack_pickup": filled(1000, 20, BARE_ACKS),
+    "idle_connections": {"selectors.idle_hour.entries": 1000, "selectors.idle_hour.percent": 50, "usage.percent": 49},
+    "nat_ports": {"table.nat_ports": [nat_ports(32_255)]},
+    "one_peer": filled(1000, 50, CLIENT, **{"usage.percent": 49}),
+    "scan": filled(999, 20, SCAN),
+    "syn_flood": filled(1000, 19.9, SYNS),
+    "unanswered_service": filled(1000, 20, {**DNS, "destination_port": 514}),
     "established_timeout": {"settings.tcp_timeout_established": 86400},
     "expectations_nearly_full": {"expectations.percent": 79.99},
     "full_and_not_evictable": {"usage.percent": 80, "table.evictable": 1200},
@@ -164,6 +223,42 @@ def test_the_check_leaves_alone_what_is_just_fine(check_id: str) -> None:
     assert status(check_id, facts_with(FINE[check_id])) == "passed"
 
 
+NETWORK = {"destination": "203.0.113.0/24"}
+NO_CAUSE: dict[str, dict[str, t.Any]] = {
+    "few bare ACKs": filled(999, 99, BARE_ACKS, **{"settings.tcp_loose": 1}),
+    "SYNs to a network": filled(5000, 50, {**SYNS, **NETWORK}),
+    "SYNs to no server": filled(5000, 50, {"protocol": "tcp", "state": "SYN_SENT", "replied": False}),
+    "answered DNS": filled(5000, 90, {**DNS, "replied": True}),
+    "UDP to a network": filled(5000, 50, {**DNS, **NETWORK}),
+    "UDP to any port": filled(5000, 50, {"protocol": "udp", "replied": False, "destination": "192.0.2.54"}),
+    "VXLAN": filled(5000, 50, {**DNS, "destination_port": 4789}),
+    "one resolver": filled(5000, 15, {**DNS, "source": "10.7.7.7"}),
+    "a source that answers": filled(5000, 90, CLIENT),
+    "a network of sources": filled(5000, 50, {**SCAN, "source": "198.51.100.0/24"}),
+    "a service with all": filled(11000, 92, {**ESTABLISHED, "replied": True, **SERVER}),
+    "a port with all": filled(11000, 92, {**ESTABLISHED, "replied": True, "destination_port": 443}),
+    "offloaded": {"stats.total.invalid": 10**6, "stats.received_packets": 10**6, "table.status.offloaded": 1},
+    "pings": filled(5000, 50, {"protocol": "icmp", "replied": False, "destination": "192.0.2.54"}),
+}
+"""Tables of which somebody could think that they have a cause."""
+
+
+@pytest.mark.parametrize("name", NO_CAUSE)
+def test_a_share_that_says_nothing_is_no_cause(name: str) -> None:
+    facts = facts_with({"usage.percent": 49, **NO_CAUSE[name]})
+    found = {finding["id"] for finding in find(facts, CHECKS) if finding["status"] == "finding"}
+    assert found <= {"loose_pickup"}
+
+
+def test_a_cure_counts_what_a_shorter_timeout_leaves() -> None:
+    facts = facts_with({**filled(6000, 50, SYNS), "settings.tcp_timeout_syn_sent": 120})
+    [finding] = [each for each in find(facts, CHECKS) if each["id"] == "syn_flood"]
+    assert "about 1,000 of 6,000 are left" in " ".join(finding["cures"])
+    facts["settings"]["tcp_timeout_syn_sent"] = 20
+    [finding] = [each for each in find(facts, CHECKS) if each["id"] == "syn_flood"]
+    assert "are left" not in " ".join(finding["cures"])
+
+
 @pytest.mark.parametrize("check_id", WRONG)
 def test_the_check_is_unknown_without_the_facts_that_it_reads(check_id: str) -> None:
     facts = facts_with(WRONG[check_id])
@@ -263,6 +358,7 @@ def test_a_sick_router() -> None:
         "settings_lost_at_boot",
         "stale_majority",
         "table_full_logged",
+        "bare_ack_pickup",
         "established_timeout",
         "long_chains",
         "packets_dropped",

@@ -12,7 +12,7 @@ import typing as t
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
-from ansible_collections.netops.conntrack.plugins.module_utils._facts import filled_by as filled_by_module
+from ansible_collections.netops.conntrack.plugins.module_utils._facts import sample as sample_module
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.cluster_counts import ClusterCounts
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.clusters import Cluster
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by import FilledBy
@@ -255,18 +255,18 @@ def test_entries_without_a_status_are_not_told_to_be_unanswered() -> None:
 
 
 def test_clusters_of_a_sample_are_counted_in_the_whole_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(filled_by_module, "SAMPLE", 1000)
+    monkeypatch.setattr(sample_module, "SAMPLE", 1000)
     found = filled_by(*unanswered_dns(3000), *answered_web(2000))
     assert (found[0]["entries"], found[0]["percent"]) == (3000, 60.0)
 
 
 def test_of_long_messages_a_smaller_sample_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(filled_by_module, "_SAMPLE_BYTES", 50_000)
+    monkeypatch.setattr(sample_module, "_SAMPLE_BYTES", 50_000)
     result = FilledBy()
     for start in range(0, 3000, 100):
         for block in blocks_of(*unanswered_dns(3000)[start : start + 100]):
             result.add(block)
-            assert sum(len(each.data) for each in result._sample) < 100_000
+            assert sum(len(each.data) for each in result._clusters._sample) < 100_000
     assert result.result()["filled_by"][0]["entries"] == 3000
 
 

@@ -97,17 +97,44 @@ def test_worst_first() -> None:
         ([{"title": "nameless"}], r"^check 0: .* lacks id, when"),
         ([check(title=["x"])], r"^check full, title: \['x'\] is no text\. Give it as a text, in quotes\."),
         ([check(when=5)], r"^check full, when: 5 is no text"),
-        ([check(level=3)], r"^check full: 'level' is no key of a check. The keys are advice, id"),
+        ([check(level=3)], r"^check full: 'level' is no key of a check. The keys are advice, cures, id"),
         ([check(severity="severe")], r"^check full, severity: 'severe' is unknown. Give one of critical, high"),
         ([check(when="usage.percent >")], r"^check full, when: 'usage.percent >' is not a JMESPath"),
         ([check(value="a b")], r"^check full, value: 'a b' is not a JMESPath"),
         ([check(when="nope(usage)")], r"^check full, when: .*Unknown function: nope"),
         ([check(), check(when="`true`")], r"^checks: 'full' is the id of 2 checks"),
+        ([check(cures={})], r"^check full, cures: \{\} is no list"),
+        ([check(cures=["x"])], r"^check full, cures\[0\]: 'x' is no cure"),
+        ([check(when="`false`", cures=[{"text": "x", "figures": "nope()"}])], r"full, cures\[0\], figures: .*nope"),
     ],
 )
 def test_an_unsound_check_is_named(checks: list[t.Any], message: str) -> None:
     with pytest.raises(OptionError, match=message):
         find(FACTS, checks)
+
+
+STORM = {"entries": 3, "match": {"protocol": "udp", "replied": False}}
+
+
+def test_value_and_figures_see_what_was_found() -> None:
+    facts = {"table": {"filled_by": [STORM, {**STORM, "entries": 1}]}}
+    storm = check(
+        when="table.filled_by[?entries > `2`]",
+        value="length(found)",
+        cures=[{"text": "free $entries", "figures": "found[].{entries: entries}"}],
+    )
+    [finding] = find(facts, [storm])
+    assert (finding["status"], finding["value"], finding["cures"]) == ("finding", 1, ["free 3"])
+    [finding] = find({"table": {"filled_by": []}}, [storm])
+    assert (finding["status"], finding["value"]) == ("passed", 0)
+    [finding] = find({}, [storm])
+    assert (finding["status"], finding["value"], finding["reason"]) == ("unknown", None, "not known: table.filled_by")
+
+
+@pytest.mark.parametrize("when", ["`false`", "missing"])
+def test_what_is_not_found_has_no_cure(when: str) -> None:
+    [finding] = find(FACTS, [check(when=when, cures=[{"text": "Reboot.", "figures": "usage"}])])
+    assert "cures" not in finding
 
 
 def test_no_checks_find_nothing() -> None:

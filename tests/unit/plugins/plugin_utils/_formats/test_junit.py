@@ -41,6 +41,18 @@ def written(document: Document, fail_on: str = "") -> ElementTree.Element:
     return ElementTree.fromstring(text.encode("utf-8"))
 
 
+def test_what_helps_on_a_router_stands_with_its_finding() -> None:
+    document = check(worst="finding", dull="finding")
+    for finding in document["hosts"]["r1"]["before"]["findings"]:
+        finding["cures"] = [f"For {finding['id']} reboot.", "It frees 5."]
+    root = written(document, "high")
+    assert [element.text for element in root.iter("failure")] == [
+        "Title of worst: 97.5\nMend worst.\nFor worst reboot.\nIt frees 5."
+    ]
+    [output] = root.iter("system-out")
+    assert str(output.text).endswith("Mend dull.\nFor dull reboot.\nIt frees 5.")
+
+
 def check(**statuses: str) -> Document:
     """Return a document with one router, r1, whose audit has these checks."""
     findings = [

@@ -57,6 +57,19 @@ def test_options_of_the_run_are_carried() -> None:
     assert playbook_command("netops.conntrack.prune", GIVEN) == f"{PRUNE} {OPTIONS}"
 
 
+def test_the_commands_of_a_cure_are_for_its_router_alone() -> None:
+    found = document("Look.", "r1", "r2")
+    cures = ["ansible HOST -b -m netops.conntrack.conntrack_prune -a 'match=\"zone=1\"' frees 5.", f"{PRUNE} is all."]
+    found["hosts"]["r2"]["after"] = {"findings": [{"id": "full", "status": "finding", "cures": cures}]}
+    found["hosts"]["r2"]["after"]["explanation"] = None
+    mapped: Document = pasteable(found, {**NOTHING_GIVEN, "become": True})
+    assert mapped["hosts"]["r1"] == found["hosts"]["r1"]
+    assert mapped["hosts"]["r2"]["after"]["findings"][0]["cures"] == [
+        "`ansible r2 -b -m netops.conntrack.conntrack_prune -a 'match=\"zone=1\"'` frees 5.",
+        f"`{PRUNE} -b --limit r2` is all.",
+    ]
+
+
 def test_what_was_not_given_is_not_carried() -> None:
     assert advice(f"{PRUNE}.", NOTHING_GIVEN, "r2", "r1", target="edge") == f"`{PRUNE} -e target=edge`."
 
