@@ -400,7 +400,9 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     top = _TOP if options["top"] is None else options["top"]
     explain = USUAL if options["explain"] is None else options["explain"]
     subsets = subsets_of(options)
-    facts = gather(subsets, top, options["selectors"], options["netns"], explain, options["namespaces"])
+    facts = gather(
+        subsets, top, options["selectors"], options["netns"], explain, options["namespaces"], options["forecast"]
+    )
     return {"ansible_facts": {"conntrack": facts}}
 
 
@@ -416,6 +418,7 @@ def main() -> None:
             "explain": {"type": "int"},
             "namespaces": {"type": "str", "choices": list(CHOICES)},
             "selectors": {"type": "dict"},
+            "forecast": {"type": "dict"},
             **NETNS_OPTION,
         },
         supports_check_mode=True,

@@ -17,7 +17,8 @@ import random
 import typing as t
 
 import yaml
-from ansible_collections.netops.conntrack.plugins.module_utils._facts.summary import HISTOGRAM_BOUNDS, percent
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.histogram import HISTOGRAM_BOUNDS
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.summary import percent
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.named_selectors import NAMED
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import find
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.explanation import explain

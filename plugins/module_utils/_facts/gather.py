@@ -25,7 +25,10 @@ from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by 
     FilledBy,
     require_clusters,
 )
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.forecast import Forecast
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.fullness import fullness
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.kernel_log import table_full
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.kinds import KindCounts
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.listeners import listeners
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.namespaces import measure_namespaces
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.summary import Summary, percent
@@ -37,6 +40,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._selector.compile
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.named_selectors import NAMED
 from ansible_collections.netops.conntrack.plugins.module_utils._settings.record import describe_records
+from ansible_collections.netops.conntrack.plugins.module_utils._settings.setting_plan import requested_values
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import read_count, read_settings
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.table import Table, not_listed
@@ -54,13 +58,15 @@ def gather(
     netns: str | None,
     explain: int = USUAL,
     namespaces: str | None = None,
+    forecast: t.Mapping[str, t.Any] | None = None,
 ) -> dict[str, t.Any]:
     """Return the facts of ``subsets``, measured in the namespace ``netns``. The table is dumped at most once.
 
     ``selectors`` are match, exclude and select by name. None stands for all selectors that have a name. ``explain`` is
     in how many clusters it is said what fills the table. ``namespaces`` says which namespaces of the machine are
-    measured besides, each as this one. With None, only the entries of those with a name are counted.
-    Raises OptionError for a bad selector or number before anything is read.
+    measured besides, each as this one. With None, only the entries of those with a name are counted. ``forecast`` are
+    settings whose effect on the entries of this one is foretold. None foretells nothing.
+    Raises OptionError for a bad selector or number, and ConntrackError for bad settings, before anything is measured.
     """
     selectors = NAMED if selectors is None else selectors
     if top < 0:
@@ -68,6 +74,7 @@ def gather(
     require_clusters(explain)
     wanted = selectors if "selectors" in subsets else {}
     _compile_all(selectors, Context({}, 0))
+    foretold = _foretold(forecast, netns)
     facts: dict[str, t.Any] = {}
     if "boot" in subsets:
         # Outside the namespace: what a boot sets, it sets for the machine.
@@ -84,8 +91,9 @@ def gather(
                 facts["settings"] = settings
             if "stats" in subsets:
                 facts["stats"] = _stats(table)
-            if with_summary or wanted:
-                facts.update(_table_facts(table, settings, top, wanted, with_summary=with_summary, explain=explain))
+            if with_summary or wanted or foretold is not None:
+                read = _table_facts(table, settings, top, wanted, with_summary, explain, foretold)
+                facts.update(read)
             if "expectations" in subsets:
                 facts["expectations"] = _expectations(settings.get("expect_max"), top)
     if "namespaces" not in subsets:
@@ -95,7 +103,7 @@ def gather(
 
     def read_table() -> dict[str, t.Any]:
         with Table() as other:
-            return _table_facts(other, read_settings(), top, wanted, with_summary=with_summary, explain=explain)
+            return _table_facts(other, read_settings(), top, wanted, with_summary, explain)
 
     return {**facts, **measure_namespaces(namespaces, own, read_table if with_summary or wanted else None)}
 
@@ -107,13 +115,25 @@ def _table_facts(
     selectors: t.Mapping[str, t.Any],
     with_summary: bool,
     explain: int,
+    forecast: t.Mapping[str, int] | None = None,
 ) -> dict[str, t.Any]:
     """Return the facts about the entries of a table, with how many of them the kernel does not list."""
     before = table.count()
-    facts = count_table(table, settings, top, selectors, with_summary=with_summary, explain=explain)
+    facts = count_table(table, settings, top, selectors, with_summary, explain, forecast)
     if with_summary:
         facts["table"]["not_listed"] = not_listed(before, table.count(), facts["table"]["entries"])
     return facts
+
+
+def _foretold(forecast: t.Mapping[str, t.Any] | None, netns: str | None) -> dict[str, int] | None:
+    """Return the numbers of the settings whose effect is to be foretold, by short name, or None if there are none."""
+    if forecast is None:
+        return None
+    if not forecast:
+        remedy = "Give settings that you think of making, such as {tcp_timeout_established: 15h}."
+        raise OptionError("forecast", forecast, "names no setting", remedy)
+    with _netns.inside(netns):
+        return requested_values(forecast, "forecast")
 
 
 def _compile_all(selectors: t.Mapping[str, t.Any], context: Context) -> dict[str, Selection]:
@@ -132,17 +152,10 @@ def _compile(selector: t.Any, context: Context, option: str) -> Selection:
 
 
 def _usage(settings: t.Mapping[str, int], count: int) -> dict[str, t.Any]:
-    limit = settings.get("max", 0)
-    buckets = settings.get("buckets")
     entry_bytes = _entry_bytes()
     return {
-        "count": count,
-        "max": limit,
-        "percent": percent(count, limit) if limit else None,
-        "headroom": max(0, limit - count) if limit else None,
-        "buckets": buckets,
-        "load_factor": round(2 * count / buckets, 3) if buckets else None,
-        "memory_bytes": count * entry_bytes + (buckets or 0) * _BUCKET_BYTES,
+        **fullness(count, settings),
+        "memory_bytes": count * entry_bytes + settings.get("buckets", 0) * _BUCKET_BYTES,
         "entry_bytes": entry_bytes,
         "memory_total_bytes": _memory_total(),
         "listeners": _listeners(),
@@ -201,25 +214,33 @@ def count_table(
     selectors: t.Mapping[str, t.Any],
     with_summary: bool,
     explain: int = USUAL,
+    wanted: t.Mapping[str, int] | None = None,
 ) -> dict[str, t.Any]:
-    """Count the table and every selector in one dump."""
+    """Count the table and every selector, and foretell the effect of ``wanted`` settings, in one dump."""
     context = Context.read(settings)
     compiled = _compile_all(selectors, context)
+    forecast = None if wanted is None else Forecast(wanted, context.timeouts)
+    count = table.count() or 0
 
     def collect(blocks: t.Iterator[Block]) -> dict[str, t.Any]:
-        summary = Summary(context.timeouts, top)
+        kinds = KindCounts(context.timeouts, forecast and forecast.together)
+        summary = Summary(context.timeouts, top, kinds)
         filled_by = FilledBy(explain)
         tallies = Tallies(compiled)
         for block in blocks:
             if with_summary:
                 summary.add(block)
                 filled_by.add(block)
+            elif forecast:
+                kinds.add(block)
             tallies.add(block)
         counts: dict[str, t.Any] = {}
         if with_summary:
             counts["table"] = {**summary.result(), **filled_by.result()}
         if compiled:
             counts["selectors"] = tallies.result(settings)
+        if forecast:
+            counts["forecast"] = forecast.result(kinds, count)
         return counts
 
     return table.read(collect)

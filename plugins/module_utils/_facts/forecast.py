@@ -1,0 +1,125 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE to this collection: it can change without notice.
+
+"""What settings that are not made yet would do to the entries of now.
+
+A new timeout leaves an entry as it is until its next packet. So there are two answers. One is how many of the entries
+would not be there if the timeout had been in force all the time. The other is when these go: with the setting alone
+by themselves, when what they have left is over. Shortened by conntrack_update, after the new timeout at the latest.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import Entry
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_effects import Effect, NewTimeouts
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeouts import Timeouts, longest_timeout
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.fullness import fullness
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.histogram import Histogram
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.kinds import DescribedKind, KindCounts
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.summary import percent
+from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.values import stored_value
+
+_SIZES = ("max", "buckets")
+"""The settings that decide how full a number of entries makes the table."""
+
+
+class Forecast:
+    """What the ``wanted`` settings, numbers by short name, would do to the entries of a table.
+
+    ``timeouts`` is what is known of those that the entries may have got.
+    """
+
+    def __init__(self, wanted: t.Mapping[str, int], timeouts: Timeouts) -> None:
+        self._wanted = wanted
+        self._present = timeouts.settings
+        self._seconds = {name: seconds for name, seconds in wanted.items() if "timeout" in name}
+        self._alone = {name: NewTimeouts({name: seconds}, timeouts) for name, seconds in self._seconds.items()}
+        self.together = NewTimeouts(self._seconds, timeouts)
+
+    def result(self, kinds: KindCounts, count: int) -> dict[str, t.Any]:
+        """Return the forecast for the entries that were counted by kind. The kernel counts ``count``."""
+        total, remaining = _Affected(), Histogram()
+        states: dict[tuple[str, str | None], _Affected] = {}
+        settings = {name: _Affected() for name in self._alone}
+        for kind in kinds.described():
+            effect = self.together.effect(kind.entry)
+            if effect is None:
+                continue
+            most = self._most_then(kind.entry)
+            group = states.setdefault((kind.entry.protocol_name, kind.entry.state_name), _Affected())
+            for affected in (total, group):
+                affected.add(effect, kind, most)
+            if effect is Effect.GONE:
+                remaining.add(kind.entry.remaining, kind.count)
+            for name, alone in self._alone.items():
+                settings[name].add(alone.effect(kind.entry), kind, most)
+        entries = kinds.entries
+        return {
+            "entries": entries,
+            **total.result(),
+            "percent": percent(total.gone, entries),
+            "remaining": remaining.result()["histogram"],
+            "states": [
+                {"protocol": protocol, "state": state, **group.result()}
+                for (protocol, state), group in sorted(states.items(), key=_most_gone_first)
+            ],
+            "settings": {name: {**self._values(name), **affected.result()} for name, affected in settings.items()},
+            "raised": sorted(name for name, seconds in self._seconds.items() if seconds > self._present[name]),
+            "not_foretold": sorted(self._wanted.keys() - self._seconds.keys() - set(_SIZES)),
+            "now": fullness(count, self._present),
+            "then": fullness(max(0, count - total.gone), self._sizes()),
+        }
+
+    def _values(self, name: str) -> dict[str, int]:
+        return {"present": self._present[name], "wanted": self._wanted[name]}
+
+    def _sizes(self) -> dict[str, int]:
+        sizes = {name: stored_value(name, self._wanted[name]) for name in _SIZES if name in self._wanted}
+        return {**self._present, **sizes}
+
+    def _most_then(self, entry: Entry) -> int | None:
+        """Return the most seconds that conntrack_update leaves the entry, None if it leaves it as it is."""
+        return longest_timeout(entry, {**self._present, **self._seconds})
+
+
+class _Affected:
+    """How many entries get their time from new timeouts, and what these would have made of them."""
+
+    def __init__(self) -> None:
+        self.governed = 0
+        self.gone = 0
+        self.unknown = 0
+        self.last: int | None = None
+        self.last_shortened: int | None = None
+
+    def add(self, effect: Effect | None, kind: DescribedKind, most: int | None) -> None:
+        """Count the entries of a kind, which have ``most`` seconds left once they are shortened."""
+        if effect is None:
+            return
+        self.governed += kind.count
+        if effect is Effect.UNKNOWN:
+            self.unknown += kind.count
+        if effect is Effect.GONE:
+            self.gone += kind.count
+            latest = kind.latest or 0
+            self.last = max(self.last or 0, latest)
+            self.last_shortened = max(self.last_shortened or 0, latest if most is None else min(latest, most))
+
+    def result(self) -> dict[str, t.Any]:
+        return {
+            "governed": self.governed,
+            "gone": self.gone,
+            "unknown": self.unknown,
+            "last_in_seconds": self.last,
+            "shortened_in_seconds": self.last_shortened,
+        }
+
+
+def _most_gone_first(item: tuple[tuple[str, str | None], _Affected]) -> tuple[int, int, str, str]:
+    (protocol, state), group = item
+    return -group.gone, -group.governed, protocol, state or ""
