@@ -68,6 +68,15 @@ options:
         O(netops.conntrack.conntrack_prune#module:select).
       - Without it, all selectors that have a name are counted. With V({}), none is.
     type: dict
+  forecast:
+    description:
+      - Settings that you think of making, to see what they would do to the entries that are there now. Nothing is
+        changed. The result is in C(forecast).
+      - Names and values are as in O(netops.conntrack.conntrack_settings#module:settings). A name that this kernel does
+        not have, or a value that cannot be used, is refused before anything is measured.
+      - Needs the whole table, which is read in the same pass as for the subsets V(table) and V(selectors).
+    type: dict
+    version_added: 0.5.0
 requirements:
   - pyroute2 >= 0.7.2, for O(netns), O(namespaces) and the subset V(namespaces) only
 seealso:
@@ -108,6 +117,13 @@ EXAMPLES = r"""
   netops.conntrack.conntrack_facts:
     namespaces: all
     explain: 3
+
+- name: See how many entries would not be there with shorter timeouts, and how full a larger table would be
+  netops.conntrack.conntrack_facts:
+    forecast:
+      tcp_timeout_established: 15h
+      generic_timeout: 120
+      max: 1M
 
 - name: Count the entries of dead connections, and those of one network
   netops.conntrack.conntrack_facts:
@@ -303,6 +319,72 @@ ansible_facts:
           type: dict
           sample:
             stale: {entries: 825403, percent: 90.0, protocols: {tcp: 825403}, undecidable: 0, unavailable: null}
+        forecast:
+          description:
+            - What the settings of O(forecast) would do to the entries that are there now.
+            - C(governed) is how many of the C(entries) get their time from one of these timeouts. C(gone) is how many
+              of them would not be there if the timeouts had been in force all the time, because they got their time
+              longer ago than that. C(percent) is their share of all entries. C(unknown) is how many of the others
+              cannot be told, because something else may have given them their time, such as a rule, a helper or a flow
+              table, or because they do not say what they have left.
+            - The kernel gives an entry a new timeout with its next packet only. So with the settings alone, those that
+              are C(gone) go when their time is over, the last of them after C(last_in_seconds). If
+              M(netops.conntrack.conntrack_update) shortens them once the settings are made, the last of them goes after
+              C(shortened_in_seconds). M(netops.conntrack.conntrack_prune) deletes them at once. Both times are null if
+              none is C(gone). An entry that sees a packet before stays.
+            - C(remaining) is the histogram of what the C(gone) ones have left, in seconds.
+            - C(states) has these numbers by C(protocol) and C(state), which is null for a protocol without states.
+            - C(settings) has them for each timeout as if it were the only one to change, with its C(present) value and
+              the one that is C(wanted).
+            - C(raised) are the timeouts that would be longer than now. They take away no entry. How many more there
+              will be is not known. C(not_foretold) are the settings of which nothing can be foretold, such as V(acct).
+            - C(now) is how full the table is, as in C(usage), and C(then) how full it would be with these settings and
+              without those that are C(gone).
+          returned: with O(forecast)
+          type: dict
+          version_added: 0.5.0
+          sample:
+            entries: 901500
+            governed: 884120
+            gone: 610200
+            unknown: 1204
+            last_in_seconds: 377990
+            shortened_in_seconds: 54000
+            percent: 67.69
+            remaining: [{from: 300, below: 600, entries: 510}]
+            states:
+              - protocol: tcp
+                state: ESTABLISHED
+                governed: 884120
+                gone: 610200
+                unknown: 1204
+                last_in_seconds: 377990
+                shortened_in_seconds: 54000
+            settings:
+              tcp_timeout_established:
+                present: 432000
+                wanted: 54000
+                governed: 884120
+                gone: 610200
+                unknown: 1204
+                last_in_seconds: 377990
+                shortened_in_seconds: 54000
+            raised: []
+            not_foretold: [acct]
+            now:
+              count: 901500
+              max: 917504
+              percent: 98.26
+              headroom: 16004
+              buckets: 262144
+              load_factor: 6.878
+            then:
+              count: 291300
+              max: 917504
+              percent: 31.75
+              headroom: 626204
+              buckets: 262144
+              load_factor: 2.222
         expectations:
           description:
             - How many connections are expected (C(count)), how many can be (C(max)), and C(percent) of that. C(max) is

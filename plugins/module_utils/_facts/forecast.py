@@ -55,7 +55,7 @@ class Forecast:
             for affected in (total, group):
                 affected.add(effect, kind, most)
             if effect is Effect.GONE:
-                remaining.add(kind.entry.remaining, kind.count)
+                remaining.add(kind.entry.remaining, kind.entries)
             for name, alone in self._alone.items():
                 settings[name].add(alone.effect(kind.entry), kind, most)
         entries = kinds.entries
@@ -101,11 +101,11 @@ class _Affected:
         """Count the entries of a kind, which have ``most`` seconds left once they are shortened."""
         if effect is None:
             return
-        self.governed += kind.count
+        self.governed += kind.entries
         if effect is Effect.UNKNOWN:
-            self.unknown += kind.count
+            self.unknown += kind.entries
         if effect is Effect.GONE:
-            self.gone += kind.count
+            self.gone += kind.entries
             latest = kind.latest or 0
             self.last = max(self.last or 0, latest)
             self.last_shortened = max(self.last_shortened or 0, latest if most is None else min(latest, most))

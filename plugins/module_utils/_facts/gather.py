@@ -223,7 +223,7 @@ def count_table(
     count = table.count() or 0
 
     def collect(blocks: t.Iterator[Block]) -> dict[str, t.Any]:
-        kinds = KindCounts(context.timeouts, forecast and forecast.together)
+        kinds = KindCounts(context.timeouts, None if forecast is None else forecast.together)
         summary = Summary(context.timeouts, top, kinds)
         filled_by = FilledBy(explain)
         tallies = Tallies(compiled)

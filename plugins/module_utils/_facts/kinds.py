@@ -100,7 +100,7 @@ class DescribedKind(t.NamedTuple):
     """
 
     entry: Entry
-    count: int
+    entries: int
     latest: int | None
 
 

@@ -36,7 +36,8 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._router.shape imp
 _PORT_OR_ADDRESS = text_or(whole(0, 65535), 45)
 _AMOUNTS = record({"original": COUNT, "reply": COUNT, "unknown": COUNT})
 _RANGE = record({"from": COUNT, "below": OPTIONAL_COUNT, "entries": COUNT})
-_HISTOGRAM = record({"histogram": list_of(_RANGE, 64), "unknown": COUNT})
+HISTOGRAM_RANGES = list_of(_RANGE, 64)
+_HISTOGRAM = record({"histogram": HISTOGRAM_RANGES, "unknown": COUNT})
 _TALKER = record({"value": _PORT_OR_ADDRESS, "entries": COUNT, "percent": PERCENT})
 _PROTOCOL_NAME = one_of(*PROTOCOL_NAMES.values())
 _PROTOCOL_NUMBERS = {str(number): str(number) for number in range(256) if number not in PROTOCOL_NAMES}

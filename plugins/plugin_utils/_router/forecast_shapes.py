@@ -1,0 +1,72 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This plugin_util is PRIVATE to this collection: it can change without notice.
+
+"""The shape of the fact ``forecast``."""
+
+from __future__ import annotations
+
+import collections.abc
+
+from ansible_collections.netops.conntrack.plugins.plugin_utils._router.common_shapes import (
+    COUNT,
+    NAMES,
+    OPTIONAL_COUNT,
+    PERCENT,
+    VALUE,
+    Arguments,
+    Fields,
+)
+from ansible_collections.netops.conntrack.plugins.plugin_utils._router.shape import (
+    Shape,
+    list_of,
+    mapping,
+    number,
+    optional,
+    record,
+    text,
+)
+from ansible_collections.netops.conntrack.plugins.plugin_utils._router.table_shapes import HISTOGRAM_RANGES
+
+_MOST_STATES = 512
+"""Every number of a protocol, and the states of those that have some."""
+
+_AFFECTED: Fields = {
+    "governed": COUNT,
+    "gone": COUNT,
+    "unknown": COUNT,
+    "last_in_seconds": OPTIONAL_COUNT,
+    "shortened_in_seconds": OPTIONAL_COUNT,
+}
+_FULLNESS = record(
+    {
+        "count": COUNT,
+        "max": COUNT,
+        "percent": PERCENT,
+        "headroom": OPTIONAL_COUNT,
+        "buckets": OPTIONAL_COUNT,
+        "load_factor": PERCENT,
+    }
+)
+
+
+def forecast(arguments: Arguments) -> Shape:
+    """Return the shape of what is foretold of the settings that the ``arguments`` of conntrack_facts name."""
+    given = arguments.get("forecast")
+    settings = len(given) if isinstance(given, collections.abc.Sized) else 0
+    return record(
+        {
+            "entries": COUNT,
+            **_AFFECTED,
+            "percent": number(0, 100),
+            "remaining": HISTOGRAM_RANGES,
+            "states": list_of(record({"protocol": text(), "state": optional(text()), **_AFFECTED}), _MOST_STATES),
+            "settings": mapping(record({"present": VALUE, "wanted": VALUE, **_AFFECTED}), settings),
+            "raised": NAMES,
+            "not_foretold": NAMES,
+            "now": _FULLNESS,
+            "then": _FULLNESS,
+        }
+    )
