@@ -77,6 +77,12 @@ options:
       - Needs the whole table, which is read in the same pass as for the subsets V(table) and V(selectors).
     type: dict
     version_added: 0.5.0
+  sample:
+    description:
+      - How long to watch the table, from V(1s) to V(60s), to tell how fast it fills. The result is in C(rates).
+      - The module looks at the whole table twice, this time apart. Whatever else it measures, it measures in between.
+    type: str
+    version_added: 0.5.0
 requirements:
   - pyroute2 >= 0.7.2, for O(netns), O(namespaces) and the subset V(namespaces) only
 seealso:
@@ -124,6 +130,10 @@ EXAMPLES = r"""
       tcp_timeout_established: 15h
       generic_timeout: 120
       max: 1M
+
+- name: See how fast the table fills, what is new in it, and when it is full
+  netops.conntrack.conntrack_facts:
+    sample: 10s
 
 - name: Count the entries of dead connections, and those of one network
   netops.conntrack.conntrack_facts:
@@ -385,6 +395,47 @@ ansible_facts:
               headroom: 626204
               buckets: 262144
               load_factor: 2.222
+        rates:
+          description:
+            - How fast the table fills, from two looks that began C(seconds) apart.
+            - C(count_before) and C(count_after) are the kernel's counts of entries, and C(growth_per_second) is their
+              difference for each second. They are null if the kernel does not count.
+            - C(full_in_seconds) is when the limit is reached if it goes on like this. It is 0 if it is reached. It is
+              null if the table does not grow, has no limit, or would take more than a year.
+            - C(new) is how many entries were there at the second look and not at the first, and C(gone) the opposite.
+              Those that came and went in between are in neither. C(new_per_second) and C(gone_per_second) are the same
+              for each second, C(new_protocols) and C(gone_protocols) the numbers by protocol.
+            - C(new_filled_by) is what the new entries are like, in groups as those of C(table.filled_by). C(percent) is
+              the share of the new entries that each has, and C(per_second) how many that are. O(explain) is how many
+              groups there are at most.
+            - C(counters) is by how much the kernel's counters of losses grew meanwhile, such as C(drop) for packets
+              that were dropped because the table was full.
+          returned: with O(sample)
+          type: dict
+          version_added: 0.5.0
+          sample:
+            seconds: 10.0
+            count_before: 200000
+            count_after: 209000
+            new: 12100
+            gone: 3100
+            new_per_second: 1210.0
+            gone_per_second: 310.0
+            growth_per_second: 900.0
+            full_in_seconds: 59
+            new_protocols: {udp: 11400, tcp: 700}
+            gone_protocols: {tcp: 2900, udp: 200}
+            new_filled_by:
+              - match: {protocol: udp, replied: false, destination: 192.0.2.54, destination_port: 53}
+                percent: 93.1
+                per_second: 1126.51
+                sources: 1284
+                more_sources: false
+                source_network: 10.0.0.0/8
+                destinations: 1
+                more_destinations: false
+                destination_network: 192.0.2.54
+            counters: {drop: 0, early_drop: 0, insert_failed: 0, invalid: 12}
         expectations:
           description:
             - How many connections are expected (C(count)), how many can be (C(max)), and C(percent) of that. C(max) is
@@ -483,7 +534,14 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     explain = USUAL if options["explain"] is None else options["explain"]
     subsets = subsets_of(options)
     facts = gather(
-        subsets, top, options["selectors"], options["netns"], explain, options["namespaces"], options["forecast"]
+        subsets,
+        top,
+        options["selectors"],
+        options["netns"],
+        explain=explain,
+        namespaces=options["namespaces"],
+        forecast=options["forecast"],
+        sample=options["sample"],
     )
     return {"ansible_facts": {"conntrack": facts}}
 
@@ -501,6 +559,7 @@ def main() -> None:
             "namespaces": {"type": "str", "choices": list(CHOICES)},
             "selectors": {"type": "dict"},
             "forecast": {"type": "dict"},
+            "sample": {"type": "str"},
             **NETNS_OPTION,
         },
         supports_check_mode=True,

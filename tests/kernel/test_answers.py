@@ -81,6 +81,8 @@ def test_odd_values_in_real_facts(netns: str) -> None:
             }
         },
         {"gather_subset": "all", "forecast": {"generic_timeout": 9}},
+        {"sample": "1s"},
+        {"sample": 1, "explain": 0, "gather_subset": "stats"},
     ],
 )
 def test_facts_as_they_are_asked_for(netns: str, args: dict[str, t.Any]) -> None:

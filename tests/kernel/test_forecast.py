@@ -13,7 +13,9 @@ import time
 import typing as t
 
 import pytest
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.rates import Rates
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
+from ansible_collections.netops.conntrack.plugins.module_utils._table.table import Table
 from helpers.support import assert_refused, network_namespace, run, run_module
 
 PREFIX = "net.netfilter.nf_conntrack_"
@@ -157,11 +159,19 @@ SHORT = {"udp_timeout": 3}
 PORTS_OF_FIRST, PORTS_OF_SECOND = range(1001, 1008), range(1101, 1105)
 
 
-def send_datagrams(netns: str, ports: t.Iterable[int]) -> None:
-    with inside(netns), contextlib.closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as sender:
+def bound_sender(netns: str) -> socket.socket:
+    """Return a socket of the namespace, with a port of its own."""
+    with inside(netns):
+        sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sender.bind(("127.0.0.1", 0))
+    return sender
+
+
+def send(sender: socket.socket, ports: t.Iterable[int]) -> None:
+    """Send a datagram to each of the ports, and close the socket."""
+    with contextlib.closing(sender):
         for port in ports:
-            with contextlib.suppress(ConnectionRefusedError):
-                sender.sendto(b"x", ("127.0.0.1", port))
+            sender.sendto(b"x", ("127.0.0.1", port))
 
 
 def test_table_that_had_the_new_timeout_all_the_time_has_what_is_foretold() -> None:
@@ -172,13 +182,38 @@ def test_table_that_had_the_new_timeout_all_the_time_has_what_is_foretold() -> N
         both = (here, twin)
         for name in both:
             run(["nft", "-f", "-"], netns=name, text=quiet)
-            send_datagrams(name, PORTS_OF_FIRST)
+            send(bound_sender(name), PORTS_OF_FIRST)
         # More than a second beyond the timeout, because what is left is cut to whole seconds.
         time.sleep(4.5)
         for name in both:
-            send_datagrams(name, PORTS_OF_SECOND)
+            send(bound_sender(name), PORTS_OF_SECOND)
         forecast = foretold(here, SHORT)
         assert len(listed(here, "-p", "udp")) == forecast["governed"]
         assert len(listed(twin, "-p", "udp")) == forecast["governed"] - forecast["gone"]
         assert forecast["gone"] > 0
         assert forecast["unknown"] == 0
+
+
+def test_rates_of_real_packets() -> None:
+    quiet = "table inet quiet { chain in { type filter hook input priority 0; udp dport 1000-3000 drop; }; }"
+    with network_namespace("rates") as name:
+        run(["nft", "-f", "-"], netns=name, text=quiet)
+        senders = [bound_sender(name) for _number in range(2)]
+        send(senders[0], range(1000, 1100))
+        with inside(name), Table() as table:
+            looks = Rates(table, 1, 5)
+            send(senders[1], range(2000, 2200))
+            run(["conntrack", "-D", "-p", "udp", "--dport", "1005"], netns=name)
+            rates = looks.result(1000)
+    assert (rates["new"], rates["gone"]) == (200, 1)
+    assert (rates["new_protocols"], rates["gone_protocols"]) == ({"udp": 200}, {"udp": 1})
+    assert rates["seconds"] >= 1
+    assert (rates["count_before"], rates["count_after"]) == (100, 299)
+    assert rates["growth_per_second"] == pytest.approx(199 / rates["seconds"], rel=0.06)
+    assert [group["percent"] for group in rates["new_filled_by"]] == [100.0]
+    assert rates["full_in_seconds"] == pytest.approx((1000 - 299) * rates["seconds"] / 199, rel=0.3)
+
+
+@pytest.mark.parametrize("sample", ["0", "61s", "soon"])
+def test_a_time_that_is_too_short_or_too_long_is_refused(sample: str) -> None:
+    assert_refused(run_module("conntrack_facts", {"sample": sample}), f"sample: '{sample}'")

@@ -31,6 +31,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._facts.kernel_log
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.kinds import KindCounts
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.listeners import listeners
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.namespaces import measure_namespaces
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.rates import Rates, parse_sample
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.summary import Summary, percent
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.tallies import Tallies
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import (
@@ -59,13 +60,15 @@ def gather(
     explain: int = USUAL,
     namespaces: str | None = None,
     forecast: t.Mapping[str, t.Any] | None = None,
+    sample: t.Any = None,
 ) -> dict[str, t.Any]:
     """Return the facts of ``subsets``, measured in the namespace ``netns``. The table is dumped at most once.
 
     ``selectors`` are match, exclude and select by name. None stands for all selectors that have a name. ``explain`` is
     in how many clusters it is said what fills the table. ``namespaces`` says which namespaces of the machine are
     measured besides, each as this one. With None, only the entries of those with a name are counted. ``forecast`` are
-    settings whose effect on the entries of this one is foretold. None foretells nothing.
+    settings whose effect on the entries of this one is foretold. None foretells nothing. ``sample`` is the time between
+    two looks that tell how fast this one fills. With None there are none.
     Raises OptionError for a bad selector or number, and ConntrackError for bad settings, before anything is measured.
     """
     selectors = NAMED if selectors is None else selectors
@@ -74,6 +77,7 @@ def gather(
     require_clusters(explain)
     wanted = selectors if "selectors" in subsets else {}
     _compile_all(selectors, Context({}, 0))
+    seconds = parse_sample(sample)
     foretold = _foretold(forecast, netns)
     facts: dict[str, t.Any] = {}
     if "boot" in subsets:
@@ -85,6 +89,7 @@ def gather(
         own = _netns.own_identity()
         settings = read_settings()
         with Table() as table:
+            rates = None if seconds is None else Rates(table, seconds, explain)
             if "usage" in subsets:
                 facts["usage"] = _usage(settings, table.count() or 0)
             if "settings" in subsets:
@@ -96,6 +101,9 @@ def gather(
                 facts.update(read)
             if "expectations" in subsets:
                 facts["expectations"] = _expectations(settings.get("expect_max"), top)
+            if rates is not None:
+                # Whatever else was measured has used a part of the time between the looks.
+                facts["rates"] = rates.result(settings.get("max", 0))
     if "namespaces" not in subsets:
         return facts
     if namespaces is None:

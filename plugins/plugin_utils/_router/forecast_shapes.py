@@ -4,20 +4,24 @@
 
 # This plugin_util is PRIVATE to this collection: it can change without notice.
 
-"""The shape of the fact ``forecast``."""
+"""The shapes of the facts ``forecast`` and ``rates``."""
 
 from __future__ import annotations
 
 import collections.abc
 
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by import MOST as MOST_CLUSTERS
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by import USUAL as USUAL_CLUSTERS
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.common_shapes import (
     COUNT,
     NAMES,
     OPTIONAL_COUNT,
     PERCENT,
+    PROTOCOL_COUNTS,
     VALUE,
     Arguments,
     Fields,
+    asked,
 )
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.shape import (
     Shape,
@@ -28,7 +32,11 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._router.shape imp
     record,
     text,
 )
-from ansible_collections.netops.conntrack.plugins.plugin_utils._router.table_shapes import HISTOGRAM_RANGES
+from ansible_collections.netops.conntrack.plugins.plugin_utils._router.table_shapes import (
+    HISTOGRAM_RANGES,
+    MATCH,
+    PEERS,
+)
 
 _MOST_STATES = 512
 """Every number of a protocol, and the states of those that have some."""
@@ -68,5 +76,30 @@ def forecast(arguments: Arguments) -> Shape:
             "not_foretold": NAMES,
             "now": _FULLNESS,
             "then": _FULLNESS,
+        }
+    )
+
+
+_NEW = record({"match": MATCH, "percent": number(0, 100), "per_second": number(), **PEERS})
+
+
+def rates(arguments: Arguments) -> Shape:
+    """Return the shape of how fast the table fills, for these ``arguments`` of conntrack_facts."""
+    groups = min(asked(arguments, "explain", USUAL_CLUSTERS), MOST_CLUSTERS)
+    return record(
+        {
+            "seconds": number(),
+            "count_before": OPTIONAL_COUNT,
+            "count_after": OPTIONAL_COUNT,
+            "new": COUNT,
+            "gone": COUNT,
+            "new_per_second": number(),
+            "gone_per_second": number(),
+            "growth_per_second": optional(number(-1e12)),
+            "full_in_seconds": OPTIONAL_COUNT,
+            "new_protocols": PROTOCOL_COUNTS,
+            "gone_protocols": PROTOCOL_COUNTS,
+            "new_filled_by": list_of(_NEW, groups),
+            "counters": mapping(COUNT, 64),
         }
     )

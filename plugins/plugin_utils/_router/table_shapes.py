@@ -50,7 +50,7 @@ def _protocol(value: t.Any) -> t.Any:
 
 _STATE = one_of(*STATE_NAMES[TCP])
 _ONE = whole(1, 1)
-_MATCH = record(
+MATCH = record(
     {"protocol": _protocol, "replied": boolean},
     {
         "state": _STATE,
@@ -65,7 +65,7 @@ _MATCH = record(
     },
 )
 """A selector that a report prints in a command, so that no other text has a place in it."""
-_PEERS: Fields = {
+PEERS: Fields = {
     "sources": COUNT,
     "more_sources": boolean,
     "source_network": optional(network),
@@ -74,8 +74,8 @@ _PEERS: Fields = {
     "destination_network": optional(network),
 }
 CLUSTER = record(
-    {"match": _MATCH, "entries": COUNT, "percent": number(0, 100), "prunable": OPTIONAL_COUNT},
-    _PEERS,
+    {"match": MATCH, "entries": COUNT, "percent": number(0, 100), "prunable": OPTIONAL_COUNT},
+    PEERS,
 )
 _TOP = ("source", "destination", "source_port", "destination_port")
 
