@@ -242,7 +242,7 @@ def counted(wanted: dict[str, int], entries: list[Fields], timeouts: Timeouts) -
     decoded = [entry_of(one) for one in entries]
     effects = [new.effect(entry) for entry in decoded]
     counts = collections.Counter(effects)
-    last = [entry.remaining for entry, effect in zip(decoded, effects) if effect is Effect.GONE]
+    last = [entry.remaining or 0 for entry, effect in zip(decoded, effects) if effect is Effect.GONE]
     governed = len(effects) - counts[None]
     return governed, counts[Effect.GONE], counts[Effect.UNKNOWN], max(last, default=None)
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import array
+import time
 import typing as t
 
 import pytest
@@ -28,7 +29,7 @@ class Shown(t.NamedTuple):
     """What a table shows at one look."""
 
     entries: t.Sequence[Fields]
-    count: int | None
+    counted: int | None
     counters: dict[int, dict[str, int]]
 
 
@@ -49,7 +50,7 @@ class FakeTable:
         return result
 
     def count(self) -> int | None:
-        return self._shown[0].count
+        return self._shown[0].counted
 
     def cpu_stats(self) -> list[tuple[int, dict[str, int]]]:
         return list(self._shown[0].counters.items())
@@ -67,8 +68,8 @@ def measure(
     monkeypatch: pytest.MonkeyPatch, first: Shown, second: Shown, limit: int = 1000, explain: int = 5
 ) -> dict[str, t.Any]:
     table = FakeTable(first, second)
-    monkeypatch.setattr(rates_module.time, "monotonic", lambda: table.seconds)
-    monkeypatch.setattr(rates_module.time, "sleep", table.sleep)
+    monkeypatch.setattr(time, "monotonic", lambda: table.seconds)
+    monkeypatch.setattr(time, "sleep", table.sleep)
     return Rates(t.cast(Table, table), 10, explain).result(limit)
 
 
