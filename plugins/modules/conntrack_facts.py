@@ -22,6 +22,7 @@ extends_documentation_fragment:
   - netops.conntrack._attributes.reads_only
   - netops.conntrack._attributes.facts
   - netops.conntrack._netns
+  - netops.conntrack._assume_deleted
 options:
   gather_subset:
     description:
@@ -75,6 +76,7 @@ options:
       - Names and values are as in O(netops.conntrack.conntrack_settings#module:settings). A name that this kernel does
         not have, or a value that cannot be used, is refused before anything is measured.
       - Needs the whole table, which is read in the same pass as for the subsets V(table) and V(selectors).
+      - O(assume_deleted) leaves entries out of the forecast only.
     type: dict
     version_added: 0.5.0
   sample:
@@ -518,6 +520,14 @@ ansible_facts:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.rehearsal import (
+    ASSUME_DELETED_OPTION,
+    Pruned,
+    pruned_by,
+    refuse_outside_check_mode,
+)
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by import USUAL
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.gather import gather
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.namespaces import CHOICES
@@ -541,9 +551,23 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
         explain=explain,
         namespaces=options["namespaces"],
         forecast=options["forecast"],
+        assume_deleted=_what_is_left(module),
         sample=options["sample"],
     )
     return {"ansible_facts": {"conntrack": facts}}
+
+
+def _what_is_left(module: AnsibleModule) -> t.Callable[[Context], Pruned] | None:
+    """Return what leaves out the entries that assume_deleted takes for gone, if it is given. Raises OptionError."""
+    deleted = module.params["assume_deleted"]
+    if deleted is None:
+        return None
+    refuse_outside_check_mode(deleted, module.check_mode)
+    if module.params["forecast"] is None:
+        raise OptionError("assume_deleted", deleted, "is for a forecast, and there is none", "Give forecast as well.")
+    # Refused before anything is read.
+    pruned_by(deleted, Context({}, 0))
+    return lambda context: pruned_by(deleted, context)
 
 
 def main() -> None:
@@ -560,6 +584,7 @@ def main() -> None:
             "selectors": {"type": "dict"},
             "forecast": {"type": "dict"},
             "sample": {"type": "str"},
+            **ASSUME_DELETED_OPTION,
             **NETNS_OPTION,
         },
         supports_check_mode=True,

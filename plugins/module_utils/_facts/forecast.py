@@ -23,31 +23,47 @@ from ansible_collections.netops.conntrack.plugins.module_utils._facts.histogram 
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.kinds import DescribedKind, KindCounts
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.summary import percent
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.values import stored_value
+from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 
 _SIZES = ("max", "buckets")
 """The settings that decide how full a number of entries makes the table."""
 
 
+LeaveOut = t.Callable[[Block], Block]
+"""Returns the entries of a block that will be left once something else is done."""
+
+
 class Forecast:
     """What the ``wanted`` settings, numbers by short name, would do to the entries of a table.
 
-    ``timeouts`` is what is known of those that the entries may have got.
+    ``timeouts`` is what is known of those that the entries may have got. With ``leave_out``, the entries that it leaves
+    out are taken for gone already. It is given the blocks of the table one after the other.
     """
 
-    def __init__(self, wanted: t.Mapping[str, int], timeouts: Timeouts) -> None:
+    def __init__(self, wanted: t.Mapping[str, int], timeouts: Timeouts, leave_out: LeaveOut | None = None) -> None:
         self._wanted = wanted
         self._present = timeouts.settings
         self._seconds = {name: seconds for name, seconds in wanted.items() if "timeout" in name}
         self._alone = {name: NewTimeouts({name: seconds}, timeouts) for name, seconds in self._seconds.items()}
-        self.together = NewTimeouts(self._seconds, timeouts)
+        self._together = NewTimeouts(self._seconds, timeouts)
+        self._kinds = KindCounts(timeouts, self._together)
+        self._leave_out = leave_out
+        self._left_out = 0
 
-    def result(self, kinds: KindCounts, count: int) -> dict[str, t.Any]:
-        """Return the forecast for the entries that were counted by kind. The kernel counts ``count``."""
+    def add(self, block: Block) -> None:
+        """Count the entries of a block."""
+        left = block if self._leave_out is None else self._leave_out(block)
+        self._left_out += len(block) - len(left)
+        if len(left):
+            self._kinds.add(left)
+
+    def result(self, count: int) -> dict[str, t.Any]:
+        """Return the forecast for the entries that were counted. The kernel counts ``count``."""
         total, remaining = _Affected(), Histogram()
         states: dict[tuple[str, str | None], _Affected] = {}
         settings = {name: _Affected() for name in self._alone}
-        for kind in kinds.described():
-            effect = self.together.effect(kind.entry)
+        for kind in self._kinds.described():
+            effect = self._together.effect(kind.entry)
             if effect is None:
                 continue
             most = self._most_then(kind.entry)
@@ -58,7 +74,8 @@ class Forecast:
                 remaining.add(kind.entry.remaining, kind.entries)
             for name, alone in self._alone.items():
                 settings[name].add(alone.effect(kind.entry), kind, most)
-        entries = kinds.entries
+        entries = self._kinds.entries
+        now = max(0, count - self._left_out)
         return {
             "entries": entries,
             **total.result(),
@@ -71,8 +88,8 @@ class Forecast:
             "settings": {name: {**self._values(name), **affected.result()} for name, affected in settings.items()},
             "raised": sorted(name for name, seconds in self._seconds.items() if seconds > self._present[name]),
             "not_foretold": sorted(self._wanted.keys() - self._seconds.keys() - set(_SIZES)),
-            "now": fullness(count, self._present),
-            "then": fullness(max(0, count - total.gone), self._sizes()),
+            "now": fullness(now, self._present),
+            "then": fullness(max(0, now - total.gone), self._sizes()),
         }
 
     def _values(self, name: str) -> dict[str, int]:

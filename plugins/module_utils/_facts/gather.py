@@ -25,10 +25,9 @@ from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by 
     FilledBy,
     require_clusters,
 )
-from ansible_collections.netops.conntrack.plugins.module_utils._facts.forecast import Forecast
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.forecast import Forecast, LeaveOut
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.fullness import fullness
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.kernel_log import table_full
-from ansible_collections.netops.conntrack.plugins.module_utils._facts.kinds import KindCounts
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.listeners import listeners
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.namespaces import measure_namespaces
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.rates import Rates, parse_sample
@@ -51,6 +50,9 @@ _MEMORY_INFO = "/proc/meminfo"
 _ENTRY_BYTES = 256  # struct nf_conn on 64 bits, where slabinfo cannot be read
 _BUCKET_BYTES = 8  # struct hlist_nulls_head
 
+LeaveOutFor = t.Callable[[Context], LeaveOut]
+NewForecast = t.Callable[[Context], Forecast]
+
 
 def gather(
     subsets: t.Collection[str],
@@ -60,6 +62,7 @@ def gather(
     explain: int = USUAL,
     namespaces: str | None = None,
     forecast: t.Mapping[str, t.Any] | None = None,
+    assume_deleted: LeaveOutFor | None = None,
     sample: t.Any = None,
 ) -> dict[str, t.Any]:
     """Return the facts of ``subsets``, measured in the namespace ``netns``. The table is dumped at most once.
@@ -67,8 +70,9 @@ def gather(
     ``selectors`` are match, exclude and select by name. None stands for all selectors that have a name. ``explain`` is
     in how many clusters it is said what fills the table. ``namespaces`` says which namespaces of the machine are
     measured besides, each as this one. With None, only the entries of those with a name are counted. ``forecast`` are
-    settings whose effect on the entries of this one is foretold. None foretells nothing. ``sample`` is the time between
-    two looks that tell how fast this one fills. With None there are none.
+    settings whose effect on the entries of this one is foretold. None foretells nothing. ``assume_deleted`` returns
+    what leaves out entries that the forecast takes for gone. ``sample`` is the time between two looks that tell how
+    fast this one fills. With None there are none.
     Raises OptionError for a bad selector or number, and ConntrackError for bad settings, before anything is measured.
     """
     selectors = NAMED if selectors is None else selectors
@@ -78,7 +82,7 @@ def gather(
     wanted = selectors if "selectors" in subsets else {}
     _compile_all(selectors, Context({}, 0))
     seconds = parse_sample(sample)
-    foretold = _foretold(forecast, netns)
+    new_forecast = _forecasts_of(forecast, netns, assume_deleted)
     facts: dict[str, t.Any] = {}
     if "boot" in subsets:
         # Outside the namespace: what a boot sets, it sets for the machine.
@@ -96,8 +100,8 @@ def gather(
                 facts["settings"] = settings
             if "stats" in subsets:
                 facts["stats"] = _stats(table)
-            if with_summary or wanted or foretold is not None:
-                read = _table_facts(table, settings, top, wanted, with_summary, explain, foretold)
+            if with_summary or wanted or new_forecast is not None:
+                read = _table_facts(table, settings, top, wanted, with_summary, explain, new_forecast)
                 facts.update(read)
             if "expectations" in subsets:
                 facts["expectations"] = _expectations(settings.get("expect_max"), top)
@@ -123,25 +127,33 @@ def _table_facts(
     selectors: t.Mapping[str, t.Any],
     with_summary: bool,
     explain: int,
-    forecast: t.Mapping[str, int] | None = None,
+    new_forecast: NewForecast | None = None,
 ) -> dict[str, t.Any]:
     """Return the facts about the entries of a table, with how many of them the kernel does not list."""
     before = table.count()
-    facts = count_table(table, settings, top, selectors, with_summary, explain, forecast)
+    facts = count_table(table, settings, top, selectors, with_summary, explain, new_forecast)
     if with_summary:
         facts["table"]["not_listed"] = not_listed(before, table.count(), facts["table"]["entries"])
     return facts
 
 
-def _foretold(forecast: t.Mapping[str, t.Any] | None, netns: str | None) -> dict[str, int] | None:
-    """Return the numbers of the settings whose effect is to be foretold, by short name, or None if there are none."""
-    if forecast is None:
+def _forecasts_of(
+    settings: t.Mapping[str, t.Any] | None, netns: str | None, assume_deleted: LeaveOutFor | None
+) -> NewForecast | None:
+    """Return what makes a forecast of the ``settings``, or None if there are none. Raises ConntrackError."""
+    if settings is None:
         return None
-    if not forecast:
+    if not settings:
         remedy = "Give settings that you think of making, such as {tcp_timeout_established: 15h}."
-        raise OptionError("forecast", forecast, "names no setting", remedy)
+        raise OptionError("forecast", settings, "names no setting", remedy)
     with _netns.inside(netns):
-        return requested_values(forecast, "forecast")
+        wanted = requested_values(settings, "forecast")
+
+    def new_forecast(context: Context) -> Forecast:
+        leave_out = None if assume_deleted is None else assume_deleted(context)
+        return Forecast(wanted, context.timeouts, leave_out)
+
+    return new_forecast
 
 
 def _compile_all(selectors: t.Mapping[str, t.Any], context: Context) -> dict[str, Selection]:
@@ -222,33 +234,32 @@ def count_table(
     selectors: t.Mapping[str, t.Any],
     with_summary: bool,
     explain: int = USUAL,
-    wanted: t.Mapping[str, int] | None = None,
+    new_forecast: NewForecast | None = None,
 ) -> dict[str, t.Any]:
-    """Count the table and every selector, and foretell the effect of ``wanted`` settings, in one dump."""
+    """Count the table and every selector, and foretell the effect of settings, in one dump."""
     context = Context.read(settings)
     compiled = _compile_all(selectors, context)
-    forecast = None if wanted is None else Forecast(wanted, context.timeouts)
     count = table.count() or 0
 
     def collect(blocks: t.Iterator[Block]) -> dict[str, t.Any]:
-        kinds = KindCounts(context.timeouts, None if forecast is None else forecast.together)
-        summary = Summary(context.timeouts, top, kinds)
+        forecast = None if new_forecast is None else new_forecast(context)
+        summary = Summary(context.timeouts, top)
         filled_by = FilledBy(explain)
         tallies = Tallies(compiled)
         for block in blocks:
             if with_summary:
                 summary.add(block)
                 filled_by.add(block)
-            elif forecast:
-                kinds.add(block)
+            if forecast is not None:
+                forecast.add(block)
             tallies.add(block)
         counts: dict[str, t.Any] = {}
         if with_summary:
             counts["table"] = {**summary.result(), **filled_by.result()}
         if compiled:
             counts["selectors"] = tallies.result(settings)
-        if forecast:
-            counts["forecast"] = forecast.result(kinds, count)
+        if forecast is not None:
+            counts["forecast"] = forecast.result(count)
         return counts
 
     return table.read(collect)

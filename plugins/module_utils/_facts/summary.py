@@ -39,13 +39,10 @@ _ZONE_BYTES, _MARK_BYTES, _PORT_BYTES = 2, 4, 2
 
 
 class Summary:
-    """What is in a table, counted block by block. ``top`` is how many of the largest are named.
+    """What is in a table, counted block by block. ``top`` is how many of the largest are named."""
 
-    It counts the kinds of entries in ``kinds``, for others that need them, too.
-    """
-
-    def __init__(self, timeouts: Timeouts, top: int, kinds: KindCounts | None = None) -> None:
-        self.kinds = KindCounts(timeouts) if kinds is None else kinds
+    def __init__(self, timeouts: Timeouts, top: int) -> None:
+        self._kinds = KindCounts(timeouts)
         self._timeouts = timeouts
         self._top = top
         # An entry has one zone. It is counted again by the direction where it holds for that direction only.
@@ -60,7 +57,7 @@ class Summary:
 
     def add(self, block: Block) -> None:
         """Count the entries of a block."""
-        self.kinds.add(block)
+        self._kinds.add(block)
         for name, zones in self._zones.items():
             _tally(zones, block, name)
         _tally(self._marks, block, "mark")
@@ -75,10 +72,10 @@ class Summary:
 
     def result(self) -> dict[str, t.Any]:
         """Return the counts, in the form that conntrack_facts documents as its ``table``."""
-        entries = self.kinds.entries
+        entries = self._kinds.entries
         remaining = Histogram()
         unused = Histogram()
-        for entry, count, _latest in self.kinds.described():
+        for entry, count, _latest in self._kinds.described():
             remaining.add(entry.remaining, count)
             unused.add(idle(entry, self._timeouts), count)
         most_common: dict[str, list[tuple[t.Any, int]]] = {
@@ -107,7 +104,7 @@ class Summary:
         states: dict[str, collections.Counter[str]] = {}
         status = dict.fromkeys((*_STATUS_COUNTS, "unreplied"), 0)
         evictable = 0
-        for entry, count, _latest in self.kinds.described():
+        for entry, count, _latest in self._kinds.described():
             bits = entry.status
             families[entry.family_name] = families.get(entry.family_name, 0) + count
             protocols[entry.protocol_name] += count

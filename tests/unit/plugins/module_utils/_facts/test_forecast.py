@@ -15,7 +15,6 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_po
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_record import TimeoutChange, TimeoutRecord
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeouts import Timeouts
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.forecast import Forecast
-from ansible_collections.netops.conntrack.plugins.module_utils._facts.kinds import KindCounts
 from helpers.encoded_messages import Fields, blocks_of, entry_of
 from helpers.strategies import NOW, SECOND, fields
 from hypothesis import given, settings
@@ -60,10 +59,9 @@ def datagrams(remaining: int, status: int = ASSURED) -> Fields:
 def forecast(wanted: dict[str, int], *entries: Fields, count: int = 500, timeouts: Timeouts | None = None) -> t.Any:
     timeouts = timeouts or Timeouts(SYSCTLS, NOW)
     foretold = Forecast(wanted, timeouts)
-    kinds = KindCounts(timeouts, foretold.together)
     for block in blocks_of(*entries):
-        kinds.add(block)
-    return foretold.result(kinds, count)
+        foretold.add(block)
+    return foretold.result(count)
 
 
 TABLE = [
@@ -187,6 +185,15 @@ def test_nothing_in_the_table() -> None:
     assert (result["entries"], result["governed"], result["gone"], result["percent"]) == (0, 0, 0, 0.0)
     assert result["last_in_seconds"] is None
     assert result["then"]["percent"] == 0.0
+
+
+def test_entries_that_are_left_out_are_gone_already() -> None:
+    timeouts = Timeouts(SYSCTLS, NOW)
+    foretold = Forecast(WANTED, timeouts, lambda block: block.where(left > 1000 for left in block.column("remaining")))
+    for block in blocks_of(*TABLE[:6]):
+        foretold.add(block)
+    result = foretold.result(500)
+    assert (result["entries"], result["gone"], result["now"]["count"], result["then"]["count"]) == (4, 2, 498, 496)
 
 
 def test_no_limit() -> None:
