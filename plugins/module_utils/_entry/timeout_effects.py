@@ -58,8 +58,8 @@ class NewTimeouts:
         self._wanted = wanted
         self._timeouts = timeouts
         self._settings = {**timeouts.settings, **wanted}
-        self.lowered = frozenset(name for name, seconds in wanted.items() if seconds < self._most(name))
-        """Those that are below a value which present entries may have got."""
+        self.lowered = frozenset(name for name, seconds in wanted.items() if seconds < timeouts.settings.get(name, 0))
+        """Those that are below what they are now."""
 
     def effect(self, entry: Entry) -> Effect | None:
         """Return what the timeouts would have made of the entry, or None if none of them gives it its time."""
@@ -93,11 +93,6 @@ class NewTimeouts:
     def age_bounds(self) -> set[int]:
         """Return all ages at which the effect on an entry may change."""
         return {seconds for name, seconds in self._settings.items() if "timeout" in name}
-
-    def _most(self, name: str) -> int:
-        """Return the longest timeout that the sysctl gave, as far as that is known."""
-        given = [change.old for change in self._timeouts.record.changes_of(name)]
-        return max(self._timeouts.settings.get(name, 0), *given, 0)
 
     def _explanations(self, entry: Entry) -> list[Explanation]:
         """Return what may have given the entry its timeout. Nothing where that is not known."""

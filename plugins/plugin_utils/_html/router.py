@@ -13,6 +13,7 @@ import typing as t
 from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import PARTS, SELECTORS, listed, some
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import STATUSES
 from ansible_collections.netops.conntrack.plugins.plugin_utils._display import (
+    at_most,
     counted,
     number,
     percentage,
@@ -58,12 +59,17 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_
 )
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.view import (
     count_findings,
+    forecast_of,
+    gone_within,
     last_audit,
     shortened_of,
     why_not_pruned,
     with_status,
 )
 from ansible_collections.netops.conntrack.plugins.plugin_utils._tuning.sizing import binary_size
+
+_FORETOLD: tuple[t.Literal["entries", "governed", "gone", "unknown"], ...] = ("entries", "governed", "gone", "unknown")
+"""The counts of a forecast that are shown."""
 
 _CONFIRMED = {
     True: "Confirmed over a new connection.",
@@ -81,6 +87,7 @@ def router_section(fleet: Fleet, name: str, host: Host, explained: Explanations)
         _findings(fleet, host),
         *contents(fleet, host),
         _changes(host["settings"], fleet.check_mode),
+        _foretold(host),
         _shortened(shortened_of(host), fleet.check_mode),
         _deletions(host, fleet.check_mode),
         _gates(host["health"] or []),
@@ -193,6 +200,25 @@ def _sizing(sizing: Sizing | None) -> Html:
         sizing["why"],
         class_="soft",
     )
+
+
+def _foretold(host: Host) -> Html:
+    """Return what was foretold of the settings, and how full the table was afterwards."""
+    forecast, seconds = forecast_of(host), gone_within(host)
+    if not forecast:
+        return Html("")
+    counts: dict[str, str] = {key: number(forecast[key]) for key in _FORETOLD}
+    if seconds is not None:
+        counts["gone within"] = at_most(seconds)
+    counts["% full"] = percentage(forecast["now"]["percent"])
+    counts["% full then"] = percentage(forecast["then"]["percent"])
+    after = forecast["after"]
+    if after:
+        later = at_most(forecast["after_seconds"] or 0)
+        counts[f"% full {later} after the change"] = percentage(after["percent"])
+        counts[f"entries {later} after the change"] = number(after["count"])
+    terms = definitions((spoken(key), value) for key, value in counts.items())
+    return folding("What these settings do to the entries", terms)
 
 
 def _shortened(account: ShortenedAccount | None, check_mode: bool) -> Html:

@@ -17,6 +17,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_
     PHASES,
     Change,
     Document,
+    Forecast,
     Gate,
     Host,
     PruneAccount,
@@ -121,6 +122,22 @@ def changes_of(host: Host) -> dict[str, Change]:
 def shortened_of(host: Host) -> ShortenedAccount | None:
     """Return the account of the entries of a router whose timeouts were shortened, if there is one."""
     return host["settings"]["shortened"] if host["settings"] else None
+
+
+def forecast_of(host: Host) -> Forecast | None:
+    """Return what was foretold of the settings of a router, if that is known."""
+    return host["settings"]["forecast"] if host["settings"] else None
+
+
+def gone_within(host: Host) -> Count:
+    """Return after how many seconds the entries are gone of which that is foretold. None if it is of none.
+
+    Those that are shortened go earlier than those that are left alone.
+    """
+    forecast = forecast_of(host)
+    if not forecast:
+        return None
+    return forecast["shortened_in_seconds"] if shortened_of(host) else forecast["last_in_seconds"]
 
 
 def total_shortened(document: Document) -> int:

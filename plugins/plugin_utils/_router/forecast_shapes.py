@@ -48,7 +48,7 @@ _AFFECTED: Fields = {
     "last_in_seconds": OPTIONAL_COUNT,
     "shortened_in_seconds": OPTIONAL_COUNT,
 }
-_FULLNESS = record(
+FULLNESS = record(
     {
         "count": COUNT,
         "max": COUNT,
@@ -74,8 +74,8 @@ def forecast(arguments: Arguments) -> Shape:
             "settings": mapping(record({"present": VALUE, "wanted": VALUE, **_AFFECTED}), settings),
             "raised": NAMES,
             "not_foretold": NAMES,
-            "now": _FULLNESS,
-            "then": _FULLNESS,
+            "now": FULLNESS,
+            "then": FULLNESS,
         }
     )
 

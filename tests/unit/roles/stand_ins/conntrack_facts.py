@@ -23,6 +23,8 @@ def main() -> None:
             "selectors": {"type": "dict"},
             "top": {"type": "int"},
             "namespaces": {"type": "str"},
+            "forecast": {"type": "dict"},
+            "assume_deleted": {"type": "dict"},
         },
         supports_check_mode=True,
     )
@@ -37,6 +39,9 @@ def main() -> None:
         facts |= router["namespaces"][module.params["namespaces"]]
     elif subsets != ["all"]:
         facts = {subset: facts[subset] for subset in subsets}
+    if module.params["forecast"]:
+        # The numbers are the router's. What it was asked is written to the calls.
+        facts |= {"forecast": router["forecast"]} if "forecast" in router else {}
     module.exit_json(ansible_facts={"conntrack": facts})
 
 

@@ -215,13 +215,14 @@ def changed(old: int, new: int, seconds_ago: float) -> TimeoutRecord:
 
 def test_entries_from_before_a_timeout_was_lowered() -> None:
     timeouts = Timeouts({**SETTINGS, "tcp_timeout_established": 54000}, NOW, record=changed(432000, 54000, 100.0))
-    same = NewTimeouts(ESTABLISHED_15H, timeouts)
-    assert same.lowered == {"tcp_timeout_established"}
-    # It got 432000 s, and 54000 s of them are over.
-    assert same.effect(established(377_999)) is GONE
-    assert same.effect(established(378_001)) is STAYS
+    shorter = NewTimeouts({"tcp_timeout_established": 30000}, timeouts)
+    # It got 432000 s, and 30000 s of them are over.
+    assert shorter.effect(established(401_999)) is GONE
+    assert shorter.effect(established(402_001)) is STAYS
     # It may have got 54000 s just now.
-    assert same.effect(established(53_950)) is UNKNOWN
+    assert shorter.effect(established(53_950)) is UNKNOWN
+    # Nothing is lowered any more.
+    assert NewTimeouts(ESTABLISHED_15H, timeouts).effect(established(53_950)) is STAYS
 
 
 def test_entry_that_an_update_shortened_is_gone_only_if_that_is_long_ago() -> None:
