@@ -251,6 +251,49 @@ def test_a_change_is_confirmed_and_idle_entries_are_shortened(fleet: Fleet) -> N
     assert second.column("settings", "confirmed") == {"busy": None}
 
 
+FORECAST = {
+    "entries": 900,
+    "governed": 890,
+    "gone": 600,
+    "unknown": 12,
+    "percent": 66.67,
+    "last_in_seconds": 377990,
+    "shortened_in_seconds": 54000,
+    "remaining": [],
+    "states": [],
+    "settings": {},
+    "raised": [],
+    "not_foretold": [],
+    "now": {"count": 900, "max": 1000, "percent": 90.0, "headroom": 100, "buckets": 512, "load_factor": 3.516},
+    "then": {"count": 300, "max": 1000, "percent": 30.0, "headroom": 700, "buckets": 512, "load_factor": 1.172},
+}
+
+
+def test_what_a_profile_does_is_foretold_and_measured(fleet: Fleet) -> None:
+    fleet.add("busy", idle=437, forecast=FORECAST)
+    fleet.add("silent")
+    kept = {key: FORECAST[key] for key in ("entries", "governed", "gone", "unknown", "percent", "now", "then")}
+
+    predicted = fleet.play("tune", "--check")
+    assert predicted.rc == 0, predicted.output
+    foretold = predicted.column("settings", "forecast")
+    assert foretold["silent"] is None
+    assert {key: foretold["busy"][key] for key in kept} == kept
+    assert (foretold["busy"]["after"], foretold["busy"]["after_seconds"]) == (None, None)
+    assert "600 of 900 entries would be gone within 15 h" in " ".join(predicted.output.split())
+
+    real = fleet.play("tune", "-e", "conntrack_tune_measure_after=1")
+    assert real.rc == 0, real.output
+    done = real.column("settings", "forecast")["busy"]
+    assert {key: done[key] for key in kept} == kept
+    usage = json.loads((fleet.directory / "busy.json").read_text())["facts"]["usage"]
+    assert done["after"] == {key: usage[key] for key in FORECAST["now"]}
+    assert done["after_seconds"] == 1
+
+    without = fleet.play("tune", "--check", "-e", "conntrack_tune_forecast=false")
+    assert without.column("settings", "forecast") == {"busy": None, "silent": None}
+
+
 def test_nothing_but_dead_routers_is_a_report_too(fleet: Fleet) -> None:
     fleet.hosts.update(dead1=DEAD, dead2=DEAD)
     run = fleet.play("prune", "--limit", "dead2")
