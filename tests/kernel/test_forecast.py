@@ -16,6 +16,7 @@ import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.rates import Rates
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
 from ansible_collections.netops.conntrack.plugins.module_utils._table.table import Table
+from helpers.run_records import remove_records
 from helpers.support import assert_refused, network_namespace, run, run_module
 
 PREFIX = "net.netfilter.nf_conntrack_"
@@ -192,6 +193,56 @@ def test_table_that_had_the_new_timeout_all_the_time_has_what_is_foretold() -> N
         assert len(listed(twin, "-p", "udp")) == forecast["governed"] - forecast["gone"]
         assert forecast["gone"] > 0
         assert forecast["unknown"] == 0
+
+
+def test_after_the_change_the_table_has_what_was_foretold() -> None:
+    quiet = "table inet quiet { chain in { type filter hook input priority 0; udp dport 1000-1200 drop; }; }"
+    seconds = 5
+    with network_namespace("foretold") as name:
+        set_timeouts(name, {"udp_timeout": 60})
+        run(["nft", "-f", "-"], netns=name, text=quiet)
+        live = bound_sender(name)
+        send(bound_sender(name), PORTS_OF_FIRST)
+        time.sleep(seconds + 1.5)
+        try:
+            keep_alive(live)
+            forecast = foretold(name, {"udp_timeout": seconds})
+            assert (forecast["governed"], forecast["gone"]) == (11, 7)
+            here = {"netns": name}
+            settings = {"settings": {"udp_timeout": seconds}, "persist": False, **here}
+            assert run_module("conntrack_settings", settings).data["changed"]
+            keep_alive(live)
+            assert run_module("conntrack_update", {"timeout": "settings", **here}).data["updated"] == 7
+            until = time.monotonic() + forecast["shortened_in_seconds"] + 1
+            while time.monotonic() < until:
+                keep_alive(live)
+                time.sleep(0.5)
+            assert len(listed(name, "-p", "udp")) == forecast["then"]["count"] == 4
+        finally:
+            live.close()
+            remove_records(name)
+
+
+def keep_alive(sender: socket.socket) -> None:
+    for port in PORTS_OF_SECOND:
+        sender.sendto(b"x", ("127.0.0.1", port))
+
+
+def test_entries_that_a_prune_deletes_before_are_left_out(netns: str) -> None:
+    deleted = {"match": {"protocol": "tcp", "state": "ESTABLISHED", "replied": True, "idle": {"min": "60s"}}}
+    args = {"forecast": {"tcp_timeout_established": 60, "udp_timeout": 60}, "assume_deleted": deleted}
+    assert_refused(run_module("conntrack_facts", args, netns=netns), "assume_deleted: ", "is for rehearsals")
+    no_forecast = {"assume_deleted": deleted}
+    assert_refused(run_module("conntrack_facts", no_forecast, netns=netns, check=True), "Give forecast as well")
+    bad = {**args, "assume_deleted": {"match": "protocoll=tcp"}}
+    assert_refused(run_module("conntrack_facts", bad, netns=netns, check=True), "assume_deleted.match", "protocoll")
+    result = run_module("conntrack_facts", args, netns=netns, check=True)
+    forecast = result.data["ansible_facts"]["conntrack"]["forecast"]
+    pruned = run_module("conntrack_prune", deleted, netns=netns)
+    assert pruned.data["deleted"] == 3
+    real = foretold(netns, args["forecast"])
+    same = ("entries", "governed", "gone", "unknown", "shortened_in_seconds", "now", "then")
+    assert {key: forecast[key] for key in same} == {key: real[key] for key in same}
 
 
 def test_rates_of_real_packets() -> None:
