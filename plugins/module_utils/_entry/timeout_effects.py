@@ -34,10 +34,11 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeouts i
 )
 
 EFFECT_FIELDS = IDLE_FIELDS
-"""The fields of an entry that ``NewTimeouts.effect`` reads."""
+"""The fields of an entry that ``origins_of`` reads."""
 
 _UNACKNOWLEDGED = CAPS[0]
 _TCP_TIMEOUTS = "tcp_timeout_"
+_NEVER = 1 << 62
 
 
 class Effect(enum.Enum):
@@ -46,6 +47,52 @@ class Effect(enum.Enum):
     GONE = "gone"
     STAYS = "stays"
     UNKNOWN = "unknown"
+
+
+class Origin(t.NamedTuple):
+    """What may have given an entry its timeout, and how long ago that was at the least.
+
+    ``limits`` are the sysctls of which the kernel gives the shortest in such a case. There are none where no sysctl
+    gives it.
+    """
+
+    explanation: Explanation
+    elapsed: int
+    limits: frozenset[str]
+
+    def given(self, settings: t.Mapping[str, int]) -> int | None:
+        """Return the time that the entry gets in such a case by these ``settings``, None if no sysctl gives it."""
+        return min((settings[name] for name in self.limits), default=None)
+
+
+class Origins(t.NamedTuple):
+    """All that may have given an entry its timeout, and its age. Without any, nobody knows, and ``names`` may have."""
+
+    every: tuple[Origin, ...]
+    names: frozenset[str]
+    age: int | None
+
+
+def origins_of(entry: Entry, timeouts: Timeouts) -> Origins:
+    """Return what may have given the entry its timeout, as far as ``timeouts`` tell."""
+    own = governing_sysctls(entry, timeouts.settings)
+    by_status = frozenset(_of_status(entry, own))
+    remaining = entry.remaining
+    age_seconds = age(entry.start, timeouts)
+    if remaining is None or (entry.status or 0) & _uapi.FIXED_TIMEOUT or has_timeouts_of_helper(entry):
+        return Origins((), by_status, age_seconds)
+    explaining = [each for each in timeouts.possible(entry) if each.explains(remaining)]
+    elapsed = [max(0, each.timeout - remaining - timeouts.rounding) for each in explaining]
+    possible = [
+        Origin(each, seconds, _limits(each, entry, own, timeouts.settings))
+        for each, seconds in zip(explaining, elapsed)
+        if seconds < _least_impossible(timeouts)
+    ]
+    has_cap = any(each.explanation.sysctl in CAPS for each in possible)
+    likely = [each for each in possible if not _is_ruled_out(each, entry, own, by_status, has_cap=has_cap)]
+    # A program may have made an entry as the kernel does not.
+    every = tuple(likely or possible)
+    return Origins(every, frozenset().union(*(each.limits for each in every)) if every else by_status, age_seconds)
 
 
 class NewTimeouts:
@@ -57,30 +104,24 @@ class NewTimeouts:
     def __init__(self, wanted: t.Mapping[str, int], timeouts: Timeouts) -> None:
         self._wanted = wanted
         self._timeouts = timeouts
+        self._present = timeouts.settings
         self._settings = {**timeouts.settings, **wanted}
         self.lowered = frozenset(name for name, seconds in wanted.items() if seconds < timeouts.settings.get(name, 0))
         """Those that are below what they are now."""
 
-    def effect(self, entry: Entry) -> Effect | None:
-        """Return what the timeouts would have made of the entry, or None if none of them gives it its time."""
-        explanations = self._explanations(entry)
-        if not explanations:
-            names = self._wanted.keys() & _own_sysctls(entry, self._timeouts.settings)
-            if not names:
-                return None
-            return Effect.STAYS if self.lowered.isdisjoint(names) else Effect.UNKNOWN
-        if not any(self._acts_on(each, entry) for each in explanations):
+    def effect(self, origins: Origins) -> Effect | None:
+        """Return what the timeouts would have made of such an entry, or None if none of them gives it its time."""
+        if origins.names.isdisjoint(self._wanted) or not self._act_on(origins):
             return None
-        limits = {name for each in explanations for name in self._limits(each, entry)}
-        if self.lowered.isdisjoint(limits):
+        if origins.names.isdisjoint(self.lowered):
             return Effect.STAYS
-        effects = {self._effect_on(each, entry) for each in explanations}
+        effects = {self._effect_on(each, origins.age) for each in origins.every}
         return effects.pop() if len(effects) == 1 else Effect.UNKNOWN
 
     def remaining_changes(self) -> set[int]:
         """Return all remaining times at which the effect on an entry may change."""
         changes = idle_changes((), self._timeouts)
-        since_boot = self._least_impossible()
+        since_boot = _least_impossible(self._timeouts)
         of_tcp = {seconds for name, seconds in self._settings.items() if name.startswith(_TCP_TIMEOUTS)}
         for each in self._timeouts.everything():
             bounds = {since_boot}
@@ -94,76 +135,60 @@ class NewTimeouts:
         """Return all ages at which the effect on an entry may change."""
         return {seconds for name, seconds in self._settings.items() if "timeout" in name}
 
-    def _explanations(self, entry: Entry) -> list[Explanation]:
-        """Return what may have given the entry its timeout. Nothing where that is not known."""
-        if entry.remaining is None or (entry.status or 0) & _uapi.FIXED_TIMEOUT or has_timeouts_of_helper(entry):
-            return []
-        possible = [
-            each
-            for each in self._timeouts.possible(entry)
-            if each.explains(entry.remaining) and self._elapsed(each, entry.remaining) < self._least_impossible()
-        ]
-        likely = [each for each in possible if not self._is_ruled_out(each, entry, possible)]
-        # A program may have made an entry as the kernel does not.
-        return likely or possible
+    def _act_on(self, origins: Origins) -> bool:
+        """Return whether the timeouts give the entry another time than it got, or say what this one is."""
+        if not origins.every:
+            return True
+        return any(
+            each.explanation.sysctl in self._wanted or each.given(self._present) != each.given(self._settings)
+            for each in origins.every
+        )
 
-    def _least_impossible(self) -> int:
-        """Return the least seconds since its last packet that no entry can have, because the machine is up for less."""
-        uptime = self._timeouts.uptime
-        return math.floor(uptime) + DUMP_SECONDS + 1 if uptime < math.inf else 1 << 62
-
-    def _elapsed(self, explanation: Explanation, remaining: int) -> int:
-        """Return how long ago, at the least, the entry got this timeout."""
-        return max(0, explanation.timeout - remaining - self._timeouts.rounding)
-
-    def _is_ruled_out(self, explanation: Explanation, entry: Entry, possible: t.Collection[Explanation]) -> bool:
-        """Return whether the kernel gives another one of the ``possible`` timeouts to an entry with such a status."""
-        names = governing_sysctls(entry, self._timeouts.settings)
-        if explanation.sysctl not in names:
-            # Without an answer, a reset ends the entry at once (tcp_packet()).
-            return explanation.sysctl == RESET and not (entry.status or 0) & _uapi.SEEN_REPLY
-        if _is_picked_up(entry):
-            return any(each.sysctl in CAPS for each in possible)
-        return explanation.sysctl not in _of_status(entry, names)
-
-    def _acts_on(self, explanation: Explanation, entry: Entry) -> bool:
-        """Return whether the wanted timeouts give the entry another time than this, or say what this one is."""
-        now = self._given(explanation, entry, self._timeouts.settings)
-        then = self._given(explanation, entry, self._settings)
-        return explanation.sysctl in self._wanted or now != then
-
-    def _effect_on(self, explanation: Explanation, entry: Entry) -> Effect:
+    def _effect_on(self, origin: Origin, age_seconds: int | None) -> Effect:
         """Return what would have become of the entry if this is what gave it its timeout."""
-        if not explanation.from_a_packet:
+        if not origin.explanation.from_a_packet:
             return Effect.UNKNOWN
-        given = self._given(explanation, entry, self._settings)
-        age_seconds = age(entry.start, self._timeouts)
+        given = origin.given(self._settings)
         if given is None or (age_seconds is not None and age_seconds < given):
             return Effect.STAYS
-        return Effect.GONE if self._elapsed(explanation, t.cast(int, entry.remaining)) >= given else Effect.STAYS
-
-    def _given(self, explanation: Explanation, entry: Entry, settings: t.Mapping[str, int]) -> int | None:
-        """Return the time that the entry gets in such a case by these ``settings``, None if no sysctl gives it."""
-        return min((settings[name] for name in self._limits(explanation, entry)), default=None)
-
-    def _limits(self, explanation: Explanation, entry: Entry) -> set[str]:
-        """Return the sysctls of which the kernel gives the shortest in such a case.
-
-        A cap of TCP only shortens the timeout of the state.
-        """
-        if explanation.sysctl is None:
-            return set()
-        names = {explanation.sysctl}
-        if explanation.sysctl in CAPS:
-            names.update(governing_sysctls(entry, self._settings))
-        if _is_picked_up(entry):
-            names.add(_UNACKNOWLEDGED)
-        return {name for name in names if name in self._settings}
+        return Effect.GONE if origin.elapsed >= given else Effect.STAYS
 
 
-def _own_sysctls(entry: Entry, settings: t.Mapping[str, int]) -> list[str]:
-    """Return the sysctls that give the entry its timeout, by its protocol, state and status."""
-    return _of_status(entry, governing_sysctls(entry, settings))
+def _least_impossible(timeouts: Timeouts) -> int:
+    """Return the least seconds since its last packet that no entry can have, because the machine is up for less."""
+    return math.floor(timeouts.uptime) + DUMP_SECONDS + 1 if timeouts.uptime < math.inf else _NEVER
+
+
+def _limits(
+    explanation: Explanation, entry: Entry, own: t.Iterable[str], settings: t.Mapping[str, int]
+) -> frozenset[str]:
+    """Return the sysctls of which the kernel gives the shortest, if this one gave the entry its timeout.
+
+    A cap of TCP only shortens the timeout of the state, which is the entry's ``own``.
+    """
+    if explanation.sysctl is None:
+        return frozenset()
+    names = {explanation.sysctl}
+    if explanation.sysctl in CAPS:
+        names.update(own)
+    if _is_picked_up(entry):
+        names.add(_UNACKNOWLEDGED)
+    return frozenset(name for name in names if name in settings)
+
+
+def _is_ruled_out(
+    origin: Origin, entry: Entry, own: t.Container[str], by_status: t.Container[str], has_cap: bool
+) -> bool:
+    """Return whether the kernel gives another timeout to an entry with such a status.
+
+    ``own`` are the sysctls of its protocol and state, ``by_status`` those of them that its status leaves. ``has_cap``
+    is whether one of TCP's caps may have given the entry its timeout.
+    """
+    sysctl = origin.explanation.sysctl
+    if sysctl not in own:
+        # Without an answer, a reset ends the entry at once (tcp_packet()).
+        return sysctl == RESET and not (entry.status or 0) & _uapi.SEEN_REPLY
+    return has_cap if _is_picked_up(entry) else sysctl not in by_status
 
 
 def _of_status(entry: Entry, names: list[str]) -> list[str]:

@@ -16,7 +16,12 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import Entry
-from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_effects import Effect, NewTimeouts
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_effects import (
+    EFFECT_FIELDS,
+    Effect,
+    NewTimeouts,
+    origins_of,
+)
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeouts import Timeouts, longest_timeout
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.fullness import fullness
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.histogram import Histogram
@@ -28,6 +33,8 @@ from ansible_collections.netops.conntrack.plugins.module_utils._table.block impo
 _SIZES = ("max", "buckets")
 """The settings that decide how full a number of entries makes the table."""
 
+
+_FIELDS = tuple(sorted(EFFECT_FIELDS))
 
 LeaveOut = t.Callable[[Block], Block]
 """Returns the entries of a block that will be left once something else is done."""
@@ -42,13 +49,16 @@ class Forecast:
 
     def __init__(self, wanted: t.Mapping[str, int], timeouts: Timeouts, leave_out: LeaveOut | None = None) -> None:
         self._wanted = wanted
+        self._timeouts = timeouts
         self._present = timeouts.settings
         self._seconds = {name: seconds for name, seconds in wanted.items() if "timeout" in name}
+        self._then = {**self._present, **self._seconds}
         self._alone = {name: NewTimeouts({name: seconds}, timeouts) for name, seconds in self._seconds.items()}
         self._together = NewTimeouts(self._seconds, timeouts)
         self._kinds = KindCounts(timeouts, self._together)
         self._leave_out = leave_out
         self._left_out = 0
+        self._known: dict[tuple[t.Any, ...], _Outcome] = {}
 
     def add(self, block: Block) -> None:
         """Count the entries of a block."""
@@ -63,17 +73,16 @@ class Forecast:
         states: dict[tuple[str, str | None], _Affected] = {}
         settings = {name: _Affected() for name in self._alone}
         for kind in self._kinds.described():
-            effect = self._together.effect(kind.entry)
-            if effect is None:
+            outcome = self._outcome_of(kind.entry)
+            if outcome.together is None:
                 continue
-            most = self._most_then(kind.entry)
             group = states.setdefault((kind.entry.protocol_name, kind.entry.state_name), _Affected())
             for affected in (total, group):
-                affected.add(effect, kind, most)
-            if effect is Effect.GONE:
+                affected.add(outcome.together, kind, outcome.most_then)
+            for name, effect in outcome.alone.items():
+                settings[name].add(effect, kind, outcome.most_then)
+            if outcome.together is Effect.GONE:
                 remaining.add(kind.entry.remaining, kind.entries)
-            for name, alone in self._alone.items():
-                settings[name].add(alone.effect(kind.entry), kind, most)
         entries = self._kinds.entries
         now = max(0, count - self._left_out)
         return {
@@ -99,9 +108,28 @@ class Forecast:
         sizes = {name: stored_value(name, self._wanted[name]) for name in _SIZES if name in self._wanted}
         return {**self._present, **sizes}
 
-    def _most_then(self, entry: Entry) -> int | None:
-        """Return the most seconds that conntrack_update leaves the entry, None if it leaves it as it is."""
-        return longest_timeout(entry, {**self._present, **self._seconds})
+    def _outcome_of(self, entry: Entry) -> _Outcome:
+        """Return what the timeouts would have made of the entry. Kinds differ in much that does not matter for that."""
+        key = tuple(map(entry.__dict__.get, _FIELDS))
+        if key not in self._known:
+            self._known[key] = self._outcome(entry)
+        return self._known[key]
+
+    def _outcome(self, entry: Entry) -> _Outcome:
+        origins = origins_of(entry, self._timeouts)
+        together = self._together.effect(origins)
+        alone = {name: self._alone[name].effect(origins) for name in origins.names & self._alone.keys()}
+        # That is what conntrack_update leaves it, if it shortens it.
+        most_then = longest_timeout(entry, self._then)
+        return _Outcome(together, alone, most_then)
+
+
+class _Outcome(t.NamedTuple):
+    """What the timeouts would have made of an entry, together and each alone, and the most that it gets from them."""
+
+    together: Effect | None
+    alone: t.Mapping[str, Effect | None]
+    most_then: int | None
 
 
 class _Affected:

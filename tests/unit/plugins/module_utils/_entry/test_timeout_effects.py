@@ -16,6 +16,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_ef
     EFFECT_FIELDS,
     Effect,
     NewTimeouts,
+    origins_of,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_policies import Policy
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_record import (
@@ -73,7 +74,8 @@ def established(remaining: int | None, status: int = ASSURED, **fields: t.Any) -
 
 
 def effect(of: Entry, wanted: dict[str, int], **known: t.Any) -> Effect | None:
-    return NewTimeouts(wanted, Timeouts(SETTINGS, NOW, **known)).effect(of)
+    timeouts = Timeouts(SETTINGS, NOW, **known)
+    return NewTimeouts(wanted, timeouts).effect(origins_of(of, timeouts))
 
 
 ESTABLISHED_15H = {"tcp_timeout_established": 54000}
@@ -192,7 +194,7 @@ def test_rule_that_may_have_given_it_its_time() -> None:
 
 def test_flow_table_that_may_have_lowered_what_it_has_left() -> None:
     timeouts = Timeouts({**SETTINGS, "flowtable_tcp_timeout": 30}, NOW, flow_tables=True)
-    assert NewTimeouts(ESTABLISHED_15H, timeouts).effect(established(100_000)) is UNKNOWN
+    assert NewTimeouts(ESTABLISHED_15H, timeouts).effect(origins_of(established(100_000), timeouts)) is UNKNOWN
 
 
 def test_no_entry_got_its_time_before_the_machine_was_up() -> None:
@@ -217,12 +219,12 @@ def test_entries_from_before_a_timeout_was_lowered() -> None:
     timeouts = Timeouts({**SETTINGS, "tcp_timeout_established": 54000}, NOW, record=changed(432000, 54000, 100.0))
     shorter = NewTimeouts({"tcp_timeout_established": 30000}, timeouts)
     # It got 432000 s, and 30000 s of them are over.
-    assert shorter.effect(established(401_999)) is GONE
-    assert shorter.effect(established(402_001)) is STAYS
+    assert shorter.effect(origins_of(established(401_999), timeouts)) is GONE
+    assert shorter.effect(origins_of(established(402_001), timeouts)) is STAYS
     # It may have got 54000 s just now.
-    assert shorter.effect(established(53_950)) is UNKNOWN
+    assert shorter.effect(origins_of(established(53_950), timeouts)) is UNKNOWN
     # Nothing is lowered any more.
-    assert NewTimeouts(ESTABLISHED_15H, timeouts).effect(established(53_950)) is STAYS
+    assert NewTimeouts(ESTABLISHED_15H, timeouts).effect(origins_of(established(53_950), timeouts)) is STAYS
 
 
 def test_entry_that_an_update_shortened_is_gone_only_if_that_is_long_ago() -> None:

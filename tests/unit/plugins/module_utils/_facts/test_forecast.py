@@ -10,7 +10,11 @@ import collections
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
-from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_effects import Effect, NewTimeouts
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_effects import (
+    Effect,
+    NewTimeouts,
+    origins_of,
+)
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_policies import Policy
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_record import TimeoutChange, TimeoutRecord
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeouts import Timeouts
@@ -247,7 +251,7 @@ def counted(wanted: dict[str, int], entries: list[Fields], timeouts: Timeouts) -
     """Return how many entries the timeouts govern, how many would be gone or are unknown, and the last of the gone."""
     new = NewTimeouts(wanted, timeouts)
     decoded = [entry_of(one) for one in entries]
-    effects = [new.effect(entry) for entry in decoded]
+    effects = [new.effect(origins_of(entry, timeouts)) for entry in decoded]
     counts = collections.Counter(effects)
     last = [entry.remaining or 0 for entry, effect in zip(decoded, effects) if effect is Effect.GONE]
     governed = len(effects) - counts[None]
