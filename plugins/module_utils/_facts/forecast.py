@@ -33,7 +33,6 @@ from ansible_collections.netops.conntrack.plugins.module_utils._table.block impo
 _SIZES = ("max", "buckets")
 """The settings that decide how full a number of entries makes the table."""
 
-
 _FIELDS = tuple(sorted(EFFECT_FIELDS))
 
 LeaveOut = t.Callable[[Block], Block]

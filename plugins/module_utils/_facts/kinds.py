@@ -40,10 +40,7 @@ _MOST_LOOKED_UP = 1 << 21
 
 
 class _RemainingBins:
-    """The bins of remaining times.
-
-    To look one up costs a third of a bisection.
-    """
+    """The bins of remaining times. To look one up costs a third of a bisection."""
 
     def __init__(self, changes: t.Iterable[int]) -> None:
         self.breakpoints = sorted(change for change in {0, *changes} if change >= 0)
