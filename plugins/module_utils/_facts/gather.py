@@ -65,9 +65,9 @@ def gather(
     assume_deleted: LeaveOutFor | None = None,
     sample: t.Any = None,
 ) -> dict[str, t.Any]:
-    """Return the facts of ``subsets``, measured in the namespace ``netns``. The table is dumped at most once,
-    and twice more for a ``sample``.
+    """Return the facts of ``subsets``, measured in the namespace ``netns``.
 
+    The table is dumped at most once, and twice more for a ``sample``.
     ``selectors`` are match, exclude and select by name. None stands for all selectors that have a name. ``explain`` is
     in how many clusters it is said what fills the table. ``namespaces`` says which namespaces of the machine are
     measured besides, each as this one. With None, only the entries of those with a name are counted. ``forecast`` are

@@ -22,6 +22,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._display import (
 )
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html.advice import advised
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html.components import (
+    ARROW,
     Fleet,
     and_more,
     badge,
@@ -51,7 +52,6 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_
     Failure,
     Host,
     News,
-    SettingsAccount,
     SettingValue,
     ShortenedAccount,
     Sizing,
@@ -68,9 +68,6 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._report.view impo
 )
 from ansible_collections.netops.conntrack.plugins.plugin_utils._tuning.sizing import binary_size
 
-_FORETOLD: tuple[t.Literal["entries", "governed", "gone", "unknown"], ...] = ("entries", "governed", "gone", "unknown")
-"""The counts of a forecast that are shown."""
-
 _CONFIRMED = {
     True: "Confirmed over a new connection.",
     False: "NOT confirmed: the router restores its old values by itself.",
@@ -86,8 +83,7 @@ def router_section(fleet: Fleet, name: str, host: Host, explained: Explanations)
         explained.of_router(name),
         _findings(fleet, host),
         *contents(fleet, host),
-        _changes(host["settings"], fleet.check_mode),
-        _foretold(host),
+        _changes(host, fleet.check_mode),
         _shortened(shortened_of(host), fleet.check_mode),
         _deletions(host, fleet.check_mode),
         _gates(host["health"] or []),
@@ -163,7 +159,8 @@ def _value_of(check: Check) -> t.Callable[[Anything], str]:
     return lambda value: "" if value is None else with_unit(number(value), value, check)
 
 
-def _changes(settings: SettingsAccount | None, check_mode: bool) -> Html:
+def _changes(host: Host, check_mode: bool) -> Html:
+    settings = host["settings"]
     if not settings:
         return Html("")
     changes, others = some(sorted(settings["changes"].items()), PARTS)
@@ -176,6 +173,7 @@ def _changes(settings: SettingsAccount | None, check_mode: bool) -> Html:
         element("p", f"Profile {settings['profile']}. {_CONFIRMED[settings['confirmed']]}", class_="soft"),
         _line("Cannot be set here, and was left out: ", settings["left_out"]),
         _sizing(settings["sizing"]),
+        _foretold(host, check_mode),
     )
 
 
@@ -202,23 +200,21 @@ def _sizing(sizing: Sizing | None) -> Html:
     )
 
 
-def _foretold(host: Host) -> Html:
+def _foretold(host: Host, check_mode: bool) -> Html:
     """Return what was foretold of the settings, and how full the table was afterwards."""
     forecast, seconds = forecast_of(host), gone_within(host)
     if not forecast:
         return Html("")
-    counts: dict[str, str] = {key: number(forecast[key]) for key in _FORETOLD}
-    if seconds is not None:
-        counts["gone within"] = at_most(seconds)
-    counts["% full"] = percentage(forecast["now"]["percent"])
-    counts["% full then"] = percentage(forecast["then"]["percent"])
+    gone, entries, unknown = (number(forecast[key]) for key in ("gone", "entries", "unknown"))
+    will_be = "would be" if check_mode else "will be"
+    within = "" if seconds is None else f" within {at_most(seconds)}"
+    now, then = (percentage(forecast[moment]["percent"]) for moment in ("now", "then"))
+    text = f"{gone} of {entries} entries {will_be} gone{within} ({now}{ARROW}{then} % full), {unknown} unknown."
     after = forecast["after"]
     if after:
         later = at_most(forecast["after_seconds"] or 0)
-        counts[f"% full {later} after the change"] = percentage(after["percent"])
-        counts[f"entries {later} after the change"] = number(after["count"])
-    terms = definitions((spoken(key), value) for key, value in counts.items())
-    return folding("What these settings do to the entries", terms)
+        text += f" {later} after the change: {number(after['count'])} entries, {percentage(after['percent'])} % full."
+    return element("p", text, class_="soft")
 
 
 def _shortened(account: ShortenedAccount | None, check_mode: bool) -> Html:

@@ -46,11 +46,10 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._report.view impo
     changes_of,
     count_findings,
     deleted_of,
-    forecast_of,
-    gone_within,
     shortened_of,
     stop_of,
     total_deleted,
+    total_foretold,
     total_shortened,
 )
 
@@ -100,11 +99,8 @@ def _what_was_changed(document: Document) -> t.Iterator[str]:
 
 def _what_will_be_gone(document: Document) -> t.Iterator[str]:
     """Say how many entries the settings are foretold to take away, and how long that takes at most."""
-    foretold = [forecast for host in document["hosts"].values() if (forecast := forecast_of(host))]
-    gone = sum(forecast["gone"] or 0 for forecast in foretold)
+    entries, gone, seconds = total_foretold(document)
     if gone:
-        entries = sum(forecast["entries"] or 0 for forecast in foretold)
-        seconds = max(gone_within(host) or 0 for host in document["hosts"].values())
         would_be = "would be" if document["check_mode"] else "will be"
         yield f"{gone} of {counted(entries, 'entry', 'entries')} {would_be} gone within {at_most(seconds)}"
 

@@ -140,6 +140,23 @@ def gone_within(host: Host) -> Count:
     return forecast["shortened_in_seconds"] if shortened_of(host) else forecast["last_in_seconds"]
 
 
+class ForetoldTotals(t.NamedTuple):
+    """Of how many entries of the fleet how many are foretold to go, and within how many seconds."""
+
+    entries: int
+    gone: int
+    seconds: int
+
+
+def total_foretold(document: Document) -> ForetoldTotals:
+    """Return what is foretold of all routers together. Those of which nothing is foretold count for nothing."""
+    hosts = list(document["hosts"].values())
+    foretold = [forecast for host in hosts if (forecast := forecast_of(host))]
+    entries = sum(forecast["entries"] or 0 for forecast in foretold)
+    gone = sum(forecast["gone"] or 0 for forecast in foretold)
+    return ForetoldTotals(entries, gone, max((gone_within(host) or 0 for host in hosts), default=0))
+
+
 def total_shortened(document: Document) -> int:
     """Return how many timeouts of the fleet were shortened, or in a rehearsal would be."""
     return document["totals"][_SHORTENED[document["check_mode"]]]
