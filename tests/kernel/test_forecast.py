@@ -230,7 +230,8 @@ def keep_alive(sender: socket.socket) -> None:
 
 def test_entries_that_a_prune_deletes_before_are_left_out(netns: str) -> None:
     deleted = {"match": {"protocol": "tcp", "state": "ESTABLISHED", "replied": True, "idle": {"min": "60s"}}}
-    args = {"forecast": {"tcp_timeout_established": 60, "udp_timeout": 60}, "assume_deleted": deleted}
+    settings = {"tcp_timeout_established": 60, "udp_timeout": 60}
+    args = {"forecast": settings, "assume_deleted": deleted}
     assert_refused(run_module("conntrack_facts", args, netns=netns), "assume_deleted: ", "is for rehearsals")
     no_forecast = {"assume_deleted": deleted}
     assert_refused(run_module("conntrack_facts", no_forecast, netns=netns, check=True), "Give forecast as well")
@@ -240,7 +241,7 @@ def test_entries_that_a_prune_deletes_before_are_left_out(netns: str) -> None:
     forecast = result.data["ansible_facts"]["conntrack"]["forecast"]
     pruned = run_module("conntrack_prune", deleted, netns=netns)
     assert pruned.data["deleted"] == 3
-    real = foretold(netns, args["forecast"])
+    real = foretold(netns, settings)
     same = ("entries", "governed", "gone", "unknown", "shortened_in_seconds", "now", "then")
     assert {key: forecast[key] for key in same} == {key: real[key] for key in same}
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import typing as t
 
 import pytest
 import yaml
@@ -251,7 +252,7 @@ def test_a_change_is_confirmed_and_idle_entries_are_shortened(fleet: Fleet) -> N
     assert second.column("settings", "confirmed") == {"busy": None}
 
 
-FORECAST = {
+FORECAST: dict[str, t.Any] = {
     "entries": 900,
     "governed": 890,
     "gone": 600,

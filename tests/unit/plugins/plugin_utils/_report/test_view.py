@@ -64,8 +64,8 @@ def test_what_was_done_or_would_be(check_mode: bool) -> None:
     assert view.total_deleted(document) == totals["would_delete" if check_mode else "deleted"]
     assert view.total_shortened(document) == totals["would_shorten" if check_mode else "shortened"]
     forecasts = [forecast for host in document["hosts"].values() if (forecast := view.forecast_of(host))]
-    gone, entries = (sum(forecast[key] for forecast in forecasts) for key in ("gone", "entries"))
-    assert view.total_foretold(document) == (entries, gone, 54_000)
+    gone = sum(forecast["gone"] or 0 for forecast in forecasts)
+    assert view.total_foretold(document) == (sum(each["entries"] or 0 for each in forecasts), gone, 54_000)
     counts = [view.deleted_of(prune, check_mode) for prune in prunes]
     assert sum(filter(None, counts)) == view.total_deleted(document)
     assert view.has_after(document) is not check_mode
