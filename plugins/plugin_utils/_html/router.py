@@ -55,11 +55,11 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_
     SettingValue,
     ShortenedAccount,
     Sizing,
-    Trend,
 )
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.view import (
     count_findings,
     forecast_of,
+    full_in_seconds,
     gone_within,
     last_audit,
     shortened_of,
@@ -87,7 +87,7 @@ def router_section(fleet: Fleet, name: str, host: Host, explained: Explanations)
         _shortened(shortened_of(host), fleet.check_mode),
         _deletions(host, fleet.check_mode),
         _gates(host["health"] or []),
-        _trend(fleet, host["trend"]),
+        _trend(fleet, host),
         figures(host),
     ]
     body = element("div", *filter(None, parts), id=fleet.anchors[name], class_="body")
@@ -271,14 +271,17 @@ def _gate(gate: Finding) -> Html:
     )
 
 
-def _trend(fleet: Fleet, trend: Trend | None) -> Html:
+def _trend(fleet: Fleet, host: Host) -> Html:
+    trend = host["trend"]
     if not trend:
         return Html("")
+    full_in = full_in_seconds(fleet.document, host)
     drift: News = trend["drift"] or {"new": [], "gone": []}
     selectors = sorted(trend["selectors"].items())[:SELECTORS]
     terms = [
         ("entries", _since(trend["entries"])),
         ("% full", _since(trend["percent"], percentage)),
+        ("full, if it goes on like this", "" if full_in is None else f"in {at_most(full_in)}"),
         *((name, _since(entries)) for name, entries in selectors),
         ("new drift", listed(drift["new"])),
         ("drift gone", listed(drift["gone"])),

@@ -612,6 +612,22 @@ not compared  without an audit then or now: r3
     )
 
 
+def test_tables_that_are_full_soon_come_in_the_order_of_time() -> None:
+    # The limit is 1000 in each, and the baseline is a week old.
+    filling = {
+        "r1": trend(entries={"before": 100, "now": 271}),
+        "r2": trend(entries={"before": 270, "now": 271}),
+        "r3": trend(entries={"before": 0, "now": 271}),
+    }
+    after = audit(271, 0)
+    after["usage"]["max"] = 1000
+    document = roll_up({name: {"before": after} for name in filling}, list(filling), TIME)
+    document["baseline"] = {"time": "2026-04-24T03:00:00Z"}
+    for name, of_host in filling.items():
+        document["hosts"][name]["trend"] = of_host
+    assert "full  if it goes on like this: r3 in 19 days, r1 in 30 days\n" in render(document)
+
+
 def test_without_a_baseline_nothing_is_compared() -> None:
     assert "since" not in page({"r1": FULL_RUN}).lower()
     assert "New since" not in trend_page(r1=trend())
