@@ -130,7 +130,9 @@ def test_tune_acts_on_idle_entries_at_once(make_fleet: Make) -> None:
 def test_tune_foretells_what_it_does_and_measures_it(make_fleet: Make) -> None:
     fleet = make_fleet("nctest", 1)
     router = fleet.routers[0].namespace
-    run(["sysctl", "-qw", "net.netfilter.nf_conntrack_tcp_timeout_established=1000"], netns=router)
+    # With timestamps, the entries below would be known to be younger than their last packet.
+    sysctls = ("net.netfilter.nf_conntrack_tcp_timeout_established=1000", "net.netfilter.nf_conntrack_timestamp=0")
+    run(["sysctl", "-qw", *sysctls], netns=router)
     idle = "-I -p tcp -s 198.18.0.1 -d 203.0.113.1 --sport {} --dport 4443 --state ESTABLISHED -t {} -u {}\n"
     # The last packet of these was 100 s ago.
     text = "".join(idle.format(port, 900, "SEEN_REPLY,ASSURED") for port in range(1, 1001))

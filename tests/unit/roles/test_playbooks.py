@@ -35,6 +35,9 @@ def test_a_dry_run_predicts_the_run_and_the_run_after_it_changes_nothing(fleet: 
     assert predicted.column("settings", "shortened")["good"]["matched"] == 10000
     assert predicted.column("settings", "left_out")["limited"] == ["generic_timeout", "tcp_timeout_established"]
     assert predicted.document["hosts"]["good"]["after"] is None
+    # In the real run, they are gone when the profile is set.
+    assert taken_for_deleted(fleet, "good")["select"] == ["stale"]
+    assert taken_for_deleted(fleet, "uncounted") is None
 
     uncounted = fleet.directory / "uncounted.json"
     router = json.loads(uncounted.read_text())
@@ -49,6 +52,7 @@ def test_a_dry_run_predicts_the_run_and_the_run_after_it_changes_nothing(fleet: 
     assert real.column("settings", "changes") == predicted.column("settings", "changes")
     assert real.column("prune", "unavailable") == predicted.column("prune", "unavailable")
     assert real.column("settings", "shortened")["good"]["matched"] == 10000
+    assert taken_for_deleted(fleet, "good") is None
     assert real.document["hosts"]["good"]["after"]["usage"]["count"] == 10000
     assert re.search("dead, Measure and check: (Failed to connect|Data could not be sent) to", real.output)
     assert [name for name, counts in real.recap.items() if counts["failed"]] == ["dead"]
@@ -57,6 +61,11 @@ def test_a_dry_run_predicts_the_run_and_the_run_after_it_changes_nothing(fleet: 
 
     assert {name: counts["changed"] for name, counts in again.recap.items()} == dict.fromkeys(fleet.hosts, 0)
     assert (again.document["totals"]["settings_changed"], again.document["totals"]["deleted"]) == (0, 0)
+
+
+def taken_for_deleted(fleet: Fleet, router: str) -> t.Any:
+    """Return what the last forecast of a router left out."""
+    return json.loads((fleet.directory / f"{router}.foretold").read_text())
 
 
 def test_what_goes_wrong_on_one_router_is_named_and_the_others_are_done(fleet: Fleet) -> None:
