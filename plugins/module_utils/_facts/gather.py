@@ -240,7 +240,7 @@ def count_table(
     """Count the table and every selector, and foretell the effect of settings, in one dump."""
     context = Context.read(settings)
     compiled = _compile_all(selectors, context)
-    count = table.count() or 0
+    before = table.count() or 0
 
     def collect(blocks: t.Iterator[Block]) -> dict[str, t.Any]:
         forecast = None if new_forecast is None else new_forecast(context)
@@ -260,7 +260,8 @@ def count_table(
         if compiled:
             counts["selectors"] = tallies.result(settings)
         if forecast is not None:
-            counts["forecast"] = forecast.result(count)
+            # The dump frees the expired entries that it meets, which the kernel counts until then.
+            counts["forecast"] = forecast.result(min(before, table.count() or 0))
         return counts
 
     return table.read(collect)
