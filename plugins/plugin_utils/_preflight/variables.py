@@ -121,6 +121,7 @@ SET_BY_US = frozenset(
         "conntrack_tune_applied",
         "conntrack_tune_available",
         "conntrack_tune_fitted_size",
+        "conntrack_tune_foretold",
         "conntrack_tune_only_looks",
         "conntrack_tune_plan",
         "conntrack_tune_present",
