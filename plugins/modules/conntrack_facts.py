@@ -400,13 +400,14 @@ ansible_facts:
         rates:
           description:
             - How fast the table fills, from two looks that began C(seconds) apart.
-            - C(count_before) and C(count_after) are the kernel's counts of entries, and C(growth_per_second) is their
-              difference for each second. They are null if the kernel does not count.
+            - C(count_before) and C(count_after) are the kernel's counts of entries at the end of each look, null if it
+              does not count.
             - C(full_in_seconds) is when the limit is reached if it goes on like this. It is 0 if it is reached. It is
               null if the table does not grow, has no limit, or would take more than a year.
             - C(new) is how many entries were there at the second look and not at the first, and C(gone) the opposite.
               Those that came and went in between are in neither. C(new_per_second) and C(gone_per_second) are the same
-              for each second, C(new_protocols) and C(gone_protocols) the numbers by protocol.
+              for each second, C(growth_per_second) is their difference, C(new_protocols) and C(gone_protocols) are the
+              numbers by protocol.
             - C(new_filled_by) is what the new entries are like, in groups as those of C(table.filled_by). C(percent) is
               the share of the new entries that each has, and C(per_second) how many that are. O(explain) is how many
               groups there are at most.

@@ -8,7 +8,10 @@
 
 The kernel gives each entry an id, a hash of 32 bits with a secret key, which stays the same as long as the entry lives.
 What has an id that was not there before is new. An entry that came and went between the two looks is not seen.
-Of each entry of each look, four bytes are kept. They are compared in parts, so that no more than two parts are a set.
+Of each entry of each look, four bytes are kept. They are compared in parts, so that few of them are a set at a time.
+
+The kernel counts expired entries until it frees them, which it does with those that it meets in a dump. So its count is
+taken after each dump, and what the table grows by is told by what is listed.
 """
 
 from __future__ import annotations
@@ -56,7 +59,7 @@ def parse_sample(value: t.Any) -> int | None:
 
 
 class _Look(t.NamedTuple):
-    """What one look saw, when it began, and how many entries the kernel counted then."""
+    """What one look saw, when it began, and how many entries the kernel counted when it was over."""
 
     begun: float
     counted: int | None
@@ -89,12 +92,12 @@ class Rates:
         def collect(blocks: t.Iterator[Block]) -> tuple[_Look, FilledBy]:
             ids: Ids = collections.defaultdict(lambda: array.array("I"))
             added = FilledBy(self._explain)
-            look = _Look(time.monotonic(), self._table.count(), dict(self._table.cpu_stats()), ids)
+            begun, counters = time.monotonic(), dict(self._table.cpu_stats())
             for block in blocks:
                 ids[block.layout.constants["protocol"]].extend(block.numbers("id"))
                 if seen is not None:
                     seen.pass_new(block, added)
-            return look, added
+            return _Look(begun, self._table.count(), counters, ids), added
 
         return self._table.read(collect)
 
@@ -149,7 +152,7 @@ def _rates(
     seconds = second.begun - first.begun
     new, gone = (_others(look.ids, kept) for look in (second, first))
     new_total, gone_total = sum(new.values()), sum(gone.values())
-    growth = None if first.counted is None or second.counted is None else second.counted - first.counted
+    growth = new_total - gone_total
     return {
         "seconds": round(seconds, 1),
         "count_before": first.counted,
@@ -158,7 +161,7 @@ def _rates(
         "gone": gone_total,
         "new_per_second": _per_second(new_total, seconds),
         "gone_per_second": _per_second(gone_total, seconds),
-        "growth_per_second": None if growth is None else _per_second(growth, seconds),
+        "growth_per_second": _per_second(growth, seconds),
         "full_in_seconds": _full_in(second.counted, growth, seconds, limit),
         "new_protocols": by_name(new),
         "gone_protocols": by_name(gone),
@@ -187,9 +190,9 @@ def _per_second(number: float, seconds: float) -> float:
     return round(number / seconds, 2)
 
 
-def _full_in(count: int | None, growth: int | None, seconds: float, limit: int) -> int | None:
+def _full_in(count: int | None, growth: int, seconds: float, limit: int) -> int | None:
     """Return after how many seconds the limit is reached if it goes on like this. None: not within a year."""
-    if count is None or growth is None or not limit:
+    if count is None or not limit:
         return None
     if count >= limit:
         return 0

@@ -95,7 +95,7 @@ def rates(arguments: Arguments) -> Shape:
             "gone": COUNT,
             "new_per_second": number(),
             "gone_per_second": number(),
-            "growth_per_second": optional(number(-1e12)),
+            "growth_per_second": number(-1e12),
             "full_in_seconds": OPTIONAL_COUNT,
             "new_protocols": PROTOCOL_COUNTS,
             "gone_protocols": PROTOCOL_COUNTS,
