@@ -22,6 +22,7 @@ extends_documentation_fragment:
   - netops.conntrack._attributes.reads_only
   - netops.conntrack._attributes.facts
   - netops.conntrack._netns
+  - netops.conntrack._assume_deleted
 options:
   gather_subset:
     description:
@@ -68,6 +69,22 @@ options:
         O(netops.conntrack.conntrack_prune#module:select).
       - Without it, all selectors that have a name are counted. With V({}), none is.
     type: dict
+  forecast:
+    description:
+      - Settings that you think of making, to see what they would do to the entries that are there now. Nothing is
+        changed. The result is in C(forecast).
+      - Names and values are as in O(netops.conntrack.conntrack_settings#module:settings). A name that this kernel does
+        not have, or a value that cannot be used, is refused before anything is measured.
+      - Needs the whole table, which is read in the same pass as for the subsets V(table) and V(selectors).
+      - O(assume_deleted) leaves entries out of the forecast only.
+    type: dict
+    version_added: 0.5.0
+  sample:
+    description:
+      - How long to watch the table, from V(1s) to V(60s), to tell how fast it fills. The result is in C(rates).
+      - The module looks at the whole table twice, this time apart. Whatever else it measures, it measures in between.
+    type: str
+    version_added: 0.5.0
 requirements:
   - pyroute2 >= 0.7.2, for O(netns), O(namespaces) and the subset V(namespaces) only
 seealso:
@@ -108,6 +125,17 @@ EXAMPLES = r"""
   netops.conntrack.conntrack_facts:
     namespaces: all
     explain: 3
+
+- name: See how many entries would not be there with shorter timeouts, and how full a larger table would be
+  netops.conntrack.conntrack_facts:
+    forecast:
+      tcp_timeout_established: 15h
+      generic_timeout: 120
+      max: 1M
+
+- name: See how fast the table fills, what is new in it, and when it is full
+  netops.conntrack.conntrack_facts:
+    sample: 10s
 
 - name: Count the entries of dead connections, and those of one network
   netops.conntrack.conntrack_facts:
@@ -319,6 +347,114 @@ ansible_facts:
           type: dict
           sample:
             stale: {entries: 825403, percent: 90.0, protocols: {tcp: 825403}, undecidable: 0, unavailable: null}
+        forecast:
+          description:
+            - What the settings of O(forecast) would do to the entries that are there now.
+            - C(governed) is how many of the C(entries) get their time from one of these timeouts. C(gone) is how many
+              of them would not be there if the timeouts had been in force all the time, because they got their time
+              longer ago than that. C(percent) is their share of all entries. C(unknown) is how many of the others
+              cannot be told, because something else may have given them their time, such as a rule, a helper or a flow
+              table, or because they do not say what they have left.
+            - The kernel gives an entry a new timeout with its next packet only. So with the settings alone, those that
+              are C(gone) go when their time is over, the last of them after C(last_in_seconds). If
+              M(netops.conntrack.conntrack_update) shortens them once the settings are made, the last of them goes after
+              C(shortened_in_seconds). M(netops.conntrack.conntrack_prune) deletes them at once. Both times are null if
+              none is C(gone). An entry that sees a packet before stays.
+            - C(remaining) is the histogram of what the C(gone) ones have left, in seconds.
+            - C(states) has these numbers by C(protocol) and C(state), which is null for a protocol without states.
+            - C(settings) has them for each timeout as if it were the only one to change, with its C(present) value and
+              the one that is C(wanted).
+            - C(raised) are the timeouts that would be longer than now. They take away no entry. How many more there
+              will be is not known. C(not_foretold) are the settings of which nothing can be foretold, such as V(acct).
+            - C(now) is how full the table is, as in C(usage), and C(then) how full it would be with these settings and
+              without those that are C(gone).
+          returned: with O(forecast)
+          type: dict
+          version_added: 0.5.0
+          sample:
+            entries: 901500
+            governed: 884120
+            gone: 610200
+            unknown: 1204
+            last_in_seconds: 377990
+            shortened_in_seconds: 54000
+            percent: 67.69
+            remaining: [{from: 300, below: 600, entries: 510}]
+            states:
+              - protocol: tcp
+                state: ESTABLISHED
+                governed: 884120
+                gone: 610200
+                unknown: 1204
+                last_in_seconds: 377990
+                shortened_in_seconds: 54000
+            settings:
+              tcp_timeout_established:
+                present: 432000
+                wanted: 54000
+                governed: 884120
+                gone: 610200
+                unknown: 1204
+                last_in_seconds: 377990
+                shortened_in_seconds: 54000
+            raised: []
+            not_foretold: [acct]
+            now:
+              count: 901500
+              max: 917504
+              percent: 98.26
+              headroom: 16004
+              buckets: 262144
+              load_factor: 6.878
+            then:
+              count: 291300
+              max: 917504
+              percent: 31.75
+              headroom: 626204
+              buckets: 262144
+              load_factor: 2.222
+        rates:
+          description:
+            - How fast the table fills, from two looks that began C(seconds) apart.
+            - C(count_before) and C(count_after) are the kernel's counts of entries at the end of each look, null if it
+              does not count.
+            - C(full_in_seconds) is when the limit is reached if it goes on like this. It is 0 if it is reached. It is
+              null if the table does not grow, has no limit, or would take more than a year.
+            - C(new) is how many entries were there at the second look and not at the first, and C(gone) the opposite.
+              Those that came and went in between are in neither. C(new_per_second) and C(gone_per_second) are the same
+              for each second, C(growth_per_second) is their difference, C(new_protocols) and C(gone_protocols) are the
+              numbers by protocol.
+            - C(new_filled_by) is what the new entries are like, in groups as those of C(table.filled_by). C(percent) is
+              the share of the new entries that each has, and C(per_second) how many that are. O(explain) is how many
+              groups there are at most.
+            - C(counters) is by how much the kernel's counters of losses grew meanwhile, such as C(drop) for packets
+              that were dropped because the table was full.
+          returned: with O(sample)
+          type: dict
+          version_added: 0.5.0
+          sample:
+            seconds: 10.0
+            count_before: 200000
+            count_after: 209000
+            new: 12100
+            gone: 3100
+            new_per_second: 1210.0
+            gone_per_second: 310.0
+            growth_per_second: 900.0
+            full_in_seconds: 59
+            new_protocols: {udp: 11400, tcp: 700}
+            gone_protocols: {tcp: 2900, udp: 200}
+            new_filled_by:
+              - match: {protocol: udp, replied: false, destination: 192.0.2.54, destination_port: 53}
+                percent: 93.1
+                per_second: 1126.51
+                sources: 1284
+                more_sources: false
+                source_network: 10.0.0.0/8
+                destinations: 1
+                more_destinations: false
+                destination_network: 192.0.2.54
+            counters: {drop: 0, early_drop: 0, insert_failed: 0, invalid: 12}
         expectations:
           description:
             - How many connections are expected (C(count)), how many can be (C(max)), and C(percent) of that. C(max) is
@@ -401,6 +537,14 @@ ansible_facts:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.rehearsal import (
+    ASSUME_DELETED_OPTION,
+    Pruned,
+    pruned_by,
+    refuse_outside_check_mode,
+)
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by import USUAL
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.gather import gather
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.namespaces import CHOICES
@@ -416,8 +560,31 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     top = _TOP if options["top"] is None else options["top"]
     explain = USUAL if options["explain"] is None else options["explain"]
     subsets = subsets_of(options)
-    facts = gather(subsets, top, options["selectors"], options["netns"], explain, options["namespaces"])
+    facts = gather(
+        subsets,
+        top,
+        options["selectors"],
+        options["netns"],
+        explain=explain,
+        namespaces=options["namespaces"],
+        forecast=options["forecast"],
+        assume_deleted=_what_is_left(module),
+        sample=options["sample"],
+    )
     return {"ansible_facts": {"conntrack": facts}}
+
+
+def _what_is_left(module: AnsibleModule) -> t.Callable[[Context], Pruned] | None:
+    """Return what leaves out the entries that assume_deleted takes for gone, if it is given. Raises OptionError."""
+    deleted = module.params["assume_deleted"]
+    if deleted is None:
+        return None
+    refuse_outside_check_mode(deleted, module.check_mode)
+    if module.params["forecast"] is None:
+        raise OptionError("assume_deleted", deleted, "is for a forecast, and there is none", "Give forecast as well.")
+    # Refused before anything is read.
+    pruned_by(deleted, Context({}, 0))
+    return lambda context: pruned_by(deleted, context)
 
 
 def main() -> None:
@@ -432,6 +599,9 @@ def main() -> None:
             "explain": {"type": "int"},
             "namespaces": {"type": "str", "choices": list(CHOICES)},
             "selectors": {"type": "dict"},
+            "forecast": {"type": "dict"},
+            "sample": {"type": "str"},
+            **ASSUME_DELETED_OPTION,
             **NETNS_OPTION,
         },
         supports_check_mode=True,

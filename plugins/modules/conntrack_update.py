@@ -28,6 +28,7 @@ extends_documentation_fragment:
   - netops.conntrack._attributes
   - netops.conntrack._netns
   - netops.conntrack._selection
+  - netops.conntrack._assume_deleted
 attributes:
   check_mode:
     support: full
@@ -63,45 +64,6 @@ options:
       - The mark to set. With a mask such as in V(0x10/0xff), the other bits stay.
       - Needs O(match) or O(select).
     type: str
-  assume_deleted:
-    description:
-      - For rehearsals, where a prune comes before this update. Entries that M(netops.conntrack.conntrack_prune) would
-        delete with these options are left out of all counts, as if they were gone.
-      - Only in check mode.
-    type: dict
-    version_added: 0.5.0
-    suboptions:
-      match:
-        description: What the prune has as O(netops.conntrack.conntrack_prune#module:match).
-        type: raw
-      exclude:
-        description: What the prune has as O(netops.conntrack.conntrack_prune#module:exclude).
-        type: raw
-        default: []
-      select:
-        description: What the prune has as O(netops.conntrack.conntrack_prune#module:select).
-        type: list
-        elements: str
-        default: []
-      protect_management:
-        description: What the prune has as O(netops.conntrack.conntrack_prune#module:protect_management).
-        type: bool
-        default: true
-      protect_helpers:
-        description: What the prune has as O(netops.conntrack.conntrack_prune#module:protect_helpers).
-        type: bool
-        default: true
-      confirm_idle:
-        description:
-          - What the prune has as O(netops.conntrack.conntrack_prune#module:confirm_idle). There is no second look here.
-            Entries that such a look could not judge count as kept.
-        type: str
-        default: "0"
-      confirm_idle_when:
-        description: What the prune has as O(netops.conntrack.conntrack_prune#module:confirm_idle_when).
-        type: str
-        choices: [always, idle]
-        default: always
   protect_management:
     description:
       - Whether to leave the entries of the SSH connections alone that the module itself runs in. They are found through
@@ -274,9 +236,11 @@ unavailable:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
-from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune_plan import GUARD_OPTIONS, plan_of
-from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.rehearsal import Pruned
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.rehearsal import (
+    ASSUME_DELETED_OPTION,
+    pruned_by,
+    refuse_outside_check_mode,
+)
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.ssh_connections import (
     management_connections,
 )
@@ -295,7 +259,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._module import (
     ConntrackModule,
     guarded_run,
 )
-from ansible_collections.netops.conntrack.plugins.module_utils._selected_table import selected, selection_of
+from ansible_collections.netops.conntrack.plugins.module_utils._selected_table import selected
 from ansible_collections.netops.conntrack.plugins.module_utils._table.writable import WritableTable
 
 
@@ -310,17 +274,7 @@ def check_options(module: AnsibleModule) -> None:
         problem = "would end every connection that is idle for so long"
         remedy = "Give match with the selectors of the entries that are meant, or timeout: settings."
         raise OptionError("timeout", params["timeout"], problem, remedy)
-    if params["assume_deleted"] is not None and not module.check_mode:
-        problem = "is for rehearsals, but this is no check mode"
-        raise OptionError("assume_deleted", params["assume_deleted"], problem, "Leave it out, or give --check.")
-
-
-def pruned_of(deleted: dict[str, t.Any] | None, context: Context) -> Pruned | None:
-    """Return what leaves out the entries that the option assume_deleted takes for deleted, if it is given."""
-    if deleted is None:
-        return None
-    selection = selection_of(deleted, context, "assume_deleted", or_all=False)
-    return Pruned(plan_of(deleted, selection, context))
+    refuse_outside_check_mode(params["assume_deleted"], module.check_mode)
 
 
 def warn_of_what_stays(module: AnsibleModule, result: dict[str, t.Any]) -> None:
@@ -341,7 +295,8 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     check_options(module)
     with selected(params, WritableTable) as (table, selection, context):
         connections = management_connections() if params["protect_management"] else frozenset()
-        pruned = pruned_of(params["assume_deleted"], context)
+        deleted = params["assume_deleted"]
+        pruned = None if deleted is None else pruned_by(deleted, context)
         aim = aim_of(params["timeout"], params["mark"], context.timeouts, module.check_mode)
         plan = UpdatePlan(selection, aim, connections, pruned)
         result = update(table, plan, dry_run=module.check_mode).result(module._diff)
@@ -356,10 +311,7 @@ def main() -> None:
             **MATCH_OPTIONS,
             "timeout": {"type": "raw"},
             "mark": {"type": "str"},
-            "assume_deleted": {
-                "type": "dict",
-                "options": {**MATCH_OPTIONS, **GUARD_OPTIONS},
-            },
+            **ASSUME_DELETED_OPTION,
             "protect_management": {"type": "bool", "default": True},
             **NETNS_OPTION,
         },

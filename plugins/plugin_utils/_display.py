@@ -78,6 +78,14 @@ def duration(seconds: int) -> str:
     return f"{seconds // size}{unit}"
 
 
+def at_most(seconds: int) -> str:
+    """Return seconds rounded up, with a unit of which there are not many: ``90 s``, ``7 min``, ``15 h``, ``5 days``."""
+    for most, size, unit in ((120, 1, "s"), (7_200, 60, "min"), (172_800, 3_600, "h")):
+        if seconds <= most:
+            return f"{-(-seconds // size)} {unit}"
+    return f"{-(-seconds // 86_400)} days"
+
+
 def counted(count: int | None, one: str, many: str = "", text_of: t.Callable[[t.Any], str] = number) -> str:
     """Return a count with its noun: ``1 router``, ``2,000 entries``. Without ``many`` the plural has an s."""
     return f"{text_of(count)} {one if count == 1 else many or one + 's'}"

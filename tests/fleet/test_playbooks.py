@@ -127,6 +127,38 @@ def test_tune_acts_on_idle_entries_at_once(make_fleet: Make) -> None:
     assert fleet.flows_carry()
 
 
+def test_tune_foretells_what_it_does_and_measures_it(make_fleet: Make) -> None:
+    fleet = make_fleet("nctest", 1)
+    router = fleet.routers[0].namespace
+    # With timestamps, the entries below would be known to be younger than their last packet.
+    sysctls = ("net.netfilter.nf_conntrack_tcp_timeout_established=1000", "net.netfilter.nf_conntrack_timestamp=0")
+    run(["sysctl", "-qw", *sysctls], netns=router)
+    idle = "-I -p tcp -s 198.18.0.1 -d 203.0.113.1 --sport {} --dport 4443 --state ESTABLISHED -t {} -u {}\n"
+    # The last packet of these was 100 s ago.
+    text = "".join(idle.format(port, 900, "SEEN_REPLY,ASSURED") for port in range(1, 1001))
+    run(["conntrack", "-R", "-"], netns=router, text=text)
+    overrides = '{"conntrack_tune_overrides": {"tcp_timeout_established": 15}, "conntrack_tune_measure_after": 17}'
+
+    rehearsal = fleet.play("tune", "--check", "--extra-vars", overrides)
+    assert rehearsal.rc == 0, rehearsal.output
+    foretold = rehearsal.report["hosts"]["router1"]["settings"]["forecast"]
+    assert 1000 <= foretold["gone"] < 1000 + QUIET_CONNECTIONS + 50
+    assert foretold["then"]["count"] == foretold["now"]["count"] - foretold["gone"]
+    assert (foretold["shortened_in_seconds"], foretold["after"]) == (15, None)
+    assert "What these settings do to the entries" in rehearsal.page
+    assert f"{foretold['gone']} of {foretold['entries']} entries would be gone within 15 s" in rehearsal.page
+
+    real = fleet.play("tune", "--extra-vars", overrides)
+    assert real.rc == 0, real.output
+    done = real.report["hosts"]["router1"]["settings"]["forecast"]
+    listing = run(["conntrack", "-L", "-p", "tcp", "--orig-port-dst", "4443"], netns=router)
+    assert listing == ""
+    assert done["after_seconds"] == 17
+    # Whatever else was silent for that time is gone as well, and a few connections of others come and go.
+    assert done["after"]["count"] <= done["then"]["count"] + 20
+    assert fleet.flows_carry()
+
+
 def test_tune_alone_sets_its_target_only(pair: t.Any) -> None:
     stale, before = pair.stale(), pair.state()
     outcome = pair.play("tune", *TWO)

@@ -17,7 +17,9 @@ import random
 import typing as t
 
 import yaml
-from ansible_collections.netops.conntrack.plugins.module_utils._facts.summary import HISTOGRAM_BOUNDS, percent
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.fullness import fullness
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.histogram import HISTOGRAM_BOUNDS
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.summary import percent
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.named_selectors import NAMED
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import find
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.explanation import explain
@@ -539,8 +541,28 @@ def _tune(router: Router, now: Router, check_mode: bool) -> dict[str, t.Any]:
         "why": {short: entry["why"] for short, entry in _profile().items()},
         "sizing": size(router.facts()["usage"]) if router.limit else None,
         "shortened": account | {"fixed_timeout": 0, "undecidable": 0},
+        "forecast": _forecast(router, None if check_mode else now),
         "confirmed": None if check_mode else True,
     }
+
+
+def _forecast(router: Router, after: Router | None) -> dict[str, t.Any]:
+    live = router.entries - router.stale
+    counts = {"entries": router.entries, "governed": live, "gone": live // 10, "unknown": live // 100}
+    return {
+        **counts,
+        "percent": percent(live // 10, router.entries),
+        "last_in_seconds": 377_990,
+        "shortened_in_seconds": 54_000,
+        "now": _fullness(router, router.entries),
+        "then": _fullness(router, router.entries - live // 10),
+        "after": None if after is None else _fullness(after, after.entries),
+        "after_seconds": None if after is None else 0,
+    }
+
+
+def _fullness(router: Router, count: int) -> dict[str, t.Any]:
+    return fullness(count, {"max": router.limit, "buckets": router.settings["buckets"]})
 
 
 def _prune(router: Router, now: Router, check_mode: bool) -> dict[str, t.Any]:

@@ -72,6 +72,17 @@ def test_odd_values_in_real_facts(netns: str) -> None:
         {"top": "3", "gather_subset": "usage,table"},
         {"selectors": {}},
         {"selectors": {"mine": {"match": "protocol=udp"}, "stale": {"select": ["stale"]}}},
+        {
+            "forecast": {
+                "tcp_timeout_established": "1h",
+                "net.netfilter.nf_conntrack_udp_timeout": 9,
+                "max": 9,
+                "acct": 1,
+            }
+        },
+        {"gather_subset": "all", "forecast": {"generic_timeout": 9}},
+        {"sample": "1s"},
+        {"sample": 1, "explain": 0, "gather_subset": "stats"},
     ],
 )
 def test_facts_as_they_are_asked_for(netns: str, args: dict[str, t.Any]) -> None:

@@ -14,7 +14,8 @@ import typing as t
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
-from ansible_collections.netops.conntrack.plugins.module_utils._facts.summary import HISTOGRAM_BOUNDS, Summary
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.histogram import HISTOGRAM_BOUNDS
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.summary import Summary
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import compile_selection
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import KEYS
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block

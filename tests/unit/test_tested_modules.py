@@ -71,6 +71,8 @@ PARTS = {
     "module_utils/_boot/owners": "module_utils/_boot/appliances module_utils/_boot/boot_scripts",
     "module_utils/_facts/filled_by": "module_utils/_facts/cluster_search",
     "module_utils/_facts/cluster_search": "module_utils/_facts/cluster_items",
+    "module_utils/_facts/forecast": "module_utils/_facts/fullness",
+    "module_utils/_facts/summary": "module_utils/_facts/histogram module_utils/_facts/kinds",
     "module_utils/_listing/decoder": "module_utils/_listing/line_shapes module_utils/_listing/markup_shapes",
     "module_utils/_listing/listing": "module_utils/_listing/processes",
     "module_utils/_module": "module_utils/_interrupt",
@@ -92,7 +94,7 @@ PARTS = {
     "plugin_utils/_report/document": "plugin_utils/_report/record_shape plugin_utils/_report/record_types "
     "plugin_utils/_report/router_report",
     "plugin_utils/_report/upgrade": "plugin_utils/_report/old_names",
-    "plugin_utils/_router/facts_shapes": "plugin_utils/_router/boot_shapes",
+    "plugin_utils/_router/facts_shapes": "plugin_utils/_router/boot_shapes plugin_utils/_router/forecast_shapes",
     "plugin_utils/_router/result_shapes": "plugin_utils/_router/change_shapes plugin_utils/_router/common_shapes "
     "plugin_utils/_router/expectation_shapes plugin_utils/_router/facts_shapes",
 }

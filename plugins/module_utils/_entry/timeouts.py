@@ -44,11 +44,11 @@ IDLE_FIELDS = TIMEOUT_FIELDS | {"family", "remaining", "start", "helper"}
 
 _SECOND = 1_000_000_000
 
-_CAPS = ("tcp_timeout_unacknowledged", "tcp_timeout_max_retrans")
+CAPS = ("tcp_timeout_unacknowledged", "tcp_timeout_max_retrans")
 """What shortens TCP's own timeout: data or a picked-up connection without an answer, too many retransmissions, a window
 of zero (tcp_packet() in net/netfilter/nf_conntrack_proto_tcp.c). They act without a trace in a dump."""
 
-_RESET = "tcp_timeout_close"
+RESET = "tcp_timeout_close"
 """What a reset inside the window gives, that is not at the exact sequence number: the state stays (tcp_packet())."""
 
 _FIXED = {"tcp_timeout_syn_sent2": 120}
@@ -94,7 +94,7 @@ _OLD_PICK_UP = {_uapi.TCP: 120, _uapi.UDP: 30}
 5.13 these seconds. The kernel only lowers it to that (flow_offload_fixup_ct() in net/netfilter/nf_flow_table_core.c).
 While its packets went through the flow table, it counted down from whatever it had, so that it may have any less."""
 
-_DUMP_SECONDS = 60
+DUMP_SECONDS = 60
 """So long after the context was made an entry may be read."""
 
 _SLOW_RENEWAL_BEFORE = (4, 9)
@@ -107,18 +107,20 @@ _NOTHING = TimeoutRecord()
 class Explanation(t.NamedTuple):
     """A timeout that an entry may have got at its last packet, which was ``newest`` to ``oldest`` seconds ago.
 
-    With ``from_a_packet`` false, the entry may have counted down from it before its last packet.
+    With ``from_a_packet`` false, the entry may have counted down from it before its last packet. ``sysctl`` is the
+    short name of the sysctl that has or had this value, None if something else than a sysctl gives it.
     """
 
     timeout: int
     newest: float = 0.0
     oldest: float = _FOREVER
     from_a_packet: bool = True
+    sysctl: str | None = None
 
     @property
     def least_remaining(self) -> float:
         """The least seconds that an entry has left that got this timeout."""
-        return self.timeout - self.oldest - _DUMP_SECONDS
+        return self.timeout - self.oldest - DUMP_SECONDS
 
     @property
     def most_remaining(self) -> float:
@@ -201,9 +203,9 @@ class Timeouts:
             yield from self._after_flow_table(entry.protocol, own)
         if entry.protocol == _uapi.TCP:
             longest = max((each.timeout for each in own), default=0)
-            caps = [each for cap in _CAPS for each in self._of_sysctl(cap)]
+            caps = [each for cap in CAPS for each in self._of_sysctl(cap)]
             yield from (each for each in caps if each.timeout < longest)
-            yield from self._of_sysctl(_RESET) if own else ()
+            yield from self._of_sysctl(RESET) if own else ()
         if entry.protocol == _uapi.GRE and expected:
             yield from map(Explanation, _PPTP)
         protocol = GENERIC if names == _GENERIC_NAMES else entry.protocol
@@ -216,6 +218,9 @@ class Timeouts:
         """Return the values that the sysctl has and had, with the times at which packets may have got them."""
         if name in _FIXED:
             return [Explanation(_FIXED[name])]
+        return [each._replace(sysctl=name) for each in self._values_of(name)]
+
+    def _values_of(self, name: str) -> list[Explanation]:
         present = self.settings.get(name)
         changes = self.record.changes_of(name)
         if not changes:
@@ -282,7 +287,7 @@ def age(start: int | None, timeouts: Timeouts) -> int | None:
     None where it is not known: without a timestamp, or where the clock was stepped since then, so that the entry would
     have begun before the boot, or not yet.
     """
-    if start is None or start > timeouts.now + _DUMP_SECONDS * _SECOND:
+    if start is None or start > timeouts.now + DUMP_SECONDS * _SECOND:
         return None
     seconds = max(0, timeouts.now - start) // _SECOND
     return seconds if seconds <= timeouts.uptime else None
@@ -291,7 +296,7 @@ def age(start: int | None, timeouts: Timeouts) -> int | None:
 def age_changes(bounds: t.Iterable[int], timeouts: Timeouts) -> set[int]:
     """Return all starting times at which the age may become known or unknown, or reach one of the bounds."""
     changes = {timeouts.now - bound * _SECOND + 1 for bound in bounds}
-    changes.add(timeouts.now + _DUMP_SECONDS * _SECOND + 1)
+    changes.add(timeouts.now + DUMP_SECONDS * _SECOND + 1)
     if timeouts.uptime < _FOREVER:
         changes.add(timeouts.now - (int(timeouts.uptime) + 1) * _SECOND + 1)
     return changes
@@ -347,7 +352,7 @@ def policy_timeouts(policy: Policy, names: t.Iterable[str]) -> t.Iterator[int]:
     if policy.protocol in _FIRST and _FIRST[policy.protocol] in policy.timeouts:
         yield policy.timeouts[_FIRST[policy.protocol]]
     if policy.protocol == _uapi.TCP:
-        yield from (policy.timeouts[name] for name in (*_CAPS, _RESET) if name in policy.timeouts)
+        yield from (policy.timeouts[name] for name in (*CAPS, RESET) if name in policy.timeouts)
 
 
 def has_timeouts_of_helper(entry: Entry) -> bool:

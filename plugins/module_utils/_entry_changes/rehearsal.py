@@ -8,9 +8,24 @@
 
 from __future__ import annotations
 
-from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune_plan import PrunePlan
+import typing as t
+
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune_plan import (
+    GUARD_OPTIONS,
+    PrunePlan,
+    plan_of,
+)
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune_survey import PruneSurvey
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
+from ansible_collections.netops.conntrack.plugins.module_utils._module import MATCH_OPTIONS
+from ansible_collections.netops.conntrack.plugins.module_utils._selected_table import selection_of
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
+
+ASSUME_DELETED_OPTION: dict[str, t.Any] = {
+    "assume_deleted": {"type": "dict", "options": {**MATCH_OPTIONS, **GUARD_OPTIONS}},
+}
+"""The option with the options of a prune that comes before."""
 
 
 class Pruned:
@@ -26,3 +41,16 @@ class Pruned:
         for _verdict, targets in self._survey.sort_out(block):
             deleted.update(targets.column("id"))
         return block.where(entry_id not in deleted for entry_id in block.column("id")) if deleted else block
+
+
+def pruned_by(options: t.Mapping[str, t.Any], context: Context) -> Pruned:
+    """Return what leaves out the entries that a prune with the ``options`` would delete. Raises OptionError."""
+    selection = selection_of(options, context, "assume_deleted", or_all=False)
+    return Pruned(plan_of(options, selection, context))
+
+
+def refuse_outside_check_mode(options: t.Mapping[str, t.Any] | None, check_mode: bool) -> None:
+    """Raise OptionError for options of a prune that comes before, if this is no rehearsal."""
+    if options is not None and not check_mode:
+        problem = "is for rehearsals, but this is no check mode"
+        raise OptionError("assume_deleted", options, problem, "Leave it out, or give --check.")

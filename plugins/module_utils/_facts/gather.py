@@ -25,11 +25,14 @@ from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by 
     FilledBy,
     require_clusters,
 )
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.forecast import Forecast, LeaveOut
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.fullness import fullness
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.kernel_log import table_full
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.listeners import listeners
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.namespaces import measure_namespaces
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.nat_ports import NatPorts
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.received_packets import received_packets
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.rates import Rates, parse_sample
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.summary import Summary, percent
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.tallies import Tallies
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import (
@@ -39,6 +42,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._selector.compile
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.named_selectors import NAMED
 from ansible_collections.netops.conntrack.plugins.module_utils._settings.record import describe_records
+from ansible_collections.netops.conntrack.plugins.module_utils._settings.setting_plan import requested_values
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import read_count, read_settings
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.table import Table, not_listed
@@ -48,6 +52,9 @@ _MEMORY_INFO = "/proc/meminfo"
 _ENTRY_BYTES = 256  # struct nf_conn on 64 bits, where slabinfo cannot be read
 _BUCKET_BYTES = 8  # struct hlist_nulls_head
 
+LeaveOutFor = t.Callable[[Context], LeaveOut]
+NewForecast = t.Callable[[Context], Forecast]
+
 
 def gather(
     subsets: t.Collection[str],
@@ -56,13 +63,20 @@ def gather(
     netns: str | None,
     explain: int = USUAL,
     namespaces: str | None = None,
+    forecast: t.Mapping[str, t.Any] | None = None,
+    assume_deleted: LeaveOutFor | None = None,
+    sample: t.Any = None,
 ) -> dict[str, t.Any]:
-    """Return the facts of ``subsets``, measured in the namespace ``netns``. The table is dumped at most once.
+    """Return the facts of ``subsets``, measured in the namespace ``netns``.
 
+    The table is dumped at most once, and twice more for a ``sample``.
     ``selectors`` are match, exclude and select by name. None stands for all selectors that have a name. ``explain`` is
     in how many clusters it is said what fills the table. ``namespaces`` says which namespaces of the machine are
-    measured besides, each as this one. With None, only the entries of those with a name are counted.
-    Raises OptionError for a bad selector or number before anything is read.
+    measured besides, each as this one. With None, only the entries of those with a name are counted. ``forecast`` are
+    settings whose effect on the entries of this one is foretold. None foretells nothing. ``assume_deleted`` returns
+    what leaves out entries that the forecast takes for gone. ``sample`` is the time between two looks that tell how
+    fast this one fills. With None there are none.
+    Raises OptionError for a bad selector or number, and ConntrackError for bad settings, before anything is measured.
     """
     selectors = NAMED if selectors is None else selectors
     if top < 0:
@@ -70,6 +84,8 @@ def gather(
     require_clusters(explain)
     wanted = selectors if "selectors" in subsets else {}
     _compile_all(selectors, Context({}, 0))
+    seconds = parse_sample(sample)
+    new_forecast = _forecasts_of(forecast, netns, assume_deleted)
     facts: dict[str, t.Any] = {}
     if "boot" in subsets:
         # Outside the namespace: what a boot sets, it sets for the machine.
@@ -80,16 +96,21 @@ def gather(
         own = _netns.own_identity()
         settings = read_settings()
         with Table() as table:
+            rates = None if seconds is None else Rates(table, seconds, explain)
             if "usage" in subsets:
                 facts["usage"] = _usage(settings, table.count() or 0)
             if "settings" in subsets:
                 facts["settings"] = settings
             if "stats" in subsets:
                 facts["stats"] = _stats(table)
-            if with_summary or wanted:
-                facts.update(_table_facts(table, settings, top, wanted, with_summary=with_summary, explain=explain))
+            if with_summary or wanted or new_forecast is not None:
+                read = _table_facts(table, settings, top, wanted, with_summary, explain, new_forecast)
+                facts.update(read)
             if "expectations" in subsets:
                 facts["expectations"] = _expectations(settings.get("expect_max"), top)
+            if rates is not None:
+                # Whatever else was measured has used a part of the time between the looks.
+                facts["rates"] = rates.result(settings.get("max", 0))
     if "namespaces" not in subsets:
         return facts
     if namespaces is None:
@@ -97,7 +118,7 @@ def gather(
 
     def read_table() -> dict[str, t.Any]:
         with Table() as other:
-            return _table_facts(other, read_settings(), top, wanted, with_summary=with_summary, explain=explain)
+            return _table_facts(other, read_settings(), top, wanted, with_summary, explain)
 
     return {**facts, **measure_namespaces(namespaces, own, read_table if with_summary or wanted else None)}
 
@@ -109,13 +130,33 @@ def _table_facts(
     selectors: t.Mapping[str, t.Any],
     with_summary: bool,
     explain: int,
+    new_forecast: NewForecast | None = None,
 ) -> dict[str, t.Any]:
     """Return the facts about the entries of a table, with how many of them the kernel does not list."""
     before = table.count()
-    facts = count_table(table, settings, top, selectors, with_summary=with_summary, explain=explain)
+    facts = count_table(table, settings, top, selectors, with_summary, explain, new_forecast)
     if with_summary:
         facts["table"]["not_listed"] = not_listed(before, table.count(), facts["table"]["entries"])
     return facts
+
+
+def _forecasts_of(
+    settings: t.Mapping[str, t.Any] | None, netns: str | None, assume_deleted: LeaveOutFor | None
+) -> NewForecast | None:
+    """Return what makes a forecast of the ``settings``, or None if there are none. Raises ConntrackError."""
+    if settings is None:
+        return None
+    if not settings:
+        remedy = "Give settings that you think of making, such as {tcp_timeout_established: 15h}."
+        raise OptionError("forecast", settings, "names no setting", remedy)
+    with _netns.inside(netns):
+        wanted = requested_values(settings, "forecast")
+
+    def new_forecast(context: Context) -> Forecast:
+        leave_out = None if assume_deleted is None else assume_deleted(context)
+        return Forecast(wanted, context.timeouts, leave_out)
+
+    return new_forecast
 
 
 def _compile_all(selectors: t.Mapping[str, t.Any], context: Context) -> dict[str, Selection]:
@@ -134,17 +175,10 @@ def _compile(selector: t.Any, context: Context, option: str) -> Selection:
 
 
 def _usage(settings: t.Mapping[str, int], count: int) -> dict[str, t.Any]:
-    limit = settings.get("max", 0)
-    buckets = settings.get("buckets")
     entry_bytes = _entry_bytes()
     return {
-        "count": count,
-        "max": limit,
-        "percent": percent(count, limit) if limit else None,
-        "headroom": max(0, limit - count) if limit else None,
-        "buckets": buckets,
-        "load_factor": round(2 * count / buckets, 3) if buckets else None,
-        "memory_bytes": count * entry_bytes + (buckets or 0) * _BUCKET_BYTES,
+        **fullness(count, settings),
+        "memory_bytes": count * entry_bytes + settings.get("buckets", 0) * _BUCKET_BYTES,
         "entry_bytes": entry_bytes,
         "memory_total_bytes": _memory_total(),
         "listeners": _listeners(),
@@ -204,12 +238,15 @@ def count_table(
     selectors: t.Mapping[str, t.Any],
     with_summary: bool,
     explain: int = USUAL,
+    new_forecast: NewForecast | None = None,
 ) -> dict[str, t.Any]:
-    """Count the table and every selector in one dump."""
+    """Count the table and every selector, and foretell the effect of settings, in one dump."""
     context = Context.read(settings)
     compiled = _compile_all(selectors, context)
+    before = table.count() or 0
 
     def collect(blocks: t.Iterator[Block]) -> dict[str, t.Any]:
+        forecast = None if new_forecast is None else new_forecast(context)
         summary = Summary(context.timeouts, top)
         filled_by = FilledBy(explain)
         nat_ports = NatPorts()
@@ -219,12 +256,17 @@ def count_table(
                 summary.add(block)
                 filled_by.add(block)
                 nat_ports.add(block)
+            if forecast is not None:
+                forecast.add(block)
             tallies.add(block)
         counts: dict[str, t.Any] = {}
         if with_summary:
             counts["table"] = {**summary.result(), **filled_by.result(), "nat_ports": nat_ports.result()}
         if compiled:
             counts["selectors"] = tallies.result(settings)
+        if forecast is not None:
+            # The dump frees the expired entries that it meets, which the kernel counts until then.
+            counts["forecast"] = forecast.result(min(before, table.count() or 0))
         return counts
 
     return table.read(collect)

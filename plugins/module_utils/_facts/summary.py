@@ -8,26 +8,16 @@
 
 from __future__ import annotations
 
-import array
-import bisect
 import collections
 import ipaddress
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
-from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import Entry
-from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeouts import (
-    Timeouts,
-    age_changes,
-    idle,
-    idle_changes,
-)
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeouts import Timeouts, idle
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.histogram import Histogram
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.kinds import KindCounts
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.value_counts import ValueCounts
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
-from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Layout
-
-HISTOGRAM_BOUNDS = (0, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 54000, 86400, 172800, 345600, 432000)
-"""Where the ranges of a histogram begin, in seconds; the last one has no end."""
 
 _STATUS_COUNTS = {
     "assured": _uapi.ASSURED,
@@ -48,101 +38,13 @@ _ADDRESS_TYPES: dict[int, _AddressType] = {4: ipaddress.IPv4Address, 16: ipaddre
 _ZONE_BYTES, _MARK_BYTES, _PORT_BYTES = 2, 4, 2
 
 
-class _Histogram:
-    """Seconds counted in the ranges of HISTOGRAM_BOUNDS. None is counted as unknown."""
-
-    def __init__(self) -> None:
-        self._counts = [0] * len(HISTOGRAM_BOUNDS)
-        self._unknown = 0
-
-    def add(self, seconds: int | None, entries: int) -> None:
-        if seconds is None:
-            self._unknown += entries
-        else:
-            self._counts[bisect.bisect_right(HISTOGRAM_BOUNDS, seconds) - 1] += entries
-
-    def result(self) -> dict[str, t.Any]:
-        ends = (*HISTOGRAM_BOUNDS[1:], None)
-        ranges = zip(HISTOGRAM_BOUNDS, ends, self._counts)
-        histogram = [{"from": start, "below": end, "entries": entries} for start, end, entries in ranges]
-        return {"histogram": histogram, "unknown": self._unknown}
-
-
-_KIND_FIELDS = ("state", "status", "remaining", "start", "helper")
-"""What entries of one layout are counted by, as far as it has these: bins of times, and the values of the others."""
-
-_Kind = tuple[t.Any, ...]
-"""The values of these fields that a layout has."""
-
-_SEVERAL = -1
-_MOST_LOOKED_UP = 1 << 21
-"""Up to so many seconds, 24 days, the bin of a remaining time is looked up in a table, of two bytes a second."""
-
-
-class _RemainingBins:
-    """The bins of remaining times, in which an entry of any kind keeps its range in both histograms.
-
-    To look one up costs a third of a bisection.
-    """
-
-    def __init__(self, timeouts: Timeouts) -> None:
-        changes = idle_changes(HISTOGRAM_BOUNDS, timeouts)
-        self.breakpoints = sorted(change for change in {*HISTOGRAM_BOUNDS, *changes} if change >= 0)
-        self._bins = array.array("H")
-        ranges = zip(self.breakpoints, self.breakpoints[1:])
-        for number, (start, end) in enumerate(ranges, 1):
-            if end > _MOST_LOOKED_UP or number > 0xFFFF:
-                break
-            self._bins += array.array("H", [number]) * (end - start)
-
-    def column(self, block: Block) -> t.Iterable[int]:
-        """Return the bin of every row of a block whose entries have a remaining time."""
-        try:
-            return list(map(self._bins.__getitem__, block.numbers("remaining")))
-        except IndexError:
-            return block.bins("remaining", self.breakpoints)
-
-
-class _StartBins(dict[int, int]):
-    """The bins of starting times, which are nanoseconds in 64 bits, by their upper halves, where these tell.
-
-    There are few different upper halves, in units of 4.3 seconds, and to look one up costs a third of a bisection.
-    """
-
-    def __init__(self, breakpoints: t.Iterable[int]) -> None:
-        super().__init__()
-        self.breakpoints = sorted({0, *(max(0, number) for number in breakpoints)})
-        # A unit with a breakpoint in it is in several bins.
-        self.update((number >> 32, _SEVERAL) for number in self.breakpoints)
-
-    def __missing__(self, unit: int) -> int:
-        number = self[unit] = self._bin(unit << 32)
-        return number
-
-    def column(self, block: Block) -> list[int]:
-        """Return the bin of every row of a block whose entries have a starting time."""
-        units = block.upper_halves("start")
-        bins = list(map(self.__getitem__, units))
-        if _SEVERAL in bins:
-            rest = block.lower_halves("start")
-            for row, number in enumerate(bins):
-                if number is _SEVERAL:
-                    bins[row] = self._bin(units[row] << 32 | rest[row])
-        return bins
-
-    def _bin(self, start: int) -> int:
-        return bisect.bisect_right(self.breakpoints, start)
-
-
 class Summary:
     """What is in a table, counted block by block. ``top`` is how many of the largest are named."""
 
     def __init__(self, timeouts: Timeouts, top: int) -> None:
+        self._kinds = KindCounts(timeouts)
         self._timeouts = timeouts
         self._top = top
-        self._remaining = _RemainingBins(timeouts)
-        self._starts = _StartBins(age_changes(HISTOGRAM_BOUNDS, timeouts))
-        self._kinds: dict[Layout, collections.Counter[_Kind]] = collections.defaultdict(collections.Counter)
         # An entry has one zone. It is counted again by the direction where it holds for that direction only.
         self._zones = {name: ValueCounts(_ZONE_BYTES) for name in ("zone", "zone_original", "zone_reply")}
         self._marks = ValueCounts(_MARK_BYTES)
@@ -155,7 +57,7 @@ class Summary:
 
     def add(self, block: Block) -> None:
         """Count the entries of a block."""
-        self._add_kinds(block)
+        self._kinds.add(block)
         for name, zones in self._zones.items():
             _tally(zones, block, name)
         _tally(self._marks, block, "mark")
@@ -168,36 +70,12 @@ class Summary:
         _add_amounts(self._packets, block, "packets")
         _add_amounts(self._bytes, block, "bytes")
 
-    def _add_kinds(self, block: Block) -> None:
-        columns = [self._column(block, name) for name in _KIND_FIELDS if name in block.layout.fields]
-        if columns:
-            self._kinds[block.layout].update(zip(*columns))
-        else:
-            self._kinds[block.layout][()] += len(block)
-
-    def _column(self, block: Block, name: str) -> t.Iterable[t.Any]:
-        if name == "remaining":
-            return self._remaining.column(block)
-        return self._starts.column(block) if name == "start" else block.column(name)
-
-    def _described(self) -> t.Iterator[tuple[Entry, int]]:
-        """Yield an entry for each kind, and the number of entries that it stands for."""
-        for layout, kinds in self._kinds.items():
-            names = [name for name in _KIND_FIELDS if name in layout.fields]
-            for kind, count in kinds.items():
-                fields = dict(zip(names, kind))
-                if "remaining" in fields:
-                    fields["remaining"] = self._remaining.breakpoints[fields["remaining"] - 1]
-                if "start" in fields:
-                    fields["start"] = self._starts.breakpoints[fields["start"] - 1]
-                yield Entry(**{**layout.constants, **fields}), count
-
     def result(self) -> dict[str, t.Any]:
         """Return the counts, in the form that conntrack_facts documents as its ``table``."""
-        entries = sum(sum(kinds.values()) for kinds in self._kinds.values())
-        remaining = _Histogram()
-        unused = _Histogram()
-        for entry, count in self._described():
+        entries = self._kinds.entries
+        remaining = Histogram()
+        unused = Histogram()
+        for entry, count, _latest in self._kinds.described():
             remaining.add(entry.remaining, count)
             unused.add(idle(entry, self._timeouts), count)
         most_common: dict[str, list[tuple[t.Any, int]]] = {
@@ -226,7 +104,7 @@ class Summary:
         states: dict[str, collections.Counter[str]] = {}
         status = dict.fromkeys((*_STATUS_COUNTS, "unreplied"), 0)
         evictable = 0
-        for entry, count in self._described():
+        for entry, count, _latest in self._kinds.described():
             bits = entry.status
             families[entry.family_name] = families.get(entry.family_name, 0) + count
             protocols[entry.protocol_name] += count

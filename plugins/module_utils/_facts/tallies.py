@@ -115,13 +115,13 @@ class Tallies:
         return {
             "entries": entries,
             "percent": percent(entries, self._total),
-            "protocols": _by_name(selected),
+            "protocols": by_name(selected),
             "undecidable": undecidable,
             "unavailable": None,
         }
 
 
-def _by_name(entries: t.Mapping[int, int]) -> dict[str, int]:
+def by_name(entries: t.Mapping[int, int]) -> dict[str, int]:
     """Return numbers of entries by the protocol's name, the largest first."""
     ordered = sorted(entries.items(), key=lambda item: (-item[1], item[0]))
     return {PROTOCOL_NAMES.get(protocol, str(protocol)): number for protocol, number in ordered}

@@ -134,6 +134,24 @@ def plan_boot_only(wanted: t.Sequence[Desired]) -> list[Change]:
     return [_boot_only(name, number) for name, (number, _least) in sorted(numbers.items())]
 
 
+def requested_values(settings: t.Mapping[str, t.Any], option: str, root: str = ROOT) -> dict[str, int]:
+    """Return the numbers that the ``settings`` of an option mean, by short name. Nothing is to be written.
+
+    Raises UnavailableError without nf_conntrack, and ConntrackError with every problem of every name and value. Whether
+    they can be written here does not matter.
+    """
+    sysctls = {name: sysctl for name, sysctl in _present_sysctls(root).items() if name != GAUGE}
+    wanted = [Desired(option, name, value, False) for name, value in settings.items()]
+    numbers, problems = _parse_all(desired for desired in wanted if desired.short_name in sysctls)
+    unsupported = [desired for desired in wanted if desired.short_name not in sysctls]
+    problems += [_unsupported_problem(desired, sysctls, "Leave it out.") for desired in unsupported]
+    unreadable = [name for name in numbers if sysctls[name].read() is None]
+    problems += [f"{option}.{name}: the present value cannot be read. Leave it out." for name in unreadable]
+    if problems:
+        raise ConntrackError(" ".join(problems))
+    return {name: number for name, (number, _least) in numbers.items()}
+
+
 def plan_restored(values: t.Mapping[str, int], root: str = ROOT) -> list[Change]:
     """Return what has to become of the settings (short name to value) that a kernel had before. Others are left out.
 
@@ -224,10 +242,12 @@ def _parse_all(wanted: t.Iterable[Desired]) -> tuple[dict[str, tuple[int, bool]]
     return numbers, problems
 
 
-def _unsupported_problem(desired: Desired, sysctls: t.Mapping[str, Sysctl]) -> str:
+def _unsupported_problem(
+    desired: Desired, sysctls: t.Mapping[str, Sysctl], way_out: str = "Leave it out, or set unsupported: warn."
+) -> str:
     remedy = _did_you_mean(desired, sysctls) or "See the ones it has: sysctl -a | grep conntrack."
     if desired.short_name in KNOWN:
-        remedy = "Other kernels have it. Leave it out, or set unsupported: warn."
+        remedy = f"Other kernels have it. {way_out}"
     return f"{desired.option}: {desired.name!r} is no connection-tracking setting of this kernel. {remedy}"
 
 

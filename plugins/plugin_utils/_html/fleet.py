@@ -14,7 +14,7 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import PARTS, some
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import FULL, NEARLY_FULL, fullness
-from ansible_collections.netops.conntrack.plugins.plugin_utils._display import compact, counted, number, spoken
+from ansible_collections.netops.conntrack.plugins.plugin_utils._display import at_most, compact, counted, number, spoken
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html.components import (
     ARROW,
     Fleet,
@@ -53,6 +53,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._report.view impo
     percent_of,
     stop_of,
     total_deleted,
+    total_foretold,
     total_shortened,
 )
 
@@ -133,6 +134,10 @@ def _tiles_of_changes(fleet: Fleet) -> t.Iterator[Html]:
         changed = "would change" if fleet.check_mode else "changed"
         yield _tile(f"settings {changed}", _amount(document["totals"]["settings_changed"]))
         yield _tile(f"timeouts {would_be}shortened", _amount(total_shortened(document)))
+    _entries, gone, seconds = total_foretold(document)
+    if gone:
+        will_be = "would be" if fleet.check_mode else "will be"
+        yield _tile(f"entries {will_be} gone within {at_most(seconds)}", _amount(gone))
     if any(host["prune"] for host in hosts):
         yield _tile(f"entries {would_be}deleted", _amount(total_deleted(document)))
 

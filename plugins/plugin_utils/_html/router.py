@@ -13,6 +13,7 @@ import typing as t
 from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import PARTS, SELECTORS, listed, some
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import STATUSES
 from ansible_collections.netops.conntrack.plugins.plugin_utils._display import (
+    at_most,
     counted,
     number,
     percentage,
@@ -21,6 +22,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._display import (
 )
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html.advice import advised
 from ansible_collections.netops.conntrack.plugins.plugin_utils._html.components import (
+    ARROW,
     Fleet,
     and_more,
     badge,
@@ -50,14 +52,15 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_
     Failure,
     Host,
     News,
-    SettingsAccount,
     SettingValue,
     ShortenedAccount,
     Sizing,
-    Trend,
 )
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.view import (
     count_findings,
+    forecast_of,
+    full_in_seconds,
+    gone_within,
     last_audit,
     shortened_of,
     why_not_pruned,
@@ -80,11 +83,11 @@ def router_section(fleet: Fleet, name: str, host: Host, explained: Explanations)
         explained.of_router(name),
         _findings(fleet, host),
         *contents(fleet, host),
-        _changes(host["settings"], fleet.check_mode),
+        _changes(host, fleet.check_mode),
         _shortened(shortened_of(host), fleet.check_mode),
         _deletions(host, fleet.check_mode),
         _gates(host["health"] or []),
-        _trend(fleet, host["trend"]),
+        _trend(fleet, host),
         figures(host),
     ]
     body = element("div", *filter(None, parts), id=fleet.anchors[name], class_="body")
@@ -160,7 +163,8 @@ def _value_of(check: Check) -> t.Callable[[Anything], str]:
     return lambda value: "" if value is None else with_unit(number(value), value, check)
 
 
-def _changes(settings: SettingsAccount | None, check_mode: bool) -> Html:
+def _changes(host: Host, check_mode: bool) -> Html:
+    settings = host["settings"]
     if not settings:
         return Html("")
     changes, others = some(sorted(settings["changes"].items()), PARTS)
@@ -173,6 +177,7 @@ def _changes(settings: SettingsAccount | None, check_mode: bool) -> Html:
         element("p", f"Profile {settings['profile']}. {_CONFIRMED[settings['confirmed']]}", class_="soft"),
         _line("Cannot be set here, and was left out: ", settings["left_out"]),
         _sizing(settings["sizing"]),
+        _foretold(host, check_mode),
     )
 
 
@@ -197,6 +202,23 @@ def _sizing(sizing: Sizing | None) -> Html:
         sizing["why"],
         class_="soft",
     )
+
+
+def _foretold(host: Host, check_mode: bool) -> Html:
+    """Return what was foretold of the settings, and how full the table was afterwards."""
+    forecast, seconds = forecast_of(host), gone_within(host)
+    if not forecast:
+        return Html("")
+    gone, entries, unknown = (number(forecast[key]) for key in ("gone", "entries", "unknown"))
+    will_be = "would be" if check_mode else "will be"
+    within = "" if seconds is None else f" within {at_most(seconds)}"
+    now, then = (percentage(forecast[moment]["percent"]) for moment in ("now", "then"))
+    text = f"{gone} of {entries} entries {will_be} gone{within} ({now}{ARROW}{then} % full), {unknown} unknown."
+    after = forecast["after"]
+    if after:
+        later = at_most(forecast["after_seconds"] or 0)
+        text += f" {later} after the change: {number(after['count'])} entries, {percentage(after['percent'])} % full."
+    return element("p", text, class_="soft")
 
 
 def _shortened(account: ShortenedAccount | None, check_mode: bool) -> Html:
@@ -253,14 +275,17 @@ def _gate(gate: Finding) -> Html:
     )
 
 
-def _trend(fleet: Fleet, trend: Trend | None) -> Html:
+def _trend(fleet: Fleet, host: Host) -> Html:
+    trend = host["trend"]
     if not trend:
         return Html("")
+    full_in = full_in_seconds(fleet.document, host)
     drift: News = trend["drift"] or {"new": [], "gone": []}
     selectors = sorted(trend["selectors"].items())[:SELECTORS]
     terms = [
         ("entries", _since(trend["entries"])),
         ("% full", _since(trend["percent"], percentage)),
+        ("full, if it goes on like this", "" if full_in is None else f"in {at_most(full_in)}"),
         *((name, _since(entries)) for name, entries in selectors),
         ("new drift", listed(drift["new"])),
         ("drift gone", listed(drift["gone"])),

@@ -9,20 +9,25 @@
 from __future__ import annotations
 
 from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import listed
-from ansible_collections.netops.conntrack.plugins.plugin_utils._display import plain_number
+from ansible_collections.netops.conntrack.plugins.plugin_utils._display import at_most, percentage, plain_number
 from ansible_collections.netops.conntrack.plugins.plugin_utils._page.blocks import Item, Items, Table
 from ansible_collections.netops.conntrack.plugins.plugin_utils._page.parts import few_names, table_of_routers
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_types import (
     REASONS_TO_KEEP_TIME,
     Change,
     Document,
+    Forecast,
     PruneAccount,
     PruneCount,
     SettingsAccount,
     SettingValue,
     Sizing,
 )
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report.view import shortened_of
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.view import (
+    forecast_of,
+    gone_within,
+    shortened_of,
+)
 from ansible_collections.netops.conntrack.plugins.plugin_utils._tuning.sizing import binary_size
 
 
@@ -127,6 +132,41 @@ def shortened(document: Document) -> Table:
     done_columns = ["would_update"] if document["check_mode"] else ["updated", "already_gone"]
     columns = ["matched", *done_columns, "unchanged", "fixed_timeout", *reasons, "undecidable"]
     return table_of_routers(columns, rows)
+
+
+def foretold(document: Document) -> Table:
+    """Return what was foretold of the settings of each router, and how full its table was afterwards."""
+    rows = []
+    for name, host in document["hosts"].items():
+        forecast, seconds = forecast_of(host), gone_within(host)
+        if not forecast or not _says_anything(forecast):
+            continue
+        rows.append(
+            [
+                name,
+                *map(plain_number, (forecast["entries"], forecast["gone"], forecast["unknown"])),
+                "" if seconds is None else at_most(seconds),
+                *map(percentage, (forecast["now"]["percent"], forecast["then"]["percent"])),
+                _after(forecast),
+            ]
+        )
+    columns = ["entries", "gone", "unknown", "within", "% full", "% full then", "measured"]
+    if not any(row[-1] for row in rows):
+        return table_of_routers(columns[:-1], [row[:-1] for row in rows])
+    return table_of_routers(columns, rows)
+
+
+def _says_anything(forecast: Forecast) -> bool:
+    """Return whether the settings do anything to the entries, or to how full these make the table."""
+    return bool(forecast["gone"] or forecast["unknown"] or forecast["then"] != forecast["now"])
+
+
+def _after(forecast: Forecast) -> str:
+    """Return how full the table was when it was measured again, and when that was."""
+    after, seconds = forecast["after"], forecast["after_seconds"]
+    if not after:
+        return ""
+    return f"{percentage(after['percent'])} %, {plain_number(after['count'])} entries, {at_most(seconds or 0)} later"
 
 
 def deletions(document: Document) -> Table:

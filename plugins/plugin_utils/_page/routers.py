@@ -11,7 +11,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import shorten
-from ansible_collections.netops.conntrack.plugins.plugin_utils._display import plain_number
+from ansible_collections.netops.conntrack.plugins.plugin_utils._display import at_most, plain_number
 from ansible_collections.netops.conntrack.plugins.plugin_utils._page.blocks import (
     Block,
     Heading,
@@ -49,6 +49,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._report.view impo
     shortened_of,
     stop_of,
     total_deleted,
+    total_foretold,
     total_shortened,
 )
 
@@ -91,8 +92,17 @@ def _what_was_changed(document: Document) -> t.Iterator[str]:
     if any(map(shortened_of, hosts)):
         fixed = f" ({totals['fixed_timeout']} with a fixed timeout left)" if totals["fixed_timeout"] else ""
         yield f"{counted(total_shortened(document), 'timeout')} {would_be}shortened{fixed}"
+    yield from _what_will_be_gone(document)
     if any(host["prune"] for host in hosts):
         yield f"{counted(total_deleted(document), 'entry', 'entries')} {would_be}deleted"
+
+
+def _what_will_be_gone(document: Document) -> t.Iterator[str]:
+    """Say how many entries the settings are foretold to take away, and how long that takes at most."""
+    entries, gone, seconds = total_foretold(document)
+    if gone:
+        would_be = "would be" if document["check_mode"] else "will be"
+        yield f"{gone} of {counted(entries, 'entry', 'entries')} {would_be} gone within {at_most(seconds)}"
 
 
 def rollout(document: Document) -> Items:

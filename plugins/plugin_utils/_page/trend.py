@@ -11,7 +11,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import VALUE, listed, shorten
-from ansible_collections.netops.conntrack.plugins.plugin_utils._display import plain_number, plain_text
+from ansible_collections.netops.conntrack.plugins.plugin_utils._display import at_most, plain_number, plain_text
 from ansible_collections.netops.conntrack.plugins.plugin_utils._page.blocks import Block, Item, Items, Table
 from ansible_collections.netops.conntrack.plugins.plugin_utils._page.parts import (
     COURSE,
@@ -27,6 +27,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_
     Trend,
 )
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.ranking import overview_of, worst_checks_first
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.view import full_in_seconds
 
 _Age = t.Literal["new", "gone"]
 _WORDS: dict[_Age, str] = {"new": "new", "gone": "no longer"}
@@ -41,12 +42,21 @@ def since_baseline(document: Document) -> list[Block]:
     compared = {name: trend for name, trend in trends.items() if trend}
     others = [name for name, trend in trends.items() if not trend]
     news = [*_new_findings(document, compared), *_new_drift(compared), *_new_talkers(compared)]
+    news += _full_soon(document)
     if others:
         news.append(("not compared", [f"without an audit then or now: {few_names(others)}"]))
     return [
         *section(f"The routers, {time} → {document['time']}", _trends(compared)),
         *section(f"New since {time}, or gone", Items(news)),
     ]
+
+
+def _full_soon(document: Document) -> list[Item]:
+    """Return which tables are full soon if they go on filling as they did since the baseline, the first one first."""
+    seconds = {name: full_in_seconds(document, host) for name, host in document["hosts"].items()}
+    soon = sorted((after, name) for name, after in seconds.items() if after is not None)
+    texts = [f"{name} in {at_most(after)}" for after, name in soon]
+    return [("full", [f"if it goes on like this: {few_names(texts)}"])] if texts else []
 
 
 def _trends(compared: dict[str, Trend]) -> Table:

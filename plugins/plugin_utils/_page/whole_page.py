@@ -11,6 +11,7 @@ from __future__ import annotations
 from ansible_collections.netops.conntrack.plugins.plugin_utils._page.blocks import Block
 from ansible_collections.netops.conntrack.plugins.plugin_utils._page.changes import (
     deletions,
+    foretold,
     kept_entries,
     settings_changed,
     shortened,
@@ -56,6 +57,7 @@ def page(document: Document) -> list[Block]:
         *since_baseline(document),
         *section("Settings that would change" if check_mode else "Settings changed", settings_changed(document)),
         *section("Size of the table", sizings(document)),
+        *section("What these settings do to the entries", foretold(document)),
         *section("Timeouts that would be shortened" if check_mode else "Timeouts shortened", shortened(document)),
         *section("Entries that would be deleted" if check_mode else "Entries deleted", deletions(document)),
         *section("Entries that stay", kept_entries(document)),

@@ -114,6 +114,36 @@ class ShortenedAccount(t.TypedDict):
     undecidable: Later[Count]
 
 
+class Fullness(t.TypedDict):
+    """How full a table is, or would be."""
+
+    count: Count
+    max: Count
+    percent: Number
+    headroom: Count
+    buckets: Count
+    load_factor: Number
+
+
+class Forecast(t.TypedDict):
+    """What was foretold of the settings right before they were made, and how full the table was afterwards.
+
+    ``after`` is None in check mode, and where nothing was changed.
+    """
+
+    entries: Count
+    governed: Count
+    gone: Count
+    unknown: Count
+    percent: Number
+    last_in_seconds: Count
+    shortened_in_seconds: Count
+    now: Fullness
+    then: Fullness
+    after: Fullness | None
+    after_seconds: Count
+
+
 class SettingsAccount(t.TypedDict):
     """What tune did on a router."""
 
@@ -122,6 +152,7 @@ class SettingsAccount(t.TypedDict):
     changes: dict[str, Change]
     sizing: Later[Sizing | None]
     shortened: Later[ShortenedAccount | None]
+    forecast: Later[Forecast | None]
     confirmed: Later[bool | None]
 
 

@@ -40,6 +40,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._router.facts_sha
     STATS,
     USAGE,
 )
+from ansible_collections.netops.conntrack.plugins.plugin_utils._router.forecast_shapes import FULLNESS
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.info_shapes import ENTRY
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.shape import (
     FaultError,
@@ -137,6 +138,16 @@ _SHORTENED = record(
         "kept": optional(mapping(COUNT, 16)),
     },
 )
+_FORECAST = record(
+    {
+        **dict.fromkeys(("entries", "governed", "gone", "unknown"), COUNT),
+        "percent": number(0, 100),
+        **dict.fromkeys(("last_in_seconds", "shortened_in_seconds", "after_seconds"), OPTIONAL_COUNT),
+        "now": FULLNESS,
+        "then": FULLNESS,
+        "after": optional(FULLNESS),
+    }
+)
 _TUNE = record(
     {
         "profile": text(),
@@ -147,6 +158,7 @@ _TUNE = record(
     {
         "sizing": lambda value: _SIZING(value) if value else None,
         "shortened": lambda value: _SHORTENED(value) if value else None,
+        "forecast": lambda value: _FORECAST(value) if value else None,
         "confirmed": optional(boolean),
     },
 )

@@ -30,6 +30,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._report.audit_typ
 )
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_types import (
     Failure,
+    Forecast,
     KeptEntries,
     SettingValue,
     ShortenedAccount,
@@ -83,6 +84,7 @@ class SettingRecord(t.TypedDict):
 class _TuneDetails(t.TypedDict, total=False):
     sizing: Sizing | None
     shortened: ShortenedAccount | None
+    forecast: Forecast | None
     confirmed: bool | None
 
 

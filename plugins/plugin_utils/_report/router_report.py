@@ -142,6 +142,7 @@ def _settings(tune: TuneRecord | None) -> SettingsAccount | None:
         "changes": {name: change for name, change in changes.items() if _differs(change)},
         "sizing": None if "max" in tune["left_out"] else tune.get("sizing") or None,
         "shortened": tune.get("shortened") or None,
+        "forecast": tune.get("forecast") or None,
         "confirmed": tune.get("confirmed"),
     }
 

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import datetime
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import Status
@@ -17,6 +18,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_
     PHASES,
     Change,
     Document,
+    Forecast,
     Gate,
     Host,
     PruneAccount,
@@ -30,6 +32,10 @@ FindingsByPhase = dict[str, Finding]
 """What a check says of one router, by the phase of the audit."""
 
 _PRUNED: dict[bool, t.Literal["would_delete", "deleted"]] = {True: "would_delete", False: "deleted"}
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
+SOON = 30 * 86_400
+"""A table that is full later than that is not said to become full."""
+
 _SHORTENED: dict[bool, t.Literal["would_shorten", "shortened"]] = {True: "would_shorten", False: "shortened"}
 """By whether it was a rehearsal, the count of what was done, or would be."""
 
@@ -121,6 +127,64 @@ def changes_of(host: Host) -> dict[str, Change]:
 def shortened_of(host: Host) -> ShortenedAccount | None:
     """Return the account of the entries of a router whose timeouts were shortened, if there is one."""
     return host["settings"]["shortened"] if host["settings"] else None
+
+
+def forecast_of(host: Host) -> Forecast | None:
+    """Return what was foretold of the settings of a router, if that is known."""
+    return host["settings"]["forecast"] if host["settings"] else None
+
+
+def gone_within(host: Host) -> Count:
+    """Return after how many seconds the entries are gone of which that is foretold. None if it is of none.
+
+    Those that are shortened go earlier than those that are left alone.
+    """
+    forecast = forecast_of(host)
+    if not forecast:
+        return None
+    return forecast["shortened_in_seconds"] if shortened_of(host) else forecast["last_in_seconds"]
+
+
+def full_in_seconds(document: Document, host: Host) -> int | None:
+    """Return after how many seconds a router's table is full if it goes on filling as it did since the baseline.
+
+    None if it is full, does not fill, has no limit, or takes longer than SOON, and if any of that is not known.
+    """
+    trend, last = host["trend"], last_audit(host)
+    if not trend or not last or not document["baseline"]:
+        return None
+    before, now, limit = trend["entries"]["before"], trend["entries"]["now"], limit_of(last)
+    elapsed = _seconds_between(document["baseline"]["time"], document["time"])
+    if before is None or now is None or not limit or elapsed <= 0 or not before < now < limit:
+        return None
+    seconds = int((limit - now) * elapsed / (now - before))
+    return seconds if seconds <= SOON else None
+
+
+def _seconds_between(earlier: str, later: str) -> float:
+    """Return the seconds between two times of documents, or 0 if one of them is not as documents have it."""
+    try:
+        start, end = (datetime.datetime.strptime(time, _TIME) for time in (earlier, later))
+    except ValueError:
+        return 0
+    return (end - start).total_seconds()
+
+
+class ForetoldTotals(t.NamedTuple):
+    """Of how many entries of the fleet how many are foretold to go, and within how many seconds."""
+
+    entries: int
+    gone: int
+    seconds: int
+
+
+def total_foretold(document: Document) -> ForetoldTotals:
+    """Return what is foretold of all routers together. Those of which nothing is foretold count for nothing."""
+    hosts = list(document["hosts"].values())
+    foretold = [forecast for host in hosts if (forecast := forecast_of(host))]
+    entries = sum(forecast["entries"] or 0 for forecast in foretold)
+    gone = sum(forecast["gone"] or 0 for forecast in foretold)
+    return ForetoldTotals(entries, gone, max((gone_within(host) or 0 for host in hosts), default=0))
 
 
 def total_shortened(document: Document) -> int:

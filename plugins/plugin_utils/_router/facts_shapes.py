@@ -35,6 +35,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._router.common_sh
     texts,
 )
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.expectation_shapes import expectations
+from ansible_collections.netops.conntrack.plugins.plugin_utils._router.forecast_shapes import forecast, rates
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.shape import (
     boolean,
     list_of,
@@ -152,6 +153,10 @@ def facts(arguments: Arguments) -> Fields:
     gathered = {subset: shapes[subset] for subset in subsets if subset in shapes}
     if is_asked and "namespaces" in gathered:
         gathered["across_namespaces"] = record(ACROSS_NAMESPACES)
+    if arguments.get("forecast") is not None:
+        gathered["forecast"] = forecast(arguments)
+    if arguments.get("sample") is not None:
+        gathered["rates"] = rates(arguments)
     # It is not there where there is nothing to count.
     counted = {"selectors": gathered.pop("selectors")} if "selectors" in gathered else {}
     return {"ansible_facts": record({"conntrack": record(gathered, counted)})}

@@ -37,7 +37,8 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._router.shape imp
 _PORT_OR_ADDRESS = text_or(whole(0, 65535), 45)
 _AMOUNTS = record({"original": COUNT, "reply": COUNT, "unknown": COUNT})
 _RANGE = record({"from": COUNT, "below": OPTIONAL_COUNT, "entries": COUNT})
-_HISTOGRAM = record({"histogram": list_of(_RANGE, 64), "unknown": COUNT})
+HISTOGRAM_RANGES = list_of(_RANGE, 64)
+_HISTOGRAM = record({"histogram": HISTOGRAM_RANGES, "unknown": COUNT})
 _TALKER = record({"value": _PORT_OR_ADDRESS, "entries": COUNT, "percent": PERCENT})
 _PROTOCOL_NAME = one_of(*PROTOCOL_NAMES.values())
 _PROTOCOL_NUMBERS = {str(number): str(number) for number in range(256) if number not in PROTOCOL_NAMES}
@@ -50,7 +51,7 @@ def _protocol(value: t.Any) -> t.Any:
 
 _STATE = one_of(*STATE_NAMES[TCP])
 _ONE = whole(1, 1)
-_MATCH = record(
+MATCH = record(
     {"protocol": _protocol, "replied": boolean},
     {
         "state": _STATE,
@@ -65,7 +66,7 @@ _MATCH = record(
     },
 )
 """A selector that a report prints in a command, so that no other text has a place in it."""
-_PEERS: Fields = {
+PEERS: Fields = {
     "sources": COUNT,
     "more_sources": boolean,
     "source_network": optional(network),
@@ -74,8 +75,8 @@ _PEERS: Fields = {
     "destination_network": optional(network),
 }
 CLUSTER = record(
-    {"match": _MATCH, "entries": COUNT, "percent": number(0, 100), "prunable": OPTIONAL_COUNT},
-    _PEERS,
+    {"match": MATCH, "entries": COUNT, "percent": number(0, 100), "prunable": OPTIONAL_COUNT},
+    PEERS,
 )
 _NAT_PORTS = record(
     {

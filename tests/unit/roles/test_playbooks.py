@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import typing as t
 
 import pytest
 import yaml
@@ -34,6 +35,9 @@ def test_a_dry_run_predicts_the_run_and_the_run_after_it_changes_nothing(fleet: 
     assert predicted.column("settings", "shortened")["good"]["matched"] == 10000
     assert predicted.column("settings", "left_out")["limited"] == ["generic_timeout", "tcp_timeout_established"]
     assert predicted.document["hosts"]["good"]["after"] is None
+    # In the real run, they are gone when the profile is set.
+    assert taken_for_deleted(fleet, "good")["select"] == ["stale"]
+    assert taken_for_deleted(fleet, "uncounted") is None
 
     uncounted = fleet.directory / "uncounted.json"
     router = json.loads(uncounted.read_text())
@@ -48,6 +52,7 @@ def test_a_dry_run_predicts_the_run_and_the_run_after_it_changes_nothing(fleet: 
     assert real.column("settings", "changes") == predicted.column("settings", "changes")
     assert real.column("prune", "unavailable") == predicted.column("prune", "unavailable")
     assert real.column("settings", "shortened")["good"]["matched"] == 10000
+    assert taken_for_deleted(fleet, "good") is None
     assert real.document["hosts"]["good"]["after"]["usage"]["count"] == 10000
     assert re.search("dead, Measure and check: (Failed to connect|Data could not be sent) to", real.output)
     assert [name for name, counts in real.recap.items() if counts["failed"]] == ["dead"]
@@ -56,6 +61,11 @@ def test_a_dry_run_predicts_the_run_and_the_run_after_it_changes_nothing(fleet: 
 
     assert {name: counts["changed"] for name, counts in again.recap.items()} == dict.fromkeys(fleet.hosts, 0)
     assert (again.document["totals"]["settings_changed"], again.document["totals"]["deleted"]) == (0, 0)
+
+
+def taken_for_deleted(fleet: Fleet, router: str) -> t.Any:
+    """Return what the last forecast of a router left out."""
+    return json.loads((fleet.directory / f"{router}.foretold").read_text())
 
 
 def test_what_goes_wrong_on_one_router_is_named_and_the_others_are_done(fleet: Fleet) -> None:
@@ -249,6 +259,48 @@ def test_a_change_is_confirmed_and_idle_entries_are_shortened(fleet: Fleet) -> N
     assert second.recap["busy"]["changed"] == 0
     assert second.column("settings", "shortened") == {"busy": None}
     assert second.column("settings", "confirmed") == {"busy": None}
+
+
+FORECAST: dict[str, t.Any] = {
+    "entries": 900,
+    "governed": 890,
+    "gone": 600,
+    "unknown": 12,
+    "percent": 66.67,
+    "last_in_seconds": 377990,
+    "shortened_in_seconds": 54000,
+    "remaining": [],
+    "states": [],
+    "settings": {},
+    "raised": [],
+    "not_foretold": [],
+    "now": {"count": 900, "max": 1000, "percent": 90.0, "headroom": 100, "buckets": 512, "load_factor": 3.516},
+    "then": {"count": 300, "max": 1000, "percent": 30.0, "headroom": 700, "buckets": 512, "load_factor": 1.172},
+}
+
+
+def test_what_a_profile_does_is_foretold_and_measured(fleet: Fleet) -> None:
+    fleet.add("busy", idle=437, forecast=FORECAST)
+    fleet.add("silent")
+    kept = {key: FORECAST[key] for key in ("entries", "governed", "gone", "unknown", "percent", "now", "then")}
+
+    predicted = fleet.play("tune", "--check")
+    assert predicted.rc == 0, predicted.output
+    foretold = predicted.column("settings", "forecast")
+    assert foretold["silent"] is None
+    assert {key: foretold["busy"][key] for key in kept} == kept
+    assert (foretold["busy"]["after"], foretold["busy"]["after_seconds"]) == (None, None)
+    assert "600 of 900 entries would be gone within 15 h" in " ".join(predicted.output.split())
+
+    real = fleet.play("tune", "-e", "conntrack_tune_measure_after=1")
+    assert real.rc == 0, real.output
+    done = real.column("settings", "forecast")["busy"]
+    assert {key: done[key] for key in kept} == kept
+    assert done["after"] == FORECAST["now"]
+    assert done["after_seconds"] == 1
+
+    without = fleet.play("tune", "--check", "-e", "conntrack_tune_forecast=false")
+    assert without.column("settings", "forecast") == {"busy": None, "silent": None}
 
 
 def test_nothing_but_dead_routers_is_a_report_too(fleet: Fleet) -> None:

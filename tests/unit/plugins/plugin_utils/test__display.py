@@ -8,6 +8,7 @@ import typing as t
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.plugin_utils._display import (
+    at_most,
     compact,
     counted,
     duration,
@@ -127,3 +128,21 @@ def test_a_key_is_spoken_in_words() -> None:
 @pytest.mark.parametrize(("value", "text"), [("é", "é"), (True, "true"), (None, "null"), (["é"], '["é"]')])
 def test_a_value_of_json_as_text(value: t.Any, text: str) -> None:
     assert plain_text(value) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0 s"),
+        (120, "120 s"),
+        (121, "3 min"),
+        (7_200, "120 min"),
+        (7_201, "3 h"),
+        (54_000, "15 h"),
+        (54_001, "16 h"),
+        (172_801, "3 days"),
+        (377_990, "5 days"),
+    ],
+)
+def test_a_time_that_something_takes_at_most_is_rounded_up(seconds: int, text: str) -> None:
+    assert at_most(seconds) == text

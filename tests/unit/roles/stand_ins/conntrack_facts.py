@@ -4,7 +4,7 @@
 
 """Stands in for conntrack_facts: the router is a JSON file, whose name is in the environment.
 
-It writes the selectors that it is asked for to a file beside that.
+It writes the selectors that it is asked for, and what a forecast takes for deleted, to files beside that.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ def main() -> None:
             "selectors": {"type": "dict"},
             "top": {"type": "int"},
             "namespaces": {"type": "str"},
+            "forecast": {"type": "dict"},
+            "assume_deleted": {"type": "dict"},
         },
         supports_check_mode=True,
     )
@@ -37,6 +39,10 @@ def main() -> None:
         facts |= router["namespaces"][module.params["namespaces"]]
     elif subsets != ["all"]:
         facts = {subset: facts[subset] for subset in subsets}
+    if module.params["forecast"]:
+        # The numbers are the router's, whatever it is asked.
+        path.with_suffix(".foretold").write_text(json.dumps(module.params["assume_deleted"]))
+        facts |= {"forecast": router["forecast"]} if "forecast" in router else {}
     module.exit_json(ansible_facts={"conntrack": facts})
 
 

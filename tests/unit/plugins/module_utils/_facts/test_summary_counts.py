@@ -19,7 +19,8 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_re
     TimeoutRecord,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeouts import Timeouts
-from ansible_collections.netops.conntrack.plugins.module_utils._facts.summary import HISTOGRAM_BOUNDS, Summary
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.histogram import HISTOGRAM_BOUNDS
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.summary import Summary
 from helpers.encoded_messages import Fields, blocks_of, values_of
 from helpers.reference_summary import summary
 from helpers.strategies import NOW, SECOND, SETTINGS, fields

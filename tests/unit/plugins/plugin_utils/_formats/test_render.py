@@ -375,6 +375,64 @@ def test_a_dry_run_says_what_would_be_shortened() -> None:
     assert "r1      500      439           60         3              1\n" in account
 
 
+def fullness(count: int, limit: int = 1000) -> Document:
+    share = round(100 * count / limit, 2) if limit else None
+    room = limit - count if limit else None
+    return {"count": count, "max": limit, "percent": share, "headroom": room, "buckets": 512, "load_factor": 1.0}
+
+
+def forecast(gone: int, unknown: int = 0, after: Document | None = None, **changes: t.Any) -> Document:
+    counts = {"entries": 900, "governed": 890, "gone": gone, "unknown": unknown, "percent": round(gone / 9, 2)}
+    times = dict.fromkeys(("last_in_seconds", "shortened_in_seconds")) if not gone else {}
+    return {
+        **counts,
+        "last_in_seconds": 377_990,
+        "shortened_in_seconds": 54_000,
+        **times,
+        "now": fullness(900),
+        "then": fullness(900 - gone),
+        "after": after,
+        "after_seconds": 60 if after else None,
+        **changes,
+    }
+
+
+def test_a_dry_run_says_what_the_settings_would_do_to_the_entries() -> None:
+    tunes = {
+        "r1": shortened(None, 0) | {"forecast": forecast(600, 12)},
+        "r2": shortened(None, 0) | {"forecast": forecast(0, 3, now=fullness(900, 0), then=fullness(900, 0))},
+        "r3": shortened(None, 0) | {"forecast": forecast(0)},
+        "r4": tune([]) | {"forecast": forecast(30)},
+        "r5": tune([]),
+    }
+    text = page({name: {"tune": record} for name, record in tunes.items()}, check_mode=True)
+    assert "630 of 3600 entries would be gone within 5 days" in " ".join(text.split())
+    rows = text.split("What these settings do to the entries\n")[1].split("\n\n")[1].splitlines()
+    assert [line.rstrip() for line in rows] == [
+        "router  entries  gone  unknown  within  % full  % full then",
+        "r1      900      600   12       15 h    90.0    30.0",
+        "r2      900      0     3                ?       ?",
+        # Without an update that shortens them, they stay for longer.
+        "r4      900      30    0        5 days  90.0    87.0",
+    ]
+
+
+def test_a_run_says_what_the_settings_did_to_the_entries() -> None:
+    text = page({"r1": {"tune": shortened(1, 0) | {"forecast": forecast(600, after=fullness(310))}}})
+    assert "600 of 900 entries will be gone within 15 h" in " ".join(text.split())
+    rows = text.split("What these settings do to the entries\n")[1].split("\n\n")[1].splitlines()
+    assert [line.rstrip() for line in rows] == [
+        "router  entries  gone  unknown  within  % full  % full then  measured",
+        "r1      900      600   0        15 h    90.0    30.0         31.0 %, 310 entries, 60 s later",
+    ]
+
+
+def test_nothing_is_said_of_settings_that_do_nothing_to_the_entries() -> None:
+    text = page({"r1": {"tune": shortened(1, 0) | {"forecast": forecast(0)}}})
+    assert "gone within" not in text
+    assert "What these settings do" not in text
+
+
 @pytest.mark.parametrize(
     ("answer", "line"),
     [
@@ -577,6 +635,22 @@ not compared  without an audit then or now: r3
 """
         in text
     )
+
+
+def test_tables_that_are_full_soon_come_in_the_order_of_time() -> None:
+    # The limit is 1000 in each, and the baseline is a week old.
+    filling = {
+        "r1": trend(entries={"before": 100, "now": 271}),
+        "r2": trend(entries={"before": 270, "now": 271}),
+        "r3": trend(entries={"before": 0, "now": 271}),
+    }
+    after = audit(271, 0)
+    after["usage"]["max"] = 1000
+    document = roll_up({name: {"before": after} for name in filling}, list(filling), TIME)
+    document["baseline"] = {"time": "2026-04-24T03:00:00Z"}
+    for name, of_host in filling.items():
+        document["hosts"][name]["trend"] = of_host
+    assert "full  if it goes on like this: r3 in 19 days, r1 in 30 days\n" in render(document)
 
 
 def test_without_a_baseline_nothing_is_compared() -> None:

@@ -23,6 +23,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._html.document im
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import roll_up
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.merge import merge
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.ranking import worst_first
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.view import total_foretold
 from helpers.documents import HOSTILE_NAMES, Document, fleet_document
 from helpers.html_reader import Element, read
 from helpers.support import CHECKOUT, COLLECTIONS
@@ -207,6 +208,7 @@ def test_the_tiles_have_the_totals() -> None:
         "findings": f"{totals['findings_before']:,} → {totals['findings_after']:,}",
         "settings changed": f"{totals['settings_changed']:,}",
         "timeouts shortened": f"{totals['shortened']:,}",
+        "entries will be gone within 15 h": f"{total_foretold(fleet()).gone:,}",
         "entries deleted": f"{totals['deleted']:,}",
     }
 
@@ -245,6 +247,19 @@ def test_check_mode_shows_nothing_that_it_did_not_decide() -> None:
     terms = [each.one("dt").text for each in predicted.one("dl").children]
     assert terms == ["matched", "protected", "woken", "would delete", "undecidable", "not listed"]
     assert "1 management (protect_management: false)" in predicted.text
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_a_router_says_what_its_settings_do_to_the_entries(check_mode: bool) -> None:
+    options = {"check_mode": True} if check_mode else {}
+    hosts = fleet(**options)["hosts"]
+    name = next(name for name, host in hosts.items() if host["settings"] and host["settings"]["forecast"]["gone"])
+    foretold = hosts[name]["settings"]["forecast"]
+    text = details(page_of_fleet(**options), name).text
+    will_be = "would be" if check_mode else "will be"
+    assert f"{foretold['gone']:,} of {foretold['entries']:,} entries {will_be} gone within 15 h (" in text
+    assert f" % full), {foretold['unknown']:,} unknown." in text
+    assert ("0 s after the change: " in text) is not check_mode
 
 
 def test_the_roll_out_says_where_it_stopped_and_why() -> None:

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import typing as t
+
 import pytest
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report import view
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.ranking import worst_first
@@ -63,9 +65,40 @@ def test_what_was_done_or_would_be(check_mode: bool) -> None:
     prunes = [host["prune"] for _name, host in worst_first(document) if host["prune"]]
     assert view.total_deleted(document) == totals["would_delete" if check_mode else "deleted"]
     assert view.total_shortened(document) == totals["would_shorten" if check_mode else "shortened"]
+    forecasts = [forecast for host in document["hosts"].values() if (forecast := view.forecast_of(host))]
+    gone = sum(forecast["gone"] or 0 for forecast in forecasts)
+    assert view.total_foretold(document) == (sum(each["entries"] or 0 for each in forecasts), gone, 54_000)
     counts = [view.deleted_of(prune, check_mode) for prune in prunes]
     assert sum(filter(None, counts)) == view.total_deleted(document)
     assert view.has_after(document) is not check_mode
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "limit", "since", "expected"),
+    [
+        (500, 600, 1000, "2026-04-30T03:00:00Z", 4 * 86_400),
+        (500, 501, 1000, "2026-04-30T03:00:00Z", None),
+        (600, 500, 1000, "2026-04-30T03:00:00Z", None),
+        (500, 500, 1000, "2026-04-30T03:00:00Z", None),
+        (500, 1000, 1000, "2026-04-30T03:00:00Z", None),
+        (500, 600, 0, "2026-04-30T03:00:00Z", None),
+        (None, 600, 1000, "2026-04-30T03:00:00Z", None),
+        (500, 600, 1000, "2026-05-01T03:00:00Z", None),
+        (500, 600, 1000, "2026-05-02T03:00:00Z", None),
+        (500, 600, 1000, "yesterday", None),
+    ],
+)
+def test_when_a_table_is_full_that_goes_on_filling(
+    before: int | None, now: int, limit: int, since: str, expected: int | None
+) -> None:
+    document: t.Any = {"time": "2026-05-01T03:00:00Z", "baseline": {"time": since}}
+    trend = {"entries": {"before": before, "now": now}}
+    host: t.Any = {"trend": trend, "before": {"usage": {"max": limit}}, "after": None}
+    assert view.full_in_seconds(document, host) == expected
+    host_without: t.Any = {**host, "trend": None}
+    document_without: t.Any = {**document, "baseline": None}
+    assert view.full_in_seconds(document, host_without) is None
+    assert view.full_in_seconds(document_without, host) is None
 
 
 def test_a_roll_out_and_its_stop(fleet: Document) -> None:
