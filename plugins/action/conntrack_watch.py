@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime
 import os
 import shlex
@@ -23,6 +24,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._filter import pl
 from ansible_collections.netops.conntrack.plugins.plugin_utils._preflight.targets import refuse_too_many
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.invocation import playbook_command
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.action import RouterAction
+from ansible_collections.netops.conntrack.plugins.plugin_utils._router.shape import cut
 from ansible_collections.netops.conntrack.plugins.plugin_utils._terminal import is_for_people
 from ansible_collections.netops.conntrack.plugins.plugin_utils._watch.drawer import Drawer, States
 from ansible_collections.netops.conntrack.plugins.plugin_utils._watch.exchange import Exchange
@@ -44,6 +46,8 @@ _MOST_ROUTERS = 8
 
 _LONGEST_PAUSE = 60
 """Seconds until a router that does not answer, or answers slowly, is asked again, if the interval is shorter."""
+
+_LONGEST_MESSAGE = 4000
 
 Result = dict[str, t.Any]
 
@@ -119,44 +123,55 @@ class ActionModule(RouterAction):
         A router that cannot be asked at all fails at once, because asking again could lock an account. One that was
         looked at before is asked again, at longer intervals.
         """
-        before: Reading | None = None
-        look: Look | None = None
-        failures = looks = 0
+        past = _Past()
         while True:
             begun = time.monotonic()
-            looks += 1
-            result = self._ask(before, task_vars, first=looks == 1)
-            if result.get("failed") and before is None:
+            result = self._ask(past.reading, task_vars)
+            if result.get("failed") and past.reading is None:
                 return result
-            if result.get("failed"):
-                failures += 1
-                self._exchange.tell(looks=looks, **_failed(str(result.get("msg"))))
-            else:
-                failures = 0
-                reading = Reading(plain(result["ansible_facts"]["conntrack"]), time.monotonic())
-                look = look_at(reading, before, self._watch.interval)
-                before = reading
-                self._exchange.tell(looks=looks, look=look, at=reading.at, problem=None)
-            if looks == self._watch.rounds:
-                break
-            time.sleep(pause_after(time.monotonic() - begun, self._watch.interval, failures))
-        return result if failures else {"changed": False, "looks": looks, "look": look}
+            self._exchange.tell(**past.add(result, self._watch.interval))
+            if past.looks == self._watch.rounds:
+                return result if past.failures else {"changed": False, "looks": past.looks, "look": past.look}
+            time.sleep(pause_after(time.monotonic() - begun, self._watch.interval, past.failures))
 
-    def _ask(self, before: Reading | None, task_vars: dict[str, t.Any] | None, first: bool) -> Result:
+    def _ask(self, before: Reading | None, task_vars: dict[str, t.Any] | None) -> Result:
         """Return the result of one look. Raises AnsibleConnectionFailure if the first one cannot reach the router."""
         arguments = arguments_for(before, self._watch.interval)
         try:
             return self._execute_module(_FACTS, module_args=arguments, task_vars=task_vars)
         except AnsibleConnectionFailure as error:
-            if first:
+            if before is None:
                 raise
-            with contextlib.suppress(Exception):
-                self._connection.close()
-            return {"failed": True, "unreachable": True, "changed": False, "msg": f"Unreachable: {error}"}
+            message = cut(f"Unreachable: {error}", _LONGEST_MESSAGE, lines=True)
+            return {"failed": True, "unreachable": True, "changed": False, "msg": message}
         finally:
             # Nothing of ours is left on the router while the controller waits, and may be interrupted.
             with contextlib.suppress(AnsibleConnectionFailure):
                 self.cleanup()
+
+
+@dataclasses.dataclass
+class _Past:
+    """What is known of the looks at one router so far."""
+
+    looks: int = 0
+    failures: int = 0
+    """How many looks failed since the last one that did not."""
+
+    reading: Reading | None = None
+    look: Look | None = None
+
+    def add(self, result: Result, interval: int) -> dict[str, t.Any]:
+        """Add the result of a look, and return what to tell the others of it."""
+        self.looks += 1
+        if result.get("failed"):
+            self.failures += 1
+            return {"looks": self.looks, **_failed(str(result.get("msg")))}
+        self.failures = 0
+        reading = Reading(plain(result["ansible_facts"]["conntrack"]), time.monotonic())
+        self.look = look_at(reading, self.reading, interval)
+        self.reading = reading
+        return {"looks": self.looks, "look": self.look, "at": reading.at, "problem": None}
 
 
 def pause_after(took: float, interval: float, failures: int) -> float:

@@ -42,6 +42,7 @@ _COLUMNS = {
 """The columns of rates, by what they are called on the page."""
 
 _NOT_YET = "It was not looked at yet."
+_HOW_IT_ENDS = "Ctrl-C ends this. Nothing is changed."
 _NARROWEST = 40
 """Columns of the narrowest terminal that lines are broken for."""
 
@@ -85,7 +86,7 @@ def page(
     lines: list[str] = []
     for room in _ROOMS:
         blocks = _blocks(states, watch, now, time, room)
-        lines = "\n\n".join(as_screen(block, columns) for block in blocks).splitlines()
+        lines = [line for block in blocks for line in _lines(block, columns)][1:]
         if height is None or len(lines) < height:
             break
     return lines
@@ -105,7 +106,15 @@ def _blocks(
         yield Heading(2, "What fills the tables")
         yield Items([(router, [shorten(look["filled_by"], room.characters)]) for router, look in looks.items()])
         yield from _movers(looks, room.movers)
+    yield Paragraph(_HOW_IT_ENDS if watch.rounds is None else "")
+    if looks:
         yield Items([("what helps", [watch.explain])])
+
+
+def _lines(block: Block, columns: int) -> list[str]:
+    """Return the lines of a block. There is an empty one above it, but for what a heading is about."""
+    lines = as_screen(block, columns).splitlines()
+    return lines if isinstance(block, (Table, Items)) else ["", *lines]
 
 
 def _title(states: t.Mapping[str, State | None], watch: Watch) -> str:
