@@ -24,13 +24,13 @@ class State(t.TypedDict):
     looks: int
     """How many looks were made, also those that failed."""
 
-    look: t.Optional[Look]
+    look: Look | None
     """The last one that did not fail."""
 
-    at: t.Optional[float]
+    at: float | None
     """When that was, in seconds of the machine's monotonic clock."""
 
-    problem: t.Optional[str]
+    problem: str | None
     """Why the last look failed."""
 
     ended: bool

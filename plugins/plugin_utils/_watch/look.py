@@ -45,12 +45,12 @@ class Rates(t.TypedDict):
     """What happened between two looks, per second. None is unknown."""
 
     change: float
-    new: t.Optional[float]
-    gone: t.Optional[float]
-    drop: t.Optional[float]
-    early_drop: t.Optional[float]
-    insert_failed: t.Optional[float]
-    invalid: t.Optional[float]
+    new: float | None
+    gone: float | None
+    drop: float | None
+    early_drop: float | None
+    insert_failed: float | None
+    invalid: float | None
 
 
 class Look(t.TypedDict):
@@ -58,10 +58,10 @@ class Look(t.TypedDict):
 
     entries: int
     max: int
-    percent: t.Optional[float]
+    percent: float | None
     filled_by: str
-    seconds: t.Optional[float]
-    rates: t.Optional[Rates]
+    seconds: float | None
+    rates: Rates | None
     movers: list[Mover]
 
 

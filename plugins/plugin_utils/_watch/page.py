@@ -56,8 +56,17 @@ class _Room(t.NamedTuple):
     characters: int
     """Of what fills a table."""
 
+    help: bool
+    """Whether the command is shown that says what helps."""
 
-_ROOMS = (_Room(5, 600), _Room(3, 300), _Room(2, 200), _Room(1, 100), _Room(1, 60))
+
+_ROOMS = (
+    _Room(5, 600, True),
+    _Room(3, 300, True),
+    _Room(2, 200, True),
+    _Room(1, 100, True),
+    _Room(1, 60, False),
+)
 """From the most to the least that is shown. The first one whose page is short enough is taken."""
 
 
@@ -107,7 +116,7 @@ def _blocks(
         yield Items([(router, [shorten(look["filled_by"], room.characters)]) for router, look in looks.items()])
         yield from _movers(looks, room.movers)
     yield Paragraph(_HOW_IT_ENDS if watch.rounds is None else "")
-    if looks:
+    if looks and room.help:
         yield Items([("what helps", [watch.explain])])
 
 
