@@ -88,7 +88,7 @@ def arguments_for(before: Reading | None, interval: int) -> dict[str, t.Any]:
 
 
 def look_at(reading: Reading, before: Reading | None, interval: int) -> Look:
-    """Return what the facts tell, compared with those of the look ``before``, after which ``interval`` was asked for."""
+    """Return what the facts tell, compared with those of the look ``before``, an ``interval`` earlier or more."""
     usage = reading.facts["usage"]
     explanation = explain(reading.facts)
     return {
