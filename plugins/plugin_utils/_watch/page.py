@@ -54,7 +54,7 @@ class _Room(t.NamedTuple):
     """Of each router."""
 
     characters: int
-    """Of what fills a table."""
+    """Of what fills a table, and of what moved."""
 
     help: bool
     """Whether the command is shown that says what helps."""
@@ -64,7 +64,7 @@ _ROOMS = (
     _Room(5, 600, True),
     _Room(3, 300, True),
     _Room(2, 200, True),
-    _Room(1, 100, True),
+    _Room(1, 140, True),
     _Room(1, 60, False),
 )
 """From the most to the least that is shown. The first one whose page is short enough is taken."""
@@ -113,8 +113,8 @@ def _blocks(
         yield Items([(router, [shorten(problem, VALUE)]) for router, problem in problems.items()])
     if looks:
         yield Heading(2, "What fills the tables")
-        yield Items([(router, [shorten(look["filled_by"], room.characters)]) for router, look in looks.items()])
-        yield from _movers(looks, room.movers)
+        yield Items([(router, [_cut(look["filled_by"], room.characters)]) for router, look in looks.items()])
+        yield from _movers(looks, room)
     yield Paragraph(_HOW_IT_ENDS if watch.rounds is None else "")
     if looks and room.help:
         yield Items([("what helps", [watch.explain])])
@@ -170,20 +170,25 @@ def _problem(state: State | None, now: float) -> str | None:
     return f"{since}{state['problem']}"
 
 
-def _movers(looks: t.Mapping[str, Look], most: int) -> t.Iterator[Block]:
+def _movers(looks: t.Mapping[str, Look], room: _Room) -> t.Iterator[Block]:
     """Yield what moved most between the last two looks at each router, or why nothing is known of that."""
     compared = {router: look for router, look in looks.items() if look["seconds"] is not None}
     if not compared:
         yield Paragraph("Rates, and what moves most, are known from the second look on.")
         return
-    rows = [_moved(router, mover) for router, look in compared.items() for mover in look["movers"][:most]]
-    if not rows:
+    moved = [(router, look["movers"][: room.movers]) for router, look in compared.items() if look["movers"]]
+    if not moved:
         yield Paragraph("Nothing moved between the last two looks.")
         return
     yield Heading(2, "What moved most between the last two looks")
-    yield Table([["router", "change", "entries", "which"], *rows])
+    yield Items([(router, [_cut(_moved(mover), room.characters) for mover in movers]) for router, movers in moved])
 
 
-def _moved(router: str, mover: Mover) -> list[str]:
+def _moved(mover: Mover) -> str:
     more = " or more" if mover["at_least"] else ""
-    return [router, f"{mover['change']:+,}{more}", number(mover["entries"]), mover["what"]]
+    return f"{mover['change']:+,}{more}, now {number(mover['entries'])}: {mover['what']}"
+
+
+def _cut(text: str, most: int) -> str:
+    """Return the beginning of a text in so many characters. What comes first in it says most."""
+    return text if len(text) <= most else f"{text[: most - 3]}..."
