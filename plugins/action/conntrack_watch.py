@@ -33,6 +33,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._watch.look impor
     Reading,
     arguments_for,
     look_at,
+    window_since,
 )
 from ansible_collections.netops.conntrack.plugins.plugin_utils._watch.page import Watch, page
 from ansible_collections.netops.conntrack.plugins.plugin_utils._watch.screen import Screen
@@ -126,21 +127,21 @@ class ActionModule(RouterAction):
         past = _Past()
         while True:
             begun = time.monotonic()
-            result = self._ask(past.reading, task_vars)
+            window = window_since(past.reading, begun)
+            result = self._ask(arguments_for(past.reading, window), past.reading is None, task_vars)
             if result.get("failed") and past.reading is None:
                 return result
-            self._exchange.tell(**past.add(result, self._watch.interval))
+            self._exchange.tell(**past.add(result, begun, window))
             if past.looks == self._watch.rounds:
                 return result if past.failures else {"changed": False, "looks": past.looks, "look": past.look}
             time.sleep(pause_after(time.monotonic() - begun, self._watch.interval, past.failures))
 
-    def _ask(self, before: Reading | None, task_vars: dict[str, t.Any] | None) -> Result:
+    def _ask(self, arguments: dict[str, t.Any], is_first: bool, task_vars: dict[str, t.Any] | None) -> Result:
         """Return the result of one look. Raises AnsibleConnectionFailure if the first one cannot reach the router."""
-        arguments = arguments_for(before, self._watch.interval)
         try:
             return self._execute_module(_FACTS, module_args=arguments, task_vars=task_vars)
         except AnsibleConnectionFailure as error:
-            if before is None:
+            if is_first:
                 raise
             message = cut(f"Unreachable: {error}", _LONGEST_MESSAGE, lines=True)
             return {"failed": True, "unreachable": True, "changed": False, "msg": message}
@@ -161,15 +162,16 @@ class _Past:
     reading: Reading | None = None
     look: Look | None = None
 
-    def add(self, result: Result, interval: int) -> dict[str, t.Any]:
-        """Add the result of a look, and return what to tell the others of it."""
+    def add(self, result: Result, begun: float, window: int) -> dict[str, t.Any]:
+        """Add the result of a look that was ``begun`` at a time, and return what to tell the others of it."""
         self.looks += 1
         if result.get("failed"):
             self.failures += 1
             return {"looks": self.looks, **_failed(str(result.get("msg")))}
         self.failures = 0
-        reading = Reading(plain(result["ansible_facts"]["conntrack"]), time.monotonic())
-        self.look = look_at(reading, self.reading, interval)
+        now = time.monotonic()
+        reading = Reading(plain(result["ansible_facts"]["conntrack"]), now, now - begun, window)
+        self.look = look_at(reading, self.reading)
         self.reading = reading
         return {"looks": self.looks, "look": self.look, "at": reading.at, "problem": None}
 

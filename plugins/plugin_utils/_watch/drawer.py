@@ -20,8 +20,8 @@ _POLL = 0.2
 _TO_BEGIN = 30
 """Seconds within which a process begins. One that never does, such as for a broken variable, is not waited for."""
 
-_LATE = 2
-"""Intervals after which a page is drawn without the routers that are late."""
+_LATE = 30
+"""Seconds after the interval at which a page is drawn without the routers that are late."""
 
 States = t.Mapping[str, t.Optional[State]]
 
@@ -73,7 +73,7 @@ class Drawer:
         if not is_new:
             return False
         waited_for = {router for router, state in begun.items() if not state["ended"]}
-        return (all_begun and waited_for <= is_new) or since >= _LATE * self._interval
+        return (all_begun and waited_for <= is_new) or since >= self._interval + _LATE
 
 
 def _is_news(state: State, drawn: State) -> bool:

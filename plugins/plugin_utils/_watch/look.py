@@ -66,20 +66,30 @@ class Look(t.TypedDict):
 
 
 class Reading(t.NamedTuple):
-    """The facts of a router, and the time at which they came, in seconds of the controller's clock."""
+    """The facts of a router, the time at which they came, in seconds of the controller's clock, and how long it took.
+
+    Entries that were younger than ``window`` seconds were counted.
+    """
 
     facts: Facts
     at: float
+    took: float
+    window: int
 
 
-def arguments_for(before: Reading | None, interval: int) -> dict[str, t.Any]:
+def window_since(before: Reading | None, now: float) -> int:
+    """Return how many seconds before the next answer the look ``before`` will be, if both take equally long."""
+    return 1 if before is None else max(round(now - before.at + before.took), 1)
+
+
+def arguments_for(before: Reading | None, window: int) -> dict[str, t.Any]:
     """Return the arguments of conntrack_facts for the next look.
 
-    The clusters of the look ``before`` are counted again, so that their change is exact. Entries that are younger than
-    the ``interval`` began since that look.
+    The clusters of the look ``before`` are counted again, so that their change is exact. So are the entries that are
+    younger than ``window`` seconds, because they began since that look.
     """
     # The age of an entry is in whole seconds, rounded down.
-    selectors: dict[str, t.Any] = {_YOUNG: {"match": {"age": {"max": f"{interval - 1}s"}}}}
+    selectors: dict[str, t.Any] = {_YOUNG: {"match": {"age": {"max": f"{window - 1}s"}}}}
     if before is not None:
         for number, cluster in enumerate(_clusters(before.facts)):
             selectors[_CLUSTER.format(number)] = {"match": cluster["match"]}
@@ -87,8 +97,8 @@ def arguments_for(before: Reading | None, interval: int) -> dict[str, t.Any]:
     return {"gather_subset": subsets, "top": TOP, "explain": EXPLAIN, "selectors": selectors}
 
 
-def look_at(reading: Reading, before: Reading | None, interval: int) -> Look:
-    """Return what the facts tell, compared with those of the look ``before``, an ``interval`` earlier or more."""
+def look_at(reading: Reading, before: Reading | None) -> Look:
+    """Return what the facts tell, compared with those of the look ``before``."""
     usage = reading.facts["usage"]
     explanation = explain(reading.facts)
     return {
@@ -97,16 +107,16 @@ def look_at(reading: Reading, before: Reading | None, interval: int) -> Look:
         "percent": usage["percent"],
         "filled_by": explanation["filled_by"] if explanation else "",
         "seconds": None if before is None else round(reading.at - before.at, 1),
-        "rates": None if before is None else _rates(reading, before, interval),
+        "rates": None if before is None else _rates(reading, before),
         "movers": [] if before is None else movers(reading.facts, before.facts),
     }
 
 
-def _rates(reading: Reading, before: Reading, interval: int) -> Rates:
+def _rates(reading: Reading, before: Reading) -> Rates:
     seconds = max(reading.at - before.at, 0.001)
     grown = reading.facts["usage"]["count"] - before.facts["usage"]["count"]
     counters = change(before.facts["stats"], reading.facts["stats"])
-    new, gone = _counted(counters, seconds) or _by_age(reading.facts, before.facts, grown / seconds, interval)
+    new, gone = _counted(counters, seconds) or _by_age(reading, before, grown / seconds)
     losses = {name: _per_second(counters.get(name), seconds) for name in _LOSSES}
     return t.cast("Rates", {"change": grown / seconds, "new": new, "gone": gone, **losses})
 
@@ -121,17 +131,17 @@ def _counted(counters: t.Mapping[str, int | None], seconds: float) -> tuple[floa
     return None if new is None or gone is None else (new / seconds, gone / seconds)
 
 
-def _by_age(facts: Facts, before: Facts, change_per_second: float, interval: int) -> tuple[float | None, float | None]:
+def _by_age(reading: Reading, before: Reading, change_per_second: float) -> tuple[float | None, float | None]:
     """Return the entries made and gone per second, from the times at which those began that are there.
 
     Entries that came and went between the two looks are in neither. Both are None where the kernel does not keep the
     times.
     """
-    keeps_times = all(each["settings"].get("timestamp") for each in (facts, before))
-    young = (facts.get("selectors") or {}).get(_YOUNG, {}).get("entries")
+    keeps_times = all(each.facts["settings"].get("timestamp") for each in (reading, before))
+    young = (reading.facts.get("selectors") or {}).get(_YOUNG, {}).get("entries")
     if not keeps_times or young is None:
         return None, None
-    new = young / interval
+    new = young / reading.window
     return new, max(new - change_per_second, 0.0)
 
 

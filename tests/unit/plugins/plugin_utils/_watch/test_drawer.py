@@ -59,9 +59,9 @@ def test_a_router_that_is_late_is_not_waited_for(tmp_path: pathlib.Path) -> None
     watched = Watched(tmp_path, "a", "b")
     watched.tell("b")
     watched.tell("a", looks=1)
-    watched.after(9)
+    watched.after(34)
     assert watched.pages == []
-    watched.after(10)
+    watched.after(35)
     assert watched.pages == [{"a": 1, "b": 0}]
 
 

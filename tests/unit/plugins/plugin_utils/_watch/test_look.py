@@ -12,13 +12,15 @@ import typing as t
 import pytest
 from ansible_collections.netops.conntrack.plugins.plugin_utils._watch.look import (
     TOP,
-    Facts,
     Look,
     Reading,
     arguments_for,
     look_at,
     movers,
+    window_since,
 )
+
+Facts = dict[str, t.Any]
 
 STORM = {"protocol": "udp", "replied": False, "destination": "192.0.2.54", "destination_port": 53}
 WEB = {"protocol": "tcp", "replied": True, "destination_port": 443}
@@ -62,12 +64,12 @@ def facts(
     }
 
 
-def second_look(before: Facts, now: Facts, seconds: float = 5.0, interval: int = 5) -> Look:
-    return look_at(Reading(now, 100.0 + seconds), Reading(before, 100.0), interval)
+def second_look(before: Facts, now: Facts, seconds: float = 5.0) -> Look:
+    return look_at(Reading(now, 100.0 + seconds, 1.0, 5), Reading(before, 100.0, 1.0, 1))
 
 
 def test_the_first_look_has_no_rates() -> None:
-    look = look_at(Reading(facts(300), 100.0), None, 5)
+    look = look_at(Reading(facts(300), 100.0, 1.0, 1), None)
     assert (look["entries"], look["max"], look["percent"]) == (300, 1000, 30.0)
     assert (look["seconds"], look["rates"], look["movers"]) == (None, None, [])
 
@@ -79,7 +81,7 @@ def test_rates_are_of_the_time_between_the_two_looks() -> None:
     assert look["seconds"] == 8.0
     assert look["rates"] is not None
     expected = {"change": -12.5, "drop": 5.0, "early_drop": 1.0, "insert_failed": 0.0, "invalid": 0.25}
-    assert {name: look["rates"][name] for name in expected} == expected  # type: ignore[literal-required]
+    assert {name: rate for name, rate in look["rates"].items() if name in expected} == expected
 
 
 def test_a_counter_that_wrapped_is_no_reset() -> None:
@@ -93,7 +95,7 @@ def test_counters_that_began_anew_are_unknown() -> None:
     before, now = [{"cpu": 0, **LOSSES, "drop": 500}], [{"cpu": 0, **LOSSES, "drop": 40}]
     rates = second_look(facts(1, before), facts(11, now))["rates"]
     assert rates is not None
-    assert [rates[name] for name in ("drop", "early_drop", "invalid")] == [None] * 3  # type: ignore[literal-required]
+    assert (rates["drop"], rates["early_drop"], rates["invalid"]) == (None, None, None)
     assert rates["change"] == 2.0
 
 
@@ -126,8 +128,14 @@ def test_without_times_nobody_knows_what_is_new(before: Facts, now: Facts) -> No
     assert (rates["new"], rates["gone"]) == (None, None)
 
 
+@pytest.mark.parametrize(("took", "waited", "window"), [(0.5, 5.0, 6), (0.4, 2.0, 2), (30.0, 30.0, 60), (0.1, 0.0, 1)])
+def test_what_began_since_the_last_look(took: float, waited: float, window: int) -> None:
+    assert window_since(Reading(facts(1), 100.0, took, 1), 100.0 + waited) == window
+    assert window_since(None, 100.0) == 1
+
+
 def test_the_next_look_counts_the_clusters_again_and_what_is_young() -> None:
-    reading = Reading(facts(9, clusters=[cluster(STORM, 4), cluster(WEB, 5)]), 1.0)
+    reading = Reading(facts(9, clusters=[cluster(STORM, 4), cluster(WEB, 5)]), 1.0, 1.0, 1)
     assert arguments_for(None, 5)["selectors"] == {"young": {"match": {"age": {"max": "4s"}}}}
     assert arguments_for(reading, 5)["selectors"] == {
         "young": {"match": {"age": {"max": "4s"}}},
@@ -189,7 +197,7 @@ def test_an_address_that_is_no_longer_among_the_most_frequent_ones_has_few_entri
 
 
 def test_no_address_moves_for_what_was_not_counted_exactly() -> None:
-    uncertain = {"uncertainty": {"marks": 0, "source": 5, "destination": 0}}
+    uncertain: Facts = {"uncertainty": {"marks": 0, "source": 5, "destination": 0}}
     before = facts(9, sources={"10.0.0.1": 100, "10.0.0.2": 100}, **uncertain)
     now = facts(9, sources={"10.0.0.1": 105, "10.0.0.2": 112}, **uncertain)
     assert movers(now, before) == [{"what": "from 10.0.0.2", "entries": 112, "change": 7, "at_least": True}]
