@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.netops.conntrack.plugins.plugin_utils._watch.exchange import BEGUN, State
 from ansible_collections.netops.conntrack.plugins.plugin_utils._watch.look import Look, Mover, Rates
 from ansible_collections.netops.conntrack.plugins.plugin_utils._watch.page import Watch, page
+from helpers.support import CHECKOUT
 
 NOW, TIME = 1000.0, "2026-11-29T06:30:05Z"
 WATCH = Watch(5, None, "`ansible-playbook netops.conntrack.explain -i inventory.yml --limit router1`")
@@ -70,6 +71,29 @@ def test_the_whole_page() -> None:
         "Ctrl-C ends this. Nothing is changed.",
         "what helps    ansible-playbook netops.conntrack.explain -i inventory.yml --limit router1",
     ]
+
+
+def test_the_page_of_the_documentation() -> None:
+    moved: list[Mover] = [
+        {"what": "udp, unanswered, to 192.0.2.54 port 53", "entries": 843_745, "change": 6020, "at_least": False},
+        {"what": "from 10.0.0.5", "entries": 57, "change": 57, "at_least": True},
+    ]
+    storm = "udp, unanswered, to 192.0.2.54 port 53, from 1,284 sources in 10.0.0.0/8"
+    full = look(filled_by=f"92 % of 917,115 entries: {storm}", movers=moved)
+    calm_rates: Rates = {**RATES, "change": -0.4, "new": None, "gone": None, "drop": 0, "early_drop": 0, "invalid": 0}
+    calm_mover: Mover = {"what": "tcp ESTABLISHED, answered", "entries": 1204, "change": -2, "at_least": False}
+    calm = look(
+        entries=2241,
+        max=262_144,
+        percent=0.86,
+        filled_by="nothing stands out",
+        rates=calm_rates,
+        movers=[calm_mover],
+    )
+    explain = "`ansible-playbook netops.conntrack.explain -i inventory.yml -b --limit router1,router2`"
+    lines = page({"router1": state(full), "router2": state(calm)}, WATCH._replace(explain=explain), NOW, TIME)
+    documented = (CHECKOUT / "docs" / "playbooks.md").read_text(encoding="utf-8")
+    assert "```text\n" + "\n".join(lines) + "\n```\n" in documented
 
 
 def test_what_is_unknown_is_not_zero() -> None:
