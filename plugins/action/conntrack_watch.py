@@ -16,7 +16,11 @@ import typing as t
 
 from ansible import constants, context
 from ansible.errors import AnsibleConnectionFailure
-from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError, OptionError
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
+    AnswerError,
+    ConntrackError,
+    OptionError,
+)
 from ansible_collections.netops.conntrack.plugins.module_utils._printable import visible
 from ansible_collections.netops.conntrack.plugins.module_utils._units import parse_duration
 from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import VALUE, shorten
@@ -60,6 +64,8 @@ class ActionModule(RouterAction):
 
     _watch: Watch
     _exchange: Exchange
+    _drawer: Drawer | None = None
+    """Draws the page, in one of the processes."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> Result:
         """Return the last look, or why there was none. Who draws the page returns after all others."""
@@ -68,14 +74,14 @@ class ActionModule(RouterAction):
             self._prepare(variables)
         except ConntrackError as error:
             return {"failed": True, "changed": False, "msg": error.message}
-        drawer = self._drawer()
+        self._begin_to_draw()
         self._exchange.tell()
         try:
             result: Result = super().run(tmp, task_vars)
         except Exception as error:
-            self._end(str(error), drawer)
+            self._end(str(error))
             raise
-        self._end(str(result.get("msg")) if result.get("failed") else None, drawer)
+        self._end(str(result.get("msg")) if result.get("failed") else None)
         return result
 
     def _prepare(self, variables: t.Mapping[str, t.Any]) -> None:
@@ -97,10 +103,10 @@ class ActionModule(RouterAction):
         directory = os.path.join(constants.DEFAULT_LOCAL_TMP, f"conntrack_watch-{self._task._uuid}")
         self._exchange = Exchange(directory, routers, own)
 
-    def _drawer(self) -> Drawer | None:
-        """Return who draws the page, at work, if no other process has one."""
+    def _begin_to_draw(self) -> None:
+        """Begin to draw the page, if no other process does that."""
         if not is_for_people() or not self._exchange.is_first():
-            return None
+            return
         screen = Screen()
 
         def draw(states: States) -> None:
@@ -108,15 +114,14 @@ class ActionModule(RouterAction):
             shape = (size.columns, size.lines) if size else ()
             screen.show(page(states, self._watch, time.monotonic(), _now(), *shape))
 
-        drawer = Drawer(self._exchange, self._watch.interval, screen.size is not None, draw)
-        drawer.start()
-        return drawer
+        self._drawer = Drawer(self._exchange, self._watch.interval, screen.size is not None, draw)
+        self._drawer.start()
 
-    def _end(self, problem: str | None, drawer: Drawer | None) -> None:
+    def _end(self, problem: str | None) -> None:
         """Tell the others that this process is done, and wait for the last page if it draws that."""
         self._exchange.tell(ended=True, **({} if problem is None else _failed(problem)))
-        if drawer is not None:
-            drawer.join()
+        if self._drawer is not None:
+            self._drawer.join()
 
     def _on_router(self, task_vars: dict[str, t.Any] | None) -> Result:
         """Return the last look after all rounds.
@@ -134,6 +139,8 @@ class ActionModule(RouterAction):
             self._exchange.tell(**past.add(result, begun, window))
             if past.looks == self._watch.rounds:
                 return result if past.failures else {"changed": False, "looks": past.looks, "look": past.look}
+            if self._drawer is not None:
+                self._drawer.raise_error()
             time.sleep(pause_after(time.monotonic() - begun, self._watch.interval, past.failures))
 
     def _ask(self, arguments: dict[str, t.Any], is_first: bool, task_vars: dict[str, t.Any] | None) -> Result:
@@ -147,7 +154,7 @@ class ActionModule(RouterAction):
             return {"failed": True, "unreachable": True, "changed": False, "msg": message}
         finally:
             # Nothing of ours is left on the router while the controller waits, and may be interrupted.
-            with contextlib.suppress(AnsibleConnectionFailure):
+            with contextlib.suppress(AnsibleConnectionFailure, AnswerError):
                 self.cleanup()
 
 

@@ -253,6 +253,29 @@ def test_each_router_needs_a_process(fleet: Fleet) -> None:
     assert "forks is 1 for 2 routers" in watched["msg"]
 
 
+def test_where_a_program_reads_the_output_there_is_no_page_and_an_end(fleet: Fleet) -> None:
+    """The callback has the name of the one that prints JSON, which is not a part of ansible-core."""
+    callbacks = fleet.directory / "callback_plugins"
+    callbacks.mkdir()
+    (callbacks / "json.py").write_text(
+        "from ansible.plugins.callback.minimal import CallbackModule as Minimal\n"
+        "DOCUMENTATION = 'name: json\\ntype: stdout\\nshort_description: a stand-in\\ndescription: [a stand-in]\\n'\n"
+        "class CallbackModule(Minimal):\n"
+        "    CALLBACK_NAME = 'json'\n"
+    )
+    fleet.workplace.environment = {
+        "ANSIBLE_STDOUT_CALLBACK": "json",
+        "ANSIBLE_CALLBACK_PLUGINS": str(callbacks),
+    }
+    done = fleet.workplace.run("ansible-playbook", "netops.conntrack.watch", "--limit", "router1")
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "rounds: None is needed here." in done.stdout
+    done = fleet.workplace.run("ansible-playbook", "netops.conntrack.watch", "--limit", "router1", "-e", "rounds=1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert '"filled_by": "nothing stands out"' in done.stdout
+    assert "Look 1 of 1" not in done.stdout
+
+
 def test_more_routers_than_a_screen_has_room_for(tmp_path: pathlib.Path) -> None:
     hosts = {f"router{number}": {"ansible_connection": "local"} for number in range(9)}
     done = Workplace(tmp_path, hosts).run("ansible-playbook", "netops.conntrack.watch", "--forks", "9")

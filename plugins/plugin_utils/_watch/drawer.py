@@ -40,6 +40,7 @@ class Drawer:
         self._draw = draw
         self._drawn: dict[str, State] = {}
         self._last = self._started = time.monotonic()
+        self._error: Exception | None = None
         # It must not keep a process alive that is to end.
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -50,10 +51,19 @@ class Drawer:
     def join(self) -> None:
         """Wait until the last page is drawn, after the processes for all routers have ended."""
         self._thread.join()
+        self.raise_error()
+
+    def raise_error(self) -> None:
+        """Raise the error because of which no page is drawn any more, if there is one."""
+        if self._error is not None:
+            raise self._error
 
     def _run(self) -> None:
-        while not self._step(time.monotonic()):
-            time.sleep(_POLL)
+        try:
+            while not self._step(time.monotonic()):
+                time.sleep(_POLL)
+        except Exception as error:
+            self._error = error
 
     def _step(self, now: float) -> bool:
         """Draw the page if it is time for that. Returns whether it was the last one."""

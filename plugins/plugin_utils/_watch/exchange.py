@@ -11,6 +11,7 @@ Each process writes its own file, and replaces it as a whole. One of them draws 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import typing as t
@@ -78,4 +79,5 @@ class Exchange:
 
     def _path(self, router: str) -> str:
         # The name of a host can have any character, so it is no name for a file.
-        return os.path.join(self._directory, f"{self._routers.index(router)}.json")
+        name = hashlib.sha256(router.encode("utf-8", "surrogateescape")).hexdigest()
+        return os.path.join(self._directory, f"{name}.json")

@@ -10,6 +10,7 @@ import pathlib
 import time
 import typing as t
 
+import pytest
 from ansible_collections.netops.conntrack.plugins.plugin_utils._watch.drawer import Drawer, States
 from ansible_collections.netops.conntrack.plugins.plugin_utils._watch.exchange import Exchange
 
@@ -115,6 +116,16 @@ def test_a_process_that_never_begins_is_waited_for_half_a_minute(tmp_path: pathl
     assert not watched.after(29)
     assert watched.after(31)
     assert watched.pages[-1] == {"a": 0}
+
+
+def test_an_error_ends_the_thread_and_is_not_lost(tmp_path: pathlib.Path) -> None:
+    watched = Watched(tmp_path, "a")
+    watched.drawer._draw = lambda states: 1 / 0  # type: ignore[assignment]
+    watched.drawer.start()
+    watched.drawer.raise_error()
+    watched.tell("a", looks=1)
+    with pytest.raises(ZeroDivisionError):
+        watched.drawer.join()
 
 
 def test_the_thread_ends_with_the_last_page(tmp_path: pathlib.Path) -> None:

@@ -37,6 +37,14 @@ def test_its_files_are_in_its_directory_and_for_nobody_else(tmp_path: pathlib.Pa
     assert len(list((tmp_path / "exchange").iterdir())) == len(ROUTERS)
 
 
+def test_a_process_that_was_made_when_another_had_failed_already(tmp_path: pathlib.Path) -> None:
+    first = exchange(tmp_path, "a")
+    Exchange(str(tmp_path / "exchange"), ["c\n"], "c\n").tell(looks=5)
+    state = first.states()["c\n"]
+    assert state is not None
+    assert state["looks"] == 5
+
+
 def test_one_process_is_the_first(tmp_path: pathlib.Path) -> None:
     assert [exchange(tmp_path, router).is_first() for router in ROUTERS] == [True, False, False]
 
