@@ -9,6 +9,7 @@ The routers are namespaces with real packets.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 import re
@@ -44,9 +45,10 @@ class Fleet(t.NamedTuple):
         for number in range(first, first + sources):
             self.router.send(f"10.0.{number >> 8}.{number & 255}", "192.0.2.54", UDP, udp((1024 + number, 53)))
 
-    def begin(self, *options: str) -> subprocess.Popen[str]:
-        """Begin to watch, into a pipe."""
-        return subprocess.Popen(
+    @contextlib.contextmanager
+    def watch(self, *options: str) -> t.Iterator[subprocess.Popen[str]]:
+        """Begin to watch, into a pipe. It ends with the block, however that ends."""
+        with subprocess.Popen(
             [_program("ansible-playbook"), "netops.conntrack.watch", *_AT_REST, *options],
             cwd=self.directory,
             env=self.environment(PYTHONUNBUFFERED="1"),
@@ -56,7 +58,11 @@ class Fleet(t.NamedTuple):
             text=True,
             start_new_session=True,
             preexec_fn=with_default_signals,
-        )
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.terminate()
 
     def environment(self, **more: str) -> dict[str, str]:
         ours = {"ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_PIPELINING": "false"}
@@ -107,7 +113,7 @@ def cells(page: str, router: str) -> list[str]:
 
 def test_it_sees_the_packets_between_two_looks(fleet: Fleet) -> None:
     fleet.storm(0, 300)
-    with fleet.begin("-e", "rounds=3") as process:
+    with fleet.watch("-e", "rounds=3") as process:
         shown = until(process, "Look 1 of 3 at 2 routers, one every 2s")
         fleet.storm(300, 200)
         shown += rest_of(process)
@@ -178,20 +184,18 @@ def commands() -> list[str]:
 
 
 def test_nothing_of_it_stays_on_a_router_while_it_waits(fleet: Fleet) -> None:
-    with fleet.begin("-e", "interval=1h", "--limit", "router1") as process:
+    with fleet.watch("-e", "interval=1h", "--limit", "router1") as process:
         until(process, "Ctrl-C ends this.")
         remote = pathlib.Path(fleet.hosts["router1"].variables["ansible_remote_tmp"])
         give_up = time.monotonic() + 30
         while list(remote.glob("*")):
             assert time.monotonic() < give_up
             time.sleep(0.1)
-        process.terminate()
-        rest_of(process)
 
 
 def test_a_router_that_stops_to_answer_is_asked_again(fleet: Fleet) -> None:
     broken = fleet.hosts["router1"].broken
-    with fleet.begin("-e", "rounds=5", "--limit", "router1") as process:
+    with fleet.watch("-e", "rounds=5", "--limit", "router1") as process:
         shown = until(process, "Look 1 of 5")
         broken.touch()
         shown += until(process, "No answer since ")
@@ -205,7 +209,7 @@ def test_a_router_that_stops_to_answer_is_asked_again(fleet: Fleet) -> None:
 
 def test_a_router_that_cannot_be_asked_fails_at_once_and_the_others_go_on(fleet: Fleet) -> None:
     fleet.hosts["router1"].broken.touch()
-    with fleet.begin("-e", "rounds=2") as process:
+    with fleet.watch("-e", "rounds=2") as process:
         shown = rest_of(process)
     assert process.returncode == 2, shown
     assert "fatal: [router1]: FAILED!" in shown
