@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible import context
 from ansible.plugins.action import ActionBase
+from ansible_collections.netops.conntrack.plugins.module_utils._printable import visible
+from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.explanation import Explanation
 from ansible_collections.netops.conntrack.plugins.plugin_utils._filter import as_filter, plain
 from ansible_collections.netops.conntrack.plugins.plugin_utils._page.explained_tables import text_of
+from ansible_collections.netops.conntrack.plugins.plugin_utils._page.parts import problem_of
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.invocation import pasteable_explanation
 from ansible_collections.netops.conntrack.plugins.plugin_utils._terminal import is_for_people, show
 
-_SPEC = {"tables": {"type": "dict", "required": True}}
+_SPEC = {"tables": {"type": "dict"}, "variable": {"type": "str"}}
 
 
 class ActionModule(ActionBase):
@@ -24,10 +29,40 @@ class ActionModule(ActionBase):
     _requires_connection = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        """Show the page, and return its ``text``. Raises AnsibleFilterError for tables that are none."""
+        """Show the page, and return its ``text``, and the routers that are ``failing``.
+
+        Raises AnsibleFilterError for tables that are none.
+        """
         super().run(tmp, task_vars)
-        _validation, options = self.validate_argument_spec(_SPEC)
-        text = as_filter(text_of, "conntrack_explain")(plain(options["tables"]))
+        either = [list(_SPEC)]
+        _validation, options = self.validate_argument_spec(_SPEC, mutually_exclusive=either, required_one_of=either)
+        problems: dict[str, str] = {}
+        if options["variable"] is None:
+            text = as_filter(text_of, "conntrack_explain")(plain(options["tables"]))
+        else:
+            registered = _registered(task_vars or {}, options["variable"])
+            problems = _problems(registered)
+            tables = {host: _facts(result) for host, result in registered.items() if host not in problems}
+            text = text_of(tables, problems, _pasteable)
         if is_for_people():
             show(text.splitlines())
-        return {"changed": False, "text": text}
+        return {"changed": False, "text": text, "failing": {host: visible(why) for host, why in problems.items()}}
+
+
+def _registered(variables: t.Mapping[str, t.Any], name: str) -> dict[str, t.Any]:
+    """Return what was registered under a name, by router of the play."""
+    hostvars = variables["hostvars"]
+    return {str(host): plain(hostvars.raw_get(host).get(name)) for host in variables["ansible_play_hosts_all"]}
+
+
+def _problems(registered: t.Mapping[str, t.Any]) -> dict[str, str]:
+    found = {host: problem_of(result, "ansible_facts") for host, result in registered.items()}
+    return {host: problem for host, problem in found.items() if problem is not None}
+
+
+def _facts(result: t.Mapping[str, t.Any]) -> t.Any:
+    return result["ansible_facts"]["conntrack"]
+
+
+def _pasteable(explanation: Explanation, routers: list[str]) -> Explanation:
+    return pasteable_explanation(explanation, routers, context.CLIARGS)

@@ -24,6 +24,8 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._preflight.rename
 from ansible_collections.netops.conntrack.plugins.plugin_utils._preflight.targets import (
     given_to,
     hosts_of_run,
+    refuse_hosts,
+    refuse_too_many,
     refuse_unnamed,
 )
 from ansible_collections.netops.conntrack.plugins.plugin_utils._preflight.variables import Variables
@@ -32,6 +34,8 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._report.invocatio
 _SPEC = {
     "changes": {"type": "bool", "default": False},
     "reads": {"type": "list", "elements": "str", "default": []},
+    "routers": {"type": "bool", "default": True},
+    "at_once": {"type": "int", "default": 0},
     "role": {"type": "str", "choices": ["", "conntrack_audit", "conntrack_prune", "conntrack_tune"], "default": ""},
     "that": {"type": "bool", "default": True},
     "fail_msg": {"type": "str", "default": "The options cannot be used."},
@@ -55,7 +59,7 @@ class ActionModule(ActionBase):
                 refuse_variables_of_role(options["role"], variables)
                 sources = [variables]
             else:
-                sources = self._look_at_run(options["changes"], options["reads"], variables)
+                sources = self._look_at_run(options, variables)
             if not options["that"]:
                 raise RefusedError(options["fail_msg"])
         except ConntrackError as error:
@@ -63,7 +67,7 @@ class ActionModule(ActionBase):
         old_names = deprecations(sources)
         return {"changed": False, **({"deprecations": old_names} if old_names else {})}
 
-    def _look_at_run(self, changes: bool, reads: list[str], task_vars: Variables) -> list[Variables]:
+    def _look_at_run(self, options: t.Mapping[str, t.Any], task_vars: Variables) -> list[Variables]:
         """Return all variables that were looked at. Raises ConntrackError if the run is refused."""
         arguments: t.Mapping[str, t.Any] = context.CLIARGS
         called = arguments.get("args")
@@ -74,11 +78,17 @@ class ActionModule(ActionBase):
         given = given_to(self._task, self._loader)
         # A null is given, and is no pattern.
         target = (self._templar.template(given["target"]) or "") if "target" in given else None
-        hosts = hosts_of_run(task_vars["groups"], target, limit, self._loader)
+        if options["routers"]:
+            hosts = hosts_of_run(task_vars["groups"], target, limit, self._loader)
+            if options["at_once"]:
+                refuse_too_many(len(hosts), options["at_once"], arguments.get("forks"))
+        else:
+            refuse_hosts(target, limit)
+            hosts = []
         hostvars = task_vars["hostvars"]
-        named = not changes or target is not None or bool(limit)
+        named = not options["changes"] or target is not None or bool(limit)
         of_hosts = {host: hostvars.raw_get(host) for host in hosts}
-        run = Run(extra, of_hosts, of_play, named, only_ours(playbooks), lines_of_others(playbooks), reads)
+        run = Run(extra, of_hosts, of_play, named, only_ours(playbooks), lines_of_others(playbooks), options["reads"])
         refuse_variables(run, lambda host, name: _resolved(hostvars, host, name))
         if not named:
             refuse_unnamed(task_vars["groups"], playbook_command(playbooks[0] if playbooks else "PLAYBOOK", arguments))

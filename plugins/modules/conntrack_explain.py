@@ -15,7 +15,7 @@ author:
 description:
   - Says in words what most entries of a table have in common, which command frees them, and which setting keeps them
     from coming back, on one screen. It works on the controller, with what other modules returned.
-  - The playbook C(netops.conntrack.explain) runs it for a file with a table.
+  - The playbook C(netops.conntrack.explain) runs it for the tables of routers, or for a file with a table.
 extends_documentation_fragment:
   - netops.conntrack._attributes
   - netops.conntrack._attributes.controller
@@ -26,8 +26,14 @@ options:
         M(netops.conntrack.conntrack_facts) returns them, of which C(table) is needed with C(entries) and C(filled_by).
       - With C(settings), the page also tells which timeout keeps the entries. With C(not_understood), a number, it says
         how many lines of a file are not in the table.
+      - Either O(tables) or O(variable) is needed.
     type: dict
-    required: true
+  variable:
+    description:
+      - The variable that M(netops.conntrack.conntrack_facts) was registered in, on each router of the play. It needs
+        the subsets V(usage), V(settings) and V(table). With V(selectors), the page also says how many entries are idle.
+      - Run the task once, in a play over all routers. Its commands can be pasted then.
+    type: str
 seealso:
   - module: netops.conntrack.conntrack_info
   - module: netops.conntrack.conntrack_facts
@@ -50,6 +56,18 @@ EXAMPLES = r"""
           entries: "{{ read.matched }}"
           filled_by: "{{ read.filled_by }}"
   delegate_to: localhost
+
+- name: Measure all routers of the play
+  netops.conntrack.conntrack_facts:
+    gather_subset: [usage, settings, table, selectors]
+    explain: 5
+  register: measured
+
+- name: Show what fills their tables
+  netops.conntrack.conntrack_explain:
+    variable: measured
+  run_once: true
+  delegate_to: localhost
 """
 
 RETURN = r"""
@@ -58,4 +76,9 @@ text:
   returned: success
   type: str
   sample: "What fills 1 table with 1,204 entries\n..."
+failing:
+  description: Why routers gave no answer, by router. It is empty with O(tables).
+  returned: success
+  type: dict
+  sample: {router3: "Unreachable: Connection timed out"}
 """

@@ -39,6 +39,20 @@ options:
       - In either case, it fails for an inventory without hosts, and for a C(target) that matches none.
     type: bool
     default: false
+  routers:
+    description:
+      - Whether the run asks routers. If not, it is about a file on the controller. Then it needs no inventory, and it
+        fails if routers are named.
+    type: bool
+    default: true
+    version_added: 0.5.0
+  at_once:
+    description:
+      - How many routers the run can be for at most, because all of them are at work at the same time. It also fails if
+        C(forks) is less than the number of routers. V(0) is no limit.
+    type: int
+    default: 0
+    version_added: 0.5.0
   reads:
     description: The short names of variables that the playbook reads on the command line, and no other one does.
     type: list

@@ -17,7 +17,7 @@ import termios
 import time
 import typing as t
 
-from helpers.support import PATIENCE
+from helpers.support import PATIENCE, with_default_signals
 
 _OF_THE_TESTER = ("ANSIBLE_", "NETOPS_", "CI", "COLUMNS", "LINES", "NO_COLOR", "PYTHONIOENCODING")
 
@@ -43,6 +43,63 @@ def on_terminal(
         process.kill()
         process.wait()
         os.close(ours)
+
+
+class Interrupted(t.NamedTuple):
+    """How a command ended on whose terminal somebody pressed Ctrl-C."""
+
+    rc: int
+    shown: str
+    same_modes: bool
+    """Whether the terminal had the modes of before."""
+
+
+def interrupted(
+    command: t.Sequence[str],
+    when: t.Callable[[str], bool],
+    *,
+    size: tuple[int, int],
+    cwd: pathlib.Path,
+    env: dict[str, str],
+    timeout: float = PATIENCE,
+) -> Interrupted:
+    """Run ``command`` on a terminal of so many lines and columns, and press Ctrl-C ``when`` it shows something."""
+    ours, its = pty.openpty()
+    fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
+    modes = termios.tcgetattr(its)
+    # The key reaches those processes only whose terminal it is.
+    process = subprocess.Popen(
+        command,
+        cwd=cwd,
+        env=env,
+        stdin=its,
+        stdout=its,
+        stderr=its,
+        start_new_session=True,
+        preexec_fn=_as_a_shell_starts_it,
+    )
+    try:
+        shown = b""
+        pressed = False
+        deadline = time.monotonic() + timeout
+        while process.poll() is None or select.select([ours], [], [], 0)[0]:
+            assert time.monotonic() < deadline, shown.decode()
+            if select.select([ours], [], [], 0.1)[0]:
+                shown += os.read(ours, 65536)
+            if not pressed and when(shown.decode(errors="replace")):
+                os.write(ours, b"\x03")
+                pressed = True
+        return Interrupted(process.wait(), shown.decode().replace("\r\n", "\n"), termios.tcgetattr(its) == modes)
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+        os.close(its)
+
+
+def _as_a_shell_starts_it() -> None:
+    with_default_signals()
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 def _until_closed(terminal: int, deadline: float) -> t.Iterator[bytes]:

@@ -26,6 +26,7 @@ LINKING_PAGES = [*PAGES, *COMMUNITY, *sorted(CHECKOUT.glob("tools/*/README.md"))
 PLAYBOOK_VARIABLES = {"target", "batch", "fail_on"}
 OF_FIND = {"exclude", "match", "most", "select"}
 EXPLAIN_VARIABLES = {"src", "settings"}
+OF_WATCH = {"interval", "rounds"}
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _CHANGES = r"ansible-playbook netops\.conntrack\.(?:prune|site|tune)"
@@ -179,7 +180,7 @@ def test_make_target_exists(page: str, target: str) -> None:
 
 @pytest.mark.parametrize(("page", "variable"), words(r"-e '?\{?(\w+)[=:]"))
 def test_extra_variable_exists(page: str, variable: str) -> None:
-    assert variable in role_variables() | PLAYBOOK_VARIABLES | OF_FIND | EXPLAIN_VARIABLES, page
+    assert variable in role_variables() | PLAYBOOK_VARIABLES | OF_FIND | EXPLAIN_VARIABLES | OF_WATCH, page
 
 
 @pytest.mark.parametrize("variable", sorted(PLAYBOOK_VARIABLES))

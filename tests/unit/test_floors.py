@@ -26,7 +26,7 @@ FLOORS = {
         "_checks _tuning",
         "_rollout _report",
         "_page _html_toolkit _callback",
-        "_html",
+        "_html _watch",
         "_formats",
     ),
 }

@@ -34,6 +34,7 @@ TESTED_IN = {
     "kernel/test_reader": "module_utils/_table/block module_utils/_table/table",
     "kernel/test_table": "module_utils/_netns module_utils/_table/requests module_utils/_table/writable",
     "kernel/test_timeout_policies": "module_utils/_entry/timeout_policies module_utils/_netlink/subsystems",
+    "kernel/test_watch": "modules/conntrack_watch",
     "kernel/test_udev": "module_utils/_boot_files/udev_rules",
     "report/test_prometheus": "plugin_utils/_formats/prometheus",
     "unit/roles/test_conntrack_audit": "action/conntrack_audit modules/conntrack_audit",

@@ -31,8 +31,8 @@ from ansible_collections.netops.conntrack.plugins.module_utils._facts.kernel_log
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.listeners import listeners
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.namespaces import measure_namespaces
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.nat_ports import NatPorts
-from ansible_collections.netops.conntrack.plugins.module_utils._facts.received_packets import received_packets
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.rates import Rates, parse_sample
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.received_packets import received_packets
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.summary import Summary, percent
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.tallies import Tallies
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import (

@@ -133,50 +133,50 @@ def _aligned(rows: list[list[str]]) -> str:
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
 
-def as_screen(block: Block) -> str:
+def as_screen(block: Block, width: int = WIDTH) -> str:
     """Return ``block`` for a terminal as ``as_text`` does, with lines that fit it: commands and columns, too.
 
     A command has lines of its own, which end as a shell takes them, and a table leaves out its last columns.
     """
     if isinstance(block, Paragraph):
-        return "\n".join(_wrapped(visible(block.text), WIDTH))
+        return "\n".join(_wrapped(visible(block.text), width))
     if isinstance(block, Table):
         rows = [[visible(cell) for cell in row] for row in block.rows]
-        while len(rows[0]) > 2 and max(map(len, _aligned(rows).splitlines())) > WIDTH:
+        while len(rows[0]) > 2 and max(map(len, _aligned(rows).splitlines())) > width:
             rows = [row[:-1] for row in rows]
         return _aligned(rows)
     if not isinstance(block, Items):
         return as_text(block)
     margin = max(len(visible(label)) for label, _lines in block.items) + 2
-    return "\n".join(_screen_item(label, lines, margin) for label, lines in block.items)
+    return "\n".join(_screen_item(label, lines, margin, width) for label, lines in block.items)
 
 
-def _screen_item(label: str, lines: list[str], margin: int) -> str:
-    shown = [part for line in lines for part in _with_commands_apart(visible(line), margin)]
+def _screen_item(label: str, lines: list[str], margin: int, width: int) -> str:
+    shown = [part for line in lines for part in _with_commands_apart(visible(line), margin, width)]
     first = f"{visible(label):{margin}}{shown[0].removeprefix(' ' * margin)}"
     return "\n".join([first, *shown[1:]])
 
 
-def _with_commands_apart(text: str, margin: int) -> list[str]:
+def _with_commands_apart(text: str, margin: int, width: int) -> list[str]:
     """Return ``text`` in lines that begin at the margin, and each of its commands in lines of its own."""
     lines, end = [], 0
     for command in _COMMAND.finditer(text):
-        lines += _indented(text[end : command.start()], margin)
-        lines += _broken_command(command.group().strip("`"))
+        lines += _indented(text[end : command.start()], margin, width)
+        lines += _broken_command(command.group().strip("`"), width)
         end = command.end()
-    return lines + _indented(text[end:].removeprefix(".").strip(), margin)
+    return lines + _indented(text[end:].removeprefix(".").strip(), margin, width)
 
 
-def _indented(text: str, margin: int) -> list[str]:
-    lines = textwrap.wrap(text, max(WIDTH - margin, _NARROWEST), break_on_hyphens=False)
+def _indented(text: str, margin: int, width: int) -> list[str]:
+    lines = textwrap.wrap(text, max(width - margin, _NARROWEST), break_on_hyphens=False)
     return [" " * margin + line for line in lines]
 
 
-def _broken_command(command: str) -> list[str]:
+def _broken_command(command: str, width: int) -> list[str]:
     """Return a command in lines that a shell takes as one. A word that is longer than a line stays whole."""
     lines: list[str] = []
     for word in _WORD.findall(command):
-        if lines and len(lines[-1]) + len(word) + len("  \\") <= WIDTH:
+        if lines and len(lines[-1]) + len(word) + len("  \\") <= width:
             lines[-1] += f" {word}"
         else:
             lines.append(f"{_INDENT}{word}")

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import shorten
 from ansible_collections.netops.conntrack.plugins.plugin_utils._display import UNKNOWN
 from ansible_collections.netops.conntrack.plugins.plugin_utils._page.blocks import (
     Block,
@@ -21,7 +20,12 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._page.blocks impo
     Table,
     as_text,
 )
-from ansible_collections.netops.conntrack.plugins.plugin_utils._page.parts import COURSE, counted, few_names
+from ansible_collections.netops.conntrack.plugins.plugin_utils._page.parts import (
+    counted,
+    few_names,
+    problem_of,
+    without_answer,
+)
 
 Entry = t.Mapping[str, t.Any]
 """An entry, as conntrack_info documents ``entries``."""
@@ -40,11 +44,9 @@ class Found(t.NamedTuple):
 
 def found_of(result: t.Mapping[str, t.Any] | None) -> Found:
     """Return what a router answered, from the registered result of conntrack_info. None: it was not asked."""
-    if result is None:
-        return Found(0, [], "It was not asked.")
-    if result.get("failed") or result.get("unreachable") or "matched" not in result:
-        message = str(result.get("msg") or "It gave no answer.")
-        return Found(0, [], f"Unreachable: {message}" if result.get("unreachable") else message)
+    problem = problem_of(result, "matched")
+    if result is None or problem is not None:
+        return Found(0, [], problem)
     return Found(result["matched"], result["entries"], None)
 
 
@@ -67,10 +69,7 @@ def _blocks(found: t.Mapping[str, Found]) -> t.Iterator[Block]:
             yield Items(left_out)
     if without:
         yield Paragraph(f"No such entry: {few_names(without)}")
-    failed = [(name, [shorten(one.problem, COURSE)]) for name, one in found.items() if one.problem is not None]
-    if failed:
-        yield Heading(2, "Not asked, or without an answer")
-        yield Items(failed)
+    yield from without_answer({name: one.problem for name, one in found.items() if one.problem is not None})
 
 
 def _table(having: t.Mapping[str, Found]) -> Table:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import listed
+from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import listed, shorten
 from ansible_collections.netops.conntrack.plugins.plugin_utils._display import counted as counted_with
 from ansible_collections.netops.conntrack.plugins.plugin_utils._display import plain_number, spoken, value_in_line
 from ansible_collections.netops.conntrack.plugins.plugin_utils._page.blocks import (
@@ -75,6 +75,25 @@ def counted(count: int | None, one: str, many: str = "") -> str:
 def few_names(names: list[str]) -> str:
     """Return the first names as a list, and how many more there are."""
     return listed(names, most=SHOWN, longest=COURSE)
+
+
+def problem_of(result: t.Mapping[str, t.Any] | None, needed: str) -> str | None:
+    """Return why a router gave no answer, from the registered result of a module that returns ``needed``. None: it did.
+
+    Without a result it was not asked.
+    """
+    if result is None:
+        return "It was not asked."
+    if not result.get("failed") and not result.get("unreachable") and needed in result:
+        return None
+    message = str(result.get("msg") or "It gave no answer.")
+    return f"Unreachable: {message}" if result.get("unreachable") else message
+
+
+def without_answer(problems: t.Mapping[str, str]) -> list[Block]:
+    """Return a section with the routers that gave no answer, and why. Nothing if all did."""
+    items = [(name, [shorten(problem, COURSE)]) for name, problem in problems.items()]
+    return [Heading(2, "Not asked, or without an answer"), Items(items)] if items else []
 
 
 def how_many_more(names: list[str]) -> list[str]:

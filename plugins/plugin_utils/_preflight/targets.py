@@ -65,6 +65,31 @@ def hosts_of_run(groups: Groups, target: t.Any, limit: str | None, loader: t.Any
     return limited
 
 
+def refuse_hosts(target: t.Any, limit: str | None) -> None:
+    """Raise RefusedError if routers are named for a run that is about a file on the controller."""
+    given = [*(["target"] if target is not None else []), *(["--limit"] if limit else [])]
+    if given:
+        named = " and ".join(given)
+        raise RefusedError(
+            f"src is a file on the controller, and {named} {'name' if len(given) > 1 else 'names'} routers. "
+            f"Leave src out to look at these, or leave {named} out to read the file. {_UNTOUCHED}"
+        )
+
+
+def refuse_too_many(routers: int, most: int, forks: int | None) -> None:
+    """Raise RefusedError for more routers than can be looked at all the time, each in a process of the controller."""
+    if routers > most:
+        raise RefusedError(
+            f"At most {most} routers can be watched at the same time, and these are {routers:,}. "
+            f"Name fewer with -e target=PATTERN or --limit PATTERN. {_UNTOUCHED}"
+        )
+    if forks is not None and forks < routers:
+        raise RefusedError(
+            f"Each router needs a process of its own, and forks is {forks} for {routers} routers. "
+            f"Call it with --forks {routers}, or name fewer routers. {_UNTOUCHED}"
+        )
+
+
 def refuse_unnamed(groups: Groups, command: str) -> None:
     """Raise RefusedError for a run that changes routers that nobody named. ``command`` is how to call it."""
     raise RefusedError(

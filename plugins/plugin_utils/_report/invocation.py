@@ -15,7 +15,10 @@ import shlex
 import typing as t
 
 from ansible import constants as C
-from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.explanation import PruneCommand
+from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.explanation import (
+    Explanation,
+    PruneCommand,
+)
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.audit_types import Audit, Finding
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_types import (
     PHASES,
@@ -115,12 +118,7 @@ def _with_explained_commands(host: Host, phase: Phase, call: _Call) -> Host:
     explanation = explanation_of(audit)
     if not audit or not explanation:
         return host
-    prunes: list[PruneCommand] = [
-        {**prune, "command": _COMMAND.sub(call.command, prune["command"])} for prune in explanation["prunes"]
-    ]
-    advice = [_COMMAND.sub(call.in_backticks, sentence) for sentence in explanation["advice"]]
-    changed: Audit = {**audit, "explanation": {**explanation, "prunes": prunes, "advice": advice}}
-    return _with_audit(host, phase, changed)
+    return _with_audit(host, phase, {**audit, "explanation": call.in_explanation(explanation)})
 
 
 def _with_commands_of_cures(host: Host, phase: Phase, call: _Call) -> Host:
@@ -137,6 +135,12 @@ def _with_commands_of_cures(host: Host, phase: Phase, call: _Call) -> Host:
 
 def _with_audit(host: Host, phase: Phase, audit: Audit) -> Host:
     return {**host, "before": audit} if phase == "before" else {**host, "after": audit}
+
+
+def pasteable_explanation(explanation: Explanation, routers: list[str], arguments: Arguments) -> Explanation:
+    """Return what fills the tables of these ``routers`` with its commands as they can be pasted, for them alone."""
+    call = _Call(connection_options(arguments), ["--limit", ",".join(routers)], "", routers)
+    return call.in_explanation(explanation)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,6 +160,14 @@ class _Call:
     def in_backticks(self, found: re.Match[str]) -> str:
         """Return the command that was ``found`` in an advice as it can be pasted, and as it stands among words."""
         return f"`{self.command(found)}`"
+
+    def in_explanation(self, explanation: Explanation) -> Explanation:
+        """Return what fills a table with its commands as they can be pasted."""
+        prunes: list[PruneCommand] = [
+            {**prune, "command": _COMMAND.sub(self.command, prune["command"])} for prune in explanation["prunes"]
+        ]
+        advice = [_COMMAND.sub(self.in_backticks, sentence) for sentence in explanation["advice"]]
+        return {**explanation, "prunes": prunes, "advice": advice}
 
     def command(self, found: re.Match[str]) -> str:
         """Return the command that was ``found`` in an advice as it can be pasted."""

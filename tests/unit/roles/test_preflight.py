@@ -134,6 +134,12 @@ def test_an_extra_variable_that_nothing_reads(routers: Fleet, variable: str, mea
         ("find", "macth=x", "match"),
         ("find", "matches=x", "match"),
         ("find", "tagret=x", "target"),
+        ("explain", "scr=x", "src"),
+        ("explain", "setings=x", "settings"),
+        ("explain", "tagret=x", "target"),
+        ("watch", "intervall=5s", "interval"),
+        ("watch", "round=3", "rounds"),
+        ("watch", "hosts=edge", "target"),
         ("find", "conntrack_prune_mach=x", "conntrack_prune_match"),
     ],
 )

@@ -91,7 +91,7 @@ def test_the_page_of_the_documentation(tmp_path: pathlib.Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((), "Name it with -e src=/path/to/dump.txt"),
+        ((), "name a file with -e src=/path/to/dump.txt"),
         (("-e", "src=/nowhere/at/all"), "/nowhere/at/all"),
         (("-e", "src=/dev/null"), "not a regular file"),
     ],

@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.plugin_utils._page.blocks import (
+    WIDTH,
     Block,
     Heading,
     Items,
     Paragraph,
     Table,
     as_markdown,
+    as_screen,
     as_text,
 )
 
@@ -76,3 +78,13 @@ def test_a_label_longer_than_the_line_leaves_room_for_its_text() -> None:
 def test_a_name_with_hyphens_stays_whole() -> None:
     lines = as_text(Items([("x", [", ".join(["edge-ams-01"] * 20)])])).splitlines()
     assert [name for line in lines for name in line[3:].rstrip(",").split(", ")] == ["edge-ams-01"] * 20
+
+
+@pytest.mark.parametrize("width", [60, 80, WIDTH])
+def test_a_screen_has_the_width_that_is_asked_for(width: int) -> None:
+    command = "`ansible router1 -i inventory.yml -b -m netops.conntrack.conntrack_prune -a match=protocol=udp`"
+    items = Items([("router1", ["Some words " * 20, command])])
+    table = Table([["a column"] * 20, ["a cell"] * 20])
+    for block in (Paragraph("Some words " * 20), items, table):
+        lines = as_screen(block, width).splitlines()
+        assert width - 16 <= max(map(len, lines)) <= width

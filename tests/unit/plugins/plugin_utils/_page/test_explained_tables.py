@@ -6,12 +6,16 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
+from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.explanation import Explanation
 from ansible_collections.netops.conntrack.plugins.plugin_utils._page.blocks import WIDTH
 from ansible_collections.netops.conntrack.plugins.plugin_utils._page.explained_tables import text_of
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.invocation import pasteable_explanation
+from helpers.support import CHECKOUT
 
 STORM = {
     "match": {"protocol": "udp", "replied": False, "destination": "192.0.2.54", "destination_port": 53},
@@ -40,6 +44,57 @@ def test_what_is_the_same_for_several_is_said_once() -> None:
     text = text_of({"one": table(10_000, STORM), "other": table(10_000, STORM)})
     assert "What fills 2 tables with 20,000 entries" in text
     assert text.count("They come back until 192.0.2.54 answers") == 1
+
+
+def router(entries: int, limit: int, *clusters: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Make the facts of a router, whose limit is known. 0 is none."""
+    percent = 100 * entries / limit if limit else None
+    usage = {"count": entries, "max": limit, "percent": percent}
+    return {**table(entries, *clusters), "usage": usage, "settings": {"udp_timeout": 30}}
+
+
+def test_the_page_of_the_documentation() -> None:
+    peers = {"sources": 1284, "more_sources": False, "source_network": "10.0.0.0/8"}
+    storm = {**STORM, **peers, "entries": 843_745, "percent": 92.0, "prunable": 843_745}
+    arguments = {"inventory": ("inventory.yml",), "become": True}
+    text = text_of(
+        {"router1": router(917_115, 917_504, storm)},
+        paste=lambda explanation, routers: pasteable_explanation(explanation, routers, arguments),
+    )
+    page = (CHECKOUT / "docs" / "playbooks.md").read_text(encoding="utf-8")
+    assert f"-e target=router1\n\n{text}```\n" in page
+
+
+def test_the_fullest_table_comes_first_and_only_so_many_are_shown() -> None:
+    tables = {f"router{number:02}": router(100 * number, 10_000) for number in range(15)}
+    text = text_of({"without": router(50_000, 0), **tables})
+    shown = [line.split()[0] for line in text.splitlines() if re.match(r"\w+ +[\d,]+ +", line)]
+    assert shown == [f"router{number:02}" for number in range(14, 4, -1)]
+    assert "6 more routers are not shown. Choose fewer routers with -e target=PATTERN." in text
+
+
+def test_a_table_without_a_limit_has_no_percentage() -> None:
+    assert "router1  50,000   no limit" in text_of({"router1": router(50_000, 0)}).splitlines()
+
+
+def test_routers_that_are_too_many_for_a_command_have_each_their_own() -> None:
+    commands: list[list[str]] = []
+
+    def paste(explanation: Explanation, routers: list[str]) -> Explanation:
+        commands.append(routers)
+        return explanation
+
+    text_of({f"router{number}": router(10_000, 100_000, STORM) for number in range(10)}, paste=paste)
+    assert len(commands.pop()) == 10
+    text = text_of({f"router{number}": router(10_000, 100_000, STORM) for number in range(11)}, paste=paste)
+    assert commands == [[f"router{number}"] for number in range(10)]
+    assert "1 more of these are not shown." in text
+
+
+def test_routers_without_an_answer_are_named() -> None:
+    text = text_of({}, {"router1": "Unreachable: \x1b[2Jtimed out"})
+    assert "Not asked, or without an answer" in text
+    assert "router1  Unreachable: \\x1b[2Jtimed out" in text
 
 
 def test_what_of_a_file_is_not_in_the_table() -> None:

@@ -10,7 +10,12 @@ import typing as t
 import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError, RefusedError
-from ansible_collections.netops.conntrack.plugins.plugin_utils._preflight.targets import hosts_of_run, refuse_unnamed
+from ansible_collections.netops.conntrack.plugins.plugin_utils._preflight.targets import (
+    hosts_of_run,
+    refuse_hosts,
+    refuse_too_many,
+    refuse_unnamed,
+)
 
 GROUPS = {"all": ["a1", "a2", "b1"], "ungrouped": [], "alpha": ["a1", "a2"], "beta": ["b1"], "empty": []}
 
@@ -67,6 +72,32 @@ def test_an_inventory_without_hosts() -> None:
     with pytest.raises(RefusedError, match="has no hosts"):
         hosts_of_run({"all": [], "ungrouped": []}, None, None, DataLoader())
     assert hosts_of_run({"all": [], "ungrouped": []}, "localhost", None, DataLoader()) == ["localhost"]
+
+
+@pytest.mark.parametrize(
+    ("target", "limit", "words"),
+    [
+        ("edge", None, "and target names routers. Leave src out to look at these, or leave target out"),
+        ([], None, "and target names routers"),
+        (None, "edge", "and --limit names routers"),
+        ("edge", "edge1", "and target and --limit name routers"),
+    ],
+)
+def test_a_run_about_a_file_is_about_no_router(target: t.Any, limit: str | None, words: str) -> None:
+    with pytest.raises(RefusedError) as raised:
+        refuse_hosts(target, limit)
+    assert words in raised.value.message
+    assert raised.value.message.endswith("Nothing was touched.")
+    refuse_hosts(None, None)
+
+
+def test_not_too_many_routers_at_the_same_time() -> None:
+    refuse_too_many(8, 8, 8)
+    refuse_too_many(8, 8, None)
+    with pytest.raises(RefusedError, match="At most 8 routers can be watched at the same time, and these are 1,200"):
+        refuse_too_many(1200, 8, 5000)
+    with pytest.raises(RefusedError, match=r"forks is 5 for 6 routers\. Call it with --forks 6, or name fewer"):
+        refuse_too_many(6, 8, 5)
 
 
 def test_the_groups_are_listed_the_largest_first() -> None:
