@@ -6,28 +6,27 @@
 
 from __future__ import annotations
 
-from draw_architecture import MODULES, PLUGINS, imported, wing_of
+from draw_architecture import MODULES, PLUGINS, floors_of, graph_of, imported, wing_of
 
 FLOORS = {
     "module_utils": (
-        "_printable _uapi _interrupt",
+        "_interrupt _printable _uapi",
         "_errors",
-        "_units _option_types _files _netlink",
-        "_netns _sysctl _entry _module",
-        "_boot_files _table _namespaces",
-        "_boot _selector _listing",
-        "_settings _query _selected_table",
+        "_files _netlink _option_types _units",
+        "_entry _module _netns _sysctl",
+        "_boot_files _namespaces _table",
+        "_boot _listing _selector",
+        "_query _selected_table _settings",
         "_expectations",
-        "_facts _entry_changes",
+        "_entry_changes _facts",
     ),
     "plugin_utils": (
-        "_bounds _filter _terminal",
-        "_display _router _preflight",
-        "_checks _tuning",
-        "_rollout _report",
-        "_page _html_toolkit _callback",
-        "_html _watch",
-        "_formats",
+        "_bounds _filter _router _terminal _tuning",
+        "_display _preflight",
+        "_checks",
+        "_html_toolkit _report _rollout",
+        "_callback _html _page",
+        "_formats _watch",
     ),
 }
 """The wings, and the modules that stand beside them, lowest floor first."""
@@ -50,5 +49,7 @@ def test_no_module_imports_upwards() -> None:
     assert not upwards, "\n".join(upwards)
 
 
-def test_each_wing_has_a_floor() -> None:
-    assert {wing_of(path) for path in MODULES} == FLOOR_OF.keys()
+def test_the_picture_has_these_floors() -> None:
+    """The picture shows the floors that the imports need. A wing that could be lower has to be moved there."""
+    drawn = {package: tuple(" ".join(floor) for floor in floors_of(graph_of(package))) for package in FLOORS}
+    assert drawn == FLOORS
