@@ -37,6 +37,12 @@ class Functions(_Library):  # type: ignore[misc]
         super().__init__()
         self._document = document
 
+    def _func_to_string(self, value: t.Any) -> t.Any:
+        """Return a value as text. JMESPath itself says ``null`` for what is not known."""
+        return None if value is None else super()._func_to_string(value)
+
+    _func_to_string.signature = ({"types": []},)  # type: ignore[attr-defined]
+
     def _func_percent(self, part: float, whole: float) -> float | None:
         return 100 * part / whole if whole else None
 

@@ -250,6 +250,20 @@ def test_a_share_that_says_nothing_is_no_cause(name: str) -> None:
     assert found <= {"loose_pickup"}
 
 
+@pytest.mark.parametrize("name", ["healthy", "sick"])
+def test_no_value_has_words_for_what_is_not_known(name: str) -> None:
+    facts = load(name)
+    facts["selectors"]["one_way"] |= {"entries": None, "percent": None}
+    facts["stats"]["received_packets"] = None
+    values = [finding["value"] for finding in find(facts, CHECKS)]
+    assert not [value for value in values if isinstance(value, str) and "null" in value]
+
+
+def test_a_table_without_a_limit_leaves_nothing_unknown() -> None:
+    facts = facts_with({**filled(6000, 90, CLIENT), **WRONG["no_limit"]})
+    assert [each["id"] for each in find(facts, CHECKS) if each["status"] != "passed"] == ["no_limit"]
+
+
 def test_a_cure_counts_what_a_shorter_timeout_leaves() -> None:
     facts = facts_with({**filled(6000, 50, SYNS), "settings.tcp_timeout_syn_sent": 120})
     [finding] = [each for each in find(facts, CHECKS) if each["id"] == "syn_flood"]

@@ -31,6 +31,10 @@ FACTS: dict[str, t.Any] = {
 @pytest.mark.parametrize(
     ("expression", "expected"),
     [
+        ("to_string(settings.udp_timeout)", "30"),
+        ("to_string('a')", "a"),
+        ("to_string(settings.missing)", None),
+        ("join('', ['after ', to_string(settings.missing), ' s'])", None),
         ("percent(`1`, `4`)", 25),
         ("percent(`1`, settings.zero)", None),
         ("scaled(`46000`, settings.udp_timeout, `10`)", 15_333),
