@@ -266,6 +266,24 @@ def test_rates_of_real_packets() -> None:
     assert rates["full_in_seconds"] == pytest.approx((1000 - 299) * rates["seconds"] / 199, rel=0.3)
 
 
+def test_expired_entries_that_are_still_counted_do_not_hide_the_growth() -> None:
+    quiet = "table inet quiet { chain in { type filter hook input priority 0; udp dport 1000-3000 drop; }; }"
+    with network_namespace("rates") as name:
+        run(["nft", "-f", "-"], netns=name, text=quiet)
+        set_timeouts(name, {"udp_timeout": 1})
+        send(bound_sender(name), range(1000, 1100))
+        time.sleep(2.5)
+        set_timeouts(name, {"udp_timeout": 60})
+        later = bound_sender(name)
+        with inside(name), Table() as table:
+            looks = Rates(table, 1, 5)
+            send(later, range(2000, 2020))
+            rates = looks.result(1000)
+    assert (rates["new"], rates["gone"]) == (20, 0)
+    assert (rates["count_before"], rates["count_after"]) == (0, 20)
+    assert rates["growth_per_second"] == rates["new_per_second"]
+
+
 @pytest.mark.parametrize("sample", ["0", "61s", "soon"])
 def test_a_time_that_is_too_short_or_too_long_is_refused(sample: str) -> None:
     assert_refused(run_module("conntrack_facts", {"sample": sample}), f"sample: '{sample}'")
