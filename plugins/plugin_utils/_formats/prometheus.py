@@ -105,7 +105,8 @@ def _escaped(text: str) -> str:
 
 def _time(document: Document) -> _Samples:
     try:
-        yield {}, int(datetime.datetime.fromisoformat(document["time"]).timestamp())
+        # Before 3.11, Python does not read the Z of UTC.
+        yield {}, int(datetime.datetime.fromisoformat(document["time"].replace("Z", "+00:00")).timestamp())
     except ValueError:
         return
 

@@ -506,6 +506,11 @@ def test_which_findings_fail_is_for_junit_alone() -> None:
         render(document, "junit", "worse")
 
 
+def test_prometheus_has_the_time_of_the_report_on_every_python() -> None:
+    document = roll_up({}, [], "2026-11-28T12:00:00Z", False)
+    assert "\nnetops_conntrack_report_timestamp_seconds 1795867200\n" in as_prometheus(document)
+
+
 def test_json_is_sorted_and_compact_and_text_of_any_kind_survives() -> None:
     document = fleet_document(12, hostile=True)
     text = render(document, "json")
