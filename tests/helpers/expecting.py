@@ -11,7 +11,7 @@ import ipaddress
 import json
 import sys
 import typing as t
-import xml.etree.ElementTree as ElementTree
+from xml.etree import ElementTree
 
 from helpers.support import network_namespace, run
 

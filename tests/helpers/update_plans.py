@@ -22,11 +22,12 @@ TCP_ENTRY = {"protocol": TCP, "state": ESTABLISHED, "status": 0, "remaining": LO
 def plan_of(
     timeout: int | str | None,
     mark: Mark | None = None,
-    settings: t.Mapping[str, int] = SETTINGS,
+    settings: t.Mapping[str, int] | None = None,
     match: list[t.Any] | None = None,
     claims: Claims | None = None,
 ) -> UpdatePlan:
     """Return a plan; without ``claims`` every sysctl was lowered from a value that explains all times."""
-    every = Claims(dict.fromkeys(settings, LONG), ())
-    aim = Aim(timeout, mark, settings, every if claims is None else claims)
-    return UpdatePlan(compile_selection(match, None, Context(settings, 0)), aim, ())
+    values = SETTINGS if settings is None else settings
+    every = Claims(dict.fromkeys(values, LONG), ())
+    aim = Aim(timeout, mark, values, every if claims is None else claims)
+    return UpdatePlan(compile_selection(match, None, Context(values, 0)), aim, ())

@@ -68,7 +68,9 @@ def measure(kind: str, options: argparse.Namespace) -> bool:
     figures = {
         "kind": kind,
         "entries": options.entries,
-        "processor_seconds_without": round(statistics.median(plain["processor_seconds"] for plain, _ in pairs), 3),
+        "processor_seconds_without": round(
+            statistics.median(plain["processor_seconds"] for plain, _explained in pairs), 3
+        ),
         "times": times,
         "megabytes": megabytes,
     }

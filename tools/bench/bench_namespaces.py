@@ -62,7 +62,9 @@ def main() -> None:
         os.execvp(_ALONE[0], [*_ALONE, *command])
     with contextlib.ExitStack() as stack:
         pids = [stack.enter_context(_filled(options.entries)) for _number in range(options.namespaces)]
-        pairs = [(_sum_of_dumps(pids, options.entries), _one_call(pids, options.entries)) for _ in range(options.runs)]
+        pairs = [
+            (_sum_of_dumps(pids, options.entries), _one_call(pids, options.entries)) for _run in range(options.runs)
+        ]
         single_calls = round(_single_calls(pids), 2) if options.single_calls else None
     sums, calls = ([pair[side] for pair in pairs] for side in (0, 1))
     figures = {

@@ -81,9 +81,8 @@ class Expectation(t.NamedTuple):
     @property
     def id(self) -> int:
         """The kernel's number of the expectation."""
-        number = self.expected.id
-        assert number is not None  # It is required of each message.
-        return number
+        # It is required of each message.
+        return t.cast(int, self.expected.id)
 
     @property
     def zone(self) -> int | None:
