@@ -16,7 +16,7 @@ import typing as t
 import pytest
 from helpers.ansible_tasks import Workplace
 from helpers.json_routers import Fleet
-from helpers.support import CHECKOUT
+from helpers.support import CHECKOUT, PATIENCE
 
 TRUTH = json.loads((CHECKOUT / "tests" / "unit" / "roles" / "facts" / "sick.json").read_text())
 FACTS = "netops.conntrack.conntrack_facts"
@@ -162,7 +162,7 @@ def test_no_answer_costs_the_others_their_report_or_much_time_or_memory(tmp_path
     run = fleet.play("audit")
 
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert time.monotonic() - began < 90
+    assert time.monotonic() - began < PATIENCE
     assert used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime < 60
     assert max(used.ru_maxrss, before.ru_maxrss) in range(before.ru_maxrss, max(before.ru_maxrss, 500_000) + 1)
     assert run.document["hosts"]["good"] == honest.document["hosts"]["good"]

@@ -38,18 +38,27 @@ def test_the_shapes_have_what_is_documented(module: str) -> None:
     assert known == documentation(name).keys()
 
 
+WITH_AN_OPTION: dict[str, dict[str, t.Any]] = {
+    "across_namespaces": {"namespaces": "all"},
+    "forecast": {"forecast": {"tcp_timeout_established": 54000}},
+    "rates": {"sample": "2s"},
+}
+"""Facts that no subset has, by the option that asks for them."""
+
+
 def test_the_subsets_of_the_facts_are_those_that_are_documented() -> None:
     facts = documentation("conntrack_facts")["ansible_facts"]["contains"]["conntrack"]["contains"]
     missing = {}
-    # Of the selectors there are those that were asked for, perhaps none. What is said across namespaces has an option.
-    for subset in facts.keys() - {"selectors", "across_namespaces"}:
+    # Of the selectors there are those that were asked for, perhaps none.
+    for subset in facts.keys() - {"selectors", *WITH_AN_OPTION}:
         with pytest.raises(AnswerError) as caught:
             Expected("conntrack_facts", {"gather_subset": [subset]}).accepted({"ansible_facts": {"conntrack": {}}})
         missing[subset] = caught.value.message
     assert all(f"{subset} is missing" in message for subset, message in missing.items())
 
 
-def test_what_is_said_across_namespaces_comes_with_the_option() -> None:
-    arguments = {"gather_subset": ["namespaces"], "namespaces": "all"}
-    with pytest.raises(AnswerError, match="across_namespaces is missing"):
-        Expected("conntrack_facts", arguments).accepted({"ansible_facts": {"conntrack": {"namespaces": {}}}})
+@pytest.mark.parametrize("fact", WITH_AN_OPTION)
+def test_what_is_said_for_an_option_comes_with_it(fact: str) -> None:
+    answer = {"ansible_facts": {"conntrack": {"namespaces": {}}}}
+    with pytest.raises(AnswerError, match=f"{fact} is missing"):
+        Expected("conntrack_facts", {"gather_subset": ["namespaces"], **WITH_AN_OPTION[fact]}).accepted(answer)
