@@ -109,7 +109,7 @@ RULES = """
   .scripted .show { display: inline; color: var(--link) }
   input { font: inherit; width: min(340px, 100%); padding: 6px 12px; border: 1px solid var(--line); border-radius: 8px;
     background: var(--card); color: inherit }
-  .finding { display: grid; grid-template-columns: 7em minmax(0, 1fr); gap: 3px 12px; margin-bottom: 10px }
+  .finding { display: grid; grid-template-columns: 8em minmax(0, 1fr); gap: 3px 12px; margin-bottom: 10px }
   .finding > :not(.badge) { grid-column: 2; margin: 0 }
   .finding h4 { font-size: 1rem; font-weight: 620 }
   h4 a { color: inherit; text-decoration: underline; text-decoration-color: var(--was); text-underline-offset: 3px }
