@@ -260,7 +260,7 @@ def test_selectors(filled: str, python: str) -> None:
         "none": 0,
     }
     gathered = facts({"selectors": selectors}, netns=filled, python=python)
-    assert set(gathered) == {"usage", "settings", "stats", "boot", "table", "selectors"}
+    assert set(gathered) == {"usage", "settings", "stats", "boot", "table", "selectors", "expectations"}
     undecidable = {"old": sum(line.state in ("SYN_SENT", "TIME_WAIT") for line in lines)}
     for name, entries in expected.items():
         protocols = gathered["selectors"][name].pop("protocols")

@@ -280,4 +280,4 @@ def _shorter(match: Facts, facts: Facts) -> t.Iterator[str]:
     if present and present > enough:
         yield f"They stay for {name}, which is {present:,} s."
         command = f"ansible-playbook netops.conntrack.tune -e '{{conntrack_tune_overrides: {{{name}: {enough}}}}}'"
-        yield f"For {enough:,} s run {command}."
+        yield f"To make that {enough:,} s, run {command}."

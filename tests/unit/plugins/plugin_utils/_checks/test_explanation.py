@@ -61,7 +61,8 @@ def test_a_storm_is_told_with_what_frees_it_and_what_helps_for_good() -> None:
         "ansible HOST -b -m netops.conntrack.conntrack_prune -a 'match=\"protocol=udp replied=false "
         "destination=192.0.2.54 destination_port=53\"' frees 92,000. They come back until 192.0.2.54 answers, or "
         "nobody asks it any more. They stay for udp_timeout, which is 30 s. "
-        "For 10 s run ansible-playbook netops.conntrack.tune -e '{conntrack_tune_overrides: {udp_timeout: 10}}'."
+        "To make that 10 s, run ansible-playbook netops.conntrack.tune "
+        "-e '{conntrack_tune_overrides: {udp_timeout: 10}}'."
     )
 
 
@@ -108,7 +109,7 @@ def test_idle_connections_are_told_with_the_timeout_that_keeps_them() -> None:
     _line, advice = told(cluster(WEB, 95.0), idle=90.0)
     assert advice == (
         "90,000 entries were idle for an hour or longer. Do not delete them, because they were answered and may be "
-        "live. They stay for tcp_timeout_established, which is 432,000 s. For 54,000 s run ansible-playbook "
+        "live. They stay for tcp_timeout_established, which is 432,000 s. To make that 54,000 s, run ansible-playbook "
         "netops.conntrack.tune -e '{conntrack_tune_overrides: {tcp_timeout_established: 54000}}'."
     )
 
@@ -239,7 +240,7 @@ def test_commands_that_free_entries_are_apart_from_the_sentences() -> None:
     words = "protocol=udp replied=false destination=192.0.2.54 destination_port=53"
     assert prune["command"] == f"ansible HOST -b -m netops.conntrack.conntrack_prune -a 'match=\"{words}\"'"
     assert prune["frees"] == 92_000
-    assert [sentence.split()[0] for sentence in explanation["advice"]] == ["They", "They", "For"]
+    assert [sentence.split()[0] for sentence in explanation["advice"]] == ["They", "They", "To"]
 
 
 @pytest.mark.parametrize("match", [DNS, BARE_ACKS, {**DNS, "destination": "2001:db8::1", "source": "10.0.0.1"}])
