@@ -59,6 +59,6 @@ def test_the_subsets_of_the_facts_are_those_that_are_documented() -> None:
 
 @pytest.mark.parametrize("fact", WITH_AN_OPTION)
 def test_what_is_said_for_an_option_comes_with_it(fact: str) -> None:
-    answer = {"ansible_facts": {"conntrack": {"namespaces": {}}}}
+    answer: dict[str, t.Any] = {"ansible_facts": {"conntrack": {"namespaces": {}}}}
     with pytest.raises(AnswerError, match=f"{fact} is missing"):
         Expected("conntrack_facts", {"gather_subset": ["namespaces"], **WITH_AN_OPTION[fact]}).accepted(answer)
