@@ -64,6 +64,22 @@ def test_one_without_end_is_ended(connection: Local) -> None:
     assert threading.active_count() == threads
 
 
+class Slow(Local):
+    """Returns what a command printed a while after that has ended, as on a busy controller."""
+
+    def exec_command(self, command: str) -> tuple[int, bytes, bytes]:
+        found = super().exec_command(command)
+        time.sleep(0.3)
+        return found
+
+
+def test_what_a_command_reads_is_no_output() -> None:
+    connection = Slow()
+    with limited(connection, MOST, OF):
+        found = connection.exec_command("head -c 8000000 /dev/zero | tail -c 1")
+    assert found == (0, b"\0", b"")
+
+
 def test_other_failures_of_a_connection_stay_what_they_are() -> None:
     connection = Breaking()
     with limited(connection, MOST, OF), pytest.raises(AnsibleConnectionFailure):
