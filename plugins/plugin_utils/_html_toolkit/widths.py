@@ -34,6 +34,7 @@ WIDTHS = """
   @media NARROW {
     .tiles div { --columns: 3 }
     .tiles div:first-child:nth-last-child(7) ~ div:nth-last-child(-n+4) { --columns: 2 }
+    .tiles div:first-child:nth-last-child(10) ~ div:nth-last-child(-n+4) { --columns: 2 }
     .tiles div:first-child:nth-last-child(9) ~ div:nth-last-child(-n+6) { --columns: 2 }
   }
   @media screen and NARROW {
