@@ -4,7 +4,7 @@
 
 # This module_util is PRIVATE to this collection: it can change without notice.
 
-"""Durations and plain numbers as people write them."""
+"""Durations and plain numbers as people write them, and shares."""
 
 from __future__ import annotations
 
@@ -72,3 +72,14 @@ def _at_most(maximum: int, number: int, value: t.Any, option: str) -> int:
     if number > maximum:
         raise OptionError(option, value, "is too large", f"Give a number from 0 to {maximum}.")
     return number
+
+
+def require_natural(option: str, value: int) -> None:
+    """Raise OptionError where an option that says how many is negative."""
+    if value < 0:
+        raise OptionError(option, value, "is negative", "Give 0 or more.")
+
+
+def percent(part: int, whole: int) -> float:
+    """Return ``part`` as a percentage of ``whole`` with two decimals, or 0 of an empty whole."""
+    return round(100 * part / whole, 2) if whole else 0.0

@@ -200,7 +200,6 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.netops.conntrack.plugins.module_utils._expectations.counts import (
     GROUP_FIELDS,
     query,
-    require_natural,
     usage,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._expectations.dump import list_expectations
@@ -210,6 +209,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._module import NE
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import read_settings
 from ansible_collections.netops.conntrack.plugins.module_utils._table.table import Table
+from ansible_collections.netops.conntrack.plugins.module_utils._units import require_natural
 
 
 def run(module: AnsibleModule) -> dict[str, t.Any]:

@@ -147,13 +147,13 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.ex
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune_plan import parse_limit
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
-from ansible_collections.netops.conntrack.plugins.module_utils._expectations.counts import require_natural
 from ansible_collections.netops.conntrack.plugins.module_utils._expectations.dump import list_expectations
 from ansible_collections.netops.conntrack.plugins.module_utils._expectations.selection import compile_match
 from ansible_collections.netops.conntrack.plugins.module_utils._expectations.zones import with_zones
 from ansible_collections.netops.conntrack.plugins.module_utils._module import NETNS_OPTION, ConntrackModule, guarded_run
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
 from ansible_collections.netops.conntrack.plugins.module_utils._table.table import Table
+from ansible_collections.netops.conntrack.plugins.module_utils._units import require_natural
 
 
 def run(module: AnsibleModule) -> dict[str, t.Any]:

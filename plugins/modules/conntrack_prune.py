@@ -303,6 +303,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._module import (
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._selected_table import selected
 from ansible_collections.netops.conntrack.plugins.module_utils._table.writable import WritableTable
+from ansible_collections.netops.conntrack.plugins.module_utils._units import require_natural
 
 
 def run(module: AnsibleModule) -> dict[str, t.Any]:
@@ -311,8 +312,7 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     if params["max_delete"] is None:
         raise OptionError("max_delete", None, "is null, which is never a value", "Give a number, a share, or 100%.")
     limit = parse_limit(params["max_delete"])
-    if params["sample"] < 0:
-        raise OptionError("sample", params["sample"], "is negative", "Give 0 or more.")
+    require_natural("sample", params["sample"])
     with selected(params, WritableTable, or_all=False) as (table, selection, context):
         plan = plan_of(params, selection, context, params["sample"], module._diff, params["entries"])
         outcome = prune(table, plan, limit, dry_run=module.check_mode)

@@ -19,8 +19,8 @@ import typing as t
 import yaml
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.fullness import fullness
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.histogram import HISTOGRAM_BOUNDS
-from ansible_collections.netops.conntrack.plugins.module_utils._facts.summary import percent
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.named_selectors import NAMED
+from ansible_collections.netops.conntrack.plugins.module_utils._units import percent
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import find
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.explanation import explain
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import roll_up
@@ -206,12 +206,7 @@ class Router:
     def _usage(self) -> _Facts:
         count, limit, buckets = self.entries, self.limit, self.settings["buckets"]
         return {
-            "count": count,
-            "max": limit,
-            "percent": percent(count, limit) if limit else None,
-            "headroom": max(0, limit - count) if limit else None,
-            "buckets": buckets,
-            "load_factor": round(2 * count / buckets, 3),
+            **fullness(count, {"max": limit, "buckets": buckets}),
             "memory_bytes": count * 256 + buckets * 8,
             "entry_bytes": 256,
             "memory_total_bytes": 8 << 30,

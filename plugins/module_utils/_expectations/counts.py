@@ -11,10 +11,10 @@ from __future__ import annotations
 import collections
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.module_utils._expectations.expectation import Expectation
 from ansible_collections.netops.conntrack.plugins.module_utils._expectations.fields import as_dict, tuple_dict
 from ansible_collections.netops.conntrack.plugins.module_utils._expectations.selection import ExpectationSelection
+from ansible_collections.netops.conntrack.plugins.module_utils._units import percent
 
 _Read = t.Callable[[Expectation], t.Any]
 
@@ -32,7 +32,7 @@ GROUP_FIELDS = tuple(_GROUPS)
 
 def usage(count: int, limit: int | None) -> dict[str, t.Any]:
     """Return how full the table is. Percent is None where the limit is 0, which lets nothing in, or not known."""
-    return {"count": count, "max": limit, "percent": round(100 * count / limit, 2) if limit else None}
+    return {"count": count, "max": limit, "percent": percent(count, limit) if limit else None}
 
 
 def summarize(expectations: t.Sequence[Expectation], limit: int | None, top: int) -> dict[str, t.Any]:
@@ -91,9 +91,3 @@ def _group_dict(values: t.Sequence[t.Any], group_by: t.Sequence[str], number: in
     if "master" in group:
         group["master"] = dict(group["master"])
     return {**group, "expectations": number}
-
-
-def require_natural(option: str, value: int) -> None:
-    """Raise OptionError where an option that says how many is negative."""
-    if value < 0:
-        raise OptionError(option, value, "is negative", "Give 0 or more.")

@@ -24,8 +24,8 @@ from ansible_collections.netops.conntrack.plugins.module_utils._facts.clusters i
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.distinct_addresses import DistinctAddresses
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.networks import Network
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.sample import FoundInSample
-from ansible_collections.netops.conntrack.plugins.module_utils._facts.summary import percent
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
+from ansible_collections.netops.conntrack.plugins.module_utils._units import percent
 
 MOST, USUAL = 10, 5
 """Clusters that can be asked for, and that are looked for if nobody says how many."""

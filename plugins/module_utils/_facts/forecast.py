@@ -26,9 +26,9 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeouts i
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.fullness import fullness
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.histogram import Histogram
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.kinds import DescribedKind, KindCounts
-from ansible_collections.netops.conntrack.plugins.module_utils._facts.summary import percent
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.values import stored_value
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
+from ansible_collections.netops.conntrack.plugins.module_utils._units import percent
 
 _SIZES = ("max", "buckets")
 """The settings that decide how full a number of entries makes the table."""

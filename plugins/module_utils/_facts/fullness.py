@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.module_utils._facts.summary import percent
+from ansible_collections.netops.conntrack.plugins.module_utils._units import percent
 
 
 def fullness(count: int, settings: t.Mapping[str, int]) -> dict[str, t.Any]:

@@ -33,7 +33,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._facts.namespaces
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.nat_ports import NatPorts
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.rates import Rates, parse_sample
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.received_packets import received_packets
-from ansible_collections.netops.conntrack.plugins.module_utils._facts.summary import Summary, percent
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.summary import Summary
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.tallies import Tallies
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import (
     Selection,
@@ -46,6 +46,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._settings.setting
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import read_count, read_settings
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.table import Table, not_listed
+from ansible_collections.netops.conntrack.plugins.module_utils._units import percent
 
 _SLAB_INFO = "/proc/slabinfo"
 _MEMORY_INFO = "/proc/meminfo"

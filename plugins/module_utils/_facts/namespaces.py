@@ -13,7 +13,6 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils import _netns
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError
-from ansible_collections.netops.conntrack.plugins.module_utils._facts.summary import percent
 from ansible_collections.netops.conntrack.plugins.module_utils._namespaces.container_names import ContainerNames
 from ansible_collections.netops.conntrack.plugins.module_utils._namespaces.machine import (
     Machine,
@@ -28,6 +27,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl im
     current_value,
     find_sysctls,
 )
+from ansible_collections.netops.conntrack.plugins.module_utils._units import percent
 
 NAMED, ALL = "named", "all"
 CHOICES = (NAMED, ALL)

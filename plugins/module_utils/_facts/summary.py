@@ -18,6 +18,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._facts.histogram 
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.kinds import KindCounts
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.value_counts import ValueCounts
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
+from ansible_collections.netops.conntrack.plugins.module_utils._units import percent
 
 _STATUS_COUNTS = {
     "assured": _uapi.ASSURED,
@@ -157,11 +158,6 @@ class Summary:
 
     def _largest(self, counts: t.Iterable[tuple[t.Any, int]], entries: int) -> list[dict[str, t.Any]]:
         return [{"value": value, "entries": count, "percent": percent(count, entries)} for value, count in counts]
-
-
-def percent(part: int, whole: int) -> float:
-    """Return ``part`` as a percentage of ``whole`` with two decimals, or 0 of an empty whole."""
-    return round(100 * part / whole, 2) if whole else 0.0
 
 
 def _tally(counts: ValueCounts, block: Block, name: str) -> None:

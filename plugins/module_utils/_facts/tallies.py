@@ -12,12 +12,12 @@ import collections
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import Entry
-from ansible_collections.netops.conntrack.plugins.module_utils._facts.summary import percent
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import Selection
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.key import Answer, Kind
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.memo import Memo
 from ansible_collections.netops.conntrack.plugins.module_utils._uapi import PROTOCOL_NAMES
+from ansible_collections.netops.conntrack.plugins.module_utils._units import percent
 
 _FEW_VALUES = frozenset(
     {"family", "protocol", "has_ports", "state", "status", "zone", "zone_original", "zone_reply", "helper"}

@@ -80,8 +80,8 @@ class _UsageOfToday(t.TypedDict, total=False):
     listeners: list[Listener] | None
 
 
-class Usage(_UsageOfToday):
-    """How full the table is."""
+class Fullness(t.TypedDict):
+    """How full a table is, or would be."""
 
     count: Count
     max: Count
@@ -89,6 +89,11 @@ class Usage(_UsageOfToday):
     headroom: Count
     buckets: Count
     load_factor: Number
+
+
+class Usage(_UsageOfToday, Fullness):
+    """How full the table is."""
+
     memory_bytes: Count
 
 

@@ -30,6 +30,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._report.audit_typ
     Count,
     EntryFacts,
     Finding,
+    Fullness,
     Later,
     Natural,
     Number,
@@ -112,17 +113,6 @@ class ShortenedAccount(t.TypedDict):
     fixed_timeout: Count
     kept: Later[dict[ReasonToKeepTime, Count] | None]
     undecidable: Later[Count]
-
-
-class Fullness(t.TypedDict):
-    """How full a table is, or would be."""
-
-    count: Count
-    max: Count
-    percent: Number
-    headroom: Count
-    buckets: Count
-    load_factor: Number
 
 
 class Forecast(t.TypedDict):

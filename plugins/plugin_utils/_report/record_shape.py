@@ -27,6 +27,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._router.change_sh
 )
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.common_shapes import (
     COUNT,
+    FULLNESS,
     NAMES,
     OPTIONAL_COUNT,
     SETTINGS,
@@ -40,7 +41,6 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._router.facts_sha
     STATS,
     USAGE,
 )
-from ansible_collections.netops.conntrack.plugins.plugin_utils._router.forecast_shapes import FULLNESS
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.info_shapes import ENTRY
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.shape import (
     FaultError,
@@ -143,9 +143,9 @@ _FORECAST = record(
         **dict.fromkeys(("entries", "governed", "gone", "unknown"), COUNT),
         "percent": number(0, 100),
         **dict.fromkeys(("last_in_seconds", "shortened_in_seconds", "after_seconds"), OPTIONAL_COUNT),
-        "now": FULLNESS,
-        "then": FULLNESS,
-        "after": optional(FULLNESS),
+        "now": record(FULLNESS),
+        "then": record(FULLNESS),
+        "after": optional(record(FULLNESS)),
     }
 )
 _TUNE = record(

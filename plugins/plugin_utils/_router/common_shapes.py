@@ -37,6 +37,15 @@ VALUE = whole(-(2**63))
 """The value of a sysctl."""
 NAMES = list_of(text(), SETTINGS)
 PROTOCOL_COUNTS = mapping(COUNT, 256)
+FULLNESS: Fields = {
+    "count": COUNT,
+    "max": COUNT,
+    "percent": PERCENT,
+    "headroom": OPTIONAL_COUNT,
+    "buckets": OPTIONAL_COUNT,
+    "load_factor": PERCENT,
+}
+"""How full a table is, or would be."""
 
 
 def asked(arguments: Arguments, option: str, default: int) -> int:

@@ -24,6 +24,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._selector.named_s
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.boot_shapes import BOOT
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.common_shapes import (
     COUNT,
+    FULLNESS,
     OPTIONAL_COUNT,
     PERCENT,
     PROTOCOL_COUNTS,
@@ -62,12 +63,7 @@ _LISTENER = record(
     }
 )
 USAGE: Fields = {
-    "count": COUNT,
-    "max": COUNT,
-    "percent": PERCENT,
-    "headroom": OPTIONAL_COUNT,
-    "buckets": OPTIONAL_COUNT,
-    "load_factor": PERCENT,
+    **FULLNESS,
     "memory_bytes": COUNT,
     "entry_bytes": COUNT,
     "memory_total_bytes": OPTIONAL_COUNT,

@@ -14,9 +14,9 @@ from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by 
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by import USUAL as USUAL_CLUSTERS
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.common_shapes import (
     COUNT,
+    FULLNESS,
     NAMES,
     OPTIONAL_COUNT,
-    PERCENT,
     PROTOCOL_COUNTS,
     VALUE,
     Arguments,
@@ -48,16 +48,6 @@ _AFFECTED: Fields = {
     "last_in_seconds": OPTIONAL_COUNT,
     "shortened_in_seconds": OPTIONAL_COUNT,
 }
-FULLNESS = record(
-    {
-        "count": COUNT,
-        "max": COUNT,
-        "percent": PERCENT,
-        "headroom": OPTIONAL_COUNT,
-        "buckets": OPTIONAL_COUNT,
-        "load_factor": PERCENT,
-    }
-)
 
 
 def forecast(arguments: Arguments) -> Shape:
@@ -74,8 +64,8 @@ def forecast(arguments: Arguments) -> Shape:
             "settings": mapping(record({"present": VALUE, "wanted": VALUE, **_AFFECTED}), settings),
             "raised": NAMES,
             "not_foretold": NAMES,
-            "now": FULLNESS,
-            "then": FULLNESS,
+            "now": record(FULLNESS),
+            "then": record(FULLNESS),
         }
     )
 

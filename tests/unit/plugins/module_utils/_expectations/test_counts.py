@@ -13,6 +13,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import Op
 from ansible_collections.netops.conntrack.plugins.module_utils._expectations import counts
 from ansible_collections.netops.conntrack.plugins.module_utils._expectations.expectation import Expectation, decode
 from ansible_collections.netops.conntrack.plugins.module_utils._expectations.selection import compile_match
+from ansible_collections.netops.conntrack.plugins.module_utils._units import require_natural
 from helpers.encoded_expectations import CLASS, CLIENT, HELP_NAME, MASTER, SERVER, ends, expectation_message
 from helpers.encoded_messages import attribute, nested
 
@@ -99,4 +100,4 @@ def test_what_lacks_the_key_is_undecidable() -> None:
 
 def test_a_negative_number_is_refused() -> None:
     with pytest.raises(OptionError, match="limit: -1 is negative"):
-        counts.require_natural("limit", -1)
+        require_natural("limit", -1)

@@ -10,7 +10,8 @@ import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeouts import Timeouts
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.histogram import HISTOGRAM_BOUNDS
-from ansible_collections.netops.conntrack.plugins.module_utils._facts.summary import Summary, percent
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.summary import Summary
+from ansible_collections.netops.conntrack.plugins.module_utils._units import percent
 from helpers.encoded_messages import Fields, blocks_of
 from helpers.strategies import NOW
 
