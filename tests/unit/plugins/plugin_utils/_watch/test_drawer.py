@@ -120,7 +120,7 @@ def test_a_process_that_never_begins_is_waited_for_half_a_minute(tmp_path: pathl
 
 def test_an_error_ends_the_thread_and_is_not_lost(tmp_path: pathlib.Path) -> None:
     watched = Watched(tmp_path, "a")
-    watched.drawer._draw = lambda states: 1 / 0  # type: ignore[assignment]
+    watched.drawer._draw = lambda states: 1 / 0  # type: ignore[assignment]  # it never returns
     watched.drawer.start()
     watched.drawer.raise_error()
     watched.tell("a", looks=1)
