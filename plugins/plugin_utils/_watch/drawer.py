@@ -8,8 +8,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
+import types
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.plugin_utils._watch.exchange import BEGUN, Exchange, State
@@ -23,6 +26,11 @@ _TO_BEGIN = 30
 _LATE = 30
 """Seconds after the interval at which a page is drawn without the routers that are late."""
 
+_TO_DRAW = 5
+"""Seconds within which a page is drawn. One that takes longer, such as on a stopped terminal, is not waited for."""
+
+_ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 States = t.Mapping[str, t.Optional[State]]
 
 
@@ -31,6 +39,9 @@ class Drawer:
 
     ``draw`` is called with what is known of each. On a ``terminal``, it is called whenever something is new, and once
     in each interval. Elsewhere it is called when each router was looked at once more.
+
+    A signal that ends the process waits for the page that is being drawn. Ansible's queue is locked meanwhile, and the
+    main process would wait for ever for a lock whose holder is gone.
     """
 
     def __init__(self, exchange: Exchange, interval: float, terminal: bool, draw: t.Callable[[States], None]) -> None:
@@ -41,22 +52,44 @@ class Drawer:
         self._drawn: dict[str, State] = {}
         self._last = self._started = time.monotonic()
         self._error: Exception | None = None
+        self._drawing = threading.Lock()
+        self._handlers: dict[int, t.Any] = {}
         # It must not keep a process alive that is to end.
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def start(self) -> None:
-        """Begin to draw."""
+        """Begin to draw. Only the main thread of a process may call this, as for all that handles signals."""
+        for number in _ENDING_SIGNALS:
+            if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                self._handlers[number] = signal.signal(number, self._end_after_page)
         self._thread.start()
 
     def join(self) -> None:
         """Wait until the last page is drawn, after the processes for all routers have ended."""
         self._thread.join()
+        for number in list(self._handlers):
+            self._give_back(number)
         self.raise_error()
 
     def raise_error(self) -> None:
         """Raise the error because of which no page is drawn any more, if there is one."""
         if self._error is not None:
             raise self._error
+
+    def _end_after_page(self, number: int, frame: types.FrameType | None) -> None:
+        # The lock is kept: no other page is begun.
+        self._drawing.acquire(timeout=_TO_DRAW)
+        handler = self._give_back(number)
+        if callable(handler):
+            handler(number, frame)
+        else:
+            os.kill(os.getpid(), number)
+
+    def _give_back(self, number: int) -> t.Any:
+        """Handle a signal as before, and return what does so."""
+        handler = self._handlers.pop(number)
+        signal.signal(number, handler)
+        return handler
 
     def _run(self) -> None:
         try:
@@ -73,7 +106,8 @@ class Drawer:
         is_over = all_begun and all(state["ended"] for state in begun.values())
         is_new = {router for router, state in begun.items() if _is_news(state, self._drawn.get(router, BEGUN))}
         if self._is_time(now - self._last, is_new, begun, all_begun or is_over) or (is_over and is_new):
-            self._draw(states)
+            with self._drawing:
+                self._draw(states)
             self._drawn, self._last = begun, now
         return is_over
 

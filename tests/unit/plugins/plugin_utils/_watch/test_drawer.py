@@ -6,13 +6,17 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import pathlib
+import signal
 import time
 import typing as t
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.plugin_utils._watch.drawer import Drawer, States
 from ansible_collections.netops.conntrack.plugins.plugin_utils._watch.exchange import Exchange
+from helpers.support import PATIENCE, with_default_signals
 
 INTERVAL = 5.0
 
@@ -134,3 +138,47 @@ def test_the_thread_ends_with_the_last_page(tmp_path: pathlib.Path) -> None:
     watched.tell("a", looks=1, ended=True)
     watched.drawer.join()
     assert watched.pages == [{"a": 1}]
+
+
+def _draw_slowly(directory: pathlib.Path) -> None:
+    """Draw a page that takes a while, and leave a mark before and after."""
+    with_default_signals()
+    process = Exchange(str(directory), ["a"], "a")
+
+    def draw(_states: States) -> None:
+        (directory / "begun").touch()
+        time.sleep(0.5)
+        (directory / "done").touch()
+
+    process.tell(looks=1)
+    Drawer(process, INTERVAL, True, draw).start()
+    time.sleep(30)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_process_when_the_page_is_drawn(tmp_path: pathlib.Path, number: signal.Signals) -> None:
+    process = multiprocessing.get_context("fork").Process(target=_draw_slowly, args=(tmp_path,))
+    process.start()
+    give_up = time.monotonic() + PATIENCE
+    while not (tmp_path / "begun").exists():
+        assert process.is_alive()
+        assert time.monotonic() < give_up
+        time.sleep(0.01)
+    os.kill(process.pid or 0, number)
+    process.join(PATIENCE)
+    process.kill()
+    assert (tmp_path / "done").exists()
+    assert process.exitcode in {-number, 1}
+
+
+@pytest.mark.parametrize("handler", [signal.SIG_IGN, signal.SIG_DFL, signal.default_int_handler])
+def test_signals_are_handled_as_before_when_the_last_page_is_drawn(tmp_path: pathlib.Path, handler: t.Any) -> None:
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        watched = Watched(tmp_path, "a")
+        watched.tell("a", looks=1, ended=True)
+        watched.drawer.start()
+        watched.drawer.join()
+        assert signal.getsignal(signal.SIGINT) == handler
+    finally:
+        signal.signal(signal.SIGINT, before)
