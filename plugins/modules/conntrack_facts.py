@@ -34,10 +34,11 @@ options:
         the machine that the module runs on, even with O(netns), because nothing is applied to a named namespace at
         boot.
       - V(expectations) counts the connections that helpers expect. Since 0.5.0.
+      - V(pair) is what conntrackd says, which hands the entries to another router. Since 0.5.0.
       - V(namespaces) counts the entries of the named network namespaces of the machine. O(namespaces) measures more.
     type: list
     elements: str
-    choices: [all, usage, settings, stats, boot, table, selectors, expectations, namespaces]
+    choices: [all, usage, settings, stats, boot, table, selectors, expectations, pair, namespaces]
   top:
     description:
       - How many of the most frequent sources, destinations, ports, zones and marks to return, and of the masters in
@@ -487,6 +488,28 @@ ansible_facts:
                 expectations: 5
             masters_distinct: 611
             unavailable: null
+        pair:
+          description:
+            - What the C(conntrackd) of the network namespace says, null where none runs. Since 0.5.0.
+            - C(pid) is its number, and C(config) its configuration. It is asked with C(conntrackd -C CONFIG -s).
+            - C(internal_cache) is what it keeps of this router's entries, C(external_cache) what it keeps of those of
+              the other router. If C(enabled) is false for the external one, it writes them into this router's table
+              instead. C(entries) is how many are in the cache, null without one. The other numbers count since its
+              start. They are null where they are not known, and a cache is null if C(conntrackd) only counts.
+            - C(malformed_messages), C(lost_messages), C(send_errors) and C(receive_errors) count since its start.
+            - C(problem) says why it says nothing. All numbers are null then.
+          returned: when asked for
+          type: dict
+          sample:
+            pid: 812
+            config: /etc/conntrackd/conntrackd.conf
+            internal_cache: {enabled: true, entries: 71204, created: 912044, updated: 81, destroyed: 840840, failed: 0}
+            external_cache: {enabled: true, entries: 0, created: 0, updated: 0, destroyed: 0, failed: 0}
+            malformed_messages: 0
+            lost_messages: 0
+            send_errors: 0
+            receive_errors: 0
+            problem: null
         namespaces:
           description:
             - By network namespace, C(count) and C(percent) of the limit. With O(namespaces), since 0.5.0, what follows

@@ -24,6 +24,7 @@ description:
 extends_documentation_fragment:
   - netops.conntrack._attributes
   - netops.conntrack._netns
+  - netops.conntrack._pair
   - netops.conntrack._selection
 attributes:
   check_mode:
@@ -156,6 +157,15 @@ no_conntrack:
   returned: failure, where connections are not tracked
   type: bool
   sample: true
+standby:
+  description:
+    - Whether this router is the member of a pair that stands by, as O(active_address) tells. Then nothing is deleted,
+      whatever RV(would_delete) says.
+    - Null without O(active_address).
+  returned: success, or when the deletes are refused
+  type: bool
+  version_added: 0.5.0
+  sample: false
 matched:
   description: The number of entries that the selectors select.
   returned: success, or when the deletes are refused
@@ -288,7 +298,7 @@ unavailable:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune import prune
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune import count_only, prune
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune_plan import (
     GUARD_OPTIONS,
     parse_limit,
@@ -301,6 +311,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._module import (
     ConntrackModule,
     guarded_run,
 )
+from ansible_collections.netops.conntrack.plugins.module_utils._pair.standby import PAIR_OPTIONS, is_standby
 from ansible_collections.netops.conntrack.plugins.module_utils._selected_table import selected
 from ansible_collections.netops.conntrack.plugins.module_utils._table.writable import WritableTable
 from ansible_collections.netops.conntrack.plugins.module_utils._units import require_natural
@@ -315,10 +326,14 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     require_natural("sample", params["sample"])
     with selected(params, WritableTable, or_all=False) as (table, selection, context):
         plan = plan_of(params, selection, context, params["sample"], module._diff, params["entries"])
+        standby = is_standby(params)
+        if standby:
+            return {**count_only(table, plan), "standby": True}
         outcome = prune(table, plan, limit, dry_run=module.check_mode)
         for warning in outcome.warnings():
             module.warn(warning)
-        return selection.checked(outcome.result(table.count(), module._diff), context.settings)
+        result = {**outcome.result(table.count(), module._diff), "standby": standby}
+        return selection.checked(result, context.settings)
 
 
 def main() -> None:
@@ -326,6 +341,7 @@ def main() -> None:
         argument_spec={
             **MATCH_OPTIONS,
             **GUARD_OPTIONS,
+            **PAIR_OPTIONS,
             "max_delete": {"type": "raw", "default": "100%"},
             "sample": {"type": "int", "default": 5},
             "entries": {"type": "bool", "default": False},

@@ -70,6 +70,13 @@ def prune(table: WritableTable, plan: PrunePlan, limit: Limit, dry_run: bool) ->
     return reading.prune(limit, dry_run)
 
 
+def count_only(table: WritableTable, plan: PrunePlan) -> dict[str, t.Any]:
+    """Return the result of a prune that is not made: what the plan selects, and nothing that changed."""
+    # Nobody waits for a second look, where nothing is deleted after it.
+    outcome = prune(table, dataclasses.replace(plan, confirm_idle=0), Limit(None), dry_run=True)
+    return {**outcome.result(table.count(), with_diff=False), "changed": False}
+
+
 @dataclasses.dataclass(frozen=True)
 class _Reading:
     """A table that is read and pruned, of which the kernel ``counted`` so many entries before."""

@@ -35,6 +35,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._facts.rates impo
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.received_packets import received_packets
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.summary import Summary
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.tallies import Tallies
+from ansible_collections.netops.conntrack.plugins.module_utils._pair.conntrackd import pair_facts
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import (
     Selection,
     compile_selection,
@@ -109,6 +110,8 @@ def gather(
                 facts.update(read)
             if "expectations" in subsets:
                 facts["expectations"] = _expectations(settings.get("expect_max"), top)
+            if "pair" in subsets:
+                facts["pair"] = pair_facts()
             if rates is not None:
                 # Whatever else was measured has used a part of the time between the looks.
                 facts["rates"] = rates.result(settings.get("max", 0))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import typing as t
 
-SUBSETS = ("usage", "settings", "stats", "boot", "table", "selectors", "expectations", "namespaces")
+SUBSETS = ("usage", "settings", "stats", "boot", "table", "selectors", "expectations", "pair", "namespaces")
 ALL = "all"
 """Stands for all subsets that need no library on the router."""
 

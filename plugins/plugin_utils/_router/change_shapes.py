@@ -53,6 +53,7 @@ def prune(arguments: Arguments) -> Fields:
     return {
         **dict.fromkeys(PRUNE_COUNTS, COUNT),
         **dict.fromkeys(PRUNE_UNSURE_COUNTS, OPTIONAL_COUNT),
+        "standby": optional(boolean),
         "kept": kept_entries(sample),
         "lines": list_of(text(2000), size),
         "sample": sample,

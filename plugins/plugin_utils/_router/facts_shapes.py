@@ -121,6 +121,29 @@ ACROSS_NAMESPACES: Fields = {
 }
 
 
+_CACHE = record(
+    {
+        "enabled": boolean,
+        "entries": OPTIONAL_COUNT,
+        "created": OPTIONAL_COUNT,
+        "updated": OPTIONAL_COUNT,
+        "destroyed": OPTIONAL_COUNT,
+        "failed": OPTIONAL_COUNT,
+    }
+)
+PAIR: Fields = {
+    "pid": COUNT,
+    "config": text(),
+    "internal_cache": optional(_CACHE),
+    "external_cache": optional(_CACHE),
+    "malformed_messages": OPTIONAL_COUNT,
+    "lost_messages": OPTIONAL_COUNT,
+    "send_errors": OPTIONAL_COUNT,
+    "receive_errors": OPTIONAL_COUNT,
+    "problem": optional(words()),
+}
+
+
 def facts(arguments: Arguments) -> Fields:
     """Return the fields of what conntrack_facts returns for these ``arguments``."""
     table_shape = table(asked(arguments, "top", 10), asked(arguments, "explain", USUAL_CLUSTERS))
@@ -142,6 +165,7 @@ def facts(arguments: Arguments) -> Fields:
         "table": table_shape,
         "selectors": selectors_shape,
         "expectations": expectations(asked(arguments, "top", 10)),
+        "pair": optional(record(PAIR)),
         "namespaces": mapping(all_of_each, MOST_LISTED, LONGEST_NAME) if is_asked else _NAMED,
     }
     asked_for = arguments.get("gather_subset")

@@ -1,0 +1,202 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE to this collection: it can change without notice.
+
+"""What conntrackd tells of itself: how many entries it keeps for this router and for its peer, and what it lost.
+
+conntrackd hands the entries of one router to another, so that connections go on after a fail-over. It keeps its own
+table in an internal cache, and that of the peer in an external one. Without the external cache, it writes the entries
+of the peer into the kernel's table.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import subprocess
+import typing as t
+
+from ansible_collections.netops.conntrack.plugins.module_utils._netns import Identity, identity, own_identity
+
+DEFAULT_CONFIGURATION = "/etc/conntrackd/conntrackd.conf"
+"""Where conntrackd(8) looks for its configuration without -C."""
+
+_NAME = "conntrackd"
+_MOST_BYTES = 1 << 16
+_SECONDS = 10
+_ROOT = 0
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+_CACHED = {"internal": "cache internal", "external": "cache external"}
+_UNCACHED = {"internal": "internal bypass", "external": "external inject"}
+"""The headings of the statistics: with a cache, and with DisableInternalCache or DisableExternalCache."""
+
+_PAIR = re.compile(r"([A-Za-z][A-Za-z ]*):\s+([0-9]+)", re.ASCII)
+_AMOUNT = re.compile(r"([0-9]+) (Malformed msgs|Lost msgs|Error send|Error recv)", re.ASCII)
+
+
+class Cache(t.TypedDict):
+    """One of the two caches. ``entries`` is None where it is disabled.
+
+    The other numbers count since the daemon's start. ``failed`` is how often any of these did not work.
+    """
+
+    enabled: bool
+    entries: int | None
+    created: int | None
+    updated: int | None
+    destroyed: int | None
+    failed: int | None
+
+
+class Statistics(t.TypedDict):
+    """What conntrackd says. A cache is None where its statistics are not about it, as with a daemon that only counts.
+
+    The numbers of messages and errors count since the daemon's start, over all links.
+    """
+
+    internal_cache: Cache | None
+    external_cache: Cache | None
+    malformed_messages: int | None
+    lost_messages: int | None
+    send_errors: int | None
+    receive_errors: int | None
+
+
+_NOTHING_SAID: dict[str, None] = dict.fromkeys(Statistics.__annotations__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Daemon:
+    """A conntrackd that runs as root in this network namespace. ``config`` is its configuration, as it was given."""
+
+    pid: int
+    config: str
+    sees_same_files: bool
+
+    def statistics(self) -> tuple[Statistics | None, str | None]:
+        """Return what it says, or None and why it says nothing."""
+        if not self.sees_same_files:
+            return None, "It runs in a container. Its files are not those of the router."
+        if not os.path.isabs(self.config):
+            return None, f"It was started with a relative path, -C {self.config}. Give it an absolute one."
+        command = [_NAME, "-C", self.config, "-s"]
+        try:
+            done = subprocess.run(
+                command,
+                capture_output=True,
+                check=True,
+                env={"PATH": _PATH, "LC_ALL": "C"},
+                stdin=subprocess.DEVNULL,
+                timeout=_SECONDS,
+            )
+        except subprocess.CalledProcessError as error:
+            said = error.stderr.decode(errors="replace").strip() or f"exit status {error.returncode}"
+            return None, f"{' '.join(command)}: {said}"
+        except (OSError, subprocess.SubprocessError) as error:
+            return None, f"{' '.join(command)}: {error}"
+        return parse_statistics(done.stdout[:_MOST_BYTES].decode(errors="replace")), None
+
+
+def find_daemon(proc: str = "/proc") -> Daemon | None:
+    """Return the conntrackd of the network namespace that the process is in. None: there is none.
+
+    ``proc`` is where proc(5) is mounted.
+    """
+    own = own_identity()
+    for pid in sorted(int(name) for name in os.listdir(proc) if name.isdecimal()):
+        try:
+            if _is_ours(proc, pid, own):
+                arguments = _read(proc, pid, "cmdline").split("\0")
+                return Daemon(pid, _configuration(arguments), _sees_same_files(proc, pid))
+        except OSError:
+            # It has ended.
+            continue
+    return None
+
+
+def _is_ours(proc: str, pid: int, own: Identity) -> bool:
+    """Return whether a process is the conntrackd of a network namespace.
+
+    It has to be root's: any user can start one of that name, with a configuration of his own.
+    """
+    if _read(proc, pid, "comm") != f"{_NAME}\n" or os.stat(f"{proc}/{pid}").st_uid != _ROOT:
+        return False
+    return identity(os.stat(f"{proc}/{pid}/ns/net")) == own
+
+
+def _sees_same_files(proc: str, pid: int) -> bool:
+    # Its mount namespace may be another one with the same root, as below `ip netns exec`.
+    return os.path.samefile(f"{proc}/{pid}/root", "/")
+
+
+def _read(proc: str, pid: int, name: str) -> str:
+    with open(f"{proc}/{pid}/{name}", "rb", buffering=0) as file:
+        return file.read(_MOST_BYTES).decode(errors="replace")
+
+
+def _configuration(arguments: t.Sequence[str]) -> str:
+    """Return the argument behind the last -C of a command line."""
+    config = DEFAULT_CONFIGURATION
+    for option, value in zip(arguments, arguments[1:]):
+        if option == "-C":
+            config = value
+    return config
+
+
+def pair_facts() -> dict[str, t.Any] | None:
+    """Return what the conntrackd of this network namespace says. None where none runs.
+
+    If it says nothing, ``problem`` has the reason, and its statistics are None.
+    """
+    daemon = find_daemon()
+    if daemon is None:
+        return None
+    statistics, problem = daemon.statistics()
+    return {"pid": daemon.pid, "config": daemon.config, **(statistics or _NOTHING_SAID), "problem": problem}
+
+
+def parse_statistics(text: str) -> Statistics:
+    """Return what ``conntrackd -s`` has printed (conntrack-tools 1.4, src/sync-mode.c and src/cache.c)."""
+    sections = _sections(text)
+    amounts: dict[str, int] = {}
+    for number, name in _AMOUNT.findall(text):
+        amounts[name] = amounts.get(name, 0) + int(number)
+    return {
+        "internal_cache": _cache(sections, "internal"),
+        "external_cache": _cache(sections, "external"),
+        "malformed_messages": amounts.get("Malformed msgs"),
+        "lost_messages": amounts.get("Lost msgs"),
+        "send_errors": amounts.get("Error send"),
+        "receive_errors": amounts.get("Error recv"),
+    }
+
+
+def _sections(text: str) -> dict[str, str]:
+    """Return the sections by their headings. An empty line parts them."""
+    sections = {}
+    for section in re.split(r"\n\s*\n", text):
+        heading, _line_feed, rest = section.strip().partition("\n")
+        sections[heading.rstrip(":")] = rest
+    return sections
+
+
+def _cache(sections: t.Mapping[str, str], name: str) -> Cache | None:
+    enabled = _CACHED[name] in sections
+    section = sections.get(_CACHED[name] if enabled else _UNCACHED[name])
+    if section is None:
+        return None
+    numbers: dict[str, int] = {}
+    for key, number in _PAIR.findall(section):
+        numbers[key] = numbers.get(key, 0) + int(number)
+    return {
+        "enabled": enabled,
+        "entries": numbers.get("current active connections"),
+        "created": numbers.get("connections created", numbers.get("connections new")),
+        "updated": numbers.get("connections updated"),
+        "destroyed": numbers.get("connections destroyed"),
+        "failed": numbers.get("failed"),
+    }

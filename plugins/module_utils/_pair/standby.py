@@ -1,0 +1,81 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE to this collection: it can change without notice.
+
+"""The two members of a pair: which of them is active, and what must not be deleted on the other one.
+
+The entries of a standby saw no packet of its own. So they look idle, and deleting them there can delete those of live
+connections on the active member: conntrackd hands deletes on.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
+    OptionError,
+    RefusedError,
+    UnavailableError,
+)
+from ansible_collections.netops.conntrack.plugins.module_utils._pair.conntrackd import Daemon, find_daemon
+from ansible_collections.netops.conntrack.plugins.module_utils._pair.local_addresses import (
+    local_addresses,
+    parse_address,
+)
+
+PAIR_OPTIONS: dict[str, t.Any] = {
+    "active_address": {"type": "list", "elements": "str", "default": []},
+    "protect_pair": {"type": "bool", "default": True},
+}
+"""The options of the modules that change entries. They are documented in the fragment ``netops.conntrack._pair``."""
+
+
+def is_standby(params: t.Mapping[str, t.Any]) -> bool | None:
+    """Return whether this router is the member of a pair that stands by, as its PAIR_OPTIONS tell. None: they do not.
+
+    Raises OptionError for what is no address. Raises RefusedError where nothing tells which member is active, and a
+    delete here could reach a live connection on the other one.
+    """
+    addresses = [_parsed(text) for text in params["active_address"]]
+    if addresses:
+        return local_ones().isdisjoint(addresses)
+    daemon = find_daemon() if params["protect_pair"] else None
+    if daemon is not None:
+        _refuse_mirrored_table(daemon)
+    return None
+
+
+def _parsed(text: str) -> bytes:
+    try:
+        return parse_address(text.strip())
+    except ValueError:
+        remedy = "Give addresses that only the active member has, such as the virtual ones of keepalived."
+        raise OptionError("active_address", text, "is no address", remedy) from None
+
+
+def local_ones() -> set[bytes]:
+    """Return the addresses of the router. Raises UnavailableError where they cannot be read."""
+    try:
+        return local_addresses()
+    except OSError as error:
+        raise UnavailableError(f"active_address: the addresses of this router cannot be read: {error}.") from None
+
+
+def _refuse_mirrored_table(daemon: Daemon) -> None:
+    """Raise RefusedError if conntrackd writes the peer's entries into the table, or does not say whether it does."""
+    statistics, problem = daemon.statistics()
+    remedy = (
+        "Give active_address, the addresses that only the active member has, such as the virtual ones of keepalived. "
+        "With protect_pair: false, the entries are deleted on either member."
+    )
+    if statistics is None:
+        raise RefusedError(f"protect_pair: conntrackd runs here and does not answer. {problem} {remedy}")
+    external = statistics["external_cache"]
+    if external is not None and not external["enabled"]:
+        raise RefusedError(
+            "protect_pair: conntrackd writes the entries of the other router into this table (DisableExternalCache). "
+            "If this router stands by, they look idle, and a delete can cut live connections of the other one. "
+            f"Nothing was deleted. {remedy}"
+        )

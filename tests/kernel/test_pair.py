@@ -1,0 +1,160 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A pair of routers with conntrackd: what a prune on one does to the other, and that it cuts no live connection."""
+
+from __future__ import annotations
+
+import pathlib
+import time
+import typing as t
+
+import pytest
+from helpers.pairs import VIRTUAL, Member, Pair, pair
+from helpers.support import PATIENCE, assert_refused, network_namespace, run_module
+
+NO_CACHES = "DisableExternalCache On\n    DisableInternalCache On"
+STALE = ("-p", "tcp", "--sport", "4000", "--dport", "443", "--state", "ESTABLISHED", "-t", "5000", "-u", "UNSET")
+SELECT = {"match": {"protocol": "tcp", "replied": False}}
+ACTIVE = {"active_address": list(VIRTUAL.values())}
+
+
+def make_stale(member: Member, *addresses: str) -> None:
+    """Give a router entries as those of single bare packets."""
+    for address in addresses:
+        member.conntrack("-I", "-s", address, "-d", "198.51.100.7", *STALE)
+
+
+def facts_of(member: Member) -> dict[str, t.Any]:
+    result = run_module("conntrack_facts", {"gather_subset": "pair"}, netns=member.netns)
+    assert not result.failed, result.msg
+    found: dict[str, t.Any] = result.data["ansible_facts"]["conntrack"]["pair"]
+    return found
+
+
+def prune(member: Member, **options: t.Any) -> dict[str, t.Any]:
+    result = run_module("conntrack_prune", {**SELECT, **options}, netns=member.netns)
+    assert not result.failed, result.msg
+    return result.data
+
+
+def until(holds: t.Callable[[], bool]) -> None:
+    give_up = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < give_up
+        time.sleep(0.1)
+
+
+def entries(member: Member, cache: str) -> int:
+    return int(facts_of(member)[f"{cache}_cache"]["entries"])
+
+
+def test_no_conntrackd() -> None:
+    with network_namespace("alone") as netns:
+        result = run_module("conntrack_facts", {"gather_subset": "pair"}, netns=netns)
+        assert result.data["ansible_facts"]["conntrack"] == {"pair": None}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["FTFW", "NOTRACK"])
+def test_what_is_deleted_on_the_active_member_leaves_the_external_cache_of_the_other(
+    tmp_path: pathlib.Path, mode: str
+) -> None:
+    with pair(tmp_path, mode) as both:
+        make_stale(both.first, "10.0.0.1", "10.0.0.2", "10.0.0.3")
+        until(lambda: entries(both.second, "external") == 3)
+        facts = facts_of(both.first)
+        assert facts["config"] == f"{both.first.path}.conf"
+        assert facts["internal_cache"] | {"updated": 0} == {
+            "enabled": True, "entries": 3, "created": 3, "updated": 0, "destroyed": 0, "failed": 0
+        }  # fmt: skip
+        assert (facts["external_cache"]["entries"], facts["lost_messages"], facts["problem"]) == (0, 0, None)
+        done = prune(both.first, **ACTIVE)
+        assert (done["deleted"], done["standby"], done["changed"]) == (3, False, True)
+        until(lambda: entries(both.second, "external") == 0)
+        assert facts_of(both.second)["external_cache"]["destroyed"] == 3
+
+
+@pytest.mark.slow
+def test_on_the_standby_nothing_is_deleted(tmp_path: pathlib.Path) -> None:
+    with pair(tmp_path) as both:
+        make_stale(both.second, "10.0.0.1", "10.0.0.2")
+        done = prune(both.second, **ACTIVE, max_delete=1, confirm_idle="10m")
+        assert (done["standby"], done["changed"], done["deleted"], done["would_delete"]) == (True, False, 0, 2)
+        assert both.second.table().count("10.0.0.") == 4
+        # Without the addresses, nobody knows that it stands by, and conntrackd keeps the peer's entries to itself.
+        done = prune(both.second)
+        assert (done["standby"], done["deleted"]) == (None, 2)
+
+
+@pytest.mark.slow
+def test_a_table_that_conntrackd_writes_is_left_alone(tmp_path: pathlib.Path) -> None:
+    """Without the guard, a prune of the standby cuts connections of the active member, which the test shows first."""
+    with pair(tmp_path, "NOTRACK", NO_CACHES) as both:
+        make_stale(both.first, "10.0.0.1")
+        until(lambda: "10.0.0.1" in both.second.table())
+        assert facts_of(both.second)["external_cache"]["enabled"] is False
+        refused = run_module("conntrack_prune", SELECT, netns=both.second.netns)
+        assert_refused(refused, "protect_pair", "DisableExternalCache", "active_address")
+        assert "10.0.0.1" in both.second.table()
+        assert prune(both.second, **ACTIVE)["deleted"] == 0
+        assert "10.0.0.1" in both.first.table()
+        assert prune(both.second, protect_pair=False)["deleted"] == 1
+        until(lambda: "10.0.0.1" not in both.first.table())
+        # The active member may prune, which the other one follows.
+        make_stale(both.first, "10.0.0.2")
+        until(lambda: "10.0.0.2" in both.second.table())
+        assert prune(both.first, **ACTIVE)["deleted"] == 1
+        until(lambda: "10.0.0.2" not in both.second.table())
+
+
+def test_what_is_no_address_is_refused() -> None:
+    with network_namespace("alone") as netns:
+        for wrong in "10.0.0.0/8", "router1", "10.0.0":
+            result = run_module("conntrack_prune", {**SELECT, "active_address": [wrong]}, netns=netns)
+            assert_refused(result, "active_address", repr(wrong), "is no address")
+
+
+@pytest.mark.slow
+def test_no_connection_is_cut_by_prunes_and_fail_overs(tmp_path: pathlib.Path) -> None:
+    with pair(tmp_path) as both, both.talking(60) as one, both.talking(60) as other:
+        ports = [int(process.stdout.readline()) for process in (one, other) if process.stdout]
+        _prune_of_stale_entries(both.first, both.second)
+        # Right after a prune, as when the active member dies.
+        both.fail_over(both.first, both.second)
+        assert prune(both.first, **ACTIVE)["standby"] is True
+        _prune_of_stale_entries(both.second, both.first)
+        both.fail_over(both.second, both.first)
+        assert prune(both.second, **ACTIVE)["standby"] is True
+        _prune_of_stale_entries(both.first, both.second)
+        for process, port in zip((one, other), ports):
+            said, problem = process.communicate(timeout=PATIENCE)
+            assert process.returncode == 0, problem
+            # Answers come all the time, but for the moments of the two fail-overs.
+            assert int(said) > 300
+            assert f"sport={port} dport=7" in both.first.table()
+
+
+def _prune_of_stale_entries(active: Member, standby: Member) -> None:
+    """Make stale entries, let them reach the other member, prune them, and go on at once."""
+    time.sleep(5)
+    make_stale(active, "10.0.0.1", "10.0.0.2")
+    until(lambda: "10.0.0.2" in standby.conntrackd("-e"))
+    done = prune(active, **ACTIVE)
+    assert done["deleted"] == 2
+    assert done["standby"] is False
+
+
+def test_a_pair_is_made_of_real_parts(tmp_path: pathlib.Path) -> None:
+    """The connection goes through the active member, which translates it."""
+    with pair(tmp_path) as both, both.talking(0.5) as process:
+        said, problem = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0, problem
+        assert int(said.split()[1]) > 3
+        assert _translated(both) == ["203.0.113.1"]
+
+
+def _translated(both: Pair) -> list[str]:
+    lines = [line for line in both.first.table().splitlines() if "dport=7 " in line]
+    return [word.removeprefix("dst=") for line in lines for word in line.split() if word.startswith("dst=")][1::2]
