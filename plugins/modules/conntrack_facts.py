@@ -29,7 +29,7 @@ options:
       - What to gather. V(table) and V(selectors) read the whole table, the others do not.
       - The default is V(usage), which fits a screen and does not read the table. With O(top) or O(explain) it is
         V(table) as well, with O(selectors) V(selectors), and with O(namespaces) V(namespaces).
-      - V(all) stands for all of them but V(namespaces).
+      - V(all) stands for all of them but V(pair) and V(namespaces).
       - V(boot) reads the files that are read at boot, and looks for services that write the same settings. It describes
         the machine that the module runs on, even with O(netns), because nothing is applied to a named namespace at
         boot.

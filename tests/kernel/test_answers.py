@@ -21,7 +21,7 @@ from helpers.settings_module import Settings
 from helpers.support import ModuleResult, network_namespace, run, run_module
 
 ALL = {"match": "family=ipv4,ipv6"}
-EVERY_SUBSET = ["usage", "settings", "stats", "boot", "table", "selectors", "expectations", "namespaces"]
+EVERY_SUBSET = ["usage", "settings", "stats", "boot", "table", "selectors", "expectations", "pair", "namespaces"]
 
 
 @pytest.fixture(scope="module")

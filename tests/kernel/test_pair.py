@@ -89,6 +89,38 @@ def test_on_the_standby_nothing_is_deleted(tmp_path: pathlib.Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_table_that_conntrackd_writes_in_the_mode_of_acknowledgements(tmp_path: pathlib.Path) -> None:
+    """There, a delete on the standby does not reach the active member. But nothing says so, and it is refused."""
+    with pair(tmp_path, "FTFW", "DisableExternalCache On") as both:
+        make_stale(both.first, "10.0.0.1", "10.0.0.2")
+        until(lambda: "10.0.0.2" in both.second.table())
+        assert_refused(run_module("conntrack_prune", SELECT, netns=both.second.netns), "protect_pair")
+        assert prune(both.second, protect_pair=False)["deleted"] == 2
+        time.sleep(2)
+        assert "10.0.0.1" in both.first.table()
+        make_stale(both.first, "10.0.0.3")
+        until(lambda: "10.0.0.3" in both.second.table())
+        assert prune(both.first, **ACTIVE)["deleted"] == 3
+        until(lambda: "10.0.0.3" not in both.second.table())
+
+
+@pytest.mark.slow
+def test_what_a_fail_over_does_to_zones_and_to_deleted_entries(tmp_path: pathlib.Path) -> None:
+    with pair(tmp_path) as both:
+        make_stale(both.first, "10.0.0.1")
+        both.first.conntrack("-I", "-s", "10.0.0.2", "-d", "198.51.100.7", "--orig-zone", "5", *STALE)
+        until(lambda: entries(both.second, "external") == 2)
+        both.fail_over(both.first, both.second)
+        assert "zone" in both.first.table()
+        assert "10.0.0.2" in both.second.table()
+        assert "zone" not in both.second.table()
+        # What the former active member still has is not touched.
+        assert prune(both.second, **ACTIVE)["deleted"] == 2
+        until(lambda: entries(both.first, "external") == 0)
+        assert "10.0.0.1" in both.first.table()
+
+
+@pytest.mark.slow
 def test_a_table_that_conntrackd_writes_is_left_alone(tmp_path: pathlib.Path) -> None:
     """Without the guard, a prune of the standby cuts connections of the active member, which the test shows first."""
     with pair(tmp_path, "NOTRACK", NO_CACHES) as both:

@@ -12,9 +12,9 @@ import typing as t
 
 SUBSETS = ("usage", "settings", "stats", "boot", "table", "selectors", "expectations", "pair", "namespaces")
 ALL = "all"
-"""Stands for all subsets that need no library on the router."""
+"""Stands for all subsets that need neither a library nor another program on the router."""
 
-_OF_ALL = tuple(subset for subset in SUBSETS if subset != "namespaces")
+_OF_ALL = tuple(subset for subset in SUBSETS if subset not in ("pair", "namespaces"))
 
 
 def subsets_of(options: t.Mapping[str, t.Any]) -> list[str]:

@@ -26,8 +26,8 @@ def defaults(role: str) -> dict[str, object]:
 
 def test_the_gates_are_on_by_default() -> None:
     prune = defaults("conntrack_prune")
-    gates = ("max_delete", "protect_management", "protect_helpers", "confirm_idle")
-    assert [prune[f"conntrack_prune_{gate}"] for gate in gates] == ["95%", True, True, "30s"]
+    gates = ("max_delete", "protect_management", "protect_helpers", "protect_pair", "confirm_idle")
+    assert [prune[f"conntrack_prune_{gate}"] for gate in gates] == ["95%", True, True, True, "30s"]
 
 
 def calls(fleet: Fleet) -> list[dict[str, t.Any]]:
@@ -121,3 +121,15 @@ def test_a_second_look_is_in_the_report_and_accounts_for_all(fleet: Fleet) -> No
     assert [prune[name] for name in ("woken", "not_deleted", "not_listed", "matches_now")] == [500, 0, 0, 500]
     assert prune["kept"] == []
     assert [call["confirm_idle"] for call in calls(fleet)] == ["2m", "2m", "0"]
+
+
+def test_nothing_is_deleted_on_a_standby(fleet: Fleet) -> None:
+    for name, standby in (("r1", True), ("r2", False)):
+        fleet.add(name, standby=standby)
+    run = fleet.play("prune", "-e", json.dumps({"conntrack_prune_active_address": ["192.0.2.1", "2001:db8::1"]}))
+    assert run.rc == 0, run.output
+    assert "This router stands by. It has none of 192.0.2.1, 2001:db8::1. Nothing was deleted." in run.output
+    stays = run.document["hosts"]["r1"]["prune"]
+    assert [stays[name] for name in ("matched", "deleted", "matches_now")] == [90000, 0, 90000]
+    assert run.document["hosts"]["r2"]["prune"]["deleted"] == 90000
+    assert [call["active_address"] for call in calls(fleet)] == [["192.0.2.1", "2001:db8::1"]]

@@ -26,6 +26,8 @@ def main() -> None:
             "confirm_idle_when": {"choices": ["always", "idle"], "default": "always"},
             "protect_management": {"type": "bool"},
             "protect_helpers": {"type": "bool"},
+            "active_address": {"type": "list", "elements": "str", "default": []},
+            "protect_pair": {"type": "bool"},
             "max_delete": {"type": "raw"},
             "sample": {"type": "int"},
             "entries": {"type": "bool"},
@@ -47,6 +49,9 @@ def main() -> None:
     account |= {"count_before": usage["count"], "undecidable": 0, "not_listed": 0, "deleted": 0}
     account["sample"] = router.get("sample", []) if module.params["entries"] else []
     account["lines"] = []
+    account["standby"] = router.get("standby") if module.params["active_address"] else None
+    if account["standby"]:
+        module.exit_json(changed=False, already_gone=0, not_deleted=0, count_after=usage["count"], **account)
     if router.get("gate") and module.params["max_delete"] is not None:
         module.fail_json(msg="max_delete: refused", **account)
     stuck = min(router.get("stuck", 0), account["would_delete"])
