@@ -140,6 +140,15 @@ def test_info(netns: str, args: dict[str, t.Any]) -> None:
     assert_let_in("conntrack_info", args, result)
 
 
+@pytest.mark.parametrize(
+    "args", [{}, {"limit": 1000, "entries": True, "group_by": ["source"]}, {"explain": 0, "limit": "0"}], ids=str
+)
+def test_events(netns: str, args: dict[str, t.Any]) -> None:
+    result = run_module("conntrack_events", {"duration": "1s", **args}, netns=netns)
+    assert not result.failed
+    assert_let_in("conntrack_events", {"duration": "1s", **args}, result)
+
+
 def test_info_of_a_file(netns: str, tmp_path: pathlib.Path) -> None:
     path = tmp_path / "listing.txt"
     path.write_text(run(["conntrack", "-L", "-o", "extended,id"], netns=netns) + "no \x1b entry\n" * 20)

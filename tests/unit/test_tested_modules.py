@@ -21,13 +21,15 @@ TESTED_IN = {
     "kernel/test_conntrack_prune": "modules/conntrack_prune",
     "kernel/test_conntrack_update": "modules/conntrack_update",
     "kernel/test_decoding": "module_utils/_uapi module_utils/_query/extended module_utils/_query/fields",
+    "kernel/test_events": "modules/conntrack_events module_utils/_query/event_query module_utils/_table/events",
     "kernel/test_expectations": "modules/conntrack_expect_info modules/conntrack_expect_prune "
     "module_utils/_expectations/zones",
     "kernel/test_hostile_files": "module_utils/_files/run_directory",
     "kernel/test_kernel_filter": "module_utils/_table/kernel_filter",
     "kernel/test_malformed": "module_utils/_table/decoder",
     "kernel/test_modprobe": "module_utils/_boot_files/config_tree module_utils/_boot_files/modprobe_d",
-    "kernel/test_never_the_controller": "action/conntrack_expect_info action/conntrack_expect_prune "
+    "kernel/test_never_the_controller": "action/conntrack_events action/conntrack_expect_info "
+    "action/conntrack_expect_prune "
     "action/conntrack_facts action/conntrack_info action/conntrack_prune action/conntrack_settings "
     "action/conntrack_update",
     "kernel/test_not_listed": "module_utils/_facts/listeners",

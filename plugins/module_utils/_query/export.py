@@ -40,15 +40,16 @@ class Export:
     Use ``exporting`` to make one.
     """
 
-    def __init__(self, file: t.IO[str], dest: str, form: str, context: Context) -> None:
+    def __init__(self, file: t.IO[str], dest: str, form: str, context: Context, option: str = "dest") -> None:
         self._file = file
         self._dest = dest
+        self._option = option
         self._header = _HEADERS.get(form)
         self._lines = FORMATS[form](context)
 
     def restart(self) -> None:
         """Drop what was written so far."""
-        with _writing(self._dest):
+        with _writing(self._dest, self._option):
             self._file.seek(0)
             self._file.truncate()
             if self._header:
@@ -56,74 +57,77 @@ class Export:
 
     def write(self, block: Block) -> None:
         """Write the entries of a block."""
-        with _writing(self._dest):
+        with _writing(self._dest, self._option):
             self._file.writelines(f"{line}\n" for line in self._lines(block))
 
     def finish(self) -> None:
         """Put what was written on the disk."""
-        with _writing(self._dest):
+        with _writing(self._dest, self._option):
             self._file.flush()
             os.fsync(self._file.fileno())
 
 
 @contextlib.contextmanager
-def _writing(dest: str) -> t.Iterator[None]:
+def _writing(dest: str, option: str) -> t.Iterator[None]:
     try:
         yield
     except OSError as error:
         raise ConntrackError(
-            f"dest: {dest!r} could not be written ({error.strerror}), and is as it was. Give the path of a file that "
-            "can be written, on a disk with room."
+            f"{option}: {dest!r} could not be written ({error.strerror}), and is as it was. Give the path of a "
+            "file that can be written, on a disk with room."
         ) from error
 
 
-def check_dest(dest: str) -> None:
-    """Raise OptionError where no file can be made at ``dest``, or where somebody else decides what ``dest`` is."""
+def check_dest(dest: str, option: str = "dest") -> None:
+    """Raise OptionError where no file can be made at ``dest``, or where somebody else decides what that is.
+
+    ``option`` is the name under which it was given.
+    """
     if not os.path.isabs(dest):
         raise OptionError(
-            "dest", dest, "is not absolute", "Give the whole path on the target, such as /var/tmp/table.csv."
+            option, dest, "is not absolute", "Give the whole path on the target, such as /var/tmp/table.csv."
         )
-    with _place_of(dest):
+    with _place_of(dest, option):
         pass
 
 
 @contextlib.contextmanager
-def _place_of(dest: str) -> t.Iterator[Place]:
+def _place_of(dest: str, option: str) -> t.Iterator[Place]:
     """Yield the place of the file, its directory open. A link stays a link: its file is replaced.
 
     Also a directory of another user is opened, as only a new file is made there: see _files.paths.
     """
     with contextlib.ExitStack() as stack:
-        with _writing(dest):
-            place = stack.enter_context(place_of(dest, "dest", for_new_file=True))
+        with _writing(dest, option):
+            place = stack.enter_context(place_of(dest, option, for_new_file=True))
             status = place.status()
         if status is not None and stat.S_ISDIR(status.st_mode):
-            raise OptionError("dest", dest, "is a directory", "Give the path of a file.")
+            raise OptionError(option, dest, "is a directory", "Give the path of a file.")
         if status is not None and not stat.S_ISREG(status.st_mode):
-            raise OptionError("dest", dest, "is not a regular file", "Give another path, or remove what is there.")
+            raise OptionError(option, dest, "is not a regular file", "Give another path, or remove what is there.")
         if place.missing:
             remedy = f"Make it first: mkdir -p {os.path.dirname(dest)}."
-            raise OptionError("dest", dest, "is in a directory that is not there", remedy)
+            raise OptionError(option, dest, "is in a directory that is not there", remedy)
         yield place
 
 
 @contextlib.contextmanager
-def exporting(dest: str, form: str, context: Context) -> t.Iterator[Export]:
+def exporting(dest: str, form: str, context: Context, option: str = "dest") -> t.Iterator[Export]:
     """Yield an export whose file becomes ``dest`` at the end, whole and on the disk.
 
     An error leaves ``dest`` as it was. Raises ConntrackError where the file cannot be written.
     """
-    with _place_of(dest) as place:
+    with _place_of(dest, option) as place:
         directory = place.directory
         name = f".conntrack_info-{secrets.token_hex(8)}"
-        with _writing(dest):
+        with _writing(dest, option):
             descriptor = directory.create(name)
         file = open(descriptor, "w", encoding="utf-8", newline="")  # noqa: SIM115  (see the closing below)
-        export = Export(file, dest, form, context)
+        export = Export(file, dest, form, context, option)
         try:
             yield export
             export.finish()
-            with _writing(dest):
+            with _writing(dest, option):
                 directory.replace(name, place.name)
         except BaseException:
             with contextlib.suppress(OSError):

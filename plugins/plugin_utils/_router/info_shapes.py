@@ -95,6 +95,34 @@ ENTRY = record({}, _ENTRY_FIELDS)
 
 def info(arguments: Arguments) -> Fields:
     """Return the fields of what conntrack_info returns for these ``arguments``."""
+    return {
+        **_answer(arguments, asked(arguments, "explain", 0)),
+        "dest": optional(text(PATH)),
+        "src": optional(text(PATH)),
+        "settings": optional(mapping(VALUE, SETTINGS)),
+        "not_understood": OPTIONAL_COUNT,
+        "not_understood_lines": list_of(record({"line": COUNT, "text": text(_LINE)}), MOST_LINES),
+    }
+
+
+def events(arguments: Arguments) -> Fields:
+    """Return the fields of what conntrack_events returns for these ``arguments``."""
+    answer = record(_answer(arguments, asked(arguments, "explain", 5)))
+    return {
+        "seconds": COUNT,
+        "losses": COUNT,
+        "count_before": OPTIONAL_COUNT,
+        "count_after": OPTIONAL_COUNT,
+        "not_told": OPTIONAL_COUNT,
+        "new": answer,
+        "destroyed": answer,
+        "dest": optional(text(PATH)),
+        "dest_destroyed": optional(text(PATH)),
+    }
+
+
+def _answer(arguments: Arguments, clusters: int) -> Fields:
+    """Return the fields of what a question to entries returns."""
     limit = asked(arguments, "limit", 10)
     grouped = {field: text_or(_group_value) for field in texts(arguments.get("group_by"))}
     group = record(
@@ -116,13 +144,8 @@ def info(arguments: Arguments) -> Fields:
         "groups": list_of(group, limit),
         "groups_distinct": OPTIONAL_COUNT,
         "groups_uncertainty": COUNT,
-        "dest": optional(text(PATH)),
-        "filled_by": optional(list_of(CLUSTER, min(asked(arguments, "explain", 0), MOST_CLUSTERS))),
+        "filled_by": optional(list_of(CLUSTER, min(clusters, MOST_CLUSTERS))),
         "explained_percent": PERCENT,
-        "src": optional(text(PATH)),
-        "settings": optional(mapping(VALUE, SETTINGS)),
-        "not_understood": OPTIONAL_COUNT,
-        "not_understood_lines": list_of(record({"line": COUNT, "text": text(_LINE)}), MOST_LINES),
     }
 
 

@@ -25,18 +25,20 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._router.expectati
     expect_prune,
 )
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.facts_shapes import facts
-from ansible_collections.netops.conntrack.plugins.plugin_utils._router.info_shapes import info
+from ansible_collections.netops.conntrack.plugins.plugin_utils._router.info_shapes import events, info
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.shape import mapping, text
 
 _UNAVAILABLE: Fields = {"unavailable": text()}
 _OF_FAILURES: dict[str, Fields] = {
     "conntrack_expect_prune": {"failures": mapping(COUNT, 256)},
+    "conntrack_events": _UNAVAILABLE,
     "conntrack_info": _UNAVAILABLE,
     "conntrack_prune": {"failures": mapping(COUNT, 256), **_UNAVAILABLE},
     "conntrack_update": {"failures": mapping(COUNT, 256), **_UNAVAILABLE},
 }
 
 _OF_SUCCESS: dict[str, t.Callable[[Arguments], Fields]] = {
+    "conntrack_events": events,
     "conntrack_expect_info": expect_info,
     "conntrack_expect_prune": expect_prune,
     "conntrack_facts": facts,
