@@ -115,7 +115,7 @@ def test_what_is_made_and_what_ends(netns: str) -> None:
         tool = stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
         stack.callback(tool.kill)
         _wait_for_listeners(netns, 1, tool)
-        options = {"duration": "4s", "limit": 2000, "group_by": ["destination_port"]}
+        options: Answer = {"duration": "4s", "limit": 2000, "group_by": ["destination_port"]}
         result = stack.enter_context(listening(netns, others=1, **options))
         make(netns, range(100, 160))
         delete(netns, [0, 100, 101])
@@ -161,7 +161,7 @@ def test_only_what_is_selected(netns: str) -> None:
 def test_translations_in_files(netns: str, tmp_path: pathlib.Path) -> None:
     run(["sysctl", "-q", "-w", "net.netfilter.nf_conntrack_timestamp=1"], netns=netns)
     begun, ended = tmp_path / "begun.csv", tmp_path / "ended.ndjson"
-    options = {"duration": "2s", "match": {"nat": "snat"}, "dest": str(begun), "limit": 0}
+    options: Answer = {"duration": "2s", "match": {"nat": "snat"}, "dest": str(begun), "limit": 0}
     with listening(netns, **options, dest_destroyed=str(ended), format="csv") as result:
         for number in range(3):
             make(netns, [number], "-n", f"203.0.113.9:{5000 + number}")
