@@ -16,6 +16,7 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.change_shapes import (
     CHANGED_SETTINGS,
+    RESTORE,
     UPDATE,
     prune,
 )
@@ -33,6 +34,7 @@ _OF_FAILURES: dict[str, Fields] = {
     "conntrack_expect_prune": {"failures": mapping(COUNT, 256)},
     "conntrack_info": _UNAVAILABLE,
     "conntrack_prune": {"failures": mapping(COUNT, 256), **_UNAVAILABLE},
+    "conntrack_restore": {"failures": mapping(COUNT, 256)},
     "conntrack_update": {"failures": mapping(COUNT, 256), **_UNAVAILABLE},
 }
 
@@ -42,6 +44,7 @@ _OF_SUCCESS: dict[str, t.Callable[[Arguments], Fields]] = {
     "conntrack_facts": facts,
     "conntrack_info": info,
     "conntrack_prune": prune,
+    "conntrack_restore": lambda _arguments: RESTORE,
     "conntrack_settings": lambda _arguments: CHANGED_SETTINGS,
     "conntrack_update": lambda _arguments: UPDATE,
 }
