@@ -141,6 +141,9 @@ STATE_NAMES: dict[int, tuple[str, ...]] = {
     DCCP: ("NONE", "REQUEST", "RESPOND", "PARTOPEN", "OPEN", "CLOSEREQ", "CLOSING", "TIMEWAIT", "IGNORE", "INVALID"),
 }
 
+# linux/netfilter/nf_conntrack_dccp.h, enum ct_dccp_roles; the names are those that conntrack(8) prints
+DCCP_ROLE_NAMES = {0: "client", 1: "server"}
+
 # linux/netfilter/nf_conntrack_tcp.h, IP_CT_TCP_FLAG_*
 TCP_FLAG_SACK_PERM, TCP_FLAG_CLOSE_INIT, TCP_FLAG_BE_LIBERAL = 0x02, 0x04, 0x08
 

@@ -136,6 +136,7 @@ _NOTES = {"labels": "labels", "helper": "helper", "reply-icmp-id": "reply_icmp_i
 """The fields of a comment that a backup has before an entry, because the tool has no option for them."""
 
 _ADDRESSES = frozenset({"-s", "-d", "-r", "-g", "-q", "-n"})
+_ROLES = {name: role for role, name in _uapi.DCCP_ROLE_NAMES.items()}
 _BITS = {name: bit for bit, name in _uapi.STATUS_NAMES.items()}
 _PROTOCOLS = {name: number for number, name in _uapi.PROTOCOL_NAMES.items()}
 
@@ -168,6 +169,9 @@ def _read_option(shape: Shape, option: str, value: str, pair: int) -> bool:
         return _read_protocol(shape, value, place)
     if option == "--state":
         return shape.set_state(value)
+    if option == "--role":
+        shape.values["dccp_role"] = _ROLES.get(value, 0)
+        return value in _ROLES
     field = _OPTIONS.get(option)
     if field is None or not shape.note(field, place):
         return False

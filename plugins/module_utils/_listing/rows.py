@@ -53,7 +53,7 @@ _NUMBER_SIZES = {
     **dict.fromkeys(("status", "remaining", "mark", "use", "id", "vtag_original", "vtag_reply"), 4),
     **dict.fromkeys(("source_port", "destination_port", "reply_source_port", "reply_destination_port"), 2),
     **dict.fromkeys(("icmp_id", "reply_icmp_id", "zone", "zone_original", "zone_reply"), 2),
-    **dict.fromkeys(("state", "icmp_type", "icmp_code", "reply_icmp_type", "reply_icmp_code"), 1),
+    **dict.fromkeys(("state", "icmp_type", "icmp_code", "reply_icmp_type", "reply_icmp_code", "dccp_role"), 1),
 }
 _ADDRESSES = frozenset({"source", "destination", "reply_source", "reply_destination"})
 _TEXTS = frozenset({"helper", "secctx"})

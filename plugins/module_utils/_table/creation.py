@@ -42,7 +42,9 @@ _KEPT_BITS = _uapi.SEEN_REPLY | _uapi.ASSURED | _uapi.FIXED_TIMEOUT
 _NAT_BITS = _uapi.SRC_NAT | _uapi.DST_NAT
 _TCP_CLOSED = frozenset(map(_uapi.STATE_NAMES[_uapi.TCP].index, ("TIME_WAIT", "CLOSE")))
 _HELPER_BYTES = 16  # NF_CT_HELPER_NAME_LEN in net/netfilter/nf_conntrack_helper.h, with the byte that ends it
-_DCCP_CLIENT = 0  # CT_DCCP_ROLE_CLIENT in linux/netfilter/nf_conntrack_dccp.h
+_CLIENT = b"\0"
+"""The role in DCCP of who began the connection, in DCCP_ROLE_NAMES."""
+
 _INVERTED = bytes(255 - byte for byte in range(256))
 
 
@@ -116,6 +118,13 @@ class _Template:
         if name in self.fields:
             span = self.fields[name]
             self.columns(kind, min(span.end - span.start, most), self.block.word_columns(name, most))
+
+    def field_or(self, kind: int, name: str, default: bytes) -> None:
+        """Add a field, or the same value for all entries if they do not have it."""
+        if name in self.fields:
+            self.field(kind, name)
+        else:
+            self.constant(kind, default)
 
     def batches(self, sequence: int) -> t.Iterator[Batch]:
         """Yield the requests for all entries, numbered from ``sequence``."""
@@ -254,7 +263,7 @@ def _write_state(template: _Template) -> None:
         elif template.protocol == _uapi.DCCP:
             with template.nest(_uapi.CTA_PROTOINFO_DCCP):
                 template.field(_uapi.CTA_PROTOINFO_DCCP_STATE, "state")
-                template.constant(_uapi.CTA_PROTOINFO_DCCP_ROLE, bytes([_DCCP_CLIENT]))
+                template.field_or(_uapi.CTA_PROTOINFO_DCCP_ROLE, "dccp_role", _CLIENT)
 
 
 def _write_tcp(template: _Template) -> None:
@@ -280,7 +289,4 @@ def _write_sctp(template: _Template) -> None:
             _uapi.CTA_PROTOINFO_SCTP_VTAG_REPLY: "vtag_reply",
         }
         for kind, name in tags.items():
-            if name in template.fields:
-                template.field(kind, name)
-            else:
-                template.constant(kind, bytes(4))
+            template.field_or(kind, name, bytes(4))
