@@ -62,8 +62,7 @@ notes:
     flowtable, what helpers expect, and which connection an expected one belongs to. The kernel takes none of them.
   - The sequence numbers and windows of TCP are in no listing, so the kernel does not check those of a restored
     connection.
-  - For GRE, the kernel forgets the timeouts of a restored entry. Its next packet ends it and the one after makes a new
-    one.
+  - The kernel does not keep the timeouts of GRE in a restored entry. Its next packet makes a new entry in its place.
   - Labels are restored only if a rule uses labels, and a helper only if its module can be loaded.
   - Restore before the connections send again where you can. The next packet of a deleted connection may have made a new
     entry, which stays.

@@ -136,7 +136,8 @@ class Listing:
             self.not_understood_lines.append({"line": self._lines + number, "text": visible(text)})
         self.not_understood += piece.not_understood_number
         self._lines += piece.lines
-        self.complete = piece.complete
+        if piece.lines:
+            self.complete = piece.complete
 
 
 def settings_of(given: t.Mapping[str, t.Any] | None) -> dict[str, int]:
