@@ -52,9 +52,8 @@ CTA_PROTO_ICMP_ID, CTA_PROTO_ICMP_TYPE, CTA_PROTO_ICMP_CODE = 4, 5, 6
 CTA_PROTO_ICMPV6_ID, CTA_PROTO_ICMPV6_TYPE, CTA_PROTO_ICMPV6_CODE = 7, 8, 9
 CTA_PROTOINFO_TCP, CTA_PROTOINFO_DCCP, CTA_PROTOINFO_SCTP = 1, 2, 3
 CTA_PROTOINFO_TCP_STATE = CTA_PROTOINFO_DCCP_STATE = CTA_PROTOINFO_SCTP_STATE = 1
+CTA_PROTOINFO_DCCP_ROLE, CTA_PROTOINFO_SCTP_VTAG_ORIGINAL, CTA_PROTOINFO_SCTP_VTAG_REPLY = 2, 2, 3
 CTA_PROTOINFO_TCP_FLAGS_ORIGINAL, CTA_PROTOINFO_TCP_FLAGS_REPLY = 4, 5
-CTA_PROTOINFO_SCTP_VTAG_ORIGINAL, CTA_PROTOINFO_SCTP_VTAG_REPLY = 2, 3
-CTA_PROTOINFO_DCCP_ROLE = 2
 CTA_NAT_V4_MINIP, CTA_NAT_V4_MAXIP, CTA_NAT_PROTO, CTA_NAT_V6_MINIP, CTA_NAT_V6_MAXIP = range(1, 6)
 CTA_PROTONAT_PORT_MIN, CTA_PROTONAT_PORT_MAX = 1, 2
 CTA_COUNTERS_PACKETS, CTA_COUNTERS_BYTES, CTA_COUNTERS32_PACKETS, CTA_COUNTERS32_BYTES = 1, 2, 3, 4
@@ -144,6 +143,8 @@ STATE_NAMES: dict[int, tuple[str, ...]] = {
 # linux/netfilter/nf_conntrack_dccp.h, enum ct_dccp_roles; the names are those that conntrack(8) prints
 DCCP_ROLE_NAMES = {0: "client", 1: "server"}
 
+FAMILY_NAMES = {int(socket.AF_INET): "ipv4", int(socket.AF_INET6): "ipv6"}
+
 # linux/netfilter/nf_conntrack_tcp.h, IP_CT_TCP_FLAG_*
 TCP_FLAG_SACK_PERM, TCP_FLAG_CLOSE_INIT, TCP_FLAG_BE_LIBERAL = 0x02, 0x04, 0x08
 
@@ -153,8 +154,6 @@ ICMP_REPLY_TYPES = {
     ICMPV6: {128: 129, 129: 128, 139: 140, 140: 139},
 }
 """By the type of a message that begins an entry, the type of its reply. The kernel tracks no other types."""
-
-FAMILY_NAMES = {int(socket.AF_INET): "ipv4", int(socket.AF_INET6): "ipv6"}
 
 # nf_conntrack_icmp_packet() and nf_conntrack_icmpv6_packet() in net/netfilter/nf_conntrack_proto_icmp*.c
 IMPOSSIBLE_KINDS = frozenset({(int(socket.AF_INET6), ICMP), (int(socket.AF_INET), ICMPV6)})

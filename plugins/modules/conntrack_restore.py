@@ -101,6 +101,11 @@ no_conntrack:
   returned: failure, where connections are not tracked
   type: bool
   sample: true
+src:
+  description: The file that was read.
+  returned: success
+  type: str
+  sample: /var/lib/netops-conntrack/backups/2026-11-28T191156Z-7f3a.save
 entries:
   description: The number of entries in the file.
   returned: success, or when entries are refused
@@ -207,7 +212,8 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
             result = outcome.result(table.count(), module._diff)
     is_complete = None if listing.backup_version is None else listing.complete is not None
     warnings = undecided(result, selection)
-    return {**result, "written_at": plan.written_at_text, "complete": is_complete, "warnings": warnings}
+    about = {"src": params["src"], "written_at": plan.written_at_text, "complete": is_complete}
+    return {**result, **about, "warnings": warnings}
 
 
 def main() -> None:

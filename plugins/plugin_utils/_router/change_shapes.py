@@ -102,6 +102,7 @@ RESTORE: Fields = {
         COUNT,
     ),
     "count_after": OPTIONAL_COUNT,
+    "src": text(PATH),
     "written_at": text(),
     "complete": optional(boolean),
 }
