@@ -75,20 +75,28 @@ def with_listing(
 
     Raises UnavailableError if there are undecidable entries and none is selected: then nobody knows what would be.
     """
-    warnings = list(result.get("warnings", ()))
-    if result["undecidable"]:
-        keys = ", ".join(sorted(selection.every_key))
-        problem = (
-            f"src: {result['undecidable']} entries cannot be decided, because the file does not say what a selector "
-            f"asks for ({keys})."
-        )
-        idle = " For idle, give the timeouts of the router as settings." if "idle" in selection.every_key else ""
-        if not result["matched"]:
-            raise UnavailableError(problem + idle, undecidable=result["undecidable"])
-        warnings.append(problem + idle)
+    idle = " For idle, give the timeouts of the router as settings." if "idle" in selection.every_key else ""
+    warnings = [*result.get("warnings", ()), *undecided(result, selection, idle)]
     if listing.not_understood:
         first = listing.not_understood_lines[0]
         number = "1 line was" if listing.not_understood == 1 else f"{listing.not_understood} lines were"
         warnings.append(f"src: {number} not understood. The first is line {first['line']}: {first['text']}")
     lines = {"not_understood": listing.not_understood, "not_understood_lines": listing.not_understood_lines}
     return {**result, **lines, "settings": dict(context.settings), **({"warnings": warnings} if warnings else {})}
+
+
+def undecided(result: t.Mapping[str, t.Any], selection: Selection, hint: str = "") -> list[str]:
+    """Return the warning about entries of a file that cannot be decided, with the ``hint``, if there are any.
+
+    Raises UnavailableError if there are some and none is selected: then nobody knows what would be.
+    """
+    if not result["undecidable"]:
+        return []
+    keys = ", ".join(sorted(selection.every_key))
+    problem = (
+        f"src: {result['undecidable']} entries cannot be decided, because the file does not say what a selector "
+        f"asks for ({keys}).{hint}"
+    )
+    if not result["matched"]:
+        raise UnavailableError(problem, undecidable=result["undecidable"])
+    return [problem]

@@ -15,6 +15,8 @@ NLMSG_ERROR = 2
 NLMSG_DONE = 3
 NLM_F_REQUEST = 0x001
 NLM_F_ACK = 0x004
+NLM_F_EXCL = 0x200
+NLM_F_CREATE = 0x400
 NLM_F_DUMP = 0x300
 NLM_F_DUMP_INTR = 0x010
 NLA_TYPE_MASK = 0x3FFF
@@ -33,6 +35,7 @@ EXPECT_DELETE = _CTNETLINK_EXP | 2
 
 # linux/netfilter/nfnetlink_conntrack.h, enum ctattr_type: the attributes of an entry
 CTA_TUPLE_ORIG, CTA_TUPLE_REPLY, CTA_STATUS, CTA_PROTOINFO, CTA_HELP = 1, 2, 3, 4, 5
+CTA_NAT_SRC, CTA_NAT_DST = 6, 13
 CTA_TIMEOUT, CTA_MARK, CTA_COUNTERS_ORIG, CTA_COUNTERS_REPLY, CTA_USE, CTA_ID = 7, 8, 9, 10, 11, 12
 CTA_ZONE, CTA_SECCTX, CTA_TIMESTAMP, CTA_MARK_MASK, CTA_LABELS, CTA_FILTER, CTA_STATUS_MASK = 18, 19, 20, 21, 22, 25, 26
 
@@ -49,6 +52,10 @@ CTA_PROTO_ICMP_ID, CTA_PROTO_ICMP_TYPE, CTA_PROTO_ICMP_CODE = 4, 5, 6
 CTA_PROTO_ICMPV6_ID, CTA_PROTO_ICMPV6_TYPE, CTA_PROTO_ICMPV6_CODE = 7, 8, 9
 CTA_PROTOINFO_TCP, CTA_PROTOINFO_DCCP, CTA_PROTOINFO_SCTP = 1, 2, 3
 CTA_PROTOINFO_TCP_STATE = CTA_PROTOINFO_DCCP_STATE = CTA_PROTOINFO_SCTP_STATE = 1
+CTA_PROTOINFO_DCCP_ROLE, CTA_PROTOINFO_SCTP_VTAG_ORIGINAL, CTA_PROTOINFO_SCTP_VTAG_REPLY = 2, 2, 3
+CTA_PROTOINFO_TCP_FLAGS_ORIGINAL, CTA_PROTOINFO_TCP_FLAGS_REPLY = 4, 5
+CTA_NAT_V4_MINIP, CTA_NAT_V4_MAXIP, CTA_NAT_PROTO, CTA_NAT_V6_MINIP, CTA_NAT_V6_MAXIP = range(1, 6)
+CTA_PROTONAT_PORT_MIN, CTA_PROTONAT_PORT_MAX = 1, 2
 CTA_COUNTERS_PACKETS, CTA_COUNTERS_BYTES, CTA_COUNTERS32_PACKETS, CTA_COUNTERS32_BYTES = 1, 2, 3, 4
 CTA_HELP_NAME = CTA_SECCTX_NAME = CTA_TIMESTAMP_START = CTA_FILTER_ORIG_FLAGS = 1
 
@@ -59,6 +66,7 @@ CTA_FILTER_F_CTA_IP_SRC, CTA_FILTER_F_CTA_IP_DST = 1 << 0, 1 << 1
 EXPECTED = 1 << 0
 SEEN_REPLY = 1 << 1
 ASSURED = 1 << 2
+CONFIRMED = 1 << 3
 SRC_NAT = 1 << 4
 DST_NAT = 1 << 5
 FIXED_TIMEOUT = 1 << 10
@@ -71,7 +79,7 @@ STATUS_NAMES = {
     EXPECTED: "EXPECTED",
     SEEN_REPLY: "SEEN_REPLY",
     ASSURED: "ASSURED",
-    1 << 3: "CONFIRMED",
+    CONFIRMED: "CONFIRMED",
     SRC_NAT: "SRC_NAT",
     DST_NAT: "DST_NAT",
     1 << 6: "SEQ_ADJUST",
@@ -132,7 +140,20 @@ STATE_NAMES: dict[int, tuple[str, ...]] = {
     DCCP: ("NONE", "REQUEST", "RESPOND", "PARTOPEN", "OPEN", "CLOSEREQ", "CLOSING", "TIMEWAIT", "IGNORE", "INVALID"),
 }
 
+# linux/netfilter/nf_conntrack_dccp.h, enum ct_dccp_roles; the names are those that conntrack(8) prints
+DCCP_ROLE_NAMES = {0: "client", 1: "server"}
+
 FAMILY_NAMES = {int(socket.AF_INET): "ipv4", int(socket.AF_INET6): "ipv6"}
+
+# linux/netfilter/nf_conntrack_tcp.h, IP_CT_TCP_FLAG_*
+TCP_FLAG_SACK_PERM, TCP_FLAG_CLOSE_INIT, TCP_FLAG_BE_LIBERAL = 0x02, 0x04, 0x08
+
+# invmap[] in net/netfilter/nf_conntrack_proto_icmp.c and nf_conntrack_proto_icmpv6.c
+ICMP_REPLY_TYPES = {
+    ICMP: {8: 0, 0: 8, 13: 14, 14: 13, 15: 16, 16: 15, 17: 18, 18: 17},
+    ICMPV6: {128: 129, 129: 128, 139: 140, 140: 139},
+}
+"""By the type of a message that begins an entry, the type of its reply. The kernel tracks no other types."""
 
 # nf_conntrack_icmp_packet() and nf_conntrack_icmpv6_packet() in net/netfilter/nf_conntrack_proto_icmp*.c
 IMPOSSIBLE_KINDS = frozenset({(int(socket.AF_INET6), ICMP), (int(socket.AF_INET), ICMPV6)})

@@ -72,6 +72,7 @@ OF_MODULES = [
     ),
     OfModule("conntrack_info", {"limit": -1}, ("limit: -1 is below 0", "0 returns none")),
     OfModule("conntrack_update", {"match": TCP, "mark": "red"}, ("mark: 'red' is not a whole number", "Give a number")),
+    OfModule("conntrack_restore", {"src": "/nowhere/table.save"}, ("src: '/nowhere/table.save'", "No such file")),
     OfModule("conntrack_settings", {"settings": {"max": "40pct"}}, ("settings.max: '40pct'", "Give a whole number")),
     OfModule("conntrack_settings", {"settings": {"acct": "maybe"}}, ("settings.acct: 'maybe'", "Give true or false")),
     OfModule("conntrack_settings", {"settings": {"udp_timeout": "1 parsec"}}, ("udp_timeout: '1 parsec'", "90s, 15m")),

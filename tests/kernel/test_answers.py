@@ -190,6 +190,19 @@ def test_update(args: dict[str, t.Any], check: bool) -> None:
         assert_let_in("conntrack_update", args, result)
 
 
+@pytest.mark.parametrize("check", [True, False])
+def test_restore(tmp_path: pathlib.Path, check: bool) -> None:
+    with network_namespace("answers", tracking=False) as name:
+        fill(name)
+        path = tmp_path / "table.txt"
+        path.write_text(run(["conntrack", "-L", "-o", "extended"], netns=name))
+        run(["conntrack", "-D", "-p", "udp"], netns=name)
+        args = {"src": str(path), "match": "family=ipv4,ipv6", "exclude": "protocol=dccp"}
+        result = run_module("conntrack_restore", args, netns=name, check=check, diff=True)
+        assert not result.failed, result.msg
+        assert_let_in("conntrack_restore", args, result)
+
+
 @pytest.fixture(scope="module")
 def expectant() -> t.Iterator[str]:
     """Yield a namespace that expects connections of helpers and of a rule, with NAT, zones and IPv6."""
@@ -254,6 +267,7 @@ FAILURES: list[tuple[str, dict[str, t.Any]]] = [
     ("conntrack_expect_prune", {}),
     ("conntrack_prune", {}),
     ("conntrack_prune", {"match": "packets=1-"}),
+    ("conntrack_restore", {"src": "/nowhere/table.save"}),
     ("conntrack_update", {"timeout": {"max": 5}}),
     ("conntrack_settings", {"settings": {"udp_timeout": -1}}),
 ]

@@ -27,6 +27,7 @@ TASKS: list[dict[str, t.Any]] = [
     {"netops.conntrack.conntrack_facts": {}},
     {"netops.conntrack.conntrack_info": {"match": [SELECTOR]}},
     {"netops.conntrack.conntrack_prune": {"match": [SELECTOR]}},
+    {"netops.conntrack.conntrack_restore": {"src": "/nowhere/backup.save"}},
     {"netops.conntrack.conntrack_settings": {"settings": {"udp_timeout": 33}, "persist": False}},
     {"netops.conntrack.conntrack_watch": {"rounds": 1}},
     {"netops.conntrack.conntrack_update": {"match": [SELECTOR], "timeout": {"max": "5s"}}},

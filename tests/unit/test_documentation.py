@@ -27,9 +27,10 @@ PLAYBOOK_VARIABLES = {"target", "batch", "fail_on"}
 OF_FIND = {"exclude", "match", "most", "select"}
 EXPLAIN_VARIABLES = {"src", "settings"}
 OF_WATCH = {"interval", "rounds"}
+OF_RESTORE = {"controller_src", "directory", "written_at"}
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_CHANGES = r"ansible-playbook netops\.conntrack\.(?:prune|site|tune)"
+_CHANGES = r"ansible-playbook netops\.conntrack\.(?:prune|restore|site|tune)"
 _LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]*))?\)")
 _HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 _MOST_LINES_OF_THE_README = 150
@@ -180,7 +181,8 @@ def test_make_target_exists(page: str, target: str) -> None:
 
 @pytest.mark.parametrize(("page", "variable"), words(r"-e '?\{?(\w+)[=:]"))
 def test_extra_variable_exists(page: str, variable: str) -> None:
-    assert variable in role_variables() | PLAYBOOK_VARIABLES | OF_FIND | EXPLAIN_VARIABLES | OF_WATCH, page
+    of_one_playbook = OF_FIND | EXPLAIN_VARIABLES | OF_WATCH | OF_RESTORE
+    assert variable in role_variables() | PLAYBOOK_VARIABLES | of_one_playbook, page
 
 
 @pytest.mark.parametrize("variable", sorted(PLAYBOOK_VARIABLES))

@@ -19,6 +19,7 @@ TESTED_IN = {
     "kernel/test_conntrack_facts": "modules/conntrack_facts module_utils/_facts/gather",
     "kernel/test_conntrack_info": "modules/conntrack_info module_utils/_query/export",
     "kernel/test_conntrack_prune": "modules/conntrack_prune",
+    "kernel/test_conntrack_restore": "modules/conntrack_restore",
     "kernel/test_conntrack_update": "modules/conntrack_update",
     "kernel/test_decoding": "module_utils/_uapi module_utils/_query/extended module_utils/_query/fields",
     "kernel/test_events": "modules/conntrack_events module_utils/_query/event_query module_utils/_table/events",
@@ -29,9 +30,8 @@ TESTED_IN = {
     "kernel/test_malformed": "module_utils/_table/decoder",
     "kernel/test_modprobe": "module_utils/_boot_files/config_tree module_utils/_boot_files/modprobe_d",
     "kernel/test_never_the_controller": "action/conntrack_events action/conntrack_expect_info "
-    "action/conntrack_expect_prune "
-    "action/conntrack_facts action/conntrack_info action/conntrack_prune action/conntrack_settings "
-    "action/conntrack_update",
+    "action/conntrack_expect_prune action/conntrack_facts action/conntrack_info action/conntrack_prune "
+    "action/conntrack_restore action/conntrack_settings action/conntrack_update",
     "kernel/test_not_listed": "module_utils/_facts/listeners",
     "kernel/test_reader": "module_utils/_table/block module_utils/_table/table",
     "kernel/test_table": "module_utils/_netns module_utils/_table/requests module_utils/_table/writable",
@@ -68,7 +68,9 @@ PARTS = {
     "action/conntrack_audit": "plugin_utils/_tuning/leftover",
     "modules/conntrack_facts": "module_utils/_module",
     "modules/conntrack_info": "module_utils/_selected_table",
+    "modules/conntrack_restore": "module_utils/_entry_changes/restore module_utils/_entry_changes/restore_plan",
     "modules/conntrack_settings": "module_utils/_settings/run",
+    "module_utils/_entry_changes/restore": "module_utils/_entry_changes/restore_survey module_utils/_table/presence",
     "module_utils/_boot/module_loading": "module_utils/_boot/initramfs",
     "module_utils/_boot/next_boot": "module_utils/_boot/init_system module_utils/_boot/module_loading",
     "module_utils/_boot/owners": "module_utils/_boot/appliances module_utils/_boot/boot_scripts",
@@ -85,6 +87,7 @@ PARTS = {
     "module_utils/_settings/journal module_utils/_settings/transaction",
     "module_utils/_settings/change_plan": "module_utils/_sysctl/kernel_module",
     "module_utils/_table/table": "module_utils/_table/cpu_stats",
+    "module_utils/_table/writable": "module_utils/_table/creation",
     "plugin_utils/_formats/render": "plugin_utils/_page/first_screen plugin_utils/_page/whole_page",
     "plugin_utils/_html/document": "plugin_utils/_html/components plugin_utils/_html/explanations "
     "plugin_utils/_html/fleet plugin_utils/_html/router plugin_utils/_html/table_contents "

@@ -52,11 +52,20 @@ _TEXT_VALUE = re.compile(rb"((?:srckey|dstkey|helper|secctx|labels?)[=>])([^\s<]
 """Other values that may have letters."""
 
 _NOTHING = re.compile(
-    rb"\s*|<\?xml [^>]*\?>|</?conntrack>|conntrack v\S* \(conntrack-tools\):  flow entries have been shown", re.ASCII
+    rb"\s*|#.*|<\?xml [^>]*\?>|</?conntrack>|conntrack v\S* \(conntrack-tools\):  flow entries have been shown",
+    re.ASCII,
 )
-"""What the tool writes besides entries, without digits and dots."""
+"""What the tool writes besides entries, and comments, without digits and dots."""
 
-_COMPLETE = re.compile(rb".* use=\d+|.*</flow>", re.ASCII)
+_NOTED = re.compile(rb"^(# [a-z-]+=[^\n]*)\n(-A [^\n\r#]*)", re.MULTILINE)
+"""A comment about the entry of the line after it."""
+
+_LAST_LINE = re.compile(rb"(?:\A|\n)# complete ([0-9]+)\s*\Z")
+"""What a whole backup ends with: how many entries it has."""
+
+_LONGEST_LAST_LINE = 64
+
+_COMPLETE = re.compile(rb".* use=\d+|.*</flow>|# complete \d+", re.ASCII)
 """A last line that is known to be complete although no line feed ends it."""
 
 _AT_ONCE = 1 << 11
@@ -88,13 +97,15 @@ _NOT_ENTRIES = Shape()
 class Decoded:
     """What a piece of a file has: ``rows`` by their form, its number of ``lines``, and how many are no entries.
 
-    ``not_understood`` are the first of those lines, each with its number in the piece, from 1 on.
+    ``not_understood`` are the first of those lines, each with its number in the piece, from 1 on. ``complete`` is how
+    many entries the file has, as the last line of a whole backup says. None where that is not the last line.
     """
 
     rows: list[tuple[Form, bytes]]
     lines: int
     not_understood_number: int
     not_understood: list[tuple[int, bytes]]
+    complete: int | None = None
 
 
 class Decoder:
@@ -106,6 +117,10 @@ class Decoder:
 
     def decode(self, piece: bytes) -> Decoded:
         """Return the entries of whole lines. Only the last line of a file may lack its line feed."""
+        last_line = _LAST_LINE.search(piece[-_LONGEST_LAST_LINE:])
+        if b"# " in piece:
+            # The comment follows on the line of its entry, so that the lines keep their numbers.
+            piece = _NOTED.sub(rb"\n\2 \1", piece)
         lines = piece.split(b"\n")
         skeletons = piece.translate(None, _DIGITS).split(b"\n")
         cut: list[tuple[int, bytes]] = []
@@ -121,7 +136,8 @@ class Decoder:
         for key, group in groups.by_key.items():
             self._add(rows, group, key, bad)
         found = [(number, line) for number, line in enumerate(lines, 1) if line in bad] if bad else []
-        return Decoded(rows, len(lines) + len(cut), len(found + cut), (found + cut)[:SHOWN])
+        complete = int(last_line.group(1)) if last_line else None
+        return Decoded(rows, len(lines) + len(cut), len(found + cut), (found + cut)[:SHOWN], complete)
 
     def _add(self, rows: list[tuple[Form, bytes]], group: list[bytes], key: bytes, bad: set[bytes]) -> None:
         """Add the rows of lines that have the same skeleton."""

@@ -8,6 +8,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
@@ -31,6 +33,10 @@ _UNLISTED = frozenset({"status", "expected", "labels", "helper", "assured of off
 
 _UNLISTED_BY_XML = frozenset({"status", "expected", "labels", "offloaded"})
 _UNLISTED_BY_SAVE = frozenset({"status", "labels", "helper", "offloaded"})
+_UNLISTED_BY_BACKUP = frozenset({"status", "offloaded"})
+
+_BACKUP = re.compile(rb"# netops\.conntrack backup ([0-9]+)(?: [^\n]*?\bat=([^\s]+))?")
+"""The first line of a backup: the version of the form, and when the table was read."""
 
 Result = t.TypeVar("Result")
 
@@ -52,6 +58,8 @@ class Listing:
         self.not_understood = 0
         """How many lines that was, once the file was read."""
         self.not_understood_lines: list[dict[str, t.Any]] = []
+        self.complete: int | None = None
+        """How many entries a whole backup says that it has, once the file was read. None without its last line."""
 
     def __enter__(self) -> Listing:
         return self
@@ -63,9 +71,38 @@ class Listing:
     def unlisted(self) -> frozenset[str]:
         """What the file's format does not tell of an entry (see Context)."""
         beginning = self._source.beginning.lstrip()
+        if self.backup_version is not None:
+            return _UNLISTED_BY_BACKUP
         if beginning.startswith(b"<"):
             return _UNLISTED_BY_XML
         return _UNLISTED_BY_SAVE if beginning.startswith(b"-A ") else _UNLISTED
+
+    @property
+    def path(self) -> str:
+        """The path of the file."""
+        return self._source.path
+
+    @property
+    def status(self) -> os.stat_result:
+        """What fstat(2) says of the file that was opened."""
+        return self._source.status()
+
+    @property
+    def lines(self) -> int:
+        """How many lines the file has, once it was read."""
+        return self._lines
+
+    @property
+    def backup_version(self) -> int | None:
+        """The version of the form of a backup. None for a file of another kind."""
+        found = _BACKUP.match(self._source.beginning)
+        return int(found.group(1)) if found else None
+
+    @property
+    def written_at(self) -> str | None:
+        """When the table was read that a backup holds, as the file says it. None where it does not."""
+        found = _BACKUP.match(self._source.beginning)
+        return found.group(2).decode("ascii", "backslashreplace") if found and found.group(2) else None
 
     def context(self, settings: t.Mapping[str, int]) -> Context:
         """Return what tells the age and the idle time of the file's entries. ``settings`` are those of its router."""
@@ -80,6 +117,7 @@ class Listing:
         """Return what ``collect`` makes of all entries. Raises what ``decoded`` raises."""
         self._lines = self.not_understood = 0
         self.not_understood_lines = []
+        self.complete = None
         with decoded(self._source, self._processes) as pieces:
             return collect(self._blocks(pieces))
 
@@ -98,6 +136,8 @@ class Listing:
             self.not_understood_lines.append({"line": self._lines + number, "text": visible(text)})
         self.not_understood += piece.not_understood_number
         self._lines += piece.lines
+        if piece.lines:
+            self.complete = piece.complete
 
 
 def settings_of(given: t.Mapping[str, t.Any] | None) -> dict[str, int]:

@@ -128,21 +128,33 @@ _OPTIONS = {
     "--icmpv6-type": "icmp_type",
     "--icmpv6-code": "icmp_code",
     "--icmpv6-id": "icmp_id",
+    "--orig-vtag": "vtag_original",
+    "--reply-vtag": "vtag_reply",
 }
-_WITHOUT_FIELD = frozenset({"--orig-vtag", "--reply-vtag"})
+
+_NOTES = {"labels": "labels", "helper": "helper", "reply-icmp-id": "reply_icmp_id"}
+"""The fields of a comment that a backup has before an entry, because the tool has no option for them."""
+
 _ADDRESSES = frozenset({"-s", "-d", "-r", "-g", "-q", "-n"})
+_ROLES = {name: role for role, name in _uapi.DCCP_ROLE_NAMES.items()}
 _BITS = {name: bit for bit, name in _uapi.STATUS_NAMES.items()}
 _PROTOCOLS = {name: number for number, name in _uapi.PROTOCOL_NAMES.items()}
 
 
 def shape_of_save(line: str) -> Shape | None:
-    """Return the shape of a line of ``-o save``: the options of a ``conntrack -I``, or None if it is none."""
-    words = line.split()
-    if words[0] != "-A" or len(words) % 2 == 0:
+    """Return the shape of a line of ``-o save``: the options of a ``conntrack -I``, or None if it is none.
+
+    A backup's comment about the entry follows at the end of the line (see Decoder).
+    """
+    words = line.replace("=", " ").split()
+    end = words.index("#") if "#" in words else len(words)
+    if words[0] != "-A" or end % 2 == 0:
         return None
     shape = Shape(status=0, only_digits=False)
-    pairs = zip(words[1::2], words[2::2])
+    pairs = zip(words[1:end:2], words[2:end:2])
     understood = all(_read_option(shape, option, value, place) for place, (option, value) in enumerate(pairs))
+    notes = zip(words[end + 1 :: 2], range(end + 2, len(words), 2))
+    understood = understood and all(_read_note(shape, name, place) for name, place in notes)
     return shape if understood and shape.family and shape.is_whole else None
 
 
@@ -157,8 +169,9 @@ def _read_option(shape: Shape, option: str, value: str, pair: int) -> bool:
         return _read_protocol(shape, value, place)
     if option == "--state":
         return shape.set_state(value)
-    if option in _WITHOUT_FIELD:
-        return True
+    if option == "--role":
+        shape.values["dccp_role"] = _ROLES.get(value, 0)
+        return value in _ROLES
     field = _OPTIONS.get(option)
     if field is None or not shape.note(field, place):
         return False
@@ -167,6 +180,11 @@ def _read_option(shape: Shape, option: str, value: str, pair: int) -> bool:
         shape.family = shape.family or family
         return shape.family == family
     return value.isdigit()
+
+
+def _read_note(shape: Shape, name: str, place: int) -> bool:
+    """Read what a comment says, whose value is the word ``place``. What a newer program adds is stepped over."""
+    return name not in _NOTES or shape.note(_NOTES[name], place)
 
 
 def _read_protocol(shape: Shape, value: str, place: int) -> bool:

@@ -23,6 +23,8 @@ PIECE = 1 << 22
 """Bytes whose lines are sorted at once. Of fewer, the groups of lines that are alike get small."""
 
 _GZIP = b"\x1f\x8b"
+_COMMENT = b"# "
+"""What a line begins with that may be about the entry of the next line. So no piece ends with it."""
 
 
 class Source:
@@ -53,6 +55,11 @@ class Source:
         """Close the file."""
         os.close(self._descriptor)
 
+    def status(self) -> os.stat_result:
+        """Return what fstat(2) says of the file. Raises what ``reading`` raises."""
+        with self.reading():
+            return os.fstat(self._descriptor)
+
     @contextlib.contextmanager
     def reading(self) -> t.Iterator[None]:
         """Turn errors of reading into OptionError or NotPermittedError."""
@@ -77,9 +84,9 @@ class Source:
                 read = file.read(PIECE)
                 if not read:
                     break
-                lines, feed, rest = _joined(rest, read).rpartition(b"\n")
-                if feed:
-                    yield lines + feed
+                lines, rest = _parted(_joined(rest, read))
+                if lines:
+                    yield lines
             if rest:
                 yield rest
 
@@ -93,17 +100,14 @@ class Source:
     def stripe(self, number: int) -> bytes:
         """Return the lines that begin in the piece of this number, of a file that is not compressed. Raises OSError.
 
-        Each line of the file begins in one piece, so the stripes of all pieces are the file.
+        Each line of the file begins in one piece, so the stripes of all pieces are the file. A line whose comment
+        begins in the piece before is part of that.
         """
         start = number * PIECE
-        # With the byte before, a line that begins right at the start has its line feed before it, too.
-        before = 1 if number else 0
-        data = os.pread(self._descriptor, before + PIECE + LONGEST_LINE, start - before)
-        first = data.find(b"\n", 0, before + PIECE) + 1 if before else 0
-        if (before and not first) or first >= before + PIECE:
-            return b""
-        end = data.find(b"\n", before + PIECE - 1) + 1
-        return data[first : end or len(data)]
+        # With what is before, a line that begins right at the start has its line feed before it, too.
+        before = min(start, LONGEST_LINE)
+        data = os.pread(self._descriptor, before + PIECE + 2 * LONGEST_LINE, start - before)
+        return data[_first_line(data, before) : _first_line(data, before + PIECE)]
 
     @property
     def stripes(self) -> int:
@@ -117,3 +121,23 @@ def _joined(rest: bytes, read: bytes) -> bytes:
         return rest + read
     _more, feed, after = read.partition(b"\n")
     return rest[:LONGEST_LINE] + feed + after
+
+
+def _parted(text: bytes) -> tuple[bytes, bytes]:
+    """Return the whole lines of a text, and its rest. A comment at the end stays with what follows it."""
+    end = text.rfind(b"\n") + 1
+    last = text.rfind(b"\n", 0, end - 1) + 1 if end else 0
+    if text.startswith(_COMMENT, last) and end - last < LONGEST_LINE:
+        end = last
+    return text[:end], text[end:]
+
+
+def _first_line(data: bytes, at: int) -> int:
+    """Return where the first line begins that begins ``at`` this byte or after it, and has no comment before it."""
+    if not at:
+        return 0
+    start = data.find(b"\n", at - 1) + 1
+    if not start:
+        return len(data)
+    previous = data.rfind(b"\n", 0, start - 1) + 1
+    return (data.find(b"\n", start) + 1 or len(data)) if data.startswith(_COMMENT, previous) else start

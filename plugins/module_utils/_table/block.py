@@ -99,6 +99,19 @@ class Block:
         row_words = self.layout.size // framing.WORD.size
         return self.words[number::row_words]
 
+    def word_columns(self, name: str, most: int = sys.maxsize) -> list[array.array[int]]:
+        """Return the columns of the words of a field, which the layout must have, at most so many bytes of it."""
+        span = self.layout.fields[name]
+        end = min(span.end, span.start + most)
+        return [self.word_column(number) for number in range(span.start // framing.WORD.size, _words(end))]
+
+    def with_numbers(self, name: str, numbers: array.array[int]) -> Block:
+        """Return the block with other numbers of 32 bits in a field, which the layout must have."""
+        words = self.words[:]
+        row_words = self.layout.size // framing.WORD.size
+        words[self.layout.fields[name].start // framing.WORD.size :: row_words] = from_network(numbers[:])
+        return Block(self.layout, words.tobytes())
+
     def _numbers_at(self, start: int, size: int) -> t.Sequence[int]:
         """Return the numbers of ``size`` bytes that begin at byte ``start`` of each row."""
         if size == 1:
@@ -126,6 +139,11 @@ class Block:
         if high.tobytes() == bytes(4 * len(high)):
             return low
         return [upper << 32 | lower for upper, lower in zip(high, low)]
+
+
+def _words(byte_count: int) -> int:
+    """Return how many words so many bytes take."""
+    return -(-byte_count // framing.WORD.size)
 
 
 def from_network(numbers: array.array[int]) -> array.array[int]:

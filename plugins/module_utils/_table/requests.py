@@ -156,16 +156,21 @@ class _Store:
         return Notes({field: words[start:end] for field, words in self._noted.items()}, moment)
 
     def _requests(self, template: array.array[int], start: int, number: int, sequence: int) -> array.array[int]:
-        """Encode ``number`` requests. The last one of each batch asks for an answer."""
+        """Encode ``number`` requests."""
         width = len(template)
         words = template * number
         for place, column in zip(self._places, self._columns):
             words[place::width] = column[start : start + number]
-        words[_SEQUENCE::width] = array.array("I", range(sequence, sequence + number))
-        asking = _with_answer(template[_TYPE_AND_FLAGS])
-        for last in (*range(BATCH - 1, number, BATCH), number - 1):
-            words[last * width + _TYPE_AND_FLAGS] = asking
-        return words
+        return numbered(words, width, number, sequence)
+
+
+def numbered(words: array.array[int], width: int, number: int, sequence: int) -> array.array[int]:
+    """Return the requests of ``width`` words each, numbered. The last one of each batch asks for an answer."""
+    words[_SEQUENCE::width] = array.array("I", range(sequence, sequence + number))
+    asking = _with_answer(words[_TYPE_AND_FLAGS])
+    for last in (*range(BATCH - 1, number, BATCH), number - 1):
+        words[last * width + _TYPE_AND_FLAGS] = asking
+    return words
 
 
 def _with_answer(type_and_flags: int) -> int:

@@ -122,6 +122,10 @@ class Table:
         """Return the number of entries as the kernel counts them, expired ones included, or None if it does not say."""
         return self._held(GAUGE)
 
+    def limit(self) -> int | None:
+        """Return how many entries there may be, 0 for any number, or None if the kernel does not say."""
+        return self._held("max")
+
     def _held(self, short_name: str) -> int | None:
         return current_value(self._sysctls, short_name)
 

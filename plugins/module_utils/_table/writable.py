@@ -19,6 +19,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import Co
 from ansible_collections.netops.conntrack.plugins.module_utils._interrupt import uninterrupted
 from ansible_collections.netops.conntrack.plugins.module_utils._netlink import framing, transport
 from ansible_collections.netops.conntrack.plugins.module_utils._netlink.clock import Moment
+from ansible_collections.netops.conntrack.plugins.module_utils._table import creation
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.decoder import Decoder
 from ansible_collections.netops.conntrack.plugins.module_utils._table.requests import (
@@ -80,6 +81,24 @@ class WritableTable(Table):
         """
         return self._change(targets, request, outcome)
 
+    def create(self, block: Block, tag: Tag, outcome: Outcomes[Tag]) -> None:
+        """Make the entries of a block, and add what became of them to ``outcome``, as with ``delete``.
+
+        Nothing that is in the table is changed: EEXIST is an entry of one of the two tuples. The block has one status
+        and one state (see _table.creation).
+        """
+        first = self._sequence + 1
+        self._sequence += len(block)
+        for batch in creation.batches(block, first):
+            self._count(batch, tag, outcome)
+
+    def labelled(self, block: Block) -> int:
+        """Return how many of the entries that have the original tuples of these have labels. Raises ConntrackError."""
+        first = self._sequence + 1
+        self._sequence += len(block)
+        answers = (entry for batch in creation.look_ups(block, first) for entry in self._send(batch)[1])
+        return sum(map(_has_labels, answers))
+
     def look_up(self, targets: Targets[Tag], outcome: Outcomes[Tag]) -> t.Iterator[tuple[Tag, list[Block]]]:
         """Yield, in batches of one tag, those targets that are still there, as they are now.
 
@@ -108,12 +127,16 @@ class WritableTable(Table):
         if outcome is None:
             outcome = collections.Counter()
         for tag, batch in self._batches(targets, request):
-            # A signal waits until the batch is counted, so that what is said of it is exact.
-            with uninterrupted():
-                errors, _entries = self._send(batch)
-                outcome.update((tag, error) for error in errors)
-                outcome[tag, 0] += batch.size - len(errors)
+            self._count(batch, tag, outcome)
         return outcome
+
+    def _count(self, batch: Batch, tag: Tag, outcome: Outcomes[Tag]) -> None:
+        """Send requests that change something, and count what became of them."""
+        # A signal waits until the batch is counted, so that what is said of it is exact.
+        with uninterrupted():
+            errors, _entries = self._send(batch)
+            outcome.update((tag, error) for error in errors)
+            outcome[tag, 0] += batch.size - len(errors)
 
     def _batches(self, targets: Targets[Tag], request: Request) -> t.Iterator[tuple[Tag, Batch]]:
         """Return the requests, with numbers that no other request on the socket has."""
@@ -155,3 +178,8 @@ def _only_of(block: Block, names: t.Mapping[tuple[int, ...], int]) -> Found:
     if None in places:
         block = block.where(place is not None for place in places)
     return Found(block, [place for place in places if place is not None])
+
+
+def _has_labels(message: bytes) -> bool:
+    attributes = framing.walk(message, framing.ATTRIBUTES_AT, len(message))
+    return any(kind == _uapi.CTA_LABELS for kind, _start, _end in attributes)

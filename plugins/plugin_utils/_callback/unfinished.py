@@ -13,7 +13,12 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._printable import visible
 
-_COUNTS = {"conntrack_expect_prune": "deleted", "conntrack_prune": "deleted", "conntrack_update": "updated"}
+_COUNTS = {
+    "conntrack_expect_prune": "deleted",
+    "conntrack_prune": "deleted",
+    "conntrack_restore": "restored",
+    "conntrack_update": "updated",
+}
 """Modules that change entries or expectations, and what their results call those."""
 
 _EXPECTATIONS = "conntrack_expect_prune"
@@ -72,6 +77,7 @@ _NOT_KNOWN = (
 _LATER = {
     _EXPECTATIONS: "Deleted expectations do not come back by themselves. Run the playbook again for the rest.",
     "conntrack_prune": "Deleted entries do not come back by themselves. Run the playbook again for the rest.",
+    "conntrack_restore": "Entries that were restored stay. Run the playbook again for the rest.",
     "conntrack_settings": (
         "With confirm_within, the router restores its old values by itself when that time is over. Without it, "
         "state: absent restores what was there before."

@@ -4,7 +4,7 @@
 
 # This plugin_util is PRIVATE to this collection: it can change without notice.
 
-"""The shapes of what conntrack_prune, conntrack_update and conntrack_settings return."""
+"""The shapes of what conntrack_prune, conntrack_restore, conntrack_update and conntrack_settings return."""
 
 from __future__ import annotations
 
@@ -84,6 +84,28 @@ UPDATE: Fields = {
     ),
     "not_listed": OPTIONAL_COUNT,
     "kept": mapping(COUNT, 16),
+}
+
+RESTORE: Fields = {
+    **dict.fromkeys(
+        (
+            "entries",
+            "matched",
+            "undecidable",
+            "expired",
+            "without_timeout",
+            "existing",
+            "would_restore",
+            "restored",
+            "refused",
+            "without_labels",
+        ),
+        COUNT,
+    ),
+    "count_after": OPTIONAL_COUNT,
+    "src": text(PATH),
+    "written_at": text(),
+    "complete": optional(boolean),
 }
 
 _SETTING = record(

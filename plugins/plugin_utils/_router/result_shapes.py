@@ -16,6 +16,7 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.change_shapes import (
     CHANGED_SETTINGS,
+    RESTORE,
     UPDATE,
     prune,
 )
@@ -34,6 +35,7 @@ _OF_FAILURES: dict[str, Fields] = {
     "conntrack_events": _UNAVAILABLE,
     "conntrack_info": _UNAVAILABLE,
     "conntrack_prune": {"failures": mapping(COUNT, 256), **_UNAVAILABLE},
+    "conntrack_restore": {"failures": mapping(COUNT, 256)},
     "conntrack_update": {"failures": mapping(COUNT, 256), **_UNAVAILABLE},
 }
 
@@ -44,6 +46,7 @@ _OF_SUCCESS: dict[str, t.Callable[[Arguments], Fields]] = {
     "conntrack_facts": facts,
     "conntrack_info": info,
     "conntrack_prune": prune,
+    "conntrack_restore": lambda _arguments: RESTORE,
     "conntrack_settings": lambda _arguments: CHANGED_SETTINGS,
     "conntrack_update": lambda _arguments: UPDATE,
 }

@@ -140,6 +140,9 @@ def test_an_extra_variable_that_nothing_reads(routers: Fleet, variable: str, mea
         ("watch", "intervall=5s", "interval"),
         ("watch", "round=3", "rounds"),
         ("watch", "hosts=edge", "target"),
+        ("restore", "scr=x", "src"),
+        ("restore", "writen_at=x", "written_at"),
+        ("restore", "tagret=x", "target"),
         ("find", "conntrack_prune_mach=x", "conntrack_prune_match"),
     ],
 )

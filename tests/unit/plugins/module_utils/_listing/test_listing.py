@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import os
 import pathlib
+import sys
 import typing as t
 
 import pytest
@@ -188,3 +189,51 @@ def test_settings_by_any_of_their_names() -> None:
         settings_of({"tcp_timeout_establishd": 1})
     with pytest.raises(OptionError, match="is not a duration"):
         settings_of({"udp_timeout": "soon"})
+
+
+def backup(entries: int, end: str = "") -> str:
+    """Return a backup in which every other entry has a comment."""
+    tuples = "-s 10.0.0.5 -d 8.8.8.8 -r 8.8.8.8 -q 10.0.0.5 -p udp --sport 1 --dport 53"
+    line = f"-A -t 9 -u SEEN_REPLY {tuples} --reply-port-src 53 --reply-port-dst 1 -m {{}}\n"
+    lines = [("# labels=0x20 helper=ftp\n" if number % 2 else "") + line.format(number) for number in range(entries)]
+    return "# netops.conntrack backup 1 at=1795949779 seconds=1795949779\n" + "".join(lines) + end
+
+
+@pytest.mark.parametrize(("jobs", "packed"), [(1, False), (2, False), (1, True)])
+@pytest.mark.parametrize("piece", [*range(90, 250, 7), 1000])
+def test_a_comment_stays_with_its_entry(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, jobs: int, piece: int, packed: bool
+) -> None:
+    monkeypatch.setattr(source, "PIECE", piece)
+    text = backup(9, "# complete 9\n").encode()
+    path = tmp_path / "backup"
+    path.write_bytes(gzip.compress(text) if packed else text)
+    names = ("mark", "helper", "labels")
+    with Listing(str(path), jobs) as listing:
+        found = listing.read(lambda blocks: [entry for block in blocks for entry in block.entries(names)])
+    assert sorted(entry.mark or 0 for entry in found) == list(range(9))
+    for entry in found:
+        labels = (1 << 5).to_bytes(4, sys.byteorder) + bytes(12)
+        wanted = ("ftp", labels) if (entry.mark or 0) % 2 else (None, None)
+        assert (entry.helper, entry.labels) == wanted
+    assert (listing.not_understood, listing.complete) == (0, 9)
+    assert (listing.backup_version, listing.written_at) == (1, "1795949779")
+
+
+@pytest.mark.parametrize(
+    ("end", "complete"),
+    [("# complete 3", 3), ("# complete 3\r\n\n", 3), ("", None), ("# complete\n", None), ("# complete 3\n# x\n", None)],
+)
+def test_a_backup_says_whether_it_is_complete(tmp_path: pathlib.Path, end: str, complete: int | None) -> None:
+    path = tmp_path / "backup"
+    path.write_text(backup(3, end), newline="")
+    _found, listing = marks(path)
+    assert listing.complete == complete
+    assert listing.not_understood == 0
+
+
+def test_a_line_behind_a_comment_keeps_its_number(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "backup"
+    path.write_text(backup(4, "-A nonsense\n"))
+    _found, listing = marks(path)
+    assert listing.not_understood_lines == [{"line": 8, "text": "-A nonsense"}]

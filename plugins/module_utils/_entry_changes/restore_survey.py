@@ -1,0 +1,69 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module_util is PRIVATE to this collection: it can change without notice.
+
+"""The entries of a file that are to be made, and why others are not."""
+
+from __future__ import annotations
+
+import array
+import typing as t
+
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.outcome import GROUP_FIELDS, Group
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.restore_plan import RestorePlan
+from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
+from ansible_collections.netops.conntrack.plugins.module_utils._table.creation import parts_of
+from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Layout
+from ansible_collections.netops.conntrack.plugins.module_utils._table.memo import Memo
+
+
+class RestoreSurvey:
+    """What one reading of the file finds. The entries to be made are kept in memory, as the rows of blocks."""
+
+    def __init__(self, plan: RestorePlan) -> None:
+        self._plan = plan
+        selection = plan.selection
+        self._decide = Memo(selection.fields, selection.decide, selection.breakpoints)
+        self._parts: list[tuple[Group, Layout, bytes]] = []
+        self.entries = self.matched = self.undecidable = 0
+        self.expired = self.without_timeout = 0
+        self.wanted = 0
+        """The number of entries to be made, unless the table has them."""
+
+    def add(self, block: Block) -> None:
+        """Count the entries of a block, and keep those that are to be made."""
+        self.entries += len(block)
+        answers = self._decide(block)
+        matched, undecidable = answers.count(True), answers.count(None)
+        self.matched += matched
+        self.undecidable += undecidable
+        if matched < len(block):
+            block = block.where(answers)
+        block = self._left(block)
+        for part in parts_of(block) if len(block) else ():
+            group = Group.from_entry(next(part.entries(GROUP_FIELDS)))
+            self._parts.append((group, part.layout, part.data))
+        self.wanted += len(block)
+
+    def _left(self, block: Block) -> Block:
+        """Return the entries that have not ended since, with the time that they have left now."""
+        if "remaining" not in block.layout.fields:
+            self.without_timeout += len(block)
+            return Block(block.layout, b"")
+        elapsed, remaining = self._plan.elapsed, block.numbers("remaining")
+        alive = [seconds > elapsed for seconds in remaining]
+        ended = alive.count(False)
+        if ended:
+            self.expired += ended
+            block = block.where(alive)
+        if not elapsed or not len(block):
+            return block
+        left = (seconds - elapsed for seconds in remaining if seconds > elapsed)
+        return block.with_numbers("remaining", array.array("I", left))
+
+    def parts(self) -> t.Iterator[tuple[Group, Block]]:
+        """Yield the entries to be made, in parts of one group."""
+        for group, layout, rows in self._parts:
+            yield group, Block(layout, rows)

@@ -1,0 +1,173 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Connections over a router with NAT, between real sockets, go on after their entries were deleted and restored."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import pathlib
+import re
+import socket
+import threading
+import typing as t
+
+import pytest
+from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
+from helpers.support import network_namespace, run, run_module
+
+MEGABYTES = 8 << 20
+"""More than fits into any window, so that both ends scale theirs."""
+
+# A port that is chosen by chance is not chosen again.
+RULES = """
+table inet gate {
+  chain forward {
+    type filter hook forward priority 0; policy accept
+    ct state invalid counter drop
+  }
+  chain incoming {
+    type nat hook prerouting priority -100
+    iifname "outside" ip daddr 203.0.113.1 tcp dport 8080 dnat ip to 10.0.0.2:9090
+  }
+  chain outgoing {
+    type nat hook postrouting priority 100
+    oifname "outside" masquerade fully-random
+  }
+}
+"""
+LINKS = {"inside": ("10.0.0.1", "10.0.0.2"), "outside": ("203.0.113.1", "203.0.113.2")}
+
+
+@dataclasses.dataclass(frozen=True)
+class Path:
+    """A router, and the namespaces of a client behind it and of a server in front of it."""
+
+    router: str
+    client: str
+    server: str
+
+    def tuples(self, *selected: str) -> list[str]:
+        """Return both tuples of the router's entries."""
+        listed = run(["conntrack", "-L", "-o", "extended", *selected], netns=self.router)
+        return sorted(re.sub(r"^.*? src=|\[.*?\] |packets=\d+ bytes=\d+ ", "", line) for line in listed.splitlines())
+
+    def invalid(self) -> int:
+        """Return how many packets were invalid."""
+        listed = run(["nft", "list", "chain", "inet", "gate", "forward"], netns=self.router)
+        return int(t.cast("re.Match[str]", re.search(r"packets (\d+)", listed))[1])
+
+    def delete_and_restore(self, file: pathlib.Path, output: str) -> None:
+        """Delete all entries, and restore them as they were."""
+        file.write_text(run(["conntrack", "-L", "-o", output], netns=self.router))
+        before = self.tuples()
+        run(["conntrack", "-F"], netns=self.router)
+        result = run_module("conntrack_restore", {"src": str(file)}, netns=self.router)
+        assert (result.data["restored"], result.data["refused"]) == (len(before), 0)
+        assert self.tuples() == before
+
+
+@pytest.fixture
+def path() -> t.Iterator[Path]:
+    with contextlib.ExitStack() as stack:
+        router, client, server = (stack.enter_context(network_namespace("flow", tracking=False)) for _ in range(3))
+        for (link, (near, far)), peer in zip(LINKS.items(), (client, server)):
+            run(["ip", "link", "add", link, "type", "veth", "peer", "name", "peer", "netns", peer], netns=router)
+            run(["ip", "address", "add", f"{near}/24", "dev", link], netns=router)
+            run(["ip", "link", "set", link, "up"], netns=router)
+            run(["ip", "address", "add", f"{far}/24", "dev", "peer"], netns=peer)
+            run(["ip", "link", "set", "peer", "up"], netns=peer)
+            run(["ip", "route", "add", "default", "via", near], netns=peer)
+        run(["sysctl", "-qw", "net.ipv4.ip_forward=1"], netns=router)
+        run(["nft", "-f", "-"], netns=router, text=RULES)
+        yield Path(router, client, server)
+
+
+def opened(netns: str, kind: socket.SocketKind) -> socket.socket:
+    with inside(netns):
+        made = socket.socket(socket.AF_INET, kind)
+    made.settimeout(30)
+    return made
+
+
+def listening(netns: str, port: int) -> socket.socket:
+    listener = opened(netns, socket.SOCK_STREAM)
+    listener.bind(("0.0.0.0", port))
+    listener.listen()
+    return listener
+
+
+def transfer(sender: socket.socket, receiver: socket.socket) -> None:
+    """Send more than fits into any window, and assert that all of it arrives."""
+    thread = threading.Thread(target=sender.sendall, args=(bytes(MEGABYTES),))
+    thread.start()
+    received = 0
+    while received < MEGABYTES:
+        data = receiver.recv(1 << 16)
+        assert data
+        received += len(data)
+    thread.join()
+
+
+@pytest.mark.parametrize(("caller", "address"), [("client", ("203.0.113.2", 80)), ("server", ("203.0.113.1", 8080))])
+def test_tcp_goes_on_with_its_ports(path: Path, tmp_path: pathlib.Path, caller: str, address: tuple[str, int]) -> None:
+    listener = listening(path.server, 80) if caller == "client" else listening(path.client, 9090)
+    with listener, opened(getattr(path, caller), socket.SOCK_STREAM) as client:
+        client.connect(address)
+        accepted, _peer = listener.accept()
+        accepted.settimeout(30)
+        with accepted:
+            transfer(client, accepted)
+            transfer(accepted, client)
+            path.delete_and_restore(tmp_path / "table", "save")
+            before = path.tuples("-p", "tcp")
+            transfer(accepted, client)
+            transfer(client, accepted)
+            assert path.tuples("-p", "tcp") == before
+            assert len(before) == 1
+            assert path.invalid() == 0
+
+
+def test_without_a_restore_it_does_not_go_on(path: Path) -> None:
+    """The judge of the test before: a new entry has another port, which the server does not know."""
+    with listening(path.server, 80) as listener, opened(path.client, socket.SOCK_STREAM) as client:
+        client.connect(("203.0.113.2", 80))
+        accepted, _peer = listener.accept()
+        with accepted:
+            transfer(client, accepted)
+            run(["conntrack", "-F"], netns=path.router)
+            client.settimeout(3)
+            client.sendall(b"x" * 99)
+            with pytest.raises(OSError, match=r"reset|timed out"):
+                client.recv(99)
+
+
+def test_udp_and_icmp_go_on_with_their_numbers(path: Path, tmp_path: pathlib.Path) -> None:
+    echo = bytes.fromhex("0800f7fd00010001")
+    raw = socket.SOCK_RAW
+    with opened(path.server, socket.SOCK_DGRAM) as server, opened(path.client, socket.SOCK_DGRAM) as client:
+        server.bind(("0.0.0.0", 53))
+        client.connect(("203.0.113.2", 53))
+        client.send(b"a")
+        _data, peer = server.recvfrom(99)
+        with inside(path.client):
+            pinger = socket.socket(socket.AF_INET, raw, socket.IPPROTO_ICMP)
+        pinger.settimeout(30)
+        with pinger:
+            pinger.sendto(echo, ("203.0.113.2", 0))
+            assert pinger.recv(99)
+            # The format save does not have the translated number of ICMP.
+            path.delete_and_restore(tmp_path / "table", "extended")
+            before = path.tuples()
+            # The server answers to the port that it knows, before the client sends again.
+            server.sendto(b"b", peer)
+            assert client.recv(99) == b"b"
+            client.send(b"c")
+            assert server.recvfrom(99) == (b"c", peer)
+            pinger.sendto(echo, ("203.0.113.2", 0))
+            assert pinger.recv(99)
+        assert path.tuples() == before
+        assert len(before) == 2
+        assert path.invalid() == 0
