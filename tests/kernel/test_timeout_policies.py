@@ -104,9 +104,9 @@ def test_an_object_of_one_family_gives_entries_of_the_other_its_timeout_and_idle
     assert entry["idle"] is not None
 
 
-@pytest.mark.parametrize("protocol", sorted(timeout_policies._NAMES.keys() - {_uapi.DCCP, _uapi.UDPLITE}))
+@pytest.mark.parametrize("protocol", sorted(timeout_policies.SYSCTL_NAMES.keys() - {_uapi.DCCP, _uapi.UDPLITE}))
 def test_each_attribute_of_each_protocol_is_the_timeout_of_its_name(netns: str, protocol: int) -> None:
-    names = timeout_policies._NAMES[protocol]
+    names = timeout_policies.SYSCTL_NAMES[protocol]
     values = {kind: 1000 + kind for kind in range(1, len(names) + 1)}
     with inside(netns):
         cttimeout("all", INET, protocol, values)

@@ -73,7 +73,7 @@ _SCTP = (
 _DCCP = ("request", "respond", "partopen", "open", "closereq", "closing", "timewait")
 _UDP = ("udp_timeout", "udp_timeout_stream")
 
-_NAMES: dict[int, tuple[str, ...]] = {
+SYSCTL_NAMES: dict[int, tuple[str, ...]] = {
     _uapi.TCP: tuple(f"tcp_timeout_{state}" for state in _TCP),
     _uapi.SCTP: tuple(f"sctp_timeout_{state}" for state in _SCTP),
     _uapi.DCCP: tuple(f"dccp_timeout_{state}" for state in _DCCP),
@@ -89,14 +89,14 @@ ctattr_timeout_tcp and those after it. They are named like the sysctls."""
 GENERIC = 255
 """The protocol of a policy for all protocols that the kernel does not know (nf_conntrack_l4proto_generic)."""
 
-_GENERIC_NAMES = ("generic_timeout",)
+GENERIC_NAMES = ("generic_timeout",)
 
 
 class Policy(t.NamedTuple):
     """The timeouts that a rule may give entries of a protocol, in seconds, named like the sysctls.
 
-    ``family`` is that of the entries (AF_INET or AF_INET6). None: both. That of an object of nf_tables is the family of
-    its table, because the kernel does not look at the object's own (nft_ct_timeout_obj_eval() in net/netfilter/nft_ct.c).
+    ``family`` is that of the entries (AF_INET or AF_INET6). None: both. An object of nf_tables has the family of its
+    table, because the kernel does not look at the object's own (nft_ct_timeout_obj_eval() in net/netfilter/nft_ct.c).
     """
 
     family: int | None
@@ -143,7 +143,7 @@ def _policy(fields: t.Mapping[int, bytes], family: int | None, protocol: int, da
     if protocol not in fields or data not in fields:
         return None
     number = int.from_bytes(fields[protocol], "big")
-    names = _NAMES.get(number, _GENERIC_NAMES)
+    names = SYSCTL_NAMES.get(number, GENERIC_NAMES)
     values = {
         names[kind - 1]: int.from_bytes(value, "big")
         for kind, value in _nested(fields[data]).items()
