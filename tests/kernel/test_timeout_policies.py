@@ -95,7 +95,7 @@ def test_objects_of_nftables(netns: str) -> None:
 def test_an_object_of_one_family_gives_entries_of_the_other_its_timeout_and_idle_knows_that() -> None:
     with injected_router("policies") as router:
         policy = ct_timeout("voip", "protocol udp; l3proto ip; policy = { unreplied: 3601 }")
-        chain = "chain p { type filter hook prerouting priority 0; udp dport 53 ct timeout set \"voip\"; }"
+        chain = 'chain p { type filter hook prerouting priority 0; udp dport 53 ct timeout set "voip"; }'
         add_object(router.netns, "inet p", f"{policy}\n{chain}")
         router.send("2001:db8:51::2", "2001:db8:99::9", _uapi.UDP, struct.pack("!HHHH", 1001, 53, 8, 0))
         result = run_module("conntrack_info", {"match": "protocol=udp", "entries": True}, netns=router.netns)

@@ -31,7 +31,13 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._router.shape imp
 
 _OLDEST_CORE = (2, 16)
 _LONGEST_MESSAGE = 4000
-_CHANGING = ("conntrack_expect_prune", "conntrack_prune", "conntrack_settings", "conntrack_update")
+_CHANGING = (
+    "conntrack_expect_prune",
+    "conntrack_prune",
+    "conntrack_settings",
+    "conntrack_timeout_policy",
+    "conntrack_update",
+)
 
 
 class RouterAction(ActionBase):

@@ -16,6 +16,7 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.change_shapes import (
     CHANGED_SETTINGS,
+    TIMEOUT_POLICY,
     UPDATE,
     prune,
 )
@@ -43,6 +44,7 @@ _OF_SUCCESS: dict[str, t.Callable[[Arguments], Fields]] = {
     "conntrack_info": info,
     "conntrack_prune": prune,
     "conntrack_settings": lambda _arguments: CHANGED_SETTINGS,
+    "conntrack_timeout_policy": lambda _arguments: TIMEOUT_POLICY,
     "conntrack_update": lambda _arguments: UPDATE,
 }
 
