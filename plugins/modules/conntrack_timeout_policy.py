@@ -39,9 +39,9 @@ options:
     description:
       - The name of the policy, of at most 31 characters. It begins with a letter, C(_) or C(.), and goes on with
         letters, digits and the signs C(_), C(.), C(-) and C(/).
-      - If your firewall is saved with C(iptables-save), give at most 4 characters. Since Linux 4.11, the kernel shows
-        iptables no more of it, so a saved rule has a cut name, and C(iptables-restore) refuses the whole file. The
-        module warns of a new policy with a longer name, if there is no O(nft_table).
+      - If your firewall is saved with C(iptables-save), give at most 4 characters. Kernels from 4.11 to a fix of 2026
+        show iptables no more of it, so a saved rule has a cut name, and C(iptables-restore) refuses the whole file.
+        The module warns of a new policy with a longer name, if there is no O(nft_table).
     type: str
     required: true
   protocol:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import re
 import struct
@@ -239,12 +240,12 @@ def test_a_name_that_iptables_cannot_save_is_warned_of(netns: str, kind: str, fa
         run(rule.split(), netns=netns)
         saved = run([save], netns=netns)
         run([f"{family}tables-{kind}", "-t", "raw", "-F"], netns=netns)
+        is_cut = f"--timeout {name}\n" not in saved
+        assert warned or not is_cut
+        with pytest.raises(AssertionError) if is_cut else contextlib.nullcontext():
+            run([restore], netns=netns, text=saved)
         if warned:
             assert "writes no more than 'phon' of 'phone'" in str(made.data["warnings"])
-            with pytest.raises(AssertionError):
-                run([restore], netns=netns, text=saved)
-        else:
-            run([restore], netns=netns, text=saved)
 
 
 def test_a_rule_that_nobody_can_list_is_searched_for_with_the_command_of_the_message(netns: str) -> None:

@@ -18,8 +18,8 @@ _PROGRAMS = tuple(f"{family}tables-{kind}save" for family in ("ip", "ip6") for k
 """iptables-save, and the two programs that it may be a link to. None of them loads a module, or changes anything."""
 
 SHOWN_BY_IPTABLES = 4
-"""So many characters of a policy's name the kernel shows to iptables. It copies the target's data up to where its
-first revision ended (usersize in net/netfilter/xt_CT.c, since 4.11). Seen on 6.18."""
+"""So many characters of a policy's name most kernels show to iptables. They copy the target's data up to where its
+first revision ended (usersize in net/netfilter/xt_CT.c, since 4.11). That was fixed in 2026. Seen on 6.18."""
 
 _SECONDS = 60
 _MOST = 5

@@ -153,7 +153,7 @@ class Run:
 
 def _cut_name(name: str) -> str:
     return (
-        f"name: iptables-save writes no more than {name[:SHOWN_BY_IPTABLES]!r} of {name!r} into a rule, because the "
-        "kernel shows it no more. iptables-restore then refuses the whole file. Give a name of at most "
-        f"{SHOWN_BY_IPTABLES} characters if your firewall is saved with iptables-save."
+        f"name: iptables-save writes no more than {name[:SHOWN_BY_IPTABLES]!r} of {name!r} into a rule, because "
+        "kernels from 4.11 to a fix of 2026 show it no more. iptables-restore then refuses the whole file. Give a name "
+        f"of at most {SHOWN_BY_IPTABLES} characters if your firewall is saved with iptables-save."
     )
