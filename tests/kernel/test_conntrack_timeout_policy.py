@@ -10,6 +10,7 @@ import contextlib
 import itertools
 import re
 import struct
+import subprocess
 import time
 import typing as t
 
@@ -192,7 +193,9 @@ def test_real_packets_get_the_timeout_of_a_policy_that_a_rule_attaches(router: R
     assert (second.data["changed"], second.data["policy"]["users"]) == (False, 1)
     changed = policy(router.netns, {**PHONES, **where, "timeouts": {"replied": "2h"}})
     if program == "nft":
-        assert_refused(changed, "'phones' cannot be changed", 'ct timeout set "phones" # handle', "load that again")
+        assert_refused(
+            changed, "'phones' cannot be changed", 'ct timeout set "phones" # handle', "remove the table first"
+        )
         assert "phones { protocol udp; l3proto ip; policy = { replied: 7200 }; }" in changed.msg
         return
     assert changed.data["changed"] is True
@@ -334,6 +337,21 @@ def test_removing_touches_no_other_policy(netns: str) -> None:
     assert by_nft(netns).keys() == {"phones", "phon"}
     with inside(netns), pytest.raises(ValueError, match="must name"):
         TimeoutSubsystem().delete("")
+
+
+def test_a_table_that_another_program_owns_is_left_to_it(netns: str) -> None:
+    """As firewalld owns its table. Its owner is the process that made it."""
+    with subprocess.Popen(["ip", "netns", "exec", netns, "nft", "-i"], stdin=subprocess.PIPE, text=True) as owner:
+        assert owner.stdin
+        owner.stdin.write("add table inet owned { flags owner; }\n")
+        owner.stdin.flush()
+        try:
+            while "inet owned" not in run(["nft", "list", "tables"], netns=netns):
+                time.sleep(0.05)
+            result = policy(netns, {**PHONES, "nft_table": "inet owned"})
+            assert_refused(result, "the table inet owned belongs to another program", "nft add table inet timeouts")
+        finally:
+            owner.stdin.close()
 
 
 def test_without_root_and_in_a_namespace_by_name(netns: str) -> None:

@@ -17,7 +17,11 @@ import struct
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
-from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
+    NotPermittedError,
+    OptionError,
+    RefusedError,
+)
 from ansible_collections.netops.conntrack.plugins.module_utils._netlink import framing, subsystems
 from ansible_collections.netops.conntrack.plugins.module_utils._timeout_policies.cttimeout import (
     kernel_defaults,
@@ -168,7 +172,14 @@ class ObjectsOfTable:
             # The answer to the last step comes after those of all others that failed.
             flags |= _uapi.NLM_F_ACK if number == len(steps) else 0
             datagram += framing.encode_request(kind, flags, number, self._family, attributes)
-        return ask(datagram + _border(_BATCH_END), last=len(steps)).error
+        try:
+            return ask(datagram + _border(_BATCH_END), last=len(steps)).error
+        except NotPermittedError as error:
+            # Who may look up an object may change it, but in a table with an owner (NFT_TABLE_F_OWNER).
+            raise RefusedError(
+                f"nft_table: the table {self.table} belongs to another program, which alone may change it. Make one of "
+                f"your own, such as with 'nft add table {self.table.family} timeouts'. Nothing was changed."
+            ) from error
 
 
 def _border(kind: int) -> bytes:

@@ -95,8 +95,9 @@ class Run:
             return before
         if before.users and not self._store.can_change_in_use:
             remedy = (
-                f"Write '{nft_object(wanted)}' into the file with the ruleset and load that again, which replaces "
-                "both, or delete the rules first."
+                f"Write '{nft_object(wanted)}' into the file with the ruleset, and load that again with 'nft -f'. The "
+                "file has to remove the table first, as flush ruleset does, or the object stays as it is. Or delete "
+                "the rules first."
             )
             raise self._in_use(before, "changed", remedy)
         if self._check_mode:
