@@ -42,6 +42,12 @@ OF_MODULES = [
     OfModule("conntrack_expect_info", {}, ("needs root", ROOT), NOBODY),
     OfModule("conntrack_expect_prune", {"match": "helper=ftp"}, ("needs root", ROOT), NOBODY),
     OfModule("conntrack_settings", {"settings": {"acct": 1}}, ("needs root", ROOT), NOBODY),
+    OfModule(
+        "conntrack_timeout_policy",
+        {"name": "sip", "protocol": "udp", "timeouts": {"replied": "1h"}},
+        ("need root", ROOT),
+        NOBODY,
+    ),
     # Wrong types
     OfModule("conntrack_prune", {"select": {"stale": 1}}, ("select: {'stale': 1} is not a list", "select: [A, B]")),
     OfModule("conntrack_info", {"group_by": {"a": 1}}, ("group_by: {'a': 1} is not a list", "group_by=A,B")),
@@ -94,7 +100,15 @@ OF_MODULES = [
     OfModule("conntrack_update", {"match": TCP}, ("timeout, mark", "required")),
     OfModule("conntrack_expect_prune", {}, ("match: None selects nothing", 'match="family=ipv4,ipv6"')),
     OfModule("conntrack_expect_prune", {"match": {}}, ("match: {} is empty and would select every entry", "Give")),
+    OfModule(
+        "conntrack_timeout_policy", {"name": "sip", "protocol": "udp"}, ("timeouts: {} has no timeout", "Give at least")
+    ),
     # Misspelt names
+    OfModule(
+        "conntrack_timeout_policy",
+        {"name": "sip", "protocol": "udp", "timeouts": {"repleid": "1h"}},
+        ("timeouts: 'repleid' is no timeout of this protocol", "Did you mean replied"),
+    ),
     OfModule("conntrack_prune", {"matches": TCP}, ("matches", "Supported parameters include", "match")),
     OfModule("conntrack_prune", {"select": "stail"}, ("select: 'stail' is not the name", "Did you mean 'stale'?")),
     OfModule("conntrack_prune", {"match": {"protokol": "tcp"}}, ("match: 'protokol'", "Did you mean 'protocol'?")),

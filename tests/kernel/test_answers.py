@@ -256,6 +256,22 @@ def test_settings(tmp_path: pathlib.Path) -> None:
         remove_records(name)
 
 
+def test_timeout_policy() -> None:
+    about = {"name": "sip", "protocol": "udp"}
+    with network_namespace("answers") as name:
+        for args in (
+            {**about, "timeouts": {"replied": "1h"}},
+            {**about, "timeouts": {"replied": "2h"}},
+            {**about, "timeouts": {"unreplied": "1m"}, "nft_table": "inet tracking"},
+            {"name": "sip", "state": "absent"},
+        ):
+            for check in (True, False):
+                result = run_module("conntrack_timeout_policy", args, netns=name, check=check, diff=True)
+                assert not result.failed
+                assert_let_in("conntrack_timeout_policy", args, result)
+        remove_records(name)
+
+
 FAILURES: list[tuple[str, dict[str, t.Any]]] = [
     ("conntrack_facts", {"gather_subset": ["nothing"]}),
     ("conntrack_facts", {"top": -1}),
@@ -270,6 +286,7 @@ FAILURES: list[tuple[str, dict[str, t.Any]]] = [
     ("conntrack_restore", {"src": "/nowhere/table.save"}),
     ("conntrack_update", {"timeout": {"max": 5}}),
     ("conntrack_settings", {"settings": {"udp_timeout": -1}}),
+    ("conntrack_timeout_policy", {"name": "sip", "protocol": "udp", "timeouts": {"replied": -1}}),
 ]
 
 

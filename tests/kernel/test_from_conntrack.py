@@ -214,6 +214,16 @@ def test_set_and_restore(netns: str) -> None:
     assert ours == shell(read, netns) == "20\n"
 
 
+def test_timeout_policies(netns: str) -> None:
+    [make], [remove] = tools("nfct add"), tools("nfct delete")
+    with network_namespace("fromtool") as other:
+        for tool in (make, remove):
+            shell(tool, other)
+            assert COMMANDS[tool].result(netns)["changed"] is True
+            assert shell("nfct list timeout", netns) == shell("nfct list timeout", other)
+            assert ("sip" in shell("nfct list timeout", netns)) == (tool == make)
+
+
 def test_settings_of_the_machine_are_refused_in_a_namespace(netns: str) -> None:
     [tool] = [tool for tool in COMMANDS if "hashsize" in tool]
     command = COMMANDS[tool]

@@ -29,6 +29,7 @@ TASKS: list[dict[str, t.Any]] = [
     {"netops.conntrack.conntrack_prune": {"match": [SELECTOR]}},
     {"netops.conntrack.conntrack_restore": {"src": "/nowhere/backup.save"}},
     {"netops.conntrack.conntrack_settings": {"settings": {"udp_timeout": 33}, "persist": False}},
+    {"netops.conntrack.conntrack_timeout_policy": {"name": "sip", "protocol": "udp", "timeouts": {"replied": "1h"}}},
     {"netops.conntrack.conntrack_watch": {"rounds": 1}},
     {"netops.conntrack.conntrack_update": {"match": [SELECTOR], "timeout": {"max": "5s"}}},
 ]
@@ -48,9 +49,10 @@ def state(netns: str) -> tuple[list[str], list[str]]:
     """Return the settings, and the entries without their remaining time."""
     settings = run(["sysctl", "-a", "--pattern", r"^net\.netfilter\.nf_conntrack"], netns=netns).splitlines()
     entries = run(["conntrack", "-L", "-o", "id"], netns=netns).splitlines()
+    policies = run(["nfct", "list", "timeout"], netns=netns).splitlines()
     return (
         [line for line in settings if "_count" not in line],
-        [" ".join(word for word in line.split() if not word.isdigit()) for line in entries],
+        [" ".join(word for word in line.split() if not word.isdigit()) for line in [*entries, *policies]],
     )
 
 

@@ -25,6 +25,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_po
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_record import read_record
 from ansible_collections.netops.conntrack.plugins.module_utils._netlink import framing, subsystems, transport
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
+from helpers.packet_injection import injected_router
 from helpers.run_records import remove_records
 from helpers.support import network_namespace, run, run_module
 
@@ -78,9 +79,9 @@ def test_objects_of_nftables(netns: str) -> None:
     add_object(netns, "inet p", ct_timeout("sip", "protocol udp; l3proto ip6; policy = { replied: 77 }"))
     add_object(netns, "ip q", "counter c { packets 5 bytes 6; }")
     found = {(policy.family, policy.protocol): policy.timeouts for policy in listed(netns)}
-    assert found.keys() == {(INET, _uapi.UDP), (INET6, _uapi.TCP), (INET6, _uapi.UDP)}
+    assert found.keys() == {(INET, _uapi.UDP), (INET6, _uapi.TCP), (None, _uapi.UDP)}
     assert found[INET, _uapi.UDP] == {"udp_timeout": 61, "udp_timeout_stream": 3601}
-    assert found[INET6, _uapi.UDP]["udp_timeout_stream"] == 77
+    assert found[None, _uapi.UDP]["udp_timeout_stream"] == 77
     web = found[INET6, _uapi.TCP]
     assert (web["tcp_timeout_established"], web["tcp_timeout_close"]) == (1001, 7)
     # What the policy does not name has the sysctl's value.
@@ -91,9 +92,21 @@ def test_objects_of_nftables(netns: str) -> None:
         assert web[name] == int(run(["sysctl", "-n", sysctls[name]], netns=netns)), name
 
 
-@pytest.mark.parametrize("protocol", sorted(timeout_policies._NAMES.keys() - {_uapi.DCCP, _uapi.UDPLITE}))
+def test_an_object_of_one_family_gives_entries_of_the_other_its_timeout_and_idle_knows_that() -> None:
+    with injected_router("policies") as router:
+        policy = ct_timeout("voip", "protocol udp; l3proto ip; policy = { unreplied: 3601 }")
+        chain = 'chain p { type filter hook prerouting priority 0; udp dport 53 ct timeout set "voip"; }'
+        add_object(router.netns, "inet p", f"{policy}\n{chain}")
+        router.send("2001:db8:51::2", "2001:db8:99::9", _uapi.UDP, struct.pack("!HHHH", 1001, 53, 8, 0))
+        result = run_module("conntrack_info", {"match": "protocol=udp", "entries": True}, netns=router.netns)
+    [entry] = result.data["entries"]
+    assert (entry["family"], entry["remaining"] > 3500) == ("ipv6", True)
+    assert entry["idle"] is not None
+
+
+@pytest.mark.parametrize("protocol", sorted(timeout_policies.SYSCTL_NAMES.keys() - {_uapi.DCCP, _uapi.UDPLITE}))
 def test_each_attribute_of_each_protocol_is_the_timeout_of_its_name(netns: str, protocol: int) -> None:
-    names = timeout_policies._NAMES[protocol]
+    names = timeout_policies.SYSCTL_NAMES[protocol]
     values = {kind: 1000 + kind for kind in range(1, len(names) + 1)}
     with inside(netns):
         cttimeout("all", INET, protocol, values)

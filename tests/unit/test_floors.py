@@ -14,7 +14,7 @@ FLOORS = {
         "_errors",
         "_files _netlink _option_types _units",
         "_entry _module _netns _sysctl",
-        "_boot_files _namespaces _pair _table",
+        "_boot_files _namespaces _pair _table _timeout_policies",
         "_boot _listing _selector",
         "_query _selected_table _settings",
         "_expectations",

@@ -20,6 +20,8 @@ TESTED_IN = {
     "kernel/test_conntrack_info": "modules/conntrack_info module_utils/_query/export",
     "kernel/test_conntrack_prune": "modules/conntrack_prune",
     "kernel/test_conntrack_restore": "modules/conntrack_restore",
+    "kernel/test_conntrack_timeout_policy": "modules/conntrack_timeout_policy "
+    "module_utils/_timeout_policies/cttimeout module_utils/_timeout_policies/nft_objects",
     "kernel/test_conntrack_update": "modules/conntrack_update",
     "kernel/test_decoding": "module_utils/_uapi module_utils/_query/extended module_utils/_query/fields",
     "kernel/test_events": "modules/conntrack_events module_utils/_query/event_query module_utils/_table/events",
@@ -31,7 +33,7 @@ TESTED_IN = {
     "kernel/test_modprobe": "module_utils/_boot_files/config_tree module_utils/_boot_files/modprobe_d",
     "kernel/test_never_the_controller": "action/conntrack_events action/conntrack_expect_info "
     "action/conntrack_expect_prune action/conntrack_facts action/conntrack_info action/conntrack_prune "
-    "action/conntrack_restore action/conntrack_settings action/conntrack_update",
+    "action/conntrack_restore action/conntrack_settings action/conntrack_timeout_policy action/conntrack_update",
     "kernel/test_not_listed": "module_utils/_facts/listeners",
     "kernel/test_reader": "module_utils/_table/block module_utils/_table/table",
     "kernel/test_table": "module_utils/_netns module_utils/_table/requests module_utils/_table/writable",
@@ -86,6 +88,9 @@ PARTS = {
     "module_utils/_settings/run": "module_utils/_settings/change_plan module_utils/_settings/confirm "
     "module_utils/_settings/journal module_utils/_settings/transaction",
     "module_utils/_settings/change_plan": "module_utils/_sysctl/kernel_module",
+    "module_utils/_timeout_policies/cttimeout": "module_utils/_timeout_policies/requests",
+    "module_utils/_timeout_policies/run": "module_utils/_timeout_policies/attached_rules "
+    "module_utils/_timeout_policies/for_boot",
     "module_utils/_table/table": "module_utils/_table/cpu_stats",
     "module_utils/_table/writable": "module_utils/_table/creation",
     "plugin_utils/_formats/render": "plugin_utils/_page/first_screen plugin_utils/_page/whole_page",

@@ -73,7 +73,7 @@ _SCTP = (
 _DCCP = ("request", "respond", "partopen", "open", "closereq", "closing", "timewait")
 _UDP = ("udp_timeout", "udp_timeout_stream")
 
-_NAMES: dict[int, tuple[str, ...]] = {
+SYSCTL_NAMES: dict[int, tuple[str, ...]] = {
     _uapi.TCP: tuple(f"tcp_timeout_{state}" for state in _TCP),
     _uapi.SCTP: tuple(f"sctp_timeout_{state}" for state in _SCTP),
     _uapi.DCCP: tuple(f"dccp_timeout_{state}" for state in _DCCP),
@@ -89,13 +89,14 @@ ctattr_timeout_tcp and those after it. They are named like the sysctls."""
 GENERIC = 255
 """The protocol of a policy for all protocols that the kernel does not know (nf_conntrack_l4proto_generic)."""
 
-_GENERIC_NAMES = ("generic_timeout",)
+GENERIC_NAMES = ("generic_timeout",)
 
 
 class Policy(t.NamedTuple):
     """The timeouts that a rule may give entries of a protocol, in seconds, named like the sysctls.
 
-    ``family`` is that of the entries (AF_INET or AF_INET6). None: both.
+    ``family`` is that of the entries (AF_INET or AF_INET6). None: both. An object of nf_tables has the family of its
+    table, because the kernel does not look at the object's own (nft_ct_timeout_obj_eval() in net/netfilter/nft_ct.c).
     """
 
     family: int | None
@@ -110,15 +111,19 @@ def list_policies() -> list[Policy]:
     MalformedError for bytes that cannot be decoded.
     """
     kind_of_object = framing.encode_attribute(_OBJECT_TYPE, _CT_TIMEOUT.to_bytes(4, "big"))
-    objects = [_attributes(message) for message in _list(_GET_OBJECTS, _NEW_OBJECT, kind_of_object)]
+    objects = [
+        (message[framing.HEADER_LENGTH], _attributes(message))
+        for message in _list(_GET_OBJECTS, _NEW_OBJECT, kind_of_object)
+    ]
     of_nftables = [
-        _policy(_nested(fields[_OBJECT_DATA]), family=1, protocol=2, data=3)
-        for fields in objects
+        _policy(_nested(fields[_OBJECT_DATA]), _family(table_family), protocol=2, data=3)
+        for table_family, fields in objects
         # An old kernel does not know the attribute that asks for one type only.
         if int.from_bytes(fields.get(_OBJECT_TYPE, b""), "big") == _CT_TIMEOUT and _OBJECT_DATA in fields
     ]
+    listed = [_attributes(message) for message in _list(_GET_TIMEOUTS, _NEW_TIMEOUT)]
     of_cttimeout = [
-        _policy(_attributes(message), family=2, protocol=3, data=4) for message in _list(_GET_TIMEOUTS, _NEW_TIMEOUT)
+        _policy(fields, _family(int.from_bytes(fields.get(2, b""), "big")), protocol=3, data=4) for fields in listed
     ]
     return [policy for policy in [*of_nftables, *of_cttimeout] if policy is not None]
 
@@ -128,19 +133,23 @@ def has_flow_tables() -> bool:
     return bool(_list(_GET_FLOW_TABLES, _NEW_FLOW_TABLE))
 
 
-def _policy(fields: t.Mapping[int, bytes], family: int, protocol: int, data: int) -> Policy | None:
+def _family(number: int) -> int | None:
+    """Return the family, or None for a number that stands for more than one."""
+    return number if number in _uapi.FAMILY_NAMES else None
+
+
+def _policy(fields: t.Mapping[int, bytes], family: int | None, protocol: int, data: int) -> Policy | None:
     """Return the policy in these attributes, of which the others are the numbers, or None where one is missing."""
     if protocol not in fields or data not in fields:
         return None
     number = int.from_bytes(fields[protocol], "big")
-    names = _NAMES.get(number, _GENERIC_NAMES)
+    names = SYSCTL_NAMES.get(number, GENERIC_NAMES)
     values = {
         names[kind - 1]: int.from_bytes(value, "big")
         for kind, value in _nested(fields[data]).items()
         if 1 <= kind <= len(names)
     }
-    own_family = int.from_bytes(fields.get(family, b""), "big")
-    return Policy(own_family if own_family in _uapi.FAMILY_NAMES else None, number, values)
+    return Policy(family, number, values)
 
 
 def _attributes(message: bytes) -> dict[int, bytes]:

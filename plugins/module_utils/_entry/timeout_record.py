@@ -9,7 +9,8 @@
 The time that an entry has left counts down from the timeout that was in force at its last packet. So a timeout that was
 changed since then has to be known, with the time of the change, or the entry's idle time cannot be told. Every sysctl
 that this collection writes, in either direction and also when a change is rolled back, is recorded here right before
-and right after it is written. Times are in seconds of CLOCK_MONOTONIC, on which the kernel's own timeouts run.
+and right after it is written. So is every policy that it changes or removes, as it was before. Times are in seconds of
+CLOCK_MONOTONIC, on which the kernel's own timeouts run.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import os
 import time
 import typing as t
 
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_policies import Policy
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
     BECOME_ROOT,
     ConntrackError,
@@ -29,6 +31,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
     UnavailableError,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._files import run_directory
+from ansible_collections.netops.conntrack.plugins.module_utils._uapi import GRE
 
 _FILE = "timeouts"
 _VERSION = 1
@@ -61,13 +64,21 @@ class Shortening(t.NamedTuple):
     done: float | None
 
 
+class FormerPolicy(t.NamedTuple):
+    """A timeout policy as it was until it was changed or removed, between the times ``begun`` and ``done``."""
+
+    policy: Policy
+    begun: float
+    done: float | None
+
+
 Edition = tuple[int, int, int]
 """The device, the inode and the time of change of a file. Each edition of the record is a new file."""
 
 
 @dataclasses.dataclass(frozen=True)
 class TimeoutRecord:
-    """The changes and shortenings of which entries in the table can still bear traces, oldest first.
+    """The changes, shortenings and policies of which entries in the table can still bear traces, oldest first.
 
     ``now`` is the time at which the record was read, ``path`` where. ``edition`` tells that file from a later one.
     """
@@ -75,6 +86,7 @@ class TimeoutRecord:
     changes: tuple[TimeoutChange, ...] = ()
     shortenings: tuple[Shortening, ...] = ()
     now: float = 0.0
+    former_policies: tuple[FormerPolicy, ...] = ()
     path: str = dataclasses.field(default="", compare=False)
     edition: Edition | None = dataclasses.field(default=None, compare=False)
 
@@ -166,13 +178,31 @@ def shortening(most: int) -> t.Iterator[None]:
             _set_done(begun)
 
 
-def _add(what: TimeoutChange | Shortening) -> None:
+@contextlib.contextmanager
+def replacing(policy: Policy) -> t.Iterator[None]:
+    """Record that the body changes or removes a timeout policy, which was ``policy`` until then, and when.
+
+    Raises UnavailableError, or ConntrackError for a damaged file, before the body runs, where it cannot be recorded.
+    """
+    begun = time.monotonic()
+    _add(FormerPolicy(policy, begun, None))
+    try:
+        yield
+    finally:
+        # A policy that is not known to be replaced counts for longer than it has to.
+        with contextlib.suppress(ConntrackError):
+            _set_done(begun)
+
+
+def _add(what: TimeoutChange | Shortening | FormerPolicy) -> None:
     with _locked() as path:
         record = _present(path)
         if isinstance(what, TimeoutChange):
             _write(path, dataclasses.replace(record, changes=(*record.changes, what)[-_MOST:]))
-        else:
+        elif isinstance(what, Shortening):
             _write(path, dataclasses.replace(record, shortenings=(*record.shortenings, what)[-_MOST:]))
+        else:
+            _write(path, dataclasses.replace(record, former_policies=(*record.former_policies, what)[-_MOST:]))
 
 
 def _set_done(begun: float) -> None:
@@ -181,7 +211,8 @@ def _set_done(begun: float) -> None:
         done = time.monotonic()
         changes = (each._replace(done=done) if each.begun == begun else each for each in record.changes)
         shortenings = (each._replace(done=done) if each.begun == begun else each for each in record.shortenings)
-        _write(path, TimeoutRecord(tuple(changes), tuple(shortenings), record.now))
+        former = (each._replace(done=done) if each.begun == begun else each for each in record.former_policies)
+        _write(path, TimeoutRecord(tuple(changes), tuple(shortenings), record.now, tuple(former)))
 
 
 @contextlib.contextmanager
@@ -207,7 +238,14 @@ def _present(path: str) -> TimeoutRecord:
         tuple(change for change in record.changes if _counts(change, record.now)),
         tuple(each for each in record.shortenings if each.done is None or record.now - each.done < each.most),
         record.now,
+        tuple(each for each in record.former_policies if _may_be_seen(each, record.now)),
     )
+
+
+def _may_be_seen(former: FormerPolicy, now: float) -> bool:
+    if former.done is None or former.policy.protocol == GRE:
+        return True
+    return now - former.done < max(former.policy.timeouts.values(), default=0)
 
 
 def _counts(change: TimeoutChange, now: float) -> bool:
@@ -222,6 +260,7 @@ def _write(path: str, record: TimeoutRecord) -> None:
         "boot": run_directory.boot_id(),
         "changes": record.changes,
         "shortenings": record.shortenings,
+        "former_policies": [(*each.policy, each.begun, each.done) for each in record.former_policies],
     }
     try:
         run_directory.write(path, json.dumps(data))
@@ -237,15 +276,18 @@ def _parse(text: str, path: str, now: float) -> TimeoutRecord:
             return TimeoutRecord(now=now)
         changes = tuple(_change(*fields) for fields in data["changes"])
         shortenings = tuple(_shortening(*fields) for fields in data["shortenings"])
+        # A release without policies of its own did not write them.
+        former = tuple(_former_policy(*fields) for fields in data.get("former_policies", ()))
         if data["version"] != _VERSION:
             raise ValueError("it has another version")
         times = [time_of for change in changes for time_of in (change.begun, change.done)]
         times += [time_of for each in shortenings for time_of in (each.begun, each.done)]
+        times += [time_of for policy in former for time_of in (policy.begun, policy.done)]
         if not all(_is_past(time_of, now) for time_of in times):
             raise ValueError("it has a time that is still to come")
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise _damaged(path) from error
-    return TimeoutRecord(changes, shortenings, now)
+    return TimeoutRecord(changes, shortenings, now, former)
 
 
 def _is_past(time_of: float | None, now: float) -> bool:
@@ -261,6 +303,13 @@ def _change(short_name: t.Any, old: t.Any, new: t.Any, begun: t.Any, done: t.Any
 
 def _shortening(most: t.Any, begun: t.Any, done: t.Any) -> Shortening:
     return Shortening(_seconds(most), float(begun), None if done is None else float(done))
+
+
+def _former_policy(family: t.Any, protocol: t.Any, timeouts: t.Any, begun: t.Any, done: t.Any) -> FormerPolicy:
+    if not (family is None or isinstance(family, int)) or not isinstance(protocol, int):
+        raise TypeError("a policy of no family, or of no protocol")
+    values = {str(name): _seconds(value) for name, value in dict(timeouts).items()}
+    return FormerPolicy(Policy(family, protocol, values), float(begun), None if done is None else float(done))
 
 
 def _seconds(value: t.Any) -> int:

@@ -155,11 +155,13 @@ class Timeouts:
 
         Raises what ``list_policies`` and ``read_record`` raise.
         """
+        # A policy that is changed after the record was read makes the record another one: see refuse_changed.
+        record = read_record()
         return cls(
             settings=settings,
             now=time.time_ns(),
-            policies=list_policies(),
-            record=read_record(),
+            policies=[*list_policies(), *(former.policy for former in record.former_policies)],
+            record=record,
             uptime=time.clock_gettime(time.CLOCK_BOOTTIME),
             flow_tables=has_flow_tables(),
             slow_renewal=_release() < _SLOW_RENEWAL_BEFORE,

@@ -23,7 +23,12 @@ _COUNTS = {
 
 _EXPECTATIONS = "conntrack_expect_prune"
 
-_SETTINGS = "conntrack_settings"
+_DONE_AS_A_WHOLE = {
+    "conntrack_settings": "the settings were changed.",
+    "conntrack_timeout_policy": "timeout policies were changed.",
+}
+"""Modules whose changes are not counted, and what is said of a router that they changed."""
+
 _MOST_NAMES = 10
 
 
@@ -33,12 +38,12 @@ class Unfinished:
     def __init__(self) -> None:
         self._at_work: dict[str, str] = {}
         self._counts: dict[tuple[str, str], int] = {}
-        self._set: list[str] = []
+        self._changed: dict[str, list[str]] = {}
 
     def begin(self, router: str, action: t.Any) -> None:
         """Note that a task begins on a router."""
         module = _module_of(action)
-        if module in _COUNTS or module == _SETTINGS:
+        if module in _COUNTS or module in _DONE_AS_A_WHOLE:
             self._at_work[router] = module
 
     def end(self, router: str, action: t.Any, result: t.Any) -> None:
@@ -46,8 +51,9 @@ class Unfinished:
         module = _module_of(action)
         if self._at_work.pop(router, None) != module or not isinstance(result, collections.abc.Mapping):
             return
-        if module == _SETTINGS:
-            self._set += [router] if result.get("changed") else []
+        if module in _DONE_AS_A_WHOLE:
+            if result.get("changed"):
+                self._changed.setdefault(module, []).append(router)
             return
         number = result.get(_COUNTS[module])
         if isinstance(number, int) and number:
@@ -60,8 +66,8 @@ class Unfinished:
         messages = []
         for (router, done), number in sorted(self._counts.items()):
             messages.append(f"{router}: {number:,} {done}.")
-        if self._set:
-            messages.append(f"{_named(self._set)}: the settings were changed.")
+        for module, routers in sorted(self._changed.items()):
+            messages.append(f"{_named(routers)}: {_DONE_AS_A_WHOLE[module]}")
         for module in sorted(set(self._at_work.values())):
             routers = [router for router, at_work in self._at_work.items() if at_work == module]
             messages.append(f"{_named(routers)}: {module} was at work. {_NOT_KNOWN} {_LATER[module]}")
@@ -82,6 +88,7 @@ _LATER = {
         "With confirm_within, the router restores its old values by itself when that time is over. Without it, "
         "state: absent restores what was there before."
     ),
+    "conntrack_timeout_policy": "Timeout policies are finished as a whole. Run the playbook again for the rest.",
     "conntrack_update": "Entries that were updated keep what they were given. Run the playbook again for the rest.",
 }
 """By module, what happens by itself, and what does not."""

@@ -36,6 +36,7 @@ _CHANGING = (
     "conntrack_prune",
     "conntrack_restore",
     "conntrack_settings",
+    "conntrack_timeout_policy",
     "conntrack_update",
 )
 

@@ -4,7 +4,7 @@
 
 # This plugin_util is PRIVATE to this collection: it can change without notice.
 
-"""The shapes of what conntrack_prune, conntrack_restore, conntrack_update and conntrack_settings return."""
+"""The shapes of what the modules return that change entries, settings and timeout policies."""
 
 from __future__ import annotations
 
@@ -31,6 +31,9 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._router.shape imp
     text,
     whole,
 )
+
+_MOST_TIMEOUTS = 32
+"""More than a policy of any protocol has."""
 
 PRUNE_COUNTS = (
     "matched",
@@ -127,4 +130,13 @@ CHANGED_SETTINGS: Fields = {
     "confirm": optional(_CONFIRM),
     "unsupported": NAMES,
     "read_only": NAMES,
+}
+
+_POLICY = record(
+    {"name": text(), "family": text(), "protocol": text(), "timeouts": mapping(COUNT, _MOST_TIMEOUTS), "users": COUNT}
+)
+TIMEOUT_POLICY: Fields = {
+    "policy": optional(_POLICY),
+    "policy_before": optional(_POLICY),
+    "for_boot": optional(text(2000)),
 }

@@ -17,6 +17,7 @@ import typing as t
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.change_shapes import (
     CHANGED_SETTINGS,
     RESTORE,
+    TIMEOUT_POLICY,
     UPDATE,
     prune,
 )
@@ -48,6 +49,7 @@ _OF_SUCCESS: dict[str, t.Callable[[Arguments], Fields]] = {
     "conntrack_prune": prune,
     "conntrack_restore": lambda _arguments: RESTORE,
     "conntrack_settings": lambda _arguments: CHANGED_SETTINGS,
+    "conntrack_timeout_policy": lambda _arguments: TIMEOUT_POLICY,
     "conntrack_update": lambda _arguments: UPDATE,
 }
 

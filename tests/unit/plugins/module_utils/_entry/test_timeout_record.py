@@ -12,11 +12,13 @@ import time
 import typing as t
 
 import pytest
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_policies import Policy
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_record import (
     TimeoutChange,
     changing,
     read_record,
     refuse_changed,
+    replacing,
     shortening,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError, UnavailableError
@@ -109,6 +111,32 @@ def test_of_two_shortenings_at_once_each_ends_its_own() -> None:
     assert [each.done is None for each in read_record().shortenings] == [False, False]
 
 
+def test_policy_is_recorded_as_it_was_until_no_entry_can_have_its_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
+    phones = Policy(2, 17, {"udp_timeout": 60, "udp_timeout_stream": 600})
+    tunnels = Policy(None, 47, {"gre_timeout": 60})
+    with replacing(phones):
+        [begun] = read_record().former_policies
+        assert (begun.policy, begun.done) == (phones, None)
+    with replacing(tunnels):
+        pass
+    assert [each.policy for each in read_record().former_policies if each.done is not None] == [phones, tunnels]
+    pass_seconds(monkeypatch, 601)
+    with shortening(5):
+        pass
+    # Entries of GRE keep the timeouts that they were made with.
+    assert [each.policy for each in read_record().former_policies] == [tunnels]
+
+
+def test_record_of_a_release_that_knew_no_policies(run_directory: pathlib.Path) -> None:
+    with changing("udp_timeout", 30, 10):
+        pass
+    data = json.loads(record_file().read_text())
+    del data["former_policies"]
+    record_file().write_text(json.dumps(data))
+    assert read_record().former_policies == ()
+    assert len(read_record().changes) == 1
+
+
 def test_record_of_an_earlier_boot_does_not_count(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
     """Its times are on a clock that began anew, and entries and timeouts are new as well."""
     with changing("udp_timeout", 30, 10):
@@ -181,6 +209,9 @@ def test_what_cannot_be_recorded_is_not_done(run_directory: pathlib.Path) -> Non
         '{"version": 1, "changes": [["udp_timeout", 30, 10, "now", 2]], "shortenings": []}',
         '{"version": 1, "changes": [], "shortenings": [["x", 1, 2]]}',
         '{"version": 1, "changes": 7, "shortenings": []}',
+        '{"version": 1, "changes": [], "shortenings": [], "former_policies": [[2, 17, {"udp_timeout": -1}, 1, 2]]}',
+        '{"version": 1, "changes": [], "shortenings": [], "former_policies": [["ip", 17, {}, 1, 2]]}',
+        '{"version": 1, "changes": [], "shortenings": [], "former_policies": [[2, 17, 30, 1, 2]]}',
         '{"version": 1, "changes": [["udp_timeout", true, 10, 1, 2]], "shortenings": []}',
         '{"version": 1, "changes": [["udp_timeout", -30, 10, 1, 2]], "shortenings": []}',
         '{"version": 1, "changes": [["udp_timeout", 30, 10, 1%s, 2]], "shortenings": []}' % ("0" * 400),

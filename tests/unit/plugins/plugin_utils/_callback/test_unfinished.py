@@ -64,3 +64,15 @@ def test_expectations_are_no_entries() -> None:
     lines = run.lines()[1:]
     assert lines[:2] == ["router1: 5 entries were deleted.", "router1: 3 expectations were deleted."]
     assert "Deleted expectations do not come back" in lines[2]
+
+
+def test_timeout_policies_are_no_settings() -> None:
+    run = Unfinished()
+    policy = "netops.conntrack.conntrack_timeout_policy"
+    for router, changed in (("router1", True), ("router2", False)):
+        run.begin(router, policy)
+        run.end(router, policy, {"changed": changed})
+    run.begin("router3", policy)
+    lines = run.lines()[1:]
+    assert lines[0] == "router1: timeout policies were changed."
+    assert lines[1].startswith("router3: conntrack_timeout_policy was at work.")
