@@ -47,9 +47,20 @@ def document_of(
     netns: str, directory: pathlib.Path, facts: Facts | None = None, checks: list[Check] = CHECKS
 ) -> Document:
     """Return the document of an audit of the router r1, with commands that find it in an inventory."""
+    inventory = inventory_of(directory, SYSTEM_PYTHON)
+    return document_for(inventory, audit_of(facts or facts_of(netns), checks, None))
+
+
+def inventory_of(directory: pathlib.Path, interpreter: str) -> pathlib.Path:
+    """Return an inventory with the router r1, whose modules that interpreter runs."""
     inventory = directory / "routers"
-    inventory.write_text(f"r1 ansible_connection=local ansible_python_interpreter={SYSTEM_PYTHON}\n")
-    document = roll_up({"r1": {"before": audit_of(facts or facts_of(netns), checks, None)}}, ["r1"], "now")
+    inventory.write_text(f"r1 ansible_connection=local ansible_python_interpreter={interpreter}\n")
+    return inventory
+
+
+def document_for(inventory: pathlib.Path, audit: dict[str, t.Any]) -> Document:
+    """Return the document of an audit of the router r1 of an inventory."""
+    document = roll_up({"r1": {"before": audit}}, ["r1"], "now")
     return pasteable(document, {"inventory": (str(inventory),)})
 
 
