@@ -86,7 +86,7 @@ def printed_by_shell(command: str, netns: str | None, home: pathlib.Path) -> str
     return done.stdout
 
 
-def answer_of(command: str, netns: str, home: pathlib.Path) -> dict[str, t.Any]:
+def answer_of(command: str, netns: str | None, home: pathlib.Path) -> dict[str, t.Any]:
     """Run a command that calls a module as ``printed_by_shell`` does, and return what the module answered."""
     printed = printed_by_shell(command, netns, home)
     answer: dict[str, t.Any] = json.loads(printed[printed.index("{") :])

@@ -539,6 +539,13 @@ def test_the_namespaces_of_a_router_are_measured_if_its_variables_say_so(fleet: 
     assert (audits["r-named"]["namespaces"], audits["r-own"]["namespaces"]) == ({}, None)
 
 
+def test_a_time_that_nobody_can_watch_is_refused_before_the_router_is_asked(fleet: Fleet) -> None:
+    fleet.add("r1", no_facts="It was asked.")
+    fleet.hosts["r1"]["conntrack_audit_sample"] = "2h"
+    message = fleet.play("audit").document["hosts"]["r1"]["failure"]["message"]
+    assert "sample: '2h' is not in 1 to 60 seconds" in message
+
+
 def test_stale_is_what_the_prune_deletes_where_that_is_counted_by_itself() -> None:
     facts = facts_with({"selectors.stale.percent": 0, "selectors.stale.entries": 0})
     facts["selectors"]["prune"] = {"entries": 100, "percent": 60, "undecidable": 0, "unavailable": None}
