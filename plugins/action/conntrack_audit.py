@@ -11,6 +11,7 @@ import typing as t
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.namespaces import CHOICES
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.rates import parse_sample
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.subsets import ALL
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.named_selectors import NAMED
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import Check, findings, parse
@@ -66,6 +67,7 @@ class ActionModule(RouterAction):
                 "top": {"type": "int", "default": 10},
                 "netns": {"type": "str"},
                 "namespaces": {"type": "str", "choices": [OWN, *CHOICES], "default": OWN},
+                "sample": {"type": "str"},
                 "new_connection": {"type": "bool", "default": False},
                 "tune": {"type": "dict"},
             }
@@ -84,6 +86,9 @@ class ActionModule(RouterAction):
         if options["namespaces"] != OWN:
             arguments["gather_subset"] = [ALL, "namespaces"]
             arguments["namespaces"] = options["namespaces"]
+        if options["sample"]:
+            parse_sample(options["sample"])  # before the router is asked
+            arguments["sample"] = options["sample"]
         arguments["selectors"] = {**NAMED, **options["selectors"]}
         result = self._execute_module(_FACTS, module_args=arguments, task_vars=task_vars)
         if result.get("no_conntrack"):

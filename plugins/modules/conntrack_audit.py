@@ -57,6 +57,13 @@ options:
     choices: [own, named, all]
     default: own
     version_added: 0.5.0
+  sample:
+    description:
+      - For how long to watch how fast the table fills, as O(netops.conntrack.conntrack_facts#module:sample). The table
+        is read twice more. Without it, or if it is empty, nobody watches.
+      - The checks see it as C(rates).
+    type: str
+    version_added: 0.5.0
   tune:
     description:
       - What the role P(netops.conntrack.conntrack_tune#role) would set. The checks see what an earlier profile left as

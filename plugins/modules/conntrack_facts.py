@@ -463,7 +463,8 @@ ansible_facts:
             - C(helpers) is the number by helper, C(without_helper) the number of those that have none, such as those of
               rules, and C(classes) the number by class, a number that means something to the helper alone.
             - C(masters) are the connections because of which most is expected, at most O(top), each with its helper.
-              C(masters_distinct) is how many masters there are.
+              C(masters_distinct) is how many masters there are. C(sources) are the addresses of which connections
+              most is expected, at most O(top).
             - All but C(max) are null, and C(unavailable) says why, if the kernel does not list what it expects.
             - M(netops.conntrack.conntrack_expect_info) lists them.
           returned: when asked for
@@ -487,6 +488,8 @@ ansible_facts:
                 helper: sip
                 expectations: 5
             masters_distinct: 611
+            sources:
+              - {source: 198.51.100.7, expectations: 812}
             unavailable: null
         pair:
           description:

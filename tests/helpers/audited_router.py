@@ -16,7 +16,7 @@ import typing as t
 import yaml
 from ansible_collections.netops.conntrack.plugins.action.conntrack_audit import audit_of
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.named_selectors import NAMED
-from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import parse
+from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import Check, parse
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.audit_types import Finding
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import roll_up
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_types import Document
@@ -25,26 +25,42 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._report.view impo
 from helpers.support import CHECKOUT, PATIENCE, SYSTEM_PYTHON, inside, run_module
 
 Facts = dict[str, t.Any]
-CHECKS = parse(
-    yaml.safe_load((CHECKOUT / "roles" / "conntrack_audit" / "defaults" / "main.yml").read_text())[
-        "conntrack_audit_checks"
-    ]
-)
+_DEFAULTS = yaml.safe_load((CHECKOUT / "roles" / "conntrack_audit" / "defaults" / "main.yml").read_text())
+CHECKS = parse(_DEFAULTS["conntrack_audit_checks"])
+NAMESPACE_CHECKS = parse(_DEFAULTS["conntrack_audit_namespace_checks"])
 
 
-def facts_of(netns: str, **changes: dict[str, t.Any]) -> Facts:
+def facts_of(
+    netns: str, *, sample: str | None = None, namespaces: str | None = None, **changes: dict[str, t.Any]
+) -> Facts:
     """Return the facts that an audit measures, in which what the test cannot have is replaced: ``usage={...}``."""
-    result = run_module("conntrack_facts", {"gather_subset": ["all"], "selectors": NAMED}, netns=netns)
+    subsets = ["all", "namespaces"] if namespaces else ["all"]
+    asked = {"gather_subset": subsets, "selectors": NAMED, "sample": sample, "namespaces": namespaces}
+    given = {name: value for name, value in asked.items() if value is not None}
+    result = run_module("conntrack_facts", given, netns=netns)
     assert not result.failed, result.msg
     facts: Facts = result.data["ansible_facts"]["conntrack"]
     return {**facts, **{subset: {**facts[subset], **values} for subset, values in changes.items()}}
 
 
-def document_of(netns: str, directory: pathlib.Path, facts: Facts | None = None) -> Document:
+def document_of(
+    netns: str, directory: pathlib.Path, facts: Facts | None = None, checks: list[Check] = CHECKS
+) -> Document:
     """Return the document of an audit of the router r1, with commands that find it in an inventory."""
+    inventory = inventory_of(directory, SYSTEM_PYTHON)
+    return document_for(inventory, audit_of(facts or facts_of(netns), checks, None))
+
+
+def inventory_of(directory: pathlib.Path, interpreter: str) -> pathlib.Path:
+    """Return an inventory with the router r1, whose modules that interpreter runs."""
     inventory = directory / "routers"
-    inventory.write_text(f"r1 ansible_connection=local ansible_python_interpreter={SYSTEM_PYTHON}\n")
-    document = roll_up({"r1": {"before": audit_of(facts or facts_of(netns), CHECKS, None)}}, ["r1"], "now")
+    inventory.write_text(f"r1 ansible_connection=local ansible_python_interpreter={interpreter}\n")
+    return inventory
+
+
+def document_for(inventory: pathlib.Path, audit: dict[str, t.Any]) -> Document:
+    """Return the document of an audit of the router r1 of an inventory."""
+    document = roll_up({"r1": {"before": audit}}, ["r1"], "now")
     return pasteable(document, {"inventory": (str(inventory),)})
 
 
@@ -53,8 +69,8 @@ def findings_of(document: Document) -> dict[str, Finding]:
     return with_status(document["hosts"]["r1"]["before"], "finding")
 
 
-def printed_by_shell(command: str, netns: str, home: pathlib.Path) -> str:
-    """Run a command by a shell in the namespace of the router, and return what it prints."""
+def printed_by_shell(command: str, netns: str | None, home: pathlib.Path) -> str:
+    """Run a command by a shell in the namespace of the router, or without one, and return what it prints."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
     programs = f"{pathlib.Path(sys.executable).parent}:{environment['PATH']}"
     done = subprocess.run(
@@ -70,7 +86,7 @@ def printed_by_shell(command: str, netns: str, home: pathlib.Path) -> str:
     return done.stdout
 
 
-def answer_of(command: str, netns: str, home: pathlib.Path) -> dict[str, t.Any]:
+def answer_of(command: str, netns: str | None, home: pathlib.Path) -> dict[str, t.Any]:
     """Run a command that calls a module as ``printed_by_shell`` does, and return what the module answered."""
     printed = printed_by_shell(command, netns, home)
     answer: dict[str, t.Any] = json.loads(printed[printed.index("{") :])

@@ -13,8 +13,8 @@ from ansible_collections.netops.conntrack.plugins.module_utils._files import run
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
 
 
-def remove_records(netns: str) -> None:
-    """Remove what is kept for a namespace that is about to be deleted."""
+def remove_records(netns: str | None) -> None:
+    """Remove what is kept for a namespace that is about to be deleted, or for that of the tests."""
     with inside(netns):
         suffix = os.path.basename(run_directory.path_of(""))
     for path in pathlib.Path(run_directory.DIRECTORY).glob(f"*{suffix}*"):

@@ -283,6 +283,9 @@ def test_the_facts(unchanged: str) -> None:
     assert (facts["without_helper"], facts["classes"], facts["masters_distinct"]) == (1, {"0": 12}, 10)
     assert [one["expectations"] for one in facts["masters"]] == [3, 1]
     assert facts["masters"][0]["master"]["destination_port"] == 6667
+    by_source = collections.Counter(one["master"]["source"] for one in listed(unchanged))
+    assert [one["expectations"] for one in facts["sources"]] == [number for _source, number in by_source.most_common(2)]
+    assert all(by_source[one["source"]] == one["expectations"] for one in facts["sources"])
 
 
 def verdict(netns: str) -> tuple[str, t.Any]:
@@ -305,7 +308,8 @@ def test_a_table_that_clients_fill_is_found_and_the_advised_prune_cures_it() -> 
         assert verdict(netns)[0] == "passed"
         send(netns, Request())
         share = round(100 * wanted / limit, 2)
-        assert verdict(netns) == ("finding", f"{share} %, of which 3 of {wanted} for 127.0.0.1 (irc)")
+        most = f"{len(requests)} of {wanted} for connections of 127.0.0.3"
+        assert verdict(netns) == ("finding", f"{share} %, of which {most}")
         assert prune(netns, "master_source=127.0.0.3").data["deleted"] == len(requests)
         assert verdict(netns)[0] == "passed"
 

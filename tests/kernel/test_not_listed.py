@@ -6,12 +6,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pathlib
-import signal
-import subprocess
-import sys
 import threading
 import time
 import typing as t
@@ -20,51 +16,19 @@ import pytest
 import yaml
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.listeners import listeners
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import find
+from helpers.deaf_listener import listening_program
 from helpers.support import CHECKOUT, network_namespace, run, run_module
 
 ENTRIES = 2000
 CHECKS = yaml.safe_load((CHECKOUT / "roles" / "conntrack_audit" / "defaults" / "main.yml").read_text())[
     "conntrack_audit_checks"
 ]
-# NETLINK_NETFILTER is 12, SOL_NETLINK 270, NETLINK_BROADCAST_ERROR 4, NETLINK_ADD_MEMBERSHIP 1, and
-# NFNLGRP_CONNTRACK_DESTROY 3. Whatever is sent to the program wakes it up to read.
-LISTENER = """
-import os, select, socket, sys
-port, reliable, group = map(int, sys.argv[1:])
-listener = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12)
-listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
-listener.bind((port, 0))
-listener.setsockopt(270, 4, reliable)
-listener.setsockopt(270, 1, group)
-print("ready", flush=True)
-sys.stdin.readline()
-while True:
-    try:
-        listener.recv(65536)
-    except OSError:
-        pass
-"""
 
 
 @pytest.fixture
 def netns() -> t.Iterator[str]:
     with network_namespace("unlisted") as name:
         yield name
-
-
-@contextlib.contextmanager
-def listener(
-    netns: str, port: int = 0, reliable: int = 1, group: int = 3, program: t.Sequence[str] = (sys.executable,)
-) -> t.Iterator[subprocess.Popen[str]]:
-    """Run a listener that does not read until a line is written to it."""
-    command = ["ip", "netns", "exec", netns, *program, "-c", LISTENER, *map(str, (port, reliable, group))]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "ready\n"
-            yield process
-        finally:
-            process.send_signal(signal.SIGKILL)
 
 
 def commands(verb: str, rest: str = "", protocol: str = "udp") -> str:
@@ -104,7 +68,7 @@ def wait_until(reached: t.Callable[[], bool], seconds: float = 20) -> bool:
 
 
 def test_a_listener_that_does_not_read_keeps_deleted_entries(netns: str) -> None:
-    with listener(netns) as deaf:
+    with listening_program(netns) as deaf:
         insert(netns)
         before = facts(netns)
         assert before["table"]["not_listed"] == 0
@@ -130,7 +94,7 @@ def test_a_listener_that_does_not_read_keeps_deleted_entries(netns: str) -> None
 
 
 def test_its_entries_go_once_it_reads(netns: str) -> None:
-    with listener(netns) as deaf:
+    with listening_program(netns) as deaf:
         insert(netns)
         run(["conntrack", "-D", "-p", "udp"], netns=netns)
         assert facts(netns)["table"]["not_listed"] > ENTRIES - 50
@@ -142,7 +106,7 @@ def test_its_entries_go_once_it_reads(netns: str) -> None:
 
 
 def test_a_listener_without_reliable_delivery_keeps_nothing(netns: str) -> None:
-    with listener(netns, reliable=0):
+    with listening_program(netns, reliable=0):
         insert(netns)
         run(["conntrack", "-D", "-p", "udp"], netns=netns)
         gathered = facts(netns)
@@ -152,19 +116,19 @@ def test_a_listener_without_reliable_delivery_keeps_nothing(netns: str) -> None:
 
 
 def test_other_events_are_not_listened_to(netns: str) -> None:
-    with listener(netns, group=1):
+    with listening_program(netns, group=1):
         assert facts(netns)["usage"]["listeners"] == []
 
 
 def test_a_port_id_that_is_another_process(netns: str) -> None:
     """The name is that of the process that has the socket, whatever the port id."""
-    with listener(netns, port=os.getpid()) as deaf:
+    with listening_program(netns, port=os.getpid()) as deaf:
         [one] = facts(netns)["usage"]["listeners"]
     assert (one["port_id"], one["pid"]) == (os.getpid(), deaf.pid)
 
 
 def test_a_listener_of_another_namespace_is_not_shown(netns: str) -> None:
-    with network_namespace("unlisted") as other, listener(other):
+    with network_namespace("unlisted") as other, listening_program(other):
         assert facts(netns)["usage"]["listeners"] == []
 
 

@@ -36,9 +36,10 @@ def usage(count: int, limit: int | None) -> dict[str, t.Any]:
 
 
 def summarize(expectations: t.Sequence[Expectation], limit: int | None, top: int) -> dict[str, t.Any]:
-    """Return the facts about the expectations, with at most ``top`` masters, those with most expectations first."""
+    """Return the facts about the expectations, with at most ``top`` masters and sources, those with most first."""
     helpers = collections.Counter(one.expected.helper for one in expectations)
     classes = collections.Counter(one.class_number for one in expectations)
+    sources = collections.Counter(tuple_dict(one.master)["source"] for one in expectations)
     return {
         **usage(len(expectations), limit),
         "helpers": {str(name): number for name, number in helpers.most_common() if name is not None},
@@ -46,6 +47,7 @@ def summarize(expectations: t.Sequence[Expectation], limit: int | None, top: int
         "classes": {str(number): count for number, count in classes.most_common() if number is not None},
         "masters": groups_of(expectations, ["master", "helper"], top),
         "masters_distinct": len({_GROUPS["master"](one) for one in expectations}),
+        "sources": [{"source": source, "expectations": number} for source, number in sources.most_common(top)],
         "unavailable": None,
     }
 
@@ -72,7 +74,7 @@ def query(
 
 def unavailable(limit: int | None, reason: str) -> dict[str, t.Any]:
     """Return the same facts where the kernel does not list its expectations, with the reason."""
-    unknown = ("count", "percent", "helpers", "without_helper", "classes", "masters", "masters_distinct")
+    unknown = ("count", "percent", "helpers", "without_helper", "classes", "masters", "masters_distinct", "sources")
     return {**dict.fromkeys(unknown), "max": limit, "unavailable": reason}
 
 

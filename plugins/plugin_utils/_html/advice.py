@@ -43,12 +43,10 @@ def helped(explanation: Explanation, on_each: bool) -> Html:
 
 
 def _pieces_of(explanation: Explanation, where: str) -> t.Iterator[_Piece]:
-    how_to_prune = ""
     for prune in explanation["prunes"]:
-        yield from [(how_to_prune, False), (prune["command"], True)]
-        frees = f"it frees {number(prune['frees'])} entries{where}, none of them ever answered."
-        how_to_prune = f"with --check first, then without: {frees}"
-    yield from _pieces(" ".join([how_to_prune, *explanation["advice"]]))
+        frees = f"This frees {number(prune['frees'])} entries{where}, none of them ever answered."
+        yield from [(f"{frees} Run it with --check first, then without:", False), (prune["command"], True)]
+    yield from _pieces(" ".join(explanation["advice"]))
 
 
 def _pieces(advice: str) -> t.Iterator[_Piece]:

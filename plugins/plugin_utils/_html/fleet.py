@@ -45,6 +45,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_
     Verdict,
 )
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.view import (
+    AUDIT_FIRST,
     audits_of,
     batches_of,
     entries_of,
@@ -102,7 +103,7 @@ def overview(fleet: Fleet, explained: Explanations) -> Html:
                 _since(fleet),
                 id="overview",
             ),
-            section("Not done", _not_done(fleet)),
+            section("Not done", *_not_done(fleet)),
             section("Connections are not tracked", _no_conntrack(fleet)),
             section(f"Routers{course_of}", _search(), table, id_="routers"),
             section("Findings", *findings(fleet, affected), id_="findings"),
@@ -240,13 +241,14 @@ def _gate(fleet: Fleet, gate: Gate) -> Html:
     return element("li", fleet.link(gate["host"]), f": {gate['title']}{value}", reason)
 
 
-def _not_done(fleet: Fleet) -> Html:
+def _not_done(fleet: Fleet) -> t.Iterator[Html]:
     failures = [(name, host["verdict"], host["failure"]) for name, host in fleet.routers if host["failure"]]
     rows = [
         (fleet.link(name), badge(verdict), failure["step"], failure["message"]) for name, verdict, failure in failures
     ]
-    table = rows_of(("Router", "Verdict", "Step", "Message"), rows)
-    return element("div", table, class_="card scroll") if rows else Html("")
+    if rows:
+        yield element("div", rows_of(("Router", "Verdict", "Step", "Message"), rows), class_="card scroll")
+        yield element("p", AUDIT_FIRST, class_="soft")
 
 
 def _no_conntrack(fleet: Fleet) -> Html:

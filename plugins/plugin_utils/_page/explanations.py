@@ -20,8 +20,8 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._page.parts impor
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_types import Document
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.ranking import explanations
 
-HOW_TO_PRUNE = "Run each with --check first, then without. None of these entries was ever answered."
-"""What is said once of all commands that free entries."""
+HOW_TO_PRUNE = "Run each of these with --check first, then without. None of the entries was ever answered."
+"""What is said once of all commands that free entries, before the first of them."""
 
 _ROUTERS = "\0"
 """Where a sentence has the router that its command is limited to. No text that is shown has this character."""
@@ -62,12 +62,12 @@ def items_of(groups: list[Group]) -> Items:
     """Return the explanations of some routers, with what is said of several of them once."""
     shared = shared_sentences(groups)
     items: list[Item] = []
+    if any(group.explanation["prunes"] for group in groups):
+        items.append(("prune", [HOW_TO_PRUNE]))
     for group in groups:
         lines = [group.explanation["filled_by"], *group.commands(), *own_sentences(group, shared)]
         items.append((few_names(group.names), lines))
     items += shared_items(shared)
-    if any(group.explanation["prunes"] for group in groups):
-        items.append(("prune", [HOW_TO_PRUNE]))
     return Items(items)
 
 

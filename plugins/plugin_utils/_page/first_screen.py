@@ -179,13 +179,13 @@ def _tables(groups: list[Group], room: _Room) -> list[Block]:
         return []
     shared = shared_sentences(shown)
     items: list[Item] = []
+    if any(group.explanation["prunes"] for group in shown):
+        items.append(("", [HOW_TO_PRUNE]))
     for group in shown:
         lines = [_cut(group.explanation["filled_by"], _TWO_CLUSTERS), *_what_helps(group, shared, room)]
         items.append((_cut(few_names(group.names), _LABEL), lines))
     if room.sentences:
         items += shared_items(shared)
-    if any(group.explanation["prunes"] for group in shown):
-        items.append(("", [HOW_TO_PRUNE]))
     more = len(groups) - len(shown)
     title = f"What fills the tables{f', and {more:,} more in the files' if more else ''}"
     return [Heading(2, title), Items(items)]

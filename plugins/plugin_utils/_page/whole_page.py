@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.netops.conntrack.plugins.plugin_utils._page.blocks import Block
+from ansible_collections.netops.conntrack.plugins.plugin_utils._page.blocks import Block, Paragraph
 from ansible_collections.netops.conntrack.plugins.plugin_utils._page.changes import (
     deletions,
     foretold,
@@ -34,7 +34,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._page.routers imp
 from ansible_collections.netops.conntrack.plugins.plugin_utils._page.trend import since_baseline
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_types import Document
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.ranking import worst_first
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report.view import findings_by_check
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.view import AUDIT_FIRST, findings_by_check
 
 _MOST_EXPLAINED = 10
 """Routers of which it is said what fills their table, the worst ones."""
@@ -49,7 +49,7 @@ def page(document: Document) -> list[Block]:
         *section("The roll-out", rollout(document)),
         *section(title_of(document, "The routers"), overview(document)),
         *_what_fills_tables(document),
-        *section("Not done", not_done(document)),
+        *_not_done(document),
         *section("Connections are not tracked", no_conntrack(document)),
         *section(title_of(document, "Found"), checks_found(document, by_check)),
         *section("Could not be evaluated", unknown_checks(document, by_check)),
@@ -62,6 +62,11 @@ def page(document: Document) -> list[Block]:
         *section("Entries that would be deleted" if check_mode else "Entries deleted", deletions(document)),
         *section("Entries that stay", kept_entries(document)),
     ]
+
+
+def _not_done(document: Document) -> list[Block]:
+    items = not_done(document)
+    return [*section("Not done", items), *([Paragraph(AUDIT_FIRST)] if items.items else [])]
 
 
 def _what_fills_tables(document: Document) -> list[Block]:

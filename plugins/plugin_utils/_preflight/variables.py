@@ -33,6 +33,7 @@ OPTIONS = {
     "conntrack_audit_report_mode": "str",
     "conntrack_audit_report_name": "str",
     "conntrack_audit_report_show": "bool",
+    "conntrack_audit_sample": "str",
     "conntrack_audit_selectors": "dict",
     "conntrack_audit_settle": "int",
     "conntrack_audit_skipped_checks": "list of str",

@@ -36,6 +36,12 @@ _TIME = "%Y-%m-%dT%H:%M:%SZ"
 SOON = 30 * 86_400
 """A table that is full later than that is not said to become full."""
 
+AUDIT_FIRST = (
+    "What this report says of these routers may be old. Before you run one of its commands there, mend the reason and "
+    "run netops.conntrack.audit for them again."
+)
+"""What is said of all routers that were not done."""
+
 _SHORTENED: dict[bool, t.Literal["would_shorten", "shortened"]] = {True: "would_shorten", False: "shortened"}
 """By whether it was a rehearsal, the count of what was done, or would be."""
 

@@ -63,7 +63,7 @@ _SOME = optional(mapping(COUNT, _MOST_HELPERS))
 
 
 def expectations(top: int) -> Shape:
-    """Return the shape of the facts ``expectations``, with so many masters."""
+    """Return the shape of the facts ``expectations``, with so many masters and sources."""
     master = record({"master": _TUPLE, "helper": _NAME, "expectations": COUNT})
     return record(
         {
@@ -75,6 +75,7 @@ def expectations(top: int) -> Shape:
             "classes": _SOME,
             "masters": optional(list_of(master, top)),
             "masters_distinct": OPTIONAL_COUNT,
+            "sources": optional(list_of(record({"source": _NAME, "expectations": COUNT}), top)),
             "unavailable": optional(words()),
         }
     )

@@ -14,6 +14,7 @@ import pytest
 import yaml
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.named_selectors import NAMED
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import find
+from ansible_collections.netops.conntrack.plugins.plugin_utils._tuning.sizing import EXTENSION_BYTES
 from helpers.json_routers import Fleet
 from helpers.support import CHECKOUT
 
@@ -273,6 +274,33 @@ def test_a_cure_counts_what_a_shorter_timeout_leaves() -> None:
     assert "are left" not in " ".join(finding["cures"])
 
 
+COUNTED = {"packets_dropped": "drop", "entries_evicted": "early_drop", "insert_failed": "insert_failed"}
+
+
+@pytest.mark.parametrize("check_id", COUNTED)
+def test_losses_of_long_ago_are_no_finding_where_somebody_watched(check_id: str) -> None:
+    counter = COUNTED[check_id]
+    facts = facts_with({f"stats.total.{counter}": 4711})
+    for watched, expected in ({}, ("finding", 4711)), ({counter: 0}, ("passed", 0)), ({counter: 3}, ("finding", 3)):
+        facts["rates"] = {"counters": watched}
+        [finding] = [each for each in find(facts, CHECKS) if each["id"] == check_id]
+        assert (finding["status"], finding["value"]) == expected
+
+
+def test_a_higher_limit_says_what_it_costs() -> None:
+    usage = {"max": 4000, "count": 3900, "percent": 97.5, "entry_bytes": 320, "memory_total_bytes": 1 << 28}
+    facts = facts_with({f"usage.{name}": value for name, value in usage.items()})
+    [finding] = [each for each in find(facts, CHECKS) if each["id"] == "table_full"]
+    share = 100 * 8000 * (usage["entry_bytes"] + EXTENSION_BYTES) / usage["memory_total_bytes"]
+    [cure] = finding["cures"]
+    assert "{max: 8000}" in cure
+    assert "then 48.75 % of it" in cure
+    assert f"take {share:.2f} % of the memory" in cure
+    facts["usage"]["memory_total_bytes"] = None
+    [finding] = [each for each in find(facts, CHECKS) if each["id"] == "table_full"]
+    assert "cures" not in finding
+
+
 @pytest.mark.parametrize("check_id", WRONG)
 def test_the_check_is_unknown_without_the_facts_that_it_reads(check_id: str) -> None:
     facts = facts_with(WRONG[check_id])
@@ -334,20 +362,22 @@ def test_the_program_is_named_that_does_not_read(check_id: str, listeners: t.Any
     assert [finding["value"] for finding in find(facts, CHECKS) if finding["id"] == check_id] == [value]
 
 
-SIP_PHONE = {"master": {"protocol": "udp", "source": "198.51.100.7"}, "helper": "sip", "expectations": 812}
+SIP_PHONE = {"source": "198.51.100.7", "expectations": 812}
 
 
 @pytest.mark.parametrize(
-    ("masters", "value"),
+    ("sources", "value"),
     [
-        ([SIP_PHONE, {**SIP_PHONE, "expectations": 1}], "97.66 %, of which 812 of 1000 for 198.51.100.7 (sip)"),
-        ([{**SIP_PHONE, "helper": None}], "97.66 %, of which 812 of 1000 for 198.51.100.7 (no helper)"),
+        (
+            [SIP_PHONE, {"source": "198.51.100.8", "expectations": 1}],
+            "97.66 %, of which 812 of 1000 for connections of 198.51.100.7",
+        ),
         ([], "97.66 %"),
     ],
 )
-def test_who_fills_the_table_of_expectations_is_named(masters: list[t.Any], value: str) -> None:
+def test_who_fills_the_table_of_expectations_is_named(sources: list[t.Any], value: str) -> None:
     facts = facts_with(
-        {"expectations.percent": 97.66, "expectations.count": 1000, "expectations.masters": masters},
+        {"expectations.percent": 97.66, "expectations.count": 1000, "expectations.sources": sources},
     )
     check_id = "expectations_nearly_full"
     assert [finding["value"] for finding in find(facts, CHECKS) if finding["id"] == check_id] == [value]
@@ -507,6 +537,13 @@ def test_the_namespaces_of_a_router_are_measured_if_its_variables_say_so(fleet: 
     assert audits["r-all"]["namespaces"] == {"pid:7": {**account, "filled_by": None}}
     assert audits["r-all"]["across_namespaces"] == ACROSS
     assert (audits["r-named"]["namespaces"], audits["r-own"]["namespaces"]) == ({}, None)
+
+
+def test_a_time_that_nobody_can_watch_is_refused_before_the_router_is_asked(fleet: Fleet) -> None:
+    fleet.add("r1", no_facts="It was asked.")
+    fleet.hosts["r1"]["conntrack_audit_sample"] = "2h"
+    message = fleet.play("audit").document["hosts"]["r1"]["failure"]["message"]
+    assert "sample: '2h' is not in 1 to 60 seconds" in message
 
 
 def test_stale_is_what_the_prune_deletes_where_that_is_counted_by_itself() -> None:

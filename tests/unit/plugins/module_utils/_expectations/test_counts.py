@@ -49,6 +49,7 @@ def test_the_facts() -> None:
         "without_helper": 1,
         "classes": {"0": 3, "1": 3, "2": 1},
         "masters_distinct": 4,
+        "sources": [{"source": "198.51.100.7", "expectations": 7}],
         "unavailable": None,
     }
 

@@ -23,7 +23,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._html.document im
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import roll_up
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.merge import merge
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.ranking import worst_first
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report.view import total_foretold
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.view import AUDIT_FIRST, total_foretold
 from helpers.documents import HOSTILE_NAMES, Document, fleet_document
 from helpers.html_reader import Element, read
 from helpers.support import CHECKOUT, COLLECTIONS
@@ -290,6 +290,7 @@ def test_what_was_not_done_is_listed_with_step_and_message() -> None:
         row.children[0].text: (row.children[2].text, row.children[3].text) for row in section.one("tbody").children
     }
     assert listed == {name: (failure["step"], failure["message"]) for name, failure in failures.items()}
+    assert section.children[-1].text == AUDIT_FIRST
 
 
 def test_a_router_that_was_not_measured_is_unknown_everywhere() -> None:

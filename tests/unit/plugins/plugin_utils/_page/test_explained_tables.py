@@ -36,7 +36,7 @@ def test_what_fills_a_table_and_what_helps() -> None:
     assert "This frees 9,200 entries:" in text
     assert "'match=\"protocol=udp replied=false destination=192.0.2.54 destination_port=53\"'" in text
     assert "They stay for udp_timeout, which is 30 s." in text
-    assert "None of these entries was ever answered." in text
+    assert text.index("with --check first") < text.index("This frees 9,200 entries:")
     assert max(map(len, text.splitlines())) <= WIDTH
 
 
