@@ -46,6 +46,12 @@ class Query:
     entries: bool = True
     lines: bool = False
 
+    @property
+    def group_fields(self) -> frozenset[str]:
+        """The fields of Entry that the groups are made of."""
+        readers = [group_reader(name, "group_by") for name in self.group_by]
+        return frozenset(field for reader in readers for field in reader.fields)
+
     def check(self) -> None:
         """Raise OptionError for a field that cannot be grouped or sorted by, and for a negative limit."""
         for at, name in enumerate(self.group_by):
@@ -175,8 +181,7 @@ class _Pass:
         self._export = export
         self._decide = Memo(selection.fields, selection.decide, selection.breakpoints)
         self._group_readers = [group_reader(name, "group_by") for name in query.group_by]
-        fields_of_groups = {field for reader in self._group_readers for field in reader.fields}
-        self._group_of = Memo(fields_of_groups, self._group)
+        self._group_of = Memo(query.group_fields, self._group)
         self._groups = _Groups(_MOST_GROUPS)
         self._total = 0
         self._matched = 0
@@ -294,7 +299,9 @@ def _as_in_json(value: t.Any) -> t.Any:
 
 
 class Observer(t.Protocol):
-    """What looks at the selected entries besides, block by block."""
+    """What looks at the selected entries besides, block by block. It reads the ``fields`` of Entry."""
+
+    fields: t.ClassVar[frozenset[str]]
 
     def add(self, block: Block) -> None:
         """Look at the entries of a block."""
@@ -310,9 +317,19 @@ class Source(t.Protocol):
         """Return the number of entries as the kernel counts them, or None if nobody does."""
 
     def read(
-        self, collect: t.Callable[[t.Iterator[Block]], dict[str, t.Any]], conditions: t.Sequence[Condition] = ()
+        self,
+        collect: t.Callable[[t.Iterator[Block]], dict[str, t.Any]],
+        conditions: t.Sequence[Condition] = (),
+        *,
+        fields: t.Iterable[str] | None = None,
     ) -> dict[str, t.Any]:
-        """Return what ``collect`` makes of the entries."""
+        """Return what ``collect`` makes of the entries, of which it reads the ``fields`` only. None stands for all."""
+
+
+def _fields_read(selection: Selection, query: Query, observer: Observer | None) -> frozenset[str]:
+    """Return the fields of Entry that are read to count, group and observe."""
+    counters = _COUNTERS if query.group_by else ()
+    return selection.fields.union(query.group_fields, counters, observer.fields if observer else ())
 
 
 def run_query(
@@ -337,6 +354,8 @@ def run_query(
     def collect(blocks: t.Iterator[Block]) -> dict[str, t.Any]:
         return _Pass(selection, context, query, export, observe() if observe else None).run(blocks)
 
-    result = table.read(collect, conditions)
+    returns_entries = query.entries or query.lines or export is not None
+    fields = None if returns_entries else _fields_read(selection, query, observe() if observe else None)
+    result = table.read(collect, conditions, fields=fields)
     counted = result if total is None else {**result, "total": max(total, result["total"])}
     return selection.checked(counted, context.settings)

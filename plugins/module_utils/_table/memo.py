@@ -70,6 +70,9 @@ class Memo(t.Generic[Result]):
             results = self._by_layout[block.layout] = self._exact(block.layout)
         if not results.fields:
             return [self._result_of(block, 0)] * len(block)
+        if len(block) > 1 and block.is_uniform(results.fields):
+            # So are the lines of a file that are decoded together, in what their letters tell.
+            return self(Block(block.layout, block.data[: block.layout.size])) * len(block)
         keys = results.keys(block)
         new = set(keys) - results.by_key.keys()
         if new and self._should_be_binned(results, len(new)):
