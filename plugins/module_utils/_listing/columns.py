@@ -11,6 +11,8 @@ The columns of wanted fields are packed. Of the others it is only made sure that
 
 from __future__ import annotations
 
+import itertools
+import operator
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
@@ -108,7 +110,7 @@ class Columns:
             elif self._wants(field):
                 columns[field] = column_of(field, column, shape.family)
             elif not is_same:
-                check_words(field, column, shape.family)
+                check_words(field, _not_in(words.get(first), column), shape.family)
         if shape.labels:
             labels = list(map(",".join, zip(*map(self._column, shape.labels))))
             columns["labels"] = column_of("labels", labels, shape.family)
@@ -134,6 +136,11 @@ class Columns:
                 before = status * len(changed) if len(status) == 1 else status
                 status = [old | bit if change else old for old, change in zip(before, changed)]
         return status
+
+
+def _not_in(first: list[str] | None, column: list[str]) -> list[str]:
+    """Return the words of a column that differ from those of the ``first`` direction, which are looked at there."""
+    return column if first is None else list(itertools.compress(column, map(operator.ne, column, first)))
 
 
 def _join_directions(words: dict[str, list[str]]) -> None:

@@ -55,6 +55,7 @@ _NUMBER_SIZES = {
     **dict.fromkeys(("icmp_id", "reply_icmp_id", "zone", "zone_original", "zone_reply"), 2),
     **dict.fromkeys(("state", "icmp_type", "icmp_code", "reply_icmp_type", "reply_icmp_code"), 1),
 }
+_PORT_SIZE, _AGE_SIZE = 2, 4
 _MOST_DIGITS = {size: len(str((1 << 8 * size) - 1)) for size in _UNITS}
 """By the size of a number in bytes, how many digits it has at most. Each number with less of them has room."""
 
@@ -98,9 +99,16 @@ def _are_keys(field: str, words: t.Sequence[str]) -> bool:
 
 
 def check_words(field: str, words: t.Sequence[str], family: int) -> None:
-    """Raise what ``column_of`` raises where a word is no value of a field. A number has to have digits only."""
-    size = _NUMBER_SIZES.get(field)
-    is_short = size is not None and not _are_keys(field, words) and max(map(len, words)) < _MOST_DIGITS[size]
+    """Raise what ``column_of`` raises where one of the words, of which there are some, is no value of a field.
+
+    A number has to have digits only.
+    """
+    if words.count(words[0]) == len(words):
+        words = words[:1]
+    # The age that a start is told by has to be below NOW.
+    size = _AGE_SIZE if field == "start" else _NUMBER_SIZES.get(field, 0)
+    # Most ports have as many digits as a port can have, so it takes less time to convert them than to count digits.
+    is_short = size > _PORT_SIZE and max(map(len, words)) < _MOST_DIGITS[size]
     if not is_short:
         column_of(field, words, family)
 
@@ -177,8 +185,8 @@ def with_parts(fields: t.Iterable[str]) -> frozenset[str]:
 class RowWriter:
     """Writes the rows of a form. ``layout`` says where everything is in them.
 
-    The fields ``decoded`` were decoded, or all if it is None. Of others nothing is said, not even that they are unknown:
-    who reads one gets a KeyError.
+    The fields ``decoded`` were decoded, or all if it is None. Of the others nothing is said, also not None for unknown:
+    to read one of them is a KeyError.
     """
 
     def __init__(self, form: Form, decoded: frozenset[str] | None = None) -> None:
