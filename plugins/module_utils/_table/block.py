@@ -56,8 +56,9 @@ class Block:
         """Return whether all rows have the same in these fields, which the layout must have."""
         spans = [self.layout.fields[name] for name in names]
         size = self.layout.size
-        if any(self.data[span.start : span.end] != self.data[span.start - size : span.end - size] for span in spans):
-            # The first row differs from the last one, as in most blocks that are not uniform.
+        last = len(self.data) - size
+        if any(self.data[span.start : span.end] != self.data[last + span.start : last + span.end] for span in spans):
+            # In most blocks that are not uniform, the first row differs from the last one.
             return False
         columns = (self.data[at::size] for span in spans for at in range(span.start, span.end))
         return all(column.count(column[0]) == len(column) for column in columns)

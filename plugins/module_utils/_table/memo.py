@@ -78,7 +78,8 @@ class Memo(t.Generic[Result]):
             # So are the lines of a file that are decoded together, in what their letters tell.
             return self(Block(block.layout, block.data[: block.layout.size])) * len(block)
         keys = results.keys(block)
-        new = set(keys) - results.by_key.keys()
+        # Unlike a set of all remembered keys, this takes no longer the more are remembered.
+        new = set(keys).difference(results.by_key)
         if new and self._should_be_binned(results, len(new)):
             results = self._by_layout[block.layout] = self._binned(results)
             keys = results.keys(block)
