@@ -181,6 +181,9 @@ def test_a_small_file_starts_no_process(tmp_path: pathlib.Path, monkeypatch: pyt
 class WholeListing(Listing):
     """A file of which every field is decoded, whichever are read."""
 
+    def __enter__(self) -> WholeListing:
+        return self
+
     def read(self, collect: t.Any, conditions: t.Any = (), *, fields: t.Any = None) -> t.Any:
         self.asked_for = fields
         return super().read(collect, conditions)

@@ -246,7 +246,11 @@ def test_what_is_remembered_of_all_layouts_is_bounded(monkeypatch: pytest.Monkey
 def test_more_can_be_remembered_than_usual(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memo_module, "_MOST_REMEMBERED", 5)
     asked: list[int | None] = []
-    memo = Memo(["mark"], lambda entry: asked.append(entry.mark), most=100)
+
+    def ask(entry: Entry) -> None:
+        asked.append(entry.mark)
+
+    memo = Memo(["mark"], ask, most=100)
     [block] = blocks_of(*({"mark": mark} for mark in range(100)))
     for _again in range(3):
         for start in range(0, 100, 10):
