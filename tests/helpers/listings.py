@@ -15,9 +15,9 @@ from ansible_collections.netops.conntrack.plugins.module_utils._table.block impo
 from helpers.encoded_messages import assert_columns_are_rows
 
 
-def decoded(text: str | bytes) -> Decoded:
-    """Return what a decoder makes of a text that is one piece."""
-    return Decoder().decode(text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text)
+def decoded(text: str | bytes, fields: frozenset[str] | None = None) -> Decoded:
+    """Return what a decoder makes of a text that is one piece. Rows have the fields, or all of them."""
+    return Decoder(fields).decode(text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text)
 
 
 def blocks_of(found: Decoded) -> list[Block]:

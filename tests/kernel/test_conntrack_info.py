@@ -378,7 +378,7 @@ class TwoDumps:
     def __init__(self, entries: t.Sequence[Fields]) -> None:
         self._entries = entries
 
-    def read(self, collect: t.Callable[[t.Iterator[Block]], t.Any], *_conditions: t.Any) -> t.Any:
+    def read(self, collect: t.Callable[[t.Iterator[Block]], t.Any], *_conditions: t.Any, **_fields: t.Any) -> t.Any:
         def broken() -> t.Iterator[Block]:
             yield from blocks_of(*self._entries[:2])
             raise InterruptedError

@@ -55,7 +55,9 @@ class Router:
     def count(self) -> None:
         """Return that the kernel is not asked any more."""
 
-    def read(self, collect: t.Callable[[t.Iterator[Block]], dict[str, t.Any]], _conditions: object = ()) -> t.Any:
+    def read(
+        self, collect: t.Callable[[t.Iterator[Block]], dict[str, t.Any]], _conditions: object = (), **_fields: object
+    ) -> t.Any:
         return collect(iter(self.blocks))
 
 

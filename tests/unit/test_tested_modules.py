@@ -80,7 +80,8 @@ PARTS = {
     "module_utils/_facts/cluster_search": "module_utils/_facts/cluster_items",
     "module_utils/_facts/forecast": "module_utils/_facts/fullness",
     "module_utils/_facts/summary": "module_utils/_facts/histogram module_utils/_facts/kinds",
-    "module_utils/_listing/decoder": "module_utils/_listing/line_shapes module_utils/_listing/markup_shapes",
+    "module_utils/_listing/decoder": "module_utils/_listing/columns module_utils/_listing/line_shapes "
+    "module_utils/_listing/markup_shapes",
     "module_utils/_listing/listing": "module_utils/_listing/processes",
     "module_utils/_module": "module_utils/_interrupt",
     "module_utils/_query/query": "module_utils/_query/grouping",

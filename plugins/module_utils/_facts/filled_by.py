@@ -20,7 +20,11 @@ from ansible_collections.netops.conntrack.plugins.module_utils._facts.cluster_se
     LEAST_PERCENT,
     largest_clusters,
 )
-from ansible_collections.netops.conntrack.plugins.module_utils._facts.clusters import Cluster, may_be_one_way
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.clusters import (
+    ADDRESS_FIELDS,
+    Cluster,
+    may_be_one_way,
+)
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.distinct_addresses import DistinctAddresses
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.networks import Network
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.sample import FoundInSample
@@ -40,6 +44,13 @@ def require_clusters(explain: int) -> None:
 
 class FilledBy:
     """Finds what fills a table, in ``most`` clusters. It is given the blocks of the table one after the other."""
+
+    fields: t.ClassVar[frozenset[str]] = frozenset(
+        {
+            *ADDRESS_FIELDS,
+            *("protocol", "status", "state", "zone", "icmp_type", "destination_port", "packets_original", "helper"),
+        }
+    )
 
     def __init__(self, most: int = USUAL) -> None:
         self._most = most

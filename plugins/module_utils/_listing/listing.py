@@ -17,7 +17,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeouts i
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.module_utils._listing.decoder import SHOWN, Decoded
 from ansible_collections.netops.conntrack.plugins.module_utils._listing.processes import decoded
-from ansible_collections.netops.conntrack.plugins.module_utils._listing.rows import NOW, Form, RowWriter
+from ansible_collections.netops.conntrack.plugins.module_utils._listing.rows import NOW, Form, RowWriter, with_parts
 from ansible_collections.netops.conntrack.plugins.module_utils._listing.source import Source
 from ansible_collections.netops.conntrack.plugins.module_utils._printable import visible
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.known_settings import KNOWN, nearest
@@ -53,7 +53,6 @@ class Listing:
             raise OptionError("src", path, "is not a file", remedy)
         self._source = Source(path)
         self._processes = processes
-        self._writers: dict[Form, RowWriter] = {}
         self._lines = 0
         self.not_understood = 0
         """How many lines that was, once the file was read."""
@@ -113,21 +112,32 @@ class Listing:
     def count(self) -> None:
         """Return that nobody knows how many entries there are before they were read."""
 
-    def read(self, collect: t.Callable[[t.Iterator[Block]], Result], _conditions: t.Sequence[t.Any] = ()) -> Result:
-        """Return what ``collect`` makes of all entries. Raises what ``decoded`` raises."""
+    def read(
+        self,
+        collect: t.Callable[[t.Iterator[Block]], Result],
+        _conditions: t.Sequence[t.Any] = (),
+        *,
+        fields: t.Iterable[str] | None = None,
+    ) -> Result:
+        """Return what ``collect`` makes of all entries, of which it reads the ``fields`` only. None stands for all.
+
+        Raises what ``decoded`` raises.
+        """
+        wanted = None if fields is None else with_parts(fields)
         self._lines = self.not_understood = 0
         self.not_understood_lines = []
         self.complete = None
-        with decoded(self._source, self._processes) as pieces:
-            return collect(self._blocks(pieces))
+        with decoded(self._source, self._processes, wanted) as pieces:
+            return collect(self._blocks(pieces, wanted))
 
-    def _blocks(self, pieces: t.Iterator[Decoded]) -> t.Iterator[Block]:
+    def _blocks(self, pieces: t.Iterator[Decoded], fields: frozenset[str] | None) -> t.Iterator[Block]:
+        writers: dict[Form, RowWriter] = {}
         for piece in pieces:
             self._note(piece)
             for form, rows in piece.rows:
-                if form not in self._writers:
-                    self._writers[form] = RowWriter(form)
-                yield Block(self._writers[form].layout, rows)
+                if form not in writers:
+                    writers[form] = RowWriter(form, fields)
+                yield Block(writers[form].layout, rows)
 
     def _note(self, piece: Decoded) -> None:
         room = SHOWN - len(self.not_understood_lines)

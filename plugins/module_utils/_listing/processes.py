@@ -37,8 +37,12 @@ _PIPE_BYTES = 1 << 20
 
 
 @contextlib.contextmanager
-def decoded(source: Source, processes: int | None = None) -> t.Iterator[t.Iterator[Decoded]]:
+def decoded(
+    source: Source, processes: int | None = None, fields: frozenset[str] | None = None
+) -> t.Iterator[t.Iterator[Decoded]]:
     """Yield what each piece of the file has. Without ``processes``, as many are started as it takes.
+
+    ``fields`` are those that rows get, or all if it is None.
 
     They are gone when the context is left. Raises ConntrackError where one of them ended early, and what
     ``Source.reading`` raises.
@@ -48,11 +52,10 @@ def decoded(source: Source, processes: int | None = None) -> t.Iterator[t.Iterat
         if wanted > 1:
             # Where there can be no other process, this one does it all.
             with contextlib.suppress(BlockingIOError):
-                pipes = [_start(stack, source, number, wanted) for number in range(wanted)]
+                pipes = [_start(stack, source, Decoder(fields), number, wanted) for number in range(wanted)]
                 yield _collected(source, pipes)
                 return
-        decoder = Decoder()
-        yield map(decoder.decode, source.pieces())
+        yield map(Decoder(fields).decode, source.pieces())
 
 
 def _processes_for(source: Source) -> int:
@@ -61,7 +64,7 @@ def _processes_for(source: Source) -> int:
     return min(len(os.sched_getaffinity(0)), source.stripes, _MOST_PROCESSES)
 
 
-def _start(stack: contextlib.ExitStack, source: Source, first: int, step: int) -> io.BufferedReader:
+def _start(stack: contextlib.ExitStack, source: Source, decoder: Decoder, first: int, step: int) -> io.BufferedReader:
     """Start a process that decodes each ``step``-th piece from the ``first`` one on. Return where its answers are."""
     read, write = os.pipe()
     pipe = stack.enter_context(os.fdopen(read, "rb"))
@@ -70,7 +73,7 @@ def _start(stack: contextlib.ExitStack, source: Source, first: int, step: int) -
             fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         pid = os.fork()
         if pid == 0:
-            _run(source, write, range(first, source.stripes, step))
+            _run(source, decoder, write, range(first, source.stripes, step))
         stack.callback(_end, pid, pipe)
     finally:
         os.close(write)
@@ -85,11 +88,10 @@ def _end(pid: int, pipe: t.BinaryIO) -> None:
         os.waitpid(pid, 0)
 
 
-def _run(source: Source, write: int, stripes: t.Iterable[int]) -> t.NoReturn:
+def _run(source: Source, decoder: Decoder, write: int, stripes: t.Iterable[int]) -> t.NoReturn:
     """Write what is in these pieces of the file, and end the process. No cleaning up: that is the parent's."""
     try:
         forget()
-        decoder = Decoder()
         with open(write, "wb", buffering=0, closefd=False) as pipe:
             for number in stripes:
                 try:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import array
 import functools
+import itertools
 import operator
 import socket
 import sys
@@ -55,6 +56,10 @@ _NUMBER_SIZES = {
     **dict.fromkeys(("icmp_id", "reply_icmp_id", "zone", "zone_original", "zone_reply"), 2),
     **dict.fromkeys(("state", "icmp_type", "icmp_code", "reply_icmp_type", "reply_icmp_code", "dccp_role"), 1),
 }
+_PORT_SIZE, _AGE_SIZE = 2, 4
+_MOST_DIGITS = {size: len(str((1 << 8 * size) - 1)) for size in _UNITS}
+"""By the size of a number in bytes, how many digits it has at most. Each number with less of them has room."""
+
 _ADDRESSES = frozenset({"source", "destination", "reply_source", "reply_destination"})
 _TEXTS = frozenset({"helper", "secctx"})
 _TAGS = frozenset({"vtag_original", "vtag_reply"})
@@ -79,19 +84,37 @@ def column_of(field: str, words: t.Sequence[str], family: int) -> Column:
     """Return the column of a field. Raises ValueError, OverflowError or OSError where a word is no value of it."""
     if field in _ADDRESSES:
         size = 4 if family == socket.AF_INET else 16
-        return Column(size, b"".join(_decoded(words, functools.partial(socket.inet_pton, family))))
+        return Column(size, b"".join(_decoded(words, socket.inet_pton, family)))
     if field in _TEXTS:
         return _text_column(words)
     if field == "labels":
         return Column(4 * _LABEL_WORDS, b"".join(_decoded(words, _bitmap)))
     # A function of C takes a third of the time of one of our own.
-    is_hexadecimal = "port" in field and words[0].startswith("0x")
-    values = _decoded(words, _hexadecimal if is_hexadecimal else int)
+    values = _decoded(words, _hexadecimal if _are_keys(field, words) else int)
     if field in _TAGS:
         values = map(_tag, values)
     if field == "start":
         values = [(NOW - age) * _NANOSECONDS for age in values]
     return number_column(field, values)
+
+
+def _are_keys(field: str, words: t.Sequence[str]) -> bool:
+    return "port" in field and words[0].startswith("0x")
+
+
+def check_words(field: str, words: t.Sequence[str], family: int) -> None:
+    """Raise what ``column_of`` raises where one of the words, of which there are some, is no value of a field.
+
+    A number has to have digits only.
+    """
+    if words.count(words[0]) == len(words):
+        words = words[:1]
+    # The age that a start is told by has to be below NOW.
+    size = _AGE_SIZE if field == "start" else _NUMBER_SIZES.get(field, 0)
+    # Most ports have as many digits as a port can have, so it takes less time to convert them than to count digits.
+    is_short = size > _PORT_SIZE and max(map(len, words)) < _MOST_DIGITS[size]
+    if not is_short:
+        column_of(field, words, family)
 
 
 def numbers(size: int, values: t.Iterable[int]) -> Column:
@@ -110,14 +133,17 @@ def number_column(field: str, values: t.Iterable[int]) -> Column:
 Value = t.TypeVar("Value")
 
 
-def _decoded(words: t.Sequence[str], decode: t.Callable[[str], Value]) -> t.Iterable[Value]:
-    """Return what the words mean, each different one decoded once if they are few. One for all if they are the same."""
+def _decoded(words: t.Sequence[str], decode: t.Callable[..., Value], *constants: int) -> t.Iterable[Value]:
+    """Return what the words mean, each different one decoded once if they are few. One for all if they are the same.
+
+    ``decode`` is given the ``constants`` and the word.
+    """
     few = set(words[:_FEW])
     if len(few) == 1 and words.count(words[0]) == len(words):
-        return [decode(words[0])]
+        return [decode(*constants, words[0])]
     if len(few) > _FEW // 2:
-        return map(decode, words)
-    values = {word: decode(word) for word in set(words)}
+        return map(decode, *map(itertools.repeat, constants), words)
+    values = {word: decode(*constants, word) for word in set(words)}
     return map(values.__getitem__, words)
 
 
@@ -160,10 +186,25 @@ def form_of(family: int, protocol: int, columns: t.Mapping[str, Column]) -> Form
     return family, protocol, tuple(sorted((field, column.size) for field, column in columns.items()))
 
 
-class RowWriter:
-    """Writes the rows of a form. ``layout`` says where everything is in them."""
+_OF_EVERY_ROW = frozenset({"family", "protocol"})
+_PARTS = {"zone": ("zone_original", "zone_reply"), "has_ports": ("source_port",)}
+"""By a field, those that tell it."""
 
-    def __init__(self, form: Form) -> None:
+
+def with_parts(fields: t.Iterable[str]) -> frozenset[str]:
+    """Return the fields with those that tell some of them."""
+    wanted = frozenset(fields)
+    return wanted.union(*(_PARTS[field] for field in wanted & _PARTS.keys()))
+
+
+class RowWriter:
+    """Writes the rows of a form. ``layout`` says where everything is in them.
+
+    The fields ``decoded`` were decoded, or all if it is None. Of the others nothing is said, also not None for unknown:
+    to read one of them is a KeyError.
+    """
+
+    def __init__(self, form: Form, decoded: frozenset[str] | None = None) -> None:
         family, protocol, sizes = form
         fields: dict[str, FieldSpan] = {}
         at = 0
@@ -172,9 +213,12 @@ class RowWriter:
             fields[field] = FieldSpan(at, at + size, _encoding(field))
             at += max(size, 4)
         constants = {**constants_of(family, "source_port" in fields), "protocol": protocol}
+        if decoded is not None:
+            constants = {name: constants[name] for name in constants if name in decoded or name in _OF_EVERY_ROW}
         self._own = dict(fields)
         settle_zone(fields)
-        self.layout = Layout(at + -at % 8, fields, constants)
+        # A block tells the number of its rows by their size.
+        self.layout = Layout(max(at + -at % 8, 8), fields, constants)
 
     def rows(self, number: int, columns: t.Mapping[str, Column]) -> bytes:
         """Return so many rows, one under the other."""
@@ -213,6 +257,6 @@ def _write(rows: bytearray, row_size: int, start: int, column: Column) -> None:
 
 def different(pairs: t.Sequence[tuple[t.Sequence[str], t.Sequence[str]]]) -> list[bool] | None:
     """Return for each row whether the words of any of the pairs differ, or None if they never do."""
-    if all(one == other for one, other in pairs):
+    if all(one is other or one == other for one, other in pairs):
         return None
     return list(map(any, zip(*(map(operator.ne, one, other) for one, other in pairs))))

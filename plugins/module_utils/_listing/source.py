@@ -19,7 +19,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._files.regular_fi
 from ansible_collections.netops.conntrack.plugins.module_utils._files.text import unreadable
 from ansible_collections.netops.conntrack.plugins.module_utils._listing.decoder import LONGEST_LINE
 
-PIECE = 1 << 22
+PIECE = 1 << 21
 """Bytes whose lines are sorted at once. Of fewer, the groups of lines that are alike get small."""
 
 _GZIP = b"\x1f\x8b"

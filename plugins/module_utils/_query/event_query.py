@@ -55,7 +55,13 @@ class _Feed:
         """Return None: nobody counts events."""
         return None
 
-    def read(self, collect: t.Callable[[t.Iterator[Block]], Answer], conditions: t.Sequence[Condition] = ()) -> Answer:
+    def read(
+        self,
+        collect: t.Callable[[t.Iterator[Block]], Answer],
+        conditions: t.Sequence[Condition] = (),
+        *,
+        fields: t.Iterable[str] | None = None,
+    ) -> Answer:
         """Return what ``collect`` makes of the events, when the last one has come."""
         return collect(iter(self._blocks.get, None))
 

@@ -52,6 +52,17 @@ class Block:
         """Return a block of the rows for which ``chosen``, in the same order, has something true."""
         return Block(self.layout, b"".join(itertools.compress(self.rows, chosen)))
 
+    def is_uniform(self, names: t.Iterable[str]) -> bool:
+        """Return whether all rows have the same in these fields, which the layout must have."""
+        spans = [self.layout.fields[name] for name in names]
+        size = self.layout.size
+        last = len(self.data) - size
+        if any(self.data[span.start : span.end] != self.data[last + span.start : last + span.end] for span in spans):
+            # In most blocks that are not uniform, the first row differs from the last one.
+            return False
+        columns = (self.data[at::size] for span in spans for at in range(span.start, span.end))
+        return all(column.count(column[0]) == len(column) for column in columns)
+
     def entries(self, names: t.Iterable[str] = FIELDS) -> t.Iterator[Entry]:
         """Decode row by row, only the fields ``names``."""
         return (self.layout.entry(row, names) for row in self.rows)

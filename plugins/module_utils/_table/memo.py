@@ -18,7 +18,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._table.block impo
 from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Layout
 
 _MOST_REMEMBERED = 1 << 13
-"""So many results are remembered at most, of all layouts together."""
+"""So many results are remembered if nothing else is said, of all layouts together."""
 
 _MOST_EXACT = 64
 """With more results than this for one layout, keys are binned."""
@@ -41,6 +41,8 @@ class Memo(t.Generic[Result]):
     ``breakpoints`` has, for such a field, all numbers at which the result may change when the field's number grows.
     Between two of them is a bin, in which the result is the same. Once a layout has many keys, the memo becomes binned
     for it: the key has the bin of such a field in place of its value.
+
+    At most about ``most`` results are remembered.
     """
 
     def __init__(
@@ -48,11 +50,13 @@ class Memo(t.Generic[Result]):
         fields: t.Iterable[str],
         function: t.Callable[[Entry], Result],
         breakpoints: t.Mapping[str, t.Iterable[int]] | None = None,
+        most: int | None = None,
     ) -> None:
         self._fields = tuple(sorted(fields))
         self._function = function
         self._breakpoints = {field: sorted(numbers) for field, numbers in (breakpoints or {}).items()}
         self._by_layout: dict[Layout, _Results[Result]] = {}
+        self._most = _MOST_REMEMBERED if most is None else most
         self._remembered = 0
 
     def forget(self) -> None:
@@ -70,8 +74,12 @@ class Memo(t.Generic[Result]):
             results = self._by_layout[block.layout] = self._exact(block.layout)
         if not results.fields:
             return [self._result_of(block, 0)] * len(block)
+        if len(block) > 1 and block.is_uniform(results.fields):
+            # So are the lines of a file that are decoded together, in what their letters tell.
+            return self(Block(block.layout, block.data[: block.layout.size])) * len(block)
         keys = results.keys(block)
-        new = set(keys) - results.by_key.keys()
+        # Unlike a set of all remembered keys, this takes no longer the more are remembered.
+        new = set(keys).difference(results.by_key)
         if new and self._should_be_binned(results, len(new)):
             results = self._by_layout[block.layout] = self._binned(results)
             keys = results.keys(block)
@@ -100,7 +108,7 @@ class Memo(t.Generic[Result]):
 
     def _learn(self, results: _Results[Result], keys: list[Key], block: Block) -> None:
         """Ask the function for one row of each new key."""
-        if self._remembered > _MOST_REMEMBERED:
+        if self._remembered > self._most:
             self.forget()
         by_key = results.by_key
         before = len(by_key)

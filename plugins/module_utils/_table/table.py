@@ -67,8 +67,12 @@ class Table:
         collect: t.Callable[[t.Iterator[Block]], Result],
         conditions: t.Sequence[Condition] = (),
         clock: Clock | None = None,
+        *,
+        fields: t.Iterable[str] | None = None,
     ) -> Result:
         """Return what ``collect`` makes of the entries of one whole dump, both families, each entry once.
+
+        A dump has all fields, whichever ``fields`` are read.
 
         A dump that was disturbed is thrown away, and ``collect`` is called anew with the entries of another. Entries
         that do not meet the ``conditions`` are left out by kernels that can, and may come all the same.

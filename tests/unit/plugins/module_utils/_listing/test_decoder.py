@@ -16,7 +16,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry.context im
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import FIELDS
 from ansible_collections.netops.conntrack.plugins.module_utils._listing import decoder as decoder_module
 from ansible_collections.netops.conntrack.plugins.module_utils._listing.decoder import LONGEST_LINE, SHOWN
-from ansible_collections.netops.conntrack.plugins.module_utils._listing.rows import NOW
+from ansible_collections.netops.conntrack.plugins.module_utils._listing.rows import NOW, RowWriter, with_parts
 from ansible_collections.netops.conntrack.plugins.module_utils._query.extended import ExtendedLines
 from helpers import encoded_messages
 from helpers.listings import blocks_of, decoded, entries_of, entry_of
@@ -383,14 +383,60 @@ NO_ENTRIES = {
 }
 
 
+NO_FIELDS: frozenset[str] = frozenset()
+
+
+@pytest.mark.parametrize("wanted", [None, NO_FIELDS], ids=["all fields", "no field"])
 @pytest.mark.parametrize("name", NO_ENTRIES)
-def test_a_line_that_is_not_understood_is_counted(name: str) -> None:
+def test_a_line_that_is_not_understood_is_counted(name: str, wanted: frozenset[str] | None) -> None:
+    """Whichever fields are wanted, a line with a bad value in any field is none."""
     bad = NO_ENTRIES[name]
     text = f"{UNDERSTOOD}\n" * 3 + f"{bad}\n" + f"{UNDERSTOOD}\n" * 2
-    found = decoded(text)
+    found = decoded(text, wanted)
     assert (found.lines, found.not_understood_number) == (6, 1)
     assert found.not_understood == [(4, bad.encode())]
-    assert sum(map(len, blocks_of(found))) == 5
+    assert sum(len(rows) // RowWriter(form, wanted).layout.size for form, rows in found.rows) == 5
+
+
+TOO_LARGE = {
+    "packets": ("packets=10", f"packets={1 << 64}", f"packets={(1 << 64) - 1}"),
+    "the mark": ("mark=4660", f"mark={1 << 32}", f"mark={(1 << 32) - 1}"),
+    "the time": (" 431999 ", f" {1 << 32} ", f" {(1 << 32) - 1} "),
+    "the reply's port": ("dport=40000", "dport=65536", "dport=65535"),
+    "the zone": ("zone-orig=9", "zone-orig=65536", "zone-orig=65535"),
+    "the reply's source": ("src=203.0.113.7 ", "src=203.0.113.256 ", "src=203.0.113.255 "),
+}
+
+
+@pytest.mark.parametrize("wanted", [None, NO_FIELDS], ids=["all fields", "no field"])
+@pytest.mark.parametrize("name", TOO_LARGE)
+def test_the_largest_value_of_a_field_is_one_and_the_next_is_none(name: str, wanted: frozenset[str] | None) -> None:
+    line = LINES["all that conntrack shows"][0]
+    old, bad, good = TOO_LARGE[name]
+    found = decoded("".join(f"{line.replace(old, new)}\n" for new in (old, bad, good)), wanted)
+    assert [number for number, _line in found.not_understood] == [2]
+
+
+@pytest.mark.parametrize("text", ["helper=f\0tp", "labels=l\x1ban", "secctx=a\x7fb", "helper=\xe4"])
+def test_what_cannot_be_printed_is_not_understood_among_others_either(text: str) -> None:
+    key = text.partition("=")[0]
+    found = decoded("".join(f"{UNDERSTOOD} {each}\n" for each in (f"{key}=abc", text, f"{key}=de")))
+    assert [number for number, _line in found.not_understood] == [2]
+    assert sum(map(len, blocks_of(found))) == 2
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_each_field_alone(name: str) -> None:
+    """A field has the same value without the others, and these are not taken for unknown."""
+    line, known = LINES[name]
+    for field in FIELDS:
+        wanted = with_parts([field])
+        [(form, row)] = decoded(f"{line}\n", wanted).rows
+        layout = RowWriter(form, wanted).layout
+        assert getattr(layout.entry(row, [field]), field) == known.get(field), field
+        for other in set(FIELDS) - wanted - {"family", "protocol", "zone"}:
+            with pytest.raises(KeyError):
+                layout.entry(row, [other])
 
 
 def test_each_bad_line_among_many_is_found() -> None:

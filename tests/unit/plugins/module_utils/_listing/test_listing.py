@@ -6,21 +6,29 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import os
 import pathlib
+import random
 import sys
 import typing as t
 
 import pytest
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import FIELDS
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
     ConntrackError,
     NotPermittedError,
     OptionError,
 )
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by import FilledBy
 from ansible_collections.netops.conntrack.plugins.module_utils._listing import source
 from ansible_collections.netops.conntrack.plugins.module_utils._listing.decoder import LONGEST_LINE, SHOWN, Decoder
 from ansible_collections.netops.conntrack.plugins.module_utils._listing.listing import Listing, settings_of
+from ansible_collections.netops.conntrack.plugins.module_utils._query.fields import ALL_FIELDS
+from ansible_collections.netops.conntrack.plugins.module_utils._query.query import Query, run_query
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import compile_selection
+from bench.bench_listing import mix_lines
 from helpers.support import left_over
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -169,6 +177,67 @@ def test_a_small_file_starts_no_process(tmp_path: pathlib.Path, monkeypatch: pyt
     path.write_text(f"{line(1)}\n")
     monkeypatch.setattr(os, "fork", lambda: pytest.fail("it forks"))
     assert marks(path)[0] == [1]
+
+
+class WholeListing(Listing):
+    """A file of which every field is decoded, whichever are read."""
+
+    def __enter__(self) -> WholeListing:
+        return self
+
+    def read(self, collect: t.Any, conditions: t.Any = (), *, fields: t.Any = None) -> t.Any:
+        self.asked_for = fields
+        return super().read(collect, conditions)
+
+
+QUESTIONS = [
+    *([name] for name in ALL_FIELDS if name not in ("packets", "bytes")),
+    ["source/24/64", "state"],
+    ["protocol", "destination_port", "nat"],
+    [],
+]
+
+
+def answer(listing: Listing, group_by: list[str], match: str | None, explain: int = 0) -> dict[str, t.Any]:
+    context = listing.context({"tcp_timeout_established": 432_000, "udp_timeout": 180})
+    selection = compile_selection(match, None, context)
+    observe = functools.partial(FilledBy, explain) if explain else None
+    result = run_query(listing, selection, context, Query(group_by, [], 50, entries=False), None, observe)
+    return {**result, "not_understood": listing.not_understood_lines}
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("mixed") / "listing"
+    gre = "gre      47 9 src=10.0.0.5 dst=10.0.0.7 srckey=0x1 dstkey=0x4a2b src=10.0.0.7 dst=10.0.0.5 srckey=0x4a2b"
+    lines = [*mix_lines(2000), *(f"{line(mark)} labels=5,{mark}\n" for mark in range(10)), f"{gre} dstkey=0x1 use=1\n"]
+    random.Random(1).shuffle(lines)
+    path.write_text("".join(lines) + line(1).replace("sport=1 ", "sport=65536 ") + "\n")
+    return str(path)
+
+
+@pytest.mark.parametrize("group_by", QUESTIONS, ids=" ".join)
+@pytest.mark.parametrize("match", [None, "protocol=tcp replied=false", "nat=snat packets.min=5", "idle.min=60"])
+def test_an_answer_needs_no_other_fields_than_are_decoded(mixed: str, group_by: list[str], match: str | None) -> None:
+    with Listing(mixed, 1) as listing, WholeListing(mixed, 1) as whole:
+        assert answer(listing, group_by, match) == answer(whole, group_by, match)
+        assert whole.asked_for is not None
+        assert len(whole.asked_for) < len(FIELDS) / 2
+        assert listing.not_understood == 1
+
+
+def test_what_fills_the_table_needs_no_other_fields_either(mixed: str) -> None:
+    with Listing(mixed, 1) as listing, WholeListing(mixed, 1) as whole:
+        found = answer(listing, [], None, explain=10)
+        assert found == answer(whole, [], None, explain=10)
+        assert len(found["filled_by"]) > 1
+
+
+def test_entries_have_all_fields(mixed: str) -> None:
+    with WholeListing(mixed, 1) as whole:
+        context = whole.context({})
+        run_query(whole, compile_selection(None, None, context), context, Query([], [], 1, entries=True))
+        assert whole.asked_for is None
 
 
 def test_settings_by_any_of_their_names() -> None:

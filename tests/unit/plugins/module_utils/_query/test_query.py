@@ -28,7 +28,7 @@ class MemoryTable:
     def __init__(self, ports: t.Sequence[int]) -> None:
         self._ports = ports
 
-    def read(self, collect: t.Callable[[t.Any], t.Any], _conditions: object) -> t.Any:
+    def read(self, collect: t.Callable[[t.Any], t.Any], _conditions: object, **_fields: object) -> t.Any:
         return collect(block for port in self._ports for block in blocks_of(_entry(port)))
 
 

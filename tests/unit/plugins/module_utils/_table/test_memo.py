@@ -243,6 +243,34 @@ def test_what_is_remembered_of_all_layouts_is_bounded(monkeypatch: pytest.Monkey
             assert sum(len(results.by_key) for results in memo._by_layout.values()) <= 20 + 15
 
 
+def test_more_can_be_remembered_than_usual(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memo_module, "_MOST_REMEMBERED", 5)
+    asked: list[int | None] = []
+
+    def ask(entry: Entry) -> None:
+        asked.append(entry.mark)
+
+    memo = Memo(["mark"], ask, most=100)
+    [block] = blocks_of(*({"mark": mark} for mark in range(100)))
+    for _again in range(3):
+        for start in range(0, 100, 10):
+            memo(block.where(start <= number < start + 10 for number in range(100)))
+    assert asked == list(range(100))
+
+
+@pytest.mark.parametrize("fields", [["mark"], ["source_port"], ["status", "mark"], ["source"]])
+def test_rows_that_are_all_the_same(fields: list[str]) -> None:
+    same = {"mark": 7, "source_port": 0x0102, "status": 0x0A000001, "source": b"\x01\x01\x02\x01"}
+    other = {"mark": 7 << 8, "source_port": 0x0201, "status": 0x0A000101, "source": b"\x01\x02\x02\x01"}
+    for rows in ([same] * 5, [same, other, same], [same, same, other], [same]):
+        [block] = blocks_of(*rows)
+        asked = []
+        memo = Memo(fields, lambda entry: asked.append(entry) or [getattr(entry, name) for name in fields])  # noqa: B023
+        assert memo(block) == [[row[name] for name in fields] for row in rows]
+        assert len(asked) == (1 if all(row is same for row in rows) else 2)
+        assert block.is_uniform(fields) == all(row is same for row in rows)
+
+
 def test_what_is_forgotten_is_asked_again() -> None:
     asked: list[int | None] = []
     memo = Memo(["mark"], lambda entry: asked.append(entry.mark))
