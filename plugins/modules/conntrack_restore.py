@@ -61,7 +61,7 @@ notes:
   - Not restored are the counters of packets and bytes, the id, when the entry began, C(secctx), offloading to a
     flowtable, what helpers expect, and which connection an expected one belongs to. The kernel takes none of them.
   - The sequence numbers and windows of TCP are in no listing, so the kernel does not check those of a restored
-    connection.
+    connection. What a helper or a synproxy adds to them is in no listing either, so such a connection does not go on.
   - The kernel does not keep the timeouts of GRE in a restored entry. Its next packet makes a new entry in its place.
   - Labels are restored only if a rule uses labels, and a helper only if its module can be loaded.
   - Restore before the connections send again where you can. The next packet of a deleted connection may have made a new
