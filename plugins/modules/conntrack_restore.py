@@ -76,14 +76,14 @@ seealso:
 EXAMPLES = r"""
 - name: Show what a restore would do
   netops.conntrack.conntrack_restore:
-    src: /var/lib/netops-conntrack/backups/2026-11-28T191156Z-7f3a.save
+    src: /var/lib/netops-conntrack/backups/20261128T191156.402117Z-5d1f09c3.save
   become: true
   check_mode: true
   diff: true
 
 - name: Put back what was deleted
   netops.conntrack.conntrack_restore:
-    src: /var/lib/netops-conntrack/backups/2026-11-28T191156Z-7f3a.save
+    src: /var/lib/netops-conntrack/backups/20261128T191156.402117Z-5d1f09c3.save
   become: true
 
 - name: Put back the connections of one customer, with all of the time that the listing says
@@ -105,7 +105,7 @@ src:
   description: The file that was read.
   returned: success
   type: str
-  sample: /var/lib/netops-conntrack/backups/2026-11-28T191156Z-7f3a.save
+  sample: /var/lib/netops-conntrack/backups/20261128T191156.402117Z-5d1f09c3.save
 entries:
   description: The number of entries in the file.
   returned: success, or when entries are refused
