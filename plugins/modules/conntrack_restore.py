@@ -61,7 +61,7 @@ notes:
   - Not restored are the counters of packets and bytes, the id, when the entry began, C(secctx), offloading to a
     flowtable, what helpers expect, and which connection an expected one belongs to. The kernel takes none of them.
   - The sequence numbers and windows of TCP are in no listing, so the kernel does not check those of a restored
-    connection.
+    connection. What a helper or a synproxy adds to them is in no listing either, so such a connection does not go on.
   - The kernel does not keep the timeouts of GRE in a restored entry. Its next packet makes a new entry in its place.
   - Labels are restored only if a rule uses labels, and a helper only if its module can be loaded.
   - Restore before the connections send again where you can. The next packet of a deleted connection may have made a new
@@ -76,14 +76,14 @@ seealso:
 EXAMPLES = r"""
 - name: Show what a restore would do
   netops.conntrack.conntrack_restore:
-    src: /var/lib/netops-conntrack/backups/2026-11-28T191156Z-7f3a.save
+    src: /var/lib/netops-conntrack/backups/20261128T191156.402117Z-5d1f09c3.save
   become: true
   check_mode: true
   diff: true
 
 - name: Put back what was deleted
   netops.conntrack.conntrack_restore:
-    src: /var/lib/netops-conntrack/backups/2026-11-28T191156Z-7f3a.save
+    src: /var/lib/netops-conntrack/backups/20261128T191156.402117Z-5d1f09c3.save
   become: true
 
 - name: Put back the connections of one customer, with all of the time that the listing says
@@ -105,7 +105,7 @@ src:
   description: The file that was read.
   returned: success
   type: str
-  sample: /var/lib/netops-conntrack/backups/2026-11-28T191156Z-7f3a.save
+  sample: /var/lib/netops-conntrack/backups/20261128T191156.402117Z-5d1f09c3.save
 entries:
   description: The number of entries in the file.
   returned: success, or when entries are refused

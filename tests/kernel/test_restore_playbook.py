@@ -85,8 +85,10 @@ def test_the_newest_backup_is_taken(tmp_path: pathlib.Path, netns: str) -> None:
     assert done.returncode == 2
     assert f"There is no backup in {directory}. Name a file" in " ".join(done.stdout.split())
     # The names say which is the newest. The times of the files may be those of a copy.
-    for time in ("2026-11-29T080000Z", "2026-11-30T080000Z", "2026-11-28T080000Z"):
-        write(directory / f"{time}-7f3a.save", int(time[8:10]))
+    for name in ("20261129T080000.000001Z", "20261130T080000.000001Z", "20261128T080000.000001Z"):
+        write(directory / f"{name}-5d1f09c3.save", int(name[6:8]))
+    # This one is of a network namespace.
+    write(directory / "20261201T080000.000001Z-customer1-5d1f09c3.save", 9)
     done = play(tmp_path, netns, *option)
     assert done.returncode == 0, done.stdout + done.stderr
     assert ports(netns) == ["sport=30"]
