@@ -53,10 +53,9 @@ class RestoreSurvey:
             self.without_timeout += len(block)
             return Block(block.layout, b"")
         elapsed, remaining = self._plan.elapsed, block.numbers("remaining")
-        alive = [seconds > elapsed for seconds in remaining]
-        ended = alive.count(False)
-        if ended:
-            self.expired += ended
+        if min(remaining, default=0) <= elapsed:
+            alive = [seconds > elapsed for seconds in remaining]
+            self.expired += alive.count(False)
             block = block.where(alive)
         if not elapsed or not len(block):
             return block

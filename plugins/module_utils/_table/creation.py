@@ -50,10 +50,11 @@ _INVERTED = bytes(255 - byte for byte in range(256))
 
 def parts_of(block: Block) -> t.Iterator[Block]:
     """Yield the rows in parts of one status and one state, which decide what a request is made of."""
-    keys = list(zip(block.column("status"), block.column("state")))
-    if keys.count(keys[0]) == len(keys):
+    columns = [block.numbers(name) for name in ("status", "state") if name in block.layout.fields]
+    if all(column.count(column[0]) == len(column) for column in columns):
         yield block
         return
+    keys = list(zip(*columns))
     for key in set(keys):
         yield block.where(each == key for each in keys)
 
