@@ -32,6 +32,7 @@ TESTED_IN = {
     "action/conntrack_update",
     "kernel/test_not_listed": "module_utils/_facts/listeners",
     "kernel/test_reader": "module_utils/_table/block module_utils/_table/table",
+    "kernel/test_save": "module_utils/_query/save",
     "kernel/test_table": "module_utils/_netns module_utils/_table/requests module_utils/_table/writable",
     "kernel/test_timeout_policies": "module_utils/_entry/timeout_policies module_utils/_netlink/subsystems",
     "kernel/test_watch": "modules/conntrack_watch",
