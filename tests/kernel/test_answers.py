@@ -156,6 +156,7 @@ def test_info_of_a_file(netns: str, tmp_path: pathlib.Path) -> None:
         {**ALL, "sample": 1000},
         {**ALL, "sample": 1000, "protect_helpers": False},
         {**ALL, "confirm_idle": "1s"},
+        {**ALL, "backup": True, "backup_dir": "/run/netops-test-backups", "backup_keep": 1},
         {"match": "protocol=tcp", "max_delete": 0},
         {"select": ["stale"]},
     ],

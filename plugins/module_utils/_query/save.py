@@ -22,6 +22,7 @@ that protocol. A file of these lines begins with ``first_line`` and ends with ``
 
 from __future__ import annotations
 
+import array
 import functools
 import itertools
 import re
@@ -34,7 +35,8 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry.context im
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import Entry, label_bits
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeouts import TIMEOUT_FIELDS, longest_timeout
 from ansible_collections.netops.conntrack.plugins.module_utils._files.run_directory import boot_id
-from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
+from ansible_collections.netops.conntrack.plugins.module_utils._netlink import framing
+from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block, from_network
 from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Layout
 from ansible_collections.netops.conntrack.plugins.module_utils._table.memo import Memo
 
@@ -68,7 +70,11 @@ _KEYS = {
 }
 _ICMP = {"icmp_type": " --icmp-type ", "icmp_code": " --icmp-code ", "icmp_id": " --icmp-id "}
 _ICMPV6 = {field: option.replace("icmp", "icmpv6") for field, option in _ICMP.items()}
+_WORD = framing.WORD.size
 _NUMBERS = 1 << 16
+_MANY = 256
+"""With so many rows, a table of texts is made of all numbers that there are."""
+
 
 _UNSAFE = re.compile(r"[^!-~]")
 """What a word of a line cannot have."""
@@ -78,7 +84,10 @@ def first_line(context: Context) -> str:
     """Return the comment that begins a file: the time that the timeouts in it count from, and the boot.
 
     The time is there for people, in UTC, and as seconds since the epoch. A router without a boot id has an empty one.
+    When the entries were read that somebody else wrote to a file is unknown.
     """
+    if context.unlisted:
+        return "# netops.conntrack backup 1 at=unknown"
     seconds = context.now // _NANOSECONDS
     at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
     return f"# netops.conntrack backup 1 at={at} seconds={seconds} boot={boot_id()}"
@@ -158,25 +167,67 @@ def _texts_of_numbers() -> list[str]:
     return list(map(str, range(_NUMBERS)))
 
 
-def _texts_of_addresses(block: Block, field: str) -> list[str]:
-    """Return the address of each row as text."""
-    addresses = list(block.byte_strings(field))
-    family = socket.AF_INET if len(addresses[0]) == 4 else socket.AF_INET6
-    different = set(addresses)
-    if 2 * len(different) > len(addresses):
-        return list(map(socket.inet_ntop, itertools.repeat(family), addresses))
-    texts = {address: socket.inet_ntop(family, address) for address in different}
-    return list(map(texts.__getitem__, addresses))
+@functools.cache
+def _texts_of_halves() -> list[str]:
+    """Return the texts of all halves of an IPv4 address, such as 198.18."""
+    return [f"{number >> 8}.{number & 0xFF}" for number in range(_NUMBERS)]
 
 
-def _words_in_memory(block: Block, field: str) -> list[bytes]:
-    """Return the words of an address of all rows, to be compared."""
+Part = t.Iterable[str]
+"""A part of the lines, for each row."""
+
+
+def _address(block: Block, field: str) -> list[Part]:
+    """Return the parts that make an address.
+
+    It is made a text once where many rows have the same one. Where most differ, there are few enough halves of IPv4
+    addresses.
+    """
     start, end, _encoding = block.layout.fields[field]
-    return [block.word_column(number).tobytes() for number in range(start // 4, end // 4)]
+    if end - start != _WORD:
+        return [_texts_of(list(block.byte_strings(field)), _text_of_address)]
+    words = block.word_column(start // _WORD)
+    if len(words) < _MANY or 2 * len(set(words)) <= len(words):
+        return [_texts_of(words, _text_of_word)]
+    halves = from_network(array.array("H", words.tobytes()))
+    text_of_half = _texts_of_halves().__getitem__
+    return [list(map(text_of_half, halves[::2])), itertools.repeat("."), list(map(text_of_half, halves[1::2]))]
+
+
+Value = t.TypeVar("Value", bound=t.Hashable)
+
+
+def _texts_of(column: t.Sequence[Value], text_of: t.Callable[[Value], str]) -> list[str]:
+    texts = {value: text_of(value) for value in set(column)}
+    return list(map(texts.__getitem__, column))
+
+
+def _text_of_word(word: int) -> str:
+    return socket.inet_ntop(socket.AF_INET, framing.WORD.pack(word))
+
+
+def _text_of_address(address: bytes) -> str:
+    return socket.inet_ntop(socket.AF_INET6, address)
+
+
+def _number(block: Block, field: str) -> Part:
+    """Return the part for a number of 16 bits."""
+    return map(_texts_of_numbers().__getitem__ if len(block) >= _MANY else str, block.column(field))
+
+
+def _words_of_column(block: Block, field: str) -> list[array.array[int]]:
+    """Return the words of a field of all rows, which the layout must have, as they are in memory."""
+    start, end, _encoding = block.layout.fields[field]
+    return [block.word_column(number) for number in range(start // _WORD, -(-end // _WORD))]
+
+
+def _is_constant(block: Block, field: str) -> bool:
+    """Return whether all rows have the same value of a field."""
+    return all(words.tobytes() == words[:1].tobytes() * len(words) for words in _words_of_column(block, field))
 
 
 class _Translation(t.NamedTuple):
-    """An address of the reply tuple, which is another one of the original tuple unless it was translated.
+    """An address of the reply tuple, which is one of the original tuple unless it was translated.
 
     ``done`` is the bit of the status that is set then, and ``translated`` the option for such an address (see
     __getobjopt_is_snat() in src/conntrack/objopt.c of libnetfilter_conntrack).
@@ -188,16 +239,13 @@ class _Translation(t.NamedTuple):
     plain: str
     translated: str
 
-    def parts(self, block: Block, texts_of_original: list[str]) -> t.Iterator[t.Iterable[str]]:
-        """Yield the option of each row, and the text of the address."""
-        if _words_in_memory(block, self.reply) == _words_in_memory(block, self.original):
-            yield itertools.repeat(self.plain)
-            yield texts_of_original
-            return
-        texts = _texts_of_addresses(block, self.reply)
-        rows = zip(block.column("status"), texts, texts_of_original)
-        yield [self.translated if (status or 0) & self.done and one != two else self.plain for status, one, two in rows]
-        yield texts
+    def parts(self, block: Block, parts_of_original: list[Part]) -> list[Part]:
+        """Return the option, and what makes the address."""
+        if _words_of_column(block, self.reply) == _words_of_column(block, self.original):
+            return [itertools.repeat(self.plain), *parts_of_original]
+        rows = zip(block.column("status"), block.byte_strings(self.reply), block.byte_strings(self.original))
+        options = [self.translated if (bits or 0) & self.done and one != two else self.plain for bits, one, two in rows]
+        return [options, *_address(block, self.reply)]
 
 
 _DESTINATION_NAT = _Translation("reply_source", "destination", _uapi.DST_NAT_DONE, " -r ", " -g ")
@@ -222,25 +270,24 @@ class _Template:
         # Joining texts takes a third of the time of the % operator.
         return list(map("".join, zip(*self._parts(block))))
 
-    def _parts(self, block: Block) -> t.Iterator[t.Iterable[str]]:
-        """Yield the parts of the lines, each for all rows."""
-        sources, destinations = _texts_of_addresses(block, "source"), _texts_of_addresses(block, "destination")
-        heads, tails = zip(*self._words(block))
+    def _parts(self, block: Block) -> t.Iterator[Part]:
+        source, destination = _address(block, "source"), _address(block, "destination")
+        head, tail = self._words(block)
         yield self._beginnings(block)
         if self._is_timed:
             yield map(str, block.column("remaining"))
-        yield heads
+        yield head
         yield itertools.repeat(" -s ")
-        yield sources
+        yield from source
         yield itertools.repeat(" -d ")
-        yield destinations
-        yield from _DESTINATION_NAT.parts(block, destinations)
-        yield from _SOURCE_NAT.parts(block, sources)
+        yield from destination
+        yield from _DESTINATION_NAT.parts(block, destination)
+        yield from _SOURCE_NAT.parts(block, source)
         yield itertools.repeat(self._name)
         for field, text in self._numbers.items():
             yield itertools.repeat(text)
-            yield map(_texts_of_numbers().__getitem__, block.column(field))
-        yield tails
+            yield _number(block, field)
+        yield tail
 
     def _beginnings(self, block: Block) -> t.Iterable[str]:
         """Return what is before the timeout of each row, with the comment."""
@@ -250,11 +297,12 @@ class _Template:
         pairs = zip(block.column("labels"), block.column("helper"))
         return [f"{_comment(label_bits(labels), helper)}{beginning}" for labels, helper in pairs]
 
-    def _words(self, block: Block) -> t.Iterable[_Words]:
-        """Return the words of each row. Mostly they are the same in all of them, which is seen at once."""
-        if all(len(set(block.column(field))) == 1 for field in self._varying):
-            return self._words_of(Block(self._layout, block.data[: self._layout.size])) * len(block)
-        return self._words_of(block)
+    def _words(self, block: Block) -> t.Iterable[Part]:
+        """Return the heads and the tails. Mostly they are the same in all rows, which is seen at once."""
+        if all(_is_constant(block, field) for field in self._varying):
+            [words] = self._words_of(Block(self._layout, block.data[: self._layout.size]))
+            return map(itertools.repeat, words)
+        return zip(*self._words_of(block))
 
     def _words_without_timeout(self, entry: Entry) -> _Words:
         """Return the words of an entry without a timeout. Of an offloaded one, those that it gets afterwards."""
