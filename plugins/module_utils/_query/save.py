@@ -210,9 +210,20 @@ def _text_of_address(address: bytes) -> str:
     return socket.inet_ntop(socket.AF_INET6, address)
 
 
-def _number(block: Block, field: str) -> Part:
-    """Return the part for a number of 16 bits."""
-    return map(_texts_of_numbers().__getitem__ if len(block) >= _MANY else str, block.column(field))
+def _numbers(block: Block, texts: t.Mapping[str, str]) -> t.Iterator[Part]:
+    """Yield the parts for numbers of at most 16 bits, each after its text.
+
+    Without NAT, the numbers of the reply are those of the original tuple. Such columns are made texts once.
+    """
+    text_of = _texts_of_numbers().__getitem__ if len(block) >= _MANY else str
+    made: dict[tuple[int, bytes], list[str]] = {}
+    for field, text in texts.items():
+        start, end, _encoding = block.layout.fields[field]
+        column = end - start, block.word_column(start // _WORD).tobytes()
+        if column not in made:
+            made[column] = list(map(text_of, block.column(field)))
+        yield itertools.repeat(text)
+        yield made[column]
 
 
 def _words_of_column(block: Block, field: str) -> list[array.array[int]]:
@@ -284,9 +295,7 @@ class _Template:
         yield from _DESTINATION_NAT.parts(block, destination)
         yield from _SOURCE_NAT.parts(block, source)
         yield itertools.repeat(self._name)
-        for field, text in self._numbers.items():
-            yield itertools.repeat(text)
-            yield _number(block, field)
+        yield from _numbers(block, self._numbers)
         yield tail
 
     def _beginnings(self, block: Block) -> t.Iterable[str]:
