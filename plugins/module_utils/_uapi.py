@@ -70,6 +70,8 @@ ASSURED = 1 << 2
 CONFIRMED = 1 << 3
 SRC_NAT = 1 << 4
 DST_NAT = 1 << 5
+SRC_NAT_DONE = 1 << 7
+DST_NAT_DONE = 1 << 8
 FIXED_TIMEOUT = 1 << 10
 NAT_CLASH = 1 << 12
 HELPER = 1 << 13
@@ -84,8 +86,8 @@ STATUS_NAMES = {
     SRC_NAT: "SRC_NAT",
     DST_NAT: "DST_NAT",
     1 << 6: "SEQ_ADJUST",
-    1 << 7: "SRC_NAT_DONE",
-    1 << 8: "DST_NAT_DONE",
+    SRC_NAT_DONE: "SRC_NAT_DONE",
+    DST_NAT_DONE: "DST_NAT_DONE",
     1 << 9: "DYING",
     FIXED_TIMEOUT: "FIXED_TIMEOUT",
     1 << 11: "TEMPLATE",

@@ -115,8 +115,11 @@ options:
       - V(extended) has the lines of C(conntrack -L -o extended).
       - V(ndjson) has an entry as in RV(entries) on each line.
       - V(csv) has a header. An unknown value is empty, and the items of a list have spaces between them.
+      - V(save) has the lines of C(conntrack -L -o save), which C(conntrack -R) takes. They also have the mark, and in
+        comments the labels and the name of the helper. It is the form of a backup of
+        M(netops.conntrack.conntrack_prune).
     type: str
-    choices: [extended, ndjson, csv]
+    choices: [extended, ndjson, csv, save]
     default: extended
 notes:
   - The table changes while it is read. An entry that appears or ends meanwhile may or may not be counted.

@@ -16,11 +16,12 @@ description:
   - Reads the table once, decides which entries the selectors select, and deletes exactly those.
   - Each is deleted by its addresses, ports, zone and the kernel's id of it. If an entry ended and another connection
     with the same addresses and ports took its place, the new entry usually has another id, and stays.
-  - All options are checked before the first delete. With O(max_delete) or O(confirm_idle), the whole table is read
-    before it as well.
+  - All options are checked before the first delete. With O(max_delete), O(confirm_idle) or O(backup), the whole table
+    is read before it as well.
   - A connection that sends while its entry is deleted may get a new entry at once, which is deleted if it comes up
     later in the same reading and is selected as well.
-  - You cannot restore a deleted entry. Run it with C(--check) first to see what would be deleted.
+  - Run it with C(--check) first to see what would be deleted. With O(backup), what is deleted is in a file, in a form
+    that C(conntrack -R) takes.
 extends_documentation_fragment:
   - netops.conntrack._attributes
   - netops.conntrack._netns
@@ -101,6 +102,37 @@ options:
     type: bool
     default: false
     version_added: 0.5.0
+  backup:
+    description:
+      - Whether to write the entries that are about to be deleted to a file, before the first of them is deleted. The
+        file is whole and on the disk by then, so it has what was deleted wherever the module is killed.
+      - If the file cannot be written, the module fails and deletes nothing. In check mode it fails if the directory
+        does not take a file, or has too little room.
+      - The file has the lines of C(conntrack -L -o save), which C(conntrack -R) takes, with the mark. Labels and the
+        name of a helper are in comments. It begins and ends with a comment, the time and the number of entries.
+      - It may have more entries than were deleted, such as those that saw a packet before the second look of
+        O(confirm_idle).
+      - Counters, sequence numbers and windows of TCP, and what a helper expects, are not in it.
+    type: bool
+    default: false
+    version_added: 0.5.0
+  backup_dir:
+    description:
+      - The directory of the backups on the target. If it is missing, it is made, and only its owner can look into it.
+      - Nobody but root and the running user may decide what is in it. A symbolic link in the path is followed only if
+        nobody else can have put it there.
+      - The name of a file has the time in UTC, and the network namespace of O(netns) if it is given.
+    type: path
+    default: /var/lib/netops-conntrack/backups
+    version_added: 0.5.0
+  backup_keep:
+    description:
+      - How many backups stay in O(backup_dir), the newest ones. Older ones are removed once the entries are deleted.
+        By default all of them stay.
+      - Only files that have a name of a backup of the same O(netns) are removed. A backup is also removed if it is not
+        whole, because the module was killed before it deleted anything.
+    type: int
+    version_added: 0.5.0
 notes:
   - A task with C(async) that also becomes another user cannot find its SSH connection. Name the connection in
     O(exclude) there.
@@ -142,6 +174,21 @@ EXAMPLES = r"""
       - address: [198.51.100.0/24, "2001:db8:7::/48"]
     confirm_idle: 30s
   become: true
+
+- name: Delete what never got a reply, and keep the last three backups of it
+  netops.conntrack.conntrack_prune:
+    match: "protocol=udp replied=false"
+    backup: true
+    backup_keep: 3
+  become: true
+  register: pruned
+
+- name: Bring the backup to the controller
+  ansible.builtin.fetch:
+    src: "{{ pruned.backup_file }}"
+    dest: backups/
+  become: true
+  when: pruned.backup_file is not none
 
 - name: Forget everything about one address in a network namespace
   netops.conntrack.conntrack_prune:
@@ -288,6 +335,14 @@ sample:
   type: list
   elements: dict
   sample: []
+backup_file:
+  description:
+    - The path of the file with the deleted entries.
+    - It is null without O(backup), in check mode, and if nothing was deleted. Then no file is left.
+  returned: success, or when the kernel refuses deletes
+  type: str
+  version_added: 0.5.0
+  sample: /var/lib/netops-conntrack/backups/20261129T104500.251837Z-5f3a9c1e.save
 unavailable:
   description: The sysctl that has to be on for these selectors.
   returned: when no entry is selected, and entries are undecidable because the sysctl is off
@@ -298,6 +353,11 @@ unavailable:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.backup import backing_up
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.backup_directory import (
+    BACKUP_OPTIONS,
+    backup_plan_of,
+)
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune import count_only, prune
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune_plan import (
     GUARD_OPTIONS,
@@ -324,15 +384,20 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
         raise OptionError("max_delete", None, "is null, which is never a value", "Give a number, a share, or 100%.")
     limit = parse_limit(params["max_delete"])
     require_natural("sample", params["sample"])
+    backup_plan = backup_plan_of(params)
     with selected(params, WritableTable, or_all=False) as (table, selection, context):
         plan = plan_of(params, selection, context, params["sample"], module._diff, params["entries"])
         standby = is_standby(params)
         if standby:
-            return {**count_only(table, plan), "standby": True}
-        outcome = prune(table, plan, limit, dry_run=module.check_mode)
-        for warning in outcome.warnings():
+            counted = {**count_only(table, plan), "standby": True, "backup_file": None}
+            return selection.checked(counted, context.settings)
+        with backing_up(backup_plan, context, dry_run=module.check_mode) as backup:
+            outcome = prune(table, plan, limit, module.check_mode, backup)
+            result = outcome.result(table.count(), module._diff)
+            result |= {"standby": standby, "backup_file": backup.path if backup else None}
+            warnings = [*outcome.warnings(), *(backup.remove_old() if backup else ())]
+        for warning in warnings:
             module.warn(warning)
-        result = {**outcome.result(table.count(), module._diff), "standby": standby}
         return selection.checked(result, context.settings)
 
 
@@ -345,6 +410,7 @@ def main() -> None:
             "max_delete": {"type": "raw", "default": "100%"},
             "sample": {"type": "int", "default": 5},
             "entries": {"type": "bool", "default": False},
+            **BACKUP_OPTIONS,
             **NETNS_OPTION,
         },
         supports_check_mode=True,

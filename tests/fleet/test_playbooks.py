@@ -103,6 +103,11 @@ def test_prune_alone_prunes_its_target_only(pair: t.Any) -> None:
     assert outcome.rc == 0, outcome.output
     assert pair.stale() == {"router1": 0, "router2": 0, "router3": stale["router3"]}
     assert pair.flows_carry()
+    for router in ("router1", "router2"):
+        account = outcome.report["hosts"][router]["prune"]
+        backup = pathlib.Path(account["backup_file"])
+        assert router in backup.parts
+        assert backup.read_text().endswith(f"\n# complete {account['would_delete']}\n")
 
 
 def test_tune_acts_on_idle_entries_at_once(make_fleet: Make) -> None:

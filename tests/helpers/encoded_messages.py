@@ -30,11 +30,11 @@ SEQUENCE = 1
 
 TCP, UDP, DCCP, GRE, ICMPV6, SCTP = 6, 17, 33, 47, 58, 132
 _NESTED = 0x8000
-# The number of CTA_PROTOINFO_TCP and so on, and what follows the state in it.
-_PROTOINFO: dict[int, tuple[int, tuple[tuple[int, bytes], ...]]] = {
-    TCP: (1, ((2, b"\7"), (3, b"\7"), (4, b"\x23\0"), (5, b"\x23\0"))),
-    DCCP: (2, ((2, b"\0"), (3, bytes(8)))),
-    SCTP: (3, ((2, bytes(4)), (3, bytes(4)))),
+# The number of CTA_PROTOINFO_TCP and so on, the fields that follow the state in it, and what else does.
+_PROTOINFO: dict[int, tuple[int, dict[str, tuple[int, int]], tuple[tuple[int, bytes], ...]]] = {
+    TCP: (1, {}, ((2, b"\7"), (3, b"\7"), (4, b"\x23\0"), (5, b"\x23\0"))),
+    DCCP: (2, {"dccp_role": (2, 1)}, ((3, bytes(8)),)),
+    SCTP: (3, {"vtag_original": (2, 4), "vtag_reply": (3, 4)}, ()),
 }
 
 
@@ -157,6 +157,9 @@ def _completed(fields: Fields) -> dict[str, t.Any]:
     for name, turned in _TURNED.items():
         if turned in whole:
             whole.setdefault(name, whole[turned])
+    if whole.get("state") is not None:
+        for name in _PROTOINFO[whole["protocol"]][1]:
+            whole.setdefault(name, 0)
     return {name: value for name, value in whole.items() if value is not None}
 
 
@@ -182,9 +185,11 @@ def _attributes(fields: Fields) -> t.Iterator[bytes]:
     yield _number(fields, "id", 12, 4)
     yield _number(fields, "use", 11, 4)
     yield _number(fields, "remaining", 7, 4)
-    if "state" in fields:
-        kind, others = _PROTOINFO[fields["protocol"]]
-        yield nested(4, nested(kind, _number(fields, "state", 1, 1), *(attribute(*other) for other in others)))
+    kind, own, others = _PROTOINFO.get(fields["protocol"], (0, {}, ()))
+    own = {"state": (1, 1), **own}
+    if fields.keys() & own.keys():
+        numbers = (_number(fields, name, *number) for name, number in own.items())
+        yield nested(4, nested(kind, *numbers, *(attribute(*other) for other in others)))
     for kind, direction in ((9, "original"), (10, "reply")):
         packets, octets = f"packets_{direction}", f"bytes_{direction}"
         if packets in fields or octets in fields:

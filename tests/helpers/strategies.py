@@ -63,6 +63,10 @@ _WORD = st.integers(0, 0xFFFFFFFF)
 _COUNTER = st.integers(0, 3) | st.integers(0, (1 << 64) - 1)
 _ZONE = st.sampled_from([1, 2, 65535])
 _ZONE_FIELDS = ("zone", "zone_original", "zone_reply")
+_OWN: dict[int, dict[str, st.SearchStrategy[t.Any]]] = {
+    SCTP: {"vtag_original": _WORD, "vtag_reply": _WORD},
+    DCCP: {"dccp_role": st.integers(0, 1)},
+}
 _TEXT = st.text(st.characters(min_codepoint=33, max_codepoint=0x2FF), min_size=1, max_size=15)
 
 _ALWAYS_POSSIBLE: dict[str, st.SearchStrategy[t.Any]] = {
@@ -96,6 +100,7 @@ def fields(draw: st.DrawFn) -> dict[str, t.Any]:
             optional |= {f"{prefix}icmp_type": _BYTE, f"{prefix}icmp_code": _BYTE, f"{prefix}icmp_id": _PORT}
     if protocol in _STATES:
         optional["state"] = st.integers(0, _STATES[protocol])
+    optional |= _OWN.get(protocol, {})
     optional |= {"reply_source": address, "reply_destination": address}
     zone = draw(st.fixed_dictionaries({}, optional={draw(st.sampled_from(_ZONE_FIELDS)): _ZONE}))
     return {"protocol": protocol, **zone, **draw(st.fixed_dictionaries(required, optional=optional))}

@@ -165,12 +165,14 @@ def test_info_of_a_file(netns: str, tmp_path: pathlib.Path) -> None:
         {**ALL, "sample": 1000},
         {**ALL, "sample": 1000, "protect_helpers": False},
         {**ALL, "confirm_idle": "1s"},
+        {**ALL, "backup": True, "backup_keep": 1},
         {"match": "protocol=tcp", "max_delete": 0},
         {"select": ["stale"]},
     ],
     ids=str,
 )
-def test_prune(args: dict[str, t.Any], check: bool) -> None:
+def test_prune(args: dict[str, t.Any], check: bool, tmp_path: pathlib.Path) -> None:
+    args = {**args, "backup_dir": str(tmp_path / "backups")}
     with network_namespace("answers", tracking=False) as name:
         run(["sysctl", "-qw", *ACCOUNTING], netns=name)
         fill(name)

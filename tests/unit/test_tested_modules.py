@@ -15,6 +15,7 @@ from helpers.support import CHECKOUT
 _UNIT = "unit/plugins"
 TESTED_IN = {
     "kernel/test_answers": "module_utils/_errors",
+    "kernel/test_backup": "module_utils/_entry_changes/backup module_utils/_entry_changes/backup_directory",
     "kernel/test_confirm": "modules/conntrack_settings module_utils/_settings/lock",
     "kernel/test_conntrack_facts": "modules/conntrack_facts module_utils/_facts/gather",
     "kernel/test_conntrack_info": "modules/conntrack_info module_utils/_query/export",
@@ -36,6 +37,7 @@ TESTED_IN = {
     "action/conntrack_restore action/conntrack_settings action/conntrack_timeout_policy action/conntrack_update",
     "kernel/test_not_listed": "module_utils/_facts/listeners",
     "kernel/test_reader": "module_utils/_table/block module_utils/_table/table",
+    "kernel/test_save": "module_utils/_query/save",
     "kernel/test_table": "module_utils/_netns module_utils/_table/requests module_utils/_table/writable",
     "kernel/test_timeout_policies": "module_utils/_entry/timeout_policies module_utils/_netlink/subsystems",
     "kernel/test_watch": "modules/conntrack_watch",

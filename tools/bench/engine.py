@@ -27,6 +27,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / ".collections"), str(ROOT / "tools")]
 
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.backup import backing_up
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.backup_directory import BackupPlan
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune import prune
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune_plan import (
     Guards,
@@ -55,11 +57,14 @@ def summary(table: WritableTable, args: argparse.Namespace) -> Counts:
 
 
 def delete(table: WritableTable, args: argparse.Namespace) -> Counts:
-    """Select and delete, as conntrack_prune does without or with a limit."""
+    """Select and delete, as conntrack_prune does without or with a limit, and with a backup."""
     context = Context.read(read_settings())
     selection = compile_selection([{"prune-tcp": TCP, "prune-stale": STORY}[args.work]], None, context)
     plan = PrunePlan(selection, Guards(frozenset(), helpers=True), context, sample=5, whole=False)
-    result = prune(table, plan, parse_limit(args.max_delete), dry_run=False).result(None, with_diff=False)
+    backup_plan = BackupPlan(args.backup) if args.backup else None
+    with backing_up(backup_plan, context, dry_run=False) as backup:
+        outcome = prune(table, plan, parse_limit(args.max_delete), dry_run=False, backup=backup)
+    result = outcome.result(None, with_diff=False)
     return {name: result[name] for name in ("matched", "deleted", "already_gone", "not_deleted")}
 
 
@@ -99,6 +104,7 @@ def main() -> None:
     parser.add_argument("--overlap", choices=OVERLAP, default="auto")
     parser.add_argument("--explain", type=int, default=USUAL, help="clusters that the work summary looks for")
     parser.add_argument("--max-delete", help="as the option of conntrack_prune: with it the table is read first")
+    parser.add_argument("--backup", help="a directory that gets a backup of what a prune deletes")
     args = parser.parse_args()
     before_launch = started_seconds_ago()
     memory_before = megabytes()

@@ -85,8 +85,18 @@ def start_sshd(ssh: pathlib.Path, router: Router) -> None:
 
 
 def inventory(ssh: pathlib.Path, prefix: str, routers: list[Router]) -> str:
-    """Return the inventory for Ansible: the group ``routers``."""
-    return inventory_of(ssh, prefix, {router.name: {"ansible_host": router.address} for router in routers})
+    """Return the inventory for Ansible: the group ``routers``.
+
+    They share the file system of the machine, so each has a directory of its own for its backups.
+    """
+    variables = {
+        router.name: {
+            "ansible_host": router.address,
+            "conntrack_prune_backup_dir": backups_directory(prefix) / router.name,
+        }
+        for router in routers
+    }
+    return inventory_of(ssh, prefix, variables)
 
 
 def inventory_of(ssh: pathlib.Path, prefix: str, variables: t.Mapping[str, t.Mapping[str, t.Any]]) -> str:
@@ -133,6 +143,11 @@ def masters_directory(prefix: str) -> pathlib.Path:
     It lies outside of the lab's directory, for the name of a socket has room for 107 bytes only (unix(7)).
     """
     return pathlib.Path("/run") / f"{prefix}-ssh"
+
+
+def backups_directory(prefix: str) -> pathlib.Path:
+    """Return the directory of the backups of all routers. Nobody but root decides what is in it."""
+    return pathlib.Path("/run") / f"{prefix}-backups"
 
 
 def end_masters(prefix: str) -> None:

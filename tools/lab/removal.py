@@ -24,8 +24,8 @@ def remains(prefix: str) -> list[str]:
     """Return the paths of all that there is of the lab ``prefix`` outside of its directory."""
     places = (NETNS_DIRECTORY, _INTERFACES, access.ETC_NETNS)
     found = [path for place in places for path in _owned(place, prefix)]
-    masters = access.masters_directory(prefix)
-    return [str(path) for path in (*found, *([masters] if masters.exists() else []))]
+    directories = (access.masters_directory(prefix), access.backups_directory(prefix))
+    return [str(path) for path in (*found, *(path for path in directories if path.exists()))]
 
 
 def take_down(prefix: str, recorded: t.Iterable[Process]) -> None:
@@ -54,6 +54,7 @@ def _sweep(prefix: str) -> None:
         run(["ip", "-force", "-batch", "-"], text="\n".join(commands))
     for directory in _owned(access.ETC_NETNS, prefix):
         shutil.rmtree(directory)
+    shutil.rmtree(access.backups_directory(prefix), ignore_errors=True)
 
 
 def _owned(place: pathlib.Path, prefix: str) -> list[pathlib.Path]:

@@ -21,9 +21,10 @@ class Entry:
     seconds, ``start`` in nanoseconds since the epoch, ``labels`` the kernel's bitmap. ``zone`` is the entry's one zone,
     whichever direction it holds for, and 0 unless sent, as in the kernel. ``zone_original`` or ``zone_reply`` is the
     same number again where the zone holds for that direction only. ``has_ports`` says whether the tuple has ports, or
-    the keys of GRE, which it lacks where the kernel does not track the protocol itself. Parts of a tuple without a
-    prefix are the original direction's. A field that was not asked for raises AttributeError, so that it is never taken
-    for unknown.
+    the keys of GRE, which it lacks where the kernel does not track the protocol itself. The verification tags are those
+    of SCTP (RFC 9260), and the role is that of the side which DCCP takes for the client or the server. Parts of a tuple
+    without a prefix are the original direction's. A field that was not asked for raises AttributeError, so that it is
+    never taken for unknown.
     """
 
     family: int
@@ -48,6 +49,9 @@ class Entry:
     zone: int
     status: int | None
     state: int | None
+    vtag_original: int | None
+    vtag_reply: int | None
+    dccp_role: int | None
     remaining: int | None
     mark: int | None
     packets_original: int | None

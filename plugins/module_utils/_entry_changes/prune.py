@@ -20,6 +20,7 @@ import errno
 import time
 import typing as t
 
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.backup import Backup
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.outcome import (
     Group,
     count_of,
@@ -51,21 +52,23 @@ _FEW = 64
 """Fewer deletes than this are not held against the kernel's count, which other connections change as well."""
 
 
-def prune(table: WritableTable, plan: PrunePlan, limit: Limit, dry_run: bool) -> PruneOutcome:
+def prune(
+    table: WritableTable, plan: PrunePlan, limit: Limit, dry_run: bool, backup: Backup | None = None
+) -> PruneOutcome:
     """Delete what the plan selects, unless it is a dry run.
 
-    With a limit or a second look, the whole table is read before the first delete, for which the names of the targets
-    are kept (see Targets). Otherwise each part of the table is pruned once it is read. Raises RefusedError if more
-    would be deleted than the limit allows, and what the table's ``read``, ``looks`` and ``delete`` raise, with the
-    number of those deleted.
+    With a limit, a second look or a ``backup``, the whole table is read before the first delete, for which the names of
+    the targets are kept (see Targets). Otherwise each part of the table is pruned once it is read. Raises RefusedError
+    if more would be deleted than the limit allows, what the backup raises, and what the table's ``read``, ``looks`` and
+    ``delete`` raise, with the number of those deleted.
     """
     counted = table.count()
     # The kernel's own count has to stand in for what it leaves out.
     conditions = () if counted is None else plan.conditions
-    reading = _Reading(table, plan, conditions, counted)
+    reading = _Reading(table, plan, conditions, counted, backup)
     if plan.confirm_idle:
         return reading.prune_after_second_look(limit, dry_run)
-    if limit.given is None and not dry_run:
+    if limit.given is None and not dry_run and not backup:
         return reading.prune_at_once()
     return reading.prune(limit, dry_run)
 
@@ -85,15 +88,20 @@ class _Reading:
     plan: PrunePlan
     conditions: t.Sequence[Condition]
     counted: int | None
+    backup: Backup | None = None
 
     def prune(self, limit: Limit, dry_run: bool) -> PruneOutcome:
         """Read all, then delete."""
-        found, targets = survey_table(self.table, self.conditions, self._survey, _group_of, keep_targets=not dry_run)
+        found, targets = survey_table(
+            self.table, self.conditions, self._survey, _group_of, keep_targets=not dry_run, writer=self.backup
+        )
         self.plan.refuse_changed_timeouts()
         before = self._note_count(found)
         enforce(limit, found)
+        self._complete_backup(found)
         if dry_run:
             return PruneOutcome(found, None)
+        self._need_backup(len(targets) > 0)
         with counting_outcomes("deleted", len(targets)) as outcomes:
             self.table.delete(targets, outcomes)
         return self._outcome(found, outcomes, before)
@@ -101,14 +109,16 @@ class _Reading:
     def prune_after_second_look(self, limit: Limit, dry_run: bool) -> PruneOutcome:
         """Read all, wait, look at the targets again, and delete those that saw no packet."""
         found, targets = survey_table(
-            self.table, self.conditions, self._survey, by_verdict, noting=NOTED, clock=Clock()
+            self.table, self.conditions, self._survey, by_verdict, noting=NOTED, clock=Clock(), writer=self.backup
         )
         self.plan.refuse_changed_timeouts()
         self._note_count(found)
         enforce(limit, found)
+        self._complete_backup(found)
         if len(targets):
             time.sleep(self.plan.confirm_idle)
         before = self.table.count()
+        self._need_backup(len(targets) > 0)
         looked: Outcomes[PruneVerdict] = collections.Counter()
         with counting_outcomes("deleted", len(targets)) as outcomes:
             for batch in found.look_again(self.table, targets, looked):
@@ -140,6 +150,14 @@ class _Reading:
         self._note_count(found, count_of(outcomes, 0))
         return self._outcome(found, outcomes, self.counted)
 
+    def _complete_backup(self, found: PruneSurvey) -> None:
+        if self.backup and found.would_delete:
+            self.backup.complete()
+
+    def _need_backup(self, needed: bool) -> None:
+        if self.backup:
+            self.backup.is_needed = needed
+
     def _survey(self, done: t.Mapping[Group, int] | None = None, sample: Sample | None = None) -> PruneSurvey:
         total = self.counted if self.conditions else None
         return PruneSurvey(self.plan, total, done or {}, sample)
@@ -160,6 +178,7 @@ class _Reading:
         Where that hardly falls, the table is read once more, to tell new connections from entries that stay in memory.
         """
         deleted, now = count_of(outcomes, 0), self.table.count()
+        self._need_backup(deleted > 0)
         if before is None or now is None or deleted < _FEW or 2 * (before - now) >= deleted:
             return PruneOutcome(found, outcomes)
         # What was deleted has to be told, also where this reading fails.

@@ -88,6 +88,16 @@ class Survey(t.Protocol):
 Found = t.TypeVar("Found", bound=Survey)
 
 
+class Writer(t.Protocol):
+    """What takes the targets as they are read."""
+
+    def restart(self) -> None:
+        """Drop what it has, because the table is read from its start."""
+
+    def write(self, block: Block) -> None:
+        """Take some targets."""
+
+
 def survey_table(
     table: Table,
     conditions: t.Sequence[Condition],
@@ -97,18 +107,24 @@ def survey_table(
     keep_targets: bool = True,
     noting: t.Sequence[str] = (),
     clock: Clock | None = None,
+    writer: Writer | None = None,
 ) -> tuple[Found, Targets[Tag]]:
     """Read the whole table. Return what was found, and the targets by the tag of their verdict.
 
     Without ``keep_targets`` there are none, because nothing will be changed. With a ``clock``, the fields in ``noting``
-    are noted of each target, with the time at which it was read. Raises what the table's ``read`` raises.
+    are noted of each target, with the time at which it was read. A ``writer`` gets all targets. Raises what the table's
+    ``read`` and the writer raise.
     """
 
     def collect(blocks: t.Iterator[Block]) -> tuple[Found, Targets[Tag]]:
         found, targets = new_survey(), Targets[Tag](noting)
+        if writer:
+            writer.restart()
         for block in blocks:
             moment = None if clock is None else clock.moment()
             for verdict, rows in found.sort_out(block):
+                if writer:
+                    writer.write(rows)
                 if keep_targets:
                     targets.add(rows, tag_of(verdict), moment)
         return found, targets

@@ -188,7 +188,7 @@ def _require_writable(directory: Directory, change: FileChange, problem: str, ot
     """Raise NotPermittedError or UnavailableError if the directory does not take the new text."""
     if not os.access(".", os.W_OK | os.X_OK, dir_fd=directory.descriptor):
         raise _not_writable(directory, problem, f"give another file, or {otherwise}")
-    if change.new_text is not None and not _has_room(directory.path, len(change.new_text)):
+    if change.new_text is not None and not has_room(directory.path, len(change.new_text)):
         reason = os.strerror(errno.ENOSPC)
         raise UnavailableError(
             f"{problem} ({reason}). Make room on the file system of {directory.path}, or {otherwise}."
@@ -206,7 +206,7 @@ def _not_writable(directory: Directory, problem: str, otherwise: str) -> Conntra
     return NotPermittedError(f"{problem} in {directory.path} by this user. {BECOME_ROOT} Or {otherwise}.")
 
 
-def _has_room(directory: str, size: int) -> bool:
+def has_room(directory: str, size: int) -> bool:
     """Return whether a new file of so many bytes fits on the disk (statvfs(3)). True where the disk does not say."""
     disk = os.statvfs(directory)
     blocks_left = disk.f_bfree if os.geteuid() == 0 else disk.f_bavail

@@ -20,6 +20,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import Co
 from ansible_collections.netops.conntrack.plugins.module_utils._files.paths import Place, place_of
 from ansible_collections.netops.conntrack.plugins.module_utils._query.extended import ExtendedLines
 from ansible_collections.netops.conntrack.plugins.module_utils._query.fields import csv_header, csv_lines, ndjson_lines
+from ansible_collections.netops.conntrack.plugins.module_utils._query.save import SaveLines, first_line, last_line
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 
 Lines = t.Callable[[Block], t.Iterable[str]]
@@ -28,10 +29,13 @@ FORMATS: dict[str, t.Callable[[Context], Lines]] = {
     "extended": ExtendedLines,
     "ndjson": lambda context: functools.partial(ndjson_lines, context=context),
     "csv": lambda context: functools.partial(csv_lines, context=context),
+    "save": SaveLines,
 }
 """What makes the lines of each format."""
 
-_HEADERS = {"csv": csv_header}
+_FIRST_LINES: dict[str, t.Callable[[Context], str]] = {"csv": lambda _context: csv_header(), "save": first_line}
+_LAST_LINES: dict[str, t.Callable[[int], str]] = {"save": last_line}
+"""What ends a file of so many entries."""
 
 
 class Export:
@@ -44,25 +48,31 @@ class Export:
         self._file = file
         self._dest = dest
         self._option = option
-        self._header = _HEADERS.get(form)
+        self._form = form
+        self._context = context
         self._lines = FORMATS[form](context)
+        self._entries = 0
 
     def restart(self) -> None:
         """Drop what was written so far."""
         with _writing(self._dest, self._option):
             self._file.seek(0)
             self._file.truncate()
-            if self._header:
-                self._file.write(self._header() + "\n")
+            if self._form in _FIRST_LINES:
+                self._file.write(_FIRST_LINES[self._form](self._context) + "\n")
+        self._entries = 0
 
     def write(self, block: Block) -> None:
         """Write the entries of a block."""
         with _writing(self._dest, self._option):
             self._file.writelines(f"{line}\n" for line in self._lines(block))
+        self._entries += len(block)
 
     def finish(self) -> None:
-        """Put what was written on the disk."""
+        """End the file, and put what was written on the disk."""
         with _writing(self._dest, self._option):
+            if self._form in _LAST_LINES:
+                self._file.write(_LAST_LINES[self._form](self._entries) + "\n")
             self._file.flush()
             os.fsync(self._file.fileno())
 

@@ -125,8 +125,15 @@ _ENTRY: Schema = {
     _uapi.CTA_STATUS: _number("status", 4),
     _uapi.CTA_PROTOINFO: {
         _uapi.CTA_PROTOINFO_TCP: {_uapi.CTA_PROTOINFO_TCP_STATE: _number("state_tcp", 1)},
-        _uapi.CTA_PROTOINFO_DCCP: {_uapi.CTA_PROTOINFO_DCCP_STATE: _number("state_dccp", 1)},
-        _uapi.CTA_PROTOINFO_SCTP: {_uapi.CTA_PROTOINFO_SCTP_STATE: _number("state_sctp", 1)},
+        _uapi.CTA_PROTOINFO_DCCP: {
+            _uapi.CTA_PROTOINFO_DCCP_STATE: _number("state_dccp", 1),
+            _uapi.CTA_PROTOINFO_DCCP_ROLE: _number("dccp_role", 1),
+        },
+        _uapi.CTA_PROTOINFO_SCTP: {
+            _uapi.CTA_PROTOINFO_SCTP_STATE: _number("state_sctp", 1),
+            _uapi.CTA_PROTOINFO_SCTP_VTAG_ORIGINAL: _number("vtag_original", 4),
+            _uapi.CTA_PROTOINFO_SCTP_VTAG_REPLY: _number("vtag_reply", 4),
+        },
     },
     _uapi.CTA_HELP: {_uapi.CTA_HELP_NAME: _text("helper")},
     _uapi.CTA_TIMEOUT: _number("remaining", 4),

@@ -158,6 +158,7 @@ class KeptEntries(t.TypedDict):
 class _PruneDetails(t.TypedDict, total=False):
     count_before: Count
     count_after: Count
+    backup_file: str | None
     sample: list[EntryFacts]
 
 

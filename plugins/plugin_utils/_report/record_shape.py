@@ -30,6 +30,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._router.common_sh
     FULLNESS,
     NAMES,
     OPTIONAL_COUNT,
+    PATH,
     SETTINGS,
     VALUE,
 )
@@ -178,6 +179,7 @@ _PRUNE = record(
     {
         **dict.fromkeys((*PRUNE_COUNTS, *PRUNE_UNSURE_COUNTS, "matches_now"), OPTIONAL_COUNT),
         "kept": optional(kept_entries(_ENTRIES)),
+        "backup_file": optional(text(PATH)),
         "sample": optional(_ENTRIES),
         "unavailable": optional(words()),
     },

@@ -114,6 +114,7 @@ class PruneRecord(t.TypedDict, total=False):
     unavailable: str | None
     count_before: Count
     count_after: Count
+    backup_file: str | None
     sample: list[EntryFacts]
 
 

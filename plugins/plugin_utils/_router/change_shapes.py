@@ -58,6 +58,7 @@ def prune(arguments: Arguments) -> Fields:
         **dict.fromkeys(PRUNE_UNSURE_COUNTS, OPTIONAL_COUNT),
         "standby": optional(boolean),
         "kept": kept_entries(sample),
+        "backup_file": optional(text(PATH)),
         "lines": list_of(text(2000), size),
         "sample": sample,
     }

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import pathlib
 import typing as t
 
 import pytest
@@ -28,6 +29,11 @@ def test_the_gates_are_on_by_default() -> None:
     prune = defaults("conntrack_prune")
     gates = ("max_delete", "protect_management", "protect_helpers", "protect_pair", "confirm_idle")
     assert [prune[f"conntrack_prune_{gate}"] for gate in gates] == ["95%", True, True, True, "30s"]
+
+
+def test_a_backup_is_made_by_default() -> None:
+    prune = defaults("conntrack_prune")
+    assert [prune[f"conntrack_prune_backup{name}"] for name in ("", "_keep", "_fetch")] == [True, 5, ""]
 
 
 def calls(fleet: Fleet) -> list[dict[str, t.Any]]:
@@ -62,6 +68,23 @@ def test_which_entries_are_deleted(fleet: Fleet, options: tuple[str, ...], selec
     names = ("confirm_idle", "confirm_idle_when", "max_delete", "protect_management", "protect_helpers")
     assert [deleting[name] for name in names] == ["30s", "idle", "95%", True, True]
     assert [counting[name] for name in names] == ["0", "always", None, True, True]
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_the_backup_comes_to_the_controller(fleet: Fleet, tmp_path: pathlib.Path, wanted: bool) -> None:
+    fleet.add("r1")
+    here = tmp_path / "backups"
+    variables = {"conntrack_prune_backup": wanted, "conntrack_prune_backup_fetch": str(here)}
+    predicted = fleet.play("prune", "--check", "-e", json.dumps(variables))
+    assert predicted.document["hosts"]["r1"]["prune"]["backup_file"] is None
+    assert not here.exists()
+    run = fleet.play("prune", "-e", json.dumps({**variables, "conntrack_prune_backup_keep": 7}))
+    assert (predicted.rc, run.rc) == (0, 0), run.output
+    deleting, counting = calls(fleet)[1:]
+    assert (deleting["backup"], deleting["backup_keep"], counting["backup"]) == (wanted, 7, None)
+    backup = str(fleet.directory / "r1.save") if wanted else None
+    assert run.document["hosts"]["r1"]["prune"]["backup_file"] == backup
+    assert [path.name for path in here.glob("*")] == ["r1-r1.save"] * wanted
 
 
 @pytest.mark.parametrize("nothing", [[], "", " , "])

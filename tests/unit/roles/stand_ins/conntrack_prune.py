@@ -31,6 +31,9 @@ def main() -> None:
             "max_delete": {"type": "raw"},
             "sample": {"type": "int"},
             "entries": {"type": "bool"},
+            "backup": {"type": "bool"},
+            "backup_dir": {"type": "path"},
+            "backup_keep": {"type": "int"},
         },
         supports_check_mode=True,
     )
@@ -48,7 +51,7 @@ def main() -> None:
     account = {"matched": found, "protected": 0, "kept": [], "woken": woken, "would_delete": found - (woken or 0)}
     account |= {"count_before": usage["count"], "undecidable": 0, "not_listed": 0, "deleted": 0}
     account["sample"] = router.get("sample", []) if module.params["entries"] else []
-    account["lines"] = []
+    account |= {"lines": [], "backup_file": None}
     account["standby"] = router.get("standby") if module.params["active_address"] else None
     if account["standby"]:
         module.exit_json(changed=False, already_gone=0, not_deleted=0, count_after=usage["count"], **account)
@@ -59,6 +62,10 @@ def main() -> None:
         if router.get("silent"):
             module.fail_json(msg="No answer. At least 7 entries had been deleted by then.", changed=True, deleted=7)
         account["deleted"] = account["would_delete"] - stuck
+        if module.params["backup"] and account["deleted"]:
+            backup = path.with_suffix(".save")
+            backup.write_text("# netops.conntrack backup 1\n")
+            account["backup_file"] = str(backup)
     if account["deleted"]:
         usage["count"] -= account["deleted"]
         usage["percent"] = round(100 * usage["count"] / usage["max"], 2)

@@ -32,8 +32,8 @@ def test_the_inventory_names_each_router() -> None:
     inventory = yaml.safe_load(access.inventory(pathlib.Path("/long/directory/ssh"), "nclab", ROUTERS))
     group = inventory["routers"]
     assert group["hosts"] == {
-        "router1": {"ansible_host": "198.18.4.2"},
-        "router2": {"ansible_host": "198.18.4.6"},
+        "router1": {"ansible_host": "198.18.4.2", "conntrack_prune_backup_dir": "/run/nclab-backups/router1"},
+        "router2": {"ansible_host": "198.18.4.6", "conntrack_prune_backup_dir": "/run/nclab-backups/router2"},
     }
     assert group["vars"]["ansible_user"] == "root"
     assert group["vars"]["ansible_python_interpreter"] == "/usr/bin/python3"
