@@ -108,6 +108,28 @@ def test_the_backup_restores_the_table(netns: str, directory: pathlib.Path, opti
     assert without_times(restored) == without_times(before)
 
 
+def test_our_own_restore_gives_back_all_that_can_be_set(netns: str, directory: pathlib.Path) -> None:
+    """Also labels, helpers and DCCP, for which the tool has no options or which it refuses."""
+    run(["sysctl", "-qw", *LASTING], netns=netns)
+    fill(netns)
+    before = _settable(netns)
+    assert "labels=" in before
+    assert "helper=ftp" in before
+    result = prune(netns, directory).data
+    assert result["deleted"] == len(before.splitlines())
+    assert shown(netns, "extended") == ""
+    restored = run_module("conntrack_restore", {"src": result["backup_file"]}, netns=netns)
+    assert not restored.failed, restored.msg
+    assert (restored.data["restored"], restored.data["complete"]) == (result["deleted"], True)
+    assert _settable(netns) == before
+
+
+def _settable(netns: str) -> str:
+    """Return the entries without what no new entry can be given, and without the seconds that pass."""
+    listed = re.sub(r"packets=\d+ bytes=\d+ | use=\d+|delta-time=\d+ ", "", shown(netns, "extended,labels"))
+    return "\n".join(sorted(re.sub(r"^(\S+ +\d+ \S+ +\d+) \d+", r"\1", line) for line in listed.splitlines()))
+
+
 def test_nothing_is_left_where_nothing_was_deleted(netns: str, directory: pathlib.Path) -> None:
     insert(netns, 10)
     assert prune(netns, directory, check=True).data["backup_file"] is None

@@ -59,12 +59,20 @@ class Path:
         listed = run(["nft", "list", "chain", "inet", "gate", "forward"], netns=self.router)
         return int(t.cast("re.Match[str]", re.search(r"packets (\d+)", listed))[1])
 
-    def delete_and_restore(self, file: pathlib.Path, output: str) -> None:
-        """Delete all entries, and restore them as they were."""
-        file.write_text(run(["conntrack", "-L", "-o", output], netns=self.router))
+    def delete_and_restore(self, directory: pathlib.Path, output: str | None) -> None:
+        """Delete all entries, and restore them as they were, from a listing of the tool or a backup of the prune."""
         before = self.tuples()
-        run(["conntrack", "-F"], netns=self.router)
-        result = run_module("conntrack_restore", {"src": str(file)}, netns=self.router)
+        if output is None:
+            options = {"match": "family=ipv4,ipv6", "backup": True, "backup_dir": str(directory / "backups")}
+            pruned = run_module("conntrack_prune", options, netns=self.router)
+            assert pruned.data["deleted"] == len(before)
+            file = pruned.data["backup_file"]
+        else:
+            file = str(directory / "table")
+            pathlib.Path(file).write_text(run(["conntrack", "-L", "-o", output], netns=self.router))
+            run(["conntrack", "-F"], netns=self.router)
+        assert self.tuples() == []
+        result = run_module("conntrack_restore", {"src": file}, netns=self.router)
         assert (result.data["restored"], result.data["refused"]) == (len(before), 0)
         assert self.tuples() == before
 
@@ -111,8 +119,11 @@ def transfer(sender: socket.socket, receiver: socket.socket) -> None:
     thread.join()
 
 
+@pytest.mark.parametrize("output", ["save", None])
 @pytest.mark.parametrize(("caller", "address"), [("client", ("203.0.113.2", 80)), ("server", ("203.0.113.1", 8080))])
-def test_tcp_goes_on_with_its_ports(path: Path, tmp_path: pathlib.Path, caller: str, address: tuple[str, int]) -> None:
+def test_tcp_goes_on_with_its_ports(
+    path: Path, tmp_path: pathlib.Path, caller: str, address: tuple[str, int], output: str | None
+) -> None:
     listener = listening(path.server, 80) if caller == "client" else listening(path.client, 9090)
     with listener, opened(getattr(path, caller), socket.SOCK_STREAM) as client:
         client.connect(address)
@@ -121,7 +132,7 @@ def test_tcp_goes_on_with_its_ports(path: Path, tmp_path: pathlib.Path, caller: 
         with accepted:
             transfer(client, accepted)
             transfer(accepted, client)
-            path.delete_and_restore(tmp_path / "table", "save")
+            path.delete_and_restore(tmp_path, output)
             before = path.tuples("-p", "tcp")
             transfer(accepted, client)
             transfer(client, accepted)
@@ -144,7 +155,8 @@ def test_without_a_restore_it_does_not_go_on(path: Path) -> None:
                 client.recv(99)
 
 
-def test_udp_and_icmp_go_on_with_their_numbers(path: Path, tmp_path: pathlib.Path) -> None:
+@pytest.mark.parametrize("output", ["extended", None])
+def test_udp_and_icmp_go_on_with_their_numbers(path: Path, tmp_path: pathlib.Path, output: str | None) -> None:
     echo = bytes.fromhex("0800f7fd00010001")
     raw = socket.SOCK_RAW
     with opened(path.server, socket.SOCK_DGRAM) as server, opened(path.client, socket.SOCK_DGRAM) as client:
@@ -158,8 +170,8 @@ def test_udp_and_icmp_go_on_with_their_numbers(path: Path, tmp_path: pathlib.Pat
         with pinger:
             pinger.sendto(echo, ("203.0.113.2", 0))
             assert pinger.recv(99)
-            # The format save does not have the translated number of ICMP.
-            path.delete_and_restore(tmp_path / "table", "extended")
+            # What the tool saves does not have the translated number of ICMP.
+            path.delete_and_restore(tmp_path, output)
             before = path.tuples()
             # The server answers to the port that it knows, before the client sends again.
             server.sendto(b"b", peer)

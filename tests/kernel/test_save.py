@@ -131,6 +131,14 @@ def test_what_the_tool_cannot_take_is_a_comment_before(fields: dict[str, t.Any],
     assert line.startswith(f"{comment}-A -t 7 -u SEEN_REPLY {TUPLES}")
 
 
+@pytest.mark.parametrize(("reply_id", "comment"), [(5, ""), (7, "# reply-icmp-id=7\n")])
+def test_a_translated_id_of_icmp_is_in_the_comment(reply_id: int, comment: str) -> None:
+    numbers = {"icmp_type": 8, "icmp_code": 0, "icmp_id": 5, "reply_icmp_id": reply_id}
+    line = line_of({"protocol": _uapi.ICMP, "status": _uapi.SEEN_REPLY, "remaining": 7, **numbers})
+    assert line.startswith(f"{comment}-A -t 7 -u SEEN_REPLY ")
+    assert line.endswith(" -p icmp --icmp-type 8 --icmp-code 0 --icmp-id 5")
+
+
 @pytest.mark.parametrize(
     ("fields", "head"),
     [

@@ -11,6 +11,7 @@ They differ from the tool's own (ct_save_snprintf() in src/conntrack.c), so that
 * The mark, if it is not 0, is at the end: ``-m MARK``. The tool leaves it out and takes it.
 * What the tool cannot take is in a comment right before the entry's line: ``# labels=0x20 helper=ftp``. It has only
   those that the entry has. Labels are the bitmap as one hexadecimal number, in which bit n is label n: 0x20 is label 5.
+  ``reply-icmp-id=7`` is the id of a reply of ICMP, where the translation has made it another one.
 * EXPECTED is left out of the status. The kernel makes no entry with it (EBUSY), at which the tool would stop.
 * An offloaded entry has neither a timeout nor a state of TCP, and the tool takes no line without them. It gets the
   timeout of the sysctls, as the kernel gives it one when it is offloaded no more (flow_offload_fixup_ct() in
@@ -143,12 +144,14 @@ def _tag(number: int) -> int:
     return socket.ntohl(number)
 
 
-def _comment(labels: int, helper: str | None) -> str:
-    """Return the line before that of an entry which has labels or a helper, "" for others."""
+def _comment(labels: int, helper: str | None, reply_id: int | None) -> str:
+    """Return the line before that of an entry which has labels, a helper or a translated id, "" for others."""
     words = [f"labels={labels:#x}"] if labels else []
     if helper is not None:
         # The name is that of a module, or of a program of root's. It cannot make a line of its own.
         words.append(f"helper={_UNSAFE.sub('?', helper)}")
+    if reply_id is not None:
+        words.append(f"reply-icmp-id={reply_id}")
     return f"# {' '.join(words)}\n" if words else ""
 
 
@@ -263,6 +266,12 @@ _DESTINATION_NAT = _Translation("reply_source", "destination", _uapi.DST_NAT_DON
 _SOURCE_NAT = _Translation("reply_destination", "source", _uapi.SRC_NAT_DONE, " -q ", " -n ")
 
 
+def _translated_ids(block: Block) -> t.Iterator[int | None]:
+    """Yield the id of each reply of ICMP that is not the one of the original tuple, None for others."""
+    for original, reply in zip(block.column("icmp_id"), block.column("reply_icmp_id")):
+        yield None if reply == original else reply
+
+
 class _Template:
     """The lines of the entries of one layout."""
 
@@ -301,10 +310,12 @@ class _Template:
     def _beginnings(self, block: Block) -> t.Iterable[str]:
         """Return what is before the timeout of each row, with the comment."""
         beginning = "-A -t " if self._is_timed else "-A"
-        if not self._layout.fields.keys() & {"labels", "helper"}:
+        if not self._layout.fields.keys() & {"labels", "helper", "reply_icmp_id"}:
             return itertools.repeat(beginning)
-        pairs = zip(block.column("labels"), block.column("helper"))
-        return [f"{_comment(label_bits(labels), helper)}{beginning}" for labels, helper in pairs]
+        comments = map(
+            _comment, map(label_bits, block.column("labels")), block.column("helper"), _translated_ids(block)
+        )
+        return [f"{comment}{beginning}" for comment in comments]
 
     def _words(self, block: Block) -> t.Iterable[Part]:
         """Return the heads and the tails. Mostly they are the same in all rows, which is seen at once."""
