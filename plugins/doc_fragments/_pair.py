@@ -19,13 +19,4 @@ options:
     elements: str
     version_added: 0.5.0
     default: []
-  protect_pair:
-    description:
-      - Whether to fail where C(conntrackd) writes the entries of another router into this table
-        (C(DisableExternalCache)), and O(active_address) does not tell which of the two is active.
-      - If this router stands by, such entries look idle, and C(conntrackd) hands their deletes on to the active member,
-        where they cut live connections.
-    type: bool
-    version_added: 0.5.0
-    default: true
 """

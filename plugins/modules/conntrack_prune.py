@@ -84,6 +84,15 @@ options:
     version_added: 0.5.0
     choices: [always, idle]
     default: always
+  protect_pair:
+    description:
+      - Whether to fail where C(conntrackd) writes the entries of another router into this table
+        (C(DisableExternalCache)), and O(active_address) does not tell which of the two is active.
+      - If this router stands by, such entries look idle, and C(conntrackd) hands their deletes on to the active member,
+        where they cut live connections.
+    type: bool
+    version_added: 0.5.0
+    default: true
   max_delete:
     description:
       - The most that may be deleted, as a number of entries such as V(5000), or as a share of all entries of the table

@@ -24,6 +24,7 @@ description:
 extends_documentation_fragment:
   - netops.conntrack._attributes
   - netops.conntrack._netns
+  - netops.conntrack._pair
   - netops.conntrack._selection
 attributes:
   check_mode:
@@ -152,6 +153,14 @@ refused:
   returned: success, or when entries are refused
   type: int
   sample: 0
+standby:
+  description:
+    - Whether this router is the member of a pair that stands by, as O(active_address) tells. Then nothing is restored,
+      whatever RV(would_restore) says.
+    - Null without O(active_address).
+  returned: success
+  type: bool
+  sample: false
 failures:
   description: The number of entries that the kernel refused, by its reason.
   returned: when the kernel refuses entries
@@ -194,6 +203,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._module import (
     guarded_run,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
+from ansible_collections.netops.conntrack.plugins.module_utils._pair.standby import ACTIVE_OPTION, is_standby
 from ansible_collections.netops.conntrack.plugins.module_utils._selected_table import selection_of, undecided
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import read_settings
 from ansible_collections.netops.conntrack.plugins.module_utils._table.writable import WritableTable
@@ -205,15 +215,16 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     with Listing(params["src"]) as listing, inside(params["netns"]):
         selection = selection_of(params, listing.context(read_settings()))
         plan = plan_of(listing, selection, params["written_at"], int(time.time()))
+        standby = is_standby(params)
         with WritableTable() as table:
-            outcome = restore(table, listing, plan, dry_run=module.check_mode)
+            outcome = restore(table, listing, plan, dry_run=module.check_mode or bool(standby))
             for warning in outcome.every_warning():
                 module.warn(warning)
             result = outcome.result(table.count(), module._diff)
     is_complete = None if listing.backup_version is None else listing.complete is not None
     warnings = undecided(result, selection)
-    about = {"src": params["src"], "written_at": plan.written_at_text, "complete": is_complete}
-    return {**result, **about, "warnings": warnings}
+    about = {"src": params["src"], "written_at": plan.written_at_text, "complete": is_complete, "standby": standby}
+    return {**result, **about, "changed": result["changed"] and not standby, "warnings": warnings}
 
 
 def main() -> None:
@@ -221,6 +232,7 @@ def main() -> None:
         argument_spec={
             "src": {"type": "path", "required": True},
             "written_at": {"type": "str"},
+            **ACTIVE_OPTION,
             **MATCH_OPTIONS,
             **NETNS_OPTION,
         },

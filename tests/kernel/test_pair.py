@@ -89,6 +89,20 @@ def test_on_the_standby_nothing_is_deleted(tmp_path: pathlib.Path) -> None:
 
 
 @pytest.mark.slow
+def test_on_the_standby_nothing_is_restored(tmp_path: pathlib.Path) -> None:
+    with pair(tmp_path) as both:
+        make_stale(both.first, "10.0.0.1", "10.0.0.2")
+        pruned = prune(both.first, **ACTIVE, backup=True, backup_dir=str(tmp_path / "backups"))
+        options = {"src": pruned["backup_file"], **ACTIVE}
+        there = run_module("conntrack_restore", options, netns=both.second.netns)
+        assert [there.data[name] for name in ("standby", "changed", "restored", "would_restore")] == [True, False, 0, 2]
+        assert "10.0.0." not in both.second.table()
+        here = run_module("conntrack_restore", options, netns=both.first.netns)
+        assert [here.data[name] for name in ("standby", "changed", "restored", "would_restore")] == [False, True, 2, 2]
+        until(lambda: entries(both.second, "external") == 2)
+
+
+@pytest.mark.slow
 def test_a_table_that_conntrackd_writes_in_the_mode_of_acknowledgements(tmp_path: pathlib.Path) -> None:
     """There, a delete on the standby does not reach the active member. But nothing says so, and it is refused."""
     with pair(tmp_path, "FTFW", "DisableExternalCache On") as both:

@@ -25,23 +25,24 @@ from ansible_collections.netops.conntrack.plugins.module_utils._pair.local_addre
     parse_address,
 )
 
-PAIR_OPTIONS: dict[str, t.Any] = {
-    "active_address": {"type": "list", "elements": "str", "default": []},
-    "protect_pair": {"type": "bool", "default": True},
-}
-"""The options of the modules that change entries. They are documented in the fragment ``netops.conntrack._pair``."""
+ACTIVE_OPTION: dict[str, t.Any] = {"active_address": {"type": "list", "elements": "str", "default": []}}
+"""The option that tells which member is active. It is documented in the fragment ``netops.conntrack._pair``."""
+
+PAIR_OPTIONS: dict[str, t.Any] = {**ACTIVE_OPTION, "protect_pair": {"type": "bool", "default": True}}
+"""The options of a module that deletes entries."""
 
 
 def is_standby(params: t.Mapping[str, t.Any]) -> bool | None:
-    """Return whether this router is the member of a pair that stands by, as its PAIR_OPTIONS tell. None: they do not.
+    """Return whether this router is the member of a pair that stands by, as the options tell. None: they do not.
 
+    ``params`` has PAIR_OPTIONS, or ACTIVE_OPTION for a module that deletes nothing.
     Raises OptionError for what is no address. Raises RefusedError where nothing tells which member is active, and a
     delete here could reach a live connection on the other one.
     """
     addresses = [_parsed(text) for text in params["active_address"]]
     if addresses:
         return local_ones().isdisjoint(addresses)
-    daemon = find_daemon() if params["protect_pair"] else None
+    daemon = find_daemon() if params.get("protect_pair") else None
     if daemon is not None:
         _refuse_mirrored_table(daemon)
     return None

@@ -110,6 +110,7 @@ RESTORE: Fields = {
     "src": text(PATH),
     "written_at": text(),
     "complete": optional(boolean),
+    "standby": optional(boolean),
 }
 
 _SETTING = record(
