@@ -56,7 +56,11 @@ class Router:
         """Return that the kernel is not asked any more."""
 
     def read(
-        self, collect: t.Callable[[t.Iterator[Block]], dict[str, t.Any]], _conditions: object = (), **_fields: object
+        self,
+        collect: t.Callable[[t.Iterator[Block]], dict[str, t.Any]],
+        _conditions: object = (),
+        *,
+        fields: object = None,
     ) -> t.Any:
         return collect(iter(self.blocks))
 
