@@ -153,6 +153,11 @@ not_told:
   returned: success
   type: int
   sample: 0
+undecidable:
+  description: The number of events of both kinds that lack what the selectors ask for. None of them is selected.
+  returned: success
+  type: int
+  sample: 0
 new:
   description:
     - The entries that were made. C(total) is their number, and C(matched) that of the selected ones.

@@ -154,6 +154,7 @@ def test_only_what_is_selected(netns: str) -> None:
     assert (data["new"]["total"], data["new"]["matched"]) == (20, 8)
     assert (data["destroyed"]["total"], data["destroyed"]["matched"]) == (2, 1)
     assert {each["source"] for each in data["new"]["entries"]} == {f"10.0.0.{number}" for number in range(8)}
+    assert data["undecidable"] == 0
     assert {each["mark"] for each in data["new"]["entries"]} == {7}
     assert data["new"]["filled_by"] is None
 

@@ -80,7 +80,7 @@ class Path:
 @pytest.fixture
 def path() -> t.Iterator[Path]:
     with contextlib.ExitStack() as stack:
-        router, client, server = (stack.enter_context(network_namespace("flow", tracking=False)) for _ in range(3))
+        router, client, server = (stack.enter_context(network_namespace("flow", tracking=False)) for _end in range(3))
         for (link, (near, far)), peer in zip(LINKS.items(), (client, server)):
             run(["ip", "link", "add", link, "type", "veth", "peer", "name", "peer", "netns", peer], netns=router)
             run(["ip", "address", "add", f"{near}/24", "dev", link], netns=router)

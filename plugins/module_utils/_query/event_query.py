@@ -106,7 +106,7 @@ def run_event_query(
 def account_of(
     answers: t.Mapping[str, Answer], count_before: int | None, count_after: int | None, losses: int
 ) -> dict[str, t.Any]:
-    """Return what is known of the events that did not come, as the module returns it, with warnings about them.
+    """Return what is unknown of the events, as the module returns it, with warnings about those that did not come.
 
     ``count_before`` and ``count_after`` are the kernel's counts of the entries. ``losses`` is how often
     events got lost.
@@ -115,8 +115,14 @@ def account_of(
     if count_before is not None and count_after is not None and not losses:
         ended = count_before + answers[NEW]["total"] - count_after
         not_told = max(ended - answers[DESTROYED]["total"], 0)
-    account = {"count_before": count_before, "count_after": count_after, "losses": losses, "not_told": not_told}
-    return {**account, "warnings": list(_warnings(losses, not_told))}
+    return {
+        "count_before": count_before,
+        "count_after": count_after,
+        "losses": losses,
+        "not_told": not_told,
+        "undecidable": sum(answer["undecidable"] for answer in answers.values()),
+        "warnings": list(_warnings(losses, not_told)),
+    }
 
 
 def _warnings(losses: int, not_told: int | None) -> t.Iterator[str]:

@@ -114,6 +114,7 @@ def events(arguments: Arguments) -> Fields:
         "count_before": OPTIONAL_COUNT,
         "count_after": OPTIONAL_COUNT,
         "not_told": OPTIONAL_COUNT,
+        "undecidable": COUNT,
         "new": answer,
         "destroyed": answer,
         "dest": optional(text(PATH)),
