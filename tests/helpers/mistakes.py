@@ -38,6 +38,7 @@ OF_MODULES = [
     OfModule("conntrack_facts", {"gather_subset": ["table"]}, ("needs root", ROOT), NOBODY),
     OfModule("conntrack_info", {}, ("needs root", ROOT), NOBODY),
     OfModule("conntrack_update", {"match": TCP, "mark": "1"}, ("needs root", ROOT), NOBODY),
+    OfModule("conntrack_create", {"entries": []}, ("needs root", ROOT), NOBODY),
     OfModule("conntrack_events", {}, ("needs root", ROOT), NOBODY),
     OfModule("conntrack_expect_info", {}, ("needs root", ROOT), NOBODY),
     OfModule("conntrack_expect_prune", {"match": "helper=ftp"}, ("needs root", ROOT), NOBODY),
@@ -71,6 +72,7 @@ OF_MODULES = [
     OfModule("conntrack_prune", {"match": TCP, "max_delete": "40pct"}, ("max_delete: '40pct' is neither", '"10%"')),
     OfModule("conntrack_prune", {"match": TCP, "max_delete": "140%"}, ("max_delete: '140%' is more", '"100%"')),
     OfModule("conntrack_prune", {"match": TCP, "confirm_idle": "soon"}, ("confirm_idle: 'soon'", "90s, 15m")),
+    OfModule("conntrack_create", {"entries": [{"prtocol": "tcp"}]}, ("entries[0].prtocol", "Did you mean protocol?")),
     OfModule("conntrack_events", {"duration": "11m"}, ("duration: '11m' is out of range", "Give 1s to 10m")),
     OfModule("conntrack_expect_info", {"limit": -1}, ("limit: -1 is negative", "Give 0 or more")),
     OfModule(

@@ -193,6 +193,17 @@ def test_update(args: dict[str, t.Any], check: bool) -> None:
 
 
 @pytest.mark.parametrize("check", [True, False])
+@pytest.mark.parametrize("helper", [None, "no-such-helper"])
+def test_create(helper: str | None, check: bool) -> None:
+    entry = {"protocol": "udp", "source": "10.0.0.5", "source_port": 5060, "remaining": "1h", "helper": helper}
+    args = {"entries": [{**entry, "destination": "203.0.113.9", "destination_port": 5060}]}
+    with network_namespace("answers") as name:
+        result = run_module("conntrack_create", args, netns=name, check=check, diff=True)
+    assert result.failed == (helper is not None and not check)
+    assert_let_in("conntrack_create", args, result)
+
+
+@pytest.mark.parametrize("check", [True, False])
 def test_restore(tmp_path: pathlib.Path, check: bool) -> None:
     with network_namespace("answers", tracking=False) as name:
         fill(name)

@@ -21,6 +21,7 @@ LOCAL = {"ansible_connection": "local", "ansible_python_interpreter": SYSTEM_PYT
 SELECTOR = {"protocol": "udp"}
 TASKS: list[dict[str, t.Any]] = [
     {"netops.conntrack.conntrack_audit": {"checks": []}},
+    {"netops.conntrack.conntrack_create": {"entries": []}},
     {"netops.conntrack.conntrack_events": {"duration": "1s"}},
     {"netops.conntrack.conntrack_expect_info": {}},
     {"netops.conntrack.conntrack_expect_prune": {"match": "helper=ftp"}},

@@ -17,6 +17,8 @@ TESTED_IN = {
     "kernel/test_answers": "module_utils/_errors",
     "kernel/test_backup": "module_utils/_entry_changes/backup module_utils/_entry_changes/backup_directory",
     "kernel/test_confirm": "modules/conntrack_settings module_utils/_settings/lock",
+    "kernel/test_conntrack_create": "modules/conntrack_create module_utils/_entry_changes/create "
+    "module_utils/_listing/entry_lines",
     "kernel/test_conntrack_facts": "modules/conntrack_facts module_utils/_facts/gather",
     "kernel/test_conntrack_info": "modules/conntrack_info module_utils/_query/export",
     "kernel/test_conntrack_prune": "modules/conntrack_prune",
@@ -32,7 +34,7 @@ TESTED_IN = {
     "kernel/test_kernel_filter": "module_utils/_table/kernel_filter",
     "kernel/test_malformed": "module_utils/_table/decoder",
     "kernel/test_modprobe": "module_utils/_boot_files/config_tree module_utils/_boot_files/modprobe_d",
-    "kernel/test_never_the_controller": "action/conntrack_events action/conntrack_expect_info "
+    "kernel/test_never_the_controller": "action/conntrack_create action/conntrack_events action/conntrack_expect_info "
     "action/conntrack_expect_prune action/conntrack_facts action/conntrack_info action/conntrack_prune "
     "action/conntrack_restore action/conntrack_settings action/conntrack_timeout_policy action/conntrack_update",
     "kernel/test_not_listed": "module_utils/_facts/listeners",

@@ -41,6 +41,7 @@ class Group(t.NamedTuple):
 
 _LASTING = {
     "deleted": "They do not come back by themselves. Run it again for the rest.",
+    "created": "They stay. Run it again for the rest.",
     "restored": "They stay. Run it again for the rest.",
     "updated": "They keep what they were given. Run it again for the rest.",
 }

@@ -43,19 +43,29 @@ _EXPECTED = (0, errno.EEXIST)
 def restore(table: WritableTable, listing: Listing, plan: RestorePlan, dry_run: bool) -> RestoreOutcome:
     """Make the entries that the plan selects in the file, unless it is a dry run.
 
-    Raises OptionError for a file that has what is no entry, RefusedError if the table has no room for all, and what
-    the file's and the table's ``read`` and the table's ``create`` raise, with the number of those restored.
+    Raises OptionError for a file that has what is no entry, and what the file's ``read`` and ``make_entries`` raise.
     """
     survey = RestoreSurvey(plan)
     listing.read(lambda blocks: collections.deque(map(survey.add, blocks), maxlen=0))
     warnings = (*plan.warnings, *refuse_unread(listing))
     refuse_other_number(listing, survey.entries)
+    return make_entries(table, survey, warnings, dry_run)
+
+
+def make_entries(
+    table: WritableTable, survey: RestoreSurvey, warnings: tuple[str, ...], dry_run: bool
+) -> RestoreOutcome:
+    """Make the entries of the survey, unless it is a dry run.
+
+    Raises RefusedError if the table has no room for all, and what the table's ``read`` and ``create`` raise, with the
+    number of those restored.
+    """
     foreseen = _foreseen(table, survey) if dry_run or _missing_room(table, survey.wanted) else None
     if foreseen is not None:
         _refuse_overflow(table, foreseen, survey)
     if dry_run:
         return RestoreOutcome(survey, foreseen or collections.Counter(), warnings, is_done=False)
-    with counting_outcomes("restored", survey.wanted) as outcomes:
+    with counting_outcomes(survey.words.done, survey.wanted) as outcomes:
         without_labels = _make(table, survey, outcomes)
     return RestoreOutcome(survey, outcomes, warnings, is_done=True, without_labels=without_labels)
 
@@ -104,10 +114,11 @@ def _refuse_overflow(table: WritableTable, foreseen: Outcomes[Group], survey: Re
     wanted = count_of(foreseen, 0)
     missing = _missing_room(table, wanted)
     if missing:
+        words = survey.words
         raise RefusedError(
-            f"src: {wanted} entries would be restored, and the table has {table.count()} of at most {table.limit()}. "
-            f"There is no room for {missing} of them, and the kernel would drop connections for them. Nothing was "
-            "restored. Raise net.netfilter.nf_conntrack_max, or restore a part of them with match.",
+            f"{words.option}: {wanted} entries would be {words.done}, and the table has {table.count()} of at most "
+            f"{table.limit()}. There is no room for {missing} of them, and the kernel would drop connections for them. "
+            f"Nothing was {words.done}. Raise net.netfilter.nf_conntrack_max, or choose a part of them.",
             **RestoreOutcome(survey, foreseen, (), is_done=False).counts(),
         )
 
@@ -124,16 +135,17 @@ class RestoreOutcome:
 
     def every_warning(self) -> t.Iterator[str]:
         """Yield what the operator should know besides the result."""
+        words = self.survey.words
         yield from self.warnings
         if self.survey.without_timeout:
             yield (
-                f"src: {self.survey.without_timeout} entries have no remaining time in the file, because they were "
-                "offloaded, and are not restored. Their next packets make new ones."
+                f"{words.option}: {self.survey.without_timeout} entries have no remaining time, because they were "
+                f"offloaded, and are not {words.done}. Their next packets make new ones."
             )
         if self.without_labels:
             yield (
-                f"{self.without_labels} entries were restored without their labels, because no rule here uses labels. "
-                "Load the ruleset first, delete these entries, and restore them again."
+                f"{self.without_labels} entries were {words.done} without their labels, because no rule here uses "
+                "labels. Load the ruleset first, delete these entries, and run it again."
             )
 
     def counts(self) -> dict[str, t.Any]:
@@ -146,8 +158,8 @@ class RestoreOutcome:
             "expired": survey.expired,
             "without_timeout": survey.without_timeout,
             "existing": count_of(self.outcomes, errno.EEXIST),
-            "would_restore": survey.wanted - count_of(self.outcomes, errno.EEXIST),
-            "restored": restored if self.is_done else 0,
+            survey.words.would: survey.wanted - count_of(self.outcomes, errno.EEXIST),
+            survey.words.done: restored if self.is_done else 0,
             "refused": sum(self.outcomes.values()) - count_of(self.outcomes, *_EXPECTED),
             "without_labels": self.without_labels,
         }
@@ -160,7 +172,7 @@ class RestoreOutcome:
             "count_after": count_after,
             **({"diff": self.diff()} if with_diff else {}),
         }
-        raise_on_failures(result, self.outcomes, _EXPECTED, "restored")
+        raise_on_failures(result, self.outcomes, _EXPECTED, self.survey.words.done)
         return result
 
     def diff(self) -> dict[str, str]:

@@ -27,6 +27,17 @@ _SLACK = 60
 _UTC = datetime.timezone.utc
 
 
+class Words(t.NamedTuple):
+    """What the result and messages say: what is ``done`` to an entry, what ``would`` be, and of which ``option``."""
+
+    done: str
+    would: str
+    option: str
+
+
+_RESTORED = Words("restored", "would_restore", "src")
+
+
 @dataclasses.dataclass(frozen=True)
 class RestorePlan:
     """What to restore: the selected entries, each with the time that it has left ``elapsed`` seconds later.
@@ -38,6 +49,7 @@ class RestorePlan:
     written_at: int
     elapsed: int
     warnings: tuple[str, ...] = ()
+    words: Words = _RESTORED
 
     @property
     def written_at_text(self) -> str:

@@ -12,7 +12,7 @@ import array
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.outcome import GROUP_FIELDS, Group
-from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.restore_plan import RestorePlan
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.restore_plan import RestorePlan, Words
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.creation import parts_of
 from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Layout
@@ -31,6 +31,11 @@ class RestoreSurvey:
         self.expired = self.without_timeout = 0
         self.wanted = 0
         """The number of entries to be made, unless the table has them."""
+
+    @property
+    def words(self) -> Words:
+        """What the result and its messages say."""
+        return self._plan.words
 
     def add(self, block: Block) -> None:
         """Count the entries of a block, and keep those that are to be made."""

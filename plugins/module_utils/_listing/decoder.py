@@ -25,6 +25,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._listing.columns 
     places_of,
     words_of,
 )
+from ansible_collections.netops.conntrack.plugins.module_utils._listing.entry_lines import line_of_json
 from ansible_collections.netops.conntrack.plugins.module_utils._listing.line_shapes import Shape, shape_of_line
 from ansible_collections.netops.conntrack.plugins.module_utils._listing.markup_shapes import (
     shape_of_save,
@@ -68,6 +69,9 @@ _LONGEST_LAST_LINE = 64
 
 _COMPLETE = re.compile(rb".* use=\d+|.*</flow>|# complete \d+", re.ASCII)
 """A last line that is known to be complete although no line feed ends it."""
+
+_JSON = b"{"
+"""What each line of NDJSON begins with."""
 
 _AT_ONCE = 1 << 10
 """Lines that are decoded at once. Of more, the words take memory that the kernel has to clear again and again."""
@@ -190,6 +194,8 @@ class _Piece:
     """
 
     def __init__(self, data: bytes) -> None:
+        if data.startswith(_JSON):
+            data = b"\n".join(map(line_of_json, data.split(b"\n")))
         last_line = _LAST_LINE.search(data[-_LONGEST_LAST_LINE:])
         self._complete = int(last_line.group(1)) if last_line else None
         if b"# " in data:

@@ -70,7 +70,7 @@ class Listing:
     def unlisted(self) -> frozenset[str]:
         """What the file's format does not tell of an entry (see Context)."""
         beginning = self._source.beginning.lstrip()
-        if self.backup_version is not None:
+        if self.backup_version is not None or beginning.startswith(b"{"):
             return _UNLISTED_BY_BACKUP
         if beginning.startswith(b"<"):
             return _UNLISTED_BY_XML

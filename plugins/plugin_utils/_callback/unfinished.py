@@ -14,6 +14,7 @@ import typing as t
 from ansible_collections.netops.conntrack.plugins.module_utils._printable import visible
 
 _COUNTS = {
+    "conntrack_create": "created",
     "conntrack_expect_prune": "deleted",
     "conntrack_prune": "deleted",
     "conntrack_restore": "restored",
@@ -83,6 +84,7 @@ _NOT_KNOWN = (
 _LATER = {
     _EXPECTATIONS: "Deleted expectations do not come back by themselves. Run the playbook again for the rest.",
     "conntrack_prune": "Deleted entries do not come back by themselves. Run the playbook again for the rest.",
+    "conntrack_create": "Entries that were created stay. Run the playbook again for the rest.",
     "conntrack_restore": "Entries that were restored stay. Run the playbook again for the rest.",
     "conntrack_settings": (
         "With confirm_within, the router restores its old values by itself when that time is over. Without it, "

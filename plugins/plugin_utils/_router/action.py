@@ -32,6 +32,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._router.shape imp
 _OLDEST_CORE = (2, 16)
 _LONGEST_MESSAGE = 4000
 _CHANGING = (
+    "conntrack_create",
     "conntrack_expect_prune",
     "conntrack_prune",
     "conntrack_restore",

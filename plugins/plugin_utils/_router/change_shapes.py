@@ -90,6 +90,11 @@ UPDATE: Fields = {
     "kept": mapping(COUNT, 16),
 }
 
+CREATE: Fields = {
+    **dict.fromkeys(("wanted", "existing", "would_create", "created", "refused", "without_labels"), COUNT),
+    "count_after": OPTIONAL_COUNT,
+}
+
 RESTORE: Fields = {
     **dict.fromkeys(
         (

@@ -16,6 +16,7 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.change_shapes import (
     CHANGED_SETTINGS,
+    CREATE,
     RESTORE,
     TIMEOUT_POLICY,
     UPDATE,
@@ -32,6 +33,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._router.shape imp
 
 _UNAVAILABLE: Fields = {"unavailable": text()}
 _OF_FAILURES: dict[str, Fields] = {
+    "conntrack_create": {"failures": mapping(COUNT, 256)},
     "conntrack_expect_prune": {"failures": mapping(COUNT, 256)},
     "conntrack_events": _UNAVAILABLE,
     "conntrack_info": _UNAVAILABLE,
@@ -41,6 +43,7 @@ _OF_FAILURES: dict[str, Fields] = {
 }
 
 _OF_SUCCESS: dict[str, t.Callable[[Arguments], Fields]] = {
+    "conntrack_create": lambda _arguments: CREATE,
     "conntrack_events": events,
     "conntrack_expect_info": expect_info,
     "conntrack_expect_prune": expect_prune,
