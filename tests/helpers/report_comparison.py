@@ -15,7 +15,7 @@ _BY_COUNTERS = {"table_full_logged", "packets_dropped", "entries_evicted", "inse
 """The checks of what happened since the boot, on a machine where other labs may have been."""
 
 _BY_TYPE = {"shortened", "sample", "value", "count_before", "count_after", "values", "backup_file"}
-"""What is compared by the types of its values alone: the figures are of entries that come and go, a name of the time."""
+"""What is compared by the types of its values alone: figures of entries that come and go, and names of new files."""
 
 
 def comparable(report: dict[str, t.Any]) -> dict[str, t.Any]:

@@ -183,6 +183,7 @@ def test_a_mistake_in_one_is_found_before_any_is_made(
 
 
 def test_what_is_no_entry() -> None:
+    wrong: t.Any
     for wrong in None, [], "tcp", 7:
         with pytest.raises(OptionError, match="is no entry"):
             line_of(wrong, "entries[0]")

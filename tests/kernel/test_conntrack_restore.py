@@ -342,6 +342,7 @@ def in_process(netns: str, path: pathlib.Path, text: str) -> dict[str, t.Any]:
         params: t.ClassVar[dict[str, t.Any]] = {
             "src": put(path / "file", text),
             "written_at": None,
+            "active_address": [],
             "match": None,
             "exclude": [],
         }
