@@ -225,7 +225,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._query.event_quer
     parse_listening_time,
     run_event_query,
 )
-from ansible_collections.netops.conntrack.plugins.module_utils._query.export import FORMATS, check_dest, exporting
+from ansible_collections.netops.conntrack.plugins.module_utils._query.export import check_dest, exporting
 from ansible_collections.netops.conntrack.plugins.module_utils._query.query import Query
 from ansible_collections.netops.conntrack.plugins.module_utils._selected_table import selected
 from ansible_collections.netops.conntrack.plugins.module_utils._table.events import DESTROYED, NEW, Events
@@ -270,7 +270,7 @@ def main() -> None:
             "entries": {"type": "bool", "default": False},
             "dest": {"type": "path"},
             "dest_destroyed": {"type": "path"},
-            "format": {"type": "str", "choices": list(FORMATS), "default": "extended"},
+            "format": {"type": "str", "choices": ["extended", "ndjson", "csv"], "default": "extended"},
             **MATCH_OPTIONS,
             **NETNS_OPTION,
         },
