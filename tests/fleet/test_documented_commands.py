@@ -24,6 +24,8 @@ OF_THE_SYSTEM = "ansible.builtin."
 A_FILE_OF_AN_EARLIER_RUN = "-TIME."
 VISITS_ALL = re.compile(r"namespaces[\"':= ]+all")
 
+EMPTY_BACKUP = "# netops.conntrack backup 1 at=2026-11-28T19:11:56Z\n# complete 0\n"
+
 EDGE = "edge:\n  hosts:\n    router1:\n"
 
 
@@ -55,6 +57,8 @@ def test_documented_commands_that_enter_all_namespaces(
 def _run_all(commands: list[str], fleet: t.Any, tmp_path: pathlib.Path) -> None:
     groups = tmp_path / "edge.yml"
     groups.write_text(EDGE, encoding="utf-8")
+    for name in "table.save", "router1.save":
+        (tmp_path / name).write_text(EMPTY_BACKUP, encoding="utf-8")
     failures = []
     for command in commands:
         words = shlex.split(command, comments=True)
@@ -62,6 +66,8 @@ def _run_all(commands: list[str], fleet: t.Any, tmp_path: pathlib.Path) -> None:
         words = [*words[: at - 1], "-i", str(groups), *words[at + 1 :]]
         # The routers of the lab share the files of the machine.
         words = [word.replace("dest=/var/tmp", f"dest={tmp_path}") for word in words]
+        words = [word.replace("backup_fetch=", f"backup_fetch={tmp_path}/") for word in words]
+        words = [re.sub(r"^(src|controller_src)=(?:/root/)?(\w+\.save)$", rf"\1={tmp_path}/\2", word) for word in words]
         if words[0] == "ansible-playbook":
             words += ["-e", f"conntrack_audit_report_directory={tmp_path}"]
         done = run_ansible(words, fleet.built.inventory, fleet.home)

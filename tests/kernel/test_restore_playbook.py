@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import subprocess
 import tempfile
@@ -14,7 +15,7 @@ import typing as t
 
 import pytest
 from helpers.namespace_hosts import NamespaceHost
-from helpers.support import network_namespace, run, run_ansible
+from helpers.support import CHECKOUT, network_namespace, run, run_ansible
 
 TUPLES = "-s 10.0.0.2 -d 192.0.2.1 -r 192.0.2.1 -q 10.0.0.2 -p tcp --sport 1001 --dport 80"
 ENTRY = f"-A -t 1000 -u SEEN_REPLY,ASSURED {TUPLES} --reply-port-src 80 --reply-port-dst 1001 --state ESTABLISHED"
@@ -66,6 +67,15 @@ def test_a_file_is_restored(tmp_path: pathlib.Path, netns: str, option: str) -> 
     assert "changed=0" in again.stdout
     assert copies() == before
     assert path.exists()
+
+
+def test_a_path_is_relative_to_where_the_playbook_is_run(tmp_path: pathlib.Path, netns: str) -> None:
+    write(tmp_path / "table.save", 1001)
+    path = os.path.relpath(tmp_path / "table.save", CHECKOUT)
+    done = play(tmp_path, netns, "-e", f"controller_src={path}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{path}, written at 20" in done.stdout
+    assert ports(netns) == ["sport=1001"]
 
 
 def test_the_copy_is_removed_after_a_failure(tmp_path: pathlib.Path, netns: str) -> None:

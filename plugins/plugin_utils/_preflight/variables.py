@@ -130,6 +130,7 @@ SET_BY_US = frozenset(
         "conntrack_prune_rehearsed",
         "conntrack_prune_result",
         "conntrack_restore_copy",
+        "conntrack_restore_directory",
         "conntrack_restore_found",
         "conntrack_restore_result",
         "conntrack_tune_applied",

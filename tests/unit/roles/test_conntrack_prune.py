@@ -87,6 +87,13 @@ def test_the_backup_comes_to_the_controller(fleet: Fleet, tmp_path: pathlib.Path
     assert [path.name for path in here.glob("*")] == ["r1-r1.save"] * wanted
 
 
+def test_a_directory_for_backups_is_relative_to_where_the_playbook_is_run(fleet: Fleet) -> None:
+    fleet.add("r1")
+    run = fleet.play("prune", "-e", "conntrack_prune_backup_fetch=my/backups")
+    assert run.rc == 0, run.output
+    assert [path.name for path in (fleet.directory / "my" / "backups").glob("*")] == ["r1-r1.save"]
+
+
 @pytest.mark.parametrize("nothing", [[], "", " , "])
 def test_nothing_to_look_for_is_an_error(fleet: Fleet, nothing: t.Any) -> None:
     fleet.add("r1")
