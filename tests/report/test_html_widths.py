@@ -20,7 +20,7 @@ Open = t.Callable[..., t.Any]
 HEIGHTS = {320: 568, 360: 740, 390: 844, 430: 932, 768: 1024, 1024: 768, 1280: 800, 1440: 900}
 PHONES = (320, 360, 390, 430)
 LEAST_COLUMN = 60
-MOST_HEIGHT = 8_400
+MOST_HEIGHT = 9_600
 
 OPEN_ALL = "document.querySelectorAll('details').forEach(each => { each.open = true })"
 OPEN_ROUTERS = "document.querySelectorAll('.router').forEach(each => { each.open = true })"
