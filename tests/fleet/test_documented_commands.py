@@ -66,6 +66,7 @@ def _run_all(commands: list[str], fleet: t.Any, tmp_path: pathlib.Path) -> None:
         words = [*words[: at - 1], "-i", str(groups), *words[at + 1 :]]
         # The routers of the lab share the files of the machine.
         words = [word.replace("dest=/var/tmp", f"dest={tmp_path}") for word in words]
+        words = [word.replace("backup=true", f"backup=true backup_dir={tmp_path}/backups") for word in words]
         words = [word.replace("backup_fetch=", f"backup_fetch={tmp_path}/") for word in words]
         words = [re.sub(r"^(src|controller_src)=(?:/root/)?(\w+\.save)$", rf"\1={tmp_path}/\2", word) for word in words]
         if words[0] == "ansible-playbook":

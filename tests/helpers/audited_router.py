@@ -31,13 +31,21 @@ NAMESPACE_CHECKS = parse(_DEFAULTS["conntrack_audit_namespace_checks"])
 
 
 def facts_of(
-    netns: str, *, sample: str | None = None, namespaces: str | None = None, **changes: dict[str, t.Any]
+    netns: str,
+    *,
+    sample: str | None = None,
+    namespaces: str | None = None,
+    wrapper: t.Sequence[str] = (),
+    **changes: dict[str, t.Any],
 ) -> Facts:
-    """Return the facts that an audit measures, in which what the test cannot have is replaced: ``usage={...}``."""
+    """Return the facts that an audit measures, in which what the test cannot have is replaced: ``usage={...}``.
+
+    ``wrapper`` is as run_module takes it.
+    """
     subsets = ["all", "namespaces"] if namespaces else ["all"]
     asked = {"gather_subset": subsets, "selectors": NAMED, "sample": sample, "namespaces": namespaces}
     given = {name: value for name, value in asked.items() if value is not None}
-    result = run_module("conntrack_facts", given, netns=netns)
+    result = run_module("conntrack_facts", given, netns=netns, wrapper=wrapper)
     assert not result.failed, result.msg
     facts: Facts = result.data["ansible_facts"]["conntrack"]
     return {**facts, **{subset: {**facts[subset], **values} for subset, values in changes.items()}}

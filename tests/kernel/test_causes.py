@@ -310,6 +310,10 @@ def test_no_bare_ack_makes_an_entry_after_the_printed_cure(tmp_path: pathlib.Pat
         assert count(router) == 0
 
 
+_UP_FOR_TEN_DAYS = ("unshare", "--time", "--boottime", "864000")
+"""Nothing counts as idle for longer than the machine is up (time_namespaces(7))."""
+
+
 def test_connections_idle_for_an_hour_are_found_and_as_many_are_shortened_as_was_foretold(
     tmp_path: pathlib.Path,
 ) -> None:
@@ -323,7 +327,7 @@ def test_connections_idle_for_an_hour_are_found_and_as_many_are_shortened_as_was
     with network_namespace("causes") as netns:
         run(["conntrack", "-R", "-"], netns=netns, text="\n".join(lines) + "\n")
         usage = {"max": 4000, "percent": 57.5}
-        facts = facts_of(netns, usage=usage)
+        facts = facts_of(netns, wrapper=_UP_FOR_TEN_DAYS, usage=usage)
         found = findings_of(document_of(netns, tmp_path, facts))
         assert CAUSES & found.keys() == {"idle_connections"}
         value = found["idle_connections"]["value"]

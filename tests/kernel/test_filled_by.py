@@ -202,7 +202,7 @@ def screen_of(netns: str, directory: pathlib.Path, facts: dict[str, t.Any] | Non
 def first_line(screen: str) -> str:
     """Return what the first screen says of the table of the router, in one line."""
     section = screen.split("What fills the tables\n---------------------\n\n")[1].split("\n\n")[0]
-    [text] = re.findall(r"^r1 +(.*(?:\n +(?=[^A-Z\s]).*)*)", section)
+    [text] = re.findall(r"^r1 +(.*(?:\n +(?=[^A-Z\s]).*)*)", section, re.MULTILINE)
     return " ".join(text.split())
 
 

@@ -202,7 +202,8 @@ def test_what_fills_the_worst_tables_is_above_the_fold(
     assert len(whole) >= (1 if options and width < 1280 else 2)
     # With how many sources the entries have, two of them fill a narrow screen.
     assert width < 1280 or options or bottom(page, ".fills:nth-of-type(3) .badge") <= HEIGHTS[width]
-    assert page.locator(".fills .command").first.bounding_box()["y"] < HEIGHTS[width] / 2
+    # What it frees stands above it.
+    assert page.locator(".fills .command").first.bounding_box()["y"] < HEIGHTS[width] * 0.55
 
 
 @pytest.mark.parametrize("width", PHONES)

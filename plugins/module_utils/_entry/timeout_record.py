@@ -109,7 +109,7 @@ def read_record() -> TimeoutRecord:
     except FileNotFoundError:
         return TimeoutRecord(now=now, path=path)
     except PermissionError as error:
-        raise NotPermittedError(f"{path} cannot be read without root. {BECOME_ROOT}") from error
+        raise NotPermittedError(f"Reading {path} needs root (CAP_NET_ADMIN). {BECOME_ROOT}") from error
     except OSError as error:
         raise _damaged(path) from error
     if text is None:
