@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import struct
 import time
@@ -145,6 +146,12 @@ def shown(netns: str, output: str, *selected: str) -> str:
     """Return what conntrack(8) lists in the format ``output``; ``selected`` are its options."""
     listing = ["conntrack", "-L", "-o", output, *selected]
     return run(["unshare", "-m", "sh", "-c", _WITH_LABELS, "sh", *listing], netns=netns, text=_LABELS)
+
+
+def settable(netns: str) -> list[str]:
+    """Return what the tool shows, without what no new entry can be given, and without the seconds that pass."""
+    text = re.sub(r"packets=\d+ bytes=\d+ | use=\d+|delta-time=\d+ ", "", shown(netns, "extended,labels"))
+    return sorted(re.sub(r"^(\S+ +\d+ \S+ +\d+) \d+", r"\1", line) for line in text.splitlines())
 
 
 def read_beside(netns: str, output: str) -> tuple[list[Block], Context, str]:

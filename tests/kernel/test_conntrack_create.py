@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import json
 import pathlib
-import re
 import typing as t
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.module_utils._listing.entry_lines import line_of, line_of_json
-from helpers.kernel_entries import LASTING, fill, shown
+from helpers.kernel_entries import LASTING, fill, settable
 from helpers.support import ModuleResult, assert_refused, network_namespace, run, run_module
 
 SIP = {
@@ -43,20 +42,14 @@ def counts(result: ModuleResult) -> tuple[t.Any, ...]:
     return tuple(result.data[name] for name in COUNTS)
 
 
-def listed(netns: str) -> list[str]:
-    """Return what the tool shows, without what no new entry can be given, and without the seconds that pass."""
-    text = re.sub(r"packets=\d+ bytes=\d+ | use=\d+|delta-time=\d+ ", "", shown(netns, "extended,labels"))
-    return sorted(re.sub(r"^(\S+ +\d+ \S+ +\d+) \d+", r"\1", line) for line in text.splitlines())
-
-
 def test_made_once(netns: str) -> None:
     assert counts(create(netns, SIP, check=True)) == (1, 0, 1, 0, 0, True)
-    assert listed(netns) == []
+    assert settable(netns) == []
     first = create(netns, SIP)
     assert counts(first) == (1, 0, 1, 1, 0, True)
     assert first.data["diff"]["after"] == "1  ipv4 udp unreplied\n"
     assert counts(create(netns, SIP)) == (1, 1, 0, 0, 0, False)
-    assert "sport=5060 dport=5060 [UNREPLIED] src=203.0.113.9 dst=10.0.0.5" in listed(netns)[0]
+    assert "sport=5060 dport=5060 [UNREPLIED] src=203.0.113.9 dst=10.0.0.5" in settable(netns)[0]
     # Its reply is the tuple of another one, and it has one of its own.
     other = {**SIP, "source": "10.0.0.6"}
     assert counts(create(netns, SIP, other)) == (2, 1, 1, 1, 0, True)
@@ -110,11 +103,11 @@ def test_made_once(netns: str) -> None:
 )
 def test_as_the_tool_makes_it(netns: str, entry: dict[str, t.Any], command: str) -> None:
     run(["conntrack", "-I", *command.split(), "-t", "3600"], netns=netns)
-    [wanted] = listed(netns)
+    [wanted] = settable(netns)
     assert create(netns, entry).data["existing"] == 1
     run(["conntrack", "-F"], netns=netns)
     assert counts(create(netns, entry)) == (1, 0, 1, 1, 0, True)
-    assert listed(netns) == [wanted]
+    assert settable(netns) == [wanted]
 
 
 def test_what_one_router_returns_another_one_makes(tmp_path: pathlib.Path) -> None:
@@ -126,16 +119,16 @@ def test_what_one_router_returns_another_one_makes(tmp_path: pathlib.Path) -> No
         run(["conntrack", "-F"], netns=new)
         options = {"entries": True, "limit": 1000, "dest": str(tmp_path / "table.ndjson"), "format": "ndjson"}
         found = run_module("conntrack_info", options, netns=old)
-        before = listed(old)
+        before = settable(old)
         done = create(new, *found.data["entries"])
         assert counts(done)[:1] + counts(done)[3:] == (len(before), len(before), 0, True)
-        assert listed(new) == before
+        assert settable(new) == before
         # The same from the file, with a reader of its own.
         run(["conntrack", "-F"], netns=new)
         restored = run_module("conntrack_restore", {"src": str(tmp_path / "table.ndjson")}, netns=new)
         assert not restored.failed, restored.msg
         assert restored.data["restored"] == len(before)
-        assert listed(new) == before
+        assert settable(new) == before
         read = run_module("conntrack_info", {"src": str(tmp_path / "table.ndjson"), "limit": 1000, "entries": True})
         assert (read.data["total"], read.data["not_understood"]) == (len(before), 0)
         assert {_told(each) for each in read.data["entries"]} == {_told(each) for each in found.data["entries"]}
@@ -179,7 +172,7 @@ def test_a_mistake_in_one_is_found_before_any_is_made(
     assert_refused(create(netns, {**SIP, **change}, {**SIP, "source": "10.0.0.9"}), *words)
     later = create(netns, {**SIP, "source": "10.0.0.9"}, {**SIP, **change})
     assert_refused(later, words[0].replace("[0]", "[1]"))
-    assert listed(netns) == []
+    assert settable(netns) == []
 
 
 def test_what_is_no_entry() -> None:
@@ -196,4 +189,4 @@ def test_what_the_kernel_refuses(netns: str) -> None:
     assert result.failed
     assert (result.data["created"], result.data["refused"], result.data["changed"]) == (1, 1, True)
     assert sum(result.data["failures"].values()) == 1
-    assert len(listed(netns)) == 1
+    assert len(settable(netns)) == 1

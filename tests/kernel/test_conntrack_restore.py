@@ -21,7 +21,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._netns import ins
 from ansible_collections.netops.conntrack.plugins.module_utils._table.table import Table
 from ansible_collections.netops.conntrack.plugins.module_utils._table.writable import WritableTable
 from ansible_collections.netops.conntrack.plugins.modules import conntrack_restore
-from helpers.kernel_entries import LASTING, MADE, RULES, fill, shown
+from helpers.kernel_entries import LASTING, MADE, RULES, fill, settable, shown
 from helpers.support import ModuleResult, assert_refused, network_namespace, run, run_module
 
 PASSING = 60
@@ -81,12 +81,6 @@ def counts(result: ModuleResult) -> tuple[int, ...]:
     return tuple(result.data[name] for name in COUNTS)
 
 
-def listed(netns: str) -> list[str]:
-    """Return what the tool shows, without what no new entry can be given."""
-    text = re.sub(r"packets=\d+ bytes=\d+ | use=\d+|delta-time=\d+ ", "", shown(netns, "extended,labels"))
-    return sorted(re.sub(r"^(\S+ +\d+ \S+ +\d+) \d+", r"\1", line) for line in text.splitlines())
-
-
 def entries(netns: str) -> dict[tuple[t.Any, ...], int | None]:
     """Return what our own reading has of every entry that can be restored, and its remaining time."""
     with inside(netns), Table() as table:
@@ -115,7 +109,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[tuple[str, st
 
 def test_every_kind_is_back(filled: tuple[str, str], tmp_path: pathlib.Path) -> None:
     netns, text = filled
-    before, own_before = listed(netns), entries(netns)
+    before, own_before = settable(netns), entries(netns)
     assert any("labels=" in line for line in before)
     assert any("helper=ftp" in line for line in before)
     run(["conntrack", "-F"], netns=netns)
@@ -123,7 +117,7 @@ def test_every_kind_is_back(filled: tuple[str, str], tmp_path: pathlib.Path) -> 
     assert counts(result) == (len(before), 0, 0, len(before), 0)
     assert result.data["complete"] is True
     assert result.data["without_labels"] == 0
-    assert listed(netns) == before
+    assert settable(netns) == before
     own_after = entries(netns)
     assert own_after.keys() == own_before.keys()
     for key, remaining in own_before.items():
@@ -145,7 +139,7 @@ def test_the_tool_makes_the_same_of_the_file(filled: tuple[str, str], tmp_path: 
             run(["nft", "-f", "-"], netns=netns, text=RULES)
         assert restore(own, tmp_path / "table.save", text).data["restored"] > len(MADE)
         run(["conntrack", "-R", str(tmp_path / "table.save")], netns=other)
-        assert listed(own) == listed(other)
+        assert settable(own) == settable(other)
         # The tool asks for no translation of a port alone.
         without_nat = [{(*key[:-1], key[-1] & ~NAT) for key in entries(netns)} for netns in (own, other)]
         assert without_nat[0] == without_nat[1]
@@ -180,13 +174,13 @@ def test_a_listing_can_be_restored(filled: tuple[str, str], tmp_path: pathlib.Pa
     with network_namespace("restore") as own:
         run(["nft", "-f", "-"], netns=own, text=RULES)
         restore(own, tmp_path / "table.save", text)
-        wanted, file = listed(own), shown(own, output)
+        wanted, file = settable(own), shown(own, output)
         run(["conntrack", "-F"], netns=own)
         # In XML there are neither the numbers of ICMP nor the states of SCTP.
         exclude = [{"protocol": "icmp,icmpv6,sctp"}] if output == "xml" else []
         result = restore(own, tmp_path / "table.txt", file, match="family=ipv4,ipv6", exclude=exclude)
         assert not result.failed, result.msg
-        restored = listed(own)
+        restored = settable(own)
     if output == "xml":
         wanted = [line for line in wanted if not re.search(" icmp|sctp", line)]
         # A fixed timeout, and labels by number, are shown by no line.
@@ -217,14 +211,14 @@ def test_labels_need_a_rule_that_has_some(filled: tuple[str, str], tmp_path: pat
 def test_what_is_there_stays(tmp_path: pathlib.Path, there: str, same: str, check: bool) -> None:
     with network_namespace("restore") as netns:
         run(["conntrack", "-I", *there.split()], netns=netns)
-        before = listed(netns)
+        before = settable(netns)
         result = restore(netns, tmp_path / "one.save", backup(TRANSLATED, PLAIN), check)
         assert counts(result) == (2, 0, 1, 0 if check else 1, 0), same
         assert result.data["would_restore"] == 1
         assert result.data["changed"]
         assert result.data["diff"] == {"before": "", "after": "1  ipv4 tcp ESTABLISHED\n"}
-        assert set(before) <= set(listed(netns))
-        assert len(listed(netns)) == 1 if check else 2
+        assert set(before) <= set(settable(netns))
+        assert len(settable(netns)) == 1 if check else 2
 
 
 def test_another_zone_is_another_connection(tmp_path: pathlib.Path) -> None:
@@ -242,7 +236,7 @@ def test_the_translated_number_of_icmp_is_in_a_comment(tmp_path: pathlib.Path) -
     with network_namespace("restore") as netns:
         text = backup("# reply-icmp-id=4711", f"{line} --icmp-code 0 --icmp-id 77 -m 5")
         assert counts(restore(netns, tmp_path / "icmp.save", text)) == (1, 0, 0, 1, 0)
-        [shown_line] = listed(netns)
+        [shown_line] = settable(netns)
     assert "code=0 id=77 src=192.0.2.1 dst=203.0.113.1 type=0 code=0 id=4711 mark=5" in shown_line
 
 
@@ -330,7 +324,7 @@ def test_a_table_without_room_is_left_alone(tmp_path: pathlib.Path, monkeypatch:
         refused = in_process(netns, tmp_path, backup(PLAIN, TRANSLATED, other))
         assert "no room for 1 of them" in refused["msg"]
         assert (refused["would_restore"], refused["existing"], refused["restored"]) == (2, 1, 0)
-        assert len(listed(netns)) == 1
+        assert len(settable(netns)) == 1
         # What is there already needs no room.
         assert in_process(netns, tmp_path, backup(PLAIN, TRANSLATED))["restored"] == 1
 

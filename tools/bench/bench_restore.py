@@ -28,9 +28,9 @@ import typing as t
 TOOLS = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TOOLS), str(TOOLS.parent / "tests")]
 
-from bench.errors import BenchError  # noqa: E402
-from bench.machine import limits, setting, tracking_namespace  # noqa: E402
-from bench.wrapped import wrap  # noqa: E402
+from bench.errors import BenchError  # noqa: E402  (found through the line above)
+from bench.machine import limits, setting, tracking_namespace  # noqa: E402  (found through the line above)
+from bench.wrapped import wrap  # noqa: E402  (found through the line above)
 
 BAR = 0.8
 """Which share of the time of ``conntrack -R`` the module may take."""

@@ -139,6 +139,17 @@ def _edition(about: os.stat_result) -> Edition:
 
 
 @contextlib.contextmanager
+def _done_at_the_end(begun: float) -> t.Iterator[None]:
+    """Record at the end of the body that what was begun at that time is done."""
+    try:
+        yield
+    finally:
+        # What is not known to be done counts for longer than it has to.
+        with contextlib.suppress(ConntrackError):
+            _set_done(begun)
+
+
+@contextlib.contextmanager
 def changing(short_name: str, old: int | None, new: int, required: bool = True) -> t.Iterator[None]:
     """Record that the body gives the sysctl ``short_name`` the value ``new``, and when.
 
@@ -154,12 +165,8 @@ def changing(short_name: str, old: int | None, new: int, required: bool = True) 
     except ConntrackError:
         if required:
             raise
-    try:
+    with _done_at_the_end(begun):
         yield
-    finally:
-        # A change that is not known to be done counts for longer than it has to.
-        with contextlib.suppress(ConntrackError):
-            _set_done(begun)
 
 
 @contextlib.contextmanager
@@ -170,12 +177,8 @@ def shortening(most: int) -> t.Iterator[None]:
     """
     begun = time.monotonic()
     _add(Shortening(most, begun, None))
-    try:
+    with _done_at_the_end(begun):
         yield
-    finally:
-        # A shortening that is not known to be over counts for longer than it has to.
-        with contextlib.suppress(ConntrackError):
-            _set_done(begun)
 
 
 @contextlib.contextmanager
@@ -186,12 +189,8 @@ def replacing(policy: Policy) -> t.Iterator[None]:
     """
     begun = time.monotonic()
     _add(FormerPolicy(policy, begun, None))
-    try:
+    with _done_at_the_end(begun):
         yield
-    finally:
-        # A policy that is not known to be replaced counts for longer than it has to.
-        with contextlib.suppress(ConntrackError):
-            _set_done(begun)
 
 
 def _add(what: TimeoutChange | Shortening | FormerPolicy) -> None:
