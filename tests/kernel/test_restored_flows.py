@@ -6,105 +6,42 @@
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
 import pathlib
-import re
 import socket
 import threading
 import typing as t
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
-from helpers.support import network_namespace, run, run_module
+from helpers.nat_path import Path, listening, nat_path, opened
+from helpers.support import run, run_module
 
 MEGABYTES = 8 << 20
 """More than fits into any window, so that both ends scale theirs."""
 
-# A port that is chosen by chance is not chosen again.
-RULES = """
-table inet gate {
-  chain forward {
-    type filter hook forward priority 0; policy accept
-    ct state invalid counter drop
-  }
-  chain incoming {
-    type nat hook prerouting priority -100
-    iifname "outside" ip daddr 203.0.113.1 tcp dport 8080 dnat ip to 10.0.0.2:9090
-  }
-  chain outgoing {
-    type nat hook postrouting priority 100
-    oifname "outside" masquerade fully-random
-  }
-}
-"""
-LINKS = {"inside": ("10.0.0.1", "10.0.0.2"), "outside": ("203.0.113.1", "203.0.113.2")}
 
-
-@dataclasses.dataclass(frozen=True)
-class Path:
-    """A router, and the namespaces of a client behind it and of a server in front of it."""
-
-    router: str
-    client: str
-    server: str
-
-    def tuples(self, *selected: str) -> list[str]:
-        """Return both tuples of the router's entries."""
-        listed = run(["conntrack", "-L", "-o", "extended", *selected], netns=self.router)
-        return sorted(re.sub(r"^.*? src=|\[.*?\] |packets=\d+ bytes=\d+ ", "", line) for line in listed.splitlines())
-
-    def invalid(self) -> int:
-        """Return how many packets were invalid."""
-        listed = run(["nft", "list", "chain", "inet", "gate", "forward"], netns=self.router)
-        return int(t.cast("re.Match[str]", re.search(r"packets (\d+)", listed))[1])
-
-    def delete_and_restore(self, directory: pathlib.Path, output: str | None) -> None:
-        """Delete all entries, and restore them as they were, from a listing of the tool or a backup of the prune."""
-        before = self.tuples()
-        if output is None:
-            options = {"match": "family=ipv4,ipv6", "backup": True, "backup_dir": str(directory / "backups")}
-            pruned = run_module("conntrack_prune", options, netns=self.router)
-            assert pruned.data["deleted"] == len(before)
-            file = pruned.data["backup_file"]
-        else:
-            file = str(directory / "table")
-            pathlib.Path(file).write_text(run(["conntrack", "-L", "-o", output], netns=self.router))
-            run(["conntrack", "-F"], netns=self.router)
-        assert self.tuples() == []
-        result = run_module("conntrack_restore", {"src": file}, netns=self.router)
-        assert (result.data["restored"], result.data["refused"]) == (len(before), 0)
-        assert self.tuples() == before
+def delete_and_restore(path: Path, directory: pathlib.Path, output: str | None) -> None:
+    """Delete all entries, and restore them as they were, from a listing of the tool or a backup of the prune."""
+    before = path.tuples()
+    if output is None:
+        options = {"match": "family=ipv4,ipv6", "backup": True, "backup_dir": str(directory / "backups")}
+        pruned = run_module("conntrack_prune", options, netns=path.router)
+        assert pruned.data["deleted"] == len(before)
+        file = pruned.data["backup_file"]
+    else:
+        file = str(directory / "table")
+        pathlib.Path(file).write_text(run(["conntrack", "-L", "-o", output], netns=path.router))
+        run(["conntrack", "-F"], netns=path.router)
+    assert path.tuples() == []
+    result = run_module("conntrack_restore", {"src": file}, netns=path.router)
+    assert (result.data["restored"], result.data["refused"]) == (len(before), 0)
+    assert path.tuples() == before
 
 
 @pytest.fixture
 def path() -> t.Iterator[Path]:
-    with contextlib.ExitStack() as stack:
-        router, client, server = (stack.enter_context(network_namespace("flow", tracking=False)) for _end in range(3))
-        for (link, (near, far)), peer in zip(LINKS.items(), (client, server)):
-            run(["ip", "link", "add", link, "type", "veth", "peer", "name", "peer", "netns", peer], netns=router)
-            run(["ip", "address", "add", f"{near}/24", "dev", link], netns=router)
-            run(["ip", "link", "set", link, "up"], netns=router)
-            run(["ip", "address", "add", f"{far}/24", "dev", "peer"], netns=peer)
-            run(["ip", "link", "set", "peer", "up"], netns=peer)
-            run(["ip", "route", "add", "default", "via", near], netns=peer)
-        run(["sysctl", "-qw", "net.ipv4.ip_forward=1"], netns=router)
-        run(["nft", "-f", "-"], netns=router, text=RULES)
-        yield Path(router, client, server)
-
-
-def opened(netns: str, kind: socket.SocketKind) -> socket.socket:
-    with inside(netns):
-        made = socket.socket(socket.AF_INET, kind)
-    made.settimeout(30)
-    return made
-
-
-def listening(netns: str, port: int) -> socket.socket:
-    listener = opened(netns, socket.SOCK_STREAM)
-    listener.bind(("0.0.0.0", port))
-    listener.listen()
-    return listener
+    with nat_path() as built:
+        yield built
 
 
 def transfer(sender: socket.socket, receiver: socket.socket) -> None:
@@ -132,7 +69,7 @@ def test_tcp_goes_on_with_its_ports(
         with accepted:
             transfer(client, accepted)
             transfer(accepted, client)
-            path.delete_and_restore(tmp_path, output)
+            delete_and_restore(path, tmp_path, output)
             before = path.tuples("-p", "tcp")
             transfer(accepted, client)
             transfer(client, accepted)
@@ -171,7 +108,7 @@ def test_udp_and_icmp_go_on_with_their_numbers(path: Path, tmp_path: pathlib.Pat
             pinger.sendto(echo, ("203.0.113.2", 0))
             assert pinger.recv(99)
             # What the tool saves does not have the translated number of ICMP.
-            path.delete_and_restore(tmp_path, output)
+            delete_and_restore(path, tmp_path, output)
             before = path.tuples()
             # The server answers to the port that it knows, before the client sends again.
             server.sendto(b"b", peer)

@@ -179,6 +179,21 @@ def test_entries_that_others_delete_meanwhile(table: WritableTable, monkeypatch:
     assert left() == (0, REPLIED, DATAGRAMS)
 
 
+def test_entries_whose_tuples_others_take_meanwhile(table: WritableTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    """New connections with the same tuples stay. Others have taken the memory of the old ones, and so their ids."""
+    ports = range(1, STALE, 200)
+    tuples = [f"-p tcp {_ENDS.format(port).format(1)}" for port in ports]
+    gone = [f"-D -p tcp -s 198.18.0.1 --sport {port}\n" for port in ports]
+    others = [KINDS[2].format(port).format(9) for port in ports]
+    again = [f"-I {each} --state ESTABLISHED\n" for each in tuples]
+    meanwhile(monkeypatch, table, lambda: run(["conntrack", "-R", "-"], text="".join([*gone, *others, *again])))
+    result = pruned(table)
+    assert 0 < result["already_gone"] <= len(again)
+    # Those that the dump met after they were made again are new entries that match.
+    assert left().stale == result["already_gone"]
+    assert result["deleted"] == STALE - result["already_gone"]
+
+
 def broken_off(monkeypatch: pytest.MonkeyPatch, times: int, after: int = 2000) -> None:
     """Have so many dumps break off once they have given so many entries."""
     whole = dump.blocks

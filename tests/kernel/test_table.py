@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import errno
 import itertools
 import socket
@@ -22,7 +23,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._netlink import transport
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import Sysctl
-from ansible_collections.netops.conntrack.plugins.module_utils._table import requests
+from ansible_collections.netops.conntrack.plugins.module_utils._table import dump, requests
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Layout
 from ansible_collections.netops.conntrack.plugins.module_utils._table.writable import WritableTable
@@ -97,11 +98,39 @@ def test_a_table_that_cannot_be_read_whole_is_not_reported(
     table: WritableTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes = itertools.count()
-    read = Sysctl.read
-    monkeypatch.setattr(Sysctl, "read", lambda each: next(sizes) if each.short_name == "buckets" else read(each))
+    with_sizes(monkeypatch, lambda: next(sizes))
     with pytest.raises(DumpError, match="as a whole in 5 attempts"):
         table.read(identities)
-    assert next(sizes) == 10
+
+
+def test_a_table_that_got_its_old_size_back_is_not_reported(
+    table: WritableTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever looks at the beginning and at the end only sees no resize."""
+    monkeypatch.setattr(dump, "_CHUNK_BYTES", 1 << 12)
+    sizes = iter([1024, 1024, 2048])
+    with_sizes(monkeypatch, lambda: next(sizes, 1024))
+    parts: list[int] = []
+
+    def counted(blocks: Blocks) -> int:
+        parts.append(0)
+        for block in blocks:
+            parts[-1] += len(block)
+        return parts[-1]
+
+    assert table.read(counted) == 200
+    assert len(parts) == 2
+    assert parts[0] < parts[1] == 200
+
+
+def with_sizes(monkeypatch: pytest.MonkeyPatch, size: t.Callable[[], int]) -> None:
+    """Have the hash table the size that is returned."""
+    watched = Sysctl.watched
+
+    def sized(each: Sysctl) -> t.ContextManager[t.Callable[[], int | None]]:
+        return contextlib.nullcontext(size) if each.short_name == "buckets" else watched(each)
+
+    monkeypatch.setattr(Sysctl, "watched", sized)
 
 
 def test_a_delete_takes_one_entry(table: WritableTable) -> None:

@@ -12,6 +12,7 @@ it: ``net.netfilter.nf_conntrack_*`` today, ``net.ipv4.netfilter.ip_conntrack_*`
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import errno
 import os
@@ -34,6 +35,9 @@ HASHSIZE = "/sys/module/nf_conntrack/parameters/hashsize"
 
 DIRECTORIES = ("net/netfilter", "net", "net/ipv4/netfilter", "net/ipv4")
 """Where kernels keep the settings; of two names for the same one, the first is used."""
+
+_LONGEST_NUMBER = 32
+"""Bytes of the longest number of 64 bits with its sign and line feed, and some."""
 
 _DIRECTORY = r"net[./](?:netfilter[./]|ipv4[./](?:netfilter[./])?)?"
 _PREFIX = r"(?:nf_conntrack_|ip_conntrack_|nf_(?=flowtable_))"
@@ -65,6 +69,19 @@ class Sysctl:
                 return int(file.read())
         except (OSError, ValueError):
             return None
+
+    @contextlib.contextmanager
+    def watched(self) -> t.Iterator[t.Callable[[], int | None]]:
+        """Yield what returns the present value, as ``read`` does, from a file that stays open."""
+        try:
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            yield lambda: None
+            return
+        try:
+            yield lambda: _number_in(descriptor)
+        finally:
+            os.close(descriptor)
 
     def write(self, value: int) -> None:
         """Give the setting a new value.
@@ -119,6 +136,14 @@ def _names(directory: str) -> list[str]:
         return sorted(os.listdir(directory))
     except OSError:
         return []
+
+
+def _number_in(descriptor: int) -> int | None:
+    """Return the number that a file of /proc/sys has now, or None."""
+    try:
+        return int(os.pread(descriptor, _LONGEST_NUMBER, 0))
+    except (OSError, ValueError):
+        return None
 
 
 def current_value(sysctls: t.Mapping[str, Sysctl], short_name: str) -> int | None:

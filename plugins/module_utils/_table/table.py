@@ -99,9 +99,11 @@ class Table:
 
     def _blocks(self, conditions: t.Sequence[Condition], clock: Clock | None) -> t.Generator[Block, None, None]:
         """Yield the entries of one dump. A resize of the hash table loses entries of a running dump without a trace."""
-        buckets = self._held("buckets")
-        chain = _longest_chain(self.count() or 0, buckets or 1)
         with contextlib.ExitStack() as stack:
+            sysctl = self._sysctls.get("buckets")
+            buckets = stack.enter_context(sysctl.watched()) if sysctl else _unknown
+            before = buckets()
+            chain = _longest_chain(self.count() or 0, before or 1)
             # A socket of its own: closing is the one way to end a dump early.
             source = stack.enter_context(transport.open_socket())
             if clock is not None:
@@ -109,9 +111,11 @@ class Table:
             transport.send(
                 source, framing.encode_request(_uapi.CT_GET, _uapi.NLM_F_DUMP, 1, *kernel_filter.encode(conditions))
             )
-            yield from dump.blocks(self._datagrams(source, stack, clock), sequence=1, chain=chain)
-        if self._held("buckets") != buckets:
-            raise InterruptedDumpError("The hash table was resized while it was read.")
+            for block in dump.blocks(self._datagrams(source, stack, clock), sequence=1, chain=chain):
+                # A second resize can give the table its old size back before the end.
+                _check_size(before, buckets())
+                yield block
+            _check_size(before, buckets())
 
     def _datagrams(self, source: socket.socket, stack: contextlib.ExitStack, clock: Clock | None) -> t.Iterator[bytes]:
         if clock is not None:
@@ -149,6 +153,16 @@ class Table:
             if not dump.is_end(datagram, message)
         ]
         return sorted(stats, key=lambda item: item[0])
+
+
+def _unknown() -> None:
+    """Return that the kernel does not say."""
+
+
+def _check_size(before: int | None, now: int | None) -> None:
+    """Raise InterruptedDumpError if the hash table has another number of buckets now."""
+    if now != before:
+        raise InterruptedDumpError("The hash table was resized while it was read.")
 
 
 def not_listed(before: int | None, after: int | None, listed: int) -> int | None:
