@@ -204,6 +204,20 @@ def test_create(helper: str | None, check: bool) -> None:
 
 
 @pytest.mark.parametrize("check", [True, False])
+@pytest.mark.parametrize("zone", [0, 3])
+def test_create_expectations(zone: int, check: bool) -> None:
+    with expecting() as name:
+        port = announce_ftp(name, 3000)
+        [found] = run_module("conntrack_expect_info", {}, netns=name).data["expectations"]
+        run(["conntrack", "-F", "expect"], netns=name)
+        args = {"expectations": [{**found, "zone": zone}]}
+        result = run_module("conntrack_create", args, netns=name, check=check, diff=True)
+    assert found["master"]["source_port"] == port
+    assert result.failed == bool(zone)
+    assert_let_in("conntrack_create", args, result)
+
+
+@pytest.mark.parametrize("check", [True, False])
 def test_restore(tmp_path: pathlib.Path, check: bool) -> None:
     with network_namespace("answers", tracking=False) as name:
         fill(name)
