@@ -299,6 +299,18 @@ def test_timeout_policy() -> None:
         remove_records(name)
 
 
+def test_timeout_policy_that_persists() -> None:
+    args = {"name": "sip", "protocol": "udp", "timeouts": {"replied": "1h"}, "nft_table": "inet tracking"}
+    script = 'mount --make-rprivate /; mount -t tmpfs -o mode=755 tmpfs /etc; exec "$@"'
+    with network_namespace("answers") as name:
+        for more in {"persist": True}, {"persist": True, "state": "absent"}:
+            wrapper = ["unshare", "--mount", "sh", "-ec", script, "sh"]
+            result = run_module("conntrack_timeout_policy", {**args, **more}, netns=name, wrapper=wrapper, diff=True)
+            assert not result.failed, result.msg
+            assert_let_in("conntrack_timeout_policy", {**args, **more}, result)
+        remove_records(name)
+
+
 FAILURES: list[tuple[str, dict[str, t.Any]]] = [
     ("conntrack_facts", {"gather_subset": ["nothing"]}),
     ("conntrack_facts", {"top": -1}),

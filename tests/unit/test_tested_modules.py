@@ -96,7 +96,7 @@ PARTS = {
     "module_utils/_settings/change_plan": "module_utils/_sysctl/kernel_module",
     "module_utils/_timeout_policies/cttimeout": "module_utils/_timeout_policies/requests",
     "module_utils/_timeout_policies/run": "module_utils/_timeout_policies/attached_rules "
-    "module_utils/_timeout_policies/for_boot",
+    "module_utils/_timeout_policies/for_boot module_utils/_timeout_policies/nft_file",
     "module_utils/_table/table": "module_utils/_table/cpu_stats",
     "module_utils/_table/writable": "module_utils/_table/creation",
     "plugin_utils/_formats/render": "plugin_utils/_page/first_screen plugin_utils/_page/whole_page",

@@ -159,4 +159,7 @@ TIMEOUT_POLICY: Fields = {
     "policy": optional(_POLICY),
     "policy_before": optional(_POLICY),
     "for_boot": optional(text(2000)),
+    "boot": optional(
+        record({"file": optional(text(PATH)), "loaded_by": optional(text(PATH)), "checked": optional(boolean)})
+    ),
 }
