@@ -240,7 +240,8 @@ def test_removed_without_its_file_is_warned_of(boot: Boot) -> None:
     assert f"{FILE} is still there" in warnings(result)
     assert boot.file is not None
     result = boot(GONE)
-    assert (result.data["changed"], boot.file, warnings(result)) == (True, None, "")
+    assert (result.data["changed"], warnings(result)) == (True, "")
+    assert boot.files == []
 
 
 @pytest.mark.parametrize(
@@ -307,6 +308,7 @@ def test_without_nft_nothing_is_checked(boot: Boot) -> None:
         ({"nft_table": None}, ("persist: True is for objects of nftables only", "for_boot")),
         ({"netns": "no-such"}, ("persist: True cannot be combined with netns",)),
         ({"nft_file": "/etc/nftables.d/sip.conf"}, ("nft_file: '/etc/nftables.d/sip.conf'", "ends in .nft")),
+        ({"nft_file": "sip.nft"}, ("nft_file: 'sip.nft' is not the full path", "Give a file such as")),
         ({"nft_file": "/etc/nftables.d/.sip.nft"}, ("nft_file: '/etc/nftables.d/.sip.nft'",)),
         ({"name": "a/b"}, ("name: 'a/b' does not fit into the name of a file", "Give nft_file")),
     ],

@@ -54,6 +54,9 @@ class NftFile:
     def __init__(self, path: str | None, table: Table, name: str, prepare: Prepare) -> None:
         """Check where it is to be. ``prepare`` gives a new file its security context. Raises OptionError."""
         self.path = path or _default_path(table, name)
+        if not os.path.isabs(self.path):
+            remedy = "Give a file such as /etc/nftables.d/timeouts.nft."
+            raise OptionError(_OPTION, self.path, "is not the full path of a file", remedy)
         if not self.path.endswith(".nft") or os.path.basename(self.path).startswith("."):
             remedy = "Give a name that ends in .nft, such as /etc/nftables.d/timeouts.nft."
             raise OptionError(_OPTION, self.path, "is no name that an include of *.nft finds", remedy)

@@ -14,6 +14,8 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.ex
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import RefusedError
 from ansible_collections.netops.conntrack.plugins.module_utils._expectations.wanted import Wanted, parse_all
 
+CLASS: dict[str, t.Any] = {"class": 1}
+
 
 def wanted(port: int = 4000, source: str = "192.0.2.2", **more: t.Any) -> Wanted:
     ends = {"protocol": "tcp", "source": source, "destination": "192.0.2.1", "destination_port": port}
@@ -48,7 +50,7 @@ def test_room_is_needed_for_those_that_are_new() -> None:
         (wanted(expected={"source_port": 21}), wanted(expected={"source_port": 20}), False),
         (wanted(), wanted(source="192.0.2.3", mask={"source": "255.255.255.0"}), True),
         (wanted(), wanted(source="192.0.3.3", mask={"source": "255.255.255.0"}), False),
-        (wanted(), wanted(**{"class": 1}), True),
+        (wanted(), wanted(**CLASS), True),
     ],
 )
 def test_what_one_connection_would_meet_is_refused(one: Wanted, other: Wanted, clash: bool) -> None:
