@@ -19,7 +19,8 @@ description:
     C(-j CT --timeout). With O(nft_table), it is an object C(ct timeout) of nftables, which a rule attaches with
     C(ct timeout set).
   - The module makes no rule. A policy that no rule attaches does nothing. The page C(docs/timeouts.md) has the rules.
-  - The kernel keeps no policy over a reboot. RV(for_boot) is the line for the file that your firewall is loaded from.
+  - The kernel keeps no policy over a reboot. With O(persist), an object of nftables has a file of its own, which the
+    boot loads if the file of your ruleset includes it. RV(for_boot) is the line for the files that you write yourself.
   - A connection gets its policy with its first packet. Entries that are in the table already keep their timeouts.
 extends_documentation_fragment:
   - netops.conntrack._attributes
@@ -30,6 +31,7 @@ attributes:
     details:
       - What the module cannot know without a change is missing in check mode. These are the timeouts that a new policy
         gets besides O(timeouts), while the kernel module C(nfnetlink_cttimeout) is not loaded.
+      - C(nft) is not asked about the file of O(persist), so RV(boot.checked) is null.
   diff_mode:
     support: full
   idempotent:
@@ -81,6 +83,28 @@ options:
         V(inet filter). The family is C(inet), C(ip) or C(ip6). The table must exist.
       - The module needs no C(nft) for that.
     type: str
+  persist:
+    description:
+      - Whether O(nft_file) makes the policy again at each boot. It is written with all timeouts that the policy has.
+      - Only this file is written, and no file of yours is changed. If the boot will not load it, the module warns, and
+        says which line is missing in which file. The boot loads what enabled units of systemd load with C(nft -f), and
+        what these files include. With another init, the module finds none.
+      - Where there is C(nft), it checks the file and each file that the boot loads with C(nft -c -f). If one of these
+        held before and does not with the change, nothing is changed. This happens if rules that use the policy are
+        loaded before the file, or with O(state=absent), if rules in your files still need the policy.
+      - With O(state=absent), the file is removed. With V(false), no file is touched.
+      - Needs O(nft_table), because no service of a system loads policies of cttimeout at boot. Must be V(false) with
+        O(netns), and on VyOS, which writes its ruleset from its own configuration.
+    type: bool
+    version_added: 0.5.0
+    default: false
+  nft_file:
+    description:
+      - The file of O(persist). Its name ends in C(.nft). Each policy has one of its own. If another file has this name,
+        the module refuses it. A missing directory is made.
+      - By default, it is C(/etc/nftables.d/netops-conntrack-FAMILY-TABLE-NAME.nft).
+    type: path
+    version_added: 0.5.0
   state:
     description:
       - V(present) makes the policy, or changes its timeouts.
@@ -119,6 +143,16 @@ EXAMPLES = r"""
     timeouts:
       replied: 1h
     nft_table: inet filter
+  become: true
+
+- name: Also at each boot, if /etc/nftables.conf says include "/etc/nftables.d/*.nft"
+  netops.conntrack.conntrack_timeout_policy:
+    name: sip
+    protocol: udp
+    timeouts:
+      replied: 1h
+    nft_table: inet filter
+    persist: true
   become: true
 
 - name: Remove it, once no rule uses it any more
@@ -170,6 +204,27 @@ for_boot:
   returned: success
   type: str
   sample: nfct add timeout sip inet udp replied 3600
+boot:
+  description: The file that makes the policy at boot. Null without O(persist).
+  returned: success
+  type: dict
+  contains:
+    file:
+      description: The path of the file, null with O(state=absent).
+      type: str
+    loaded_by:
+      description:
+        - The file and the line that have the boot load it. Null if the boot does not load it, which the module warns
+          of, and with O(state=absent).
+      type: str
+    checked:
+      description:
+        - V(true) if C(nft) accepts the file, and what the boot loads. Null if there is no C(nft), and in check mode.
+      type: bool
+  sample:
+    file: /etc/nftables.d/netops-conntrack-inet-filter-sip.nft
+    loaded_by: /etc/nftables.conf:4
+    checked: true
 """
 
 import typing as t
@@ -177,6 +232,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.netops.conntrack.plugins.module_utils._module import NETNS_OPTION, ConntrackModule, guarded_run
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
+from ansible_collections.netops.conntrack.plugins.module_utils._settings.file_attributes import FileAttributes
 from ansible_collections.netops.conntrack.plugins.module_utils._timeout_policies.policy import FAMILIES
 from ansible_collections.netops.conntrack.plugins.module_utils._timeout_policies.run import Run
 from ansible_collections.netops.conntrack.plugins.module_utils._timeout_policies.timeout_names import PROTOCOLS
@@ -184,7 +240,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._timeout_policies
 
 def run(module: AnsibleModule) -> dict[str, t.Any]:
     """Check the options, do what is wanted unless in check mode, and return the module's result."""
-    work = Run(module.params, module.check_mode, module._diff)
+    work = Run(module.params, module.check_mode, module._diff, FileAttributes(module).prepare)
     with inside(module.params["netns"]):
         return work.result()
 
@@ -197,6 +253,8 @@ def main() -> None:
             "family": {"type": "str", "choices": list(FAMILIES), "default": "ipv4"},
             "timeouts": {"type": "dict", "default": {}},
             "nft_table": {"type": "str"},
+            "persist": {"type": "bool", "default": False},
+            "nft_file": {"type": "path"},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             **NETNS_OPTION,
         },

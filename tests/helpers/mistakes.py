@@ -73,6 +73,8 @@ OF_MODULES = [
     OfModule("conntrack_prune", {"match": TCP, "max_delete": "140%"}, ("max_delete: '140%' is more", '"100%"')),
     OfModule("conntrack_prune", {"match": TCP, "confirm_idle": "soon"}, ("confirm_idle: 'soon'", "90s, 15m")),
     OfModule("conntrack_create", {"entries": [{"prtocol": "tcp"}]}, ("entries[0].prtocol", "Did you mean protocol?")),
+    OfModule("conntrack_create", {"expectations": [{"mastr": {}}]}, ("expectations[0].mastr", "Did you mean master?")),
+    OfModule("conntrack_create", {"expectations": [{"expected": {}}]}, ("expected.protocol: None is missing", "tcp")),
     OfModule("conntrack_events", {"duration": "11m"}, ("duration: '11m' is out of range", "Give 1s to 10m")),
     OfModule("conntrack_expect_info", {"limit": -1}, ("limit: -1 is negative", "Give 0 or more")),
     OfModule(
@@ -104,6 +106,11 @@ OF_MODULES = [
     OfModule("conntrack_expect_prune", {"match": {}}, ("match: {} is empty and would select every entry", "Give")),
     OfModule(
         "conntrack_timeout_policy", {"name": "sip", "protocol": "udp"}, ("timeouts: {} has no timeout", "Give at least")
+    ),
+    OfModule(
+        "conntrack_timeout_policy",
+        {"name": "sip", "protocol": "udp", "timeouts": {"replied": 9}, "persist": True},
+        ("persist: True is for objects of nftables only", "Give nft_table"),
     ),
     # Misspelt names
     OfModule(

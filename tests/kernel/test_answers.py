@@ -204,6 +204,20 @@ def test_create(helper: str | None, check: bool) -> None:
 
 
 @pytest.mark.parametrize("check", [True, False])
+@pytest.mark.parametrize("zone", [0, 3])
+def test_create_expectations(zone: int, check: bool) -> None:
+    with expecting() as name:
+        port = announce_ftp(name, 3000)
+        [found] = run_module("conntrack_expect_info", {}, netns=name).data["expectations"]
+        run(["conntrack", "-F", "expect"], netns=name)
+        args = {"expectations": [{**found, "zone": zone}]}
+        result = run_module("conntrack_create", args, netns=name, check=check, diff=True)
+    assert found["master"]["source_port"] == port
+    assert result.failed == bool(zone)
+    assert_let_in("conntrack_create", args, result)
+
+
+@pytest.mark.parametrize("check", [True, False])
 def test_restore(tmp_path: pathlib.Path, check: bool) -> None:
     with network_namespace("answers", tracking=False) as name:
         fill(name)
@@ -282,6 +296,18 @@ def test_timeout_policy() -> None:
                 result = run_module("conntrack_timeout_policy", args, netns=name, check=check, diff=True)
                 assert not result.failed
                 assert_let_in("conntrack_timeout_policy", args, result)
+        remove_records(name)
+
+
+def test_timeout_policy_that_persists() -> None:
+    args = {"name": "sip", "protocol": "udp", "timeouts": {"replied": "1h"}, "nft_table": "inet tracking"}
+    script = 'mount --make-rprivate /; mount -t tmpfs -o mode=755 tmpfs /etc; exec "$@"'
+    with network_namespace("answers") as name:
+        for more in {"persist": True}, {"persist": True, "state": "absent"}:
+            wrapper = ["unshare", "--mount", "sh", "-ec", script, "sh"]
+            result = run_module("conntrack_timeout_policy", {**args, **more}, netns=name, wrapper=wrapper, diff=True)
+            assert not result.failed, result.msg
+            assert_let_in("conntrack_timeout_policy", {**args, **more}, result)
         remove_records(name)
 
 

@@ -132,7 +132,7 @@ def test_with_iptables(router: Router) -> None:
 
 
 def test_files_of_nftables_make_what_the_task_makes(router: Router) -> None:
-    [file] = blocks("Keep it over a reboot", "nft")
+    _with_include, file = blocks("Keep it over a reboot", "nft")
     run(["nft", "-f", "-"], netns=router.netns, text=file)
     wanted = task_of("With nftables")
     result = policy(router, wanted)
@@ -160,7 +160,7 @@ def test_drop_in_of_iptables_makes_what_the_task_makes(router: Router) -> None:
 
 
 def test_rule_before_connection_tracking_does_nothing(router: Router) -> None:
-    [file] = blocks("Keep it over a reboot", "nft")
+    _with_include, file = blocks("Keep it over a reboot", "nft")
     run(["nft", "-f", "-"], netns=router.netns, text=file.replace("priority mangle", "priority raw"))
     talk(router, 1000, PHONE)
     assert left(router, 1000) <= 120

@@ -73,7 +73,8 @@ PARTS = {
     "action/conntrack_audit": "plugin_utils/_tuning/leftover",
     "modules/conntrack_facts": "module_utils/_module",
     "modules/conntrack_info": "module_utils/_selected_table",
-    "modules/conntrack_create": "module_utils/_entry_changes/create",
+    "modules/conntrack_create": "module_utils/_entry_changes/create module_utils/_entry_changes/expect_create",
+    "module_utils/_entry_changes/expect_create": "module_utils/_expectations/creation",
     "modules/conntrack_restore": "module_utils/_entry_changes/restore module_utils/_entry_changes/restore_plan",
     "modules/conntrack_settings": "module_utils/_settings/run",
     "module_utils/_entry_changes/restore": "module_utils/_entry_changes/restore_survey module_utils/_table/presence",
@@ -95,7 +96,7 @@ PARTS = {
     "module_utils/_settings/change_plan": "module_utils/_sysctl/kernel_module",
     "module_utils/_timeout_policies/cttimeout": "module_utils/_timeout_policies/requests",
     "module_utils/_timeout_policies/run": "module_utils/_timeout_policies/attached_rules "
-    "module_utils/_timeout_policies/for_boot",
+    "module_utils/_timeout_policies/for_boot module_utils/_timeout_policies/nft_file",
     "module_utils/_table/table": "module_utils/_table/cpu_stats",
     "module_utils/_table/writable": "module_utils/_table/creation",
     "plugin_utils/_formats/render": "plugin_utils/_page/first_screen plugin_utils/_page/whole_page",

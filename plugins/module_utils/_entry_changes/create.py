@@ -52,12 +52,11 @@ class CreateOutcome(RestoreOutcome):
         return {"wanted": counts["entries"], **{name: counts[name] for name in _COUNTS}}
 
 
-def create(table: WritableTable, entries: t.Sequence[t.Any], context: Context, dry_run: bool) -> CreateOutcome:
-    """Make the entries that the table does not have, unless it is a dry run.
+def create(table: WritableTable, blocks: t.Iterable[Block], context: Context, dry_run: bool) -> CreateOutcome:
+    """Make the entries of ``blocks_of`` that the table does not have, unless it is a dry run.
 
-    Raises OptionError for what is no entry, and what ``make_entries`` raises.
+    Raises what ``make_entries`` raises.
     """
-    blocks = blocks_of(entries)
     every_entry = compile_selection(None, [], context, "", [])
     survey = RestoreSurvey(RestorePlan(every_entry, written_at=0, elapsed=0, words=_WORDS))
     for block in blocks:

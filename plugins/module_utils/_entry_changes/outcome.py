@@ -47,6 +47,9 @@ _LASTING = {
 }
 """What is said of the entries to which something was done before a signal came."""
 
+AsResult = t.Callable[[int], dict[str, t.Any]]
+"""Makes a part of the module's answer of how many it was done to."""
+
 GROUP_FIELDS = frozenset({"family", "protocol", "state", "status"})
 
 
@@ -63,32 +66,36 @@ def diff_of(before: t.Mapping[t.Any, int], fewer: t.Mapping[t.Any, int]) -> dict
 
 
 @contextlib.contextmanager
-def counting_outcomes(done: str, selected: int | None = None, what: str = "entries") -> t.Iterator[Outcomes[t.Any]]:
+def counting_outcomes(
+    done: str, selected: int | None = None, what: str = "entries", as_result: AsResult | None = None
+) -> t.Iterator[Outcomes[t.Any]]:
     """Yield a counter for the outcomes of requests. An error or a signal that ends them gets the number already done.
 
     ``done`` is what was done to an entry, such as "deleted". ``selected`` is how many are meant, where that is known.
-    ``what`` they are called, where they are no entries.
+    ``what`` they are called, where they are no entries. ``as_result`` makes the module's answer of the number, where
+    that is not the number by the name of ``done``.
     """
     outcomes: Outcomes[t.Any] = collections.Counter()
+    as_result = as_result or (lambda number: {"changed": bool(number), done: number})
     try:
         yield outcomes
-        note(*_account(outcomes, done, selected, what))
+        note(_account(outcomes, done, selected, what), as_result(count_of(outcomes, 0)))
     except Interrupted as interrupted:
-        interrupted.account, interrupted.result = _account(outcomes, done, selected, what)
+        interrupted.account = _account(outcomes, done, selected, what)
+        interrupted.result = as_result(count_of(outcomes, 0))
         raise
     except ConntrackError as error:
         number = count_of(outcomes, 0)
-        error.result.update({"changed": bool(number), done: number})
+        error.result.update(as_result(number))
         error.message += f" At least {number} {what} had been {done} by then."
         raise
 
 
-def _account(outcomes: Outcomes[t.Any], done: str, selected: int | None, what: str) -> tuple[str, dict[str, t.Any]]:
-    """Return what was done to entries so far, in words and as a part of the module's answer."""
+def _account(outcomes: Outcomes[t.Any], done: str, selected: int | None, what: str) -> str:
+    """Return what was done to entries so far, in words."""
     number = count_of(outcomes, 0)
     of_all = "" if selected is None else f" of {selected:,}"
-    account = f"{number:,}{of_all} selected {what} were {done} by then. {_LASTING[done]}"
-    return account, {"changed": bool(number), done: number}
+    return f"{number:,}{of_all} selected {what} were {done} by then. {_LASTING[done]}"
 
 
 def count_of(outcomes: Outcomes[Tag], *numbers: int) -> int:

@@ -69,28 +69,45 @@ def encode(kind: int, target: Target, sequence: int) -> bytes:
     return framing.encode_request(kind, _uapi.NLM_F_ACK, sequence, expectation.expected.family, attributes)
 
 
-def _ask(source: socket.socket, kind: int, targets: t.Sequence[Target], first: int) -> list[int]:
-    requests = [encode(kind, target, first + at) for at, target in enumerate(targets)]
-    answers: dict[int, int] = {}
+class Answer(t.NamedTuple):
+    """What the kernel answered to a request: its errno, 0 being success, and the message that it asked for."""
+
+    error: int
+    message: bytes | None
+
+
+def exchange(source: socket.socket, requests: t.Sequence[bytes], first: int) -> list[Answer]:
+    """Return the answers to requests, at most BATCH, each of which asks for one. They are numbered from ``first``.
+
+    Raises ConntrackError where the kernel does not answer.
+    """
+    errors: dict[int, int] = {}
+    found: dict[int, bytes] = {}
+    if not requests:
+        return []
     try:
         transport.send(source, b"".join(requests))
-        while len(answers) < len(targets):
-            answers.update(_errors_in(_receive(source)))
+        while len(errors) < len(requests):
+            datagram = _receive(source)
+            for message in framing.messages(datagram):
+                content = datagram[message.start : message.end]
+                if message.type == _uapi.NLMSG_ERROR:
+                    errors[message.sequence] = framing.error_of(content)
+                else:
+                    found[message.sequence] = content
     except DumpError as error:
         raise ConntrackError(
             f"The answers to the last requests are missing, so that these cannot be counted: {error.message}"
         ) from error
-    return [answers[first + at] for at in range(len(targets))]
+    return [Answer(errors[number], found.get(number)) for number in range(first, first + len(requests))]
+
+
+def _ask(source: socket.socket, kind: int, targets: t.Sequence[Target], first: int) -> list[int]:
+    requests = [encode(kind, target, first + at) for at, target in enumerate(targets)]
+    return [answer.error for answer in exchange(source, requests, first)]
 
 
 def _receive(source: socket.socket) -> bytes:
     buffer = bytearray(_ANSWER)
     length = transport.receive(source, buffer)
     return bytes(memoryview(buffer)[:length])
-
-
-def _errors_in(datagram: bytes) -> t.Iterator[tuple[int, int]]:
-    """Yield the number of each request that the datagram answers, and the errno. The expectations are stepped over."""
-    for message in framing.messages(datagram):
-        if message.type == _uapi.NLMSG_ERROR:
-            yield message.sequence, framing.error_of(datagram[message.start : message.end])

@@ -35,6 +35,9 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._router.shape imp
 _MOST_TIMEOUTS = 32
 """More than a policy of any protocol has."""
 
+_MOST_REFUSALS = 100_000
+"""More expectations than anybody gives to a task."""
+
 PRUNE_COUNTS = (
     "matched",
     "protected",
@@ -90,10 +93,20 @@ UPDATE: Fields = {
     "kept": mapping(COUNT, 16),
 }
 
-CREATE: Fields = {
-    **dict.fromkeys(("wanted", "existing", "would_create", "created", "refused", "without_labels"), COUNT),
-    "count_after": OPTIONAL_COUNT,
-}
+_CREATED = ("wanted", "existing", "would_create", "created", "refused")
+_EXPECTATIONS = record(
+    {
+        **dict.fromkeys((*_CREATED, "ended"), COUNT),
+        "refusals": list_of(record({"expectation": COUNT, "reason": text(500)}), _MOST_REFUSALS),
+    }
+)
+
+
+def create(arguments: Arguments) -> Fields:
+    """Return the fields of what conntrack_create returns for these ``arguments``."""
+    fields: Fields = {**dict.fromkeys((*_CREATED, "without_labels"), COUNT), "count_after": OPTIONAL_COUNT}
+    return fields if arguments.get("expectations") is None else {**fields, "expectations": _EXPECTATIONS}
+
 
 RESTORE: Fields = {
     **dict.fromkeys(
@@ -146,4 +159,7 @@ TIMEOUT_POLICY: Fields = {
     "policy": optional(_POLICY),
     "policy_before": optional(_POLICY),
     "for_boot": optional(text(2000)),
+    "boot": optional(
+        record({"file": optional(text(PATH)), "loaded_by": optional(text(PATH)), "checked": optional(boolean)})
+    ),
 }

@@ -16,10 +16,10 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.change_shapes import (
     CHANGED_SETTINGS,
-    CREATE,
     RESTORE,
     TIMEOUT_POLICY,
     UPDATE,
+    create,
     prune,
 )
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.common_shapes import COUNT, Arguments, Fields
@@ -43,7 +43,7 @@ _OF_FAILURES: dict[str, Fields] = {
 }
 
 _OF_SUCCESS: dict[str, t.Callable[[Arguments], Fields]] = {
-    "conntrack_create": lambda _arguments: CREATE,
+    "conntrack_create": create,
     "conntrack_events": events,
     "conntrack_expect_info": expect_info,
     "conntrack_expect_prune": expect_prune,
