@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # `make` alone lists the targets. PYTHON=... names the interpreter to make .venv with, KEEP=1 lets the demo's lab stand,
-# VM_KERNEL=6.12 chooses the virtual machine's kernel.
+# VM_KERNEL=6.12 chooses the virtual machine's kernel, MINUTES=5 how long a soak takes.
 
 RUN := tools/requirements-run.txt
 QUICK := $(RUN) tools/requirements-quick.txt
@@ -12,8 +12,9 @@ ONE_EACH := --numprocesses=auto --dist=loadscope --no-loadscope-reorder
 TWO_EACH := --numprocesses=$$((2 * $$(nproc))) --dist=loadscope --no-loadscope-reorder
 
 export PYTHON KEEP
+MINUTES ?= 60
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick setup lint sanity unit versions vm bench lab-up lab-down clean
+.PHONY: help demo test quick setup lint sanity unit versions vm soak bench lab-up lab-down clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +60,10 @@ versions: ## run the tests of the controller on each ansible-core of tools/contr
 vm: ## boot a virtual machine with another kernel, tune it, reboot it, cut its connection (as root)
 	@tools/setup --vm $(TEST)
 	@$(IN_VENV) python -m pytest tests/vm --durations=0 --durations-min=1
+
+soak: ## audit, prune, restore and tune a router under traffic for an hour, or for MINUTES (as root)
+	@tools/setup --lab $(TEST)
+	@$(IN_VENV) SOAK_MINUTES=$(MINUTES) python -m pytest tests/fleet/test_soak.py
 
 bench: ## measure time and memory on a large table (as root)
 	@tools/setup --lab $(TEST)

@@ -24,6 +24,7 @@ sys.path.insert(0, str(HERE))
 LONG = (
     "vm/test_reboot.py",
     "versions/test_controllers.py",
+    "fleet/test_soak.py",
     "kernel/test_settings_killed.py",
     "kernel/test_settings_exclusive.py",
     "fleet/test_rollout.py",
