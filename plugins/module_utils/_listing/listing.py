@@ -72,9 +72,14 @@ class Listing:
         beginning = self._source.beginning.lstrip()
         if self.backup_version is not None or beginning.startswith(b"{"):
             return _UNLISTED_BY_BACKUP
-        if beginning.startswith(b"<"):
+        if self.is_xml:
             return _UNLISTED_BY_XML
         return _UNLISTED_BY_SAVE if beginning.startswith(b"-A ") else _UNLISTED
+
+    @property
+    def is_xml(self) -> bool:
+        """Whether it is XML, which has neither the numbers of ICMP nor the states of SCTP and DCCP."""
+        return self._source.beginning.lstrip().startswith(b"<")
 
     @property
     def path(self) -> str:

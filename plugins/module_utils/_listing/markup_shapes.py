@@ -55,6 +55,7 @@ class _XmlReader:
         self.shape = Shape(only_digits=False)
         self._words = words
         self._section = ""
+        self._labels: list[tuple[str, int]] = []
 
     def read_all(self) -> bool:
         """Return whether everything that is known was understood. Other tags are stepped over."""
@@ -76,7 +77,10 @@ class _XmlReader:
         elif tag == "unreplied/":
             shape.status &= ~_uapi.SEEN_REPLY
         elif tag == "label":
-            shape.labels += (place,) if text.isdigit() else ()
+            self._labels.append((text, place))
+            # Names of labels have numbers in a file of that machine only, so without them some would be missing.
+            are_numbers = all(label.isdigit() for label, _place in self._labels)
+            shape.labels = tuple(place for _label, place in self._labels) if are_numbers else ()
         field = self._field(tag)
         if field is None:
             return True
