@@ -42,7 +42,8 @@ options:
       - A file on the target to read instead of the table. The kernel is not asked for anything then.
       - It can have what C(conntrack -L) writes with any of its output options (V(extended), V(id), V(labels),
         V(timestamp), V(ktimestamp), V(xml), V(save)), or what is in C(/proc/net/nf_conntrack), or in
-        C(/proc/net/ip_conntrack) of kernels since 2.6. It can be compressed with gzip.
+        C(/proc/net/ip_conntrack) of kernels since 2.6, or what this module wrote with O(format) V(extended), V(xml),
+        V(save) or V(ndjson). It can be compressed with gzip.
       - Lines that are not understood are counted in RV(not_understood) and shown in RV(not_understood_lines).
       - What the file does not tell is unknown, and an entry for which a selector asks for it is undecidable.
         C(/proc) lists no helpers, for example, and no file but one of V(save) tells which entries are expected.

@@ -286,6 +286,21 @@ def test_what_was_written_is_read_again(filled: str, tmp_path: pathlib.Path, for
     assert compared > 15
 
 
+def test_what_was_written_as_ndjson_is_read_again(filled: str, tmp_path: pathlib.Path) -> None:
+    path = str(tmp_path / "table")
+    written = info(filled, dest=path, format="ndjson")
+    read_again = info(filled, src=path)
+    assert read_again["not_understood"] == 0
+
+    def comparable(found: dict[str, t.Any]) -> list[str]:
+        return sorted(
+            repr({name: entry[name] for name in sorted(entry.keys() - _NEVER_THERE)}) for entry in found["entries"]
+        )
+
+    assert comparable(read_again) == comparable(written)
+    assert len(read_again["entries"]) > len(MADE) + 20
+
+
 def test_files_of_the_module(filled: str, tmp_path: pathlib.Path) -> None:
     path = tmp_path / "table.xml"
     written = info(filled, dest=str(path), format="xml", match=[{"protocol": "udp"}])

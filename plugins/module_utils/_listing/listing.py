@@ -33,7 +33,7 @@ _UNLISTED = frozenset({"status", "expected", "labels", "helper", "assured of off
 
 _UNLISTED_BY_XML = frozenset({"status", "expected", "labels", "offloaded"})
 _UNLISTED_BY_SAVE = frozenset({"status", "labels", "helper", "offloaded"})
-_UNLISTED_BY_BACKUP = frozenset({"status", "offloaded"})
+_UNLISTED_BY_BACKUP = frozenset({"status", "offloaded", "expected"})
 
 _BACKUP = re.compile(rb"# netops\.conntrack backup ([0-9]+)(?: [^\n]*?\bat=([^\s]+))?")
 """The first line of a backup: the version of the form, and when the table was read."""

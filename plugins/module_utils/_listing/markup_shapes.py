@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
+from ansible_collections.netops.conntrack.plugins.module_utils._listing.entry_lines import MEASURED
 from ansible_collections.netops.conntrack.plugins.module_utils._listing.line_shapes import FAMILIES, Shape
 
 _XML_FIELDS = {
@@ -136,7 +137,13 @@ _OPTIONS = {
     "--reply-vtag": "vtag_reply",
 }
 
-_NOTES = {"labels": "labels", "helper": "helper", "reply-icmp-id": "reply_icmp_id"}
+_NOTES = {
+    "labels": "labels",
+    "helper": "helper",
+    "reply-icmp-id": "reply_icmp_id",
+    **{word: field for field, word in MEASURED.items()},
+    "age": "start",
+}
 """The fields of a comment that a backup has before an entry, because the tool has no option for them."""
 
 _ADDRESSES = frozenset({"-s", "-d", "-r", "-g", "-q", "-n"})
