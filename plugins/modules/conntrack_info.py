@@ -42,7 +42,8 @@ options:
       - A file on the target to read instead of the table. The kernel is not asked for anything then.
       - It can have what C(conntrack -L) writes with any of its output options (V(extended), V(id), V(labels),
         V(timestamp), V(ktimestamp), V(xml), V(save)), or what is in C(/proc/net/nf_conntrack), or in
-        C(/proc/net/ip_conntrack) of kernels since 2.6. It can be compressed with gzip.
+        C(/proc/net/ip_conntrack) of kernels since 2.6, or what this module wrote with O(format) V(extended), V(xml),
+        V(save) or V(ndjson). It can be compressed with gzip.
       - Lines that are not understood are counted in RV(not_understood) and shown in RV(not_understood_lines).
       - What the file does not tell is unknown, and an entry for which a selector asks for it is undecidable.
         C(/proc) lists no helpers, for example, and no file but one of V(save) tells which entries are expected.
@@ -113,14 +114,32 @@ options:
     description:
       - The format of O(dest).
       - V(extended) has the lines of C(conntrack -L -o extended).
+      - V(xml) has what C(conntrack -L -o xml) prints. Like that, it has no numbers of ICMP, and the states of SCTP and
+        DCCP have the names of those of TCP with the same numbers. Take V(save) or V(ndjson) for a file to restore.
       - V(ndjson) has an entry as in RV(entries) on each line.
       - V(csv) has a header. An unknown value is empty, and the items of a list have spaces between them.
       - V(save) has the lines of C(conntrack -L -o save), which C(conntrack -R) takes. They also have the mark, and in
         comments the labels and the name of the helper. It is the form of a backup of
         M(netops.conntrack.conntrack_prune).
     type: str
-    choices: [extended, ndjson, csv, save]
+    choices: [extended, xml, ndjson, csv, save]
     default: extended
+  output:
+    description:
+      - What RV(lines), and O(dest) in the formats V(extended) and V(xml), show of each entry in addition. The names are
+        those that C(conntrack -L -o) takes together with its formats.
+      - V(id) is the kernel's number of the entry. V(xml) always has it.
+      - V(labels) are the names that C(/etc/xtables/connlabel.conf) on the target gives to the labels. A label without a
+        name is shown as its number. With O(src), all are numbers.
+      - V(ktimestamp) is when the entry began, for people in the time zone of the target, or in nanoseconds since the
+        epoch in V(xml). It is there for entries that were made while the sysctl V(nf_conntrack_timestamp) was on. Not
+        with O(src), as no file says it.
+      - V(timestamp) is accepted and adds nothing. C(conntrack) shows it of events only.
+    type: list
+    elements: str
+    choices: [id, labels, ktimestamp, timestamp]
+    default: []
+    version_added: 0.5.0
 notes:
   - The table changes while it is read. An entry that appears or ends meanwhile may or may not be counted.
   - In O(group_by) and O(sort_by), C(age), C(packets) and C(bytes) are unknown for entries that were made while the
@@ -163,6 +182,14 @@ EXAMPLES = r"""
     select: [stale]
     dest: /var/tmp/stale.csv
     format: csv
+    limit: 0
+  become: true
+
+- name: Write the table as XML with labels, for a program that reads conntrack -L -o xml
+  netops.conntrack.conntrack_info:
+    dest: /var/tmp/table.xml
+    format: xml
+    output: [labels]
     limit: 0
   become: true
 
@@ -505,7 +532,13 @@ from ansible_collections.netops.conntrack.plugins.module_utils._module import (
     ConntrackModule,
     guarded_run,
 )
-from ansible_collections.netops.conntrack.plugins.module_utils._query.export import FORMATS, check_dest, exporting
+from ansible_collections.netops.conntrack.plugins.module_utils._query.export import (
+    FORMATS,
+    FORMATS_WITH_OUTPUT,
+    check_dest,
+    exporting,
+)
+from ansible_collections.netops.conntrack.plugins.module_utils._query.output import OUTPUTS, Output
 from ansible_collections.netops.conntrack.plugins.module_utils._query.query import Query, run_query
 from ansible_collections.netops.conntrack.plugins.module_utils._selected_table import (
     selected,
@@ -526,9 +559,10 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     """Check every option, read the table, write ``dest`` unless in check mode, and return the module's result."""
     params = module.params
     dest = params["dest"]
-    query = Query(
-        params["group_by"], params["sort_by"], params["limit"], entries=params["entries"], lines=_returns_lines(params)
-    )
+    returns_lines = _returns_lines(params)
+    _refuse_output(params, returns_lines)
+    output = Output.of_table(params["output"]) if params["src"] is None else Output.of_file(params["output"])
+    query = Query(params["group_by"], params["sort_by"], params["limit"], params["entries"], returns_lines, output)
     query.check()
     if dest is not None:
         check_dest(dest)
@@ -540,15 +574,24 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
         if params["src"] is None:
             _refuse_settings(params)
             table, selection, context = stack.enter_context(selected(params, Table))
-            export = stack.enter_context(exporting(dest, params["format"], context)) if writes else None
+            export = stack.enter_context(exporting(dest, params["format"], context, output=output)) if writes else None
             result = run_query(table, selection, context, query, export, observe)
             result |= {"not_understood": None, "not_understood_lines": [], "settings": None}
         else:
             listing, selection, context = stack.enter_context(selected_listing(params))
-            export = stack.enter_context(exporting(dest, params["format"], context)) if writes else None
+            export = stack.enter_context(exporting(dest, params["format"], context, output=output)) if writes else None
             result = run_query(listing, selection, context, query, export, observe)
             result = with_listing(result, listing, selection, context)
     return {"changed": dest is not None, "dest": dest, "src": params["src"], **result}
+
+
+def _refuse_output(params: t.Mapping[str, t.Any], returns_lines: bool) -> None:
+    """Raise OptionError where ``output`` is given and nothing shows it."""
+    is_shown = returns_lines or (params["dest"] is not None and params["format"] in FORMATS_WITH_OUTPUT)
+    if params["output"] and not is_shown:
+        forms = " or ".join(sorted(FORMATS_WITH_OUTPUT))
+        remedy = f"Leave it out, or set lines=true, or give dest with format {forms}."
+        raise OptionError("output", ",".join(params["output"]), "is about lines that are not asked for", remedy)
 
 
 def _refuse_settings(params: t.Mapping[str, t.Any]) -> None:
@@ -570,6 +613,7 @@ def main() -> None:
             "lines": {"type": "bool"},
             "dest": {"type": "path"},
             "format": {"type": "str", "choices": list(FORMATS), "default": "extended"},
+            "output": {"type": "list", "elements": "str", "choices": list(OUTPUTS), "default": []},
             **MATCH_OPTIONS,
             **NETNS_OPTION,
         },

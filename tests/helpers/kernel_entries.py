@@ -142,10 +142,13 @@ def fill(netns: str) -> None:
     run(["python3", "-c", TRAFFIC], netns=netns)
 
 
-def shown(netns: str, output: str, *selected: str) -> str:
-    """Return what conntrack(8) lists in the format ``output``; ``selected`` are its options."""
+def shown(netns: str, output: str, *selected: str, labels: str = _LABELS) -> str:
+    """Return what conntrack(8) lists in the format ``output``; ``selected`` are its options.
+
+    ``labels`` is the file of the names of labels.
+    """
     listing = ["conntrack", "-L", "-o", output, *selected]
-    return run(["unshare", "-m", "sh", "-c", _WITH_LABELS, "sh", *listing], netns=netns, text=_LABELS)
+    return run(["unshare", "-m", "sh", "-c", _WITH_LABELS, "sh", *listing], netns=netns, text=labels)
 
 
 def settable(netns: str) -> list[str]:

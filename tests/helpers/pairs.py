@@ -96,6 +96,17 @@ print(said, flush=True)
 """
 
 
+class Script(t.NamedTuple):
+    """What conntrackd is told on the router that becomes active, and on the one that stands by, in this order."""
+
+    active: tuple[str, ...]
+    standby: tuple[str, ...]
+
+
+KEEPALIVED = Script(("-c", "-f", "-R", "-B"), ("-t", "-n"))
+"""primary-backup.sh, which comes with conntrackd."""
+
+
 @dataclasses.dataclass
 class Member:
     """One router of the pair."""
@@ -115,19 +126,19 @@ class Member:
         """Return the entries that go through the router, in the words of the tool."""
         return self.conntrack("-L", "-o", "extended")
 
-    def take_over(self) -> None:
-        """Become active: the script of conntrackd for keepalived, then the virtual addresses."""
-        for option in "-c", "-f", "-R", "-B":
+    def take_over(self, script: Script = KEEPALIVED) -> None:
+        """Become active: the script, then the virtual addresses."""
+        for option in script.active:
             self.conntrackd(option)
         for interface, address in VIRTUAL.items():
             run(["ip", "address", "add", f"{address}/24", "dev", interface], netns=self.netns)
 
-    def stand_by(self) -> None:
+    def stand_by(self, script: Script = KEEPALIVED) -> None:
         """Stop being active, as the script does it for a backup."""
         for interface, address in VIRTUAL.items():
             run(["ip", "address", "del", f"{address}/24", "dev", interface], netns=self.netns)
-        self.conntrackd("-t")
-        self.conntrackd("-n")
+        for option in script.standby:
+            self.conntrackd(option)
 
 
 @dataclasses.dataclass
@@ -139,10 +150,10 @@ class Pair:
     client: str
     server: str
 
-    def fail_over(self, active: Member, standby: Member) -> None:
+    def fail_over(self, active: Member, standby: Member, script: Script = KEEPALIVED) -> None:
         """Let ``standby`` take the place of ``active``, and let all others know that the addresses have moved."""
-        active.stand_by()
-        standby.take_over()
+        active.stand_by(script)
+        standby.take_over(script)
         for end in self.client, self.server:
             run(["ip", "neighbour", "flush", "all"], netns=end)
 

@@ -178,6 +178,15 @@ def test_a_listing_can_be_restored(filled: tuple[str, str], tmp_path: pathlib.Pa
         run(["conntrack", "-F"], netns=own)
         # In XML there are neither the numbers of ICMP nor the states of SCTP.
         exclude = [{"protocol": "icmp,icmpv6,sctp"}] if output == "xml" else []
+        if output == "xml":
+            refused = restore(own, tmp_path / "table.txt", file, match="family=ipv4,ipv6")
+            numbers = (
+                r"has \d+ entries of icmp and \d+ entries of icmpv6 and \d+ entries of sctp that cannot be restored"
+            )
+            assert refused.failed
+            assert re.search(numbers, str(refused.msg))
+            assert "exclude='protocol=icmp,icmpv6,sctp'" in str(refused.msg)
+            assert settable(own) == []
         result = restore(own, tmp_path / "table.txt", file, match="family=ipv4,ipv6", exclude=exclude)
         assert not result.failed, result.msg
         restored = settable(own)

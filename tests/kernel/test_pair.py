@@ -11,10 +11,14 @@ import time
 import typing as t
 
 import pytest
-from helpers.pairs import VIRTUAL, Member, Pair, pair
-from helpers.support import PATIENCE, assert_refused, network_namespace, run_module
+from helpers.pairs import KEEPALIVED, VIRTUAL, Member, Pair, Script, pair
+from helpers.support import PATIENCE, assert_refused, network_namespace, run, run_module
 
-NO_CACHES = "DisableExternalCache On\n    DisableInternalCache On"
+NO_EXTERNAL_CACHE = "DisableExternalCache On"
+NO_CACHES = f"{NO_EXTERNAL_CACHE}\n    DisableInternalCache On"
+PURGES_AT_ONCE = "PurgeTimeout 1"
+NO_SCRIPT = Script((), ())
+WITHOUT_PURGE = Script(KEEPALIVED.active, ("-n",))
 STALE = ("-p", "tcp", "--sport", "4000", "--dport", "443", "--state", "ESTABLISHED", "-t", "5000", "-u", "UNSET")
 SELECT = {"match": {"protocol": "tcp", "replied": False}}
 ACTIVE = {"active_address": list(VIRTUAL.values())}
@@ -105,7 +109,7 @@ def test_on_the_standby_nothing_is_restored(tmp_path: pathlib.Path) -> None:
 @pytest.mark.slow
 def test_a_table_that_conntrackd_writes_in_the_mode_of_acknowledgements(tmp_path: pathlib.Path) -> None:
     """There, a delete on the standby does not reach the active member. But nothing says so, and it is refused."""
-    with pair(tmp_path, "FTFW", "DisableExternalCache On") as both:
+    with pair(tmp_path, "FTFW", NO_EXTERNAL_CACHE) as both:
         make_stale(both.first, "10.0.0.1", "10.0.0.2")
         until(lambda: "10.0.0.2" in both.second.table())
         assert_refused(run_module("conntrack_prune", SELECT, netns=both.second.netns), "protect_pair")
@@ -164,21 +168,79 @@ def test_what_is_no_address_is_refused() -> None:
 
 @pytest.mark.slow
 def test_no_connection_is_cut_by_prunes_and_fail_overs(tmp_path: pathlib.Path) -> None:
-    with pair(tmp_path) as both, both.talking(60) as one, both.talking(60) as other:
+    with pair(tmp_path) as both:
+        _prune_and_fail_over(both, 60, KEEPALIVED)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("options", "script"),
+    [
+        ("", KEEPALIVED),
+        (PURGES_AT_ONCE, KEEPALIVED),
+        (f"{NO_EXTERNAL_CACHE}\n    {PURGES_AT_ONCE}", WITHOUT_PURGE),
+        (NO_CACHES, NO_SCRIPT),
+    ],
+    ids=["caches", "caches and purges", "no external cache", "no caches"],
+)
+def test_no_connection_is_cut_in_the_mode_without_acknowledgements(
+    tmp_path: pathlib.Path, options: str, script: Script
+) -> None:
+    with pair(tmp_path, "NOTRACK", options) as both:
+        if options == NO_CACHES:
+            _set_liberal(both)
+        _prune_and_fail_over(both, 20, script)
+
+
+def _set_liberal(both: Pair) -> None:
+    """Let the routers not check the windows of TCP. What one knows of them is old when it is active again.
+
+    conntrackd sets this for each entry that it writes, but for those that are there already.
+    """
+    for member in (both.first, both.second):
+        run(["sysctl", "-q", "-w", "net.netfilter.nf_conntrack_tcp_be_liberal=1"], netns=member.netns)
+
+
+def _invalid(member: Member) -> int:
+    """Return how many packets the router has taken for invalid."""
+    words = member.conntrack("-S").split()
+    return sum(int(word.partition("=")[2]) for word in words if word.startswith("invalid="))
+
+
+@pytest.mark.slow
+def test_without_caches_the_window_of_tcp_cuts_connections_that_come_back(tmp_path: pathlib.Path) -> None:
+    """Nothing is pruned here. It is what the kernel of the former active member remembers of a connection."""
+    with pair(tmp_path, "NOTRACK", NO_CACHES) as both, both.talking(15) as process:
+        assert process.stdout
+        process.stdout.readline()
+        time.sleep(2)
+        both.fail_over(both.first, both.second, NO_SCRIPT)
+        time.sleep(3)
+        assert _invalid(both.second) == 0
+        both.fail_over(both.second, both.first, NO_SCRIPT)
+        until(lambda: _invalid(both.first) > 0)
+        _said, problem = process.communicate(timeout=60)
+        assert process.returncode == 1
+        assert "timed out" in problem
+
+
+def _prune_and_fail_over(both: Pair, seconds: int, script: Script) -> None:
+    """Keep two connections busy for so long, with three prunes and two fail-overs, and expect them to go on."""
+    with both.talking(seconds) as one, both.talking(seconds) as other:
         ports = [int(process.stdout.readline()) for process in (one, other) if process.stdout]
         _prune_of_stale_entries(both.first, both.second)
         # Right after a prune, as when the active member dies.
-        both.fail_over(both.first, both.second)
+        both.fail_over(both.first, both.second, script)
         assert prune(both.first, **ACTIVE)["standby"] is True
         _prune_of_stale_entries(both.second, both.first)
-        both.fail_over(both.second, both.first)
+        both.fail_over(both.second, both.first, script)
         assert prune(both.second, **ACTIVE)["standby"] is True
         _prune_of_stale_entries(both.first, both.second)
         for process, port in zip((one, other), ports):
-            said, problem = process.communicate(timeout=PATIENCE)
+            said, problem = process.communicate(timeout=seconds + PATIENCE)
             assert process.returncode == 0, problem
             # Answers come all the time, but for the moments of the two fail-overs.
-            assert int(said) > 300
+            assert int(said) > 5 * seconds
             assert f"sport={port} dport=7" in both.first.table()
 
 
@@ -186,10 +248,33 @@ def _prune_of_stale_entries(active: Member, standby: Member) -> None:
     """Make stale entries, let them reach the other member, prune them, and go on at once."""
     time.sleep(5)
     make_stale(active, "10.0.0.1", "10.0.0.2")
-    until(lambda: "10.0.0.2" in standby.conntrackd("-e"))
+    until(lambda: "10.0.0.2" in standby.conntrackd("-e") or "10.0.0.2" in standby.table())
     done = prune(active, **ACTIVE)
     assert done["deleted"] == 2
     assert done["standby"] is False
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["FTFW", "NOTRACK"])
+def test_the_purge_of_conntrackd_deletes_the_entries_of_the_peer(tmp_path: pathlib.Path, mode: str) -> None:
+    """So the standby has none at the next fail-over, whether anything was pruned or not."""
+    with pair(tmp_path, mode, f"{NO_EXTERNAL_CACHE}\n    {PURGES_AT_ONCE}") as both:
+        make_stale(both.first, "10.0.0.1")
+        until(lambda: "10.0.0.1" in both.second.table())
+        both.second.conntrackd("-t")
+        until(lambda: "10.0.0.1" not in both.second.table())
+        assert "10.0.0.1" in both.first.table()
+
+
+@pytest.mark.slow
+def test_the_flush_of_conntrackd_deletes_the_entries_of_the_peer(tmp_path: pathlib.Path) -> None:
+    """So the new active member has none, as its script has just flushed the caches, which are the table."""
+    with pair(tmp_path, "NOTRACK", NO_CACHES) as both:
+        make_stale(both.first, "10.0.0.1")
+        until(lambda: "10.0.0.1" in both.second.table())
+        both.second.conntrackd("-f")
+        until(lambda: "10.0.0.1" not in both.second.table())
+        assert "10.0.0.1" in both.first.table()
 
 
 def test_a_pair_is_made_of_real_parts(tmp_path: pathlib.Path) -> None:

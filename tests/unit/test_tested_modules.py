@@ -38,6 +38,8 @@ TESTED_IN = {
     "action/conntrack_restore action/conntrack_settings action/conntrack_timeout_policy action/conntrack_update",
     "kernel/test_not_listed": "module_utils/_facts/listeners",
     "kernel/test_reader": "module_utils/_table/block module_utils/_table/table",
+    "kernel/test_output_forms": "module_utils/_entry/label_names module_utils/_query/output "
+    "module_utils/_query/xml_lines",
     "kernel/test_save": "module_utils/_query/save",
     "kernel/test_table": "module_utils/_netns module_utils/_table/requests module_utils/_table/writable",
     "kernel/test_timeout_policies": "module_utils/_entry/timeout_policies module_utils/_netlink/subsystems",

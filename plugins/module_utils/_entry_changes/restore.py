@@ -27,6 +27,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.ou
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.restore_plan import (
     RestorePlan,
+    refuse_incomplete,
     refuse_other_number,
     refuse_unread,
 )
@@ -43,12 +44,14 @@ _EXPECTED = (0, errno.EEXIST)
 def restore(table: WritableTable, listing: Listing, plan: RestorePlan, dry_run: bool) -> RestoreOutcome:
     """Make the entries that the plan selects in the file, unless it is a dry run.
 
-    Raises OptionError for a file that has what is no entry, and what the file's ``read`` and ``make_entries`` raise.
+    Raises OptionError for a file that has what is no entry, or too little of one, and what the file's ``read`` and
+    ``make_entries`` raise.
     """
     survey = RestoreSurvey(plan)
     listing.read(lambda blocks: collections.deque(map(survey.add, blocks), maxlen=0))
     warnings = (*plan.warnings, *refuse_unread(listing))
     refuse_other_number(listing, survey.entries)
+    refuse_incomplete(listing, survey.incomplete)
     return make_entries(table, survey, warnings, dry_run)
 
 

@@ -14,6 +14,7 @@ import os
 import stat
 import typing as t
 
+from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.module_utils._listing.listing import Listing
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import Selection
@@ -25,6 +26,9 @@ _SLACK = 60
 """So many seconds may the clock have been set back since, before that is worth a warning."""
 
 _UTC = datetime.timezone.utc
+
+_NEEDED_OF_XML = {_uapi.ICMP: "icmp_type", _uapi.ICMPV6: "icmp_type", _uapi.SCTP: "state"}
+"""What ``conntrack -L -o xml`` does not tell. The kernel refuses ICMP without it, and SCTP does not go on without."""
 
 
 class Words(t.NamedTuple):
@@ -42,7 +46,8 @@ _RESTORED = Words("restored", "would_restore", "src")
 class RestorePlan:
     """What to restore: the selected entries, each with the time that it has left ``elapsed`` seconds later.
 
-    ``written_at`` is the time from which this is counted, in seconds since the epoch.
+    ``written_at`` is the time from which this is counted, in seconds since the epoch. ``needed`` is by the number of a
+    protocol the field without which its entries cannot be made.
     """
 
     selection: Selection
@@ -50,6 +55,7 @@ class RestorePlan:
     elapsed: int
     warnings: tuple[str, ...] = ()
     words: Words = _RESTORED
+    needed: t.Mapping[int, str] = dataclasses.field(default_factory=dict)
 
     @property
     def written_at_text(self) -> str:
@@ -85,7 +91,8 @@ def plan_of(listing: Listing, selection: Selection, written_at: str | None, now:
             "all of the time that the file gives them, so some may be restored that have ended. Set the clock, or "
             "give written_at."
         )
-    return RestorePlan(selection, at, max(0, now - at), tuple(warnings))
+    needed = _NEEDED_OF_XML if listing.is_xml else {}
+    return RestorePlan(selection, at, max(0, now - at), tuple(warnings), needed=needed)
 
 
 def _parsed(text: str, option: str, value: str) -> int:
@@ -135,6 +142,23 @@ def refuse_unread(listing: Listing) -> t.Iterator[str]:
             "src: the backup has no last line that says it is complete. It was cut short while it was written. What "
             "is in it is restored."
         )
+
+
+def refuse_incomplete(listing: Listing, incomplete: t.Mapping[int, int]) -> None:
+    """Raise OptionError if there are entries without what the plan needs. They are counted by their protocol."""
+    if not incomplete:
+        return
+    names = {_uapi.PROTOCOL_NAMES[number]: count for number, count in sorted(incomplete.items())}
+    counts = " and ".join(f"{count} entries of {name}" for name, count in names.items())
+    problem = (
+        f"has {counts} that cannot be restored, because conntrack -o xml tells neither the type, code and id of ICMP "
+        "nor the state of SCTP"
+    )
+    remedy = (
+        "Nothing was restored. Restore a file of the format save, or leave them out with "
+        f"exclude='protocol={','.join(names)}'."
+    )
+    raise OptionError("src", listing.path, problem, remedy)
 
 
 def refuse_other_number(listing: Listing, entries: int) -> None:

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import array
+import collections
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.outcome import GROUP_FIELDS, Group
@@ -31,6 +32,8 @@ class RestoreSurvey:
         self.expired = self.without_timeout = 0
         self.wanted = 0
         """The number of entries to be made, unless the table has them."""
+        self.incomplete: collections.Counter[int] = collections.Counter()
+        """By the number of a protocol, how many of them lack the field that the plan needs."""
 
     @property
     def words(self) -> Words:
@@ -50,7 +53,13 @@ class RestoreSurvey:
         for part in parts_of(block) if len(block) else ():
             group = Group.from_entry(next(part.entries(GROUP_FIELDS)))
             self._parts.append((group, part.layout, part.data))
+        self._note_incomplete(block)
         self.wanted += len(block)
+
+    def _note_incomplete(self, block: Block) -> None:
+        protocol = block.layout.constants["protocol"]
+        if len(block) and self._plan.needed.get(protocol, "protocol") not in {*block.layout.fields, "protocol"}:
+            self.incomplete[protocol] += len(block)
 
     def _left(self, block: Block) -> Block:
         """Return the entries that have not ended since, with the time that they have left now."""

@@ -72,13 +72,28 @@ _MOST = {"port": 0xFFFF, "key": 0xFFFF, "type": 0xFF, "code": 0xFF, "id": 0xFFFF
 _MOST_PROTOCOL, _MOST_LABEL, _MOST_ZONE, _MOST_MARK = 0xFF, 127, 0xFFFF, 0xFFFFFFFF
 _MOST_SECONDS = 0x7FFFFFFF
 
+MEASURED = {
+    "packets_original": "packets-original",
+    "bytes_original": "bytes-original",
+    "packets_reply": "packets-reply",
+    "bytes_reply": "bytes-reply",
+    "age": "age",
+    "id": "id",
+    "reply_icmp_type": "reply-icmp-type",
+    "reply_icmp_code": "reply-icmp-code",
+}
+"""What no new entry can be given, and a file tells of those that it has: by field, the word in the comment."""
+
+_COUNTERS = (("packets_original", "bytes_original"), ("packets_reply", "bytes_reply"))
+
 Dict = t.Mapping[str, t.Any]
 
 
-def line_of(entry: t.Any, option: str) -> str:
+def line_of(entry: t.Any, option: str, with_measured: bool = False) -> str:
     """Return the line of an entry, with the comment about it at the end (see Decoder).
 
-    ``option`` is the name of the entry in errors. Raises OptionError for what is no entry, or lacks what it needs.
+    ``option`` is the name of the entry in errors. ``with_measured`` adds to the comment what is in MEASURED. Raises
+    OptionError for what is no entry, or lacks what it needs.
     """
     if not isinstance(entry, dict):
         raise OptionError(option, entry, "is no entry", "Give a dict such as conntrack_info returns with entries=true.")
@@ -88,14 +103,15 @@ def line_of(entry: t.Any, option: str) -> str:
             remedy = f"Did you mean {close[0]}?" if close else "Give the fields that conntrack_info returns."
             raise OptionError(f"{option}.{name}", entry[name], "is no field of an entry", remedy)
     given = {name: value for name, value in entry.items() if value is not None}
-    return " ".join(_Line(given, option).words())
+    return " ".join(_Line(given, option, with_measured).words())
 
 
 class _Line:
     """The line of one entry, of which the fields ``given`` are not None."""
 
-    def __init__(self, given: Dict, option: str) -> None:
+    def __init__(self, given: Dict, option: str, with_measured: bool) -> None:
         self._given = given
+        self._with_measured = with_measured
         self._option = option
         self._protocol = self._protocol_of(self._needed("protocol", "such as tcp or 47"))
 
@@ -113,7 +129,7 @@ class _Line:
         yield from self._protocol_words()
         if "mark" in self._given:
             yield f"-m {self._number('mark', _MOST_MARK)}"
-        notes = list(self._notes())
+        notes = [*self._notes(), *(self._measured() if self._with_measured else ())]
         if notes:
             yield f"# {' '.join(notes)}"
 
@@ -198,6 +214,16 @@ class _Line:
         if self._protocol in _uapi.ICMP_PROTOCOLS and "reply_icmp_id" in self._given:
             yield f"reply-icmp-id={self._number('reply_icmp_id', _MOST['id'])}"
 
+    def _measured(self) -> t.Iterator[str]:
+        """Yield what was measured. Counters count if both of a direction are there."""
+        numbers = {name: self._given[name] for name in MEASURED if _is_count(self._given.get(name))}
+        for pair in _COUNTERS:
+            if not numbers.keys() >= set(pair):
+                for name in pair:
+                    numbers.pop(name, None)
+        for name, number in numbers.items():
+            yield f"{MEASURED[name]}={number}"
+
     def _needed(self, name: str, example: str) -> t.Any:
         if name not in self._given:
             raise OptionError(f"{self._option}.{name}", None, "is missing", f"An entry needs it: {example}.")
@@ -213,6 +239,11 @@ class _Line:
         return number
 
 
+def _is_count(value: t.Any) -> bool:
+    """Return whether it is a number from 0 on. The age of an entry is below 0 where the clock was set back."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
 def _is_address(text: str) -> bool:
     try:
         socket.inet_pton(socket.AF_INET6 if ":" in text else socket.AF_INET, text)
@@ -224,6 +255,6 @@ def _is_address(text: str) -> bool:
 def line_of_json(text: bytes) -> bytes:
     """Return the line of an entry that is a line of NDJSON. What is none is returned as it is."""
     try:
-        return line_of(json.loads(text), "").encode("ascii")
+        return line_of(json.loads(text), "", with_measured=True).encode("ascii")
     except (OptionError, ValueError, RecursionError):
         return text

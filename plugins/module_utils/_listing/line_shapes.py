@@ -192,6 +192,9 @@ class _LineReader:
             return self._read_time(word)
         if word.startswith("["):
             return self._read_flag(word)
+        if word == "labels":
+            # The tool writes this where none of an entry's labels has a name.
+            return self._direction in _DIRECTIONS
         key, _equals, value = word.partition("=")
         if not value or "=" in value:
             return False
@@ -240,6 +243,12 @@ class _LineReader:
             return shape.protocol == _uapi.GRE and value.startswith("0x") and shape.note(field, place)
         return value.isdigit() and shape.note(field, place)
 
+    def _skip_names(self) -> None:
+        """Step over what follows a space in the name of a label, which is the last of a line."""
+        while self._peek() and "=" not in self._peek():
+            self.shape.labels = ()
+            self._next()
+
     def _read_own_word(self, key: str, value: str, place: int) -> bool:
         shape = self.shape
         field = _OWN_WORDS.get(key)
@@ -253,5 +262,6 @@ class _LineReader:
         if field == "labels":
             # Names of labels have numbers in a file of that machine only.
             shape.labels = (place,) if value.replace(",", "").isdigit() else ()
+            self._skip_names()
             return True
         return shape.note(field, place)

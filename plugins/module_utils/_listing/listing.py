@@ -33,7 +33,7 @@ _UNLISTED = frozenset({"status", "expected", "labels", "helper", "assured of off
 
 _UNLISTED_BY_XML = frozenset({"status", "expected", "labels", "offloaded"})
 _UNLISTED_BY_SAVE = frozenset({"status", "labels", "helper", "offloaded"})
-_UNLISTED_BY_BACKUP = frozenset({"status", "offloaded"})
+_UNLISTED_BY_BACKUP = frozenset({"status", "offloaded", "expected"})
 
 _BACKUP = re.compile(rb"# netops\.conntrack backup ([0-9]+)(?: [^\n]*?\bat=([^\s]+))?")
 """The first line of a backup: the version of the form, and when the table was read."""
@@ -72,9 +72,14 @@ class Listing:
         beginning = self._source.beginning.lstrip()
         if self.backup_version is not None or beginning.startswith(b"{"):
             return _UNLISTED_BY_BACKUP
-        if beginning.startswith(b"<"):
+        if self.is_xml:
             return _UNLISTED_BY_XML
         return _UNLISTED_BY_SAVE if beginning.startswith(b"-A ") else _UNLISTED
+
+    @property
+    def is_xml(self) -> bool:
+        """Whether it is XML, which has neither the numbers of ICMP nor the states of SCTP and DCCP."""
+        return self._source.beginning.lstrip().startswith(b"<")
 
     @property
     def path(self) -> str:

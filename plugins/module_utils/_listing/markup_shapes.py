@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
+from ansible_collections.netops.conntrack.plugins.module_utils._listing.entry_lines import MEASURED
 from ansible_collections.netops.conntrack.plugins.module_utils._listing.line_shapes import FAMILIES, Shape
 
 _XML_FIELDS = {
@@ -55,6 +56,7 @@ class _XmlReader:
         self.shape = Shape(only_digits=False)
         self._words = words
         self._section = ""
+        self._labels: list[tuple[str, int]] = []
 
     def read_all(self) -> bool:
         """Return whether everything that is known was understood. Other tags are stepped over."""
@@ -76,7 +78,10 @@ class _XmlReader:
         elif tag == "unreplied/":
             shape.status &= ~_uapi.SEEN_REPLY
         elif tag == "label":
-            shape.labels += (place,) if text.isdigit() else ()
+            self._labels.append((text, place))
+            # Names of labels have numbers in a file of that machine only, so without them some would be missing.
+            are_numbers = all(label.isdigit() for label, _place in self._labels)
+            shape.labels = tuple(place for _label, place in self._labels) if are_numbers else ()
         field = self._field(tag)
         if field is None:
             return True
@@ -132,7 +137,13 @@ _OPTIONS = {
     "--reply-vtag": "vtag_reply",
 }
 
-_NOTES = {"labels": "labels", "helper": "helper", "reply-icmp-id": "reply_icmp_id"}
+_NOTES = {
+    "labels": "labels",
+    "helper": "helper",
+    "reply-icmp-id": "reply_icmp_id",
+    **{word: field for field, word in MEASURED.items()},
+    "age": "start",
+}
 """The fields of a comment that a backup has before an entry, because the tool has no option for them."""
 
 _ADDRESSES = frozenset({"-s", "-d", "-r", "-g", "-q", "-n"})

@@ -20,21 +20,31 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import Co
 from ansible_collections.netops.conntrack.plugins.module_utils._files.paths import Place, place_of
 from ansible_collections.netops.conntrack.plugins.module_utils._query.extended import ExtendedLines
 from ansible_collections.netops.conntrack.plugins.module_utils._query.fields import csv_header, csv_lines, ndjson_lines
+from ansible_collections.netops.conntrack.plugins.module_utils._query.output import PLAIN, Output
 from ansible_collections.netops.conntrack.plugins.module_utils._query.save import SaveLines, first_line, last_line
+from ansible_collections.netops.conntrack.plugins.module_utils._query.xml_lines import FIRST_LINES, LAST_LINE, XmlLines
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 
 Lines = t.Callable[[Block], t.Iterable[str]]
 
-FORMATS: dict[str, t.Callable[[Context], Lines]] = {
-    "extended": ExtendedLines,
-    "ndjson": lambda context: functools.partial(ndjson_lines, context=context),
-    "csv": lambda context: functools.partial(csv_lines, context=context),
-    "save": SaveLines,
+FORMATS: dict[str, t.Callable[[Context, Output], Lines]] = {
+    "extended": lambda context, output: ExtendedLines(context, output=output),
+    "xml": XmlLines,
+    "ndjson": lambda context, _output: functools.partial(ndjson_lines, context=context),
+    "csv": lambda context, _output: functools.partial(csv_lines, context=context),
+    "save": lambda context, _output: SaveLines(context),
 }
 """What makes the lines of each format."""
 
-_FIRST_LINES: dict[str, t.Callable[[Context], str]] = {"csv": lambda _context: csv_header(), "save": first_line}
-_LAST_LINES: dict[str, t.Callable[[int], str]] = {"save": last_line}
+FORMATS_WITH_OUTPUT = frozenset({"extended", "xml"})
+"""Those that can show more of an entry."""
+
+_FIRST_LINES: dict[str, t.Callable[[Context], str]] = {
+    "csv": lambda _context: csv_header(),
+    "save": first_line,
+    "xml": lambda _context: FIRST_LINES,
+}
+_LAST_LINES: dict[str, t.Callable[[int], str]] = {"save": last_line, "xml": lambda _entries: LAST_LINE}
 """What ends a file of so many entries."""
 
 
@@ -44,13 +54,15 @@ class Export:
     Use ``exporting`` to make one.
     """
 
-    def __init__(self, file: t.IO[str], dest: str, form: str, context: Context, option: str = "dest") -> None:
+    def __init__(
+        self, file: t.IO[str], dest: str, form: str, context: Context, option: str = "dest", output: Output = PLAIN
+    ) -> None:
         self._file = file
         self._dest = dest
         self._option = option
         self._form = form
         self._context = context
-        self._lines = FORMATS[form](context)
+        self._lines = FORMATS[form](context, output)
         self._entries = 0
 
     def restart(self) -> None:
@@ -122,10 +134,13 @@ def _place_of(dest: str, option: str) -> t.Iterator[Place]:
 
 
 @contextlib.contextmanager
-def exporting(dest: str, form: str, context: Context, option: str = "dest") -> t.Iterator[Export]:
+def exporting(
+    dest: str, form: str, context: Context, option: str = "dest", output: Output = PLAIN
+) -> t.Iterator[Export]:
     """Yield an export whose file becomes ``dest`` at the end, whole and on the disk.
 
-    An error leaves ``dest`` as it was. Raises ConntrackError where the file cannot be written.
+    ``output`` is what its lines show in addition, if the format is one of FORMATS_WITH_OUTPUT. An error leaves ``dest``
+    as it was. Raises ConntrackError where the file cannot be written.
     """
     with _place_of(dest, option) as place:
         directory = place.directory
@@ -133,7 +148,7 @@ def exporting(dest: str, form: str, context: Context, option: str = "dest") -> t
         with _writing(dest, option):
             descriptor = directory.create(name)
         file = open(descriptor, "w", encoding="utf-8", newline="")  # noqa: SIM115  (see the closing below)
-        export = Export(file, dest, form, context, option)
+        export = Export(file, dest, form, context, option, output)
         try:
             yield export
             export.finish()

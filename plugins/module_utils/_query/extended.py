@@ -9,19 +9,17 @@
 from __future__ import annotations
 
 import socket
+import time
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import Entry
-from ansible_collections.netops.conntrack.plugins.module_utils._query.fields import address_text
+from ansible_collections.netops.conntrack.plugins.module_utils._query.line_template import NANOSECONDS, LineTemplate
+from ansible_collections.netops.conntrack.plugins.module_utils._query.output import PLAIN, Output
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Layout
 from ansible_collections.netops.conntrack.plugins.module_utils._table.memo import Memo
-
-Column = t.Callable[[Block], t.Iterable[t.Any]]
-
-_NANOSECONDS = 1_000_000_000
 
 
 def _state(entry: Entry) -> str:
@@ -55,86 +53,83 @@ def _numbers_of(protocol: int) -> dict[str, str]:
     return {}
 
 
-class _Template:
-    """The line of the entries of one layout: a text with gaps, and the columns that fill them."""
+class _Template(LineTemplate):
+    """The line of the entries of one layout."""
 
-    def __init__(self, layout: Layout, context: Context, short: bool) -> None:
-        self._layout = layout
-        self._context = context
-        self._text = self._protocol() if short else f"{self._family()} {self._protocol()}"
-        self._columns: list[Column] = []
-        self._value("remaining", " %d")
-        self._word(Memo(("protocol", "state"), _state))
-        self._direction("", "original", "orig")
-        self._word(Memo(("status",), _unreplied))
-        self._direction("reply_", "reply", "reply")
-        self._word(Memo(("status",), _flag))
-        self._value("mark", " mark=%d")
-        self._value("secctx", " secctx=%s")
-        if not layout.fields.keys() & {"zone_original", "zone_reply"}:
-            self._value("zone", " zone=%d")
-        if "start" in layout.fields:
-            self._fill(" delta-time=%d", self._delta)
-        self._value("helper", " helper=%s")
-        self._value("use", " use=%d")
-
-    def lines(self, block: Block) -> t.Iterator[str]:
-        """Return the line of each entry."""
-        return map(self._text.__mod__, zip(*(column(block) for column in self._columns)))
+    def __init__(self, layout: Layout, context: Context, short: bool, output: Output) -> None:
+        super().__init__(layout, context)
+        self._output = output
+        self.add_text(self._protocol() if short else f"{self._family()} {self._protocol()}")
+        self.add_value("remaining", " %d")
+        self.add_word(Memo(("protocol", "state"), _state))
+        self._add_direction("", "original", "orig")
+        self.add_word(Memo(("status",), _unreplied))
+        self._add_direction("reply_", "reply", "reply")
+        self.add_word(Memo(("status",), _flag))
+        self._add_own()
 
     def _family(self) -> str:
-        number = 2 if self._layout.constants["family"] == socket.AF_INET else 10
-        name = _uapi.FAMILY_NAMES.get(self._layout.constants["family"], "unknown")
+        number = 2 if self.layout.constants["family"] == socket.AF_INET else 10
+        name = _uapi.FAMILY_NAMES.get(self.layout.constants["family"], "unknown")
         return f"{name:<8} {number}"
 
     def _protocol(self) -> str:
-        protocol = self._layout.constants["protocol"]
+        protocol = self.layout.constants["protocol"]
         return f"{_uapi.PROTOCOL_NAMES.get(protocol, 'unknown'):<8} {protocol}"
 
-    def _fill(self, text: str, column: Column) -> None:
-        self._text += text
-        self._columns.append(column)
+    def _add_direction(self, prefix: str, amounts: str, zone: str) -> None:
+        self.add_address(f"{prefix}source", " src=%s")
+        self.add_address(f"{prefix}destination", " dst=%s")
+        for field, text in _numbers_of(self.layout.constants["protocol"]).items():
+            self.add_number(prefix + field, text)
+        self.add_value(f"zone_{amounts}", f" zone-{zone}=%d")
+        if self.has(f"packets_{amounts}", f"bytes_{amounts}"):
+            self.add_value(f"packets_{amounts}", " packets=%d")
+            self.add_value(f"bytes_{amounts}", " bytes=%d")
 
-    def _word(self, memo: Memo[str]) -> None:
-        self._fill("%s", memo)
+    def _add_own(self) -> None:
+        """Add what is about the entry as a whole."""
+        self.add_value("mark", " mark=%d")
+        self.add_value("secctx", " secctx=%s")
+        if not self.has("zone_original") and not self.has("zone_reply"):
+            self.add_value("zone", " zone=%d")
+        self.add_age(" delta-time=%d")
+        if self._output.starts and self.has("start"):
+            self.add_column(" [start=%s]", _starts)
+        self.add_value("helper", " helper=%s")
+        self.add_value("use", " use=%d")
+        if self._output.ids:
+            self.add_value("id", " id=%d")
+        if self._output.labels:
+            self.add_word(Memo(("labels",), self._labels))
 
-    def _value(self, field: str, text: str) -> None:
-        if field in self._layout.fields:
-            self._fill(text, lambda block: block.column(field))
+    def _labels(self, entry: Entry) -> str:
+        labels = self._output.labels_of(entry)
+        return f" labels={','.join(labels)}" if labels else ""
 
-    def _direction(self, prefix: str, amounts: str, zone: str) -> None:
-        self._fill(" src=%s", lambda block: map(address_text, block.column(f"{prefix}source")))
-        self._fill(" dst=%s", lambda block: map(address_text, block.column(f"{prefix}destination")))
-        for field, text in _numbers_of(self._layout.constants["protocol"]).items():
-            self._value(prefix + field, text)
-            if prefix + field not in self._layout.fields:
-                # The tool prints 0 for a number that the kernel did not send.
-                self._text += text % 0
-        self._value(f"zone_{amounts}", f" zone-{zone}=%d")
-        if {f"packets_{amounts}", f"bytes_{amounts}"} <= self._layout.fields.keys():
-            self._value(f"packets_{amounts}", " packets=%d")
-            self._value(f"bytes_{amounts}", " bytes=%d")
 
-    def _delta(self, block: Block) -> t.Iterator[int]:
-        # The tool cuts both times to whole seconds before it subtracts, unlike the field age.
-        now = self._context.now // _NANOSECONDS
-        return (now - start // _NANOSECONDS for start in block.column("start"))
+def _starts(block: Block) -> t.Iterator[str]:
+    """Return when each entry began, as ctime(3) writes it: in the time zone of this machine."""
+    return (time.ctime(start // NANOSECONDS) for start in block.column("start"))
 
 
 class ExtendedLines:
     """Gives the lines of blocks. What it learns of a layout is kept for the next block.
 
-    ``short`` leaves out the address family, as the tool does without ``-o extended``.
+    ``short`` leaves out the address family, as the tool does without ``-o extended``. ``output`` is what they show in
+    addition.
     """
 
-    def __init__(self, context: Context, short: bool = False) -> None:
+    def __init__(self, context: Context, short: bool = False, output: Output = PLAIN) -> None:
         self._context = context
         self._short = short
+        self._output = output
         self._templates: dict[Layout, _Template] = {}
 
     def __call__(self, block: Block) -> t.Iterator[str]:
         """Return the line of each entry of the block."""
         template = self._templates.get(block.layout)
         if template is None:
-            template = self._templates[block.layout] = _Template(block.layout, self._context, self._short)
+            template = _Template(block.layout, self._context, self._short, self._output)
+            self._templates[block.layout] = template
         return template.lines(block)

@@ -26,6 +26,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._query.grouping i
     check_field,
     group_reader,
 )
+from ansible_collections.netops.conntrack.plugins.module_utils._query.output import PLAIN, Output
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import Selection
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.kernel_filter import Condition
@@ -38,7 +39,8 @@ class Query:
     """What to return of the selected entries.
 
     That is groups by fields or by networks, and ``limit`` entries, sorted or as they come: as dicts where ``entries``
-    is true, and as lines of text where ``lines`` is. There are at most ``limit`` groups, too.
+    is true, and as lines of text where ``lines`` is. There are at most ``limit`` groups, too. ``output`` is what the
+    lines show in addition.
     """
 
     group_by: t.Sequence[str]
@@ -46,6 +48,7 @@ class Query:
     limit: int
     entries: bool = True
     lines: bool = False
+    output: Output = PLAIN
 
     @property
     def group_fields(self) -> frozenset[str]:
@@ -213,7 +216,7 @@ class _Pass:
         }
 
     def _lines_of(self, taken: t.Iterable[_Taken]) -> list[str]:
-        lines_of = ExtendedLines(self._context, short=True)
+        lines_of = ExtendedLines(self._context, short=True, output=self._query.output)
         return [line for one in taken for line in lines_of(Block(one.layout, one.row))]
 
     def _selected(self, blocks: t.Iterator[Block]) -> t.Iterator[Block]:

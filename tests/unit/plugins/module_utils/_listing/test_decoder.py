@@ -283,6 +283,47 @@ LINES: dict[str, tuple[str, dict[str, t.Any]]] = {
             "use": 1,
         },
     ),
+    "labels of which none has a name": (
+        "udp      17 29 src=10.0.0.5 dst=8.8.8.8 sport=40000 dport=53 src=8.8.8.8 dst=10.0.0.5 sport=53 dport=40000 "
+        "mark=0 use=1 labels",
+        {
+            **tuples("10.0.0.5", "8.8.8.8", 40000, 53),
+            "protocol": 17,
+            "remaining": 29,
+            "status": REPLIED,
+            "mark": 0,
+            "use": 1,
+        },
+    ),
+    "labels with a space in their names": (
+        "udp      17 29 src=10.0.0.5 dst=8.8.8.8 sport=40000 dport=53 src=8.8.8.8 dst=10.0.0.5 sport=53 dport=40000 "
+        "mark=0 use=1 labels=5 five,7 seven",
+        {
+            **tuples("10.0.0.5", "8.8.8.8", 40000, 53),
+            "protocol": 17,
+            "remaining": 29,
+            "status": REPLIED,
+            "mark": 0,
+            "use": 1,
+        },
+    ),
+    "labels in XML of which one has a name": (
+        '<flow><meta direction="original"><layer3 protonum="2" protoname="ipv4"><src>10.0.0.5</src><dst>8.8.8.8</dst>'
+        '</layer3><layer4 protonum="17" protoname="udp"><sport>40000</sport><dport>53</dport></layer4></meta><meta '
+        'direction="reply"><layer3 protonum="2" protoname="ipv4"><src>8.8.8.8</src><dst>10.0.0.5</dst></layer3><layer4 '
+        'protonum="17" protoname="udp"><sport>53</sport><dport>40000</dport></layer4></meta><meta '
+        'direction="independent"><timeout>29</timeout><mark>7</mark><labels><label>5</label><label>lan</label></labels>'
+        "<use>1</use><id>77</id><assured/></meta></flow>",
+        {
+            **tuples("10.0.0.5", "8.8.8.8", 40000, 53),
+            "protocol": 17,
+            "remaining": 29,
+            "status": ASSURED,
+            "mark": 7,
+            "use": 1,
+            "id": 77,
+        },
+    ),
     "save": (
         "-A -t 431999 -u EXPECTED,SEEN_REPLY,ASSURED -w 5 -s 10.0.0.5 -d 203.0.113.1 -r 203.0.113.1 -q 10.0.0.5 -p tcp "
         "--sport 38848 --dport 2123 --reply-port-src 2123 --reply-port-dst 38848 --state ESTABLISHED",
