@@ -20,6 +20,7 @@ import typing as t
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes import backup as backup_module
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.backup import backing_up
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.backup_directory import BackupPlan
 from helpers.encoded_messages import blocks_of
@@ -37,6 +38,7 @@ from helpers.support import (
 )
 
 ENTRIES = 1000
+LARGE = 40_000
 ALL: dict[str, t.Any] = {"match": "family=ipv4,ipv6", "protect_helpers": False}
 WAYS: list[dict[str, t.Any]] = [{}, {"max_delete": ENTRIES}, {"confirm_idle": "1s"}]
 """Options by which the table is read and pruned in another order."""
@@ -241,6 +243,36 @@ def test_a_dump_that_starts_again_is_written_once(directory: pathlib.Path) -> No
     assert len(sources(text)) == 5
 
 
+def test_the_disk_is_written_to_while_the_table_is_read(
+    directory: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries = [{"protocol": 17, "status": 0, "source": f"10.0.0.{number}"} for number in range(250)]
+    advised: list[tuple[int, int]] = []
+    advise = os.posix_fadvise
+
+    def noting(descriptor: int, start: int, length: int, advice: int) -> None:
+        advised.append((start, start + length))
+        assert os.fstat(descriptor).st_size == start + length
+        advise(descriptor, start, length, advice)
+
+    monkeypatch.setattr(os, "posix_fadvise", noting)
+    monkeypatch.setattr(backup_module, "_PART", 30_000)
+    with backing_up(BackupPlan(str(directory)), Context({}, 0), dry_run=False) as backup:
+        assert backup is not None
+        for times in (2, 10):
+            advised.clear()
+            backup.restart()
+            for block in blocks_of(*entries) * times:
+                backup.write(block)
+        starts, ends = zip(*advised, strict=True)
+        assert len(advised) > 2
+        assert starts == (0, *ends[:-1])
+        backup.complete()
+        backup.is_needed = True
+    [text] = whole_backups(directory)
+    assert text.splitlines()[-1] == "# complete 2500"
+
+
 @pytest.mark.parametrize("label", ["", "customer1", "_proc_1_ns_net"])
 def test_each_namespace_has_names_of_its_own(label: str) -> None:
     plans = [BackupPlan("/", None, each) for each in ("", "customer1", "customer", "_proc_1_ns_net")]
@@ -266,10 +298,28 @@ slow.calls = 0
 """
 
 
+def itself(pid: int) -> list[int]:
+    return [pid]
+
+
+def its_children(pid: int) -> list[int]:
+    """Return the process that reads the table for another one."""
+    return [int(child) for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 def ended(
-    netns: str, tmp_path: pathlib.Path, args: dict[str, t.Any], at: str, calls: int, number: signal.Signals
+    netns: str,
+    tmp_path: pathlib.Path,
+    args: dict[str, t.Any],
+    at: str,
+    calls: int,
+    number: signal.Signals,
+    whom: t.Callable[[int], list[int]] = itself,
 ) -> str:
-    """Run the module, end it by a signal after some ``calls`` of the function ``at``, and return what it printed."""
+    """Run the module, and return what it printed.
+
+    After some ``calls`` of the function ``at``, the processes that ``whom`` returns for it get a signal.
+    """
     util, _colon, name = at.partition(":")
     (tmp_path / "sitecustomize.py").write_text(_SLOW.format(module=util, name=f"module.{name}", calls=calls))
     reached = tmp_path / "reached"
@@ -288,7 +338,10 @@ def ended(
         while not reached.exists():
             assert time.monotonic() < give_up
             time.sleep(0.01)
-        process.send_signal(number)
+        processes = whom(process.pid)
+        assert processes
+        for pid in processes:
+            os.kill(pid, number)
         return process.stdout.read()
 
 
@@ -318,6 +371,29 @@ def test_a_killed_prune_has_deleted_nothing_that_is_not_in_a_backup(
     assert gone <= set().union(*map(sources, whole_backups(directory)))
     assert prune(netns, directory, backup_keep=1).data["deleted"] == ENTRIES - len(gone)
     assert len(list(directory.iterdir())) == len(whole_backups(directory)) == 1
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="with one processor there is no second process")
+@pytest.mark.parametrize("whom", [itself, its_children])
+def test_nothing_is_deleted_where_one_of_two_processes_is_killed(
+    netns: str, tmp_path: pathlib.Path, directory: pathlib.Path, whom: t.Callable[[int], list[int]]
+) -> None:
+    """The table is so large that a second process reads it, and is not at its end when the first lines are written."""
+    insert(netns, LARGE)
+    args = {**ALL, "backup": True, "backup_dir": str(directory)}
+    printed = ended(netns, tmp_path, args, f"{_BACKUP}.write", 1, signal.SIGKILL, whom)
+    assert whole_backups(directory) == []
+    if whom is its_children:
+        answer = json.loads(printed)
+        assert answer["failed"]
+        assert "has ended early. Run it again." in answer["msg"]
+        assert (answer["changed"], answer["backup_file"]) == (False, None)
+        assert list(directory.iterdir()) == []
+    assert len(table(netns)) == LARGE
+    assert prune(netns, directory, backup_keep=1).data["deleted"] == LARGE
+    [text] = whole_backups(directory)
+    assert len(sources(text)) == LARGE
+    assert len(list(directory.iterdir())) == 1
 
 
 def test_a_prune_that_a_signal_stops_says_where_the_backup_is(

@@ -6,9 +6,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 import pathlib
 import re
-import socket
 import typing as t
 
 import pytest
@@ -178,12 +178,42 @@ def test_rows_of_a_block_differ_in_everything() -> None:
     ]
 
 
-def test_many_rows_are_as_one_by_one() -> None:
-    """Few and many different addresses are made texts in two ways."""
+MANY = 1000
+ADDRESSES: dict[str, t.Callable[[int], str]] = {
+    "one": lambda _number: "10.0.0.1",
+    "few": lambda number: f"10.0.{number % 7}.1",
+    "many": lambda number: f"10.{number // 250}.{number % 250}.1",
+    "same at first": lambda number: f"10.0.{max(0, number - 500) // 250}.{max(0, number - 500) % 250}",
+    "same at last": lambda number: f"10.0.{min(number, 500) // 250}.{min(number, 500) % 250}",
+    "one of IPv6": lambda _number: "2001:db8::1",
+    "many of IPv6": lambda number: f"2001:db8::{number:x}:1",
+}
+
+
+@pytest.mark.parametrize("source", ADDRESSES)
+@pytest.mark.parametrize("ports", [1, MANY])
+def test_many_rows_are_as_one_by_one(source: str, ports: int) -> None:
+    """What is the same in all rows, few and many different values are made texts in different ways."""
     rows = [
-        {**TCP, "source": socket.inet_aton(f"10.0.{number % 7}.{number % 250}"), "remaining": number, "status": 0}
-        for number in range(1000)
+        {**TCP, "source": ADDRESSES[source](number), "source_port": number % ports, "remaining": number, "status": 0}
+        for number in range(MANY)
     ]
     [block] = blocks_of(*rows)
     lines_of = SaveLines(NO_CONTEXT)
-    assert lines_of(block) == [line for row in rows for one in blocks_of(row) for line in lines_of(one)]
+    lines = lines_of(block)
+    assert lines == [line for row in rows for one in blocks_of(row) for line in lines_of(one)]
+    assert [line.split()[2] for line in lines] == [str(row["remaining"]) for row in rows]
+    assert [line.split(" -s ")[1].split()[0] for line in lines] == [_shown(row["source"]) for row in rows]
+    assert [line.split(" --sport ")[1].split()[0] for line in lines] == [str(row["source_port"]) for row in rows]
+
+
+def _shown(address: t.Any) -> str:
+    return str(ipaddress.ip_address(address))
+
+
+def test_rows_that_are_all_the_same_are_a_line_each() -> None:
+    """Also without a timeout, so that no part of the lines differs."""
+    [block] = blocks_of(*({**TCP, "protocol": _uapi.UDP, "status": 0, "id": number} for number in range(3)))
+    line = f"-A -u UNSET {TUPLES.replace('tcp', 'udp')} --reply-port-src 2 --reply-port-dst 1"
+    assert SaveLines(NO_CONTEXT)(block) == [line] * 3
+    assert SaveLines(NO_CONTEXT)(block.where([False] * 3)) == []

@@ -72,9 +72,12 @@ _KEYS = {
 _ICMP = {"icmp_type": " --icmp-type ", "icmp_code": " --icmp-code ", "icmp_id": " --icmp-id "}
 _ICMPV6 = {field: option.replace("icmp", "icmpv6") for field, option in _ICMP.items()}
 _WORD = framing.WORD.size
+_FAMILIES = {4: socket.AF_INET, 16: socket.AF_INET6}
+"""The family of an address with so many bytes."""
+
 _NUMBERS = 1 << 16
 _MANY = 256
-"""With so many rows, a table of texts is made of all numbers that there are."""
+"""With so many rows, a table of texts is made of all numbers that there are. So many tell whether most rows differ."""
 
 
 _UNSAFE = re.compile(r"[^!-~]")
@@ -176,8 +179,8 @@ def _texts_of_halves() -> list[str]:
     return [f"{number >> 8}.{number & 0xFF}" for number in range(_NUMBERS)]
 
 
-Part = t.Iterable[str]
-"""A part of the lines, for each row."""
+Part = t.Union[str, list[str]]
+"""A part of the lines: a text for each row, or one that is the same in all of them."""
 
 
 def _address(block: Block, field: str) -> list[Part]:
@@ -187,14 +190,16 @@ def _address(block: Block, field: str) -> list[Part]:
     addresses.
     """
     start, end, _encoding = block.layout.fields[field]
+    if _is_constant(block, field):
+        return [socket.inet_ntop(_FAMILIES[end - start], block.data[start:end])]
     if end - start != _WORD:
         return [_texts_of(list(block.byte_strings(field)), _text_of_address)]
     words = block.word_column(start // _WORD)
-    if len(words) < _MANY or 2 * len(set(words)) <= len(words):
+    if len(words) < _MANY or 2 * len(set(words[:_MANY])) <= _MANY:
         return [_texts_of(words, _text_of_word)]
     halves = from_network(array.array("H", words.tobytes()))
     text_of_half = _texts_of_halves().__getitem__
-    return [list(map(text_of_half, halves[::2])), itertools.repeat("."), list(map(text_of_half, halves[1::2]))]
+    return [list(map(text_of_half, halves[::2])), ".", list(map(text_of_half, halves[1::2]))]
 
 
 Value = t.TypeVar("Value", bound=t.Hashable)
@@ -219,13 +224,14 @@ def _numbers(block: Block, texts: t.Mapping[str, str]) -> t.Iterator[Part]:
     Without NAT, the numbers of the reply are those of the original tuple. Such columns are made texts once.
     """
     text_of = _texts_of_numbers().__getitem__ if len(block) >= _MANY else str
-    made: dict[tuple[int, bytes], list[str]] = {}
+    made: dict[tuple[int, bytes], Part] = {}
     for field, text in texts.items():
         start, end, _encoding = block.layout.fields[field]
         column = end - start, block.word_column(start // _WORD).tobytes()
         if column not in made:
-            made[column] = list(map(text_of, block.column(field)))
-        yield itertools.repeat(text)
+            numbers = block.numbers(field)
+            made[column] = str(numbers[0]) if _is_constant(block, field) else list(map(text_of, numbers))
+        yield text
         yield made[column]
 
 
@@ -256,7 +262,7 @@ class _Translation(t.NamedTuple):
     def parts(self, block: Block, parts_of_original: list[Part]) -> list[Part]:
         """Return the option, and what makes the address."""
         if _words_of_column(block, self.reply) == _words_of_column(block, self.original):
-            return [itertools.repeat(self.plain), *parts_of_original]
+            return [self.plain, *parts_of_original]
         rows = zip(block.column("status"), block.byte_strings(self.reply), block.byte_strings(self.original))
         options = [self.translated if (bits or 0) & self.done and one != two else self.plain for bits, one, two in rows]
         return [options, *_address(block, self.reply)]
@@ -270,6 +276,17 @@ def _translated_ids(block: Block) -> t.Iterator[int | None]:
     """Yield the id of each reply of ICMP that is not the one of the original tuple, None for others."""
     for original, reply in zip(block.column("icmp_id"), block.column("reply_icmp_id")):
         yield None if reply == original else reply
+
+
+def _merged(parts: t.Iterable[Part]) -> list[Part]:
+    """Return the parts with those that are the same in all rows joined to their neighbours of that kind."""
+    merged: list[Part] = []
+    for part in parts:
+        if merged and isinstance(part, str) and isinstance(merged[-1], str):
+            merged[-1] += part
+        else:
+            merged.append(part)
+    return merged
 
 
 class _Template:
@@ -287,42 +304,48 @@ class _Template:
 
     def lines(self, block: Block) -> list[str]:
         """Return the line of each entry of the block, with the comment before it."""
+        if not len(block):
+            return []
+        parts = _merged(self._parts(block))
+        if len(parts) == 1 and isinstance(parts[0], str):
+            return [parts[0]] * len(block)
         # Joining texts takes a third of the time of the % operator.
-        return list(map("".join, zip(*self._parts(block))))
+        return list(map("".join, zip(*(itertools.repeat(part) if isinstance(part, str) else part for part in parts))))
 
     def _parts(self, block: Block) -> t.Iterator[Part]:
         source, destination = _address(block, "source"), _address(block, "destination")
         head, tail = self._words(block)
         yield self._beginnings(block)
         if self._is_timed:
-            yield map(str, block.column("remaining"))
+            yield list(map(str, block.column("remaining")))
         yield head
-        yield itertools.repeat(" -s ")
+        yield " -s "
         yield from source
-        yield itertools.repeat(" -d ")
+        yield " -d "
         yield from destination
         yield from _DESTINATION_NAT.parts(block, destination)
         yield from _SOURCE_NAT.parts(block, source)
-        yield itertools.repeat(self._name)
+        yield self._name
         yield from _numbers(block, self._numbers)
         yield tail
 
-    def _beginnings(self, block: Block) -> t.Iterable[str]:
+    def _beginnings(self, block: Block) -> Part:
         """Return what is before the timeout of each row, with the comment."""
         beginning = "-A -t " if self._is_timed else "-A"
         if not self._layout.fields.keys() & {"labels", "helper", "reply_icmp_id"}:
-            return itertools.repeat(beginning)
+            return beginning
         comments = map(
             _comment, map(label_bits, block.column("labels")), block.column("helper"), _translated_ids(block)
         )
         return [f"{comment}{beginning}" for comment in comments]
 
-    def _words(self, block: Block) -> t.Iterable[Part]:
+    def _words(self, block: Block) -> tuple[Part, Part]:
         """Return the heads and the tails. Mostly they are the same in all rows, which is seen at once."""
         if all(_is_constant(block, field) for field in self._varying):
             [words] = self._words_of(Block(self._layout, block.data[: self._layout.size]))
-            return map(itertools.repeat, words)
-        return zip(*self._words_of(block))
+            return words
+        words_of_rows = self._words_of(block)
+        return [words.head for words in words_of_rows], [words.tail for words in words_of_rows]
 
     def _words_without_timeout(self, entry: Entry) -> _Words:
         """Return the words of an entry without a timeout. Of an offloaded one, those that it gets afterwards."""
