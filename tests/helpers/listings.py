@@ -39,3 +39,27 @@ def entry_of(line: str) -> dict[str, t.Any]:
     """Return what is known of the one entry in a line: every field that is not None."""
     [entry] = entries_of(line + "\n")
     return {name: getattr(entry, name) for name in FIELDS if getattr(entry, name) is not None}
+
+
+def known(values: t.Mapping[str, t.Any]) -> str:
+    """Return what is known of an entry as a text, which can be sorted."""
+    return repr(sorted((name, value) for name, value in values.items() if value is not None))
+
+
+def assert_each_line_is_counted(text: bytes) -> None:
+    """Assert that each line is an entry, or nothing, or counted as not understood, and the same among others as alone.
+
+    A comment may belong to the entry in the line after it, so the values are only compared where there is none.
+    """
+    found = decoded(text)
+    blocks = blocks_of(found)
+    lines = text.split(b"\n")
+    whole, last = lines[:-1], lines[-1]
+    alone = [decoded(line + b"\n") for line in whole] + ([decoded(last)] if last else [])
+    assert found.lines == len(alone)
+    assert found.not_understood_number == sum(one.not_understood_number for one in alone)
+    entries = [entry for block in blocks for entry in block.entries()]
+    entries_alone = [entry for one in alone for block in blocks_of(one) for entry in block.entries()]
+    assert len(entries) == len(entries_alone)
+    if b"# " not in text:
+        assert sorted(known(vars(entry)) for entry in entries) == sorted(known(vars(entry)) for entry in entries_alone)

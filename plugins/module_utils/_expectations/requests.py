@@ -71,16 +71,19 @@ def encode(kind: int, target: Target, sequence: int) -> bytes:
 
 def _ask(source: socket.socket, kind: int, targets: t.Sequence[Target], first: int) -> list[int]:
     requests = [encode(kind, target, first + at) for at, target in enumerate(targets)]
+    wanted = range(first, first + len(targets))
     answers: dict[int, int] = {}
     try:
         transport.send(source, b"".join(requests))
         while len(answers) < len(targets):
-            answers.update(_errors_in(_receive(source)))
+            # An answer that came too late for its own requests is about none of these.
+            found = _errors_in(_receive(source))
+            answers.update((number, error) for number, error in found if number in wanted)
     except DumpError as error:
         raise ConntrackError(
             f"The answers to the last requests are missing, so that these cannot be counted: {error.message}"
         ) from error
-    return [answers[first + at] for at in range(len(targets))]
+    return [answers[number] for number in wanted]
 
 
 def _receive(source: socket.socket) -> bytes:
