@@ -16,6 +16,7 @@ import typing as t
 
 import yaml
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes import create
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import compile_selection
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
@@ -33,6 +34,7 @@ from helpers.support import CHECKOUT
 _CONTEXT = Context({"tcp_timeout_established": 432000, "udp_timeout": 30, "acct": 1}, 0)
 _MODULES = ("facts", "info", "events", "prune", "update", "restore", "create", "settings", "timeout_policy")
 _MODULES += ("expect_info", "expect_prune")
+_MOST_YAML = 1 << 13
 _GIVEN = {"gather_subset": "all"}
 
 
@@ -60,10 +62,18 @@ def _as_options(data: bytes) -> t.Iterator[t.Any]:
     """Yield what an option may get of a text: the text itself, and what Ansible makes of it."""
     text = data.decode("utf-8", "replace")
     try:
-        yield yaml.safe_load(text)
+        # PyYAML alone takes a minute for a large one.
+        yield yaml.safe_load(text) if len(text) < _MOST_YAML else text
     except Exception:
         # Ansible refuses it before anything of ours sees it.
         yield text
+
+
+def entry(data: bytes) -> None:
+    """Make entries of what conntrack_create is given: each of them is one, or the option is refused by its name."""
+    for given in _as_options(data):
+        entries = given if isinstance(given, list) else [given]
+        assert sum(map(len, create.blocks_of(entries))) == len(entries)
 
 
 def report(data: bytes) -> None:
@@ -97,7 +107,12 @@ def answer(data: bytes) -> None:
         assert "\x1b" not in json.dumps(accepted, ensure_ascii=False)
 
 
-READERS: dict[str, t.Callable[[bytes], None]] = {"selector": selector, "report": report, "answer": answer}
+READERS: dict[str, t.Callable[[bytes], None]] = {
+    "selector": selector,
+    "entry": entry,
+    "report": report,
+    "answer": answer,
+}
 
 
 def seeds() -> dict[str, list[bytes]]:
@@ -109,6 +124,13 @@ def seeds() -> dict[str, list[bytes]]:
         "[null, {zone: 7}, [idle_tcp]]",
         '{"status": ["ASSURED"], "remaining": {"max": "5m"}, "labels": "1", "helper": "ftp", "age": {"min": "1d"}}',
         "{destination: '!2001:db8::/32', icmp_type: 8, bytes: {min: 1M}, nat: source, family: ipv4}",
+    )
+    created = (
+        "[{protocol: tcp, source: 192.0.2.1, destination: 192.0.2.2, source_port: 1, destination_port: 2, "
+        "state: ESTABLISHED, remaining: 1h, status: [ASSURED, SEEN_REPLY], mark: 7, zone: 3, labels: [1, 5]}]",
+        "[{protocol: icmpv6, source: '2001:db8::1', destination: '2001:db8::2', icmp_type: 128, icmp_code: 0, "
+        "icmp_id: 9, remaining: 30, helper: ftp, reply_source: '2001:db8::2'}, {protocol: gre, remaining: 9, "
+        "source: 192.0.2.1, destination: 192.0.2.2, source_key: 1, destination_key: 2, replied: true}]",
     )
     small = fleet_document(2)
     reports = (small, as_version_1(small), as_version_2(small), with_old_names(small), fleet_document(1, check_mode=True))
@@ -122,6 +144,7 @@ def seeds() -> dict[str, list[bytes]]:
     ]
     return {
         "selector": [each.encode() for each in selectors],
+        "entry": [each.encode() for each in created],
         "report": [json.dumps(each, separators=(",", ":")).encode() for each in reports],
         "answer": [bytes([_MODULES.index(module)]) + json.dumps(value).encode() for module, value in answers],
     }

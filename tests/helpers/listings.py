@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import FIELDS, Entry
@@ -49,17 +50,13 @@ def known(values: t.Mapping[str, t.Any]) -> str:
 def assert_each_line_is_counted(text: bytes) -> None:
     """Assert that each line is an entry, or nothing, or counted as not understood, and the same among others as alone.
 
-    A comment may belong to the entry in the line after it, so the values are only compared where there is none.
+    A comment may be about the entry in the line after it, so the two stay together.
     """
     found = decoded(text)
-    blocks = blocks_of(found)
-    lines = text.split(b"\n")
-    whole, last = lines[:-1], lines[-1]
-    alone = [decoded(line + b"\n") for line in whole] + ([decoded(last)] if last else [])
-    assert found.lines == len(alone)
+    parts = re.findall(rb"(?:# [^\n]*\n)*[^\n]*(?:\n|\Z)", text)
+    alone = [decoded(part) for part in parts if part]
+    assert found.lines == sum(one.lines for one in alone) == text.count(b"\n") + (text[-1:] not in (b"", b"\n"))
     assert found.not_understood_number == sum(one.not_understood_number for one in alone)
-    entries = [entry for block in blocks for entry in block.entries()]
+    entries = [entry for block in blocks_of(found) for entry in block.entries()]
     entries_alone = [entry for one in alone for block in blocks_of(one) for entry in block.entries()]
-    assert len(entries) == len(entries_alone)
-    if b"# " not in text:
-        assert sorted(known(vars(entry)) for entry in entries) == sorted(known(vars(entry)) for entry in entries_alone)
+    assert sorted(known(vars(entry)) for entry in entries) == sorted(known(vars(entry)) for entry in entries_alone)

@@ -129,7 +129,7 @@ class _Line:
         names = self._given.get("status", [])
         bits = 0
         for name in names if isinstance(names, list) else [names]:
-            if name not in _STATUS:
+            if not isinstance(name, str) or name not in _STATUS:
                 remedy = f"Give some of {', '.join(_STATUS)}."
                 raise OptionError(f"{self._option}.status", name, "is no bit of the status", remedy)
             bits |= _STATUS[name]
@@ -192,7 +192,8 @@ class _Line:
             yield f"labels={sum({1 << parse_number(number, option, _MOST_LABEL) for number in numbers}):#x}"
         helper = self._given.get("helper")
         if helper:
-            if not str(helper).isprintable() or set(str(helper)) & set(" =#"):
+            is_word = isinstance(helper, str) and helper.isascii() and helper.isprintable()
+            if not is_word or set(helper) & set(" =#"):
                 raise OptionError(f"{self._option}.helper", helper, "is no name of a helper", "Give one such as ftp.")
             yield f"helper={helper}"
         if self._protocol in _uapi.ICMP_PROTOCOLS and "reply_icmp_id" in self._given:
@@ -216,7 +217,7 @@ class _Line:
 def _is_address(text: str) -> bool:
     try:
         socket.inet_pton(socket.AF_INET6 if ":" in text else socket.AF_INET, text)
-    except OSError:
+    except (OSError, ValueError):
         return False
     return True
 
