@@ -133,7 +133,13 @@ def seeds() -> dict[str, list[bytes]]:
         "source: 192.0.2.1, destination: 192.0.2.2, source_key: 1, destination_key: 2, replied: true}]",
     )
     small = fleet_document(2)
-    reports = (small, as_version_1(small), as_version_2(small), with_old_names(small), fleet_document(1, check_mode=True))
+    reports = (
+        small,
+        as_version_1(small),
+        as_version_2(small),
+        with_old_names(small),
+        fleet_document(1, check_mode=True),
+    )
     facts = json.loads((CHECKOUT / "tests" / "unit" / "roles" / "facts" / "sick.json").read_text())
     answers: list[tuple[str, t.Any]] = [
         ("facts", {"changed": False, "ansible_facts": {"conntrack": facts}}),

@@ -32,9 +32,7 @@ _SYSCTL_FILE = "/etc/sysctl.d/50-router.conf"
 _MODPROBE_FILE = "/etc/modprobe.d/router.conf"
 _UDEV_FILE = "/etc/udev/rules.d/50-router.rules"
 
-_TCP = (
-    "src=198.51.100.7 dst=203.0.113.80 sport=40000 dport=443 src=203.0.113.80 dst=198.51.100.7 sport=443 dport=40000"
-)
+_TCP = "src=198.51.100.7 dst=203.0.113.80 sport=40000 dport=443 src=203.0.113.80 dst=198.51.100.7 sport=443 dport=40000"
 _LINES = (
     f"tcp      6 431999 ESTABLISHED {_TCP} [ASSURED] mark=0 use=1\n"
     "udp      17 20 src=192.0.2.1 dst=192.0.2.2 sport=53 dport=53 packets=1 bytes=70 [UNREPLIED] src=192.0.2.2 "
@@ -181,5 +179,3 @@ def seeds() -> dict[str, list[bytes]]:
         ],
         "conntrackd": [_CONNTRACKD.encode(), _CONNTRACKD.replace("cache internal", "internal bypass").encode()],
     }
-
-

@@ -205,8 +205,12 @@ def answers(data: bytes) -> None:
 
 @contextlib.contextmanager
 def _instead_of_the_kernel(source: FedSocket) -> t.Iterator[None]:
-    with mock.patch.object(transport, "open_socket", lambda: source), mock.patch(
-        "ansible_collections.netops.conntrack.plugins.module_utils._netlink.subsystems.is_there", lambda _module: True
+    with (
+        mock.patch.object(transport, "open_socket", lambda: source),
+        mock.patch(
+            "ansible_collections.netops.conntrack.plugins.module_utils._netlink.subsystems.is_there",
+            lambda _module: True,
+        ),
     ):
         yield
 

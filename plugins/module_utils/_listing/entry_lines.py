@@ -71,6 +71,8 @@ _STATUS = {name: bit for bit, name in _uapi.STATUS_NAMES.items()}
 _MOST = {"port": 0xFFFF, "key": 0xFFFF, "type": 0xFF, "code": 0xFF, "id": 0xFFFF}
 _MOST_PROTOCOL, _MOST_LABEL, _MOST_ZONE, _MOST_MARK = 0xFF, 127, 0xFFFF, 0xFFFFFFFF
 _MOST_SECONDS = 0x7FFFFFFF
+_MOST_HELPER = 15
+"""Letters of a helper's name: NF_CT_HELPER_NAME_LEN of nf_conntrack_helper.h, without the NUL."""
 
 Dict = t.Mapping[str, t.Any]
 
@@ -193,7 +195,7 @@ class _Line:
         helper = self._given.get("helper")
         if helper:
             is_word = isinstance(helper, str) and helper.isascii() and helper.isprintable()
-            if not is_word or set(helper) & set(" =#"):
+            if not is_word or set(helper) & set(" =#") or len(helper) > _MOST_HELPER:
                 raise OptionError(f"{self._option}.helper", helper, "is no name of a helper", "Give one such as ftp.")
             yield f"helper={helper}"
         if self._protocol in _uapi.ICMP_PROTOCOLS and "reply_icmp_id" in self._given:
