@@ -13,7 +13,7 @@ TWO_EACH := --numprocesses=$$((2 * $$(nproc))) --dist=loadscope --no-loadscope-r
 
 export PYTHON KEEP
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick setup lint sanity unit versions vm bench lab-up lab-down clean
+.PHONY: help demo test quick setup lint sanity unit versions vm fuzz bench lab-up lab-down clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,11 @@ versions: ## run the tests of the controller on each ansible-core of tools/contr
 vm: ## boot a virtual machine with another kernel, tune it, reboot it, cut its connection (as root)
 	@tools/setup --vm $(TEST)
 	@$(IN_VENV) python -m pytest tests/vm --durations=0 --durations-min=1
+
+fuzz: ## look for inputs that a reader does not stand, FUZZ_SECONDS=600 for each of FUZZ="listing udev"
+	@tools/setup $(TEST)
+	@tools/setup-fuzz
+	@.work/fuzz/bin/python tools/fuzz.py --seconds "$${FUZZ_SECONDS:-600}" $$FUZZ
 
 bench: ## measure time and memory on a large table (as root)
 	@tools/setup --lab $(TEST)

@@ -32,6 +32,12 @@ MATCH_OPTIONS: dict[str, t.Any] = {
 """The options of a selection; documented in the fragment ``netops.conntrack._selection``."""
 
 
+_NO_MEMORY = (
+    "This process may have no more memory. Ask for less at once, or let it have more: see 'ulimit -v', and MemoryMax "
+    "of its unit."
+)
+
+
 class ConntrackModule(AnsibleModule):  # type: ignore[misc] # Ansible has no types
     """The module as Ansible runs it, which explains options of a wrong type."""
 
@@ -54,6 +60,10 @@ def guarded_run(module: AnsibleModule, work: t.Callable[[AnsibleModule], dict[st
         module.fail_json(msg=interrupted.message, **interrupted.result)
     except ConntrackError as error:
         module.fail_json(msg=error.message, **{"changed": False, **error.result})
+    except MemoryError:
+        # Of what is not noted nobody can tell whether it was done.
+        account, result = _interrupt.noted()
+        module.fail_json(msg=f"{_NO_MEMORY}{account and f' By then: {account}'}", **result)
     else:
         _tell_of_signal(module, result)
         for warning in result.pop("warnings", ()):

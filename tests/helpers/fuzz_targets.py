@@ -4,8 +4,8 @@
 
 """The readers of what others wrote, by name, with the inputs that a fuzzer begins with.
 
-``tests/fuzz/test_readers.py`` tries inputs that hypothesis makes of them, and ``tools/fuzz.py`` those that atheris finds
-by what code they reach. What one of them found is kept in ``tests/fuzz/corpus/NAME/``, and tried first from then on.
+``tests/fuzz/test_readers.py`` tries inputs that hypothesis makes of them, ``tools/fuzz.py`` those that atheris finds by
+what code they reach. What one of them found is kept in ``tests/fuzz/corpus/NAME/``, and tried from then on.
 """
 
 from __future__ import annotations
@@ -15,10 +15,9 @@ import pathlib
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError
-from hypothesis import strategies as st
-
 from helpers import hostile_documents, hostile_files, hostile_netlink
 from helpers.support import CHECKOUT
+from hypothesis import strategies as st
 
 CORPUS = CHECKOUT / "tests" / "fuzz" / "corpus"
 
@@ -37,16 +36,17 @@ _ODD = (
 
 
 def read(name: str, data: bytes) -> bool:
-    """Give ``data`` to the reader ``name``, and return whether it was accepted. Anything but a typed error is raised."""
+    """Give ``data`` to the reader ``name``, and return whether it was accepted. All but a typed error is raised."""
+    message = ""
     try:
         READERS[name](data)
     except ConntrackError as error:
-        assert error.message.isprintable()
-        return False
-    return True
+        message = error.message
+    assert message.isprintable()
+    return not message
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def seeds() -> dict[str, list[bytes]]:
     """Return the honest inputs of each reader."""
     return {name: inputs for module in _MODULES for name, inputs in module.seeds().items()}

@@ -32,8 +32,10 @@ from helpers.old_reports import as_version_1, as_version_2, with_old_names
 from helpers.support import CHECKOUT
 
 _CONTEXT = Context({"tcp_timeout_established": 432000, "udp_timeout": 30, "acct": 1}, 0)
-_MODULES = ("facts", "info", "events", "prune", "update", "restore", "create", "settings", "timeout_policy")
-_MODULES += ("expect_info", "expect_prune")
+_MODULES = (
+    *("facts", "info", "events", "prune", "update", "restore", "create", "settings", "timeout_policy"),
+    *("expect_info", "expect_prune"),
+)
 _MOST_YAML = 1 << 13
 _GIVEN = {"gather_subset": "all"}
 

@@ -21,9 +21,10 @@ from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
 from ansible_collections.netops.conntrack.plugins.module_utils._entry import timeout_policies
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._expectations import dump as expectations_dump
+from ansible_collections.netops.conntrack.plugins.module_utils._expectations import expectation
 from ansible_collections.netops.conntrack.plugins.module_utils._expectations import requests as expectation_requests
 from ansible_collections.netops.conntrack.plugins.module_utils._expectations.fields import as_dict
-from ansible_collections.netops.conntrack.plugins.module_utils._netlink import transport
+from ansible_collections.netops.conntrack.plugins.module_utils._netlink import subsystems, transport
 from ansible_collections.netops.conntrack.plugins.module_utils._query.extended import ExtendedLines
 from ansible_collections.netops.conntrack.plugins.module_utils._query.fields import ndjson_lines
 from ansible_collections.netops.conntrack.plugins.module_utils._table import dump
@@ -67,7 +68,7 @@ def parted(data: bytes) -> list[bytes]:
 
 
 def kinds_of_messages(datagram: bytes) -> list[int]:
-    """Return the type of each message of a datagram, counted without the code under test. ValueError for no messages."""
+    """Return the type of each message of a datagram. Raises ValueError for what is none."""
     kinds = []
     while datagram:
         if len(datagram) < 16:
@@ -199,18 +200,15 @@ def policy(data: bytes) -> None:
 def answers(data: bytes) -> None:
     """Read the answers to requests: each request gets its own, however the numbers in them are."""
     source = FedSocket(parted(data))
-    targets = [expectation_requests.Target(expectations_dump.decode(numbered(each)), 0) for each in (1, 2, 3)]
+    targets = [expectation_requests.Target(expectation.decode(numbered(each)), 0) for each in (1, 2, 3)]
     assert len(expectation_requests.look_up(t.cast(socket.socket, source), targets, 1)) == len(targets)
 
 
 @contextlib.contextmanager
 def _instead_of_the_kernel(source: FedSocket) -> t.Iterator[None]:
     with (
-        mock.patch.object(transport, "open_socket", lambda: source),
-        mock.patch(
-            "ansible_collections.netops.conntrack.plugins.module_utils._netlink.subsystems.is_there",
-            lambda _module: True,
-        ),
+        mock.patch.object(transport, "open_socket", return_value=source),
+        mock.patch.object(subsystems, "is_there", return_value=True),
     ):
         yield
 

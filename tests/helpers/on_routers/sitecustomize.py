@@ -24,6 +24,7 @@ _HEADER = struct.Struct("=IHHII")
 _ATTRIBUTE = struct.Struct("=HH")
 _ATTRIBUTES_AT = 20
 _TYPE_MASK = 0x3FFF
+_is_installed = False
 
 _REFUSED = {
     0x102: ("a delete of entries without a tuple, which empties the table", {1, 2}),
@@ -72,8 +73,10 @@ def _look_at(sender: socket.socket, data: t.Any) -> None:
 
 def install() -> None:
     """Look at what any socket of this process sends, from now on."""
-    if getattr(socket.socket, "looks_at_requests", False):
+    global _is_installed
+    if _is_installed:
         return
+    _is_installed = True
     send, sendto, sendall, sendmsg = (getattr(socket.socket, name) for name in ("send", "sendto", "sendall", "sendmsg"))
 
     def guarded_send(self: socket.socket, data: t.Any, *args: t.Any) -> t.Any:
@@ -96,7 +99,6 @@ def install() -> None:
     guarded = {"send": guarded_send, "sendto": guarded_sendto, "sendall": guarded_sendall, "sendmsg": guarded_sendmsg}
     for name, function in guarded.items():
         setattr(socket.socket, name, function)
-    setattr(socket.socket, "looks_at_requests", True)
 
 
 if VARIABLE in os.environ:
