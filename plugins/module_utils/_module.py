@@ -53,6 +53,15 @@ def guarded_run(module: AnsibleModule, work: t.Callable[[AnsibleModule], dict[st
     What the result has under ``warnings``, a list of texts, is shown as Ansible shows warnings.
     """
     try:
+        _run(module, work)
+    except MemoryError:
+        # Of what is not noted nobody can tell whether it was done.
+        account, result = _interrupt.noted()
+        module.fail_json(msg=f"{_NO_MEMORY}{account and f' By then: {account}'}", **result)
+
+
+def _run(module: AnsibleModule, work: t.Callable[[AnsibleModule], dict[str, t.Any]]) -> None:
+    try:
         with interruptible():
             result = work(module)
     except Interrupted as interrupted:
@@ -60,10 +69,6 @@ def guarded_run(module: AnsibleModule, work: t.Callable[[AnsibleModule], dict[st
         module.fail_json(msg=interrupted.message, **interrupted.result)
     except ConntrackError as error:
         module.fail_json(msg=error.message, **{"changed": False, **error.result})
-    except MemoryError:
-        # Of what is not noted nobody can tell whether it was done.
-        account, result = _interrupt.noted()
-        module.fail_json(msg=f"{_NO_MEMORY}{account and f' By then: {account}'}", **result)
     else:
         _tell_of_signal(module, result)
         for warning in result.pop("warnings", ()):
