@@ -14,7 +14,7 @@ TWO_EACH := --numprocesses=$$((2 * $$(nproc))) --dist=loadscope --no-loadscope-r
 export PYTHON KEEP
 MINUTES ?= 60
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick setup lint sanity unit versions vm soak bench lab-up lab-down clean
+.PHONY: help demo test quick setup lint sanity unit versions vm soak fuzz bench lab-up lab-down clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,11 @@ vm: ## boot a virtual machine with another kernel, tune it, reboot it, cut its c
 soak: ## audit, prune, restore and tune a router under traffic for an hour, or for MINUTES (as root)
 	@tools/setup --lab $(TEST)
 	@$(IN_VENV) SOAK_MINUTES=$(MINUTES) python -m pytest tests/fleet/test_soak.py
+
+fuzz: ## look for inputs that a reader does not stand, FUZZ_SECONDS=600 for each of FUZZ="listing udev"
+	@tools/setup $(TEST)
+	@tools/setup-fuzz
+	@.work/fuzz/bin/python tools/fuzz.py --seconds "$${FUZZ_SECONDS:-600}" $$FUZZ
 
 bench: ## measure time and memory on a large table (as root)
 	@tools/setup --lab $(TEST)

@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import sys
+import tempfile
 import typing as t
 
 import hypothesis
@@ -20,6 +22,11 @@ hypothesis.settings.load_profile("any machine")
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
+
+from helpers.on_routers import sitecustomize as recorder  # noqa: E402  # only found from here on
+
+_RECORD = pytest.StashKey[pathlib.Path]()
+"""The file with the requests that were refused, of the run that made it."""
 
 LONG = (
     "vm/test_reboot.py",
@@ -56,6 +63,28 @@ APART = (
     "unit/roles/test_words_of_routers.py",
 )
 """Their tests share nothing, so that several workers can take them. Those of any other file stay together."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Look at every netlink request of this process, and of those that it starts."""
+    # A worker, or a run that a test starts, writes to the record of the whole run.
+    if recorder.VARIABLE not in os.environ:
+        descriptor, os.environ[recorder.VARIABLE] = tempfile.mkstemp(prefix="requests-")
+        os.close(descriptor)
+        config.stash[_RECORD] = pathlib.Path(os.environ[recorder.VARIABLE])
+    recorder.install()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the run if a request was refused, whatever became of the error. See helpers/on_routers."""
+    record = session.config.stash.get(_RECORD, None)
+    if record is None:
+        return
+    refused = record.read_text(encoding="utf-8")
+    record.unlink()
+    if refused:
+        print(f"\nREFUSED REQUESTS, none of which may ever be sent:\n{refused}")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -53,6 +53,7 @@ class _State:
         self.depth = 0
         self.account = "Nothing was changed."
         self.result: dict[str, t.Any] = {"changed": False}
+        self.is_noted = False
 
     def receive(self, number: int, _frame: t.Any) -> None:
         """Take a signal. All after the first one are ignored, so that cleaning up comes to its end."""
@@ -113,7 +114,12 @@ def finished() -> t.Iterator[None]:
 
 def note(account: str, result: dict[str, t.Any]) -> None:
     """Note what is done by now, for a signal that comes after it."""
-    _state.account, _state.result = account, result
+    _state.account, _state.result, _state.is_noted = account, result, True
+
+
+def noted() -> tuple[str, dict[str, t.Any]]:
+    """Return what is noted of what was done, as text and as result. Both are empty where nothing is noted."""
+    return (_state.account, _state.result) if _state.is_noted else ("", {})
 
 
 def came() -> str | None:

@@ -32,6 +32,12 @@ MATCH_OPTIONS: dict[str, t.Any] = {
 """The options of a selection; documented in the fragment ``netops.conntrack._selection``."""
 
 
+_NO_MEMORY = (
+    "This process may have no more memory. Ask for less at once, or let it have more: see 'ulimit -v', and MemoryMax "
+    "of its unit."
+)
+
+
 class ConntrackModule(AnsibleModule):  # type: ignore[misc] # Ansible has no types
     """The module as Ansible runs it, which explains options of a wrong type."""
 
@@ -46,6 +52,15 @@ def guarded_run(module: AnsibleModule, work: t.Callable[[AnsibleModule], dict[st
 
     What the result has under ``warnings``, a list of texts, is shown as Ansible shows warnings.
     """
+    try:
+        _run(module, work)
+    except MemoryError:
+        # Of what is not noted nobody can tell whether it was done.
+        account, result = _interrupt.noted()
+        module.fail_json(msg=f"{_NO_MEMORY}{account and f' By then: {account}'}", **result)
+
+
+def _run(module: AnsibleModule, work: t.Callable[[AnsibleModule], dict[str, t.Any]]) -> None:
     try:
         with interruptible():
             result = work(module)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import FIELDS, Entry
@@ -39,3 +40,23 @@ def entry_of(line: str) -> dict[str, t.Any]:
     """Return what is known of the one entry in a line: every field that is not None."""
     [entry] = entries_of(line + "\n")
     return {name: getattr(entry, name) for name in FIELDS if getattr(entry, name) is not None}
+
+
+def known(values: t.Mapping[str, t.Any]) -> str:
+    """Return what is known of an entry as a text, which can be sorted."""
+    return repr(sorted((name, value) for name, value in values.items() if value is not None))
+
+
+def assert_each_line_is_counted(text: bytes) -> None:
+    """Assert that each line is an entry, or nothing, or counted as not understood, and the same among others as alone.
+
+    A comment may be about the entry in the line after it, so the two stay together.
+    """
+    found = decoded(text)
+    parts = re.findall(rb"(?:# [^\n]*\n)*[^\n]*(?:\n|\Z)", text)
+    alone = [decoded(part) for part in parts if part]
+    assert found.lines == sum(one.lines for one in alone) == text.count(b"\n") + (text[-1:] not in (b"", b"\n"))
+    assert found.not_understood_number == sum(one.not_understood_number for one in alone)
+    entries = [entry for block in blocks_of(found) for entry in block.entries()]
+    entries_alone = [entry for one in alone for block in blocks_of(one) for entry in block.entries()]
+    assert sorted(known(vars(entry)) for entry in entries) == sorted(known(vars(entry)) for entry in entries_alone)

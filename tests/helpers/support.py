@@ -21,6 +21,7 @@ import ansible
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 COLLECTIONS = CHECKOUT / ".collections"
+ON_ROUTERS = CHECKOUT / "tests" / "helpers" / "on_routers"
 SYSTEM_PYTHON = "/usr/bin/python3"
 """The distribution's interpreter, with its own python3-pyroute2: what a router has."""
 
@@ -138,14 +139,14 @@ def run_ansible(
 
 
 def module_path(python: str = sys.executable) -> str:
-    """Return the PYTHONPATH with which ``python`` finds the collection and ansible-core, and nothing else of ours."""
+    """Return the PYTHONPATH with which ``python`` finds the collection and ansible-core, and what looks at requests."""
     if python == sys.executable:
-        return str(COLLECTIONS)
+        return os.pathsep.join([str(COLLECTIONS), str(ON_ROUTERS)])
     only_ansible = CHECKOUT / ".work" / "only-ansible"
     only_ansible.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(FileExistsError):
         (only_ansible / "ansible").symlink_to(pathlib.Path(ansible.__file__).parent)
-    return os.pathsep.join([str(COLLECTIONS), str(only_ansible)])
+    return os.pathsep.join([str(COLLECTIONS), str(ON_ROUTERS), str(only_ansible)])
 
 
 def worker() -> str:

@@ -17,7 +17,7 @@ TESTED_IN = {
     "kernel/test_answers": "module_utils/_errors",
     "kernel/test_backup": "module_utils/_entry_changes/backup module_utils/_entry_changes/backup_directory",
     "kernel/test_confirm": "modules/conntrack_settings module_utils/_settings/lock",
-    "kernel/test_conntrack_create": "modules/conntrack_create module_utils/_listing/entry_lines",
+    "kernel/test_conntrack_create": "modules/conntrack_create",
     "kernel/test_conntrack_facts": "modules/conntrack_facts module_utils/_facts/gather",
     "kernel/test_conntrack_info": "modules/conntrack_info module_utils/_query/export",
     "kernel/test_conntrack_prune": "modules/conntrack_prune",

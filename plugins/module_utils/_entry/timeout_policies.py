@@ -175,6 +175,7 @@ def _list(request: int, answer: int, attributes: bytes = b"") -> list[bytes]:
 
 def _list_once(request: int, answer: int, attributes: bytes) -> list[bytes]:
     found = []
+    ended = False
     with transport.open_socket() as source:
         transport.send(source, framing.encode_request(request, _uapi.NLM_F_DUMP, 1, 0, attributes))
         for datagram in transport.datagrams(source):
@@ -189,6 +190,9 @@ def _list_once(request: int, answer: int, attributes: bytes) -> list[bytes]:
                     if number in _LACKING:
                         return []
                     _raise_for(number)
+                    ended = True
+    if not ended:
+        raise InterruptedDumpError("The kernel's answer broke off.")
     return found
 
 

@@ -81,6 +81,7 @@ def exchange(source: socket.socket, requests: t.Sequence[bytes], first: int) -> 
 
     Raises ConntrackError where the kernel does not answer.
     """
+    wanted = range(first, first + len(requests))
     errors: dict[int, int] = {}
     found: dict[int, bytes] = {}
     if not requests:
@@ -90,6 +91,9 @@ def exchange(source: socket.socket, requests: t.Sequence[bytes], first: int) -> 
         while len(errors) < len(requests):
             datagram = _receive(source)
             for message in framing.messages(datagram):
+                # An answer that came too late for its own requests is about none of these.
+                if message.sequence not in wanted:
+                    continue
                 content = datagram[message.start : message.end]
                 if message.type == _uapi.NLMSG_ERROR:
                     errors[message.sequence] = framing.error_of(content)
@@ -99,7 +103,7 @@ def exchange(source: socket.socket, requests: t.Sequence[bytes], first: int) -> 
         raise ConntrackError(
             f"The answers to the last requests are missing, so that these cannot be counted: {error.message}"
         ) from error
-    return [Answer(errors[number], found.get(number)) for number in range(first, first + len(requests))]
+    return [Answer(errors[number], found.get(number)) for number in wanted]
 
 
 def _ask(source: socket.socket, kind: int, targets: t.Sequence[Target], first: int) -> list[int]:

@@ -71,6 +71,8 @@ _STATUS = {name: bit for bit, name in _uapi.STATUS_NAMES.items()}
 _MOST = {"port": 0xFFFF, "key": 0xFFFF, "type": 0xFF, "code": 0xFF, "id": 0xFFFF}
 _MOST_PROTOCOL, _MOST_LABEL, _MOST_ZONE, _MOST_MARK = 0xFF, 127, 0xFFFF, 0xFFFFFFFF
 _MOST_SECONDS = 0x7FFFFFFF
+_MOST_HELPER = 15
+"""Letters of a helper's name: NF_CT_HELPER_NAME_LEN of nf_conntrack_helper.h, without the NUL."""
 
 MEASURED = {
     "packets_original": "packets-original",
@@ -145,7 +147,7 @@ class _Line:
         names = self._given.get("status", [])
         bits = 0
         for name in names if isinstance(names, list) else [names]:
-            if name not in _STATUS:
+            if not isinstance(name, str) or name not in _STATUS:
                 remedy = f"Give some of {', '.join(_STATUS)}."
                 raise OptionError(f"{self._option}.status", name, "is no bit of the status", remedy)
             bits |= _STATUS[name]
@@ -208,7 +210,8 @@ class _Line:
             yield f"labels={sum({1 << parse_number(number, option, _MOST_LABEL) for number in numbers}):#x}"
         helper = self._given.get("helper")
         if helper:
-            if not str(helper).isprintable() or set(str(helper)) & set(" =#"):
+            is_word = isinstance(helper, str) and helper.isascii() and helper.isprintable()
+            if not is_word or set(helper) & set(" =#") or len(helper) > _MOST_HELPER:
                 raise OptionError(f"{self._option}.helper", helper, "is no name of a helper", "Give one such as ftp.")
             yield f"helper={helper}"
         if self._protocol in _uapi.ICMP_PROTOCOLS and "reply_icmp_id" in self._given:
@@ -247,7 +250,7 @@ def _is_count(value: t.Any) -> bool:
 def _is_address(text: str) -> bool:
     try:
         socket.inet_pton(socket.AF_INET6 if ":" in text else socket.AF_INET, text)
-    except OSError:
+    except (OSError, ValueError):
         return False
     return True
 

@@ -29,6 +29,7 @@ HEADER_LENGTH = _NLMSGHDR.size
 _SEQUENCE_AT = 8
 ATTRIBUTES_AT = HEADER_LENGTH + _NFGENMSG.size
 _DONE_LENGTH = HEADER_LENGTH + _ERRNO.size
+_MAX_ERRNO = 4095  # include/linux/err.h
 
 
 class Message(t.NamedTuple):
@@ -61,6 +62,8 @@ def error_of(message: bytes) -> int:
     if len(message) < _DONE_LENGTH:
         raise MalformedError("netlink: an error message without its number")
     code: int = _ERRNO.unpack_from(message, HEADER_LENGTH)[0]
+    if not -_MAX_ERRNO <= code <= 0:
+        raise MalformedError(f"netlink: {code} is no number of an error")
     return -code
 
 

@@ -116,7 +116,7 @@ def _host_protocol(name: str) -> int | None:
     """Return the number that this host has for a name. None: it is no protocol of a packet, such as ip."""
     try:
         number = socket.getprotobyname(name)
-    except OSError:
+    except (OSError, ValueError):
         return None
     return number if 0 < number <= 0xFF else None
 
@@ -204,7 +204,7 @@ def port_range(value: t.Any, option: str) -> Range:
 def _service_port(name: str, protocol: str) -> list[int]:
     try:
         return [socket.getservbyname(name.lower(), protocol)]
-    except OSError:
+    except (OSError, ValueError):
         return []
 
 

@@ -143,15 +143,22 @@ class Table:
         return len(os.sched_getaffinity(0)) > 1 and (self.count() or 0) >= _READ_AHEAD_FROM
 
     def cpu_stats(self) -> list[tuple[int, dict[str, int]]]:
-        """Return number and counters of each processor. The counters have 32 bits and wrap."""
+        """Return number and counters of each processor. The counters have 32 bits and wrap.
+
+        Raises InterruptedDumpError where the answer is not whole, MalformedError for bytes that cannot be decoded.
+        """
         self._sequence += 1
         transport.send(self._socket, framing.encode_request(_uapi.CT_GET_STATS_CPU, _uapi.NLM_F_DUMP, self._sequence))
-        stats = [
-            cpu_stats.decode(datagram, message)
-            for datagram in transport.datagrams(self._socket)
-            for message in framing.messages(datagram)
-            if not dump.is_end(datagram, message)
-        ]
+        stats = []
+        ended = False
+        for datagram in transport.datagrams(self._socket):
+            for message in framing.messages(datagram):
+                if dump.is_end(datagram, message):
+                    ended = True
+                else:
+                    stats.append(cpu_stats.decode(datagram, message))
+        if not ended:
+            raise InterruptedDumpError("The kernel's answer about the processors broke off. Run it again.")
         return sorted(stats, key=lambda item: item[0])
 
 
