@@ -25,10 +25,16 @@ from ansible_collections.netops.conntrack.plugins.module_utils._listing.rows imp
     number_column,
 )
 
-NO_DIGITS = bytes(byte for byte in range(256) if byte not in b"0123456789. \n")
-"""What is left out of lines whose values have only digits and dots, so that nothing else is left of their words."""
+_NO_DIGITS = bytes(byte for byte in range(256) if byte not in b"0123456789. =\n")
+_EQUALS_ARE_SPACES = bytes.maketrans(b"=", b" ")
 
 _SEPARATORS = bytes(32 if byte in b'=<>"' else byte for byte in range(256))
+
+_KEYS_OF_TEXTS = frozenset({"helper", "secctx", "labels"})
+_TAGS_OF_TEXTS = frozenset({"helper", "secctx", "label"})
+"""The keys whose values are texts, which may differ in more than their digits."""
+
+_FLAG = frozenset("[]")
 
 _PAIRS = {
     _uapi.SRC_NAT: (
@@ -49,11 +55,41 @@ def words_of(text: bytes) -> list[str]:
     return text.translate(_SEPARATORS).decode("latin-1").split()
 
 
+def digits_of(text: bytes) -> str:
+    """Return what is left of lines whose values have only digits and dots: these, and nothing else of the words.
+
+    A digit in a key is a word of its own, and no part of the value.
+    """
+    return text.translate(_EQUALS_ARE_SPACES, _NO_DIGITS).decode("ascii")
+
+
 def places_of(line: bytes, only_digits: bool) -> dict[int, int]:
     """Return by the number of a word its place among all words, or among those with digits."""
     words = enumerate(words_of(line))
     kept = (number for number, word in words if not only_digits or any(map(str.isdigit, word)))
     return {number: place for place, number in enumerate(kept)}
+
+
+def words_alike(line: bytes, shape: Shape) -> dict[int, str]:
+    """Return by their numbers the words that are no values, such as keys and flags.
+
+    Another line that has a digit more in one of them looks the same without its digits.
+    """
+    words = words_of(line)
+    is_markup = line.startswith(b"<")
+    texts = _TAGS_OF_TEXTS if is_markup else _KEYS_OF_TEXTS
+    values = {*shape.words.values(), *shape.labels}
+    return {
+        number: word
+        for number, (word, before) in enumerate(zip(words, ["", *words]))
+        if number not in values and before not in texts and _is_no_value(word, is_markup)
+    }
+
+
+def _is_no_value(word: str, is_markup: bool) -> bool:
+    """Return whether a word is the same in all lines that are alike. What others add can have a number in its value."""
+    is_name = is_markup and word[0].isalpha()
+    return is_name or not _FLAG.isdisjoint(word) or not any(map(str.isdigit, word))
 
 
 class Columns:

@@ -20,9 +20,10 @@ import itertools
 import re
 
 from ansible_collections.netops.conntrack.plugins.module_utils._listing.columns import (
-    NO_DIGITS,
     Columns,
+    digits_of,
     places_of,
+    words_alike,
     words_of,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._listing.entry_lines import line_of_json
@@ -204,7 +205,7 @@ class _Piece:
         self._data = data
         self.skeletons = data.translate(None, _DIGITS).split(b"\n")
         # In most files, no line is needed with all of its letters.
-        self._numbers = data.translate(None, NO_DIGITS).decode("ascii").split("\n")
+        self._numbers = digits_of(data).split("\n")
         last = data[data.rfind(b"\n") + 1 :]
         self._cut: list[tuple[int, bytes]] = []
         if not _COMPLETE.fullmatch(last):
@@ -238,6 +239,8 @@ class _Piece:
         shape = read(text)
         if shape is not None:
             shape.places = places_of(line, shape.only_digits)
+            if not shape.only_digits:
+                shape.fixed.update(words_alike(line, shape))
         return shape
 
     def decoded(self) -> Decoded:

@@ -184,8 +184,15 @@ class _LineReader:
         while self._peek().partition("=")[0] in _PRIVATE:
             self._next()
         if self._peek().isupper() and not self._peek().startswith("["):
-            return shape.set_state(self._next())
+            return self._read_state(self._next())
         return True
+
+    def _read_state(self, name: str) -> bool:
+        if any(map(str.isdigit, name)):
+            # SYN2_SENT has the same digits as SYN_SENT2.
+            self.shape.only_digits = False
+            self.shape.fixed[self._place - 1] = name
+        return self.shape.set_state(name)
 
     def _read_word(self, word: str) -> bool:
         if word.startswith(("[start=", "[stop=")):

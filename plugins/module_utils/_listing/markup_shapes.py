@@ -166,9 +166,6 @@ def shape_of_save(line: str) -> Shape | None:
     understood = all(_read_option(shape, option, value, place) for place, (option, value) in enumerate(pairs))
     notes = zip(words[end + 1 :: 2], range(end + 2, len(words), 2))
     understood = understood and all(_read_note(shape, name, place) for name, place in notes)
-    # An option with a digit in it looks like the one without, but is none.
-    options = [*range(min(end + 1, len(words))), *range(end + 1, len(words), 2)]
-    shape.fixed.update((number, words[number]) for number in options if number not in shape.words.values())
     return shape if understood and shape.family and shape.is_whole else None
 
 
