@@ -88,6 +88,7 @@ UPDATE: Fields = {
     ),
     "not_listed": OPTIONAL_COUNT,
     "kept": mapping(COUNT, 16),
+    "protected_by": mapping(COUNT, 16),
 }
 
 CREATE: Fields = {
