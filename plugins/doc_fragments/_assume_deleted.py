@@ -34,6 +34,17 @@ options:
         description: What the prune has as O(netops.conntrack.conntrack_prune#module:protect_management).
         type: bool
         default: true
+      protect:
+        description: What the prune has as O(netops.conntrack.conntrack_prune#module:protect).
+        type: list
+        elements: str
+        default: []
+      unprotect:
+        description: What the prune has as O(netops.conntrack.conntrack_prune#module:unprotect).
+        type: list
+        elements: str
+        choices: [management, helper, expectation, address, ah, bgp, esp, ike, ospf, vrrp, conntrackd]
+        default: []
       protect_helpers:
         description: What the prune has as O(netops.conntrack.conntrack_prune#module:protect_helpers).
         type: bool

@@ -47,11 +47,13 @@ def selected(
 
     ``open_table`` is Table for a body that only reads, and WritableTable for one that changes entries.
     Raises OptionError for a bad selection (see ``selection_of``), UnavailableError where there is no such namespace or
-    table, NotPermittedError without the right to enter.
+    table, NotPermittedError without the right to enter, or to read what a selector by ``idle`` needs.
     """
     with inside(params["netns"]):
         context = Context.read(read_settings())
         selection = selection_of(params, context, or_all=or_all)
+        if "idle" in selection.every_key:
+            context.timeouts.record.require("idle")
         with open_table() as table:
             yield table, selection, context
 

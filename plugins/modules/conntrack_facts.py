@@ -168,8 +168,8 @@ ansible_facts:
           description:
             - C(count) of entries, C(max), C(percent) and C(headroom) (both null where V(max=0) means no limit), hash
               C(buckets), C(load_factor) (two chains an entry), and C(memory_bytes) without extensions.
-            - C(entry_bytes) is the size of an entry without extensions, C(memory_total_bytes) the memory of the
-              machine, null where it cannot be read.
+            - C(entry_bytes) is the size of an entry without extensions, 256 where C(/proc/slabinfo) cannot be read, for
+              which it takes root. C(memory_total_bytes) is the memory of the machine, null where it cannot be read.
             - C(listeners) are the programs in the network namespace that get an event for each connection that ends,
               those that lost most first. It is null if the kernel does not list them. C(process) and C(pid) are name
               and number of the process, null if the module cannot see it. C(port_id) is the netlink address of its
@@ -238,6 +238,8 @@ ansible_facts:
               C(settings) with the C(name), the value in the kernel (C(runtime)) and the C(lines) of the drop-in from
               before. C(settings) are the names of all of them, null if a record cannot be read. C(unreadable) then says
               why."
+            - "C(unreadable): the files and directories that the module has no right to read, at most 64. They count as
+              not there, so what the next boot sets may be another value. Since 0.5.0."
           returned: when asked for
           type: dict
           sample:
@@ -271,6 +273,7 @@ ansible_facts:
                   settings: {max: {name: net.netfilter.nf_conntrack_max, runtime: 262144, lines: null}}
               settings: [max]
               unreadable: null
+            unreadable: []
         table:
           description:
             - What is in the table, in C(entries), C(families), C(protocols), C(states), C(status), C(evictable) (what
@@ -500,7 +503,8 @@ ansible_facts:
               instead. C(entries) is how many are in the cache, null without one. The other numbers count since its
               start. They are null where they are not known, and a cache is null if C(conntrackd) only counts.
             - C(malformed_messages), C(lost_messages), C(send_errors) and C(receive_errors) count since its start.
-            - C(problem) says why it says nothing. All numbers are null then.
+            - C(problem) says why it says nothing. All numbers are null then. If a C(conntrackd) runs and the module may
+              not see whether it is that of this network namespace, C(pid) and C(config) are null as well.
           returned: when asked for
           type: dict
           sample:
@@ -567,6 +571,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry.context im
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.rehearsal import (
     ASSUME_DELETED_OPTION,
     Pruned,
+    check_options,
     pruned_by,
     refuse_outside_check_mode,
 )
@@ -575,6 +580,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by 
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.gather import gather
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.namespaces import CHOICES
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.subsets import ALL, SUBSETS, subsets_of
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.unread import unread
 from ansible_collections.netops.conntrack.plugins.module_utils._module import NETNS_OPTION, ConntrackModule, guarded_run
 
 _TOP = 10
@@ -597,6 +603,8 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
         assume_deleted=_what_is_left(module),
         sample=options["sample"],
     )
+    for warning in unread(facts, options["netns"]):
+        module.warn(warning)
     return {"ansible_facts": {"conntrack": facts}}
 
 
@@ -608,8 +616,7 @@ def _what_is_left(module: AnsibleModule) -> t.Callable[[Context], Pruned] | None
     refuse_outside_check_mode(deleted, module.check_mode)
     if module.params["forecast"] is None:
         raise OptionError("assume_deleted", deleted, "is for a forecast, and there is none", "Give forecast as well.")
-    # Refused before anything is read.
-    pruned_by(deleted, Context({}, 0))
+    check_options(deleted)
     return lambda context: pruned_by(deleted, context)
 
 

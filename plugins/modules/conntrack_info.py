@@ -524,7 +524,7 @@ import functools
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import BECOME_ROOT, OptionError
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by import FilledBy, require_clusters
 from ansible_collections.netops.conntrack.plugins.module_utils._module import (
     MATCH_OPTIONS,
@@ -574,6 +574,8 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
         if params["src"] is None:
             _refuse_settings(params)
             table, selection, context = stack.enter_context(selected(params, Table))
+            if context.timeouts.record.unreadable:
+                module.warn(f"{context.timeouts.record.unreadable} So idle is null for every entry. {BECOME_ROOT}")
             export = stack.enter_context(exporting(dest, params["format"], context, output=output)) if writes else None
             result = run_query(table, selection, context, query, export, observe)
             result |= {"not_understood": None, "not_understood_lines": [], "settings": None}

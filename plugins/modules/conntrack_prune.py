@@ -26,6 +26,7 @@ extends_documentation_fragment:
   - netops.conntrack._attributes
   - netops.conntrack._netns
   - netops.conntrack._pair
+  - netops.conntrack._protect
   - netops.conntrack._selection
 attributes:
   check_mode:
@@ -41,12 +42,6 @@ attributes:
   idempotent:
     support: full
 options:
-  protect_management:
-    description:
-      - Whether to keep the entries of the SSH connections that the module itself runs in. They are found through
-        C(SSH_CONNECTION) in the environment of the module's process and of those that started it, also through C(sudo).
-    type: bool
-    default: true
   protect_helpers:
     description:
       - Whether to keep entries that have a connection-tracking helper, such as C(ftp) or C(sip). With such an entry,
@@ -226,12 +221,12 @@ matched:
   description: The number of entries that the selectors select.
   returned: success, or when the deletes are refused
   type: int
-  sample: 71204
+  sample: 71208
 protected:
   description: The number of RV(matched) entries that a guard keeps, the sum of RV(kept).
   returned: success, or when the deletes are refused
   type: int
-  sample: 1
+  sample: 5
 kept:
   description: The RV(protected) entries by the reason why they stay. A reason without entries is not there.
   returned: success, or when the deletes are refused
@@ -241,7 +236,8 @@ kept:
   contains:
     reason:
       description:
-        - V(management) for the SSH connection that the module itself runs in, V(helper) for entries with a helper.
+        - What protects them, one of the names that O(unprotect) takes, such as V(management) for the SSH connection
+          that the module itself runs in, or V(bgp). An entry counts for the first of them, in the order of its choices.
         - With O(confirm_idle) also V(offloaded), and V(fixed_timeout) for those that have no counters either. A second
           look cannot show whether they saw a packet.
       type: str
@@ -260,6 +256,10 @@ kept:
     - reason: management
       option: "protect_management: false"
       entries: 1
+      sample: []
+    - reason: bgp
+      option: "unprotect: [bgp]"
+      entries: 4
       sample: []
 woken:
   description:

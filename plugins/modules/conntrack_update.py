@@ -27,6 +27,7 @@ description:
 extends_documentation_fragment:
   - netops.conntrack._attributes
   - netops.conntrack._netns
+  - netops.conntrack._protect
   - netops.conntrack._selection
   - netops.conntrack._assume_deleted
 attributes:
@@ -64,12 +65,6 @@ options:
       - The mark to set. With a mask such as in V(0x10/0xff), the other bits stay.
       - Needs O(match) or O(select).
     type: str
-  protect_management:
-    description:
-      - Whether to leave the entries of the SSH connections alone that the module itself runs in. They are found through
-        C(SSH_CONNECTION) in the environment of the module's process and of those that started it, also through C(sudo).
-    type: bool
-    default: true
 notes:
   - Once an entry was shortened, its C(idle) starts again. To delete by C(idle), prune first.
   - At least one of O(timeout) and O(mark) is required.
@@ -137,11 +132,19 @@ matched:
   type: int
   sample: 98311
 protected:
-  description: The number of entries that stay as they are although they need the update, being the module's own SSH
-    connection.
+  description:
+    - The number of entries that keep the time they have left because they are protected, the sum of RV(protected_by).
+    - The module's own SSH connection keeps its mark as well. The others get O(mark), which ends no connection.
   returned: success, or when updates are refused
   type: int
-  sample: 0
+  sample: 5
+protected_by:
+  description: The RV(protected) entries by what protects them, one of the names that O(unprotect) takes. An entry
+    counts for the first of them, in the order of its choices. A name without entries is not there.
+  returned: success, or when updates are refused
+  type: dict
+  version_added: 0.5.0
+  sample: {management: 1, bgp: 4}
 would_update:
   description: The number of entries that need the update when the table is read, and can have it.
   returned: success, or when updates are refused
@@ -236,13 +239,11 @@ unavailable:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.guards import PROTECT_OPTIONS, guards_of
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.rehearsal import (
     ASSUME_DELETED_OPTION,
     pruned_by,
     refuse_outside_check_mode,
-)
-from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.ssh_connections import (
-    management_connections,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.update import update
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.update_plan import (
@@ -294,11 +295,11 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     params = module.params
     check_options(module)
     with selected(params, WritableTable) as (table, selection, context):
-        connections = management_connections() if params["protect_management"] else frozenset()
+        guards = guards_of(params)
         deleted = params["assume_deleted"]
         pruned = None if deleted is None else pruned_by(deleted, context)
         aim = aim_of(params["timeout"], params["mark"], context.timeouts, module.check_mode)
-        plan = UpdatePlan(selection, aim, connections, pruned)
+        plan = UpdatePlan(selection, aim, guards, pruned)
         result = update(table, plan, dry_run=module.check_mode).result(module._diff)
     if params["timeout"] == SETTINGS and not aim.claims.bounds:
         warn_of_what_stays(module, result)
@@ -312,7 +313,7 @@ def main() -> None:
             "timeout": {"type": "raw"},
             "mark": {"type": "str"},
             **ASSUME_DELETED_OPTION,
-            "protect_management": {"type": "bool", "default": True},
+            **PROTECT_OPTIONS,
             **NETNS_OPTION,
         },
         required_one_of=[("timeout", "mark")],

@@ -39,7 +39,7 @@ Sync {{
   UDP {{
     IPv4_address {sync}.{own}
     IPv4_Destination_Address {sync}.{other}
-    Port 3780
+    Port {port}
     Interface sync
     Checksum on
   }}
@@ -169,8 +169,11 @@ class Pair:
 
 
 @contextlib.contextmanager
-def pair(directory: pathlib.Path, mode: str = "FTFW", options: str = "") -> t.Iterator[Pair]:
-    """Make a pair whose conntrackd run in this ``mode`` with these ``options`` of it. It ends with the block."""
+def pair(directory: pathlib.Path, mode: str = "FTFW", options: str = "", port: int = 3780) -> t.Iterator[Pair]:
+    """Make a pair whose conntrackd run in this ``mode`` with these ``options`` of it, over a UDP ``port``.
+
+    It ends with the block.
+    """
     with contextlib.ExitStack() as stack:
         make = stack.enter_context
         names = [make(network_namespace(f"pair-{name}", tracking=name in "ab")) for name in ("a", "b", "client")]
@@ -179,7 +182,7 @@ def pair(directory: pathlib.Path, mode: str = "FTFW", options: str = "") -> t.It
         switch = make(network_namespace("pair-switch", tracking=False))
         _cable(both, switch)
         for number, member in enumerate((first, second), 1):
-            _set_up(member, number, mode, options)
+            _set_up(member, number, mode, options, port)
             stack.callback(_stop, member)
         first.take_over()
         make(_echoing(both.server))
@@ -221,12 +224,12 @@ def _cable(both: Pair, switch: str) -> None:
     run(["ip", "address", "add", f"{SERVER}/24", "dev", "wan"], netns=both.server)
 
 
-def _set_up(member: Member, number: int, mode: str, options: str) -> None:
+def _set_up(member: Member, number: int, mode: str, options: str, port: int) -> None:
     run(["nft", "-f", "-"], netns=member.netns, text=_TRANSLATION)
     # A connection that is picked up in the middle would get another port, so such packets find no entry.
     run(["sysctl", "-q", "-w", "net.ipv4.ip_forward=1", "net.netfilter.nf_conntrack_tcp_loose=0"], netns=member.netns)
     configuration = _CONFIGURATION.format(
-        mode=mode, options=options, sync=_SYNC, own=number, other=3 - number, path=member.path
+        mode=mode, options=options, sync=_SYNC, own=number, other=3 - number, path=member.path, port=port
     )
     pathlib.Path(f"{member.path}.conf").write_text(configuration, encoding="utf-8")
     member.conntrackd("-d")

@@ -10,6 +10,7 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_claims import Claims
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.guards import Guards
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.update_plan import Aim, Mark, UpdatePlan
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import compile_selection
 from helpers.strategies import SETTINGS
@@ -30,4 +31,4 @@ def plan_of(
     values = SETTINGS if settings is None else settings
     every = Claims(dict.fromkeys(values, LONG), ())
     aim = Aim(timeout, mark, values, every if claims is None else claims)
-    return UpdatePlan(compile_selection(match, None, Context(values, 0)), aim, ())
+    return UpdatePlan(compile_selection(match, None, Context(values, 0)), aim, Guards((), helpers=False))

@@ -16,9 +16,9 @@ import typing as t
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes import prune as prune_module
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.guards import Guards
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune import prune
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune_plan import (
-    Guards,
     PrunePlan,
     parse_limit,
 )
@@ -381,7 +381,7 @@ def test_a_fixed_timeout_tells_nothing_without_counters(net: Router) -> None:
 @pytest.mark.parametrize("answered", [0, 1, 100])
 def test_what_was_deleted_before_an_error_is_told(net: Router, answered: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """After so many batches of 64 the kernel does not answer any more."""
-    net.insert(*map(UDP_ENTRY.format, range(1, 641)))
+    net.insert(*map(UDP_ENTRY.format, range(1001, 1641)))
     looks = WritableTable.looks
 
     def cut(self: WritableTable, *args: t.Any) -> t.Any:

@@ -314,7 +314,7 @@ def test_entries_with_a_helper_stay_unless_asked_for(
 @pytest.mark.parametrize("limit", ["1000", "100%"])
 @pytest.mark.parametrize("confirm_idle", ["0", "1s"])
 def test_entries_that_the_kernel_cannot_free_are_told(netns: str, limit: str, confirm_idle: str) -> None:
-    entries = [f"-p udp -s 198.18.0.1 -d 203.0.113.1 --sport {port} --dport 53" for port in range(1, 1001)]
+    entries = [f"-p udp -s 198.18.0.1 -d 203.0.113.1 --sport {port} --dport 53" for port in range(1001, 2001)]
     args = {"max_delete": limit, "confirm_idle": confirm_idle}
     with deaf_listener(netns):
         insert(netns, *entries)
@@ -327,7 +327,7 @@ def test_entries_that_the_kernel_cannot_free_are_told(netns: str, limit: str, co
         for words in ("1000 entries were deleted", f"{counted} entries", "conntrackd", "conntrack -L dying"):
             assert words in str(warning)
         insert(netns, *entries[:200])
-        again = prune(netns, {"protocol": "udp", "source_port": "1-10"}, args=args, check=True)
+        again = prune(netns, {"protocol": "udp", "source_port": "1001-1010"}, args=args, check=True)
         assert again.data["not_listed"] == counted
         assert "warnings" not in again.data
     for _attempt in range(100):

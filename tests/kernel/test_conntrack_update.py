@@ -20,6 +20,7 @@ import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_record import read_record
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeouts import Timeouts
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.guards import Guards
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.update import update
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.update_plan import UpdatePlan, aim_of
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
@@ -131,7 +132,7 @@ def netns() -> t.Iterator[str]:
 @pytest.mark.parametrize("python", [sys.executable, SYSTEM_PYTHON])
 def test_no_idle_entry_keeps_more_than_the_new_timeout(netns: str, python: str) -> None:
     insert(
-        *(f"{TCP.format(port)} {REPLIED}" for port in range(1, IDLE + 1)),
+        *(f"{TCP.format(port)} {REPLIED}" for port in range(1001, IDLE + 1001)),
         *(f"{TCP.format(port)} {REPLIED},FIXED_TIMEOUT" for port in range(20_001, 20_001 + FIXED)),
         netns=netns,
     )
@@ -657,7 +658,7 @@ def updated_meanwhile(netns: str, monkeypatch: pytest.MonkeyPatch) -> t.Iterator
         def run_it(action: t.Callable[[], object], timeout: t.Any, mark: str | None) -> dict[str, t.Any]:
             context = Context.read(read_settings())
             aim = aim_of(timeout, mark, context.timeouts, dry_run=False)
-            plan = UpdatePlan(compile_selection(None, None, context), aim, ())
+            plan = UpdatePlan(compile_selection(None, None, context), aim, Guards((), helpers=False))
             look_up = table.look_up
 
             def delayed(*args: t.Any) -> t.Any:

@@ -14,9 +14,9 @@ import typing as t
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.guards import Guards
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune import prune
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune_plan import (
-    Guards,
     PrunePlan,
     parse_limit,
 )
@@ -46,7 +46,7 @@ def insert(netns: str, protocol: str, number: int) -> None:
     """Make entries of established connections, or of datagrams, that have ``NEW_TIMEOUT`` seconds left."""
     state = "--state ESTABLISHED -u SEEN_REPLY,ASSURED" if protocol == "tcp" else ""
     line = f"-I -p {protocol} -s 198.18.0.1 -d 203.0.113.1 --sport {{}} --dport 80 -t {NEW_TIMEOUT} {state}\n"
-    run(["conntrack", "-R", "-"], netns=netns, text="".join(map(line.format, range(1, number + 1))))
+    run(["conntrack", "-R", "-"], netns=netns, text="".join(map(line.format, range(10_001, number + 10_001))))
 
 
 def count(netns: str, *options: str) -> int:

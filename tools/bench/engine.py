@@ -29,14 +29,16 @@ sys.path[:0] = [str(ROOT / ".collections"), str(ROOT / "tools")]
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.backup import backing_up
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.backup_directory import BackupPlan
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.guards import Guards
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.protections import protections_of
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune import prune
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune_plan import (
-    Guards,
     PrunePlan,
     parse_limit,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by import USUAL
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.gather import count_table
+from ansible_collections.netops.conntrack.plugins.module_utils._pair.sync_ports import USUAL as USUAL_PORTS
 from ansible_collections.netops.conntrack.plugins.module_utils._query.export import exporting
 from ansible_collections.netops.conntrack.plugins.module_utils._query.query import Query, run_query
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import compile_selection
@@ -60,7 +62,13 @@ def delete(table: WritableTable, args: argparse.Namespace) -> Counts:
     """Select and delete, as conntrack_prune does without or with a limit, and with a backup."""
     context = Context.read(read_settings())
     selection = compile_selection([{"prune-tcp": TCP, "prune-stale": STORY}[args.work]], None, context)
-    plan = PrunePlan(selection, Guards(frozenset(), helpers=True), context, sample=5, whole=False)
+    plan = PrunePlan(
+        selection,
+        Guards(frozenset(), helpers=True, protections=protections_of((), sync_ports=USUAL_PORTS)),
+        context,
+        sample=5,
+        whole=False,
+    )
     backup_plan = BackupPlan(args.backup) if args.backup else None
     with backing_up(backup_plan, context, dry_run=False) as backup:
         outcome = prune(table, plan, parse_limit(args.max_delete), dry_run=False, backup=backup)

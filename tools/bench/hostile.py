@@ -194,6 +194,7 @@ class MemoryTable:
 def works() -> dict[str, t.Callable[[t.Any], t.Any]]:
     """Return what can be done with a table, by name."""
     from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
+    from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes import guards as guards_module
     from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes import prune as prune_module
     from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes import prune_plan
     from ansible_collections.netops.conntrack.plugins.module_utils._facts import gather as gather_module
@@ -210,7 +211,7 @@ def works() -> dict[str, t.Callable[[t.Any], t.Any]]:
         return lambda table: query_module.run_query(table, every, context, query)
 
     def prune(table: t.Any) -> t.Any:
-        guards = prune_plan.Guards(frozenset(), helpers=True)
+        guards = guards_module.Guards(frozenset(), helpers=True)
         selection = compiler.compile_selection(None, None, context, "", ["stale", "unanswered", "multicast"])
         plan = prune_plan.PrunePlan(selection, guards, context, 5, whole=False)
         return prune_module.prune(table, plan, prune_plan.parse_limit(None), dry_run=True).result(None, with_diff=False)

@@ -52,6 +52,7 @@ class NextBoot:
     option. ``lost`` names the ``values`` that are lost, because nothing applies them when the module is there.
     ``undecided`` names those of which nobody can tell. ``loaded_with`` has what the other options of the module set.
     ``init`` is what starts the machine, and ``sysctl_files`` what it reads, None where that is not known.
+    ``unreadable`` are the files and directories that may not be read. They count as not there.
     """
 
     values: t.Mapping[str, BootValue]
@@ -67,6 +68,7 @@ class NextBoot:
     sysctl_files: t.Sequence[str] | None = None
     reasons: t.Sequence[str] = ()
     why_undecided: str | None = None
+    unreadable: frozenset[str] = frozenset()
 
     def effective(self, short_name: str) -> BootValue | None:
         """Return what will be in force, and where it comes from, or None where it will be the kernel's own default.
@@ -158,6 +160,7 @@ class _Reader:
             sysctl_files=system.sysctl_files if system.known else None,
             reasons=tuple(self._reasons(lost, unread, certain, loading)),
             why_undecided=why_undecided if undecided else None,
+            unreadable=frozenset(self._tree.unreadable),
         )
 
     @property

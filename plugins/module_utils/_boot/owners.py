@@ -58,9 +58,19 @@ class Owner(t.NamedTuple):
     evidence: str
 
 
-def competing_owners(root: str = "/") -> list[Owner]:
-    """Return the services that write settings of connection tracking when they start."""
+def competing_owners(root: str = "/", unreadable: set[str] | None = None) -> list[Owner]:
+    """Return the services that write settings of connection tracking when they start.
+
+    ``unreadable`` gets the files and directories that may not be read.
+    """
     tree = Tree(root)
+    owners = _owners(tree)
+    if unreadable is not None:
+        unreadable.update(tree.unreadable)
+    return owners
+
+
+def _owners(tree: Tree) -> list[Owner]:
     processes = _processes(tree)
     included = [(name, owner) for name, owner in _WITH_KUBE_PROXY.items() if name in processes]
     return [

@@ -34,13 +34,15 @@ class Tree:
     """The files of a machine: below ``root``, and as they will be once ``overlay`` is written.
 
     ``overlay`` maps a full path, as the machine itself calls it, to the text that will stand there, or to None where
-    there will be no file. What cannot be read counts as not there.
+    there will be no file. What cannot be read counts as not there. ``unreadable`` has what may not be read, for lack of
+    a right.
     """
 
     def __init__(self, root: str = "/", overlay: t.Mapping[str, str | None] | None = None) -> None:
         """Only remember where to look. Nothing is read yet."""
         self._root = root.rstrip("/")
         self._overlay = overlay or {}
+        self.unreadable: set[str] = set()
 
     def path(self, path: str) -> str:
         """Return where the file that the machine calls ``path`` is found from here."""
@@ -62,7 +64,8 @@ class Tree:
         """Return the start of a file that is there now, at most so many bytes, or None as ``read`` does."""
         try:
             start = read_start(self.path(path), most)
-        except _NO_FILE:
+        except _NO_FILE as error:
+            self._note(path, error)
             return None
         return start.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
 
@@ -70,7 +73,8 @@ class Tree:
         """Return the names in a directory, or None where there is none, or none that can be listed."""
         try:
             return os.listdir(self.path(directory))
-        except _NO_FILE:
+        except _NO_FILE as error:
+            self._note(directory, error)
             return []
 
     def exists(self, path: str) -> bool:
@@ -123,7 +127,8 @@ class Tree:
         try:
             with os.scandir(self.path(directory)) as entries:
                 names = {entry.name for entry in entries if entry.is_symlink() or entry.is_file()}
-        except _NO_FILE:
+        except _NO_FILE as error:
+            self._note(directory, error)
             names = set()
         for path, text in self._overlay.items():
             parent, name = os.path.split(path)
@@ -149,6 +154,10 @@ class Tree:
     def same_file(self, one: str, other: str) -> bool:
         """Return whether two paths lead to the same file."""
         return self._target(one) == self._target(other)
+
+    def _note(self, path: str, error: Exception) -> None:
+        if isinstance(error, PermissionError):
+            self.unreadable.add(path)
 
     def _status(self, path: str) -> os.stat_result | None:
         try:

@@ -81,6 +81,7 @@ class TimeoutRecord:
     """The changes, shortenings and policies of which entries in the table can still bear traces, oldest first.
 
     ``now`` is the time at which the record was read, ``path`` where. ``edition`` tells that file from a later one.
+    ``unreadable`` says why nothing is known of all this, and is empty where it is known.
     """
 
     changes: tuple[TimeoutChange, ...] = ()
@@ -89,6 +90,12 @@ class TimeoutRecord:
     former_policies: tuple[FormerPolicy, ...] = ()
     path: str = dataclasses.field(default="", compare=False)
     edition: Edition | None = dataclasses.field(default=None, compare=False)
+    unreadable: str = ""
+
+    def require(self, what: str) -> None:
+        """Raise NotPermittedError, with ``what`` needs the record, if it may not be read."""
+        if self.unreadable:
+            raise NotPermittedError(f"{what}: {self.unreadable} {BECOME_ROOT}")
 
     def changes_of(self, short_name: str) -> list[TimeoutChange]:
         """Return the changes of one sysctl, oldest first."""
@@ -98,7 +105,7 @@ class TimeoutRecord:
 def read_record() -> TimeoutRecord:
     """Return what is recorded for the network namespace that the process is in.
 
-    Raises NotPermittedError where it may not be read, ConntrackError for a file that is damaged.
+    Raises ConntrackError for a file that is damaged.
     """
     now = time.monotonic()
     path = run_directory.path_of(_FILE)
@@ -108,8 +115,8 @@ def read_record() -> TimeoutRecord:
         text = run_directory.read(path)
     except FileNotFoundError:
         return TimeoutRecord(now=now, path=path)
-    except PermissionError as error:
-        raise NotPermittedError(f"Reading {path} needs root (CAP_NET_ADMIN). {BECOME_ROOT}") from error
+    except PermissionError:
+        return TimeoutRecord(now=now, path=path, unreadable=_unreadable(path))
     except OSError as error:
         raise _damaged(path) from error
     if text is None:
@@ -233,6 +240,7 @@ def _locked() -> t.Iterator[str]:
 def _present(path: str) -> TimeoutRecord:
     """Return the record without what no entry can bear traces of any more."""
     record = read_record()
+    record.require("timeout")
     return TimeoutRecord(
         tuple(change for change in record.changes if _counts(change, record.now)),
         tuple(each for each in record.shortenings if each.done is None or record.now - each.done < each.most),
@@ -262,7 +270,8 @@ def _write(path: str, record: TimeoutRecord) -> None:
         "former_policies": [(*each.policy, each.begun, each.done) for each in record.former_policies],
     }
     try:
-        run_directory.write(path, json.dumps(data))
+        # Whoever may read the table needs it. It has no more than the names and values of sysctls and policies.
+        run_directory.write(path, json.dumps(data), mode=0o644)
     except OSError as error:
         raise _not_writable(path, error) from error
 
@@ -318,6 +327,13 @@ def _seconds(value: t.Any) -> int:
     return value
 
 
+def _unreadable(path: str) -> str:
+    return (
+        f"The record of changed timeouts, {path}, may not be read (it takes root, or CAP_DAC_READ_SEARCH), so that "
+        "nobody can tell how long entries have been idle."
+    )
+
+
 def _damaged(path: str) -> ConntrackError:
     return ConntrackError(
         f"{path} is not the record that this collection wrote of changed timeouts, so that nobody can tell how long "
@@ -327,7 +343,8 @@ def _damaged(path: str) -> ConntrackError:
 
 
 def _not_writable(path: str, error: OSError) -> UnavailableError:
+    remedy = f" {BECOME_ROOT}" if isinstance(error, PermissionError) else ""
     return UnavailableError(
         f"{path} cannot be written ({error.strerror}). Without the record of a changed timeout, the idle time of "
-        "entries could not be told afterwards. Nothing was changed."
+        f"entries could not be told afterwards. Nothing was changed.{remedy}"
     )

@@ -262,9 +262,12 @@ def idle(entry: Entry, timeouts: Timeouts) -> int | None:
     """Return for how many seconds the entry has seen no packet, at the least, or None where that cannot be known.
 
     It is unknown for an entry without a timeout of its own (offloaded, or fixed), with a helper that sets timeouts, and
-    for one with more left than anything known explains. It is never more than the entry's age and the uptime.
+    for one with more left than anything known explains. It is unknown for all where the record of changed timeouts may
+    not be read. It is never more than the entry's age and the uptime.
     """
     remaining = entry.remaining
+    if timeouts.record.unreadable:
+        return None
     if remaining is None or (entry.status or 0) & _uapi.FIXED_TIMEOUT or has_timeouts_of_helper(entry):
         return None
     explaining = [each for each in timeouts.possible(entry) if each.explains(remaining)]

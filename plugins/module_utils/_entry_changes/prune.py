@@ -217,6 +217,7 @@ class PruneOutcome:
 
     def warnings(self) -> t.Iterator[str]:
         """Yield what the operator should know besides the result."""
+        yield from self.found.warnings()
         if self.not_freed and self.outcomes is not None:
             yield (
                 f"{count_of(self.outcomes, 0)} entries were deleted, but the kernel's count hardly fell. It counts "

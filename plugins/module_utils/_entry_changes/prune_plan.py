@@ -4,7 +4,7 @@
 
 # This module_util is PRIVATE to this collection: it can change without notice.
 
-"""Which entries are to be deleted: the guards that keep some of them, and the survey of a whole table."""
+"""What a prune is to delete: the selection, the guards that keep some of it, and the limit."""
 
 from __future__ import annotations
 
@@ -15,19 +15,13 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_record import refuse_changed
-from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.second_look import (
-    StateAndStatus,
-    obstacle,
-)
-from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.ssh_connections import (
-    Connection,
-    management_connections,
-    of_management,
-    without_management,
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.guards import (
+    PROTECT_OPTIONS,
+    Guards,
+    guards_of,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import Selection
-from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.kernel_filter import Condition
 from ansible_collections.netops.conntrack.plugins.module_utils._units import parse_duration, parse_number
 
@@ -84,32 +78,6 @@ def parse_confirm_idle(value: t.Any) -> int:
 
 
 @dataclasses.dataclass(frozen=True)
-class Guards:
-    """Which of the selected entries stay anyway: those of ``connections``, and with ``helpers`` those with a helper."""
-
-    connections: t.Collection[Connection]
-    helpers: bool
-
-    def divide(self, block: Block, first_look: StateAndStatus | None) -> t.Iterator[tuple[str, Block]]:
-        """Yield the entries by the reason why they stay, with "" for the reason of those that do not.
-
-        With a ``first_look``, those stay as well of which a second look could tell nothing.
-        """
-        own = of_management(block, self.connections)
-        if own is not None:
-            yield "management", own
-        others = without_management(block, self.connections)
-        if len(others):
-            yield self._reason(others, first_look), others
-
-    def _reason(self, block: Block, first_look: StateAndStatus | None) -> str:
-        # Deleting an entry with a helper would delete what the helper expects, too.
-        if self.helpers and "helper" in block.layout.fields:
-            return "helper"
-        return obstacle(block.layout, first_look.status) if first_look else ""
-
-
-@dataclasses.dataclass(frozen=True)
 class PrunePlan:
     """What to delete, with the ``context`` that the selection was compiled for.
 
@@ -141,7 +109,7 @@ class PrunePlan:
 
 
 GUARD_OPTIONS: dict[str, t.Any] = {
-    "protect_management": {"type": "bool", "default": True},
+    **PROTECT_OPTIONS,
     "protect_helpers": {"type": "bool", "default": True},
     "confirm_idle": {"type": "str", "default": "0"},
     "confirm_idle_when": {"type": "str", "choices": ["always", "idle"], "default": "always"},
@@ -157,10 +125,12 @@ def plan_of(
     whole: bool = False,
     entries: bool = True,
 ) -> PrunePlan:
-    """Return the plan of a prune of the selection with the GUARD_OPTIONS in ``params``. Raises OptionError."""
+    """Return the plan of a prune of the selection with the GUARD_OPTIONS in ``params``.
+
+    Raises OptionError, and what ``guards_of`` raises.
+    """
     confirm_idle = parse_confirm_idle(params["confirm_idle"])
     if params["confirm_idle_when"] == "idle" and "idle" not in selection.keys:
         confirm_idle = 0
-    connections = management_connections() if params["protect_management"] else frozenset()
-    guards = Guards(connections, helpers=params["protect_helpers"] and "helper" not in selection.common_keys)
+    guards = guards_of(params, helpers=params["protect_helpers"] and "helper" not in selection.common_keys)
     return PrunePlan(selection, guards, context, sample, whole, confirm_idle, entries)

@@ -17,6 +17,11 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import Entry
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.guards import (
+    HELPER,
+    MANAGEMENT,
+    NAMES,
+)
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.outcome import (
     GROUP_FIELDS,
     Group,
@@ -37,12 +42,16 @@ from ansible_collections.netops.conntrack.plugins.module_utils._table.writable i
 
 _NO_CONFIRMATION = "confirm_idle: 0"
 _OPTIONS = {
-    "management": "protect_management: false",
-    "helper": "protect_helpers: false",
+    **{name: f"unprotect: [{name}]" for name in NAMES},
+    MANAGEMENT: "protect_management: false",
+    HELPER: "protect_helpers: false",
     "offloaded": _NO_CONFIRMATION,
     "fixed_timeout": _NO_CONFIRMATION,
 }
 """Why selected entries stay, and the option that would take them."""
+
+_WITHOUT_OPTION = tuple(name for name in NAMES if name not in (MANAGEMENT, HELPER))
+"""The protections that have no option of their own."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -204,6 +213,16 @@ class PruneSurvey:
             "lines": self._sample.lines,
             "sample": self._sample.entries,
         }
+
+    def warnings(self) -> t.Iterator[str]:
+        """Yield that nothing is to be deleted because all of it is protected, with the way to delete it anyway."""
+        names = [name for name in _WITHOUT_OPTION if self._kept[name]]
+        if names and sum(self._kept.values()) == self._matched:
+            kept = ", ".join(f"{self._kept[name]} by {name}" for name in names)
+            yield (
+                f"Every entry that is selected stays, because it is protected: {kept}. To delete them anyway, give "
+                f"unprotect: [{', '.join(names)}]."
+            )
 
     def _kept_entries(self) -> list[dict[str, t.Any]]:
         return [

@@ -11,9 +11,11 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.protections import address_protection
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune_plan import (
     GUARD_OPTIONS,
     PrunePlan,
+    parse_confirm_idle,
     plan_of,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune_survey import PruneSurvey
@@ -47,6 +49,13 @@ def pruned_by(options: t.Mapping[str, t.Any], context: Context) -> Pruned:
     """Return what leaves out the entries that a prune with the ``options`` would delete. Raises OptionError."""
     selection = selection_of(options, context, "assume_deleted", or_all=False)
     return Pruned(plan_of(options, selection, context))
+
+
+def check_options(options: t.Mapping[str, t.Any]) -> None:
+    """Refuse options that ``pruned_by`` would refuse, before anything is read. Raises OptionError."""
+    selection_of(options, Context({}, 0), "assume_deleted", or_all=False)
+    parse_confirm_idle(options["confirm_idle"])
+    address_protection(options["protect"], "assume_deleted.protect")
 
 
 def refuse_outside_check_mode(options: t.Mapping[str, t.Any] | None, check_mode: bool) -> None:

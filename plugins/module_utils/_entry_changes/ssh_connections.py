@@ -18,10 +18,14 @@ import os
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import Entry
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import BECOME_ROOT, NotPermittedError
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._uapi import TCP
 
 _VARIABLE = b"SSH_CONNECTION="
+_SSH_SERVERS = (b"sshd", b"dropbear")
+"""How the names of the processes of SSH servers begin."""
+
 _MOST_ANCESTORS = 64
 _PORTS = ("source_port", "destination_port", "reply_source_port", "reply_destination_port")
 _ENDS = ("protocol", "source", "destination", "reply_source", "reply_destination", *_PORTS)
@@ -43,15 +47,38 @@ class Connection(t.NamedTuple):
 def management_connections(pid: int | None = None, proc: str = "/proc") -> frozenset[Connection]:
     """Return the SSH connections that the process ``pid`` (this one without it) or one of its ancestors runs in.
 
-    ``proc`` is where proc(5) is mounted. A process that cannot be read and a malformed value are passed over.
+    ``proc`` is where proc(5) is mounted. A malformed value is passed over, and so is a process that cannot be read.
+    Raises NotPermittedError if the process runs below an SSH server, or below what cannot be seen, and none is found
+    because the environment of a process in between may not be read.
     """
-    found = set()
-    for ancestor in _line_of_descent(os.getpid() if pid is None else pid, proc):
-        for variable in _read(proc, ancestor, "environ").split(b"\0"):
-            if variable.startswith(_VARIABLE):
-                with contextlib.suppress(ValueError):
-                    found.add(_parse(variable[len(_VARIABLE) :].decode("ascii")))
+    found: set[Connection] = set()
+    hidden: list[int] = []
+    below_ssh = False
+    first = os.getpid() if pid is None else pid
+    for ancestor in _line_of_descent(first, proc):
+        name = _name(ancestor, proc)
+        if name is None and ancestor == first:
+            break
+        # Where users see only their own processes (hidepid), what is above them is unknown.
+        below_ssh = below_ssh or name is None or name.startswith(_SSH_SERVERS)
+        try:
+            found.update(_connections_in(_read_environment(proc, ancestor)))
+        except OSError:
+            hidden.append(ancestor)
+    if hidden and below_ssh and not found:
+        raise NotPermittedError(
+            "protect_management: the SSH connection that this run came in on has to be protected, and is not known. "
+            f"Only root, or CAP_SYS_PTRACE, may read the environment of process {hidden[0]}, which may name it. "
+            f"{BECOME_ROOT}"
+        )
     return frozenset(found)
+
+
+def _connections_in(environment: bytes) -> t.Iterator[Connection]:
+    for variable in environment.split(b"\0"):
+        if variable.startswith(_VARIABLE):
+            with contextlib.suppress(ValueError):
+                yield _parse(variable[len(_VARIABLE) :].decode("ascii"))
 
 
 def without_management(block: Block, connections: t.Collection[Connection]) -> Block:
@@ -106,8 +133,18 @@ def _parent(pid: int, proc: str) -> int:
     return int(fields[1]) if len(fields) > 1 and fields[1].isdigit() else 0
 
 
+def _name(pid: int, proc: str) -> bytes | None:
+    """Return the name of a process, or None if it cannot be seen."""
+    return _read(proc, pid, "stat").rpartition(b")")[0].partition(b"(")[2] or None
+
+
+def _read_environment(proc: str, pid: int) -> bytes:
+    with open(os.path.join(proc, str(pid), "environ"), "rb") as file:
+        return file.read()
+
+
 def _read(proc: str, pid: int, name: str) -> bytes:
-    """Return the file's bytes, or None if the process is gone or may not be read."""
+    """Return the file's bytes, none if the process is gone or may not be read."""
     try:
         with open(os.path.join(proc, str(pid), name), "rb") as file:
             return file.read()

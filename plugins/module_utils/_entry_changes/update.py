@@ -99,8 +99,9 @@ def _update_after_second_look(
             judged = judge(block)
             for now in judged.counts:
                 rows = judged.rows_with_verdict(now)
-                if now.to_send:
-                    _send(table, rows, verdict, now.to_send, outcomes)
+                change = (now.protected if verdict.is_protected else now).to_send
+                if change:
+                    _send(table, rows, verdict, change, outcomes)
                 else:
                     settled[now.obstacle or "unchanged"] += len(rows)
     return settled
@@ -147,7 +148,8 @@ class UpdateOutcome:
         result = {
             "changed": bool(found.would_update if self.outcomes is None else updated),
             "matched": found.count(lambda verdict: verdict.decision),
-            "protected": found.count(lambda verdict: verdict.to_send) - found.would_update,
+            "protected": sum(found.protected.values()),
+            "protected_by": dict(found.protected),
             "would_update": found.would_update,
             "updated": updated,
             "unchanged": found.count(UpdateVerdict.is_fine) + settled["unchanged"],

@@ -19,13 +19,11 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_cl
     lowered_bounds,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeouts import Timeouts, longest_timeout
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.guards import Guards
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.outcome import (
     GROUP_FIELDS,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.rehearsal import Pruned
-from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.ssh_connections import (
-    Connection,
-)
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
     OptionError,
     UnavailableError,
@@ -179,20 +177,21 @@ def aim_of(timeout: t.Any, mark: t.Any, timeouts: Timeouts, dry_run: bool) -> Ai
             problem = f"is not what the kernel has now, which is {present[name]}"
             remedy = "Set it with netops.conntrack.conntrack_settings first, or give --check to see what it would do."
             raise OptionError(f"timeout.{SETTINGS}.{name}", wanted[name], problem, remedy)
+    timeouts.record.require("timeout")
     claims = Claims(lowered_bounds(wanted, present, timeouts.record), timeouts.policies)
     return Aim(most, number, {**present, **wanted}, claims)
 
 
 @dataclasses.dataclass(frozen=True)
 class UpdatePlan:
-    """Which entries get what. Those of ``connections`` stay as they are.
+    """Which entries get what. What the ``guards`` protect keeps its timeout, and the SSH connection also its mark.
 
     With ``pruned``, the entries that it leaves out are taken for deleted.
     """
 
     selection: Selection
     aim: Aim
-    connections: t.Collection[Connection]
+    guards: Guards
     pruned: Pruned | None = None
 
     @property

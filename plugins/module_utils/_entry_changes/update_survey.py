@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import functools
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import Entry
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.guards import MANAGEMENT
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.outcome import (
     Group,
-)
-from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.ssh_connections import (
-    without_management,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.survey import Judge
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.update_plan import (
@@ -35,6 +34,7 @@ class UpdateVerdict:
     """What holds for entries: their group, whether they are selected, what they lack, and why they stay in spite of it.
 
     ``obstacle`` is what the result counts them as whose timeout stays, or is not known, or "" where there is none.
+    ``is_protected`` says that they keep their timeout because of what they are.
     There is one object for all that have everything equal.
     """
 
@@ -42,11 +42,18 @@ class UpdateVerdict:
     decision: Answer
     lacking: EntryUpdate = NO_UPDATE
     obstacle: str = ""
+    is_protected: bool = False
 
     @property
     def to_send(self) -> EntryUpdate:
         """What is to be sent."""
-        return self.lacking._replace(timeout=None) if self.obstacle else self.lacking
+        keeps_timeout = self.obstacle or self.is_protected
+        return self.lacking._replace(timeout=None) if keeps_timeout else self.lacking
+
+    @functools.cached_property
+    def protected(self) -> UpdateVerdict:
+        """The same verdict on entries that are protected."""
+        return dataclasses.replace(self, is_protected=True)
 
     def is_fine(self) -> bool:
         """Say whether the entries are selected and lack nothing, as far as that is known."""
@@ -92,6 +99,7 @@ class UpdateSurvey:
         self._judge = judge
         self.verdicts: collections.Counter[UpdateVerdict] = collections.Counter()
         self.targets: collections.Counter[UpdateVerdict] = collections.Counter()
+        self.protected: collections.Counter[str] = collections.Counter()
 
     def sort_out(self, block: Block) -> t.Iterator[tuple[UpdateVerdict, Block]]:
         """Count the entries of the block, and yield those to be updated, by verdict."""
@@ -100,10 +108,18 @@ class UpdateSurvey:
         for verdict, count in judged.counts.items():
             self.verdicts[verdict] += count
             if verdict.to_send:
-                targets = without_management(judged.rows_with_verdict(verdict), self._plan.connections)
-                if len(targets):
-                    self.targets[verdict] += len(targets)
-                    yield verdict, targets
+                yield from self._guarded(judged.rows_with_verdict(verdict), verdict)
+
+    def _guarded(self, rows: Block, verdict: UpdateVerdict) -> t.Iterator[tuple[UpdateVerdict, Block]]:
+        """Count the entries that are protected, and yield those that get something, with what that is."""
+        for reason, part in self._plan.guards.protect(rows):
+            # A mark ends no connection. That of the SSH connection stays, because it may decide its route.
+            given = verdict.protected if reason else verdict
+            if reason == MANAGEMENT or given.to_send != verdict.to_send:
+                self.protected[reason] += len(part)
+            if reason != MANAGEMENT and given.to_send:
+                self.targets[given] += len(part)
+                yield given, part
 
     @property
     def shortens(self) -> bool:

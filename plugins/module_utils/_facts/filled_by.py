@@ -14,6 +14,7 @@ from __future__ import annotations
 import collections
 import typing as t
 
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.control_traffic import is_control_traffic
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.cluster_counts import ClusterCounts, ClusterRows
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.cluster_search import (
@@ -103,6 +104,7 @@ class _Counted:
 
     def __init__(self, cluster: Cluster) -> None:
         self._match = cluster.match
+        self._is_control_traffic = is_control_traffic(cluster.protocol, cluster.destination_port)
         self._may_be_one_way = may_be_one_way(self._match)
         self._sources = _Peers("source", cluster.source)
         self._destinations = _Peers("destination", cluster.destination)
@@ -117,8 +119,8 @@ class _Counted:
         if self._may_be_one_way:
             # Without counters nobody can tell which of them are live connections.
             self.prunable = 0 if "packets_original" in block.layout.fields else None
-        elif "helper" not in block.layout.fields:
-            # A prune keeps entries with a helper unless it is told otherwise.
+        elif not self._is_control_traffic and "helper" not in block.layout.fields:
+            # A prune keeps control traffic, and entries with a helper, unless it is told otherwise.
             self.prunable += entries
 
     def add_peers(self, block: Block, rows: ClusterRows, number: int, entries: int) -> None:

@@ -51,6 +51,9 @@ from ansible_collections.netops.conntrack.plugins.module_utils._units import per
 
 _SLAB_INFO = "/proc/slabinfo"
 _MEMORY_INFO = "/proc/meminfo"
+_MOST_UNREADABLE = 64
+"""So many files that may not be read are named at most."""
+
 _ENTRY_BYTES = 256  # struct nf_conn on 64 bits, where slabinfo cannot be read
 _BUCKET_BYTES = 8  # struct hlist_nulls_head
 
@@ -91,8 +94,7 @@ def gather(
     facts: dict[str, t.Any] = {}
     if "boot" in subsets:
         # Outside the namespace: what a boot sets, it sets for the machine.
-        facts["boot"] = compare(read_settings(), next_boot(), competing_owners())
-        facts["boot"]["records"] = describe_records()
+        facts["boot"] = _boot()
     with_summary = "table" in subsets
     with _netns.inside(netns):
         own = _netns.own_identity()
@@ -176,6 +178,14 @@ def _compile(selector: t.Any, context: Context, option: str) -> Selection:
     if "match" not in selector and not names and not selector.get("exclude"):
         raise OptionError(option, selector, "selects nothing", remedy)
     return compile_selection(selector.get("match"), selector.get("exclude"), context, option, names)
+
+
+def _boot() -> dict[str, t.Any]:
+    unreadable: set[str] = set()
+    boot = next_boot()
+    facts = compare(read_settings(), boot, competing_owners(unreadable=unreadable))
+    denied = sorted(unreadable | boot.unreadable)
+    return {**facts, "records": describe_records(), "unreadable": denied[:_MOST_UNREADABLE]}
 
 
 def _usage(settings: t.Mapping[str, int], count: int) -> dict[str, t.Any]:

@@ -20,6 +20,9 @@ from ansible_collections.netops.conntrack.plugins.module_utils._files.regular_fi
 from ansible_collections.netops.conntrack.plugins.module_utils._files.text import MOST_BYTES_OF_RECORD, text_of
 
 DIRECTORY = "/run/netops-conntrack"
+_MODE = 0o711
+"""A file whose mode lets everybody read it can be read by its name. Nobody but root sees which files there are."""
+
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 _SO_NETNS_COOKIE = 71  # asm-generic/socket.h
 
@@ -27,9 +30,9 @@ _SO_NETNS_COOKIE = 71  # asm-generic/socket.h
 def make() -> None:
     """Make the directory if it is not there. Raises OSError, or UnavailableError for one of somebody else."""
     _check()
-    os.makedirs(DIRECTORY, mode=0o700, exist_ok=True)
-    if stat.S_IMODE(os.stat(DIRECTORY).st_mode) != 0o700:
-        os.chmod(DIRECTORY, 0o700)
+    os.makedirs(DIRECTORY, mode=_MODE, exist_ok=True)
+    if stat.S_IMODE(os.stat(DIRECTORY).st_mode) != _MODE:
+        os.chmod(DIRECTORY, _MODE)
 
 
 def path_of(what: str) -> str:
@@ -55,10 +58,11 @@ def _check() -> None:
         ) from error
 
 
-def write(path: str, text: str) -> None:
+def write(path: str, text: str, mode: int = 0o600) -> None:
     """Write the file in full next to the old one, then replace that atomically. Raises OSError."""
     whole = f"{path}.new"
     with open(whole, "w", encoding="utf-8") as file:
+        os.fchmod(file.fileno(), mode)
         file.write(text)
     os.replace(whole, path)
 

@@ -19,6 +19,8 @@ import re
 import subprocess
 import typing as t
 
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import BECOME_ROOT, NotPermittedError
+from ansible_collections.netops.conntrack.plugins.module_utils._files.regular_files import read_regular
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import Identity, identity, own_identity
 
 DEFAULT_CONFIGURATION = "/etc/conntrackd/conntrackd.conf"
@@ -27,6 +29,8 @@ DEFAULT_CONFIGURATION = "/etc/conntrackd/conntrackd.conf"
 _NAME = "conntrackd"
 _MOST_BYTES = 1 << 16
 _SECONDS = 10
+_NETFILTER = "12"  # NETLINK_NETFILTER in linux/netlink.h
+_MOST_PIDS = 0x7FFFFFFF
 _ROOT = 0
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -77,6 +81,12 @@ class Daemon:
     config: str
     sees_same_files: bool
 
+    def read_configuration(self, proc: str = "/proc") -> bytes:
+        """Return its configuration, as it sees the file now. Raises OSError, also for what is no regular file."""
+        # An absolute path is the daemon's own, which may be in a container.
+        base = f"{proc}/{self.pid}/root" if os.path.isabs(self.config) else f"{proc}/{self.pid}/cwd"
+        return read_regular(f"{base}/{self.config}")
+
     def statistics(self) -> tuple[Statistics | None, str | None]:
         """Return what it says, or None and why it says nothing."""
         if not self.sees_same_files:
@@ -104,18 +114,40 @@ class Daemon:
 def find_daemon(proc: str = "/proc") -> Daemon | None:
     """Return the conntrackd of the network namespace that the process is in. None: there is none.
 
-    ``proc`` is where proc(5) is mounted.
+    ``proc`` is where proc(5) is mounted. Raises NotPermittedError if it is not known whether there is one, because a
+    conntrackd runs whose namespace may not be seen.
     """
     own = own_identity()
+    hidden: list[int] = []
     for pid in sorted(int(name) for name in os.listdir(proc) if name.isdecimal()):
         try:
             if _is_ours(proc, pid, own):
                 arguments = _read(proc, pid, "cmdline").split("\0")
                 return Daemon(pid, _configuration(arguments), _sees_same_files(proc, pid))
+        except PermissionError:
+            hidden.append(pid)
         except OSError:
             # It has ended.
             continue
+    if hidden and _others_use_netfilter(proc):
+        raise NotPermittedError(
+            f"conntrackd runs as process {hidden[0]}. Whether it is that of this network namespace can only be seen by "
+            f"root, or with CAP_SYS_PTRACE. {BECOME_ROOT}"
+        )
     return None
+
+
+def _others_use_netfilter(proc: str) -> bool:
+    """Return whether a process but this one may have a netlink socket of netfilter here, as every conntrackd has."""
+    try:
+        with open(f"{proc}/net/netlink", encoding="ascii") as file:
+            header, *rows = [line.split() for line in file]
+        sockets = [dict(zip(header, row)) for row in rows]
+        # The first socket of a process has its number, those of the kernel have 0. Further ones have larger numbers.
+        ports = {int(each["Pid"]) for each in sockets if each["Eth"] == _NETFILTER}
+    except (OSError, ValueError, KeyError):
+        return True
+    return any(0 < port <= _MOST_PIDS for port in ports - {os.getpid()})
 
 
 def _is_ours(proc: str, pid: int, own: Identity) -> bool:
@@ -152,7 +184,10 @@ def pair_facts() -> dict[str, t.Any] | None:
 
     If it says nothing, ``problem`` has the reason, and its statistics are None.
     """
-    daemon = find_daemon()
+    try:
+        daemon = find_daemon()
+    except NotPermittedError as error:
+        return {"pid": None, "config": None, **_NOTHING_SAID, "problem": error.message}
     if daemon is None:
         return None
     statistics, problem = daemon.statistics()

@@ -15,6 +15,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
+    NotPermittedError,
     OptionError,
     RefusedError,
     UnavailableError,
@@ -31,6 +32,11 @@ ACTIVE_OPTION: dict[str, t.Any] = {"active_address": {"type": "list", "elements"
 PAIR_OPTIONS: dict[str, t.Any] = {**ACTIVE_OPTION, "protect_pair": {"type": "bool", "default": True}}
 """The options of a module that deletes entries."""
 
+_REMEDY = (
+    "Give active_address, the addresses that only the active member has, such as the virtual ones of keepalived. "
+    "With protect_pair: false, the entries are deleted on either member."
+)
+
 
 def is_standby(params: t.Mapping[str, t.Any]) -> bool | None:
     """Return whether this router is the member of a pair that stands by, as the options tell. None: they do not.
@@ -42,10 +48,17 @@ def is_standby(params: t.Mapping[str, t.Any]) -> bool | None:
     addresses = [_parsed(text) for text in params["active_address"]]
     if addresses:
         return local_ones().isdisjoint(addresses)
-    daemon = find_daemon() if params.get("protect_pair") else None
+    daemon = _daemon() if params.get("protect_pair") else None
     if daemon is not None:
         _refuse_mirrored_table(daemon)
     return None
+
+
+def _daemon() -> Daemon | None:
+    try:
+        return find_daemon()
+    except NotPermittedError as error:
+        raise RefusedError(f"protect_pair: {error.message} Nothing was deleted. {_REMEDY}") from None
 
 
 def _parsed(text: str) -> bytes:
@@ -67,16 +80,12 @@ def local_ones() -> set[bytes]:
 def _refuse_mirrored_table(daemon: Daemon) -> None:
     """Raise RefusedError if conntrackd writes the peer's entries into the table, or does not say whether it does."""
     statistics, problem = daemon.statistics()
-    remedy = (
-        "Give active_address, the addresses that only the active member has, such as the virtual ones of keepalived. "
-        "With protect_pair: false, the entries are deleted on either member."
-    )
     if statistics is None:
-        raise RefusedError(f"protect_pair: conntrackd runs here and does not answer. {problem} {remedy}")
+        raise RefusedError(f"protect_pair: conntrackd runs here and does not answer. {problem} {_REMEDY}")
     external = statistics["external_cache"]
     if external is not None and not external["enabled"]:
         raise RefusedError(
             "protect_pair: conntrackd writes the entries of the other router into this table (DisableExternalCache). "
             "If this router stands by, they look idle, and a delete can cut live connections of the other one. "
-            f"Nothing was deleted. {remedy}"
+            f"Nothing was deleted. {_REMEDY}"
         )

@@ -21,7 +21,10 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._files.run_directory import DIRECTORY, make, path_of
 
-NEEDS_ROOT = f"Changing the connection-tracking settings needs root. {BECOME_ROOT}"
+NEEDS_ROOT = (
+    "Changing the connection-tracking settings needs root. CAP_NET_ADMIN is not enough, because what a roll-back and "
+    f"the next boot need is in directories of root's, such as {DIRECTORY}. {BECOME_ROOT}"
+)
 
 _LOCK_SECONDS = 60
 _POLL_SECONDS = 0.25

@@ -50,11 +50,13 @@ OPTIONS = {
     "conntrack_prune_exclude": "raw",
     "conntrack_prune_match": "raw",
     "conntrack_prune_max_delete": "raw",
+    "conntrack_prune_protect": "list of str",
     "conntrack_prune_protect_helpers": "bool",
     "conntrack_prune_protect_management": "bool",
     "conntrack_prune_protect_pair": "bool",
     "conntrack_prune_sample": "int",
     "conntrack_prune_select": "raw",
+    "conntrack_prune_unprotect": "list of str",
     "conntrack_tune_confirm_within": "str",
     "conntrack_tune_extra_profiles": "dict",
     "conntrack_tune_forecast": "bool",
@@ -67,10 +69,12 @@ OPTIONS = {
     "conntrack_tune_persist": "bool",
     "conntrack_tune_profile": "str",
     "conntrack_tune_profiles": "dict",
+    "conntrack_tune_protect": "list of str",
     "conntrack_tune_shorten": "bool",
     "conntrack_tune_sizing": "bool",
     "conntrack_tune_state": "str",
     "conntrack_tune_sysctl_file": "path",
+    "conntrack_tune_unprotect": "list of str",
 }
 """The options of the roles with their types, as their argument specifications have them."""
 
@@ -90,7 +94,7 @@ OF_PLAYBOOKS = ("batch", "fail_on", "target")
 KNOWN_VARIABLES = "conntrack_known_variables"
 """The user's own list of names that something else reads, such as an inventory plugin."""
 
-OF_INVENTORY = (KNOWN_VARIABLES, "conntrack_pair")
+OF_INVENTORY = (KNOWN_VARIABLES, "conntrack_pair", "conntrack_protect")
 """What is read of a router's variables, and is no option of a role."""
 
 SET_BY_US = frozenset(

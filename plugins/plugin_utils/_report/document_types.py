@@ -60,7 +60,21 @@ ReasonToKeepTime = t.Literal["not_lowered", "rule", "helper", "longer_than_befor
 REASONS_TO_KEEP_TIME: tuple[ReasonToKeepTime, ...] = t.get_args(ReasonToKeepTime)
 """Why entries keep more than the new timeouts (see the result ``kept`` of conntrack_update)."""
 
-ReasonToKeepEntry = t.Literal["management", "helper", "offloaded", "fixed_timeout"]
+ReasonToKeepEntry = t.Literal[
+    "management",
+    "helper",
+    "expectation",
+    "address",
+    "ah",
+    "bgp",
+    "esp",
+    "ike",
+    "ospf",
+    "vrrp",
+    "conntrackd",
+    "offloaded",
+    "fixed_timeout",
+]
 
 
 class _CheckWithUnit(t.TypedDict, total=False):

@@ -71,5 +71,5 @@ BOOT = record(
         "owners": list_of(record({"owner": text(PATH), "settings": NAMES, "evidence": text(2 * PATH)}), _FILES),
         "records": _RECORDS,
     },
-    {"init": text(), "sysctl_files": optional(list_of(text(PATH), _FILES))},
+    {"init": text(), "sysctl_files": optional(list_of(text(PATH), _FILES)), "unreadable": list_of(text(PATH), _FILES)},
 )

@@ -91,6 +91,7 @@ UPDATE: Fields = {
     ),
     "not_listed": OPTIONAL_COUNT,
     "kept": mapping(COUNT, 16),
+    "protected_by": mapping(COUNT, 16),
 }
 
 _CREATED = ("wanted", "existing", "would_create", "created", "refused")

@@ -132,8 +132,8 @@ _CACHE = record(
     }
 )
 PAIR: Fields = {
-    "pid": COUNT,
-    "config": text(),
+    "pid": OPTIONAL_COUNT,
+    "config": optional(text()),
     "internal_cache": optional(_CACHE),
     "external_cache": optional(_CACHE),
     "malformed_messages": OPTIONAL_COUNT,

@@ -70,6 +70,22 @@ def test_which_entries_are_deleted(fleet: Fleet, options: tuple[str, ...], selec
     assert [counting[name] for name in names] == ["0", "always", None, True, True]
 
 
+def test_what_is_protected_is_one_variable_for_all_roles(fleet: Fleet) -> None:
+    fleet.add("r1", idle=5)
+    variables = {
+        "conntrack_protect": ["203.0.113.0/24"],
+        "conntrack_prune_unprotect": ["ike"],
+        "conntrack_tune_unprotect": ["helper"],
+    }
+    run = fleet.play("site", "-e", json.dumps(variables))
+    assert run.rc == 0, run.output
+    deleting, counting = calls(fleet)
+    for call in (deleting, counting):
+        assert (call["protect"], call["unprotect"]) == (["203.0.113.0/24"], ["ike"])
+    updates = [json.loads(line) for line in (fleet.directory / "r1.updates").read_text().splitlines()]
+    assert [(update["protect"], update["unprotect"]) for update in updates] == [(["203.0.113.0/24"], ["helper"])]
+
+
 @pytest.mark.parametrize("wanted", [True, False])
 def test_the_backup_comes_to_the_controller(fleet: Fleet, tmp_path: pathlib.Path, wanted: bool) -> None:
     fleet.add("r1")

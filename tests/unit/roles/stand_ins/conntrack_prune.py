@@ -26,6 +26,8 @@ def main() -> None:
             "confirm_idle_when": {"choices": ["always", "idle"], "default": "always"},
             "protect_management": {"type": "bool"},
             "protect_helpers": {"type": "bool"},
+            "protect": {"type": "list", "elements": "str"},
+            "unprotect": {"type": "list", "elements": "str"},
             "active_address": {"type": "list", "elements": "str", "default": []},
             "protect_pair": {"type": "bool"},
             "max_delete": {"type": "raw"},

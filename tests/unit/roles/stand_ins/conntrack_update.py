@@ -17,9 +17,17 @@ ZEROS = ("updated", "already_gone", "not_updated", "undecidable", "protected", "
 
 def main() -> None:
     module = AnsibleModule(
-        {"timeout": {"type": "raw", "required": True}, "assume_deleted": {"type": "dict"}}, supports_check_mode=True
+        {
+            "timeout": {"type": "raw", "required": True},
+            "assume_deleted": {"type": "dict"},
+            "protect": {"type": "list", "elements": "str"},
+            "unprotect": {"type": "list", "elements": "str"},
+        },
+        supports_check_mode=True,
     )
     path = pathlib.Path(os.environ["ROUTER"])
+    with path.with_suffix(".updates").open("a") as calls:
+        calls.write(json.dumps(module.params) + "\n")
     router = json.loads(path.read_text())
     count, settings = router["facts"]["usage"]["count"], module.params["timeout"]["settings"]
     if module.params["assume_deleted"]:
@@ -29,6 +37,7 @@ def main() -> None:
     # All idle entries of the file have the kernel's five days.
     idle = router.get("idle", 0) if settings.get("tcp_timeout_established", 432000) < 432000 else 0
     account: dict[str, object] = dict.fromkeys(ZEROS, 0)
+    account["protected_by"] = {}
     account["kept"] = {"not_lowered": router.get("phones", 0), "rule": 0, "helper": 0, "longer_than_before": 0}
     account |= {"matched": count, "would_update": idle, "unchanged": count - idle, "fixed_timeout": 3 if idle else 0}
     if not module.check_mode:

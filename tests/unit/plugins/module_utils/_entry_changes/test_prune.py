@@ -12,10 +12,10 @@ import typing as t
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.guards import Guards
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.outcome import Group
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune import PruneOutcome, prune
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune_plan import (
-    Guards,
     PrunePlan,
     parse_limit,
 )

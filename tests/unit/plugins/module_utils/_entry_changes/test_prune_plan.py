@@ -8,8 +8,8 @@ import typing as t
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.guards import Guards
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune_plan import (
-    Guards,
     parse_confirm_idle,
     parse_limit,
     plan_of,
@@ -17,6 +17,14 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.pr
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import compile_selection
 from helpers.encoded_messages import blocks_of
+
+UNGUARDED = {
+    "protect_management": False,
+    "protect_helpers": True,
+    "protect": [],
+    # What is read of the machine.
+    "unprotect": ["expectation", "conntrackd"],
+}
 
 
 @pytest.mark.parametrize(
@@ -74,7 +82,7 @@ def test_bad_confirm_idle(given: t.Any) -> None:
 )
 def test_a_second_look_only_where_it_is_wanted(selector: dict[str, t.Any], when: str, seconds: int) -> None:
     context = Context({"tcp_timeout_established": 432000}, 0)
-    params = {"confirm_idle": "30s", "confirm_idle_when": when, "protect_management": False, "protect_helpers": True}
+    params = {**UNGUARDED, "confirm_idle": "30s", "confirm_idle_when": when}
     assert plan_of(params, compile_selection([selector], None, context), context).confirm_idle == seconds
 
 
@@ -89,10 +97,5 @@ def test_a_second_look_only_where_it_is_wanted(selector: dict[str, t.Any], when:
 )
 def test_who_names_helpers_means_entries_with_a_helper(match: list[dict[str, t.Any]], guarded: bool) -> None:
     context = Context({}, 0)
-    params = {
-        "confirm_idle": "0",
-        "confirm_idle_when": "always",
-        "protect_management": False,
-        "protect_helpers": True,
-    }
+    params = {**UNGUARDED, "confirm_idle": "0", "confirm_idle_when": "always"}
     assert plan_of(params, compile_selection(match, None, context), context).guards.helpers is guarded

@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
-from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune_plan import Guards, PrunePlan
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.guards import Guards
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune_plan import PrunePlan
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune_survey import PruneSurvey
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.second_look import StateAndStatus
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.ssh_connections import Connection

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
-from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune_plan import Guards, PrunePlan
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.guards import Guards
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune_plan import PrunePlan
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.rehearsal import Pruned
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import compile_selection
 from helpers.encoded_messages import blocks_of

@@ -20,6 +20,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.ss
     management_connections,
     without_management,
 )
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import NotPermittedError
 from ansible_collections.netops.conntrack.plugins.module_utils._uapi import TCP, UDP
 from helpers.encoded_messages import blocks_of, entry_of
 
@@ -82,6 +83,33 @@ def test_all_ancestors_are_asked(tmp_path: pathlib.Path) -> None:
     process(tmp_path, 1, 0, b"SSH_CONNECTION=198.51.100.9 40001 198.51.100.1 22\0")
     process(tmp_path, 70, 80, b"SSH_CONNECTION=198.51.100.9 40002 198.51.100.1 22\0")
     assert management_connections(100, str(tmp_path)) == {SSH, SSH._replace(source_port=40001)}
+
+
+@pytest.mark.parametrize("server", ["sshd", "sshd-session", "dropbear"])
+def test_below_an_ssh_server_a_hidden_environment_is_an_error(tmp_path: pathlib.Path, server: str) -> None:
+    process(tmp_path, 100, 90)
+    process(tmp_path, 90, 80, environ=None, name="sudo")
+    process(tmp_path, 80, 1, name=server)
+    process(tmp_path, 1, 0, environ=None, name="systemd")
+    with pytest.raises(NotPermittedError, match=r"process 90.*become: true"):
+        management_connections(100, str(tmp_path))
+    # One that tells the connection is enough.
+    process(tmp_path, 110, 90, b"SSH_CONNECTION=198.51.100.9 40000 198.51.100.1 22\0")
+    assert management_connections(110, str(tmp_path)) == {SSH}
+
+
+def test_without_an_ssh_server_there_is_nothing_to_find(tmp_path: pathlib.Path) -> None:
+    process(tmp_path, 100, 90)
+    process(tmp_path, 90, 1, environ=None, name="cron")
+    process(tmp_path, 1, 0, environ=None, name="systemd")
+    assert management_connections(100, str(tmp_path)) == frozenset()
+
+
+def test_what_is_above_a_process_that_cannot_be_seen_is_unknown(tmp_path: pathlib.Path) -> None:
+    """As where users see only their own processes (hidepid in proc(5))."""
+    process(tmp_path, 100, 90)
+    with pytest.raises(NotPermittedError, match="process 90"):
+        management_connections(100, str(tmp_path))
 
 
 def test_a_circle_of_parents_ends(tmp_path: pathlib.Path) -> None:

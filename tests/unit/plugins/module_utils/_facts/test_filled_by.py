@@ -213,6 +213,13 @@ def test_what_has_less_than_a_twentieth_does_not_fill_a_table() -> None:
     assert not any(each["match"]["protocol"] == "udp" for each in found)
 
 
+@pytest.mark.parametrize(("port", "prunable"), [(500, 0), (501, 400)])
+def test_what_a_prune_protects_is_not_prunable(port: int, prunable: int) -> None:
+    entries = [{**entry, "destination_port": port} for entry in unanswered_dns(400)]
+    first, *_others = filled_by(*entries)
+    assert (first["entries"], first["prunable"]) == (400, prunable)
+
+
 @pytest.mark.parametrize(("packets", "prunable"), [(1, 500), (2, 0), (None, None)])
 def test_of_connections_never_answered_only_single_packets_are_prunable(
     packets: int | None, prunable: int | None

@@ -20,9 +20,9 @@ def defaults() -> dict[str, t.Any]:
 
 
 def without_old_name(value: t.Any) -> t.Any:
-    """Return what a default is where nobody gave the old name of the option."""
+    """Return what a default is where nobody gave the old name of the option, or the variable for all roles."""
     found = re.fullmatch(r"\{\{ (\w+) \| default\((.*)\) \}\}", str(value))
-    return yaml.safe_load(found[2]) if found and found[1] in RENAMED else value
+    return yaml.safe_load(found[2]) if found and found[1] in {*RENAMED, "conntrack_protect"} else value
 
 
 def test_each_default_has_the_type_of_its_option() -> None:

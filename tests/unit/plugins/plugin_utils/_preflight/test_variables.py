@@ -67,7 +67,7 @@ def test_the_table_has_what_the_playbooks_and_defaults_read_by_short_names() -> 
     texts = [path.read_text() for path in (*TASK_FILES, *CHECKOUT.glob("roles/*/defaults/main.yml"))]
     found = set(itertools.chain.from_iterable(re.findall(r"\b(\w+) \| default\(", text) for text in texts))
     assert {name for name in found if name in OF_PLAYBOOKS} == set(OF_PLAYBOOKS)
-    of_routers = {"conntrack_pair", "conntrack_known_variables"}
+    of_routers = {"conntrack_pair", "conntrack_known_variables", "conntrack_protect"}
     assert set(OF_INVENTORY) == of_routers
 
 
