@@ -222,7 +222,6 @@ def test_each_entry_is_read_once_or_the_table_not_at_all(busy: Busy, tmp_path: p
             file.unlink(missing_ok=True)
             result = run_module("conntrack_info", args, netns=busy.path.router)
             if result.failed:
-                assert pause == 0
                 assert "as a whole in 5 attempts" in result.msg
                 assert not file.exists()
                 continue
