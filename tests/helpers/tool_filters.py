@@ -15,7 +15,7 @@ MOST_COMMANDS = 6
 """Every command is one more process. A selector that takes more of them is not compared."""
 
 _WITH_PORTS = {6: "", 17: "", 132: "", 136: ""}
-_GRE, _SCTP, _TCP = 47, 132, 6
+_GRE, _TCP = 47, 6
 _ICMP = {1: "icmp", 58: "icmpv6"}
 _PORTS = {
     "source_port": "--sport",
@@ -30,7 +30,7 @@ _KEYS = {
     "reply_destination_key": "--reply-key-dst",
 }
 _NETWORKS = {"source": "-s", "destination": "-d"}
-_ADDRESSES = {"reply_source": "-r", "reply_destination": "-q"}
+_TCP_STATES = {"SYN_SENT", "SYN_RECV", "ESTABLISHED", "FIN_WAIT", "CLOSE_WAIT", "LAST_ACK", "TIME_WAIT", "CLOSE"}
 _NAT = {"snat": "--src-nat", "dnat": "--dst-nat"}
 
 Ways = list[list[str]]
@@ -41,6 +41,9 @@ def commands_of(match: t.Sequence[Selector]) -> Ways | None:
     """Return the options of the commands that together list what any selector selects, None where the tool cannot."""
     commands: Ways = []
     for selector in match:
+        if len(_NETWORKS.keys() & selector.keys()) + ("family" in selector) > 1:
+            # The tool refuses options of two families.
+            return None
         protocols = [_number(value) for value in members(selector.get("protocol", []))]
         ways = [_ways_of(key, members(value), protocols) for key, value in selector.items()]
         if not all(ways) or sum(option == ["-u"] for way in ways for option in way) > 1:
@@ -66,7 +69,8 @@ def _ways_of(key: str, values: list[t.Any], protocols: list[int]) -> Ways:
         known = alone is not None and alone not in _ICMP and "none" not in values
         return [[_NAT[value]] for value in values] if known else []
     if key == "state":
-        return [["--state", value] for value in values] if alone in (_TCP, _SCTP) else []
+        # With a state of another protocol, 1.4.7 ends by a segmentation fault.
+        return [["--state", value] for value in values] if alone == _TCP and set(values) <= _TCP_STATES else []
     if key in _PORTS:
         return _exact(_PORTS[key], values) if alone in _WITH_PORTS else []
     if key in _KEYS:
@@ -75,9 +79,6 @@ def _ways_of(key: str, values: list[t.Any], protocols: list[int]) -> Ways:
         return _exact(f"--{_ICMP[alone]}-{key[5:]}", values) if alone in _ICMP else []
     if key in _NETWORKS:
         return [[_NETWORKS[key], value] for value in values] if _are_plain(values) else []
-    if key in _ADDRESSES:
-        single = _are_plain(values) and not any("/" in value for value in values)
-        return [[_ADDRESSES[key], value] for value in values] if single else []
     return _of_the_entry(key, values)
 
 
