@@ -11,13 +11,13 @@ IN_VENV := PATH="$(CURDIR)/.venv/bin:$$PATH:/usr/sbin:/sbin"
 ONE_EACH := --numprocesses=auto --dist=loadscope --no-loadscope-reorder
 TWO_EACH := --numprocesses=$$((2 * $$(nproc))) --dist=loadscope --no-loadscope-reorder
 
-export PYTHON KEEP
+export PYTHON KEEP PAIRS SEED TABLE
 MINUTES ?= 60
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick setup lint sanity unit versions vm soak fuzz bench lab-up lab-down clean
+.PHONY: help demo test quick setup lint sanity unit differential versions vm soak fuzz bench lab-up lab-down clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## build a lab of routers, run the playbooks on it, show before and after (as root)
 	@tools/setup --lab $(RUN)
@@ -51,6 +51,12 @@ sanity: ## run ansible-test sanity on every Python that is present
 unit: ## run the tests that need neither root nor a lab
 	@tools/setup $(TEST)
 	@$(IN_VENV) python -m pytest tests/unit $(ONE_EACH)
+
+# PAIRS is their number, SEED chooses others, TABLE is one table of a seed.
+differential: PAIRS ?= 10000
+differential: ## compare the modules with a plain reading of conntrack, on random selectors and tables (as root)
+	@tools/setup $(TEST)
+	@$(IN_VENV) python -m pytest tests/differential -rP
 
 versions: ## run the tests of the controller on each ansible-core of tools/controllers.yml (as root, an hour)
 	@tools/setup --lab $(TEST)
