@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # `make` alone lists the targets. PYTHON=... names the interpreter to make .venv with, KEEP=1 lets the demo's lab stand,
-# VM_KERNEL=6.12 chooses the virtual machine's kernel.
+# GUESTS="debian12" chooses the virtual machines.
 
 RUN := tools/requirements-run.txt
 QUICK := $(RUN) tools/requirements-quick.txt
@@ -13,7 +13,7 @@ TWO_EACH := --numprocesses=$$((2 * $$(nproc))) --dist=loadscope --no-loadscope-r
 
 export PYTHON KEEP
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick setup lint sanity unit versions vm bench lab-up lab-down clean
+.PHONY: help demo test quick setup lint sanity unit versions vm kernels bench lab-up lab-down clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,9 +56,13 @@ versions: ## run the tests of the controller on each ansible-core of tools/contr
 	@$(IN_VENV) python tools/controllers.py --all
 	@$(IN_VENV) VERSIONS=all python -m pytest tests/versions --durations=0 --durations-min=1
 
-vm: ## boot a virtual machine with another kernel, tune it, reboot it, cut its connection (as root)
+vm: ## boot a virtual machine with another kernel, change its table, tune and reboot it (as root)
 	@tools/setup --vm $(TEST)
 	@$(IN_VENV) python -m pytest tests/vm --durations=0 --durations-min=1
+
+kernels: ## the same on each of the virtual machines, or on those that GUESTS names (as root)
+	@tools/setup --vm $(TEST)
+	@$(IN_VENV) GUESTS="$${GUESTS:-all}" python -m pytest tests/vm --durations=0 --durations-min=1
 
 bench: ## measure time and memory on a large table (as root)
 	@tools/setup --lab $(TEST)

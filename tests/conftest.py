@@ -22,7 +22,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 LONG = (
-    "vm/test_reboot.py",
+    "vm/",
     "versions/test_controllers.py",
     "kernel/test_settings_killed.py",
     "kernel/test_settings_exclusive.py",
@@ -39,7 +39,7 @@ LONG = (
     "unit/roles/test_troubles.py",
     "unit/roles/test_rollout.py",
 )
-"""They begin first, so that no worker is left alone with one of them at the end."""
+"""They begin first, so that no worker is left alone with one of them at the end. A folder is all files in it."""
 
 APART = (
     "kernel/test_settings_killed.py",
@@ -56,11 +56,14 @@ APART = (
 )
 """Their tests share nothing, so that several workers can take them. Those of any other file stay together."""
 
+TOGETHER = "vm/"
+"""The folder whose files stay together too: they share virtual machines."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the long files first."""
     rank = {name: number for number, name in enumerate(LONG)}
-    items.sort(key=lambda item: rank.get(_file(item.nodeid), len(LONG)))
+    items.sort(key=lambda item: rank.get(_scope(item.nodeid), len(LONG)))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -72,9 +75,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: t.Any) -> t.Any:
 
     class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # mypy skips xdist, so its classes are Any
         def _split_scope(self, nodeid: str) -> str:
-            return nodeid if _file(nodeid) in APART else _file(nodeid)
+            return nodeid if _file(nodeid) in APART else _scope(nodeid)
 
     return ByFile(config, log)
+
+
+def _scope(nodeid: str) -> str:
+    """Return what stays together: a file, or the folder whose tests share a virtual machine."""
+    file = _file(nodeid)
+    return TOGETHER if file.startswith(TOGETHER) else file
 
 
 def _file(nodeid: str) -> str:

@@ -14,9 +14,7 @@ import subprocess
 import typing as t
 
 import pytest
-import vm
 from helpers.support import run_ansible
-from prerequisites import NotRun
 from vm import VirtualMachine
 
 OVERRIDES = {"max": 131072, "buckets": 32768}
@@ -69,15 +67,6 @@ class Tuned:
     before: State
     after: State
     rebooted: State
-
-
-@pytest.fixture(scope="module")
-def router() -> t.Iterator[VirtualMachine]:
-    try:
-        with vm.started() as machine:
-            yield machine
-    except NotRun as reason:
-        pytest.skip(str(reason))
 
 
 @pytest.fixture(scope="module")
