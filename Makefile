@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # `make` alone lists the targets. PYTHON=... names the interpreter to make .venv with, KEEP=1 lets the demo's lab stand,
-# VM_KERNEL=6.12 chooses the virtual machine's kernel, MINUTES=5 how long a soak takes.
+# GUESTS="debian12" chooses the virtual machines, MINUTES=5 how long a soak takes.
 
 RUN := tools/requirements-run.txt
 QUICK := $(RUN) tools/requirements-quick.txt
@@ -14,7 +14,7 @@ TWO_EACH := --numprocesses=$$((2 * $$(nproc))) --dist=loadscope --no-loadscope-r
 export PYTHON KEEP PAIRS SEED TABLE
 MINUTES ?= 60
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick setup lint sanity unit differential versions vm soak fuzz bench lab-up lab-down clean
+.PHONY: help demo test quick setup lint sanity unit differential versions vm kernels soak fuzz bench lab-up lab-down clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,9 +63,13 @@ versions: ## run the tests of the controller on each ansible-core of tools/contr
 	@$(IN_VENV) python tools/controllers.py --all
 	@$(IN_VENV) VERSIONS=all python -m pytest tests/versions --durations=0 --durations-min=1
 
-vm: ## boot a virtual machine with another kernel, tune it, reboot it, cut its connection (as root)
+vm: ## boot a virtual machine with another kernel, change its table, tune and reboot it (as root)
 	@tools/setup --vm $(TEST)
 	@$(IN_VENV) python -m pytest tests/vm --durations=0 --durations-min=1
+
+kernels: ## the same on each of the virtual machines, or on those that GUESTS names (as root)
+	@tools/setup --vm $(TEST)
+	@$(IN_VENV) GUESTS="$${GUESTS:-all}" python -m pytest tests/vm --durations=0 --durations-min=1
 
 soak: ## audit, prune, restore and tune a router under traffic for an hour, or for MINUTES (as root)
 	@tools/setup --lab $(TEST)

@@ -29,7 +29,7 @@ _RECORD = pytest.StashKey[pathlib.Path]()
 """The file with the requests that were refused, of the run that made it."""
 
 LONG = (
-    "vm/test_reboot.py",
+    "vm/",
     "versions/test_controllers.py",
     "fleet/test_soak.py",
     "kernel/test_settings_killed.py",
@@ -47,7 +47,7 @@ LONG = (
     "unit/roles/test_troubles.py",
     "unit/roles/test_rollout.py",
 )
-"""They begin first, so that no worker is left alone with one of them at the end."""
+"""They begin first, so that no worker is left alone with one of them at the end. A folder is all files in it."""
 
 APART = (
     "kernel/test_settings_killed.py",
@@ -63,6 +63,9 @@ APART = (
     "unit/roles/test_words_of_routers.py",
 )
 """Their tests share nothing, so that several workers can take them. Those of any other file stay together."""
+
+TOGETHER = "vm/"
+"""The folder whose files stay together too: they share virtual machines."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -90,7 +93,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the long files first."""
     rank = {name: number for number, name in enumerate(LONG)}
-    items.sort(key=lambda item: rank.get(_file(item.nodeid), len(LONG)))
+    items.sort(key=lambda item: rank.get(_scope(item.nodeid), len(LONG)))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -102,9 +105,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: t.Any) -> t.Any:
 
     class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # mypy skips xdist, so its classes are Any
         def _split_scope(self, nodeid: str) -> str:
-            return nodeid if _file(nodeid) in APART else _file(nodeid)
+            return nodeid if _file(nodeid) in APART else _scope(nodeid)
 
     return ByFile(config, log)
+
+
+def _scope(nodeid: str) -> str:
+    """Return what stays together: a file, or the folder whose tests share a virtual machine."""
+    file = _file(nodeid)
+    return TOGETHER if file.startswith(TOGETHER) else file
 
 
 def _file(nodeid: str) -> str:

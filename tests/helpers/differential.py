@@ -56,6 +56,10 @@ _KEYS_OF_GRE = ("source_key", "destination_key", "reply_source_key", "reply_dest
 
 
 @dataclasses.dataclass
+_PROTECTIONS = ("management", "expectation", "address", "ah", "bgp", "esp", "ike", "ospf", "vrrp", "conntrackd")
+"""What a change leaves alone unless it is told to act on it. That of helpers is tried both ways."""
+
+
 class Tally:
     """What was compared. ``doubtful`` are answers that changed while the table was read, which nobody can judge."""
 
@@ -263,7 +267,8 @@ class Pairs:
         """Delete what is selected, and put it back."""
         protects = self._chance.random() < 0.5
         by_helper = not selection.names and all("helper" in each for each in selection.match)
-        args = {"backup": True, "backup_dir": str(self._directory / "backups"), "protect_helpers": protects}
+        args = {"backup": True, "backup_dir": str(self._directory / "backups"), "unprotect": list(_PROTECTIONS)}
+        args["protect_helpers"] = protects
         before, begun = self._tool.entries(), time.time()
         result = call_module("conntrack_prune", {**selection.options, **args, "netns": self._router.netns})
         ended, after = time.time(), self._tool.entries()
@@ -326,6 +331,7 @@ class Pairs:
 
     def _update(self, selection: Selection, args: dict[str, t.Any], expected: t.Callable[[Entry], Entry]) -> None:
         before, begun = self._tool.entries(), time.time()
+        args = {**args, "unprotect": [*_PROTECTIONS, "helper"]}
         result = call_module("conntrack_update", {**selection.options, **args, "netns": self._router.netns})
         ended, after = time.time(), self._tool.entries()
         answers = self._answers_of_change(selection, before, begun, ended)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a real reboot leaves of the settings, and a router that cannot be reached any more after a change."""
+"""The playbook `site`, what a reboot leaves of its settings, and a router that a change makes unreachable."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ import subprocess
 import typing as t
 
 import pytest
-import vm
 from helpers.support import run_ansible
-from prerequisites import NotRun
 from vm import VirtualMachine
 
 OVERRIDES = {"max": 131072, "buckets": 32768}
@@ -24,10 +22,12 @@ CAPS = {"tcp_timeout_unacknowledged": 300, "tcp_timeout_max_retrans": 300}
 NEW = {**OVERRIDES, "acct": 1, "tcp_timeout_established": 54000, "generic_timeout": 120}
 WANTED = {**NEW, **CAPS}
 """The overrides and what the profile `expire_dead_connections` sets. A stock kernel has the caps already."""
+STALE = "-p tcp -s 198.18.0.1 -d 203.0.113.1 --sport %d --dport 443 --state ESTABLISHED -t 400000"
+STALE_ENTRIES = 20
 HASH_SIZE = "/sys/module/nf_conntrack/parameters/hashsize"
 PLAIN = "/etc/sysctl.d/90-plain.conf"
 
-ANSIBLE_SECONDS = 400
+ANSIBLE_SECONDS = 600
 CONFIRM_SECONDS = 15
 SLACK_SECONDS = 3
 """What an emulated processor may take to start restoring, and to notice."""
@@ -69,32 +69,37 @@ class Tuned:
     before: State
     after: State
     rebooted: State
+    pruned: dict[str, t.Any]
+    """What the report says of the prune."""
 
-
-@pytest.fixture(scope="module")
-def router() -> t.Iterator[VirtualMachine]:
-    try:
-        with vm.started() as machine:
-            yield machine
-    except NotRun as reason:
-        pytest.skip(str(reason))
+    left: str
+    """The entries that conntrack(8) lists afterwards, but for those of SSH."""
 
 
 @pytest.fixture(scope="module")
 def tuned(router: VirtualMachine, tmp_path_factory: pytest.TempPathFactory) -> Tuned:
     before = look(router)
+    router.sh("".join(f"conntrack -I {STALE % port}\n" for port in range(1, 1 + STALE_ENTRIES)))
+    router.sh("".join(f"conntrack -I {STALE % port} -u SEEN_REPLY\n" for port in range(1001, 1006)))
     home = tmp_path_factory.mktemp("tuned")
     variables = {
         "target": "all",
+        "conntrack_prune_match": [
+            {"protocol": "tcp", "state": "ESTABLISHED", "replied": False, "destination_port": 443}
+        ],
+        "conntrack_prune_confirm_idle": "2s",
         "conntrack_tune_overrides": OVERRIDES,
         "conntrack_audit_report_directory": str(home / "reports"),
+        "conntrack_audit_report_name": "site",
     }
-    command = ["ansible-playbook", "netops.conntrack.tune", "--extra-vars", json.dumps(variables)]
+    command = ["ansible-playbook", "netops.conntrack.site", "--extra-vars", json.dumps(variables)]
     done = run_ansible(command, router.inventory, home, timeout=ANSIBLE_SECONDS)
     assert done.returncode == 0, done.stdout + done.stderr
+    [result] = json.loads((home / "reports" / "site.json").read_text())["hosts"].values()
+    left = router.sh("conntrack -L -p tcp --dport 443")
     after = look(router)
     router.reboot()
-    return Tuned(before, after, look(router))
+    return Tuned(before, after, look(router), result["prune"], left)
 
 
 @pytest.fixture
@@ -141,7 +146,13 @@ def test_a_plain_file_in_sysctl_d_is_lost_at_boot(router: VirtualMachine) -> Non
     assert not found.values.items() & NEW.items()
 
 
-def test_what_tune_sets_is_in_force_after_a_reboot(tuned: Tuned) -> None:
+def test_site_deletes_what_nobody_answered_and_no_more(tuned: Tuned) -> None:
+    assert (tuned.pruned["would_delete"], tuned.pruned["deleted"]) == (STALE_ENTRIES, STALE_ENTRIES)
+    assert tuned.left.count(" dport=443 ") == 5
+    assert "[UNREPLIED]" not in tuned.left
+
+
+def test_what_site_sets_is_in_force_after_a_reboot(tuned: Tuned) -> None:
     assert not tuned.before.values.items() & NEW.items()
     assert tuned.after.values == WANTED
     assert tuned.rebooted.values == WANTED

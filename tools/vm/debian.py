@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the virtual machine is made of: Debian 12, one of its kernels, and the files that make it a router.
+"""What a virtual machine is made of: Debian, its kernel, and the files that make it a router.
 
 Nothing in here touches the machine.
 """
@@ -15,9 +15,8 @@ import json
 import re
 import typing as t
 
-SUITE = "bookworm"
-KERNELS = {"6.1": "linux-image-cloud-amd64", "6.12": "linux-image-6.12-cloud-amd64"}
-"""By version: the package that always needs the newest build of that kernel. The first one is Debian 12's own."""
+from guests import Guest
+
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 """The keys that Debian signs its archive with (package debian-archive-keyring)."""
 SSH_PORT, MANAGEMENT_PORT = 22, 2222
@@ -71,9 +70,9 @@ _FILES = {
     "etc/machine-id": "",
     # PAM takes more than half of the time of a login.
     "etc/ssh/sshd_config.d/vm.conf": f"Port {SSH_PORT}\nPort {MANAGEMENT_PORT}\nUseDNS no\nUsePAM no\n",
-    # The addresses that the emulator's own network has.
+    # The addresses that the emulator's own network has. Interfaces that a test makes are none of systemd's.
     "etc/systemd/network/vm.network": (
-        "[Match]\nType=ether\n\n[Network]\nAddress=10.0.2.15/24\nGateway=10.0.2.2\nLinkLocalAddressing=no\n"
+        "[Match]\nDriver=virtio_net\n\n[Network]\nAddress=10.0.2.15/24\nGateway=10.0.2.2\nLinkLocalAddressing=no\n"
     ),
     # Debian orders the two not at all, and the firewall mostly comes second: here it always does.
     "etc/systemd/system/nftables.service.d/late.conf": "[Unit]\nAfter=systemd-sysctl.service\n",
@@ -95,48 +94,41 @@ class Mirrors:
     archive: str
     security: str
 
-    @property
-    def sources(self) -> str:
-        """The mirrors of the guest's release, in the one-line format of sources.list(5)."""
-        return f"deb {self.archive} {SUITE} main\ndeb {self.security} {SUITE}-security main\n"
+    def sources(self, guest: Guest) -> str:
+        """Return the mirrors of the guest's release, in the one-line format of sources.list(5)."""
+        return "".join(f"deb {address} {suite} main\n" for address, suite in self._suites(guest))
 
-    @property
-    def releases(self) -> tuple[str, str]:
-        """The addresses of the signed index of each mirror, with which everything begins."""
-        return (
-            f"{self.archive.rstrip('/')}/dists/{SUITE}/InRelease",
-            f"{self.security.rstrip('/')}/dists/{SUITE}-security/InRelease",
-        )
+    def releases(self, guest: Guest) -> list[str]:
+        """Return the addresses of the signed index of each mirror, with which everything begins."""
+        return [f"{address.rstrip('/')}/dists/{suite}/InRelease" for address, suite in self._suites(guest)]
+
+    def _suites(self, guest: Guest) -> list[tuple[str, str]]:
+        security = [(self.security, f"{guest.suite}-security")] if guest.security else []
+        return [(self.archive, guest.suite), *security]
 
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
     """Everything that decides what is on the disk, but for what the mirrors hold that day and for the ssh keys."""
 
-    kernel: str
+    guest: Guest
     packages: tuple[str, ...]
     initramfs: t.Mapping[str, str] = dataclasses.field(default_factory=lambda: dict(_INITRAMFS))
     files: t.Mapping[str, str] = dataclasses.field(default_factory=lambda: dict(_FILES))
     enabled: tuple[str, ...] = _ENABLED
     masked: tuple[str, ...] = _MASKED
-    suite: str = SUITE
     megabytes: int = IMAGE_MEGABYTES
 
     @property
     def name(self) -> str:
-        """The kernel's version and a hash of the recipe: two recipes have the same name only if they are the same."""
+        """The guest's name and a hash of the recipe: two recipes have the same name only if they are the same."""
         text = json.dumps(dataclasses.asdict(self), sort_keys=True)
-        return f"{self.kernel}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+        return f"{self.guest.name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
-def recipe(kernel: str) -> Recipe:
-    """Return the recipe of a router with the ``kernel`` of that version, one of KERNELS."""
-    return Recipe(kernel, tuple(sorted((*_PACKAGES, KERNELS[kernel]))))
-
-
-def choose_kernel(release: str) -> str:
-    """Return the version of a kernel that is another one than that of this machine, whose `uname -r` is ``release``."""
-    return next(version for version in KERNELS if not release.startswith(f"{version}."))
+def recipe(guest: Guest) -> Recipe:
+    """Return the recipe of a router that is this ``guest``."""
+    return Recipe(guest, tuple(sorted((*_PACKAGES, guest.package))))
 
 
 def find_mirrors(sources: t.Iterable[str], codename: str) -> Mirrors | None:
@@ -170,7 +162,7 @@ def bootstrap_command(wanted: Recipe, root: str, apt_options: str, initramfs: st
         *(f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("doc", "locale", "man")),
         f"--essential-hook=copy-in {initramfs}/etc {initramfs}/usr /",
         f"--include={','.join(wanted.packages)}",
-        *(wanted.suite, root, "-"),
+        *(wanted.guest.suite, root, "-"),
     ]
 
 

@@ -60,14 +60,14 @@ def find(cache: pathlib.Path, wanted: Recipe) -> Image | None:
 def build(cache: pathlib.Path, wanted: Recipe, mirrors: Mirrors) -> Image:
     """Return the image of this recipe; where the directory ``cache`` has none, build it from ``mirrors`` first.
 
-    It is built aside and renamed when it is complete. Images of other recipes with the same kernel are removed. Raises
+    It is built aside and renamed when it is complete. Images of other recipes of the same guest are removed. Raises
     LabError.
     """
     cache.mkdir(parents=True, exist_ok=True)
     with _locked(cache):
         image = find(cache, wanted)
         if image is None:
-            print(f"building a virtual machine with Debian {wanted.suite} and Linux {wanted.kernel}", file=sys.stderr)
+            print(f"building the virtual machine {wanted.guest.name}", file=sys.stderr)
             began = time.monotonic()
             try:
                 image = _build_aside(cache, wanted, mirrors)
@@ -81,7 +81,7 @@ def build(cache: pathlib.Path, wanted: Recipe, mirrors: Mirrors) -> Image:
 def _build_aside(cache: pathlib.Path, wanted: Recipe, mirrors: Mirrors) -> Image:
     aside = Image(pathlib.Path(tempfile.mkdtemp(prefix=_BUILDING, dir=cache)))
     _fill(aside, wanted, mirrors)
-    _remove(cache.glob(f"{wanted.kernel}-*"))
+    _remove(cache.glob(f"{wanted.guest.name}-*"))
     return Image(aside.directory.rename(cache / wanted.name))
 
 
@@ -91,7 +91,7 @@ def _fill(image: Image, wanted: Recipe, mirrors: Mirrors) -> None:
     apt_options.write_text(kept_apt_options(run(["apt-config", "dump"])))
     _write_files(initramfs, wanted.initramfs)
     command = bootstrap_command(wanted, str(root), str(apt_options), str(initramfs))
-    run(command, text=mirrors.sources, patience=_BUILD_SECONDS)
+    run(command, text=mirrors.sources(wanted.guest), patience=_BUILD_SECONDS)
     _make_router(image, root, wanted)
     for name, file in (("vmlinuz", image.kernel), ("initrd.img", image.initramfs)):
         shutil.copy(root / name, file)

@@ -15,6 +15,7 @@ import tempfile
 
 import image
 from debian import KEYRING, Mirrors, Recipe, find_mirrors
+from guests import Guest
 from processes import LabError, run
 from qemu import MEMORY_MEGABYTES, PROGRAM
 
@@ -62,8 +63,8 @@ def check_machine(cache: pathlib.Path) -> None:
         raise NotRun(f"{free:.1f} GB are free in {cache}, and {FREE_GIGABYTES} GB are needed")
 
 
-def reachable_mirrors() -> Mirrors:
-    """Return the mirrors that this machine's own apt sources name. Raises NotRun without any, or when one is silent."""
+def reachable_mirrors(guest: Guest) -> Mirrors:
+    """Return the mirrors that this machine's own apt sources name. Raises NotRun if they do not have the guest."""
     if not pathlib.Path(KEYRING).exists():
         raise NotRun(f"{KEYRING}: not found. Install what is missing: apt-get install debian-archive-keyring")
     release = platform.freedesktop_os_release()
@@ -74,23 +75,26 @@ def reachable_mirrors() -> Mirrors:
     mirrors = find_mirrors(texts, codename) if release.get("ID") == "debian" else None
     if mirrors is None:
         raise NotRun("the apt sources of this machine name no Debian mirror with its security updates")
-    for address in mirrors.releases:
-        _check_answer(address)
+    for address in mirrors.releases(guest):
+        _check_answer(address, guest)
     return mirrors
 
 
-def _check_answer(address: str) -> None:
+def _check_answer(address: str, guest: Guest) -> None:
     with tempfile.TemporaryDirectory() as directory:
         try:
             run([_APT_HELPER, "-qq", "download-file", address, f"{directory}/InRelease"], patience=_MIRROR_SECONDS)
         except LabError:
-            raise NotRun("a Debian mirror that the apt sources of this machine name does not answer") from None
+            raise NotRun(
+                "a Debian mirror that the apt sources of this machine name does not answer, or no longer has "
+                f"{guest.suite}, which the virtual machine {guest.name} is made of"
+            ) from None
 
 
 def get_image(cache: pathlib.Path, wanted: Recipe) -> image.Image:
     """Return this recipe's image from ``cache``. Build it if need be. Raises NotRun, and LabError if that fails."""
     check_machine(cache)
-    return image.find(cache, wanted) or image.build(cache, wanted, reachable_mirrors())
+    return image.find(cache, wanted) or image.build(cache, wanted, reachable_mirrors(wanted.guest))
 
 
 def _available_megabytes() -> int:

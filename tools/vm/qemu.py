@@ -35,7 +35,8 @@ def command(image: Image, console: pathlib.Path, ports: t.Mapping[int, int], *, 
     """Return the command that runs the machine on ``image``, which it leaves as it is.
 
     What the machine writes outlives its reboots and ends with the emulator. ``console`` is the file for what it prints,
-    ``ports`` gives for each of its ports one on this machine's loopback. The network has nobody else on it.
+    ``ports`` gives for each of its ports one on this machine's loopback. The network has nobody else on it. A kernel
+    that panics resets the machine after a second.
     """
     forwards = ",".join(f"hostfwd=tcp:127.0.0.1:{ports[port]}-:{port}" for port in (SSH_PORT, MANAGEMENT_PORT))
     return [
@@ -43,7 +44,7 @@ def command(image: Image, console: pathlib.Path, ports: t.Mapping[int, int], *, 
         *(_KVM if kvm else _EMULATION),
         *("-serial", f"file:{console}"),
         *("-kernel", str(image.kernel), "-initrd", str(image.initramfs)),
-        *("-append", "root=/dev/vda rw console=ttyS0 quiet mitigations=off"),
+        *("-append", "root=/dev/vda rw console=ttyS0 quiet panic=1 mitigations=off"),
         *("-drive", f"file={image.disk},if=none,id=disk,format=raw,cache=unsafe,snapshot=on"),
         *("-device", "virtio-blk-pci,drive=disk"),
         *("-netdev", f"user,id=net,restrict=on,{forwards}", "-device", "virtio-net-pci,netdev=net,romfile="),

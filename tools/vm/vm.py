@@ -4,7 +4,7 @@
 
 """A router in a virtual machine, with another kernel than this machine's, that can be rebooted.
 
-`vm.py ssh` starts one and opens a shell in it; README.md in this directory shows what it is.
+`vm.py ssh` starts one and opens a shell in it. README.md in this directory shows what it is.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ import typing as t
 
 import access
 import qemu
-from debian import KERNELS, MANAGEMENT_PORT, SSH_PORT, choose_kernel, recipe
+from debian import MANAGEMENT_PORT, SSH_PORT, recipe
+from guests import Guest, choose_guests
 from image import Image
 from prerequisites import NotRun, get_image
 from processes import LabError, run
@@ -32,19 +33,25 @@ NAME = "router"
 """The machine's name in the inventory, and the one that its ssh key is known by."""
 
 _HERE = "127.0.0.1"
-_BOOT_SECONDS = 240.0
-"""Without KVM a boot takes 11 to 33 s, a reboot up to 73 s, and more while others use the processors."""
+_BOOT_SECONDS = 600.0
+"""Without KVM a boot takes 11 to 33 s, a reboot up to 73 s, and many times as much while others use the processors."""
+_COMMAND_SECONDS = 300.0
 _ANSWER_SECONDS = 15
 _PROBE_SECONDS = 8.0
 """A kernel without a disk gives up within 2 s of its start."""
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
+_PANIC = "Kernel panic - not syncing"
+_PANICS = 2
+"""Under emulation, one boot in a dozen ends in a panic in the kernel's random numbers. Two in turn are no accident."""
 
 
 class VirtualMachine:
-    """A machine that runs from ``image`` in ``directory``, in which it leaves what it printed and the inventory."""
+    """The ``guest`` as it runs from ``image`` in ``directory``, where it leaves what it printed and the inventory."""
 
-    def __init__(self, image: Image, directory: pathlib.Path) -> None:
+    def __init__(self, guest: Guest, image: Image, directory: pathlib.Path) -> None:
+        self.guest = guest
         self.image = image
+        self._panics_of_boots = 0
         self.inventory = directory / "inventory.yml"
         self._console, self._log = directory / "console.log", directory / "emulator.log"
         self._ports = dict(zip((SSH_PORT, MANAGEMENT_PORT), _free_ports(2), strict=True))
@@ -82,7 +89,14 @@ class VirtualMachine:
 
     def sh(self, script: str, *, text: str = "", port: int = MANAGEMENT_PORT) -> str:
         """Run the shell ``script`` in the machine with ``text`` as its input, and give what it prints, or LabError."""
-        return run(self.ssh_command([script], port), text=text)
+        return run(self.ssh_command([script], port), text=text, patience=_COMMAND_SECONDS)
+
+    def versions(self) -> str:
+        """Return the guest's name, and the versions of its kernel, Python, pyroute2 and conntrack, in a line."""
+        pyroute2 = "python3 -c 'import pyroute2; print(pyroute2.__version__)'"
+        found = self.sh(f"uname -r; python3 --version; {pyroute2}; conntrack --version").splitlines()
+        kernel, python, library, tool = (line.split("(")[0].split()[-1] for line in found)
+        return f"{self.guest.name}: kernel {kernel}, Python {python}, pyroute2 {library}, conntrack {tool}"
 
     def boot_id(self) -> str:
         """Return what tells one boot of the machine from another (random(4)); LabError while it does not answer."""
@@ -94,17 +108,31 @@ class VirtualMachine:
         # A connection opens before there is an sshd behind it, for the emulator takes it: only an answer counts.
         while time.monotonic() < began + _BOOT_SECONDS:
             if self._emulator.poll() is not None:
-                raise LabError(f"{qemu.PROGRAM} has ended: {self._log.read_text().strip()}")
+                raise LabError(f"the emulator has ended: {self._log.read_text().strip()}")
+            if self._panics() >= self._panics_of_boots + _PANICS:
+                raise LabError(f"the kernel panics at each boot. It printed: {self._printed()[-6000:]}")
             try:
                 if self.boot_id() != boot_before:
+                    self._panics_of_boots = self._panics()
                     return time.monotonic() - began
             except LabError as error:
                 last_problem = str(error)
             time.sleep(0.5)
         raise LabError(
             f"the virtual machine does not answer after {_BOOT_SECONDS:.0f} s, but: {last_problem}\n"
-            f"It printed: {self._console.read_text(errors='replace')[-2000:]}"
+            f"It printed: {self._printed()[-2000:]}"
         )
+
+    def check_kernel(self) -> None:
+        """Raise LabError if the kernel panicked since the last boot that a test waited for."""
+        if self._panics() > self._panics_of_boots:
+            raise LabError(f"the kernel panicked while the tests ran. It printed: {self._printed()[-6000:]}")
+
+    def _panics(self) -> int:
+        return self._printed().count(_PANIC)
+
+    def _printed(self) -> str:
+        return self._console.read_text(errors="replace") if self._console.exists() else ""
 
     def reboot(self) -> float:
         """Reboot the machine in order, and give the seconds until it answers again. Raises LabError."""
@@ -118,23 +146,25 @@ class VirtualMachine:
 
 
 @contextlib.contextmanager
-def started(cache: pathlib.Path = CACHE) -> t.Iterator[VirtualMachine]:
-    """Start a machine as freshly installed, wait until it answers, and end it; images are kept in ``cache``.
+def started(guest: Guest, cache: pathlib.Path = CACHE) -> t.Iterator[VirtualMachine]:
+    """Start a ``guest`` as freshly installed, wait until it answers, and end it; images are kept in ``cache``.
 
-    VM_KERNEL in the environment names its kernel, one of KERNELS. Raises NotRun where this machine lacks what it takes,
-    and LabError.
+    Raises NotRun where this machine lacks what it takes, and LabError.
     """
-    kernel = os.environ.get("VM_KERNEL") or choose_kernel(platform.release())
-    if kernel not in KERNELS:
-        raise LabError(f"VM_KERNEL: {kernel!r} is none of {', '.join(KERNELS)}.")
-    image = get_image(cache, recipe(kernel))
+    image = get_image(cache, recipe(guest))
     with tempfile.TemporaryDirectory(prefix="run-", dir=cache) as directory:
-        machine = VirtualMachine(image, pathlib.Path(directory))
+        machine = VirtualMachine(guest, image, pathlib.Path(directory))
         try:
             machine.wait()
             yield machine
+            machine.check_kernel()
         finally:
             machine.stop()
+
+
+def wanted_guests() -> list[Guest]:
+    """Return the guests that GUESTS in the environment names, or the first one. Raises LabError."""
+    return choose_guests(os.environ.get("GUESTS", ""), platform.release())
 
 
 def _kvm_works(image: Image) -> bool:
@@ -156,7 +186,8 @@ def main() -> int:
     try:
         if sys.argv[1:2] != ["ssh"]:
             raise LabError("usage: vm.py ssh [COMMAND]")
-        with started() as machine:
+        [guest, *_others] = wanted_guests()
+        with started(guest) as machine:
             print(f"inventory: {machine.inventory}", file=sys.stderr)
             return subprocess.run(machine.ssh_command(sys.argv[2:]), check=False).returncode
     except (LabError, NotRun) as error:

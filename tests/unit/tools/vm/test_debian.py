@@ -11,7 +11,9 @@ import typing as t
 
 import debian
 import pytest
-from debian import Mirrors, choose_kernel, find_mirrors, kept_apt_options, recipe
+from debian import Mirrors, find_mirrors, kept_apt_options, recipe
+from guests import GUESTS, Guest, choose_guests
+from processes import LabError
 
 MIRRORS = Mirrors("http://mirror.example/debian", "http://mirror.example/security/")
 
@@ -70,17 +72,23 @@ def test_no_mirror_is_made_up(sources: list[str], codename: str) -> None:
     assert find_mirrors(sources, codename) is None
 
 
-def test_the_mirrors_of_a_later_debian_give_the_guests_release() -> None:
+def test_the_mirrors_of_another_debian_give_the_guests_release() -> None:
     mirrors = find_mirrors([ONE_LINE.replace("bookworm", "trixie")], "trixie")
     assert mirrors == MIRRORS
-    assert mirrors.sources.splitlines() == [
+    assert mirrors.sources(GUESTS["debian12"]).splitlines() == [
         "deb http://mirror.example/debian bookworm main",
         "deb http://mirror.example/security/ bookworm-security main",
     ]
-    assert mirrors.releases == (
+    assert mirrors.releases(GUESTS["debian12"]) == [
         "http://mirror.example/debian/dists/bookworm/InRelease",
         "http://mirror.example/security/dists/bookworm-security/InRelease",
-    )
+    ]
+
+
+def test_a_guest_can_have_no_security_updates() -> None:
+    guest = GUESTS["debian11"]
+    assert MIRRORS.sources(guest) == f"deb http://mirror.example/debian {guest.suite} main\n"
+    assert MIRRORS.releases(guest) == [f"http://mirror.example/debian/dists/{guest.suite}/InRelease"]
 
 
 def test_only_what_reaches_the_mirrors_is_kept_of_the_apt_options() -> None:
@@ -101,19 +109,37 @@ Dir::Etc "etc/apt";
 
 
 @pytest.mark.parametrize(
-    ("release", "expected"),
-    [("6.18.44", "6.1"), ("6.12.9-amd64", "6.1"), ("6.1.0-30-amd64", "6.12"), ("5.10.0-9-amd64", "6.1")],
+    ("names", "release", "expected"),
+    [
+        ("", "6.18.44", ["debian11"]),
+        (" ", "5.10.0-9-amd64", ["debian12"]),
+        ("", "5.1.0", ["debian11"]),
+        ("debian12", "6.18.44", ["debian12"]),
+        (" debian12  debian11", "5.10.0", ["debian12", "debian11"]),
+        ("all", "6.18.44", list(GUESTS)),
+    ],
 )
-def test_the_kernel_is_another_one(release: str, expected: str) -> None:
-    assert choose_kernel(release) == expected
+def test_which_guests_are_meant(names: str, release: str, expected: list[str]) -> None:
+    assert [guest.name for guest in choose_guests(names, release)] == expected
+
+
+@pytest.mark.parametrize("names", ["debian10", "debian11 all", "Debian11"])
+def test_an_unknown_guest_is_an_error(names: str) -> None:
+    with pytest.raises(LabError, match=r"GUESTS: '\S+' is none of debian11, debian12, and not 'all'\."):
+        choose_guests(names, "6.18.44")
+
+
+def test_no_guest_takes_the_image_of_another_away() -> None:
+    """An image replaces all whose names begin with that of the guest and a dash."""
+    assert not any(other.startswith(f"{name}-") for name in GUESTS for other in GUESTS)
 
 
 def test_the_name_is_the_same_for_the_same_recipe_only() -> None:
-    wanted = recipe("6.1")
-    assert wanted.name == recipe("6.1").name
-    assert wanted.name.startswith("6.1-")
+    wanted = recipe(GUESTS["debian12"])
+    assert wanted.name == recipe(GUESTS["debian12"]).name
+    assert wanted.name.startswith("debian12-")
     others: list[dict[str, t.Any]] = [
-        {"kernel": "6.12"},
+        {"guest": GUESTS["debian11"]},
         {"packages": wanted.packages[1:]},
         {"files": {**wanted.files, "etc/hostname": "another\n"}},
         {"initramfs": {}},
@@ -125,13 +151,13 @@ def test_the_name_is_the_same_for_the_same_recipe_only() -> None:
     assert len(names | {wanted.name}) == len(others) + 1
 
 
-@pytest.mark.parametrize("kernel", debian.KERNELS)
-def test_each_recipe_has_its_kernel_and_what_a_router_needs(kernel: str) -> None:
-    assert {debian.KERNELS[kernel], "openssh-server", "nftables", "python3-pyroute2"} < set(recipe(kernel).packages)
+@pytest.mark.parametrize("guest", GUESTS.values(), ids=list(GUESTS))
+def test_each_recipe_has_its_kernel_and_what_a_router_needs(guest: Guest) -> None:
+    assert {guest.package, "openssh-server", "nftables", "python3-pyroute2"} < set(recipe(guest).packages)
 
 
 def test_what_the_bootstrap_starts_and_mounts_ends_with_it() -> None:
-    command = debian.bootstrap_command(recipe("6.1"), "/cache/root", "/cache/apt.conf", "/cache/initramfs")
+    command = debian.bootstrap_command(recipe(GUESTS["debian12"]), "/cache/root", "/cache/apt.conf", "/cache/initramfs")
     unshare, mmdebstrap = command[: command.index("mmdebstrap")], command[command.index("mmdebstrap") :]
     assert {"--mount", "--pid", "--kill-child"} < set(unshare)
     assert mmdebstrap[-3:] == ["bookworm", "/cache/root", "-"]
@@ -139,6 +165,6 @@ def test_what_the_bootstrap_starts_and_mounts_ends_with_it() -> None:
 
 
 def test_no_module_is_loaded_by_the_lab_itself() -> None:
-    files = recipe("6.1").files
+    files = recipe(GUESTS["debian12"]).files
     assert not any("modules-load.d" in name or "sysctl.d" in name for name in files)
     assert "ct state" in files["etc/nftables.conf"]

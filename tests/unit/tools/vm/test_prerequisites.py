@@ -17,6 +17,7 @@ import prerequisites
 import pytest
 import vm
 from debian import Mirrors, recipe
+from guests import GUESTS
 from image import Image
 from prerequisites import NotRun
 from processes import LabError
@@ -24,6 +25,7 @@ from processes import LabError
 DEBIAN = {"ID": "debian", "VERSION_CODENAME": "bookworm"}
 SOURCES = "deb http://mirror.example/debian bookworm main\ndeb http://mirror.example/security bookworm-security main\n"
 Usage = type(shutil.disk_usage("/"))
+GUEST = GUESTS["debian12"]
 
 
 @pytest.fixture
@@ -47,7 +49,7 @@ def machine(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.
 
 def test_nothing_is_missing(machine: pathlib.Path, tmp_path: pathlib.Path) -> None:
     prerequisites.check_machine(tmp_path / "cache")
-    assert prerequisites.reachable_mirrors() == Mirrors(
+    assert prerequisites.reachable_mirrors(GUEST) == Mirrors(
         "http://mirror.example/debian", "http://mirror.example/security"
     )
 
@@ -89,24 +91,27 @@ def test_no_mirrors(
     monkeypatch.setattr(platform, "freedesktop_os_release", lambda: release)
     (machine / "sources.list").write_text(sources)
     with pytest.raises(NotRun, match=r"^not run: the apt sources of this machine name no Debian mirror"):
-        prerequisites.reachable_mirrors()
+        prerequisites.reachable_mirrors(GUEST)
 
 
 @pytest.mark.usefixtures("machine")
 def test_no_keys_of_debian(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prerequisites, "KEYRING", "/no/such/keyring.gpg")
     with pytest.raises(NotRun, match=r"^not run: .* apt-get install debian-archive-keyring$"):
-        prerequisites.reachable_mirrors()
+        prerequisites.reachable_mirrors(GUEST)
 
 
 @pytest.mark.usefixtures("machine")
-def test_a_silent_mirror_is_not_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mirror_without_the_suite_is_not_named_but_the_suite_is(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_command: list[str], **_options: float) -> t.NoReturn:
         raise LabError("http://name:password@mirror.example: no answer")
 
     monkeypatch.setattr(prerequisites, "run", fail)
-    with pytest.raises(NotRun, match=r"^not run: a Debian mirror .* does not answer$"):
-        prerequisites.reachable_mirrors()
+    with pytest.raises(
+        NotRun,
+        match=r"^not run: a Debian mirror .* or no longer has bookworm, .* debian12 is made of$",
+    ):
+        prerequisites.reachable_mirrors(GUEST)
 
 
 @pytest.mark.usefixtures("machine")
@@ -117,7 +122,7 @@ def test_a_build_that_fails_is_a_failure(tmp_path: pathlib.Path, monkeypatch: py
 
     monkeypatch.setattr(image, "_fill", fail)
     with pytest.raises(LabError, match="mmdebstrap"):
-        prerequisites.get_image(tmp_path / "cache", recipe("6.1"))
+        prerequisites.get_image(tmp_path / "cache", recipe(GUEST))
     assert [path.name for path in (tmp_path / "cache").iterdir()] == ["lock"], "a half-built image is left"
 
 
@@ -132,16 +137,20 @@ def test_an_image_is_built_once_and_replaces_the_one_of_an_older_recipe(
         made.disk.touch()
 
     monkeypatch.setattr(image, "_fill", fill)
-    for name in ("6.1-older", "6.12-other", "building-killed"):
+    for name in ("debian12-older", "debian11-other", "building-killed"):
         (tmp_path / name).mkdir()
-    wanted = recipe("6.1")
+    wanted = recipe(GUEST)
     assert prerequisites.get_image(tmp_path, wanted) == prerequisites.get_image(tmp_path, wanted)
     assert len(built) == 1
-    assert sorted(path.name for path in tmp_path.iterdir() if path.name[0].isdigit()) == [wanted.name, "6.12-other"]
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith("debian")) == [
+        "debian11-other",
+        wanted.name,
+    ]
     assert not (tmp_path / "building-killed").exists()
 
 
-def test_an_unknown_kernel_is_a_failure(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("VM_KERNEL", "2.6")
-    with pytest.raises(LabError, match=r"VM_KERNEL: '2.6' is none of 6.1, 6.12\."), vm.started(tmp_path):
-        pass
+def test_the_guests_are_those_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GUESTS", "debian12 debian11")
+    assert [guest.name for guest in vm.wanted_guests()] == ["debian12", "debian11"]
+    monkeypatch.delenv("GUESTS")
+    assert len(vm.wanted_guests()) == 1

@@ -7,15 +7,18 @@
 from __future__ import annotations
 
 import pathlib
+import typing as t
 
 import access
 import pytest
 import qemu
 import vm
+from guests import GUESTS
 from image import Image
 from processes import LabError
 
-IMAGE = Image(pathlib.Path("/cache/6.1-abc"))
+IMAGE = Image(pathlib.Path("/cache/debian12-abc"))
+GUEST = GUESTS["debian12"]
 CONSOLE = pathlib.Path("/cache/run/console.log")
 PORTS = {22: 40022, 2222: 42222}
 
@@ -26,7 +29,7 @@ def words(*, kvm: bool) -> list[str]:
 
 @pytest.mark.parametrize("kvm", [True, False])
 def test_the_image_stays_as_it_is(kvm: bool) -> None:
-    (drive,) = (word for word in words(kvm=kvm) if word.startswith("file=/cache/6.1-abc/disk.img"))
+    (drive,) = (word for word in words(kvm=kvm) if word.startswith("file=/cache/debian12-abc/disk.img"))
     assert "snapshot=on" in drive.split(",")
 
 
@@ -67,11 +70,60 @@ def test_kvm_is_used_only_if_a_kernel_comes_up_with_it(monkeypatch: pytest.Monke
     assert vm._kvm_works(IMAGE) is works
 
 
-def test_a_machine_that_ends_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
-    monkeypatch.setattr(vm, "_kvm_works", lambda _image: False)
-    monkeypatch.setattr(qemu, "command", lambda *_arguments, **_options: ["sh", "-c", "echo no such disk >&2; exit 1"])
-    monkeypatch.setattr(access, "masters_directory", lambda prefix: tmp_path / prefix)
-    machine = vm.VirtualMachine(IMAGE, tmp_path)
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> t.Callable[[str], vm.VirtualMachine]:
+    """Return what starts a shell script instead of the emulator; its console is the file CONSOLE."""
+
+    def start(script: str) -> vm.VirtualMachine:
+        console = f"CONSOLE={tmp_path}/console.log"
+        monkeypatch.setattr(qemu, "command", lambda *_arguments, **_options: ["env", console, "sh", "-c", script])
+        monkeypatch.setattr(vm, "_kvm_works", lambda *_arguments: False)
+        monkeypatch.setattr(access, "masters_directory", lambda prefix: tmp_path / prefix)
+        return vm.VirtualMachine(GUEST, IMAGE, tmp_path)
+
+    return start
+
+
+Start = t.Callable[[str], vm.VirtualMachine]
+PANIC = "echo '[ 1.2] Kernel panic - not syncing: Fatal exception in interrupt' >>$CONSOLE"
+
+
+def test_a_machine_that_ends_says_why(fake: Start) -> None:
+    machine = fake("echo no such disk >&2; exit 1")
     with pytest.raises(LabError, match="has ended: no such disk"):
         machine.wait()
+    machine.stop()
+
+
+def test_a_kernel_that_panics_is_reset_and_waited_for_once_more(fake: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "panic=1 " in words(kvm=False)[words(kvm=False).index("-append") + 1]
+    machine = fake(f"{PANIC}; sleep 60")
+    answers: t.Iterator[LabError | str] = iter([LabError("no answer"), LabError("no answer"), "boot-2"])
+
+    def boot_id() -> str:
+        answer = next(answers)
+        if isinstance(answer, LabError):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(machine, "boot_id", boot_id)
+    machine.wait("boot-1")
+    machine.check_kernel()
+    machine.stop()
+
+
+def test_a_kernel_that_panics_at_each_boot_is_not_waited_for(fake: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = fake(f"{PANIC}; {PANIC}; sleep 60")
+    monkeypatch.setattr(machine, "boot_id", lambda: (_ for _ in ()).throw(LabError("no answer")))
+    with pytest.raises(LabError, match=r"panics at each boot.*Fatal exception in interrupt"):
+        machine.wait()
+    machine.stop()
+
+
+def test_a_kernel_that_panics_under_the_tests_is_a_failure(fake: Start) -> None:
+    machine = fake("sleep 60")
+    machine.check_kernel()
+    (machine.inventory.parent / "console.log").write_text("[ 9.9] Kernel panic - not syncing: Fatal exception\n")
+    with pytest.raises(LabError, match=r"panicked while the tests ran.*Fatal exception"):
+        machine.check_kernel()
     machine.stop()

@@ -1,0 +1,106 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Tables of a virtual machine: namespaces in it, which modules ask over SSH, and its own conntrack(8) judges."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import pathlib
+import shlex
+import subprocess
+import typing as t
+
+import yaml
+from helpers.ansible_tasks import Result, Workplace
+from helpers.conntrack_xml import entries_of
+from helpers.support import CHECKOUT
+from vm import VirtualMachine
+
+_LIBRARY = "/run/collection"
+"""Where the collection's module_utils lie in the machine, for programs that run there without Ansible."""
+
+# With these names the tool prints the number of each label.
+_LABELLED = """
+unshare --mount sh -ec '
+  mount -t tmpfs none /etc && mkdir /etc/xtables
+  for number in $(seq 0 127); do echo $number $number; done >/etc/xtables/connlabel.conf
+  for family in ipv4 ipv6; do ip netns exec "$0" conntrack -L -f $family -o "$1" || exit; echo "{end}"; done
+' {netns} {output}
+"""
+_END = "<!-- end -->"
+
+
+class GuestTable:
+    """The table of one network namespace in the machine."""
+
+    def __init__(self, machine: VirtualMachine, netns: str) -> None:
+        self.machine = machine
+        self.netns = netns
+
+    def run(self, script: str, text: str = "") -> str:
+        """Run the shell ``script`` in the namespace with ``text`` as its input, and return what it prints."""
+        return self.machine.sh(f"ip netns exec {self.netns} sh -ec {shlex.quote(script)}", text=text)
+
+    def python(self, program: str, text: str = "") -> str:
+        """Run a Python ``program``, which can import the collection's module_utils, in the namespace."""
+        return self.run(f"PYTHONPATH={_LIBRARY} exec python3 -c {shlex.quote(program)}", text)
+
+    def insert(self, *entries: str) -> None:
+        """Make entries, each given as conntrack(8) options. The tool of Debian 11 takes only one at a time."""
+        self.run("".join(f"conntrack -I {entry}\n" for entry in entries))
+
+    def listed(self, output: str) -> list[str]:
+        """Return what conntrack(8) of the machine lists in a format, by family."""
+        printed = self.machine.sh(_LABELLED.format(netns=self.netns, output=output, end=_END))
+        return [part.strip("\n") for part in printed.split(f"{_END}\n")][:2]
+
+    def entries(self) -> dict[int, dict[str, t.Any]]:
+        """Return the entries as conntrack(8) of the machine lists them as XML, by id."""
+        listed = (entry for xml in self.listed("xml,id,labels,ktimestamp") if xml for entry in entries_of(xml))
+        return {entry["id"]: entry for entry in listed}
+
+
+@contextlib.contextmanager
+def guest_table(machine: VirtualMachine, netns: str) -> t.Iterator[GuestTable]:
+    """Make a namespace in the machine that tracks connections, with its loopback up, and delete it at the end."""
+    rules = "table inet on { chain c { type filter hook prerouting priority 0; ct state established counter; }; }"
+    machine.sh(f"ip netns add {netns}")
+    try:
+        table = GuestTable(machine, netns)
+        table.run("ip link set lo up; nft -f -", rules)
+        yield table
+    finally:
+        machine.sh(f"ip netns delete {netns}")
+
+
+def copy_collection(machine: VirtualMachine) -> None:
+    """Give the machine the collection's module_utils."""
+    packed = subprocess.run(
+        ["tar", "--create", "--exclude=__pycache__", "plugins/module_utils"],
+        cwd=CHECKOUT,
+        capture_output=True,
+        check=True,
+    )
+    target = f"{_LIBRARY}/ansible_collections/netops/conntrack"
+    command = machine.ssh_command([f"mkdir -p {target} && tar --extract --directory={target}"])
+    subprocess.run(command, input=packed.stdout, capture_output=True, check=True, timeout=120)
+
+
+class GuestTasks:
+    """Tasks that Ansible runs in the machine."""
+
+    def __init__(self, machine: VirtualMachine, directory: pathlib.Path) -> None:
+        inventory = yaml.safe_load(machine.inventory.read_text())["routers"]
+        hosts = {name: {**inventory["vars"], **variables} for name, variables in inventory["hosts"].items()}
+        self._workplace = Workplace(directory, hosts)
+
+    def results(self, *tasks: tuple[str, dict[str, t.Any]], check: bool = False) -> list[Result]:
+        """Run modules of the collection with these options in one play, and return their results. None failed."""
+        named = [{f"netops.conntrack.{name}": options, "check_mode": check} for name, options in tasks]
+        [results] = self._workplace.results(named).values()
+        for result in results:
+            assert not result.get("failed"), json.dumps(result, indent=1)
+        return results
