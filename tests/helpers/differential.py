@@ -55,11 +55,11 @@ _SAME_NAME = (
 _KEYS_OF_GRE = ("source_key", "destination_key", "reply_source_key", "reply_destination_key")
 
 
-@dataclasses.dataclass
 _PROTECTIONS = ("management", "expectation", "address", "ah", "bgp", "esp", "ike", "ospf", "vrrp", "conntrackd")
 """What a change leaves alone unless it is told to act on it. That of helpers is tried both ways."""
 
 
+@dataclasses.dataclass
 class Tally:
     """What was compared. ``doubtful`` are answers that changed while the table was read, which nobody can judge."""
 
