@@ -306,7 +306,8 @@ class Pairs:
             if names or not _has_passed(wanted[key], made[key], slack):
                 missing += [(f"before: {names}", wanted[key]), ("after", made[key])]
         if missing:
-            self._report(selection, "the restored entries are other ones", missing)
+            counts = {name: value for name, value in result.data.items() if isinstance(value, int)}
+            self._report(selection, f"the restored entries are other ones: {counts}", missing)
         self._tally.restored += len(made)
 
     def _mark(self, selection: Selection) -> None:

@@ -45,7 +45,9 @@ def commands_of(match: t.Sequence[Selector]) -> Ways | None:
             # The tool refuses options of two families.
             return None
         protocols = [_number(value) for value in members(selector.get("protocol", []))]
-        ways = [_ways_of(key, members(value), protocols) for key, value in selector.items()]
+        # The tool knows the options of a protocol once it has read which one it is.
+        keys = sorted(selector, key=lambda key: key != "protocol")
+        ways = [_ways_of(key, members(selector[key]), protocols) for key in keys]
         if not all(ways) or sum(option == ["-u"] for way in ways for option in way) > 1:
             return None
         if sum(any(options[0] == "-u" for options in way) for way in ways) > 1:

@@ -235,9 +235,23 @@ def test_another_zone_is_another_connection(tmp_path: pathlib.Path) -> None:
     with network_namespace("restore") as netns:
         for check in (True, False):
             result = restore(netns, tmp_path / "zones.save", backup(*(PLAIN + zone for zone in zones)), check)
-            # What has a zone in one direction only has the tuple of another one in the other direction.
-            assert (result.data["would_restore"], result.data["existing"]) == (3, 2)
-        assert sorted(re.findall(r"zone\S*=\d+", shown(netns, "extended"))) == ["zone=3", "zone=4"]
+            # Those with a zone in one direction have both tuples of the one without a zone.
+            assert (result.data["would_restore"], result.data["existing"]) == (4, 1)
+        zones_shown = sorted(re.findall(r"zone\S*=\d+", shown(netns, "extended")))
+        assert zones_shown == ["zone-orig=5", "zone-reply=6", "zone=3", "zone=4"]
+
+
+def test_an_entry_of_a_zone_of_one_direction_is_made_before_the_one_that_it_looks_like(tmp_path: pathlib.Path) -> None:
+    """The tuple of the first is that of the second's reply, in another zone. Made after that, the kernel takes both
+    for the same.
+    """
+    ends = "-s {} -d {} -r {} {} -p udp --sport {} --dport {} --reply-port-src {} --reply-port-dst {}"
+    there = ends.format("198.19.1.2", "198.18.3.3", "198.18.3.3", "-q 198.19.1.2", 702, 1222, 1222, 702)
+    back = ends.format("198.18.3.3", "198.19.1.2", "198.19.1.2", "-n 203.0.113.3", 1222, 702, 702, 1222)
+    text = backup(f"-A -t 4998 -u UNSET {there}", f"-A -t 4998 -u UNSET --orig-zone 11 {back}")
+    with network_namespace("restore") as netns:
+        assert counts(restore(netns, tmp_path / "file", text)) == (2, 0, 0, 2, 0)
+        assert len(entries(netns)) == 2
 
 
 def test_the_translated_number_of_icmp_is_in_a_comment(tmp_path: pathlib.Path) -> None:

@@ -20,6 +20,9 @@ from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts im
 from ansible_collections.netops.conntrack.plugins.module_utils._table.memo import Memo
 
 
+_DIRECTED = frozenset({"zone_original", "zone_reply"})
+
+
 class RestoreSurvey:
     """What one reading of the file finds. The entries to be made are kept in memory, as the rows of blocks."""
 
@@ -77,6 +80,10 @@ class RestoreSurvey:
         return block.with_numbers("remaining", array.array("I", left))
 
     def parts(self) -> t.Iterator[tuple[Group, Block]]:
-        """Yield the entries to be made, in parts of one group."""
-        for group, layout, rows in self._parts:
+        """Yield the entries to be made, in parts of one group.
+
+        Those whose zone holds for one direction come first. For these, the kernel also looks for their tuple in zone 0
+        (nf_conntrack_find_get()), and makes none if an entry there has it the other way round. The reverse it allows.
+        """
+        for group, layout, rows in sorted(self._parts, key=lambda part: _DIRECTED.isdisjoint(part[1].fields)):
             yield group, Block(layout, rows)

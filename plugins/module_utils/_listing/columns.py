@@ -76,7 +76,7 @@ def words_alike(line: bytes, shape: Shape) -> dict[int, str]:
     Another line that has a digit more in one of them looks the same without its digits.
     """
     words = words_of(line)
-    is_markup = line.startswith(b"<")
+    is_markup = line.startswith((b"<", b"-"))
     texts = _TAGS_OF_TEXTS if is_markup else _KEYS_OF_TEXTS
     values = {*shape.words.values(), *shape.labels}
     return {
