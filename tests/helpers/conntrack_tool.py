@@ -95,6 +95,7 @@ class Tool:
     def __init__(self, process: int) -> None:
         self._command = ["nsenter", f"--target={process}", "--net", "--mount", "conntrack"]
         self._starts: dict[int, int | None] = {}
+        self._listed: set[int] = set()
         self._fixed: set[int] = set()
         self._expected: set[int] = set()
 
@@ -123,12 +124,14 @@ class Tool:
 
         The lines do not tell which entries are expected and which have a fixed timeout, so the tool is asked for them.
         The time at which an entry was made, in nanoseconds since the epoch, is in the tool's XML alone. None of that
-        ever changes, so it is looked up again only for new entries.
+        ever changes, so it is looked up again only for new entries. These can have the id of one that was deleted.
         """
         lines = self.listed("-o", "extended,id,labels").splitlines()
         # An entry comes twice where the one at which the kernel went on had ended.
         entries = {entry["id"]: entry for entry in map(entry_of_line, lines)}
-        if not entries.keys() <= self._starts.keys():
+        is_new = not entries.keys() <= self._listed
+        self._listed = set(entries)
+        if is_new:
             of_xml = entries_of(self.listed("-o", "xml,id,ktimestamp"))
             self._starts = {entry["id"]: entry["start"] for entry in of_xml}
             self._fixed, self._expected = self.ids("-u", "FIXED_TIMEOUT"), self.ids("-u", "EXPECTED")

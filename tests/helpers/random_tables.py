@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import socket
 
@@ -105,11 +106,21 @@ def make_table(router: Router, tool: Tool, chance: random.Random, size: int) -> 
     for acct, timestamp in switches:
         router.set(acct=acct, timestamp=timestamp)
         made = [_command(chance, next(numbers)) for _number in range(size // 6)]
-        tool.run("-R", "-", text="".join(line for lines in made for line in lines))
+        _insert(tool, [line for lines in made for line in lines])
         for _number in range(size // 12):
             _exchange(router, chance, next(numbers))
     if chance.random() < 0.5:
         fill(router.netns)
+
+
+def _insert(tool: Tool, lines: list[str]) -> None:
+    """Make entries. One whose tuple another one has the other way round in zone 0 is left out (see docs/restore.md)."""
+    try:
+        tool.run("-R", "-", text="".join(lines))
+    except AssertionError:
+        for line in lines:
+            with contextlib.suppress(AssertionError):
+                tool.run(*line.split())
 
 
 def _address(chance: random.Random, family: int, net: str, number: int | None = None) -> str:
