@@ -6,12 +6,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 import typing as t
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes import update_plan
-from ansible_collections.netops.conntrack.plugins.module_utils._selector import compiler, tuple_keys
+from ansible_collections.netops.conntrack.plugins.module_utils._selector import compiler
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import KEYS
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.values import Network, Range, parse_network
 from helpers.differential import PAIRS_OF_A_TABLE, Tally, random_table
 
@@ -39,7 +41,8 @@ def _one_bit_more(monkeypatch: pytest.MonkeyPatch) -> None:
         network = parse_network(value, option)
         return next(iter(network.subnets())) if network.version == 4 and network.prefixlen < 32 else network
 
-    monkeypatch.setattr(tuple_keys, "parse_network", halved)
+    for name in ("source", "destination", "reply_source", "reply_destination", "address"):
+        monkeypatch.setitem(KEYS, name, dataclasses.replace(KEYS[name], parse=halved))
 
 
 def _every_bit_of_the_mark(monkeypatch: pytest.MonkeyPatch) -> None:
