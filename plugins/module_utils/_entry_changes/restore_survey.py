@@ -19,7 +19,6 @@ from ansible_collections.netops.conntrack.plugins.module_utils._table.creation i
 from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Layout
 from ansible_collections.netops.conntrack.plugins.module_utils._table.memo import Memo
 
-
 _DIRECTED = frozenset({"zone_original", "zone_reply"})
 
 

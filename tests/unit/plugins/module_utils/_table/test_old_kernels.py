@@ -12,12 +12,9 @@ import typing as t
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes import update as update_module
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.guards import Guards
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune import prune
-from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune_plan import (
-    Guards,
-    PrunePlan,
-    parse_limit,
-)
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune_plan import PrunePlan, parse_limit
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.update import update
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError, UnavailableError
 from ansible_collections.netops.conntrack.plugins.module_utils._netlink import transport
