@@ -29,7 +29,7 @@ MINUTES = float(os.environ.get("SOAK_MINUTES", "3"))
 STALE, OTHERS = 100, 500
 WARM_UP = 5
 """After so many rounds, there are as many backups as the role keeps."""
-MORE_MEMORY = 1.1
+MORE_MEMORY = 1.3
 """How many times the memory of the first look is no growth. Python keeps more or less of what it frees."""
 OVERRIDES = '{"conntrack_tune_overrides": {"generic_timeout": %d}}'
 
