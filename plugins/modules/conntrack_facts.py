@@ -362,7 +362,8 @@ ansible_facts:
             - The kernel gives an entry a new timeout with its next packet only. So with the settings alone, those that
               are C(gone) go when their time is over, the last of them after C(last_in_seconds). If
               M(netops.conntrack.conntrack_update) shortens them once the settings are made, the last of them goes after
-              C(shortened_in_seconds). M(netops.conntrack.conntrack_prune) deletes them at once. Both times are null if
+              C(shortened_in_seconds). M(netops.conntrack.conntrack_prune) deletes them at once. Neither acts on
+              entries that are protected, such as those of BGP. These go when their time is over. Both times are null if
               none is C(gone). An entry that sees a packet before stays.
             - C(remaining) is the histogram of what the C(gone) ones have left, in seconds.
             - C(states) has these numbers by C(protocol) and C(state), which is null for a protocol without states.

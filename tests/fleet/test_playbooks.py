@@ -114,7 +114,7 @@ def test_tune_acts_on_idle_entries_at_once(make_fleet: Make) -> None:
     fleet = make_fleet("nctest", 1)
     router = fleet.routers[0].namespace
     idle = "-I -p tcp -s 198.18.0.1 -d 203.0.113.1 --sport {} --dport 443 --state ESTABLISHED -t 431999 -u {}\n"
-    text = "".join(idle.format(port, "SEEN_REPLY,ASSURED") for port in range(1, 10_001))
+    text = "".join(idle.format(port, "SEEN_REPLY,ASSURED") for port in range(1_001, 11_001))
     text += "".join(idle.format(port, "SEEN_REPLY,ASSURED,FIXED_TIMEOUT") for port in range(20_001, 20_008))
     run(["conntrack", "-R", "-"], netns=router, text=text)
 
@@ -140,7 +140,7 @@ def test_tune_foretells_what_it_does_and_measures_it(make_fleet: Make) -> None:
     run(["sysctl", "-qw", *sysctls], netns=router)
     idle = "-I -p tcp -s 198.18.0.1 -d 203.0.113.1 --sport {} --dport 4443 --state ESTABLISHED -t {} -u {}\n"
     # The last packet of these was 100 s ago.
-    text = "".join(idle.format(port, 900, "SEEN_REPLY,ASSURED") for port in range(1, 1001))
+    text = "".join(idle.format(port, 900, "SEEN_REPLY,ASSURED") for port in range(1_001, 2_001))
     run(["conntrack", "-R", "-"], netns=router, text=text)
     overrides = '{"conntrack_tune_overrides": {"tcp_timeout_established": 15}, "conntrack_tune_measure_after": 17}'
 
