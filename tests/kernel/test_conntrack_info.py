@@ -342,7 +342,7 @@ def test_a_link_is_followed(netns: str, tmp_path: pathlib.Path) -> None:
         ({"match": []}, "match: "),
         ({"match": [{"nonsense": 1}]}, "nonsense"),
         ({"match": [{"age": {"min": "1h"}}]}, "net.netfilter.nf_conntrack_timestamp"),
-        ({"format": "xml"}, "format"),
+        ({"format": "yaml"}, "format"),
         ({"netns": "no-such-namespace"}, "no-such-namespace"),
     ],
 )

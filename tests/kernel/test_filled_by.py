@@ -72,12 +72,13 @@ class Case:
 
     parts: tuple[tuple[int, str], ...]
     line: str
+    # Some clients have port 500, 4500 or 3780 by chance, which a prune keeps.
     frees: tuple[int, ...] = ()
 
 
 CASES = {
     "DNS storm": Case(
-        ((9900, DNS), (100, WEB)), "99 % of 10,000 entries: udp, unanswered, to 192.0.2.54 port 53", (9900,)
+        ((9900, DNS), (100, WEB)), "99 % of 10,000 entries: udp, unanswered, to 192.0.2.54 port 53", (9898,)
     ),
     "DNS storm over IPv6": Case(
         ((2000, DNS6), (500, WEB)), "80 % of 2,500 entries: udp, unanswered, to 2001:db8:53::53 port 53", (2000,)
@@ -95,7 +96,7 @@ CASES = {
     "scan": Case(
         ((3000, SCAN), (1000, WEB)), "75 % of 4,000 entries: tcp SYN_SENT, unanswered, from 198.51.100.66", (3000,)
     ),
-    "NTP": Case(((3000, NTP), (1000, WEB)), "75 % of 4,000 entries: udp, unanswered, to 192.0.2.123 port 123", (3000,)),
+    "NTP": Case(((3000, NTP), (1000, WEB)), "75 % of 4,000 entries: udp, unanswered, to 192.0.2.123 port 123", (2999,)),
     "ICMP": Case(((3000, PING), (1000, WEB)), "75 % of 4,000 entries: icmp, unanswered, from 198.51.100.9", (3000,)),
     "two storms": Case(
         ((1800, DNS), (1600, NTP), (600, WEB)),
@@ -110,7 +111,7 @@ CASES = {
         ((3000, PING6), (1000, WEB)), "75 % of 4,000 entries: icmpv6, unanswered, from 2001:db8:9::9", (3000,)
     ),
     "a storm behind NAT": Case(
-        ((3000, NAT_DNS), (1000, WEB)), "75 % of 4,000 entries: udp, unanswered, to 192.0.2.54 port 53", (3000,)
+        ((3000, NAT_DNS), (1000, WEB)), "75 % of 4,000 entries: udp, unanswered, to 192.0.2.54 port 53", (2999,)
     ),
     "a storm as a part of unanswered packets": Case(
         ((1000, DNS), (1400, SCATTERED), (1600, WEB)),

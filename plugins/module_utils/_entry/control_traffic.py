@@ -18,6 +18,12 @@ PROTOCOLS: t.Mapping[int, str] = {50: "esp", 51: "ah", 89: "ospf", 112: "vrrp"}
 PORTS: t.Mapping[int, t.Mapping[int, str]] = {TCP: {179: "bgp"}, UDP: {500: "ike", 4500: "ike"}}
 """The ports by protocol: BGP (RFC 4271), IKE (RFC 7296) and IKE that encloses ESP behind NAT (RFC 3948)."""
 
+SYNC_PORT = 3780
+"""The port of UDP of the examples of conntrack-tools, over which conntrackd hands entries on."""
+
+KEPT_PORTS: t.Mapping[int, frozenset[int]] = {TCP: frozenset(PORTS[TCP]), UDP: frozenset({*PORTS[UDP], SYNC_PORT})}
+"""The ports by protocol of what a prune keeps, whatever runs on the machine."""
+
 PORT_FIELDS = ("source_port", "destination_port", "reply_source_port", "reply_destination_port")
 """Where an entry can have such a port. One that was picked up in mid-connection may have it as its source."""
 

@@ -12,9 +12,14 @@ They are looked for among the first entries of a dump. Then they are counted in 
 from __future__ import annotations
 
 import collections
+import operator
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.module_utils._entry.control_traffic import is_control_traffic
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.control_traffic import (
+    KEPT_PORTS,
+    PORT_FIELDS,
+    is_control_traffic,
+)
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.cluster_counts import ClusterCounts, ClusterRows
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.cluster_search import (
@@ -49,7 +54,8 @@ class FilledBy:
     fields: t.ClassVar[frozenset[str]] = frozenset(
         {
             *ADDRESS_FIELDS,
-            *("protocol", "status", "state", "zone", "icmp_type", "destination_port", "packets_original", "helper"),
+            *("protocol", "status", "state", "zone", "icmp_type", "packets_original", "helper"),
+            *PORT_FIELDS,
         }
     )
 
@@ -84,10 +90,12 @@ class _Counting:
             return
         patterns = rows.patterns()
         self._patterns.update(patterns)
+        control = _control_rows(block)
         for number, cluster in enumerate(self._clusters):
             entries = sum(entries for pattern, entries in patterns.items() if pattern >> number & 1)
             if entries:
-                cluster.add(entries, block)
+                kept = sum(map(operator.and_, rows.of(number), control)) if control else 0
+                cluster.add(entries, kept, block)
                 cluster.add_peers(block, rows, number, entries)
 
     def result(self, total: int) -> dict[str, t.Any]:
@@ -97,6 +105,14 @@ class _Counting:
         bits = sum(1 << number for number in named)
         explained = sum(entries for pattern, entries in self._patterns.items() if pattern & bits)
         return {"filled_by": [results[number] for number in named], "explained_percent": percent(explained, total)}
+
+
+def _control_rows(block: Block) -> list[bool]:
+    """Return for each row whether a prune keeps it for one of its ports, or nothing if it keeps none."""
+    ports = KEPT_PORTS.get(block.layout.constants["protocol"], frozenset())
+    if "source_port" not in block.layout.fields or all(ports.isdisjoint(block.column(name)) for name in PORT_FIELDS):
+        return []
+    return [not ports.isdisjoint(row) for row in zip(*map(block.column, PORT_FIELDS))]
 
 
 class _Counted:
@@ -111,8 +127,8 @@ class _Counted:
         self.entries = 0
         self.prunable: int | None = 0
 
-    def add(self, entries: int, block: Block) -> None:
-        """Count so many entries of a block."""
+    def add(self, entries: int, kept: int, block: Block) -> None:
+        """Count so many entries of a block, and how many of them are ``kept`` by a prune for their ports."""
         self.entries += entries
         if self._match["replied"] or self.prunable is None:
             return
@@ -121,7 +137,7 @@ class _Counted:
             self.prunable = 0 if "packets_original" in block.layout.fields else None
         elif not self._is_control_traffic and "helper" not in block.layout.fields:
             # A prune keeps control traffic, and entries with a helper, unless it is told otherwise.
-            self.prunable += entries
+            self.prunable += entries - kept
 
     def add_peers(self, block: Block, rows: ClusterRows, number: int, entries: int) -> None:
         """Count the sources and destinations of the rows that are in this cluster, which has this number."""

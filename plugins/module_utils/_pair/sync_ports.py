@@ -11,12 +11,13 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.control_traffic import SYNC_PORT
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import BECOME_ROOT, NotPermittedError
 from ansible_collections.netops.conntrack.plugins.module_utils._pair.conntrackd import Daemon, find_daemon
 from ansible_collections.netops.conntrack.plugins.module_utils._uapi import TCP, UDP
 
-USUAL = frozenset({(UDP, 3780)})
-"""The port of the examples of conntrack-tools, which is protected also where nothing tells of a daemon."""
+USUAL = frozenset({(UDP, SYNC_PORT)})
+"""What is protected also where nothing tells of a daemon."""
 
 _COMMENT = re.compile(r"#[^\n]*")
 _LINK = re.compile(r"\b(Multicast|UDP|TCP)\s+(?:Default\s+)?\{([^{}]*)\}")
