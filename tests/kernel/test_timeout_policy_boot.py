@@ -86,8 +86,10 @@ class Boot:
 @contextlib.contextmanager
 def namespace() -> t.Iterator[str]:
     with network_namespace("boot") as name:
-        yield name
-        remove_records(name)
+        try:
+            yield name
+        finally:
+            remove_records(name)
 
 
 @pytest.fixture

@@ -114,7 +114,11 @@ def test_a_kernel_that_panics_is_reset_and_waited_for_once_more(fake: Start, mon
 
 def test_a_kernel_that_panics_at_each_boot_is_not_waited_for(fake: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     machine = fake(f"{PANIC}; {PANIC}; sleep 60")
-    monkeypatch.setattr(machine, "boot_id", lambda: (_ for _ in ()).throw(LabError("no answer")))
+
+    def no_answer() -> str:
+        raise LabError("no answer")
+
+    monkeypatch.setattr(machine, "boot_id", no_answer)
     with pytest.raises(LabError, match=r"panics at each boot.*Fatal exception in interrupt"):
         machine.wait()
     machine.stop()

@@ -83,8 +83,8 @@ def kernel_of(monkeypatch: pytest.MonkeyPatch) -> Make:
     monkeypatch.setattr(table_module, "find_sysctls", lambda: {"max": "nf_conntrack_max"})
     monkeypatch.setattr(update_module, "shortening", lambda _most: contextlib.nullcontext())
 
-    def make(release: Release, entries: t.Iterable[Fields] = ENTRIES, extra: bytes = b"") -> OldKernel:
-        kernel = OldKernel(release, entries, extra)
+    def make(release: Release, entries: t.Iterable[Fields] | None = None, extra: bytes = b"") -> OldKernel:
+        kernel = OldKernel(release, ENTRIES if entries is None else entries, extra)
         held = {"count": len(kernel.entries), "buckets": 16384, "max": 65536}
         monkeypatch.setattr(table_module, "current_value", lambda _sysctls, name: held.get(name))
         monkeypatch.setattr(transport, "open_socket", kernel.open_socket)
