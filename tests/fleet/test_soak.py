@@ -23,7 +23,7 @@ import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._files import run_directory
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
 from helpers import engine_loop
-from helpers.support import PATIENCE, module_path, run, run_ansible
+from helpers.support import CHECKOUT, PATIENCE, module_path, run, run_ansible
 
 MINUTES = float(os.environ.get("SOAK_MINUTES", "3"))
 STALE, OTHERS = 100, 500
@@ -96,7 +96,7 @@ def looping(netns: str, directory: pathlib.Path) -> t.Iterator[subprocess.Popen[
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": module_path()},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([module_path(), str(CHECKOUT / "tests")])},
     )
     try:
         yield process

@@ -10,8 +10,6 @@ as JSON how often it did so, and what the process took at the first look and at 
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import os
 import pathlib
@@ -20,13 +18,7 @@ import select
 import sys
 import typing as t
 
-import ansible.module_utils.basic
-from ansible_collections.netops.conntrack.plugins.modules import (
-    conntrack_facts,
-    conntrack_info,
-    conntrack_prune,
-    conntrack_restore,
-)
+from helpers.in_process import call_module
 
 WARM_UP = 20
 """After so many turns, everything that is kept for the next one is there."""
@@ -37,25 +29,19 @@ DESTINATION = "203.0.113.77"
 _PRUNE = {"match": {"protocol": "udp", "destination": DESTINATION}, "backup": True, "backup_keep": KEPT}
 
 
-def call(module: t.Any, **args: t.Any) -> dict[str, t.Any]:
+def call(module: str, **args: t.Any) -> dict[str, t.Any]:
     """Return the result of a module that is run in this process."""
-    # What a router hands to a module, which reads it once.
-    ansible.module_utils.basic._ANSIBLE_ARGS = json.dumps({"ANSIBLE_MODULE_ARGS": args}).encode()
-    ansible.module_utils.basic._ANSIBLE_PROFILE = "legacy"
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
-        module.main()
-    result: dict[str, t.Any] = json.loads(printed.getvalue())
-    assert not result.get("failed"), result
-    return result
+    result = call_module(module, args)
+    assert not result.failed, result
+    return result.data
 
 
 def turn(directory: str) -> None:
     """Read the table, delete the entries of others that match, and restore them."""
-    assert call(conntrack_facts, explain=3)["ansible_facts"]
-    assert call(conntrack_info, match="protocol=udp,tcp", group_by=["destination_port"])["total"] > 0
-    pruned = call(conntrack_prune, **_PRUNE, backup_dir=directory)
-    restored = call(conntrack_restore, src=pruned["backup_file"])
+    assert call("conntrack_facts", explain=3)["ansible_facts"]
+    assert call("conntrack_info", match="protocol=udp,tcp", group_by=["destination_port"])["total"] > 0
+    pruned = call("conntrack_prune", **_PRUNE, backup_dir=directory)
+    restored = call("conntrack_restore", src=pruned["backup_file"])
     assert restored["restored"] == pruned["deleted"] > 0, (pruned, restored)
 
 
