@@ -180,13 +180,18 @@ def _end_processes(netns: str) -> None:
                 os.kill(pid, signal.SIGKILL)
 
 
-def left_over() -> tuple[set[str], bool]:
-    """Return the numbers of the open files of this process, and whether it has children."""
-    try:
-        os.waitpid(-1, os.WNOHANG)
-    except ChildProcessError:
-        return set(os.listdir("/proc/self/fd")), False
-    return set(os.listdir("/proc/self/fd")), True
+def left_over() -> tuple[set[str], set[int]]:
+    """Return the numbers of the open files of this process, and the ids of its children."""
+    return set(os.listdir("/proc/self/fd")), children(os.getpid())
+
+
+def children(parent: int) -> set[int]:
+    """Return the ids of the processes that ``parent`` started and that are there, ended or not."""
+    found: set[int] = set()
+    for path in pathlib.Path(f"/proc/{parent}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            found.update(map(int, path.read_text().split()))
+    return found
 
 
 def inside(netns: str | None, command: t.Sequence[str]) -> list[str]:

@@ -29,6 +29,7 @@ from helpers.local_attacker import Ground
 from helpers.support import (
     ModuleResult,
     assert_refused,
+    children,
     give_arguments,
     module_path,
     network_namespace,
@@ -298,13 +299,8 @@ slow.calls = 0
 """
 
 
-def itself(pid: int) -> list[int]:
-    return [pid]
-
-
-def its_children(pid: int) -> list[int]:
-    """Return the process that reads the table for another one."""
-    return [int(child) for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+def itself(pid: int) -> set[int]:
+    return {pid}
 
 
 def ended(
@@ -314,7 +310,7 @@ def ended(
     at: str,
     calls: int,
     number: signal.Signals,
-    whom: t.Callable[[int], list[int]] = itself,
+    whom: t.Callable[[int], set[int]] = itself,
 ) -> str:
     """Run the module, and return what it printed.
 
@@ -374,16 +370,16 @@ def test_a_killed_prune_has_deleted_nothing_that_is_not_in_a_backup(
 
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="with one processor there is no second process")
-@pytest.mark.parametrize("whom", [itself, its_children])
+@pytest.mark.parametrize("whom", [itself, children])
 def test_nothing_is_deleted_where_one_of_two_processes_is_killed(
-    netns: str, tmp_path: pathlib.Path, directory: pathlib.Path, whom: t.Callable[[int], list[int]]
+    netns: str, tmp_path: pathlib.Path, directory: pathlib.Path, whom: t.Callable[[int], set[int]]
 ) -> None:
     """The table is so large that a second process reads it, and is not at its end when the first lines are written."""
     insert(netns, LARGE)
     args = {**ALL, "backup": True, "backup_dir": str(directory)}
     printed = ended(netns, tmp_path, args, f"{_BACKUP}.write", 1, signal.SIGKILL, whom)
     assert whole_backups(directory) == []
-    if whom is its_children:
+    if whom is children:
         answer = json.loads(printed)
         assert answer["failed"]
         assert "has ended early. Run it again." in answer["msg"]
