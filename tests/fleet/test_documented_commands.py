@@ -19,7 +19,7 @@ _COMMAND = re.compile(r"^\$ (ansible(?:-playbook)? .* -i inventory\.yml .*)$", r
 
 # The routers of the lab are network namespaces, in which these can only be read, and have an empty package database.
 # A timeout of at most something is another max.
-MACHINE_WIDE = re.compile(r"(?<!\"timeout\": {\")\bmax\b.*: ?\"?[0-9]")
+MACHINE_WIDE = re.compile(r"(?<!\"timeout\": {\")\b(?:max|expect_max|buckets)\b.*: ?\"?[0-9]")
 OF_THE_SYSTEM = "ansible.builtin."
 A_FILE_OF_AN_EARLIER_RUN = "-TIME."
 VISITS_ALL = re.compile(r"namespaces[\"':= ]+all")
