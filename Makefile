@@ -14,7 +14,7 @@ TWO_EACH := --numprocesses=$$((2 * $$(nproc))) --dist=loadscope --no-loadscope-r
 export PYTHON KEEP PAIRS SEED TABLE
 MINUTES ?= 60
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick setup lint sanity unit differential versions vm kernels soak fuzz bench lab-up lab-down clean
+.PHONY: help demo test quick setup lint sanity unit differential versions vm kernels soak fuzz docs bench lab-up lab-down clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,8 +77,13 @@ soak: ## audit, prune, restore and tune a router under traffic for an hour, or f
 
 fuzz: ## look for inputs that a reader does not stand, FUZZ_SECONDS=600 for each of FUZZ="listing udev"
 	@tools/setup $(TEST)
-	@tools/setup-fuzz
+	@tools/setup-apart fuzz $(QUICK) tools/requirements-fuzz.txt
 	@.work/fuzz/bin/python tools/fuzz.py --seconds "$${FUZZ_SECONDS:-600}" $$FUZZ
+
+docs: ## build the documentation site in .work/site/html, without a warning
+	@tools/setup $(RUN)
+	@tools/setup-apart site $(RUN) tools/requirements-site.txt
+	@$(IN_VENV) .work/site/bin/python tools/site/build.py
 
 bench: ## measure time and memory on a large table (as root)
 	@tools/setup --lab $(TEST)

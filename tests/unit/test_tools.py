@@ -48,8 +48,11 @@ def bare_checkout() -> t.Iterator[pathlib.Path]:
         yield checkout
 
 
-def run_setup(checkout: pathlib.Path, *arguments: str, **options: t.Any) -> str:
-    """Run tools/setup, which must refuse, and give what it says; PATH is Debian's unless ``env`` has another."""
+def run_setup(checkout: pathlib.Path, *arguments: str, there: t.Collection[str] = ("tools",), **options: t.Any) -> str:
+    """Run tools/setup, which must refuse, and give what it says; PATH is Debian's unless ``env`` has another.
+
+    It makes nothing besides what was ``there``.
+    """
     done: subprocess.CompletedProcess[str] = subprocess.run(
         [shutil.which("bash") or "bash", "tools/setup", *arguments],
         **{"cwd": checkout, "env": {"PATH": "/usr/bin:/bin"}, "stdin": subprocess.DEVNULL, "timeout": 60, **options},
@@ -58,7 +61,7 @@ def run_setup(checkout: pathlib.Path, *arguments: str, **options: t.Any) -> str:
         check=False,
     )
     assert done.returncode == 1, done.stdout + done.stderr
-    assert sorted(path.name for path in checkout.iterdir()) == ["tools"]
+    assert {path.name for path in checkout.iterdir()} == {*there}
     return done.stderr
 
 
@@ -104,6 +107,16 @@ def test_an_old_python_is_named(bare_checkout: pathlib.Path, old_python: str) ->
     output = run_setup(bare_checkout, "tools/requirements-run.txt", env={"PATH": "/usr/bin:/bin", "PYTHON": old_python})
     assert f"{old_python} is Python 3.9.18" in output
     assert "3.11 or newer" in output
+
+
+def test_an_environment_of_another_checkout_stays(bare_checkout: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    theirs = executable(tmp_path / "theirs" / "bin" / "python", "")
+    (bare_checkout / ".venv").symlink_to(tmp_path / "theirs")
+    output = run_setup(
+        bare_checkout, "tools/requirements-run.txt", env={"PATH": os.environ["PATH"]}, there={".venv", "tools"}
+    )
+    assert "Remove the link" in output
+    assert theirs.exists()
 
 
 def test_without_the_packages_of_the_virtual_machine_setup_goes_on(
