@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import json
 import os
 import pathlib
@@ -18,6 +19,7 @@ import sys
 import typing as t
 
 import ansible
+from helpers.module_server import Done, ModuleServer
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 COLLECTIONS = CHECKOUT / ".collections"
@@ -82,21 +84,31 @@ def run_module(
     ``netns`` is where the process starts (the module's own option ``netns`` belongs into ``args``); ``env`` adds to the
     environment; ``wrapper`` is a command that runs the interpreter, such as ``("setpriv", "--reuid=65534")``.
     """
-    command = [*wrapper, python, "-m", f"ansible_collections.netops.conntrack.plugins.modules.{name}"]
-    parameters = {"ANSIBLE_MODULE_ARGS": {**args, "_ansible_check_mode": check, "_ansible_diff": diff}}
-    done = subprocess.run(
-        inside(netns, command),
-        input=json.dumps(parameters),
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-        env={**os.environ, "PYTHONPATH": module_path(python), "PYTHONDONTWRITEBYTECODE": "1", **(env or {})},
-    )
+    text = json.dumps({"ANSIBLE_MODULE_ARGS": {**args, "_ansible_check_mode": check, "_ansible_diff": diff}})
+    environment = {**os.environ, "PYTHONPATH": module_path(python), "PYTHONDONTWRITEBYTECODE": "1", **(env or {})}
+    done: Done | subprocess.CompletedProcess[str]
+    if not wrapper and python == sys.executable and module_server().serves(netns, environment):
+        done = module_server().run(name, text, netns, timeout)
+    else:
+        done = subprocess.run(
+            inside(netns, [*wrapper, python, "-m", f"ansible_collections.netops.conntrack.plugins.modules.{name}"]),
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+            env=environment,
+        )
     try:
         return ModuleResult(done.returncode, json.loads(done.stdout))
     except json.JSONDecodeError:
         raise AssertionError(f"{name} printed no JSON, rc {done.returncode}\n{done.stdout}{done.stderr}") from None
+
+
+@functools.cache
+def module_server() -> ModuleServer:
+    """Return what runs modules on the interpreter of the tests."""
+    return ModuleServer({**os.environ, "PYTHONPATH": module_path(), "PYTHONDONTWRITEBYTECODE": "1"})
 
 
 def assert_refused(result: ModuleResult, *words: str) -> None:
