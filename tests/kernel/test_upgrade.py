@@ -130,6 +130,18 @@ def test_a_change_of_the_old_version_that_waits_is_left_to_it(old: Old, settings
     assert settings.texts == {}
 
 
+def test_a_change_that_the_old_version_confirmed_holds_up_no_other(old: Old, settings: Settings, netns: str) -> None:
+    before = all_sysctls(netns)
+    old({"settings": WANTED_BY_0_4_0, "confirm_within": "60s"})
+    assert old({"state": "confirmed"}).data["confirm"]["confirmed"] is True
+    again = settings({"settings": {"udp_timeout": 50}, "confirm_within": "60s"}, netns=netns)
+    assert again.data["confirm"]["confirmed"] is False, again.msg
+    confirmed = settings({"state": "confirmed", "change": again.data["confirm"]["change"]}, netns=netns)
+    assert confirmed.data["confirm"]["confirmed"] is True
+    settings({"state": "absent"}, netns=netns)
+    assert all_sysctls(netns) == before
+
+
 def test_timeouts_that_the_old_version_lowered_shorten_nothing(old: Old, settings: Settings, netns: str) -> None:
     entry = "-I -p tcp -s 10.0.0.1 -d 192.0.2.1 --sport 1 --dport 2 --state ESTABLISHED -u SEEN_REPLY,ASSURED -t 432000"
     run(["conntrack", *entry.split()], netns=netns)
