@@ -107,10 +107,12 @@ def listed(output: str) -> list[str]:
 
 def test_the_page_has_every_command_that_operators_know() -> None:
     known = ["conntrack -L", "conntrack -D", "conntrack -F", "conntrack -C", "conntrack -S", "conntrack -U"]
-    known += ["conntrack -L expect", "conntrack -F expect", "sysctl -w", "sysctl -a", "dmesg", "rm /etc/sysctl.d"]
+    known += ["conntrack -E", "conntrack -G", "conntrack -I", "conntrack -R"]
+    known += ["conntrack -L expect", "conntrack -C expect", "conntrack -F expect"]
+    known += ["sysctl -w", "sysctl -a", "dmesg", "rm /etc/sysctl.d"]
     assert [command for command in known if not tools(command)] == []
     assert "hashsize" in PAGE
-    for without in ("-E", "-I"):
+    for without in ("-E expect", "-L dying", "-L -z"):
         assert f"`conntrack {without}`" in PAGE
     assert len(PAIRS) == PAGE.count("\n$ ") == PAGE.count("\n# ") - 1  # the title
 
@@ -139,6 +141,37 @@ def test_look(unchanged: str, tool: str) -> None:
     assert listed("\n".join(every["lines"])) == expected
 
 
+def test_get(unchanged: str) -> None:
+    [tool] = tools("conntrack -G")
+    result = COMMANDS[tool].result(unchanged)
+    assert listed("\n".join(result["lines"])) == listed(shell(tool, unchanged)) != []
+    assert result["matched"] == 1
+
+
+def test_make(netns: str) -> None:
+    [tool] = tools("conntrack -I")
+    with filled() as other:
+        shell(tool, other)
+        assert COMMANDS[tool].result(netns)["created"] == 1
+        assert listed(shell("conntrack -L -o extended", netns)) == listed(shell("conntrack -L -o extended", other))
+        # The second time, the tool fails.
+        assert COMMANDS[tool].result(netns)["existing"] == 1
+        with pytest.raises(AssertionError, match="Such conntrack exists"):
+            shell(tool, other)
+
+
+def test_make_from_a_file(netns: str, tmp_path: pathlib.Path) -> None:
+    [tool] = tools("conntrack -R")
+    file = tmp_path / "table.save"
+    shell(f"conntrack -L -o save > {file}; conntrack -F", netns)
+    with network_namespace("fromtool") as other:
+        shell(tool.replace("/root/table.save", str(file)), other)
+        made = COMMANDS[tool].result(netns, src=str(file))["restored"]
+        entries = listed(shell("conntrack -L -o extended", netns))
+        assert entries == listed(shell("conntrack -L -o extended", other))
+        assert len(entries) == made > 20
+
+
 def test_groups(unchanged: str) -> None:
     [tool] = [tool for tool in tools("conntrack -L") if "awk" in tool]
     counted = [line.split() for line in shell(tool, unchanged).splitlines()]
@@ -160,6 +193,8 @@ def test_what_helpers_expect() -> None:
         groups = COMMANDS[grouping].result(name)["groups"]
         counted = [line.split() for line in shell(grouping, name).splitlines()]
         assert [[str(group["expectations"]), f"helper={group['helper']}"] for group in groups] == counted
+        [count] = tools("conntrack -C expect")
+        assert COMMANDS[count].facts(name)["expectations"]["count"] == int(shell(count, name))
         [limit] = tools("sysctl net.netfilter.nf_conntrack_expect_max")
         facts = COMMANDS[limit].facts(name)["expectations"]
         assert (facts["count"], str(facts["max"])) == (3, shell(limit, name).split()[-1])

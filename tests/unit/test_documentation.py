@@ -217,6 +217,15 @@ def test_readme_is_short_and_leads_to_the_index() -> None:
     assert "docs/README.md" in {path for path, _anchor in links_of(README)}
 
 
+def test_figures_of_the_comparison_were_measured() -> None:
+    comparison, performance = (
+        (CHECKOUT / "docs" / f"{name}.md").read_text(encoding="utf-8") for name in ("comparison", "performance")
+    )
+    figures = re.findall(r"\d+\.\d+", comparison)
+    assert len(figures) >= 7
+    assert [figure for figure in figures if not re.search(rf"(?<![\d.]){figure}(?![\d.])", performance)] == []
+
+
 def test_page_on_testing_names_what_there_is() -> None:
     text = TESTING.read_text(encoding="utf-8")
     paths = re.findall(r"(?<![\w/])(?:tests|tools)/[\w./]+", text)
