@@ -20,7 +20,7 @@ from helpers.support import CHECKOUT
 
 MODULES = sorted(path.stem for path in (CHECKOUT / "plugins" / "modules").glob("*.py"))
 PLAYBOOKS = sorted(path.stem for path in (CHECKOUT / "playbooks").glob("*.yml"))
-COMMANDS = [f"netops.conntrack.{name}" for name in ("audit", "tune", "prune", "site")]
+COMMANDS = [f"netops.conntrack.{name}" for name in ("audit", "prepare", "tune", "prune", "site")]
 ROLES = sorted(path.name for path in (CHECKOUT / "roles").iterdir())
 
 SOURCE_NAMES = re.compile(r".*\.(py|yml|yaml|toml|cfg|sh|j2)|.*requirements.*\.txt|Makefile")
@@ -119,7 +119,7 @@ def test_archive_holds_what_users_need_and_nothing_else(archive: pathlib.Path) -
     }
     developing = {name for name in names if name.startswith(("tests/", "tools/")) and "." in name}
     assert developing == {"tests/config.yml", "tools/lab/README.md", "tools/vm/README.md"}
-    assert archive.stat().st_size < 1_500_000, "pictures are most of it"
+    assert archive.stat().st_size < 1_600_000, "pictures are most of it"
     in_checkout = {str(path) for path in FILES}
     directories = {str(parent) for path in FILES for parent in path.parents}
     assert set(names) <= in_checkout | directories
