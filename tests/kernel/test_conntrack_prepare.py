@@ -191,13 +191,41 @@ def test_a_package_that_others_need_by_then_is_left(bare: Prepared, tmp_path: pa
     assert not bare.router.has(RECORD)
 
 
+def test_a_system_whose_usr_cannot_be_written(bare: Prepared, tmp_path: pathlib.Path) -> None:
+    bare.router.run("mount -o remount,ro /usr")
+    before = bare.router.changes()
+    wheel, directory = str(wheel_of(tmp_path)), "/var/lib/netops-conntrack/python"
+    done = bare.play(wheel=wheel, directory=directory)
+    assert done.rc == 0, done.output
+    # The libraries of the user that the modules run as, in his home.
+    libraries = bare.directory / "operator" / ".local"
+    assert list(libraries.rglob("netops-conntrack.pth"))
+    assert bare.play(wheel=wheel, directory=directory).changed == 0
+    undone = bare.play(state="absent", directory=directory)
+    assert undone.rc == 0, undone.output
+    assert not libraries.exists()
+    assert bare.router.changes() == before
+
+
 def test_a_router_that_has_all_of_it_is_left_alone(tmp_path: pathlib.Path) -> None:
     with overlaid_router(tmp_path) as router:
         router.run("sysctl -qw net.netfilter.nf_conntrack_acct=1")
         router.run("echo net.netfilter.nf_conntrack_acct=1 >/etc/sysctl.d/50-router.conf")
         before = router.changes()
-        done = Prepared(router, tmp_path).play()
+        prepared = Prepared(router, tmp_path)
+        done = prepared.play()
         assert (done.rc, done.changed, done.said) == (0, 0, "Nothing had to be done."), done.output
+        assert router.changes() == before
+        # The same in a play of one's own, in which a variable that nothing reads is refused as well.
+        role = {"role": "netops.conntrack.conntrack_prepare"}
+        own = tmp_path / "own.yml"
+        own.write_text(yaml.safe_dump([{"hosts": "routers", "gather_facts": False, "roles": [role]}]))
+        command = ["ansible-playbook", str(own)]
+        alone = run_ansible(command, prepared.inventory, tmp_path / "operator")
+        assert alone.returncode == 0, alone.stdout + alone.stderr
+        misspelt = run_ansible([*command, "-e", "conntrack_prepare_whel=x"], prepared.inventory, tmp_path / "operator")
+        assert misspelt.returncode == 2
+        assert "Did you mean conntrack_prepare_wheel?" in misspelt.stdout + misspelt.stderr
         assert router.changes() == before
 
 
