@@ -42,7 +42,7 @@ class Outcome:
     @property
     def said(self) -> str:
         """What the last task says."""
-        return _SAID.findall(self.output)[-1]
+        return str(_SAID.findall(self.output)[-1])
 
 
 class Prepared:

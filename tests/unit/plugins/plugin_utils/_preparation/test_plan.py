@@ -52,7 +52,7 @@ def test_each_system_gets_its_package(system: str, command: str) -> None:
 
 
 def test_a_system_that_is_not_known_gets_pip_or_a_wheel() -> None:
-    unknown = {"ids": ["nixos"]}
+    unknown: dict[str, t.Any] = {"ids": ["nixos"]}
     made = plan(**unknown)
     assert made.install == ["/usr/bin/python3", "-m", "pip", "install", "pyroute2>=0.7.2"]
     assert made.made == [{"kind": "pip", "name": "pyroute2", "path": "/usr/bin/python3"}]
