@@ -191,6 +191,18 @@ def test_a_package_that_others_need_by_then_is_left(bare: Prepared, tmp_path: pa
     assert not bare.router.has(RECORD)
 
 
+def test_a_run_that_is_cut_short_can_be_undone(bare: Prepared) -> None:
+    """There is no package, so the installation fails, once it is on record what was to be made."""
+    before = bare.router.changes()
+    failed = bare.play()
+    assert failed.rc == 2
+    assert "Unable to locate package python3-pyroute2" in failed.output
+    assert bare.router.has(RECORD)
+    undone = bare.play(state="absent")
+    assert (undone.rc, undone.said) == (0, "Undone: the package python3-pyroute2."), undone.output
+    assert not_of_apt(bare.router.changes()) == not_of_apt(before)
+
+
 def test_a_system_whose_usr_cannot_be_written(bare: Prepared, tmp_path: pathlib.Path) -> None:
     bare.router.run("mount -o remount,ro /usr")
     before = bare.router.changes()

@@ -91,6 +91,11 @@ class Found:
         return cls(**checked(data, _found, _OF))
 
 
+def is_plain(text_of_router: str) -> bool:
+    """Return whether a text is a path or a name of plain characters."""
+    return bool(_PATH.fullmatch(text_of_router) or _NAME.fullmatch(text_of_router))
+
+
 def _matching(pattern: re.Pattern[str], what: str, longest: int = _LONGEST_PATH) -> Shape:
     as_text = text(longest)
 

@@ -21,6 +21,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._preparation.foun
     USER,
     Found,
     Item,
+    is_plain,
 )
 
 Options = t.Mapping[str, t.Any]
@@ -102,10 +103,11 @@ def _problems(packages: t.Sequence[Item], options: Options) -> list[str]:
     files = {file["sysctl_file"]: set(file["settings"]) for file in options["records"]}
     own = files.pop(options["sysctl_file"], set())
     for sysctl_file, settings in files.items():
-        shared = sorted(own & settings)
+        shared = sorted(filter(is_plain, own & settings))
         if shared:
+            named = sysctl_file if is_plain(sysctl_file) else "another drop-in"
             problems.append(
-                f"{', '.join(shared)} is set by {sysctl_file} as well. Undo that first, such as with ansible-playbook "
+                f"{', '.join(shared)} is set by {named} as well. Undo that first, such as with ansible-playbook "
                 "netops.conntrack.tune -e conntrack_tune_state=absent."
             )
     return problems

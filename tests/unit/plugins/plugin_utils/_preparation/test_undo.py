@@ -79,4 +79,9 @@ def test_settings_that_another_role_has_set_since_are_not_restored_below_it() ->
     [problem] = undo({"records": [own, tuned]}).problems
     assert problem.startswith("acct is set by /etc/sysctl.d/90-netops-conntrack.conf as well. Undo that first")
     assert undo({"records": [own]}).problems == []
+    # A router can tell anything.
+    template = "{{ lookup('pipe', 'id') }}"
+    odd = {"sysctl_file": f"/etc/{template}", "settings": {"acct": {}, template: {}}}
+    [problem] = undo({"records": [{**own, "settings": {"acct": {}, template: {}}}, odd]}).problems
+    assert problem.startswith("acct is set by another drop-in as well.")
     assert undo({"records": [tuned]}).problems == []
