@@ -36,7 +36,11 @@ _SPEC = {
     "reads": {"type": "list", "elements": "str", "default": []},
     "routers": {"type": "bool", "default": True},
     "at_once": {"type": "int", "default": 0},
-    "role": {"type": "str", "choices": ["", "conntrack_audit", "conntrack_prune", "conntrack_tune"], "default": ""},
+    "role": {
+        "type": "str",
+        "choices": ["", "conntrack_audit", "conntrack_prepare", "conntrack_prune", "conntrack_tune"],
+        "default": "",
+    },
     "that": {"type": "bool", "default": True},
     "fail_msg": {"type": "str", "default": "The options cannot be used."},
 }

@@ -11,6 +11,7 @@ import typing as t
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import find
 from ansible_collections.netops.conntrack.plugins.plugin_utils._filter import as_filter
 from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.render import render
+from ansible_collections.netops.conntrack.plugins.plugin_utils._preparation.preparation import preparation
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import roll_up
 from ansible_collections.netops.conntrack.plugins.plugin_utils._rollout.batches import batches
 from ansible_collections.netops.conntrack.plugins.plugin_utils._rollout.gates import health, stopped
@@ -22,6 +23,7 @@ _FILTERS: dict[str, t.Callable[..., t.Any]] = {
     "conntrack_findings": find,
     "conntrack_health": health,
     "conntrack_plan": plan,
+    "conntrack_preparation": preparation,
     "conntrack_render": render,
     "conntrack_rollup": roll_up,
     "conntrack_sizing": size,

@@ -126,8 +126,8 @@ def library(netns: str) -> t.Any:
     except ImportError as error:
         raise UnavailableError(
             f"netns: entering the network namespace {netns!r} needs the Python library pyroute2 >= 0.7.2, which "
-            f"{sys.executable} on the target does not have. On Debian and Ubuntu its package is python3-pyroute2; "
-            "else install it with pip for that interpreter."
+            f"{sys.executable} on the target does not have. On Debian and Ubuntu its package is python3-pyroute2. "
+            "Elsewhere, ansible-playbook netops.conntrack.prepare installs it, also without internet."
         ) from error
     return pyroute2_netns
 

@@ -62,7 +62,7 @@ options:
   role:
     description: The role whose variables to look at, on the router that the task is for. Empty for the run as a whole.
     type: str
-    choices: ["", conntrack_audit, conntrack_prune, conntrack_tune]
+    choices: ["", conntrack_audit, conntrack_prepare, conntrack_prune, conntrack_tune]
     default: ""
   that:
     description: A condition that must hold as well, already evaluated.

@@ -17,8 +17,9 @@ description:
   - Everything is checked before the first write. If a write fails nevertheless, the module restores what it wrote
     before, in the kernel and on the disk, and the error says so.
   - The next boot gets a drop-in of C(sysctl.d). Where C(nf_conntrack) is a module that is loaded late, a file of the
-    same name in C(/etc/modules-load.d) has it loaded before the drop-in is applied, which is lost otherwise. If V(max)
-    and V(buckets) are set, a file in C(/etc/modprobe.d) has the module loaded with that hash size.
+    same name in C(/etc/modules-load.d), or on OpenWrt in C(/etc/modules.d), has it loaded before the drop-in is
+    applied, which is lost otherwise. If V(max) and V(buckets) are set, a file in C(/etc/modprobe.d) has the module
+    loaded with that hash size.
   - The state from before the first run is kept next to the drop-in, in a file whose name ends in C(.before).
     O(state=absent) and O(exclusive=true) restore it. Files that nobody else has edited become what they were, to the
     byte. In a file that somebody edited, only the lines of the settings are replaced.
@@ -85,7 +86,7 @@ options:
       - The drop-in file, in the format of C(sysctl.d(5)). Its name must end in C(.conf), and its directory must exist.
       - Only the lines of the given settings are replaced or added. All other lines stay.
       - Only root and the running user may write to its directory. A symbolic link in the path is followed only if
-        nobody else can have put it there. The same holds for C(/etc/modules-load.d) and C(/etc/modprobe.d).
+        nobody else can have put it there. The same holds for the directories of the other files.
     type: path
     default: /etc/sysctl.d/90-netops-conntrack.conf
   exclusive:

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import pathlib
+import shutil
 import typing as t
 
 import pytest
@@ -50,6 +51,12 @@ class Machine:
         """nf_conntrack is a module, which nothing loads early."""
         self.write("proc/modules", "nf_conntrack 200704 1 nft_ct, Live 0x0\n")
 
+    def has_procd(self) -> None:
+        """The machine is started as OpenWrt is."""
+        shutil.rmtree(self.root / "run/systemd")
+        self.write("sbin/procd", "")
+        (self.root / "etc/modules.d").mkdir()
+
     def next_boot(self, overlay: t.Mapping[str, str | None] | None = None) -> next_boot_module.NextBoot:
         inside = {path.removeprefix(str(self.root)): text for path, text in (overlay or {}).items()}
         return next_boot_module.next_boot(inside, str(self.root))
@@ -78,6 +85,7 @@ class Machine:
         """Let the code that plans files look at this machine."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(persistence, "_MODULES_LOAD", f"{self.root}/etc/modules-load.d")
+            patch.setattr(persistence, "_MODULES_OF_PROCD", f"{self.root}/etc/modules.d")
             patch.setattr(persistence, "_MODPROBE", f"{self.root}/etc/modprobe.d")
             patch.setattr(persistence, "next_boot", self.next_boot)
             patch.setattr(os, "fsync", lambda _handle: None)  # no power cut will come

@@ -24,7 +24,9 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import Un
 from ansible_collections.netops.conntrack.plugins.module_utils._facts import namespaces
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.gather import gather
 from ansible_collections.netops.conntrack.plugins.module_utils._namespaces import machine
-from helpers.support import PATIENCE, assert_refused, network_namespace, run, run_module
+from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import findings
+from helpers.audited_router import NAMESPACE_CHECKS
+from helpers.support import PATIENCE, assert_refused, module_path, network_namespace, run, run_module
 
 pytestmark = [
     pytest.mark.alone,
@@ -298,6 +300,26 @@ def test_who_may_not_look_is_told_so(netns: str) -> None:
     assert gathered["namespaces"][netns]["count"] == 0
     others = [each for each in gathered["namespaces"].values() if not each["own"]]
     assert all(each["count"] is None and "needs root" in each["unavailable"] for each in others)
+
+
+def test_without_pyroute2_the_others_are_unknown_and_the_own_one_is_not(netns: str, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['pyroute2'] = None\n")
+    without = {"PYTHONPATH": f"{tmp_path}:{module_path()}"}
+    with network_namespace("other") as other:
+        gathered = facts({"namespaces": "named"}, netns=netns, env=without)
+    assert gathered["usage"]["count"] == gathered["namespaces"][netns]["count"] == 0
+    assert gathered["namespaces"][other]["count"] is None
+    assert "pyroute2 >= 0.7.2" in gathered["namespaces"][other]["unavailable"]
+    assert "netops.conntrack.prepare" in gathered["namespaces"][other]["unavailable"]
+    assert gathered["across_namespaces"]["complete"] is None
+    assert lacking(gathered) == "finding"
+    assert lacking(facts({"namespaces": "named"}, netns=netns)) == "passed"
+
+
+def lacking(gathered: Facts) -> str:
+    """Return what the check for the library says of the facts."""
+    found = {finding["id"]: finding for finding in findings(gathered, NAMESPACE_CHECKS)}
+    return str(found["namespaces_without_pyroute2"]["status"])
 
 
 def test_hidden_processes_are_told(netns: str) -> None:

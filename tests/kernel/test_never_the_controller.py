@@ -143,6 +143,16 @@ def test_every_playbook_refuses(tmp_path: pathlib.Path, controller: str, playboo
     assert state(controller) == before
 
 
+def test_the_playbook_without_a_report_refuses(tmp_path: pathlib.Path, controller: str) -> None:
+    before = state(controller)
+    work = Workplace(tmp_path, {"vyos1": STUB_CLI}, netns=controller)
+    done = work.run("ansible-playbook", "netops.conntrack.prepare", "-e", "target=routers")
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "ansible_connection=stub_cli" in done.stdout + done.stderr
+    assert "TASK [netops.conntrack.conntrack_prepare : Look at the router]" not in done.stdout
+    assert state(controller) == before
+
+
 def test_the_others_are_done(tmp_path: pathlib.Path, controller: str) -> None:
     hosts = {"linux1": LOCAL, "vyos1": STUB_CLI, "linux2": LOCAL}
     done, document = play(Workplace(tmp_path, hosts, netns=controller), "audit")

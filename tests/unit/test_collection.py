@@ -20,7 +20,7 @@ from helpers.support import CHECKOUT
 
 MODULES = sorted(path.stem for path in (CHECKOUT / "plugins" / "modules").glob("*.py"))
 PLAYBOOKS = sorted(path.stem for path in (CHECKOUT / "playbooks").glob("*.yml"))
-COMMANDS = [f"netops.conntrack.{name}" for name in ("audit", "tune", "prune", "site")]
+COMMANDS = [f"netops.conntrack.{name}" for name in ("audit", "prepare", "tune", "prune", "site")]
 ROLES = sorted(path.name for path in (CHECKOUT / "roles").iterdir())
 
 SOURCE_NAMES = re.compile(r".*\.(py|yml|yaml|toml|cfg|sh|j2)|.*requirements.*\.txt|Makefile")

@@ -30,7 +30,7 @@ OF_WATCH = {"interval", "rounds"}
 OF_RESTORE = {"controller_src", "directory", "written_at"}
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_CHANGES = r"ansible-playbook netops\.conntrack\.(?:prune|restore|site|tune)"
+_CHANGES = r"ansible-playbook netops\.conntrack\.(?:prepare|prune|restore|site|tune)"
 _LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]*))?\)")
 _HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 _MOST_LINES_OF_THE_README = 150

@@ -22,7 +22,7 @@ FLOORS = {
     ),
     "plugin_utils": (
         "_bounds _filter _router _terminal _tuning",
-        "_display _preflight",
+        "_display _preflight _preparation",
         "_checks",
         "_html_toolkit _report _rollout",
         "_callback _html _page",

@@ -79,7 +79,7 @@ def measure_namespaces(wanted: str, own: Identity, read_table: ReadTable | None)
 
     ``wanted`` is one of CHOICES. ``own`` is the namespace that all other facts are about, so its table is not read
     again. ``read_table`` returns the facts about the table of the present namespace. Without it no table is read.
-    Raises UnavailableError without the library that enters namespaces. What cannot be entered is said, and no error.
+    What cannot be entered is said, and no error, also if that is all of them for want of the library.
     """
     machine = find_namespaces()
     measured = _measure(machine, wanted, own)
@@ -154,12 +154,11 @@ def _read_table(one: _Measured, read_table: ReadTable) -> None:
 def _inside(one: _Measured, work: t.Callable[[], None]) -> None:
     """Do the ``work`` in a namespace, and remember which reference led into it, or why none does.
 
-    Raises _GoneError where it is not there any more, UnavailableError without the library.
+    Raises _GoneError where it is not there any more.
     """
     if one.namespace.identity == _netns.own_identity():
         _do(one, work)
         return
-    _netns.library(one.reference)
     reasons = []
     for reference in one.namespace.references:
         try:

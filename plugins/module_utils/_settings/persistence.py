@@ -35,6 +35,9 @@ from ansible_collections.netops.conntrack.plugins.module_utils._settings.record 
 from ansible_collections.netops.conntrack.plugins.module_utils._settings.sysctl_dropin import boot_values, lines_of
 
 _MODULES_LOAD = "/etc/modules-load.d"
+_MODULES_OF_PROCD = "/etc/modules.d"
+"""The same for kmodloader of OpenWrt, which reads nothing else, and skips lines of names that no module has (ubox)."""
+
 _MODPROBE = "/etc/modprobe.d"
 _HEADER = "# Kept by Ansible (netops.conntrack.conntrack_settings) for the settings in {}."
 _LOADS = re.compile(r"\s*nf_conntrack\s*")
@@ -121,7 +124,7 @@ class _FilePlanner:
         sets_nothing = not self._left and not changes
         needless = self._restores and sets_nothing
         loads = bool(changes) and load_module and self._boot.module == "late"
-        modules = self._plan_line(_MODULES_LOAD, _LOADS, "nf_conntrack" if loads else None, needless)
+        modules = self._plan_line(self._module_lists, _LOADS, "nf_conntrack" if loads else None, needless)
         dropin = self._plan_dropin(self._numbers(changes, modules.change))
         size = None if sets_nothing else _hash_size_line(dropin.change, self._boot)
         # A run that neither sets nor restores anything leaves the file as it is.
@@ -131,6 +134,11 @@ class _FilePlanner:
         found = {change.sysctl.short_name: _found(change, left, dropin.change) for change in changes}
         settings = {**left, **{name: before for name, before in found.items() if before}}
         return self._with_record(settings, files)
+
+    @property
+    def _module_lists(self) -> str:
+        """The directory whose files name the modules that this system loads at boot."""
+        return _MODULES_OF_PROCD if self._boot.init == "procd" else _MODULES_LOAD
 
     def _numbers(self, changes: t.Sequence[Change], modules: FileChange) -> dict[str, int]:
         """Return what the drop-in shall set, by full name."""

@@ -49,7 +49,8 @@ class Table:
         if not self._sysctls:
             raise UnavailableError(
                 "nf_conntrack is not there: the kernel tracks no connections. Load it with 'modprobe nf_conntrack' "
-                "(a firewall rule that matches on ct state loads it too).",
+                "(a firewall rule that matches on ct state loads it too), or for each boot as well with "
+                "ansible-playbook netops.conntrack.prepare.",
                 no_conntrack=True,
             )
         self._read_ahead = read_ahead

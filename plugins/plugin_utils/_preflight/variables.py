@@ -40,6 +40,20 @@ OPTIONS = {
     "conntrack_audit_skipped_gates": "list of str",
     "conntrack_audit_slices": "list of str",
     "conntrack_audit_top": "int",
+    "conntrack_prepare_accounting": "bool",
+    "conntrack_prepare_directory": "str",
+    "conntrack_prepare_extra_systems": "dict",
+    "conntrack_prepare_method": "str",
+    "conntrack_prepare_package": "str",
+    "conntrack_prepare_pip_options": "list of str",
+    "conntrack_prepare_pyroute2": "bool",
+    "conntrack_prepare_state": "str",
+    "conntrack_prepare_sysctl_file": "path",
+    "conntrack_prepare_systems": "dict",
+    "conntrack_prepare_timestamps": "bool",
+    "conntrack_prepare_user": "str",
+    "conntrack_prepare_user_keys": "list of str",
+    "conntrack_prepare_wheel": "str",
     "conntrack_prune_active_address": "list of str",
     "conntrack_prune_assume_enabled": "list of str",
     "conntrack_prune_backup": "bool",
@@ -129,6 +143,19 @@ SET_BY_US = frozenset(
         "conntrack_preflight_reads",
         "conntrack_preflight_routers",
         "conntrack_preflight_that",
+        "conntrack_prepare_installed",
+        "conntrack_prepare_known_systems",
+        "conntrack_prepare_looked",
+        "conntrack_prepare_plan",
+        "conntrack_prepare_present",
+        "conntrack_prepare_read",
+        "conntrack_prepare_record",
+        "conntrack_prepare_removed",
+        "conntrack_prepare_result",
+        "conntrack_prepare_rmdir",
+        "conntrack_prepare_set",
+        "conntrack_prepare_user_made",
+        "conntrack_prepare_wheel_copy",
         "conntrack_prune_done",
         "conntrack_prune_now",
         "conntrack_prune_rehearsed",
@@ -185,7 +212,7 @@ _SUGGESTED = 0.6
 _MOST_NAMES = 5
 """Routers that a message names."""
 
-_ROLES = ("audit", "prune", "tune")
+_ROLES = ("audit", "prepare", "prune", "tune")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 Variables = t.Mapping[str, t.Any]

@@ -46,7 +46,10 @@ def explanation(answer: str, interpreter: str, host: str) -> str | None:
     remedy = (
         f"Set ansible_python_interpreter={newer[1]}, which is there."
         if newer
-        else f"Install one, and set ansible_python_interpreter to its path if that is not {interpreter}."
+        else (
+            f"Install one, such as with ansible {host} -b -m ansible.builtin.raw -a 'apt-get install --yes python3', "
+            f"and set ansible_python_interpreter to its path if that is not {interpreter}."
+        )
     )
     oldest = ".".join(map(str, _OLDEST))
     return (

@@ -42,7 +42,7 @@ def refused(fleet: Fleet, playbook: str, *options: str) -> str:
     return output
 
 
-@pytest.mark.parametrize("playbook", ["prune", "site", "tune"])
+@pytest.mark.parametrize("playbook", ["prepare", "prune", "site", "tune"])
 @pytest.mark.parametrize("check", [[], ["--check"]])
 def test_who_changes_routers_names_them(routers: Fleet, playbook: str, check: list[str]) -> None:
     output = refused(routers, f"netops.conntrack.{playbook}", *check)

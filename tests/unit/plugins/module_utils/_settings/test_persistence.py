@@ -89,6 +89,19 @@ def test_module_that_somebody_else_loads_early_is_left_to_them(machine: Machine)
     assert sorted(machine.files) == ["modules-load.d/theirs.conf", DROPIN, RECORD]
 
 
+def test_openwrt_loads_the_module_from_its_own_directory(machine: Machine) -> None:
+    machine.has_a_module()
+    machine.has_procd()
+    before = machine.files
+    kept = machine.set({"acct": 1})
+    assert sorted(machine.files) == ["modules.d/90.conf", DROPIN, RECORD]
+    assert machine.files["modules.d/90.conf"] == HEAD.format(machine.sysctl_file) + "nf_conntrack\n"
+    assert (kept.before.module, kept.after.module) == ("late", "early")
+    assert number_at_boot(kept.after, "acct") == 1
+    machine.forget()
+    assert machine.files == before
+
+
 def test_module_that_is_not_to_be_loaded_early(machine: Machine) -> None:
     machine.has_a_module()
     kept = machine.set({"acct": 1}, load=False)

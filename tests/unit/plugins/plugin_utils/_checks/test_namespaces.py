@@ -90,6 +90,15 @@ def test_a_hash_table_that_is_too_small_for_all(load_factor: float | None, own: 
     assert found("shared_hash_table", facts)[0] == status
 
 
+def test_a_router_that_lacks_the_library() -> None:
+    why = "entering the network namespace 'blue' needs the Python library pyroute2 >= 0.7.2"
+    own = namespace("pid:1 (init)", 1, own=True)
+    red = namespace("red", None, unavailable="needs root")
+    lacking = facts_with(own, namespace("blue", None, unavailable=why), red)
+    assert found("namespaces_without_pyroute2", lacking)[:2] == ("finding", 1)
+    assert found("namespaces_without_pyroute2", facts_with(own, red))[0] == "passed"
+
+
 def test_accounts_of_namespaces() -> None:
     match = {"protocol": "udp", "replied": False, "destination": "192.0.2.54", "destination_port": 53}
     cluster = {"match": match, "entries": 920, "percent": 92.0, "prunable": 920}

@@ -45,7 +45,8 @@ def test_an_older_one_is_named_with_its_path(tmp_path: pathlib.Path, version: st
     python = program(tmp_path / "old", f"echo {version}")
     assert ask(python, tmp_path) == (
         f"netops.conntrack needs Python 3.9 or newer on the router, found {version} at {python} on router1. "
-        f"Install one, and set ansible_python_interpreter to its path if that is not {python}."
+        "Install one, such as with ansible router1 -b -m ansible.builtin.raw -a 'apt-get install --yes python3', and "
+        f"set ansible_python_interpreter to its path if that is not {python}."
     )
 
 
