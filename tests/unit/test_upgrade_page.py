@@ -39,10 +39,12 @@ def paths_of_the_code() -> set[str]:
         dropin,
         record.path_of(dropin),
         f"{persistence._MODULES_LOAD}/{name}",
+        f"{persistence._MODULES_OF_PROCD}/{name}",
         f"{persistence._MODPROBE}/{name}",
     }
+    role = yaml.safe_load((CHECKOUT / "roles/conntrack_prepare/vars/main.yml").read_text(encoding="utf-8"))
     policy = nft_file._default_path(Table("inet", "filter"), "sip")
-    return settings | {run_directory.DIRECTORY, backup_directory.DIRECTORY, policy}
+    return settings | {run_directory.DIRECTORY, backup_directory.DIRECTORY, policy, role["conntrack_prepare_record"]}
 
 
 def test_paths_are_those_of_the_code() -> None:
@@ -54,7 +56,8 @@ def test_paths_are_those_of_the_code() -> None:
 def test_commands_remove_these_paths() -> None:
     removed = {path for words in re.findall(r"^# rm -r?f (.*)$", PAGE, re.MULTILINE) for path in words.split()}
     missing = {path for path in paths_of_the_code() if not any(path.startswith(each) for each in removed)}
-    assert {os.path.dirname(path) for path in missing} == {"/etc/nftables.d"}  # its module removes it
+    by_others = {os.path.dirname(path) for path in missing}
+    assert by_others == {"/etc/nftables.d", "/etc"}  # the module of the policy, and the role that prepares
 
 
 def test_every_module_is_in_the_table_of_what_stays() -> None:
