@@ -196,6 +196,8 @@ ansible_facts:
         stats:
           description:
             - The kernel's counters in C(total) and C(per_cpu), 32 bits wide. Which there are depends on the kernel.
+            - Kernels before 3.6 do not tell them. Then both are empty, and C(unavailable) says why. It is null
+              otherwise. Since 0.5.0.
             - In C(table_full), how many C(table full) lines the kernel log still holds, or why it cannot be read.
             - C(received_packets) is how many packets IP received since boot, of both families, to compare C(invalid)
               with. Where packets that a bridge passes on are tracked as well, it is what all interfaces received, if
@@ -205,6 +207,7 @@ ansible_facts:
           sample:
             total: {drop: 12, early_drop: 3, insert_failed: 0}
             per_cpu: [{cpu: 0, drop: 12, early_drop: 3, insert_failed: 0}]
+            unavailable: null
             received_packets: 81600412
             table_full: {messages: 4, last_seconds_ago: 61.5, unreadable: null}
         boot:

@@ -233,13 +233,20 @@ def _memory_total() -> int | None:
 
 
 def _stats(table: Table) -> dict[str, t.Any]:
-    per_cpu = table.cpu_stats()
+    """Return the counters, or why the kernel has none. That is no reason to withhold the other facts."""
+    per_cpu: list[tuple[int, dict[str, int]]] = []
+    unavailable = None
+    try:
+        per_cpu = table.cpu_stats()
+    except UnavailableError as error:
+        unavailable = error.message
     total: collections.Counter[str] = collections.Counter()
     for _cpu, counters in per_cpu:
         total.update(counters)
     return {
         "total": dict(total),
         "per_cpu": [{"cpu": cpu, **counters} for cpu, counters in per_cpu],
+        "unavailable": unavailable,
         "received_packets": received_packets(),
         "table_full": table_full(),
     }

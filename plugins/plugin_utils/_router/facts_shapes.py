@@ -158,6 +158,7 @@ def facts(arguments: Arguments) -> Fields:
                 "total": _COUNTERS,
                 "table_full": _TABLE_FULL,
                 "per_cpu": list_of(_COUNTERS, _PROCESSORS),
+                "unavailable": optional(words()),
                 "received_packets": OPTIONAL_COUNT,
             }
         ),
