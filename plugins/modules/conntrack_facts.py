@@ -523,8 +523,9 @@ ansible_facts:
             problem: null
         namespaces:
           description:
-            - By network namespace, C(count) and C(percent) of the limit. With O(namespaces), since 0.5.0, what follows
-              as well.
+            - By network namespace, C(count) and C(percent) of the limit. C(unavailable), since 0.5.0, says why a
+              namespace could not be measured, and is null if it could. What is null next to it is unknown.
+            - With O(namespaces), since 0.5.0, what follows as well.
             - The key is what O(netns) takes, namely the name, V(pid:1234) for a namespace without one, or the path
               where it is mounted. C(name) is the same. C(title) also says what holds a namespace that has no name.
             - C(names) are those that C(ip netns list) shows, at most 16. C(inode) is the number of the namespace, as
@@ -538,14 +539,12 @@ ansible_facts:
               control groups it is, who may have chosen the name. These three are null if there is none. C(owner) is
               null if the control groups name none of these kinds.
             - C(max) is the limit that holds for the namespace, 0 for none.
-            - C(unavailable) says why it could not be measured, and is null if it could. What is null next to it is
-              unknown.
             - C(table) and C(selectors) are as the facts of these names. The one that is C(own) lacks them, and so do
               those without entries.
           returned: when asked for
           type: dict
           sample:
-            blue: {count: 12, percent: 0.0}
+            blue: {count: 12, percent: 0.0, unavailable: null}
         across_namespaces:
           description:
             - What is known of the network namespaces together.

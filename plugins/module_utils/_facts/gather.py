@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import collections
-import os
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils import _netns
@@ -29,6 +28,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._facts.forecast i
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.fullness import fullness
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.kernel_log import table_full
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.listeners import listeners
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.named_counts import count_named
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.namespaces import measure_namespaces
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.nat_ports import NatPorts
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.rates import Rates, parse_sample
@@ -44,10 +44,9 @@ from ansible_collections.netops.conntrack.plugins.module_utils._selector.compile
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.named_selectors import NAMED
 from ansible_collections.netops.conntrack.plugins.module_utils._settings.record import describe_records
 from ansible_collections.netops.conntrack.plugins.module_utils._settings.setting_plan import requested_values
-from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import read_count, read_settings
+from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import read_settings
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.table import Table, not_listed
-from ansible_collections.netops.conntrack.plugins.module_utils._units import percent
 
 _SLAB_INFO = "/proc/slabinfo"
 _MEMORY_INFO = "/proc/meminfo"
@@ -120,7 +119,7 @@ def gather(
     if "namespaces" not in subsets:
         return facts
     if namespaces is None:
-        return {**facts, "namespaces": _named_namespaces()}
+        return {**facts, "namespaces": count_named()}
 
     def read_table() -> dict[str, t.Any]:
         with Table() as other:
@@ -291,20 +290,3 @@ def count_table(
         return counts
 
     return table.read(collect)
-
-
-def _named_namespaces() -> dict[str, t.Any]:
-    """Return count and share of the limit for each named network namespace of the host."""
-    result = {}
-    for name in _netns.names():
-        try:
-            with _netns.inside(_netns.reference_to(name)):
-                count, limit = read_count(), read_settings().get("max", 0)
-        except UnavailableError:
-            if os.path.exists(_netns.path_of(name)):
-                raise
-            # It was deleted since the names were listed.
-            continue
-        share = percent(count, limit) if limit and count is not None else None
-        result[name] = {"count": count, "percent": share}
-    return result
