@@ -365,9 +365,11 @@ ansible_facts:
             - The kernel gives an entry a new timeout with its next packet only. So with the settings alone, those that
               are C(gone) go when their time is over, the last of them after C(last_in_seconds). If
               M(netops.conntrack.conntrack_update) shortens them once the settings are made, the last of them goes after
-              C(shortened_in_seconds). M(netops.conntrack.conntrack_prune) deletes them at once. Neither acts on
-              entries that are protected, such as those of BGP. These go when their time is over. Both times are null if
+              C(shortened_in_seconds). M(netops.conntrack.conntrack_prune) deletes them at once. Both times are null if
               none is C(gone). An entry that sees a packet before stays.
+            - Entries that are protected, such as those of BGP, are counted as well, because a timeout holds for them as
+              for all others. Neither of these modules acts on them. So they go when their time is over, at most after
+              C(last_in_seconds).
             - C(remaining) is the histogram of what the C(gone) ones have left, in seconds.
             - C(states) has these numbers by C(protocol) and C(state), which is null for a protocol without states.
             - C(settings) has them for each timeout as if it were the only one to change, with its C(present) value and
