@@ -35,6 +35,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._facts.distinct_a
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.networks import Network
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.sample import FoundInSample
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
+from ansible_collections.netops.conntrack.plugins.module_utils._table.port_rows import rows_with_ports
 from ansible_collections.netops.conntrack.plugins.module_utils._units import percent
 
 MOST, USUAL = 10, 5
@@ -90,7 +91,7 @@ class _Counting:
             return
         patterns = rows.patterns()
         self._patterns.update(patterns)
-        control = _control_rows(block)
+        control = rows_with_ports(block, KEPT_PORTS)
         for number, cluster in enumerate(self._clusters):
             entries = sum(entries for pattern, entries in patterns.items() if pattern >> number & 1)
             if entries:
@@ -105,14 +106,6 @@ class _Counting:
         bits = sum(1 << number for number in named)
         explained = sum(entries for pattern, entries in self._patterns.items() if pattern & bits)
         return {"filled_by": [results[number] for number in named], "explained_percent": percent(explained, total)}
-
-
-def _control_rows(block: Block) -> list[bool]:
-    """Return for each row whether a prune keeps it for one of its ports, or nothing if it keeps none."""
-    ports = KEPT_PORTS.get(block.layout.constants["protocol"], frozenset())
-    if "source_port" not in block.layout.fields or all(ports.isdisjoint(block.column(name)) for name in PORT_FIELDS):
-        return []
-    return [not ports.isdisjoint(row) for row in zip(*map(block.column, PORT_FIELDS))]
 
 
 class _Counted:
