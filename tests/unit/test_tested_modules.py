@@ -92,6 +92,7 @@ PARTS = {
     "module_utils/_listing/markup_shapes",
     "module_utils/_listing/listing": "module_utils/_listing/processes",
     "module_utils/_module": "module_utils/_interrupt",
+    "module_utils/_namespaces/processes": "module_utils/_files/process_files",
     "module_utils/_query/query": "module_utils/_query/grouping",
     "module_utils/_selector/keys": "module_utils/_selector/amount_keys module_utils/_selector/tuple_keys",
     "module_utils/_settings/run": "module_utils/_settings/change_plan module_utils/_settings/confirm "
