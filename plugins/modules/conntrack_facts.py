@@ -290,8 +290,9 @@ ansible_facts:
               C(match) and more. Apart from that, they share few entries. C(match) is their selector, which you can give
               to M(netops.conntrack.conntrack_info) and M(netops.conntrack.conntrack_prune). C(entries) and C(percent)
               are counted in the whole table. C(prunable) is how many of them a prune can delete without cutting a
-              connection that was ever answered. It is 0 where they were answered, and null where that is not known
-              because they have no counters. Since 0.5.0.
+              connection that was ever answered, without what a prune keeps by default. It is 0 where they were
+              answered. It is null where that is not known, because they have no counters, or the configuration of the
+              conntrackd that runs may not be read. Since 0.5.0.
             - C(sources) in a group of C(filled_by) is how many different sources its entries have, and
               C(source_network) the smallest network that all of these are in. It is null if there is none, or if they
               are of both address families. Up to 4,096 sources are counted. If there are more, C(more_sources) is

@@ -273,6 +273,14 @@ def test_a_conntrackd_that_cannot_be_seen(tmp_path: pathlib.Path) -> None:
         facts = result.data["ansible_facts"]["conntrack"]["pair"]
         assert "CAP_SYS_PTRACE" in facts["problem"]
         assert {value for key, value in facts.items() if key != "problem"} == {None}
+        insert(netns)
+        result = ask(netns, "conntrack_facts", {"gather_subset": ["table"]})
+        groups = result.data["ansible_facts"]["conntrack"]["table"]["filled_by"]
+        assert groups[0]["match"]["protocol"] == "udp"
+        assert groups[0]["prunable"] is None
+        warning = " ".join(map(str, result.data["warnings"]))
+        assert "how many entries of a group a prune can delete is unknown. conntrackd runs as process" in warning
+        assert "CAP_SYS_PTRACE" in warning
         args: dict[str, t.Any] = {"match": "protocol=udp"}
         refused = ask(netns, "conntrack_prune", {**args, "protect_pair": False})
         assert_refused(refused, "conntrackd runs as process", "CAP_SYS_PTRACE", "unprotect: [conntrackd]")

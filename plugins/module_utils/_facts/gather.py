@@ -22,6 +22,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._expectations.dum
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by import (
     USUAL,
     FilledBy,
+    ports_kept_here,
     require_clusters,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.forecast import Forecast, LeaveOut
@@ -268,7 +269,7 @@ def count_table(
     def collect(blocks: t.Iterator[Block]) -> dict[str, t.Any]:
         forecast = None if new_forecast is None else new_forecast(context)
         summary = Summary(context.timeouts, top)
-        filled_by = FilledBy(explain)
+        filled_by = FilledBy(explain, ports_kept_here)
         nat_ports = NatPorts()
         tallies = Tallies(compiled)
         for block in blocks:
