@@ -141,7 +141,7 @@ def _open(netns: str) -> int:
     except OSError as error:
         if error.errno == errno.EINVAL:
             raise _no_namespace(netns, str(error.strerror)) from error
-        known = ", ".join(names()) or "none"
+        known = ", ".join(_names_to_choose()) or "none"
         raise UnavailableError(
             f"netns: the network namespace {netns!r} cannot be opened ({path_of(netns)}: {error.strerror}). "
             f"Give the name of one that 'ip netns list' shows (now: {known}), pid:PID of a process in it, or a path "
@@ -165,6 +165,14 @@ def _open_file(path: str) -> int:
         if place.missing:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         return open_regular(place.name, dir_fd=place.directory.descriptor, flags=os.O_NOFOLLOW)
+
+
+def _names_to_choose() -> list[str]:
+    """Return the names for a message, none of which may be seen."""
+    try:
+        return names()
+    except OSError:
+        return []
 
 
 def _not_mounted(netns: str) -> UnavailableError:

@@ -196,6 +196,8 @@ ansible_facts:
         stats:
           description:
             - The kernel's counters in C(total) and C(per_cpu), 32 bits wide. Which there are depends on the kernel.
+            - Kernels before 3.6 do not tell them. Then both are empty, and C(unavailable) says why. It is null
+              otherwise. Since 0.5.0.
             - In C(table_full), how many C(table full) lines the kernel log still holds, or why it cannot be read.
             - C(received_packets) is how many packets IP received since boot, of both families, to compare C(invalid)
               with. Where packets that a bridge passes on are tracked as well, it is what all interfaces received, if
@@ -205,6 +207,7 @@ ansible_facts:
           sample:
             total: {drop: 12, early_drop: 3, insert_failed: 0}
             per_cpu: [{cpu: 0, drop: 12, early_drop: 3, insert_failed: 0}]
+            unavailable: null
             received_packets: 81600412
             table_full: {messages: 4, last_seconds_ago: 61.5, unreadable: null}
         boot:
@@ -287,8 +290,9 @@ ansible_facts:
               C(match) and more. Apart from that, they share few entries. C(match) is their selector, which you can give
               to M(netops.conntrack.conntrack_info) and M(netops.conntrack.conntrack_prune). C(entries) and C(percent)
               are counted in the whole table. C(prunable) is how many of them a prune can delete without cutting a
-              connection that was ever answered. It is 0 where they were answered, and null where that is not known
-              because they have no counters. Since 0.5.0.
+              connection that was ever answered, without what a prune keeps by default. It is 0 where they were
+              answered. It is null where that is not known, because they have no counters, or the configuration of the
+              conntrackd that runs may not be read. Since 0.5.0.
             - C(sources) in a group of C(filled_by) is how many different sources its entries have, and
               C(source_network) the smallest network that all of these are in. It is null if there is none, or if they
               are of both address families. Up to 4,096 sources are counted. If there are more, C(more_sources) is
@@ -362,9 +366,11 @@ ansible_facts:
             - The kernel gives an entry a new timeout with its next packet only. So with the settings alone, those that
               are C(gone) go when their time is over, the last of them after C(last_in_seconds). If
               M(netops.conntrack.conntrack_update) shortens them once the settings are made, the last of them goes after
-              C(shortened_in_seconds). M(netops.conntrack.conntrack_prune) deletes them at once. Neither acts on
-              entries that are protected, such as those of BGP. These go when their time is over. Both times are null if
+              C(shortened_in_seconds). M(netops.conntrack.conntrack_prune) deletes them at once. Both times are null if
               none is C(gone). An entry that sees a packet before stays.
+            - Entries that are protected, such as those of BGP, are counted as well, because a timeout holds for them as
+              for all others. Neither of these modules acts on them. So they go when their time is over, at most after
+              C(last_in_seconds).
             - C(remaining) is the histogram of what the C(gone) ones have left, in seconds.
             - C(states) has these numbers by C(protocol) and C(state), which is null for a protocol without states.
             - C(settings) has them for each timeout as if it were the only one to change, with its C(present) value and
@@ -520,8 +526,9 @@ ansible_facts:
             problem: null
         namespaces:
           description:
-            - By network namespace, C(count) and C(percent) of the limit. With O(namespaces), since 0.5.0, what follows
-              as well.
+            - By network namespace, C(count) and C(percent) of the limit. C(unavailable), since 0.5.0, says why a
+              namespace could not be measured, and is null if it could. What is null next to it is unknown.
+            - With O(namespaces), since 0.5.0, what follows as well.
             - The key is what O(netns) takes, namely the name, V(pid:1234) for a namespace without one, or the path
               where it is mounted. C(name) is the same. C(title) also says what holds a namespace that has no name.
             - C(names) are those that C(ip netns list) shows, at most 16. C(inode) is the number of the namespace, as
@@ -535,14 +542,12 @@ ansible_facts:
               control groups it is, who may have chosen the name. These three are null if there is none. C(owner) is
               null if the control groups name none of these kinds.
             - C(max) is the limit that holds for the namespace, 0 for none.
-            - C(unavailable) says why it could not be measured, and is null if it could. What is null next to it is
-              unknown.
             - C(table) and C(selectors) are as the facts of these names. The one that is C(own) lacks them, and so do
               those without entries.
           returned: when asked for
           type: dict
           sample:
-            blue: {count: 12, percent: 0.0}
+            blue: {count: 12, percent: 0.0, unavailable: null}
         across_namespaces:
           description:
             - What is known of the network namespaces together.

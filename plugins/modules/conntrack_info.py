@@ -525,7 +525,12 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import BECOME_ROOT, OptionError
-from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by import FilledBy, require_clusters
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by import (
+    FilledBy,
+    ports_kept_here,
+    require_clusters,
+    usual_ports,
+)
 from ansible_collections.netops.conntrack.plugins.module_utils._module import (
     MATCH_OPTIONS,
     NETNS_OPTION,
@@ -569,7 +574,8 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     writes = dest is not None and not module.check_mode
     clusters = params["explain"]
     require_clusters(clusters)
-    observe = functools.partial(FilledBy, clusters) if clusters else None
+    find_kept_ports = ports_kept_here if params["src"] is None else usual_ports
+    observe = functools.partial(FilledBy, clusters, find_kept_ports) if clusters else None
     with contextlib.ExitStack() as stack:
         if params["src"] is None:
             _refuse_settings(params)

@@ -62,20 +62,30 @@ class Snapshot(t.NamedTuple):
 class Router:
     """A router with an /etc and a /run of its own, and nf_conntrack as a module that nothing loads early."""
 
-    def __init__(self, directory: pathlib.Path, netns: str) -> None:
-        """Start it below ``directory``, which does not exist yet, in the network namespace ``netns``."""
+    def __init__(self, directory: pathlib.Path, netns: str, disk: str | None = None) -> None:
+        """Start it below ``directory``, which does not exist yet, in the network namespace ``netns``.
+
+        With ``disk``, its /run is on a tmpfs of its own with these mount options, which is ``self.disk``.
+        """
         self.netns = netns
-        self.etc, self.run_directory = directory / "etc", directory / "run"
+        self.etc, own_disk = directory / "etc", directory / "disk"
         for name in _DIRECTORIES:
             (self.etc / name).mkdir(parents=True)
-        mounts = f'mount --make-rprivate /; mount --bind {self.etc} /etc; exec "$@"'
+        own_disk.mkdir()
+        mount = f"mount -t tmpfs -o {disk} tmpfs {own_disk};" if disk else ""
+        own_run = own_disk / "run" if disk else directory / "run"
+        mounts = f'mount --make-rprivate /; mount --bind {self.etc} /etc; {mount} exec "$@"'
         inside = ["ip", "netns", "exec", netns, "unshare", "--mount", "sh", "-ec", mounts, "sh"]
         self._server = subprocess.Popen(
-            [*inside, sys.executable, "-B", __file__, str(self.run_directory)],
+            [*inside, sys.executable, "-B", __file__, str(own_run)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
+        self._ask({})
+        # What is mounted there is seen through the process.
+        self.disk = pathlib.Path(f"/proc/{self._server.pid}/root{own_disk}")
+        self.run_directory = self.disk / "run" if disk else own_run
 
     def close(self) -> None:
         """End it, and all the processes that wait for a confirmation."""
@@ -104,7 +114,8 @@ class Router:
         settled = self.journals_named("settled")
         if not settled.is_file():
             return False
-        names = [line.split()[0] for line in settled.read_text().splitlines()]
+        lines = [line.split() for line in settled.read_text().splitlines()]
+        names = [line[0] for line in lines if line and line[1] != "waits"]
         return journal.is_file() and any(name in journal.read_text(errors="replace") for name in names)
 
     def journals_named(self, what: str) -> pathlib.Path:

@@ -193,7 +193,12 @@ class Router:
         return {
             "usage": self._usage(),
             "settings": self.settings,
-            "stats": {"total": counters, "table_full": self.log, "received_packets": 4_000_000_000},
+            "stats": {
+                "total": counters,
+                "table_full": self.log,
+                "received_packets": 4_000_000_000,
+                "unavailable": None,
+            },
             "boot": {
                 "drift": self.drift,
                 **{key: [] for key in ("lost_settings", "undecided_settings", "invalid", "overridden", "contested")},

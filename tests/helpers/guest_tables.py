@@ -19,7 +19,7 @@ from helpers.conntrack_xml import entries_of
 from helpers.support import CHECKOUT
 from vm import VirtualMachine
 
-_LIBRARY = "/run/collection"
+LIBRARY = "/run/collection"
 """Where the collection's module_utils lie in the machine, for programs that run there without Ansible."""
 
 # With these names the tool prints the number of each label.
@@ -46,7 +46,7 @@ class GuestTable:
 
     def python(self, program: str, text: str = "") -> str:
         """Run a Python ``program``, which can import the collection's module_utils, in the namespace."""
-        return self.run(f"PYTHONPATH={_LIBRARY} exec python3 -c {shlex.quote(program)}", text)
+        return self.run(f"PYTHONPATH={LIBRARY} exec python3 -c {shlex.quote(program)}", text)
 
     def insert(self, *entries: str) -> None:
         """Make entries, each given as conntrack(8) options. The tool of Debian 11 takes only one at a time."""
@@ -84,7 +84,7 @@ def copy_collection(machine: VirtualMachine) -> None:
         capture_output=True,
         check=True,
     )
-    target = f"{_LIBRARY}/ansible_collections/netops/conntrack"
+    target = f"{LIBRARY}/ansible_collections/netops/conntrack"
     command = machine.ssh_command([f"mkdir -p {target} && tar --extract --directory={target}"])
     subprocess.run(command, input=packed.stdout, capture_output=True, check=True, timeout=120)
 

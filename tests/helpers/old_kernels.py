@@ -22,6 +22,7 @@ from helpers.encoded_messages import Fields, attributes_of, done, entry_message,
 CT_NEW, CT_GET, CT_DELETE, CT_GET_STATS_CPU = 0x100, 0x101, 0x102, 0x104
 CTA_TUPLE_ORIG, CTA_STATUS, CTA_TIMEOUT, CTA_MARK, CTA_ID, CTA_ZONE, CTA_MARK_MASK = 1, 3, 7, 8, 12, 18, 21
 CTA_FILTER, CTA_STATUS_MASK = 25, 26
+_CTNETLINK = 1
 NLM_F_ACK, NLM_F_DUMP = 0x4, 0x300
 NLMSG_ERROR = 2
 OFFLOAD = 1 << 14
@@ -90,7 +91,10 @@ class OldKernel:
         sent = {kind & 0x3FFF: value for kind, value in map(_unpacked, attributes_of(request[20:]))}
         self.asked.append((kind, set(sent)))
         known = {number: value for number, value in sent.items() if number <= self.release.attributes}
-        if kind in self.refused:
+        if kind >> 8 != _CTNETLINK:
+            # A subsystem that is not there (nfnetlink_rcv_msg() in net/netfilter/nfnetlink.c).
+            yield _error(request, errno.EINVAL)
+        elif kind in self.refused:
             yield _error(request, errno.EOPNOTSUPP)
         elif kind == CT_GET and flags & NLM_F_DUMP == NLM_F_DUMP:
             chosen = (one for one in self.entries if self._passes(one, request[16], known))

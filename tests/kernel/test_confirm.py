@@ -330,6 +330,7 @@ def test_confirmation_that_cannot_be_written_down_takes_the_change_back(router: 
     first = router.state()
     waits = change(router, "1h")
     blocked = router.journals_named("settled")
+    blocked.unlink()
     blocked.mkdir()
     (blocked / "in the way").touch()
     message = refusal(router, {**CONFIRMED, "change": waits["change"]})

@@ -484,7 +484,7 @@ def test_namespaces(filled: str, netns: str) -> None:
     assert set(gathered) == {"namespaces"}
     count, limit = sysctl(filled, "count"), sysctl(filled, "max")
     share = round(100 * count / limit, 2) if limit else None
-    assert gathered["namespaces"][filled] == {"count": count, "percent": share}
+    assert gathered["namespaces"][filled] == {"count": count, "percent": share, "unavailable": None}
     assert gathered["namespaces"][netns]["count"] == 0
 
 

@@ -60,6 +60,7 @@ def netns() -> t.Iterator[str]:
                 tuple_of = f"-s 198.18.0.1 -d 198.18.0.2 --sport {port} --dport 9"
                 run(["conntrack", "-I", "-p", protocol, *tuple_of.split(), "-t", str(seconds), *state], netns=name)
         yield name
+        remove_records(name)
 
 
 def foretold(netns: str, settings: dict[str, t.Any], **options: t.Any) -> t.Any:
@@ -107,6 +108,26 @@ def test_counts_are_those_that_a_prune_by_idle_time_deletes(netns: str) -> None:
     pruned = run_module("conntrack_prune", {"match": [match]}, netns=netns, check=True)
     forecast = foretold(netns, {"tcp_timeout_established": 60})
     assert forecast["gone"] == pruned.data["would_delete"] == 4
+
+
+def test_protected_entries_are_among_those_that_go(netns: str) -> None:
+    """A sysctl holds for them as for all others. Who shortens or prunes afterwards leaves them alone."""
+    bgp = f"-p tcp -s 198.18.0.1 -d 198.18.0.3 --sport 40000 --dport 179 --state ESTABLISHED {REPLIED}"
+    run(["conntrack", "-I", *bgp.split(), "-t", "880"], netns=netns)
+    wanted = {"tcp_timeout_established": 60}
+    of_established = {"protocol": "tcp", "state": "ESTABLISHED", "idle": {"min": "60s"}}
+    forecast = foretold(netns, wanted)
+    pruned = run_module("conntrack_prune", {"match": [of_established]}, netns=netns, check=True).data
+    assert [(kept["reason"], kept["entries"]) for kept in pruned["kept"]] == [("bgp", 1)]
+    assert forecast["gone"] == pruned["would_delete"] + pruned["protected"] == 5
+    lowered = run_module("conntrack_settings", {"settings": wanted, "persist": False}, netns=netns)
+    assert not lowered.failed, lowered.msg
+    options = {"match": [{"protocol": "tcp", "state": "ESTABLISHED"}], "timeout": "settings"}
+    updated = run_module("conntrack_update", options, netns=netns).data
+    assert updated["updated"] > 0
+    assert updated["protected_by"] == {"bgp": 1}
+    [left] = listed(netns, "-p", "tcp", "--dport", "179")
+    assert left > 60
 
 
 def test_together_with_the_summary_and_selectors_of_the_same_pass(netns: str) -> None:

@@ -44,6 +44,8 @@ ENTRIES = [
     "-p tcp -s 2001:db8::1 -d 2001:db8::2 --sport 5000 --dport 443 --state ESTABLISHED",
 ]
 RUN = "/run/netops-conntrack"
+SUDO_USER = 54321
+"""The number of the page's user, whom no machine has."""
 
 
 def insert(netns: str) -> None:
@@ -273,6 +275,14 @@ def test_a_conntrackd_that_cannot_be_seen(tmp_path: pathlib.Path) -> None:
         facts = result.data["ansible_facts"]["conntrack"]["pair"]
         assert "CAP_SYS_PTRACE" in facts["problem"]
         assert {value for key, value in facts.items() if key != "problem"} == {None}
+        insert(netns)
+        result = ask(netns, "conntrack_facts", {"gather_subset": ["table"]})
+        groups = result.data["ansible_facts"]["conntrack"]["table"]["filled_by"]
+        assert groups[0]["match"]["protocol"] == "udp"
+        assert groups[0]["prunable"] is None
+        warning = " ".join(map(str, result.data["warnings"]))
+        assert "how many entries of a group a prune can delete is unknown. conntrackd runs as process" in warning
+        assert "CAP_SYS_PTRACE" in warning
         args: dict[str, t.Any] = {"match": "protocol=udp"}
         refused = ask(netns, "conntrack_prune", {**args, "protect_pair": False})
         assert_refused(refused, "conntrackd runs as process", "CAP_SYS_PTRACE", "unprotect: [conntrackd]")
@@ -320,11 +330,76 @@ def test_the_documented_interpreter(netns: str, directory: pathlib.Path) -> None
         assert json.loads(done.stdout)["deleted"] == 20, done.stdout + done.stderr
 
 
+_WITH_USER = """
+mount --make-rprivate /
+for name in etc/passwd etc/group etc/shadow etc/sudoers.d usr/local/sbin usr/local/bin; do
+  mount --bind "$1/$name" "/$name"
+done
+shift
+visudo -c -f /etc/sudoers.d/conntrack >&2
+exec setpriv --reuid=conntrack --regid=conntrack --init-groups "$@"
+"""
+_MODULE = """
+import runpy, sys
+sys.path[:0] = {paths!r}
+runpy.run_module("ansible_collections.netops.conntrack.plugins.modules.conntrack_prune", run_name="__main__")
+"""
+
+
+def user_with_sudo(directory: pathlib.Path) -> list[str]:
+    """Return a command that runs another one as the user of the page, on a router that is as the page says."""
+    made = {
+        "etc/passwd": (0o644, f"conntrack:x:{SUDO_USER}:{SUDO_USER}::/nonexistent:/bin/sh\n"),
+        "etc/group": (0o644, f"conntrack:x:{SUDO_USER}:\n"),
+        "etc/shadow": (0o640, "conntrack:*:19000:0:99999:7:::\n"),
+        "etc/sudoers.d/conntrack": (0o440, documented("sudoers")),
+        "usr/local/sbin/conntrack-python": (0o755, documented("sh")),
+        "usr/local/bin/conntrack-python": (0o755, documented("shell")),
+    }
+    for name, (mode, text) in made.items():
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        present = pathlib.Path("/", name)
+        path.write_text(present.read_text() + text if present.exists() else text)
+        path.chmod(mode)
+    os.chown(directory, SUDO_USER, SUDO_USER)
+    return ["unshare", "--mount", "sh", "-ec", _WITH_USER, "sh", str(directory)]
+
+
+def as_user(directory: pathlib.Path, netns: str, *command: str, text: str = "") -> subprocess.CompletedProcess[str]:
+    whole = ["ip", "netns", "exec", netns, *user_with_sudo(directory), *command]
+    return subprocess.run(whole, input=text, capture_output=True, text=True, check=False)
+
+
 @pytest.mark.skipif(not shutil.which("visudo"), reason="sudo is not installed")
-def test_the_documented_line_for_sudo(tmp_path: pathlib.Path) -> None:
-    path = tmp_path / "conntrack"
-    path.write_text(documented("sudoers"))
-    run(["visudo", "-c", "-f", str(path)])
+def test_the_documented_interpreter_over_sudo(netns: str, directory: pathlib.Path) -> None:
+    """As on the page, from the user's own interpreter to the capability that is left."""
+    interpreter = "/usr/local/bin/conntrack-python"
+    told = as_user(directory, netns, interpreter, "-c", "print(open('/proc/self/status').read())")
+    assert f"Uid:\t{SUDO_USER}\t{SUDO_USER}" in told.stdout, told.stderr
+    for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+        assert f"{name}:\t{1 << 12:016x}\n" in told.stdout
+    assert "NoNewPrivs:\t1\n" in told.stdout
+    module = directory / "module.py"
+    # sudo leaves no PYTHONPATH, and a module that Ansible sends has all that it needs in it.
+    module.write_text(_MODULE.format(paths=module_path(SYSTEM_PYTHON).split(os.pathsep)))
+    module.chmod(0o644)
+    arguments = json.dumps({"ANSIBLE_MODULE_ARGS": {"match": "protocol=udp"}})
+    done = as_user(directory, netns, interpreter, str(module), text=arguments)
+    assert json.loads(done.stdout)["deleted"] == 20, done.stdout + done.stderr
+
+
+@pytest.mark.skipif(not shutil.which("visudo"), reason="sudo is not installed")
+@pytest.mark.parametrize(
+    "command", [["/usr/bin/id"], ["/usr/bin/python3", "-c", "pass"], ["-u", "nobody", "/usr/bin/id"]]
+)
+def test_the_documented_line_for_sudo_lets_nothing_else_run(
+    netns: str, directory: pathlib.Path, command: list[str]
+) -> None:
+    refused = as_user(directory, netns, "sudo", "-n", *command)
+    assert refused.returncode == 1
+    assert "a password is required" in refused.stderr
+    assert refused.stdout == ""
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed")

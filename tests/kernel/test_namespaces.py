@@ -21,9 +21,10 @@ import typing as t
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils import _netns
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import UnavailableError
-from ansible_collections.netops.conntrack.plugins.module_utils._facts import namespaces
+from ansible_collections.netops.conntrack.plugins.module_utils._facts import named_counts, namespaces
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.gather import gather
 from ansible_collections.netops.conntrack.plugins.module_utils._namespaces import machine
+from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import read_count
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import findings
 from helpers.audited_router import NAMESPACE_CHECKS
 from helpers.support import PATIENCE, assert_refused, module_path, network_namespace, run, run_module
@@ -98,7 +99,7 @@ def test_only_named_ones(netns: str) -> None:
 
 def test_without_the_option_named_ones_are_counted_as_before(netns: str) -> None:
     gathered = facts({"gather_subset": ["namespaces"]}, netns=netns)
-    assert gathered["namespaces"][netns] == {"count": 0, "percent": 0.0}
+    assert gathered["namespaces"][netns] == {"count": 0, "percent": 0.0, "unavailable": None}
     assert "across_namespaces" not in gathered
 
 
@@ -288,6 +289,95 @@ def test_a_name_without_a_namespace_is_said(netns: str) -> None:
     assert across["complete"] is None
     assert f"{leftover.name}: " in across["unavailable"]
     assert f"ip netns delete {leftover.name}" in across["unavailable"]
+
+
+def left_by_ip_netns(path: pathlib.Path) -> None:
+    path.touch()
+
+
+def without_permission(path: pathlib.Path) -> None:
+    path.touch(mode=0)
+
+
+def no_file(path: pathlib.Path) -> None:
+    path.mkdir()
+
+
+def a_pipe(path: pathlib.Path) -> None:
+    os.mkfifo(path)
+
+
+def a_link_to_nowhere(path: pathlib.Path) -> None:
+    path.symlink_to("/nowhere")
+
+
+def something_else(path: pathlib.Path) -> None:
+    path.write_text("notes\n")
+
+
+def of_another_kind(path: pathlib.Path) -> None:
+    path.symlink_to("/proc/1/ns/uts")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [left_by_ip_netns, without_permission, no_file, a_pipe, a_link_to_nowhere, something_else, of_another_kind],
+)
+@pytest.mark.parametrize("wanted", [None, "named", "all"])
+def test_a_broken_name_is_unknown_and_holds_up_no_other(
+    netns: str, make: t.Callable[[pathlib.Path], None], wanted: str | None
+) -> None:
+    run(["conntrack", *ENTRY.format(1).split()], netns=netns)
+    broken = pathlib.Path(_netns.NETNS_DIRECTORY, f"{netns}-left")
+    make(broken)
+    try:
+        asked = {"namespaces": wanted} if wanted else {}
+        gathered = facts({"gather_subset": ["namespaces"], **asked})
+        refused = run_module("conntrack_facts", {"gather_subset": ["usage"], "netns": broken.name})
+    finally:
+        if os.path.isdir(broken):
+            broken.rmdir()
+        else:
+            broken.unlink()
+    assert gathered["namespaces"][netns]["count"] == 1
+    assert_refused(refused, "netns: ", broken.name)
+    if wanted is None:
+        unknown = gathered["namespaces"][broken.name]
+        assert (unknown["count"], unknown["percent"]) == (None, None)
+        assert broken.name in unknown["unavailable"]
+        assert gathered["namespaces"][netns]["unavailable"] is None
+    else:
+        across = gathered["across_namespaces"]
+        assert across["complete"] is None
+        assert f"{broken.name}: " in across["unavailable"]
+
+
+def test_a_name_that_goes_while_all_are_counted_is_left_out(netns: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with network_namespace("spaces") as going:
+        first, second = sorted([netns, going])
+
+        def deleting() -> int | None:
+            with contextlib.suppress(AssertionError):
+                run(["ip", "netns", "delete", second])
+            return read_count()
+
+        monkeypatch.setattr(named_counts, "read_count", deleting)
+        monkeypatch.setattr(_netns, "names", lambda: [first, second])
+        try:
+            assert list(named_counts.count_named()) == [first]
+        finally:
+            # The fixtures delete both at their ends.
+            run(["ip", "netns", "add", second])
+
+
+def test_a_directory_that_may_not_be_listed_is_said(netns: str) -> None:
+    closed = f'mount -t tmpfs -o mode=700 tmpfs {_netns.NETNS_DIRECTORY}; exec "$@"'
+    wrapper = ("unshare", "--mount", "sh", "-ec", f"mount --make-rprivate /; {closed}", "sh", *UNPRIVILEGED)
+    gathered = facts({"gather_subset": ["usage", "namespaces"]}, netns=netns, wrapper=wrapper)
+    assert gathered["namespaces"][_netns.NETNS_DIRECTORY]["unavailable"] == "Permission denied"
+    assert gathered["usage"]["count"] == 0
+    refused = run_module("conntrack_facts", {"gather_subset": ["usage"], "netns": netns}, wrapper=wrapper)
+    assert_refused(refused, f"netns: the network namespace {netns!r} cannot be opened")
 
 
 def test_who_may_not_look_is_told_so(netns: str) -> None:

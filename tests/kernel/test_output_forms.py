@@ -15,10 +15,12 @@ import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
 from ansible_collections.netops.conntrack.plugins.module_utils._entry import label_names
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
 from ansible_collections.netops.conntrack.plugins.module_utils._query.extended import ExtendedLines
 from ansible_collections.netops.conntrack.plugins.module_utils._query.output import Output
 from ansible_collections.netops.conntrack.plugins.module_utils._query.xml_lines import FIRST_LINES, LAST_LINE, XmlLines
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import compile_selection
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import read_settings
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.table import Table
@@ -236,6 +238,37 @@ def test_the_names_of_labels_are_those_of_the_tool(
     # The tool leaves out a label without a name.
     assert {number: [name for name in labels if name in names.values()] for number, labels in found.items()} == listed
     assert sum(map(len, found.values())) >= 4
+
+
+@pytest.mark.parametrize("text", NAMES)
+def test_a_selector_takes_the_names_of_labels_that_the_tool_takes(
+    filled: str, text: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "connlabel.conf"
+    file.write_text(text)
+    monkeypatch.setattr(label_names, "LABELS_FILE", str(file))
+    blocks, _context = read(filled)
+    words = {word for line in text.split("\n") for word in (line.strip().partition(" ")[2], *line.split())}
+    for name in sorted(word for word in words if word and not word.isdecimal()):
+        listed = _listed_with_label(filled, name, text)
+        if listed is None:
+            with pytest.raises(OptionError, match="is not a label"):
+                compile_selection([{"label": name}], None, Context({}, 0))
+            continue
+        selection = compile_selection([{"label": name}], None, Context({}, 0))
+        found = [entry for block in blocks for entry in block.entries() if selection.decide(entry)]
+        assert len(found) == listed
+
+
+def _listed_with_label(netns: str, name: str, labels: str) -> int | None:
+    """Return how many entries the tool lists with a label, None if it does not know that."""
+    try:
+        listed = [shown(netns, "id", "-f", family, "-l", name, labels=labels) for family in ("ipv4", "ipv6")]
+    except AssertionError as error:
+        if f"unknown label '{name}'" not in str(error):
+            raise
+        return None
+    return len("".join(listed).splitlines())
 
 
 def info(netns: str, **args: t.Any) -> dict[str, t.Any]:

@@ -242,6 +242,13 @@ def test_the_port_of_the_conntrackd_that_runs(tmp_path: pathlib.Path, port: int)
         while f"dport={port}" not in run(["conntrack", "-L", "-p", "udp"], netns=netns):
             assert time.monotonic() < give_up
             time.sleep(0.1)
+        synced = f"-p udp -s 198.18.0.{{}} -d 203.0.113.1 --sport 40000 --dport {port} -t 1000"
+        run(["conntrack", "-R", "-"], netns=netns, text="".join(f"-I {synced.format(one)}\n" for one in range(1, 201)))
+        told = run_module("conntrack_info", {"match": "protocol=udp", "explain": 1}, netns=netns)
+        assert [group["prunable"] for group in told.data["filled_by"]] == [0]
+        gathered = run_module("conntrack_facts", {"gather_subset": ["table"], "explain": 1}, netns=netns)
+        found = gathered.data["ansible_facts"]["conntrack"]["table"]["filled_by"]
+        assert [group["prunable"] for group in found] == [0]
         result = run_module("conntrack_prune", {"match": "protocol=udp"}, netns=netns)
         assert list(kept(result)) == ["conntrackd"]
         assert f"dport={port}" in run(["conntrack", "-L", "-p", "udp"], netns=netns)
@@ -254,6 +261,12 @@ def test_a_configuration_of_conntrackd_that_cannot_be_read(tmp_path: pathlib.Pat
     with pair(tmp_path, port=3999) as both:
         netns = both.first.netns
         pathlib.Path(f"{both.first.path}.conf").rename(f"{both.first.path}.gone")
+        lines = "".join(
+            f"-I -p udp -s 198.18.0.{one} -d 203.0.113.1 --sport 4 --dport 53 -t 1000\n" for one in range(1, 201)
+        )
+        run(["conntrack", "-R", "-"], netns=netns, text=lines)
+        told = run_module("conntrack_info", {"match": "protocol=udp", "explain": 1}, netns=netns)
+        assert [group["prunable"] for group in told.data["filled_by"]] == [None]
         args = {"match": "protocol=udp", "protect_pair": False}
         result = run_module("conntrack_prune", args, netns=netns)
         assert_refused(result, "conntrackd runs as process", "cannot be read", "unprotect: [conntrackd]")

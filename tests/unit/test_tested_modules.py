@@ -36,6 +36,7 @@ TESTED_IN = {
     "kernel/test_never_the_controller": "action/conntrack_create action/conntrack_events action/conntrack_expect_info "
     "action/conntrack_expect_prune action/conntrack_facts action/conntrack_info action/conntrack_prune "
     "action/conntrack_restore action/conntrack_settings action/conntrack_timeout_policy action/conntrack_update",
+    "kernel/test_namespaces": "module_utils/_facts/named_counts",
     "kernel/test_not_listed": "module_utils/_facts/listeners",
     "kernel/test_reader": "module_utils/_table/block module_utils/_table/table",
     "kernel/test_output_forms": "module_utils/_entry/label_names module_utils/_query/output "
@@ -91,6 +92,7 @@ PARTS = {
     "module_utils/_listing/markup_shapes",
     "module_utils/_listing/listing": "module_utils/_listing/processes",
     "module_utils/_module": "module_utils/_interrupt",
+    "module_utils/_namespaces/processes": "module_utils/_files/process_files",
     "module_utils/_query/query": "module_utils/_query/grouping",
     "module_utils/_selector/keys": "module_utils/_selector/amount_keys module_utils/_selector/tuple_keys",
     "module_utils/_settings/run": "module_utils/_settings/change_plan module_utils/_settings/confirm "

@@ -39,6 +39,10 @@ _MOST_SECONDS = 0xFFFFFFFF  # A timeout is an unsigned int (net/netfilter/nf_con
 _MOST = 1000
 """So many changes are kept at most. Each is dropped once no entry can have a timeout from before it."""
 
+_BYTES_OF_START = 200
+_BYTES_OF_CHANGE = 500
+"""More than the text of a record without changes has, and than that of a change: a policy has 14 timeouts at most."""
+
 WITH_TIMEOUT_OF_BIRTH = "gre_"
 """GRE entries keep the timeouts of their birth (gre_packet() in net/netfilter/nf_conntrack_proto_gre.c)."""
 
@@ -145,6 +149,29 @@ def _edition(about: os.stat_result) -> Edition:
     return about.st_dev, about.st_ino, about.st_mtime_ns
 
 
+def require_room(changes: int = 1) -> None:
+    """Raise UnavailableError if the disk does not take so many more changes on record. Nothing is written."""
+    run_directory.require_room(*room_for(changes))
+
+
+def room_for(changes: int) -> tuple[int, ...]:
+    """Return the sizes in bytes of the files that are written to record so many more changes, at the most."""
+    if not changes:
+        return ()
+    path = run_directory.path_of(_FILE)
+    try:
+        present = os.stat(path).st_size
+    except OSError:
+        present = 0
+    size = present + _BYTES_OF_START + changes * _BYTES_OF_CHANGE
+    # Each edition is written next to the one before it.
+    return (size, size) if os.path.exists(_lock_of(path)) else (size, size, 0)
+
+
+def _lock_of(path: str) -> str:
+    return f"{path}.lock"
+
+
 @contextlib.contextmanager
 def _done_at_the_end(begun: float) -> t.Iterator[None]:
     """Record at the end of the body that what was begun at that time is done."""
@@ -182,6 +209,7 @@ def shortening(most: int) -> t.Iterator[None]:
 
     Raises UnavailableError, or ConntrackError for a damaged file, before the body runs, where it cannot be recorded.
     """
+    require_room()
     begun = time.monotonic()
     _add(Shortening(most, begun, None))
     with _done_at_the_end(begun):
@@ -194,6 +222,7 @@ def replacing(policy: Policy) -> t.Iterator[None]:
 
     Raises UnavailableError, or ConntrackError for a damaged file, before the body runs, where it cannot be recorded.
     """
+    require_room()
     begun = time.monotonic()
     _add(FormerPolicy(policy, begun, None))
     with _done_at_the_end(begun):
@@ -227,7 +256,7 @@ def _locked() -> t.Iterator[str]:
     path = run_directory.path_of(_FILE)
     try:
         run_directory.make()
-        lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = os.open(_lock_of(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise _not_writable(path, error) from error
     try:
@@ -343,8 +372,9 @@ def _damaged(path: str) -> ConntrackError:
 
 
 def _not_writable(path: str, error: OSError) -> UnavailableError:
-    remedy = f" {BECOME_ROOT}" if isinstance(error, PermissionError) else ""
-    return UnavailableError(
-        f"{path} cannot be written ({error.strerror}). Without the record of a changed timeout, the idle time of "
-        f"entries could not be told afterwards. Nothing was changed.{remedy}"
+    return run_directory.not_written(
+        path,
+        error,
+        "Without the record of a changed timeout, the idle time of entries could not be told afterwards. "
+        "Nothing was changed.",
     )

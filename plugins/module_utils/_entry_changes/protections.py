@@ -17,7 +17,6 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.control_traffic import (
-    PORT_FIELDS,
     PORTS,
     PROTOCOLS,
 )
@@ -25,6 +24,10 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry impo
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import compile_selection
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.memo import Memo
+from ansible_collections.netops.conntrack.plugins.module_utils._table.port_rows import (
+    ports_by_protocol,
+    rows_with_ports,
+)
 
 ADDRESS, EXPECTATION, CONNTRACKD = "address", "expectation", "conntrackd"
 
@@ -124,17 +127,8 @@ def _protocol_test(protocol: int) -> t.Callable[[Block], Rows]:
 
 
 def _port_test(ports: t.Collection[tuple[int, int]]) -> t.Callable[[Block], Rows]:
-    by_protocol: dict[int, set[int]] = {}
-    for protocol, port in ports:
-        by_protocol.setdefault(protocol, set()).add(port)
-
-    def rows_of(block: Block) -> Rows:
-        wanted = by_protocol.get(block.layout.constants["protocol"])
-        if wanted is None or all(wanted.isdisjoint(block.column(field)) for field in PORT_FIELDS):
-            return _NONE
-        return [not wanted.isdisjoint(four) for four in zip(*map(block.column, PORT_FIELDS))]
-
-    return rows_of
+    by_protocol = ports_by_protocol(ports)
+    return lambda block: rows_with_ports(block, by_protocol)
 
 
 def _master_test(masters: frozenset[Master]) -> t.Callable[[Block], Rows]:

@@ -22,7 +22,7 @@ import errno
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_claims import REASONS
-from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_record import shortening
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_record import require_room, shortening
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.outcome import (
     count_of,
     counting_outcomes,
@@ -36,7 +36,6 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.su
     survey_table,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.update_plan import (
-    Aim,
     EntryUpdate,
     UpdatePlan,
 )
@@ -76,9 +75,12 @@ def update(table: WritableTable, plan: UpdatePlan, dry_run: bool) -> UpdateOutco
     )
     # A kernel that leaves entries out of the dump does not list what it counts.
     found.not_listed = None if conditions else not_listed(before, table.count(), found.listed)
+    timeout = plan.aim.timeout if isinstance(plan.aim.timeout, int) and found.shortens else None
     if dry_run:
+        if timeout is not None:
+            require_room()
         return UpdateOutcome(found, None, collections.Counter())
-    with _on_record(plan.aim, found), counting_outcomes("updated", len(targets)) as outcomes:
+    with _on_record(timeout), counting_outcomes("updated", len(targets)) as outcomes:
         settled = _update_after_second_look(table, judge, targets, outcomes)
     return UpdateOutcome(found, outcomes, settled)
 
@@ -108,12 +110,9 @@ def _update_after_second_look(
 
 
 @contextlib.contextmanager
-def _on_record(aim: Aim, found: UpdateSurvey) -> t.Iterator[None]:
+def _on_record(timeout: int | None) -> t.Iterator[None]:
     """Record a time that no sysctl gives before entries get it, or they would look idle for longer than they are."""
-    if not isinstance(aim.timeout, int) or not found.shortens:
-        yield
-        return
-    with shortening(aim.timeout):
+    with contextlib.nullcontext() if timeout is None else shortening(timeout):
         yield
 
 

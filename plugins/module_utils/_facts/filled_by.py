@@ -20,7 +20,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry.control_tr
     PORT_FIELDS,
     is_control_traffic,
 )
-from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import NotPermittedError, OptionError
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.cluster_counts import ClusterCounts, ClusterRows
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.cluster_search import (
     LEAST_PERCENT,
@@ -34,7 +34,13 @@ from ansible_collections.netops.conntrack.plugins.module_utils._facts.clusters i
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.distinct_addresses import DistinctAddresses
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.networks import Network
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.sample import FoundInSample
+from ansible_collections.netops.conntrack.plugins.module_utils._pair.sync_ports import sync_ports
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
+from ansible_collections.netops.conntrack.plugins.module_utils._table.port_rows import (
+    Ports,
+    ports_by_protocol,
+    rows_with_ports,
+)
 from ansible_collections.netops.conntrack.plugins.module_utils._units import percent
 
 MOST, USUAL = 10, 5
@@ -48,8 +54,29 @@ def require_clusters(explain: int) -> None:
         raise OptionError("explain", explain, f"is not in 0 to {MOST}", remedy)
 
 
+def ports_kept_here() -> Ports | None:
+    """Return the ports of what a prune keeps in the network namespace that the process is in.
+
+    None where the configuration of its conntrackd, or whether it has one, may not be seen.
+    """
+    usual = ((protocol, port) for protocol, ports in KEPT_PORTS.items() for port in ports)
+    try:
+        return ports_by_protocol([*usual, *sync_ports()])
+    except NotPermittedError:
+        return None
+
+
+def usual_ports() -> Ports | None:
+    """Return the ports of what a prune keeps on any machine."""
+    return KEPT_PORTS
+
+
 class FilledBy:
-    """Finds what fills a table, in ``most`` clusters. It is given the blocks of the table one after the other."""
+    """Finds what fills a table, in ``most`` clusters. It is given the blocks of the table one after the other.
+
+    ``find_kept_ports`` returns the ports of what a prune keeps, None where these are unknown. It is called at most
+    once, and only where a prune could delete any of the clusters.
+    """
 
     fields: t.ClassVar[frozenset[str]] = frozenset(
         {
@@ -59,9 +86,9 @@ class FilledBy:
         }
     )
 
-    def __init__(self, most: int = USUAL) -> None:
+    def __init__(self, most: int = USUAL, find_kept_ports: t.Callable[[], Ports | None] = usual_ports) -> None:
         self._most = most
-        self._clusters = FoundInSample(lambda sample: _Counting(largest_clusters(sample, most)))
+        self._clusters = FoundInSample(lambda sample: _Counting(largest_clusters(sample, most), find_kept_ports))
         self._entries = 0
 
     def add(self, block: Block) -> None:
@@ -78,8 +105,10 @@ class FilledBy:
 class _Counting:
     """Counts all clusters, block by block."""
 
-    def __init__(self, clusters: list[Cluster]) -> None:
+    def __init__(self, clusters: list[Cluster], find_kept_ports: t.Callable[[], Ports | None]) -> None:
         self._clusters = [_Counted(cluster) for cluster in clusters]
+        asked = any(cluster.may_be_prunable for cluster in self._clusters)
+        self._kept_ports = find_kept_ports() if asked else {}
         self._counts = ClusterCounts(clusters)
         self._patterns: collections.Counter[int] = collections.Counter()
 
@@ -90,12 +119,14 @@ class _Counting:
             return
         patterns = rows.patterns()
         self._patterns.update(patterns)
-        control = _control_rows(block)
+        ports = self._kept_ports
+        control = rows_with_ports(block, ports) if ports else []
+        is_unknown = ports is None and block.layout.constants["protocol"] in KEPT_PORTS
         for number, cluster in enumerate(self._clusters):
             entries = sum(entries for pattern, entries in patterns.items() if pattern >> number & 1)
             if entries:
                 kept = sum(map(operator.and_, rows.of(number), control)) if control else 0
-                cluster.add(entries, kept, block)
+                cluster.add(entries, None if is_unknown else kept, block)
                 cluster.add_peers(block, rows, number, entries)
 
     def result(self, total: int) -> dict[str, t.Any]:
@@ -105,14 +136,6 @@ class _Counting:
         bits = sum(1 << number for number in named)
         explained = sum(entries for pattern, entries in self._patterns.items() if pattern & bits)
         return {"filled_by": [results[number] for number in named], "explained_percent": percent(explained, total)}
-
-
-def _control_rows(block: Block) -> list[bool]:
-    """Return for each row whether a prune keeps it for one of its ports, or nothing if it keeps none."""
-    ports = KEPT_PORTS.get(block.layout.constants["protocol"], frozenset())
-    if "source_port" not in block.layout.fields or all(ports.isdisjoint(block.column(name)) for name in PORT_FIELDS):
-        return []
-    return [not ports.isdisjoint(row) for row in zip(*map(block.column, PORT_FIELDS))]
 
 
 class _Counted:
@@ -127,8 +150,13 @@ class _Counted:
         self.entries = 0
         self.prunable: int | None = 0
 
-    def add(self, entries: int, kept: int, block: Block) -> None:
-        """Count so many entries of a block, and how many of them are ``kept`` by a prune for their ports."""
+    @property
+    def may_be_prunable(self) -> bool:
+        """Whether a prune could delete any of its entries, as far as their ports let it."""
+        return not (self._match["replied"] or self._may_be_one_way or self._is_control_traffic)
+
+    def add(self, entries: int, kept: int | None, block: Block) -> None:
+        """Count so many entries of a block, and how many of them are ``kept`` by a prune for their ports, if known."""
         self.entries += entries
         if self._match["replied"] or self.prunable is None:
             return
@@ -137,7 +165,7 @@ class _Counted:
             self.prunable = 0 if "packets_original" in block.layout.fields else None
         elif not self._is_control_traffic and "helper" not in block.layout.fields:
             # A prune keeps control traffic, and entries with a helper, unless it is told otherwise.
-            self.prunable += entries - kept
+            self.prunable = None if kept is None else self.prunable + entries - kept
 
     def add_peers(self, block: Block, rows: ClusterRows, number: int, entries: int) -> None:
         """Count the sources and destinations of the rows that are in this cluster, which has this number."""

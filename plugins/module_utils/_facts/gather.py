@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import collections
-import os
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils import _netns
@@ -23,12 +22,14 @@ from ansible_collections.netops.conntrack.plugins.module_utils._expectations.dum
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by import (
     USUAL,
     FilledBy,
+    ports_kept_here,
     require_clusters,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.forecast import Forecast, LeaveOut
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.fullness import fullness
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.kernel_log import table_full
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.listeners import listeners
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.named_counts import count_named
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.namespaces import measure_namespaces
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.nat_ports import NatPorts
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.rates import Rates, parse_sample
@@ -44,10 +45,9 @@ from ansible_collections.netops.conntrack.plugins.module_utils._selector.compile
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.named_selectors import NAMED
 from ansible_collections.netops.conntrack.plugins.module_utils._settings.record import describe_records
 from ansible_collections.netops.conntrack.plugins.module_utils._settings.setting_plan import requested_values
-from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import read_count, read_settings
+from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import read_settings
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.table import Table, not_listed
-from ansible_collections.netops.conntrack.plugins.module_utils._units import percent
 
 _SLAB_INFO = "/proc/slabinfo"
 _MEMORY_INFO = "/proc/meminfo"
@@ -120,7 +120,7 @@ def gather(
     if "namespaces" not in subsets:
         return facts
     if namespaces is None:
-        return {**facts, "namespaces": _named_namespaces()}
+        return {**facts, "namespaces": count_named()}
 
     def read_table() -> dict[str, t.Any]:
         with Table() as other:
@@ -233,13 +233,20 @@ def _memory_total() -> int | None:
 
 
 def _stats(table: Table) -> dict[str, t.Any]:
-    per_cpu = table.cpu_stats()
+    """Return the counters, or why the kernel has none. That is no reason to withhold the other facts."""
+    per_cpu: list[tuple[int, dict[str, int]]] = []
+    unavailable = None
+    try:
+        per_cpu = table.cpu_stats()
+    except UnavailableError as error:
+        unavailable = error.message
     total: collections.Counter[str] = collections.Counter()
     for _cpu, counters in per_cpu:
         total.update(counters)
     return {
         "total": dict(total),
         "per_cpu": [{"cpu": cpu, **counters} for cpu, counters in per_cpu],
+        "unavailable": unavailable,
         "received_packets": received_packets(),
         "table_full": table_full(),
     }
@@ -262,7 +269,7 @@ def count_table(
     def collect(blocks: t.Iterator[Block]) -> dict[str, t.Any]:
         forecast = None if new_forecast is None else new_forecast(context)
         summary = Summary(context.timeouts, top)
-        filled_by = FilledBy(explain)
+        filled_by = FilledBy(explain, ports_kept_here)
         nat_ports = NatPorts()
         tallies = Tallies(compiled)
         for block in blocks:
@@ -284,20 +291,3 @@ def count_table(
         return counts
 
     return table.read(collect)
-
-
-def _named_namespaces() -> dict[str, t.Any]:
-    """Return count and share of the limit for each named network namespace of the host."""
-    result = {}
-    for name in _netns.names():
-        try:
-            with _netns.inside(_netns.reference_to(name)):
-                count, limit = read_count(), read_settings().get("max", 0)
-        except UnavailableError:
-            if os.path.exists(_netns.path_of(name)):
-                raise
-            # It was deleted since the names were listed.
-            continue
-        share = percent(count, limit) if limit and count is not None else None
-        result[name] = {"count": count, "percent": share}
-    return result

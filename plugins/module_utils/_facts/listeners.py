@@ -18,6 +18,11 @@ import itertools
 import os
 import typing as t
 
+from ansible_collections.netops.conntrack.plugins.module_utils._files.process_files import (
+    process_numbers,
+    read_of_process,
+)
+
 _NETFILTER = "12"  # NETLINK_NETFILTER of linux/netlink.h
 _DESTROY = 1 << 2  # NFNLGRP_CONNTRACK_DESTROY of linux/netfilter/nfnetlink.h is group 3
 
@@ -95,7 +100,7 @@ def _owners(sockets: t.Sequence[_Socket], proc: str) -> dict[str, tuple[str, int
     owners: dict[str, tuple[str, int]] = {}
     wanted = {one.link for one in sockets}
     likely = [one.port_id for one in sockets]
-    for pid in itertools.chain(likely, _processes(proc)):
+    for pid in itertools.chain(likely, process_numbers(proc)):
         if wanted <= owners.keys():
             break
         held = wanted & _open_files(pid, proc)
@@ -103,10 +108,6 @@ def _owners(sockets: t.Sequence[_Socket], proc: str) -> dict[str, tuple[str, int
         if name is not None:
             owners = {**dict.fromkeys(held, (name, pid)), **owners}
     return owners
-
-
-def _processes(proc: str) -> t.Iterator[int]:
-    yield from sorted(int(name) for name in os.listdir(proc) if name.isdecimal())
 
 
 def _open_files(pid: int, proc: str) -> set[str]:
@@ -123,7 +124,6 @@ def _open_files(pid: int, proc: str) -> set[str]:
 def _name(pid: int, proc: str) -> str | None:
     """Return the name of a process, at most 15 bytes (comm in proc(5)). Its command line may hold secrets."""
     try:
-        with open(f"{proc}/{pid}/comm", encoding="utf-8", errors="replace") as file:
-            return file.read().rstrip("\n")
+        return read_of_process(pid, "comm", proc).rstrip("\n")
     except OSError:
         return None

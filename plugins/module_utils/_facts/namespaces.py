@@ -90,7 +90,7 @@ def measure_namespaces(wanted: str, own: Identity, read_table: ReadTable | None)
     facts: dict[str, Facts] = {}
     container_names = ContainerNames()
     for one in measured[:MOST_LISTED]:
-        name = _unused(_shown(one.reference), one.namespace, facts)
+        name = _unused(shown(one.reference), one.namespace, facts)
         facts[name] = _facts_of(one, name, container_names)
     return {"namespaces": facts, "across_namespaces": _across(machine, measured, wanted)}
 
@@ -170,7 +170,7 @@ def _inside(one: _Measured, work: t.Callable[[], None]) -> None:
             reasons.append(error.message)
     if not is_there(one.namespace):
         raise _GoneError
-    one.unavailable = _reason(reasons[0])
+    one.unavailable = reason_of(reasons[0])
 
 
 def _do(one: _Measured, work: t.Callable[[], None]) -> None:
@@ -178,14 +178,15 @@ def _do(one: _Measured, work: t.Callable[[], None]) -> None:
     try:
         work()
     except ConntrackError as error:
-        one.unavailable = _reason(error.message)
+        one.unavailable = reason_of(error.message)
 
 
-def _reason(message: str) -> str:
-    return _shown(message.replace("netns: ", "", 1), _LONGEST_REASON)
+def reason_of(message: str) -> str:
+    """Return why a namespace could not be measured, from the message of an error about the option netns."""
+    return shown(message.replace("netns: ", "", 1), _LONGEST_REASON)
 
 
-def _shown(text: str, longest: int = LONGEST_NAME) -> str:
+def shown(text: str, longest: int = LONGEST_NAME) -> str:
     """Return a text that somebody else chose, without control characters, and not too long."""
     shown = visible(text)
     return shown if len(shown) <= longest else f"{shown[: longest - 1]}…"
@@ -207,11 +208,11 @@ def _facts_of(one: _Measured, name: str, container_names: ContainerNames) -> Fac
     return {
         "name": name,
         "title": _title(name, one, owner),
-        "names": [_shown(each) for each in namespace.names[:MOST_NAMES]],
+        "names": [shown(each) for each in namespace.names[:MOST_NAMES]],
         "inode": namespace.identity[1],
         "own": one.is_own,
         "pid": holder.pid if holder else None,
-        "process": _shown(holder.process, LONGEST_PROCESS) if holder else None,
+        "process": shown(holder.process, LONGEST_PROCESS) if holder else None,
         "processes": namespace.processes,
         "owner": owner,
         "count": one.count,
@@ -228,7 +229,7 @@ def _owner_of(namespace: Namespace, container_names: ContainerNames) -> Facts | 
         return None
     # A user can give his own groups the number of somebody else's container.
     label = container_names.name_of(owner.kind, owner.name) if owner.user is None else None
-    return {**owner._asdict(), "name": _shown(owner.name), "label": _shown(label) if label else None}
+    return {**owner._asdict(), "name": shown(owner.name), "label": shown(label) if label else None}
 
 
 def _title(name: str, one: _Measured, owner: Facts | None) -> str:
@@ -236,7 +237,7 @@ def _title(name: str, one: _Measured, owner: Facts | None) -> str:
     holder = one.namespace.holder
     if one.namespace.names or holder is None:
         return name
-    process = _shown(holder.process, LONGEST_PROCESS)
+    process = shown(holder.process, LONGEST_PROCESS)
     if owner is None:
         return f"{name} ({process})"
     number = owner["name"] if owner["kind"] in ("unit", "machine", "lxc") else owner["name"][:_SHORT_ID]
@@ -260,7 +261,7 @@ def _across(machine: Machine, measured: t.Sequence[_Measured], wanted: str) -> F
         "buckets": buckets,
         "load_factor": round(2 * (count or 0) / buckets, 3) if is_whole and buckets else None,
         "complete": None if reasons else True,
-        "unavailable": _shown(" ".join(reasons), _LONGEST_REASON * 4) if reasons else None,
+        "unavailable": shown(" ".join(reasons), _LONGEST_REASON * 4) if reasons else None,
     }
 
 
@@ -271,10 +272,10 @@ def _unseen(machine: Machine, wanted: str) -> t.Sequence[str]:
 
 def _not_measured(machine: Machine, measured: t.Sequence[_Measured], left_out: int) -> t.Iterator[str]:
     for name, reason in sorted(machine.broken.items()):
-        yield f"{_shown(name)}: {_reason(reason)}"
+        yield f"{shown(name)}: {reason_of(reason)}"
     unknown = [one for one in measured if one.unavailable is not None]
     if unknown:
-        first = f"{_shown(unknown[0].reference)}: {unknown[0].unavailable}"
+        first = f"{shown(unknown[0].reference)}: {unknown[0].unavailable}"
         number = "1 namespace" if len(unknown) == 1 else f"{len(unknown):,} namespaces"
         yield f"{number} could not be measured, such as {first.rstrip('.')}."
     if left_out:

@@ -22,7 +22,7 @@ import itertools
 import time
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError, UnavailableError
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by import FilledBy
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.tallies import by_name
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
@@ -92,7 +92,7 @@ class Rates:
         def collect(blocks: t.Iterator[Block]) -> tuple[_Look, FilledBy]:
             ids: Ids = collections.defaultdict(lambda: array.array("I"))
             added = FilledBy(self._explain)
-            begun, counters = time.monotonic(), dict(self._table.cpu_stats())
+            begun, counters = time.monotonic(), self._counters()
             for block in blocks:
                 ids[block.layout.constants["protocol"]].extend(block.numbers("id"))
                 if seen is not None:
@@ -100,6 +100,13 @@ class Rates:
             return _Look(begun, self._table.count(), counters, ids), added
 
         return self._table.read(collect)
+
+    def _counters(self) -> dict[int, dict[str, int]]:
+        """Return the kernel's counters by processor. There are none where it does not tell them."""
+        try:
+            return dict(self._table.cpu_stats())
+        except UnavailableError:
+            return {}
 
 
 def kept_ids(before: Ids, after: Ids) -> dict[int, int]:

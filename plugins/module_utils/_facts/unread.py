@@ -13,7 +13,8 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils import _netns
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_record import read_record
-from ansible_collections.netops.conntrack.plugins.module_utils._errors import BECOME_ROOT
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import BECOME_ROOT, NotPermittedError
+from ansible_collections.netops.conntrack.plugins.module_utils._pair.sync_ports import sync_ports
 
 _ROOT = 0
 _OF_ENTRIES = ("table", "selectors", "forecast", "rates")
@@ -42,9 +43,24 @@ def unread(facts: t.Mapping[str, t.Any], netns: str | None) -> t.Iterator[str]:
             problem = read_record().unreadable
         if problem:
             yield f"table: {problem} All idle times are unknown. {BECOME_ROOT}"
+    groups = facts.get("table", {}).get("filled_by", ())
+    if any(group["prunable"] is None for group in groups):
+        with _netns.inside(netns):
+            problem = _why_ports_are_unknown()
+        if problem:
+            yield f"table: how many entries of a group a prune can delete is unknown. {problem}"
     full = facts.get("stats", {}).get("table_full", {}).get("unreadable")
     if full:
         yield (
             f"stats: how often the kernel logged that the table was full is unknown ({full}). It takes root, or "
             f"CAP_SYSLOG. {BECOME_ROOT}"
         )
+
+
+def _why_ports_are_unknown() -> str:
+    """Return why the ports of conntrackd in the present namespace are unknown, or "" where they are known."""
+    try:
+        sync_ports()
+    except NotPermittedError as error:
+        return error.message
+    return ""

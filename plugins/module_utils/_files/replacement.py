@@ -188,7 +188,7 @@ def _require_writable(directory: Directory, change: FileChange, problem: str, ot
     """Raise NotPermittedError or UnavailableError if the directory does not take the new text."""
     if not os.access(".", os.W_OK | os.X_OK, dir_fd=directory.descriptor):
         raise _not_writable(directory, problem, f"give another file, or {otherwise}")
-    if change.new_text is not None and not has_room(directory.path, len(change.new_text)):
+    if change.new_text is not None and not has_room(directory.path, max(1, len(change.new_text))):
         reason = os.strerror(errno.ENOSPC)
         raise UnavailableError(
             f"{problem} ({reason}). Make room on the file system of {directory.path}, or {otherwise}."
@@ -206,13 +206,17 @@ def _not_writable(directory: Directory, problem: str, otherwise: str) -> Conntra
     return NotPermittedError(f"{problem} in {directory.path} by this user. {BECOME_ROOT} Or {otherwise}.")
 
 
-def has_room(directory: str, size: int) -> bool:
-    """Return whether a new file of so many bytes fits on the disk (statvfs(3)). True where the disk does not say."""
+def has_room(directory: str, *sizes: int) -> bool:
+    """Return whether new files of so many bytes each fit on the disk (statvfs(3)). True where the disk does not say.
+
+    A file of 0 bytes takes an inode and no block.
+    Raises OSError for a directory that cannot be looked at.
+    """
     disk = os.statvfs(directory)
     blocks_left = disk.f_bfree if os.geteuid() == 0 else disk.f_bavail
-    blocks_needed = max(1, -(-size // disk.f_frsize))
+    blocks_needed = sum(-(-size // disk.f_frsize) for size in sizes)
     no_block = disk.f_blocks > 0 and blocks_left < blocks_needed
-    no_inode = disk.f_files > 0 and disk.f_ffree == 0
+    no_inode = disk.f_files > 0 and disk.f_ffree < len(sizes)
     return not no_block and not no_inode
 
 

@@ -9,14 +9,16 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 import stat
 import struct
 
-from ansible_collections.netops.conntrack.plugins.module_utils._errors import UnavailableError
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import BECOME_ROOT, UnavailableError
 from ansible_collections.netops.conntrack.plugins.module_utils._files.paths import ForeignPathError, place_of
 from ansible_collections.netops.conntrack.plugins.module_utils._files.regular_files import read_regular
+from ansible_collections.netops.conntrack.plugins.module_utils._files.replacement import has_room, remove
 from ansible_collections.netops.conntrack.plugins.module_utils._files.text import MOST_BYTES_OF_RECORD, text_of
 
 DIRECTORY = "/run/netops-conntrack"
@@ -59,12 +61,44 @@ def _check() -> None:
 
 
 def write(path: str, text: str, mode: int = 0o600) -> None:
-    """Write the file in full next to the old one, then replace that atomically. Raises OSError."""
+    """Write the file in full next to the old one, then replace that atomically. Raises OSError, and leaves no part."""
     whole = f"{path}.new"
-    with open(whole, "w", encoding="utf-8") as file:
-        os.fchmod(file.fileno(), mode)
-        file.write(text)
-    os.replace(whole, path)
+    try:
+        with open(whole, "w", encoding="utf-8") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(text)
+        os.replace(whole, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            remove(whole)
+        raise
+
+
+def require_room(*sizes: int) -> None:
+    """Raise UnavailableError if files of so many bytes each do not fit in the directory. Nothing is written.
+
+    Another process can still fill the file system before they are written.
+    """
+    present = os.path.isdir(DIRECTORY)
+    directory, new = (DIRECTORY, sizes) if present else (os.path.dirname(DIRECTORY), (0, *sizes))
+    # A directory that cannot be looked at is an error to whoever writes to it.
+    with contextlib.suppress(OSError):
+        if not has_room(directory, *new):
+            raise not_written(DIRECTORY, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+
+
+def not_written(path: str, error: OSError, consequence: str = "Nothing was changed.") -> UnavailableError:
+    """Return the error for a file of the directory that could not be written. ``consequence`` says what that means."""
+    return UnavailableError(f"{path} cannot be written ({error.strerror}). {consequence} {_remedy(error)}".rstrip())
+
+
+def _remedy(error: OSError) -> str:
+    parent = os.path.dirname(DIRECTORY)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"Make room: df {parent} and df -i {parent} show what is left."
+    if error.errno == errno.EROFS:
+        return f"Mount {parent} with write access."
+    return BECOME_ROOT if isinstance(error, PermissionError) else ""
 
 
 def read(path: str) -> str | None:

@@ -15,13 +15,13 @@ import contextlib
 import os
 import typing as t
 
+from ansible_collections.netops.conntrack.plugins.module_utils._files.process_files import (
+    PROC,
+    process_numbers,
+    read_of_process,
+)
 from ansible_collections.netops.conntrack.plugins.module_utils._namespaces.control_groups import Owner, owner_of
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import Identity, identity
-
-PROC = "/proc"
-
-_MOST_BYTES = 1 << 16
-"""The bytes of /proc/PID/cgroup that are read. A path has 4,096 at most, and there are about a dozen."""
 
 _INITIAL_PIDS = 0xEFFFFFFC  # PROC_PID_INIT_INO of linux/proc_ns.h
 
@@ -51,20 +51,17 @@ class Processes:
         """Return the process with the lowest number that is in a namespace now, None if there is none any more."""
         for pid in self.pids.get(namespace, ()):
             with contextlib.suppress(OSError):
-                holder = Holder(pid, self._read(pid, "comm").rstrip("\n"), owner_of(self._read(pid, "cgroup")))
+                process = read_of_process(pid, "comm", self._proc).rstrip("\n")
+                holder = Holder(pid, process, owner_of(read_of_process(pid, "cgroup", self._proc)))
                 # Only now, because the number may have been given to another process meanwhile.
                 if identity(os.stat(_link(self._proc, pid))) == namespace:
                     return holder
         return None
 
-    def _read(self, pid: int, name: str) -> str:
-        with open(f"{self._proc}/{pid}/{name}", "rb", buffering=0) as file:
-            return file.read(_MOST_BYTES).decode(errors="replace")
-
 
 def find_processes(proc: str = PROC) -> Processes:
     """Return the processes of the machine, as far as this one can see them."""
-    numbers = sorted(int(name) for name in os.listdir(proc) if name.isdecimal())
+    numbers = process_numbers(proc)
     pids: dict[Identity, list[int]] = {}
     hidden = 0
     for pid in numbers:

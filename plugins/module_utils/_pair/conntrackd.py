@@ -20,6 +20,10 @@ import subprocess
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import BECOME_ROOT, NotPermittedError
+from ansible_collections.netops.conntrack.plugins.module_utils._files.process_files import (
+    process_numbers,
+    read_of_process,
+)
 from ansible_collections.netops.conntrack.plugins.module_utils._files.regular_files import read_regular
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import Identity, identity, own_identity
 
@@ -119,10 +123,10 @@ def find_daemon(proc: str = "/proc") -> Daemon | None:
     """
     own = own_identity()
     hidden: list[int] = []
-    for pid in sorted(int(name) for name in os.listdir(proc) if name.isdecimal()):
+    for pid in process_numbers(proc):
         try:
             if _is_ours(proc, pid, own):
-                arguments = _read(proc, pid, "cmdline").split("\0")
+                arguments = read_of_process(pid, "cmdline", proc).split("\0")
                 return Daemon(pid, _configuration(arguments), _sees_same_files(proc, pid))
         except PermissionError:
             hidden.append(pid)
@@ -155,7 +159,7 @@ def _is_ours(proc: str, pid: int, own: Identity) -> bool:
 
     It has to be root's: any user can start one of that name, with a configuration of his own.
     """
-    if _read(proc, pid, "comm") != f"{_NAME}\n" or os.stat(f"{proc}/{pid}").st_uid != _ROOT:
+    if read_of_process(pid, "comm", proc) != f"{_NAME}\n" or os.stat(f"{proc}/{pid}").st_uid != _ROOT:
         return False
     return identity(os.stat(f"{proc}/{pid}/ns/net")) == own
 
@@ -163,11 +167,6 @@ def _is_ours(proc: str, pid: int, own: Identity) -> bool:
 def _sees_same_files(proc: str, pid: int) -> bool:
     # Its mount namespace may be another one with the same root, as below `ip netns exec`.
     return os.path.samefile(f"{proc}/{pid}/root", "/")
-
-
-def _read(proc: str, pid: int, name: str) -> str:
-    with open(f"{proc}/{pid}/{name}", "rb", buffering=0) as file:
-        return file.read(_MOST_BYTES).decode(errors="replace")
 
 
 def _configuration(arguments: t.Sequence[str]) -> str:

@@ -15,13 +15,13 @@ import re
 import socket
 import typing as t
 
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.label_names import LABELS_FILE, label_names
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
-from ansible_collections.netops.conntrack.plugins.module_utils._files.regular_files import read_regular
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.protocols import PROTOCOL_NUMBERS
 from ansible_collections.netops.conntrack.plugins.module_utils._uapi import PROTOCOL_NAMES
 from ansible_collections.netops.conntrack.plugins.module_utils._units import parse_amount, parse_number
 
-_LABELS_FILE = "/etc/xtables/connlabel.conf"  # where conntrack(8) takes the names of labels from
+_LAST_LABEL = 127
 _NUMBER_RANGE = re.compile(r"([0-9]+)\s*[-:]\s*([0-9]+)", re.ASCII)
 _DIGITS = re.compile(r"[0-9.]+", re.ASCII)
 _SERVICE_PROTOCOLS = ("tcp", "udp", "sctp", "dccp")
@@ -125,20 +125,12 @@ def label_bit(value: t.Any, option: str) -> int:
     """Return the number of a label, which may have a name on this host."""
     name = str(value).strip()
     if _DIGITS.fullmatch(name):
-        return parse_number(value, option, 127)
-    try:
-        text = read_regular(_LABELS_FILE).decode("utf-8", "replace")
-    except OSError:
-        text = ""
-    lines = [line.split("#")[0].split() for line in text.split("\n")]
-    names = {
-        words[1]: int(words[0]) for words in lines if len(words) == 2 and words[0].isascii() and words[0].isdecimal()
-    }
-    if name not in names:
-        raise OptionError(
-            option, value, "is not a label", f"Give a bit from 0 to 127, or a name that {_LABELS_FILE} defines."
-        )
-    return names[name]
+        return parse_number(value, option, _LAST_LABEL)
+    for bit, known in label_names().items():
+        if known == name and bit <= _LAST_LABEL:
+            return bit
+    remedy = f"Give a bit from 0 to {_LAST_LABEL}, or a name that {LABELS_FILE} gives to one."
+    raise OptionError(option, value, "is not a label", remedy)
 
 
 def mark_and_mask(value: t.Any, option: str) -> tuple[int, int]:

@@ -78,8 +78,13 @@ class Change:
         if self.limit and current_value is not None and self.limit.read() != current_value:
             _write(self.limit, current_value)
 
+    @property
+    def is_recorded(self) -> bool:
+        """Whether it has to be known later that the value was changed, as of a timeout."""
+        return "timeout" in self.sysctl.short_name and self.sysctl.path.startswith(f"{ROOT}/")
+
     def _recorded(self, value: int, required: bool) -> contextlib.AbstractContextManager[None]:
-        if "timeout" not in self.sysctl.short_name or not self.sysctl.path.startswith(f"{ROOT}/"):
+        if not self.is_recorded:
             return contextlib.nullcontext()
         return changing(self.sysctl.short_name, self.sysctl.read(), value, required)
 

@@ -62,9 +62,8 @@ def roll_back_pending() -> str | None:
     """
     pending = waiting()
     if pending is None:
-        # It may be one that is settled, or of an earlier boot.
-        with contextlib.suppress(OSError):
-            journal.forget_pending()
+        # There may be one that is settled, or of an earlier boot.
+        journal.put_away()
         return None
     report = pending.roll_back()
     try:
@@ -79,13 +78,16 @@ def roll_back_pending() -> str | None:
 def arm(pending: Pending) -> None:
     """Start the process that rolls the change back at its deadline.
 
-    Raises UnavailableError when it cannot be started. Then nothing waits.
+    Raises UnavailableError when it cannot be started, or its journal not be written. Then nothing waits.
     """
     try:
         journal.forget_words()
         journal.keep(pending)
         if not _start_waiting(pending):
             raise OSError("it did not start")
+    except UnavailableError as error:
+        disarm(pending)
+        raise UnavailableError(f"confirm_within: {error.message} Nothing was changed.") from error
     except OSError as error:
         disarm(pending)
         raise UnavailableError(

@@ -6,9 +6,11 @@
 
 """What /run holds of changes that have to be confirmed, in files of each network namespace.
 
-``pending`` is the change that waits, ``confirmed`` the one that was confirmed last. ``settled`` names the changes that
-wait no more, and what became of them, whatever the other files say. ``taken-back`` has the words on the last one that
-nobody confirmed.
+``pending`` is the change that waits, ``confirmed`` the one that was confirmed last. ``settled`` says of each change
+what became of it, whatever the other files say. ``taken-back`` has the words on the last one that nobody confirmed.
+
+A disk that fills up while a change waits must not keep it from being confirmed or rolled back for good. So ``settled``
+has a line for the change from the start, which is written over, and ``pending`` is renamed to ``confirmed``.
 """
 
 from __future__ import annotations
@@ -25,10 +27,15 @@ import typing as t
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
     ConntrackError,
     NotPermittedError,
-    UnavailableError,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._files.replacement import FileChange, remove
-from ansible_collections.netops.conntrack.plugins.module_utils._files.run_directory import boot_id, path_of, read, write
+from ansible_collections.netops.conntrack.plugins.module_utils._files.run_directory import (
+    boot_id,
+    not_written,
+    path_of,
+    read,
+    write,
+)
 from ansible_collections.netops.conntrack.plugins.module_utils._files.text import printable
 from ansible_collections.netops.conntrack.plugins.module_utils._settings.change import (
     Change,
@@ -44,9 +51,13 @@ _ROLLED_BACK_FILE = "taken-back"
 CONFIRMED, ROLLED_BACK = "confirmed", "taken-back"
 """What becomes of a change. A process that an older version started reads these words, so they stay as they are."""
 
+_WAITS = "waits"
+_LONGEST_WORD = max(len(CONFIRMED), len(ROLLED_BACK), len(_WAITS))
+
 _VERSION = 2
 _MOST_SETTLED = 100
-"""So many settled changes are named. A process that waits looks four times a second."""
+"""So many changes are named. A process that waits looks four times a second."""
+_BYTES_OF_SETTLED = _MOST_SETTLED * 32
 _MOST_WORDS = 4000
 
 
@@ -86,7 +97,6 @@ class Pending:
                 "deadline": self.deadline,
                 "written": [[change.sysctl.short_name, change.wanted, change.before] for change in self.written],
                 "files": [[file.path, file.text, file.new_text, file.again] for file in self.files],
-                "confirmed": self.confirmed,
             }
         )
 
@@ -102,13 +112,13 @@ class Pending:
         if data["boot"] != boot_id():
             # Where /run is a disk, the file outlives its boot. The kernel's values do not.
             return None
-        if not isinstance(data["id"], str) or not isinstance(data["confirmed"], bool):
+        if not isinstance(data["id"], str):
             raise TypeError("a change without its name")
         sysctls = find_sysctls()
         recorded = [_written(*fields) for fields in data["written"]]
         written = [change_of(sysctls, *fields) for fields in recorded if fields[0] in sysctls]
         files = [_file(*fields) for fields in data["files"]]
-        return cls(data["id"], _whole(data["within"]), _finite(data["deadline"]), written, files, data["confirmed"])
+        return cls(data["id"], _whole(data["within"]), _finite(data["deadline"]), written, files)
 
     def roll_back(self) -> str:
         """Give the kernel its old values, and the boot its old files. Say in words what was restored."""
@@ -133,18 +143,42 @@ def waiting() -> Pending | None:
 
 def last_confirmed() -> Pending | None:
     """Return the change that was confirmed last, or None if none is known. Raises what ``waiting`` raises."""
-    pending = _read("confirmed")
-    return None if pending is None or outcome(pending.id) != CONFIRMED else pending
+    # It is still called pending if the process that confirmed it was killed before it could rename it.
+    for what in ("pending", "confirmed"):
+        found = _read(what)
+        if found and outcome(found.id) == CONFIRMED:
+            return dataclasses.replace(found, confirmed=True)
+    return None
+
+
+def room_for(pending: Pending) -> tuple[int, ...]:
+    """Return the sizes in bytes of the files that ``keep`` writes."""
+    return _BYTES_OF_SETTLED, len(pending.as_json())
 
 
 def keep(pending: Pending) -> None:
-    """Write down that the change waits. Raises OSError."""
-    write(path_of("pending"), pending.as_json())
+    """Write down that the change waits. Raises UnavailableError."""
+    settled = _settled()
+    with _explained(path_of("settled")):
+        if not any(line.startswith(f"{pending.id} ") for line in settled):
+            _write_settled([*settled, f"{pending.id} {_WAITS}"])
+    with _explained(path_of("pending")):
+        write(path_of("pending"), pending.as_json())
 
 
 def is_kept(pending: Pending) -> bool:
     """Return whether the journal is as it was written for this change."""
     return _text_of("pending") == pending.as_json()
+
+
+def put_away() -> None:
+    """Forget what waits no more, unless it was confirmed last. Belongs where nothing waits."""
+    with contextlib.suppress(ConntrackError, OSError):
+        pending = _read("pending")
+        if pending and outcome(pending.id) == CONFIRMED:
+            os.replace(path_of("pending"), path_of("confirmed"))
+        else:
+            forget_pending()
 
 
 def forget_pending() -> None:
@@ -154,23 +188,54 @@ def forget_pending() -> None:
 
 def settle_confirmed(pending: Pending) -> None:
     """Write down that the change is confirmed, for its process and for whoever asks again. Raises UnavailableError."""
-    path = path_of("confirmed")
-    with _explained(path):
-        write(path, dataclasses.replace(pending, confirmed=True).as_json())
-    settle(pending, CONFIRMED)
+    _settle(pending, CONFIRMED)
+    # It is found under the other name as well.
+    with contextlib.suppress(OSError):
+        os.replace(path_of("pending"), path_of("confirmed"))
 
 
-def settle(pending: Pending, became: str = ROLLED_BACK) -> None:
-    """Write down that the change waits no more, and forget it as the one that waits. Raises UnavailableError.
+def settle(pending: Pending) -> None:
+    """Write down that the change is rolled back, and forget it as the one that waits. Raises UnavailableError."""
+    _settle(pending, ROLLED_BACK)
+    with _explained(path_of("pending")):
+        forget_pending()
+
+
+def _settle(pending: Pending, became: str) -> None:
+    """Write down what became of the change.
 
     The process that waits goes by this, not by the journal alone: who damages or removes the journal must not keep the
     old values from being restored.
     """
-    path = path_of("settled")
-    lines = [*_settled(), f"{pending.id} {became}"]
-    with _explained(path):
-        write(path, "".join(f"{line}\n" for line in lines[-_MOST_SETTLED:]))
-        forget_pending()
+    with _explained(path_of("settled")):
+        if not _write_over(_line(f"{pending.id} {_WAITS}"), _line(f"{pending.id} {became}")):
+            # Somebody removed the line.
+            _write_settled([*_settled(), f"{pending.id} {became}"])
+
+
+def _write_over(line: bytes, new_line: bytes) -> bool:
+    """Write a line of ``settled`` over another one, which takes no room. Return whether that was there."""
+    try:
+        descriptor = os.open(path_of("settled"), os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        start = os.pread(descriptor, _BYTES_OF_SETTLED, 0).find(line)
+        if start >= 0:
+            os.pwrite(descriptor, new_line, start)
+        return start >= 0
+    finally:
+        os.close(descriptor)
+
+
+def _write_settled(lines: list[str]) -> None:
+    write(path_of("settled"), b"".join(map(_line, lines[-_MOST_SETTLED:])).decode())
+
+
+def _line(text: str) -> bytes:
+    """Return a line of ``settled``, as long as any other one of its change, with what is left as empty lines."""
+    change, _space, became = text.partition(" ")
+    return f"{change} {became.ljust(_LONGEST_WORD, chr(10))}\n".encode()
 
 
 def outcome(change: str) -> str | None:
@@ -202,7 +267,9 @@ def _now() -> float:
 
 
 def _settled() -> list[str]:
-    return (_text_of("settled") or "").splitlines()
+    lines = (line.partition(" ") for line in (_text_of("settled") or "").splitlines())
+    known = (CONFIRMED, ROLLED_BACK, _WAITS)
+    return [f"{change} {became}" for change, _space, became in lines if change.isascii() and became in known]
 
 
 def _text_of(what: str) -> str | None:
@@ -258,4 +325,4 @@ def _explained(path: str) -> t.Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UnavailableError(f"{path} cannot be written ({error.strerror}).") from error
+        raise not_written(path, error, "") from error

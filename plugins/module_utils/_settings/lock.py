@@ -19,7 +19,12 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
     NotPermittedError,
     UnavailableError,
 )
-from ansible_collections.netops.conntrack.plugins.module_utils._files.run_directory import DIRECTORY, make, path_of
+from ansible_collections.netops.conntrack.plugins.module_utils._files.run_directory import (
+    DIRECTORY,
+    make,
+    not_written,
+    path_of,
+)
 
 NEEDS_ROOT = (
     "Changing the connection-tracking settings needs root. CAP_NET_ADMIN is not enough, because what a roll-back and "
@@ -47,13 +52,22 @@ def exclusive(wait: float | None = None) -> t.Iterator[None]:
     except PermissionError as error:
         raise NotPermittedError(NEEDS_ROOT) from error
     except OSError as error:
-        raise UnavailableError(f"{path} cannot be written ({error.strerror}), and with it nothing else is.") from error
+        raise not_written(path, error) from error
     try:
         _wait_for(lock, seconds)
         _sign(lock)
         yield
     finally:
         os.close(lock)
+
+
+def room_for_lock() -> tuple[int, ...]:
+    """Return the sizes in bytes of the files that ``exclusive`` makes."""
+    try:
+        is_signed = os.stat(path_of("lock")).st_size > 0
+    except OSError:
+        is_signed = False
+    return () if is_signed else (_LONGEST_SIGNATURE,)
 
 
 @contextlib.contextmanager

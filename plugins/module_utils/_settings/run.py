@@ -12,6 +12,7 @@ import contextlib
 import dataclasses
 import typing as t
 
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError
 from ansible_collections.netops.conntrack.plugins.module_utils._interrupt import finished, note, words_of_change
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
 from ansible_collections.netops.conntrack.plugins.module_utils._settings import confirm
@@ -53,12 +54,15 @@ class Run:
         within, pending = within_of(self.options), None
         with self._only_run(), finished():
             rolled_back = self._settle_what_waits()
-            planned = plan_change(self.options, self.check_mode)
-            transaction = planned.transaction
-            if not self.check_mode:
-                pending = transaction.carry_out(self.attributes.prepare, within)
-                words = words_of_change(_describe_pending(pending) if pending else None)
-                note(words, {"changed": transaction.changed or rolled_back})
+            with _saying_changed(rolled_back and not self.check_mode):
+                planned = plan_change(self.options, self.check_mode)
+                transaction = planned.transaction
+                if self.options["runtime"]:
+                    transaction.require_room(within)
+                if not self.check_mode:
+                    pending = transaction.carry_out(self.attributes.prepare, within)
+                    words = words_of_change(_describe_pending(pending) if pending else None)
+                    note(words, {"changed": transaction.changed or rolled_back})
         attributes_changed = pending is None and self._correct_attributes(transaction)
         return {
             "changed": transaction.changed or attributes_changed or rolled_back,
@@ -113,6 +117,17 @@ class Run:
         if boot_files is None:
             return False
         return self.attributes.correct(file.path for file in (boot_files.record, *boot_files.files))
+
+
+@contextlib.contextmanager
+def _saying_changed(changed: bool) -> t.Iterator[None]:
+    """Let an error of the body say that something was changed before it, if it was."""
+    try:
+        yield
+    except ConntrackError as error:
+        if changed:
+            error.result["changed"] = True
+        raise
 
 
 def _describe_pending(pending: Pending) -> _Result:

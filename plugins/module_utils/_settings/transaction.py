@@ -12,6 +12,8 @@ import dataclasses
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._boot.next_boot import NextBoot
+from ansible_collections.netops.conntrack.plugins.module_utils._entry import timeout_record
+from ansible_collections.netops.conntrack.plugins.module_utils._files import run_directory
 from ansible_collections.netops.conntrack.plugins.module_utils._files.replacement import (
     FileChange,
     Prepare,
@@ -20,9 +22,10 @@ from ansible_collections.netops.conntrack.plugins.module_utils._files.replacemen
     staged,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._files.text import printable
-from ansible_collections.netops.conntrack.plugins.module_utils._settings import confirm
+from ansible_collections.netops.conntrack.plugins.module_utils._settings import confirm, journal
 from ansible_collections.netops.conntrack.plugins.module_utils._settings.change import Change, apply
 from ansible_collections.netops.conntrack.plugins.module_utils._settings.journal import Pending
+from ansible_collections.netops.conntrack.plugins.module_utils._settings.lock import room_for_lock
 from ansible_collections.netops.conntrack.plugins.module_utils._settings.persistence import BootFiles, number_at_boot
 
 
@@ -48,6 +51,17 @@ class Transaction:
         """Whether anything has to be done."""
         files = any(file.changed for file in self._files)
         return self.loads or files or any(change.needed for change in self.changes)
+
+    def require_room(self, within: int) -> None:
+        """Raise UnavailableError where the disk does not take what /run has to hold of the change. Nothing is written.
+
+        With ``within``, the change waits for its confirmation.
+        """
+        needed = [change for change in self.changes if change.needed]
+        sizes = [*room_for_lock(), *timeout_record.room_for(sum(change.is_recorded for change in needed))]
+        if within and needed:
+            sizes += journal.room_for(Pending.begin(self.changes, self._files, within))
+        run_directory.require_room(*sizes)
 
     def carry_out(self, prepare: Prepare, within: int) -> Pending | None:
         """Do it. With ``within``, it is rolled back after so many seconds unless it is confirmed. Return what waits.

@@ -146,7 +146,8 @@ class Table:
     def cpu_stats(self) -> list[tuple[int, dict[str, int]]]:
         """Return number and counters of each processor. The counters have 32 bits and wrap.
 
-        Raises InterruptedDumpError where the answer is not whole, MalformedError for bytes that cannot be decoded.
+        Raises UnavailableError where the kernel has none, InterruptedDumpError where the answer is not whole,
+        MalformedError for bytes that cannot be decoded.
         """
         self._sequence += 1
         transport.send(self._socket, framing.encode_request(_uapi.CT_GET_STATS_CPU, _uapi.NLM_F_DUMP, self._sequence))
@@ -154,13 +155,25 @@ class Table:
         ended = False
         for datagram in transport.datagrams(self._socket):
             for message in framing.messages(datagram):
-                if dump.is_end(datagram, message):
+                if _is_end_of_stats(datagram, message):
                     ended = True
                 else:
                     stats.append(cpu_stats.decode(datagram, message))
         if not ended:
             raise InterruptedDumpError("The kernel's answer about the processors broke off. Run it again.")
         return sorted(stats, key=lambda item: item[0])
+
+
+def _is_end_of_stats(datagram: bytes, message: framing.Message) -> bool:
+    """Return as ``dump.is_end`` does. Raises UnavailableError for a kernel that does not know the request."""
+    try:
+        return dump.is_end(datagram, message)
+    except UnavailableError as error:
+        # IPCTNL_MSG_CT_GET_STATS_CPU came with 3.6.
+        raise UnavailableError(
+            "The kernel does not tell its counters for each processor. It is older than 3.6, or lacks the module "
+            "nf_conntrack_netlink."
+        ) from error
 
 
 def _unknown() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_record import replacing
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_record import replacing, require_room
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError, OptionError, RefusedError
 from ansible_collections.netops.conntrack.plugins.module_utils._files.replacement import Prepare
 from ansible_collections.netops.conntrack.plugins.module_utils._interrupt import finished
@@ -98,9 +98,11 @@ class Run:
             return
         if before.users:
             raise self._in_use(before, "removed", "Delete them first.")
-        if not dry_run:
-            with finished(), replacing(before.own_timeouts):
-                self._store.delete(before.name)
+        if dry_run:
+            require_room()
+            return
+        with finished(), replacing(before.own_timeouts):
+            self._store.delete(before.name)
 
     def _create(self, wanted: NamedPolicy, dry_run: bool) -> NamedPolicy:
         defaults = self._store.defaults(wanted)
@@ -124,6 +126,7 @@ class Run:
         if before.users and not self._store.can_change_in_use:
             raise self._in_use(before, "changed", self._remedy_for_change(wanted))
         if dry_run:
+            require_room()
             return after
         with finished(), replacing(before.own_timeouts):
             self._store.change(after)

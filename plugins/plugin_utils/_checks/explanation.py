@@ -228,8 +228,11 @@ def _prune(cluster: Facts) -> _Help:
 def _why_not_pruned(cluster: Facts, facts: Facts) -> t.Iterator[str]:
     """Yield why entries that were never answered are not to be deleted, as far as the figures tell it."""
     if not may_be_one_way(cluster["match"]):
-        helped = cluster["entries"] - (cluster["prunable"] or 0)
-        yield f"{helped:,} of them have a helper, and a prune keeps these."
+        if cluster["prunable"] is None:
+            yield "How many of them a prune keeps is unknown: the configuration of conntrackd may not be read."
+            return
+        kept = cluster["entries"] - cluster["prunable"]
+        yield f"A prune keeps {kept:,} of them, because they have a helper, or the router lives by them."
         return
     states = ((facts.get("table") or {}).get("states") or {}).get("tcp") or {}
     if states and not states.get("ESTABLISHED"):

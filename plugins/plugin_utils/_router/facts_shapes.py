@@ -83,7 +83,8 @@ SELECTED: Fields = {
     "unavailable": optional(words()),
 }
 PROTOCOLS: Fields = {"protocols": optional(PROTOCOL_COUNTS)}
-_NAMED = mapping(record({"count": OPTIONAL_COUNT, "percent": PERCENT}), 100_000, LONGEST_NAME)
+_NAMED_COUNTS: Fields = {"count": OPTIONAL_COUNT, "percent": PERCENT, "unavailable": optional(words())}
+_NAMED = mapping(record(_NAMED_COUNTS), 100_000, LONGEST_NAME)
 _NAME = text(LONGEST_NAME)
 _OWNER = record(
     {
@@ -158,6 +159,7 @@ def facts(arguments: Arguments) -> Fields:
                 "total": _COUNTERS,
                 "table_full": _TABLE_FULL,
                 "per_cpu": list_of(_COUNTERS, _PROCESSORS),
+                "unavailable": optional(words()),
                 "received_packets": OPTIONAL_COUNT,
             }
         ),

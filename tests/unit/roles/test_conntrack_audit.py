@@ -277,6 +277,15 @@ def test_a_cure_counts_what_a_shorter_timeout_leaves() -> None:
 COUNTED = {"packets_dropped": "drop", "entries_evicted": "early_drop", "insert_failed": "insert_failed"}
 
 
+@pytest.mark.parametrize("check_id", [*COUNTED, "invalid_packets"])
+def test_counters_that_the_kernel_does_not_tell_are_unknown(check_id: str) -> None:
+    facts = load("healthy")
+    facts["stats"] |= {"total": {}, "per_cpu": [], "unavailable": "The kernel does not tell them."}
+    facts["rates"] = {"counters": {}}
+    [found] = [each for each in find(facts, CHECKS) if each["id"] == check_id]
+    assert (found["status"], found["value"]) == ("unknown", None)
+
+
 @pytest.mark.parametrize("check_id", COUNTED)
 def test_losses_of_long_ago_are_no_finding_where_somebody_watched(check_id: str) -> None:
     counter = COUNTED[check_id]

@@ -15,7 +15,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry.context im
 from ansible_collections.netops.conntrack.plugins.module_utils._facts import sample as sample_module
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.cluster_counts import ClusterCounts
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.clusters import Cluster
-from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by import FilledBy
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by import USUAL, FilledBy
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.networks import Network
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import compile_selection
 from helpers.encoded_messages import Fields, blocks_of
@@ -266,6 +266,24 @@ def test_clusters_of_a_sample_are_counted_in_the_whole_table(monkeypatch: pytest
     monkeypatch.setattr(sample_module, "SAMPLE", 1000)
     found = filled_by(*unanswered_dns(3000), *answered_web(2000))
     assert (found[0]["entries"], found[0]["percent"]) == (3000, 60.0)
+
+
+@pytest.mark.parametrize(("ports", "prunable"), [({UDP: {3999}}, 800), (None, None), ({}, 900)])
+def test_the_ports_that_a_prune_keeps_are_those_of_the_machine(
+    ports: dict[int, set[int]] | None, prunable: int | None
+) -> None:
+    synced = [{**entry, "source_port": 3999} for entry in unanswered_dns(100)]
+    result = FilledBy(USUAL, lambda: ports)
+    for block in blocks_of(*unanswered_dns(800), *synced):
+        result.add(block)
+    assert result.result()["filled_by"][0]["prunable"] == prunable
+
+
+def test_nobody_asks_for_ports_where_nothing_could_be_pruned() -> None:
+    result = FilledBy(USUAL, pytest.fail)
+    for block in blocks_of(*answered_web(900)):
+        result.add(block)
+    assert result.result()["filled_by"][0]["prunable"] == 0
 
 
 def test_of_long_messages_a_smaller_sample_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:

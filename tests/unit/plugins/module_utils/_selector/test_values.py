@@ -9,6 +9,7 @@ import pathlib
 import typing as t
 
 import pytest
+from ansible_collections.netops.conntrack.plugins.module_utils._entry import label_names
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.module_utils._selector import values
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.values import Range
@@ -16,12 +17,13 @@ from ansible_collections.netops.conntrack.plugins.module_utils._selector.values 
 
 def test_names_of_labels(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "connlabel.conf"
-    file.write_text("# bit name\n0 eth0-in\n33 suspicious  # by hand\nx broken\n\n")
-    monkeypatch.setattr(values, "_LABELS_FILE", str(file))
+    file.write_text("# bit name\n0 eth0-in\n33 suspicious\nx broken\n34 noted  # by hand\n500 beyond\n")
+    monkeypatch.setattr(label_names, "LABELS_FILE", str(file))
     assert values.label_bit("suspicious", "label") == 33
     assert values.label_bit(" 127 ", "label") == 127
-    with pytest.raises(OptionError, match="'broken' is not a label"):
-        values.label_bit("broken", "label")
+    for name in ("broken", "noted", "beyond"):
+        with pytest.raises(OptionError, match=f"'{name}' is not a label"):
+            values.label_bit(name, "label")
 
 
 @pytest.mark.parametrize(

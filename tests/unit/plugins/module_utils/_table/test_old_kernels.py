@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 import typing as t
 
 import pytest
@@ -17,6 +18,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.pr
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune_plan import PrunePlan, parse_limit
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.update import update
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError, UnavailableError
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.gather import gather
 from ansible_collections.netops.conntrack.plugins.module_utils._netlink import transport
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import Selection, compile_selection
 from ansible_collections.netops.conntrack.plugins.module_utils._table import table as table_module
@@ -194,10 +196,20 @@ def test_an_update_changes_these_and_no_others(kernel_of: Make, release: Release
     assert {one["id"]: one for one in kernel.entries} == {**before, **changed}
 
 
-def test_counters_that_an_old_kernel_has_not(kernel_of: Make) -> None:
+def test_counters_that_an_old_kernel_has_not_are_unknown_and_all_else_is_known(
+    kernel_of: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
     kernel_of(VYATTA)
-    with Table() as table, pytest.raises(UnavailableError):
+    with Table() as table, pytest.raises(UnavailableError, match=r"older than 3\.6"):
         table.cpu_stats()
+    monkeypatch.setattr(time, "sleep", lambda _seconds: None)
+    facts = gather(["stats", "table"], 0, {}, None, sample="1s")
+    stats = facts["stats"]
+    assert (stats["total"], stats["per_cpu"]) == ({}, [])
+    assert "older than 3.6" in stats["unavailable"]
+    assert stats["received_packets"] is not None
+    assert facts["table"]["entries"] == len(ENTRIES)
+    assert facts["rates"]["counters"] == {}
 
 
 def test_a_table_that_cannot_be_shown_is_an_error(kernel_of: Make, release: Release) -> None:

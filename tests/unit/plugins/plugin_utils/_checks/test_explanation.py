@@ -227,10 +227,15 @@ def test_a_mix_of_states_is_said_to_be_live_only_where_some_are_established(
 
 
 @pytest.mark.parametrize("match", [DNS, {"protocol": "tcp", "state": "SYN_SENT", "replied": False}, BARE_ACKS])
-def test_what_has_a_helper_is_not_said_to_be_asymmetric(match: dict[str, t.Any]) -> None:
+def test_what_a_prune_keeps_is_not_said_to_be_asymmetric(match: dict[str, t.Any]) -> None:
     _line, advice = told(cluster(match, 92.0, 500))
-    assert "91,500 of them have a helper, and a prune keeps these." in advice
+    assert "A prune keeps 91,500 of them, because they have a helper, or the router lives by them." in advice
     assert "asymmetric" not in advice
+
+
+def test_what_a_prune_keeps_can_be_unknown() -> None:
+    _line, advice = told(cluster(DNS, 92.0, None))
+    assert "How many of them a prune keeps is unknown: the configuration of conntrackd may not be read." in advice
 
 
 def test_commands_that_free_entries_are_apart_from_the_sentences() -> None:
