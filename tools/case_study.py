@@ -85,7 +85,7 @@ def _commands(operator: Operator, hand: Figures) -> None:
     operator.audit("audit")
     _require("stale entries that the audit found", operator.steps[-1]["stale"], stale)
     operator.explain()
-    operator.forecast(by_hand.OLD_KERNEL)
+    operator.forecast(by_hand.LOWERED)
     _require("entries that would be gone", operator.steps[-1]["gone"], hand["expired"])
     operator.tune("tune --check", "--check")
     operator.prune("prune --check", "--check")

@@ -14,28 +14,23 @@ import typing as t
 from casestudy.router import CaseError, count, make_again, setting, stale_by_hand, write_settings
 from casestudy.traffic import STALE, Connection, connection
 from processes import run
-from topology import STALE_SECONDS, STALE_TIMEOUTS, Router
+from topology import STALE_SECONDS, Router
 
 Figures = dict[str, t.Any]
 
-TIMEOUTS = {
-    "net.netfilter.nf_conntrack_tcp_timeout_established": 54_000,
-    "net.netfilter.nf_conntrack_generic_timeout": 120,
-}
-"""What the operator of the story set."""
-
-OLD_KERNEL = {
+LOWERED = {
     "tcp_timeout_established": 54_000,
     "tcp_timeout_unacknowledged": 54_000,
     "tcp_timeout_max_retrans": 54_000,
     "generic_timeout": 120,
 }
-"""The same by the names of this kernel, in which an unanswered entry has timeouts of its own."""
+"""What the operator of the story set, and the timeouts that an unanswered entry has on this kernel."""
 
 _COUNTED = (("source address", "src"), ("destination address", "dst"), ("destination port", "dport"))
 _PATIENCE = 3_600.0
+_WAIT_SECONDS = 10
 _LEFT = re.compile(r"^\S+ +\d+ +(\d+) ")
-_MIDDLE = STALE_SECONDS - 54_000
+_OVER_BELOW = STALE_SECONDS - LOWERED["tcp_timeout_established"]
 
 
 def measure(router: Router, deletes: int, file: pathlib.Path) -> Figures:
@@ -53,7 +48,7 @@ def measure(router: Router, deletes: int, file: pathlib.Path) -> Figures:
 def expired_by_hand(listing: t.Iterable[str]) -> int:
     """Return of how many lines of `conntrack -L` the time would be over with the story's timeout, by arithmetic."""
     established = (_LEFT.match(line) for line in listing if line.startswith("tcp") and " ESTABLISHED " in line)
-    return sum(int(found.group(1)) <= _MIDDLE for found in established if found)
+    return sum(int(found.group(1)) <= _OVER_BELOW for found in established if found)
 
 
 def _dump(router: Router, file: pathlib.Path) -> Figures:
@@ -109,11 +104,12 @@ def address(number: int) -> str:
 
 def _lower(router: Router) -> Figures:
     """Lower the two timeouts, count the entries before and afterwards, and restore the timeouts."""
-    values = {name: setting(router, name) for name in (*TIMEOUTS, *STALE_TIMEOUTS)}
+    lower = {f"net.netfilter.nf_conntrack_{name}": value for name, value in LOWERED.items()}
+    values = {name: setting(router, name) for name in lower}
     before = count(router)
     try:
-        write_settings(router, {f"net.netfilter.nf_conntrack_{name}": value for name, value in OLD_KERNEL.items()})
-        time.sleep(10)
+        write_settings(router, lower)
+        time.sleep(_WAIT_SECONDS)
         after = count(router)
     finally:
         write_settings(router, values)

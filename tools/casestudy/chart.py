@@ -13,7 +13,7 @@ from xml.sax.saxutils import escape
 from casestudy.figures import Figures, delete_all_seconds, duration, stale_after, step
 
 _WIDTH, _LEFT, _RIGHT = 780, 170, 160
-_TOP, _STEP, _BAR, _PANEL_GAP, _AXIS = 74, 26, 16, 64, 26
+_TOP, _STEP, _BAR, _PANEL_GAP, _AXIS = 74, 26, 16, 76, 26
 
 _STYLE = """
   text { font: 13px system-ui, sans-serif; fill: #1f2328 }
@@ -33,14 +33,10 @@ _STYLE = """
   }
 """
 _MARKS = (
-    (1, "1 s"),
-    (10, "10 s"),
-    (60, "1 min"),
-    (600, "10 min"),
-    (3_600, "1 h"),
-    (86_400, "1 day"),
-    (864_000, "10 days"),
+    *((1, "1 s"), (10, "10 s"), (60, "1 min"), (600, "10 min"), (3_600, "1 h"), (86_400, "1 day")),
+    *((864_000, "10 days"), (8_640_000, "100 days"), (86_400_000, "1,000 days")),
 )
+"""The marks of the axis of time, in seconds. A bar that is longer than the last one would leave the picture."""
 _TITLES = {"restore": "restore, the undo"}
 _STEPS = ("audit", "explain", "forecast", "prune --check", "prune", "tune", "restore")
 
@@ -141,7 +137,7 @@ def _levels(figures: Figures, top: int) -> list[str]:
 
 
 def _durations(shown: list[Duration], top: int) -> list[str]:
-    most = next((mark for mark, _text in _MARKS if mark >= max(each.seconds for each in shown)), _MARKS[-1][0])
+    most = next(mark for mark, _text in _MARKS if mark >= max(each.seconds for each in shown))
     scale = (_WIDTH - _LEFT - _RIGHT) / math.log10(most)
     bottom, parts = top + len(shown) * _STEP, []
     for mark, text in _MARKS:
