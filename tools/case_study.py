@@ -35,10 +35,17 @@ from record import Lab
 WORK = TOOLS.parent / ".work" / "case-study"
 Figures = dict[str, t.Any]
 
+_FEWEST, _MOST = 3_000, 2_000_000
+"""The entries of a table: the lab has 240 of its own, and each slice needs some."""
+_ROOM = 300
+
 
 def main() -> None:
     """Do the study, and write its figures."""
     options = _options()
+    wrong = _wrong(options.entries, options.limit, options.deletes)
+    if wrong:
+        sys.exit(f"case study: {wrong} Nothing was touched.")
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
     try:
@@ -126,6 +133,17 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--directory", type=pathlib.Path, default=WORK, help="default: .work/case-study")
     parser.add_argument("--json", type=pathlib.Path, default=WORK / "case-study.json", help="where the figures go")
     return parser.parse_args()
+
+
+def _wrong(entries: int, limit: int, deletes: int) -> str:
+    """Return what is wrong with the options, or an empty text."""
+    if not _FEWEST <= entries <= _MOST:
+        return f"--entries: {entries} is out of range. Give a number from {_FEWEST} to {_MOST}."
+    if limit < entries + _ROOM:
+        return f"--limit: {limit} leaves no room for Ansible's connections. Give {entries + _ROOM} or more."
+    if not 1 <= deletes <= _FEWEST // 100:
+        return f"--deletes: {deletes} is out of range. Give a number from 1 to {_FEWEST // 100}."
+    return ""
 
 
 def _end(number: int, _frame: types.FrameType | None) -> t.NoReturn:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import struct
+import subprocess
+import sys
 import typing as t
 from xml.etree import ElementTree
 
@@ -69,6 +71,23 @@ def test_an_entry_is_over_if_it_has_been_idle_for_longer_than_the_new_timeout() 
 def test_only_the_page_of_explain_is_shown() -> None:
     text = "TASK [Show] ***\n\nWhat fills 1 table with 5 entries\n====\n\nrouter1 \nok: [router1 -> localhost]\nrecap\n"
     assert commands.screen(text) == ["What fills 1 table with 5 entries", "====", "", "router1"]
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        (["--entries", "100"], "--entries: 100 "),
+        (["--limit", "917115"], "--limit: 917115 "),
+        (["--deletes", "0"], "--deletes: 0 "),
+    ],
+)
+def test_a_wrong_number_is_refused_before_anything_is_touched(options: list[str], word: str) -> None:
+    command = [sys.executable, str(page.TOOLS / "case_study.py"), *options]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert word in done.stderr
+    assert "Nothing was touched." in done.stderr
 
 
 # The figures
