@@ -14,7 +14,7 @@ TWO_EACH := --numprocesses=$$((2 * $$(nproc))) --dist=loadscope --no-loadscope-r
 export PYTHON KEEP PAIRS SEED TABLE
 MINUTES ?= 60
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick setup lint sanity unit differential versions vm kernels soak fuzz docs bench lab-up lab-down clean
+.PHONY: help demo test quick setup lint sanity unit differential versions vm kernels soak fuzz docs bench case-study lab-up lab-down clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -88,6 +88,10 @@ docs: ## build the documentation site in .work/site/html, without a warning
 bench: ## measure time and memory on a large table (as root)
 	@tools/setup --lab $(TEST)
 	@set -e; for script in tools/bench/bench_*.py; do echo "bench: $$script"; $(IN_VENV) python "$$script"; done
+
+case-study: ## build a router with 917,115 entries, cure it by hand and with the playbooks, and measure both (as root)
+	@tools/setup --lab $(RUN)
+	@$(IN_VENV) python tools/case_study.py
 
 lab-up: ## build the lab and leave it standing (as root)
 	@tools/setup --lab $(RUN)

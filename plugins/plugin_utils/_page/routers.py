@@ -11,7 +11,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import shorten
-from ansible_collections.netops.conntrack.plugins.plugin_utils._display import at_most, plain_number
+from ansible_collections.netops.conntrack.plugins.plugin_utils._display import at_most, percentage, plain_number
 from ansible_collections.netops.conntrack.plugins.plugin_utils._page.blocks import (
     Block,
     Heading,
@@ -156,11 +156,16 @@ def _columns(document: Document) -> t.Iterator[tuple[str, _Cell]]:
     yield "verdict", verdict_of
     yield "findings", lambda host: course_of(host, lambda audit: str(count_findings(audit)))
     yield "entries", lambda host: course_of(host, lambda audit: plain_number(audit["usage"]["count"]))
-    yield "% full", lambda host: course_of(host, lambda audit: plain_number(audit["usage"]["percent"]))
+    yield "% full", lambda host: course_of(host, lambda audit: _percent(audit["usage"]["percent"]))
     for name in overview_of(selector_names(document)):
         yield name, _selector_column(name)
     yield "would change" if check_mode else "changed", _changes_cell
     yield "would delete" if check_mode else "deleted", _deletions_column(check_mode)
+
+
+def _percent(value: float | None) -> str:
+    """Return a percentage without a decimal that is 0, and 100 only for a table that is full."""
+    return percentage(value).removesuffix(".0")
 
 
 def _selector_column(name: str) -> _Cell:

@@ -162,6 +162,14 @@ r1      700      1          697      2             0            0            3
     )
 
 
+@pytest.mark.parametrize(("percent", "shown"), [(99.96, ">99.9"), (100.0, "100"), (0.04, "<0.1"), (0.0, "0")])
+def test_a_table_is_shown_as_full_only_if_it_is(percent: float, shown: str) -> None:
+    measured = audit(970, 700)
+    measured["usage"]["percent"] = percent
+    row = next(line for line in page({"r1": {"before": measured}}).splitlines() if line.startswith("r1 "))
+    assert row.split()[-2] == shown
+
+
 def test_a_dry_run_says_would_and_shows_no_after() -> None:
     records = {
         "r1": {"before": BEFORE, "tune": tune(["dccp_loose"], None), "prune": prune(deleted=None, already_gone=None)}
