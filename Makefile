@@ -24,7 +24,8 @@ demo: ## build a lab of routers, run the playbooks on it, show before and after 
 	@$(IN_VENV) python tools/demo.py
 
 test: ## run every test but those on other ansible-cores, of which it runs some (as root)
-	@tools/setup --lab --boot --report --pair --vm $(TEST)
+	@tools/setup --lab --boot --report --pair --monitoring --vm $(TEST)
+	@tools/setup-rulebook
 	@$(IN_VENV) python tools/controllers.py
 	@tools/lint
 	@tools/sanity
@@ -38,7 +39,8 @@ quick: ## run in half a minute the unit tests that need nothing but pytest (no r
 		-m "not slow" $(ONE_EACH)
 
 setup: ## install what is missing for all the targets (as root)
-	@tools/setup --lab --boot --report --pair --vm $(TEST)
+	@tools/setup --lab --boot --report --pair --monitoring --vm $(TEST)
+	@tools/setup-rulebook
 
 lint: ## run ruff, mypy, ansible-lint, yamllint and antsibull-changelog
 	@tools/setup $(TEST)

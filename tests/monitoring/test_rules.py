@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The rules for Prometheus, by promtool. conntrack_rules_test.yml has the cases in which each alert fires, or does not."""
+"""The rules for Prometheus, by promtool. conntrack_rules_test.yml has cases in which each alert fires, or does not."""
 
 from __future__ import annotations
 
