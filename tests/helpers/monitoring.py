@@ -26,7 +26,9 @@ from helpers.support import CHECKOUT, PATIENCE, inside, run
 RULEBOOK_PROGRAMS = CHECKOUT / ".work" / "rulebook" / "bin"
 """Those of the environment that tools/setup-rulebook makes."""
 
-EXPORTER_PORT = 9100
+MONITORING = CHECKOUT / "extensions" / "monitoring"
+RULES = MONITORING / "prometheus" / "conntrack.rules.yml"
+DASHBOARD = MONITORING / "grafana" / "conntrack.json"
 
 
 @contextlib.contextmanager
@@ -81,15 +83,17 @@ def answers(url: str) -> bool:
 
 
 @contextlib.contextmanager
-def node_exporter(netns: str | None, address: str, log: pathlib.Path, *options: str) -> t.Iterator[str]:
-    """Run a node_exporter in ``netns`` on ``address`` of it, and yield its URL."""
-    command = ["prometheus-node-exporter", "--collector.disable-defaults", "--collector.conntrack", *options]
-    command.append(f"--web.listen-address={address}:{EXPORTER_PORT}")
-    url = f"http://{address}:{EXPORTER_PORT}/metrics"
+def node_exporter(
+    netns: str | None, address: str, log: pathlib.Path, *options: str, port: int = 9100
+) -> t.Iterator[str]:
+    """Run a node_exporter in ``netns`` on ``address``, and yield its URL. Without options it measures the table."""
+    collectors = options or ("--collector.conntrack",)
+    command = ["prometheus-node-exporter", "--collector.disable-defaults", *collectors]
+    command.append(f"--web.listen-address={address}:{port}")
     with background(inside(netns, command), log):
-        listening = ["ss", "-Hltn", "sport", "=", f":{EXPORTER_PORT}"]
-        wait_until(lambda: run(listening, netns=netns), f"nobody listens at {url}")
-        yield url
+        listening = ["ss", "-Hltn", "sport", "=", f":{port}"]
+        wait_until(lambda: run(listening, netns=netns), f"nobody listens on port {port}: {log.read_text()}")
+        yield f"http://{address}:{port}/metrics"
 
 
 def free_port() -> int:
