@@ -34,7 +34,7 @@ test: ## run every test but those on other ansible-cores, of which it runs some 
 # Left out: what runs Ansible, builds the collection or takes long (the marker "slow").
 quick: ## run in half a minute the unit tests that need nothing but pytest (no root, no linters, no browser)
 	@tools/setup $(QUICK)
-	@$(IN_VENV) python -m pytest $(addprefix tests/unit/plugins/,module_utils plugin_utils filter) \
+	@$(IN_VENV) python -m pytest $(addprefix tests/unit/plugins/,module_utils plugin_utils filter) tests/unit/extensions \
 		$(addprefix tests/unit/,test_documentation.py test_floors.py test_tested_modules.py) \
 		-m "not slow" $(ONE_EACH)
 

@@ -120,7 +120,7 @@ def test_archive_holds_what_users_need_and_nothing_else(archive: pathlib.Path) -
     }
     developing = {name for name in names if name.startswith(("tests/", "tools/")) and "." in name}
     assert developing == {"tests/config.yml", "tools/lab/README.md", "tools/vm/README.md"}
-    assert archive.stat().st_size < 1_500_000, "pictures are most of it"
+    assert archive.stat().st_size < 1_600_000, "pictures are most of it"
     in_checkout = {str(path) for path in FILES}
     directories = {str(parent) for path in FILES for parent in path.parents}
     assert set(names) <= in_checkout | directories

@@ -55,7 +55,7 @@ def test_a_message_arrives_as_json() -> None:
 
 
 def never(request: Received, handler: t.Any) -> None:
-    time.sleep(3)
+    time.sleep(1)
 
 
 ANSWERS: dict[str, tuple[t.Callable[[Received, t.Any], None], str]] = {
@@ -70,7 +70,7 @@ ANSWERS: dict[str, tuple[t.Callable[[Received, t.Any], None], str]] = {
 @pytest.mark.parametrize("case", ANSWERS)
 def test_why_it_was_not_told_without_the_secret(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     respond, reason = ANSWERS[case]
-    monkeypatch.setattr(webhook, "_SECONDS", 1)
+    monkeypatch.setattr(webhook, "_SECONDS", 0.3)
     with web_server(respond) as (url, received), pytest.raises(UnavailableError) as failed:
         webhook.send(url + SECRET, {"text": "x"})
     assert len(received) == 1
