@@ -146,6 +146,22 @@ def test_a_bad_option_is_refused_before_a_router_is_asked(tmp_path: pathlib.Path
     assert not (tmp_path / "conntrack-reports").exists()
 
 
+def test_a_router_that_does_not_answer_is_told_and_nothing_is_run(tmp_path: pathlib.Path) -> None:
+    variables, inventory, log = tmp_path / "variables.yml", tmp_path / "inventory.yml", tmp_path / "rulebook.log"
+    options = {**FAST, "routers": {"r1": "http://127.0.0.1:9/"}, "unknown_after": 2, "relief": "site"}
+    variables.write_text(yaml.safe_dump({f"conntrack_pressure_{name}": value for name, value in options.items()}))
+    inventory.write_text("all:\n  hosts:\n    r1:\n")
+    # As docs/events.md has it.
+    command = ["ansible-rulebook", "--rulebook", "netops.conntrack.relieve", "--inventory", "inventory.yml"]
+    command += ["--vars", "variables.yml"]
+    assert " ".join(command[:-1]) in (CHECKOUT / "docs" / "events.md").read_text(encoding="utf-8")
+    command[0] = str(RULEBOOK_PROGRAMS / command[0])
+    with background(command, log, cwd=tmp_path, env=rulebook_environment(tmp_path)):
+        wait_until(lambda: log.read_text().count("'status': 'unknown'") >= 2, f"nothing is said: {log.read_text()}")
+    assert "ClientConnectorError" in log.read_text()
+    assert not (tmp_path / "conntrack-reports").exists()
+
+
 def test_the_rulebook_has_each_option_of_the_event_source() -> None:
     ruleset = yaml.safe_load(RULEBOOK.read_text(encoding="utf-8"))[0]
     given = ruleset["sources"][0]["netops.conntrack.conntrack_pressure"]
