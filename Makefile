@@ -24,7 +24,8 @@ demo: ## build a lab of routers, run the playbooks on it, show before and after 
 	@$(IN_VENV) python tools/demo.py
 
 test: ## run every test but those on other ansible-cores, of which it runs some (as root)
-	@tools/setup --lab --boot --report --pair --sudo --vm $(TEST)
+	@tools/setup --lab --boot --report --pair --sudo --monitoring --vm $(TEST)
+	@tools/setup-apart rulebook $(RUN) tools/requirements-rulebook.txt
 	@$(IN_VENV) python tools/controllers.py
 	@tools/lint
 	@tools/sanity
@@ -33,12 +34,13 @@ test: ## run every test but those on other ansible-cores, of which it runs some 
 # Left out: what runs Ansible, builds the collection or takes long (the marker "slow").
 quick: ## run in half a minute the unit tests that need nothing but pytest (no root, no linters, no browser)
 	@tools/setup $(QUICK)
-	@$(IN_VENV) python -m pytest $(addprefix tests/unit/plugins/,module_utils plugin_utils filter) \
+	@$(IN_VENV) python -m pytest $(addprefix tests/unit/plugins/,module_utils plugin_utils filter) tests/unit/extensions \
 		$(addprefix tests/unit/,test_documentation.py test_floors.py test_tested_modules.py) \
 		-m "not slow" $(ONE_EACH)
 
 setup: ## install what is missing for all the targets (as root)
-	@tools/setup --lab --boot --report --pair --sudo --vm $(TEST)
+	@tools/setup --lab --boot --report --pair --sudo --monitoring --vm $(TEST)
+	@tools/setup-apart rulebook $(RUN) tools/requirements-rulebook.txt
 
 lint: ## run ruff, mypy, ansible-lint, yamllint and antsibull-changelog
 	@tools/setup $(TEST)

@@ -40,6 +40,7 @@ LONG = (
     "fleet/test_documented_commands.py",
     "fleet/test_troubles.py",
     "fleet/test_confirm.py",
+    "monitoring/test_relieve.py",
     "report/test_html.py",
     "runner/test_slices.py",
     "runner/test_ci.py",

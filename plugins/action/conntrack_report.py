@@ -17,6 +17,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._printable import
 from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import with_short_texts
 from ansible_collections.netops.conntrack.plugins.plugin_utils._callback.figures import FleetFigures, summary
 from ansible_collections.netops.conntrack.plugins.plugin_utils._callback.fleet_table import report_lines
+from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import SEVERITIES
 from ansible_collections.netops.conntrack.plugins.plugin_utils._filter import plain
 from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.render import (
     ENDINGS,
@@ -30,6 +31,8 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.report_f
     read_report,
 )
 from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.report_names import PLAYBOOKS, RETRY
+from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.webhook import check, send
+from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.webhook_message import message_of
 from ansible_collections.netops.conntrack.plugins.plugin_utils._preflight.targets import given_to
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import (
     NOT_FINISHED,
@@ -54,6 +57,8 @@ _SPEC = {
     "baseline": {"type": "str", "default": ""},
     "slices": {"type": "list", "elements": "str", "default": []},
     "fail_on": {"type": "str", "default": ""},
+    "webhook": {"type": "str", "default": "", "no_log": True},
+    "webhook_on": {"type": "str", "choices": list(SEVERITIES), "default": "high"},
     "show": {"type": "bool", "default": True},
     "only_prepare": {"type": "bool", "default": False},
 }
@@ -61,7 +66,7 @@ _PAGES = frozenset({"html", "markdown", "text"})
 """The formats that people read."""
 _PLAN = "Plan the batches"
 """What a router that is left out is reported to have failed in: the name of that task."""
-_TERMINAL, _COMPARISON = "terminal", "comparison"
+_TERMINAL, _COMPARISON, _WEBHOOK = "terminal", "comparison", "webhook"
 """How parts of the report that are no files are called among those that could not be written."""
 
 
@@ -91,6 +96,8 @@ class ActionModule(ActionBase):
     def _report(self, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         if options["fail_on"]:
             severities_from(options["fail_on"])
+        if options["webhook"]:
+            check(options["webhook"])
         slices = [read_report("slices", path) for path in options["slices"]]
         merged = merge(slices) if slices else None
         destination = Destination.of(options) if options["directory"] else None
@@ -107,6 +114,7 @@ class ActionModule(ActionBase):
         reasons = {host: visible(reason) for host, reason in failing(shown, options["fail_on"]).items()}
         written = _written(document, shown, destination, options)
         problems |= written.not_written
+        _tell(shown, written.files, options, problems)
         has_page = bool(destination and _PAGES.intersection(options["formats"]) - written.not_written.keys())
         text = _text(shown, reasons, problems, has_page)
         shows = options["show"] and is_for_people()
@@ -154,6 +162,18 @@ def _compared(document: Document, baseline: str, problems: dict[str, str]) -> Do
     except ConntrackError as error:
         problems[_COMPARISON] = error.message
         return document
+
+
+def _tell(document: Document, files: list[str], options: dict[str, t.Any], problems: dict[str, str]) -> None:
+    """Tell the webhook what was found, if there is one. The report is written by then."""
+    if not options["webhook"]:
+        return
+    try:
+        message = message_of(document, options["playbook"], options["webhook_on"], files)
+        if message:
+            send(options["webhook"], message)
+    except ConntrackError as error:
+        problems[_WEBHOOK] = error.message
 
 
 def _text(document: Document, reasons: dict[str, str], problems: dict[str, str], has_page: bool) -> list[str]:

@@ -86,6 +86,21 @@ options:
     type: str
     choices: ["", critical, high, medium, low, info]
     default: ""
+  webhook:
+    description:
+      - The URL of a service that takes messages as Slack does, such as Mattermost. It gets one if there is a finding of
+        O(webhook_on) or a worse one, if a router was not done, or if the roll-out was stopped. Empty for none.
+      - It has to begin with C(https://), and the certificate has to be valid. C(http://) is for this machine only.
+      - Whoever knows the URL can write there, so no message and no report has it.
+    type: str
+    default: ""
+    version_added: 0.5.0
+  webhook_on:
+    description: The severity from which on the O(webhook) is told of a finding.
+    type: str
+    choices: [critical, high, medium, low, info]
+    default: high
+    version_added: 0.5.0
   show:
     description:
       - Whether to show the page and the paths of the files, as text, while the task runs.
@@ -157,8 +172,9 @@ fleet:
 not_written:
   description:
     - The parts of the report that could not be written, each with the reason. They are formats, C(retry) for the list
-      of routers, C(comparison) with the baseline, C(terminal) for the page, C(latest), and C(keep) for old reports that
-      could not be removed. The task fails if there are any. All other parts are written.
+      of routers, C(comparison) with the baseline, C(terminal) for the page, C(webhook) that was not told, C(latest),
+      and C(keep) for old reports that could not be removed. The task fails if there are any. All other parts are
+      written.
   returned: without O(only_prepare)
   type: dict
   sample: {html: No space left on device}

@@ -97,7 +97,7 @@ def test_archive_holds_what_users_need_and_nothing_else(archive: pathlib.Path) -
     with tarfile.open(archive) as opened:
         names = [name for name in opened.getnames() if name not in {"MANIFEST.json", "FILES.json"}]
     tops = {name.split("/")[0] for name in names}
-    assert tops >= {"COPYING", "README.md", "meta", "playbooks", "plugins", "roles"}
+    assert tops >= {"COPYING", "README.md", "extensions", "meta", "playbooks", "plugins", "roles"}
     assert tops <= {
         "CHANGELOG.rst",
         "CODE_OF_CONDUCT.md",
@@ -110,6 +110,7 @@ def test_archive_holds_what_users_need_and_nothing_else(archive: pathlib.Path) -
         "TESTING.md",
         "changelogs",
         "docs",
+        "extensions",
         "meta",
         "playbooks",
         "plugins",

@@ -27,6 +27,9 @@ _TEXTS_TAKEN = (
 )
 """Lists that may as well be a text with commas between the items."""
 
+_SECRETS = ("conntrack_audit_report_webhook",)
+"""Options whose values no message shows."""
+
 _LONGEST = 100
 """Characters of a value that a message shows."""
 
@@ -54,6 +57,8 @@ def explain(name: str, value: t.Any, on_command_line: bool) -> str | None:
         return f"is null, and {_NOUNS[kind]} is needed. Leave the variable out for its default."
     if _is(kind, value) or (name in _TEXTS_TAKEN and isinstance(value, str)):
         return _explain_items(value, elements) if isinstance(value, list) else None
+    if name in _SECRETS:
+        return f"is {_noun_of(value)}, and {_NOUNS[kind]} is needed."
     problem = f"is {_noun_of(value)}, {_shown(value)}, and {_NOUNS[kind]} is needed."
     return f"{problem} {_remedy(name, kind, elements, value, on_command_line)}"
 

@@ -33,6 +33,8 @@ OPTIONS = {
     "conntrack_audit_report_mode": "str",
     "conntrack_audit_report_name": "str",
     "conntrack_audit_report_show": "bool",
+    "conntrack_audit_report_webhook": "str",
+    "conntrack_audit_report_webhook_on": "str",
     "conntrack_audit_sample": "str",
     "conntrack_audit_selectors": "dict",
     "conntrack_audit_settle": "int",
