@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # `make` alone lists the targets. PYTHON=... names the interpreter to make .venv with, KEEP=1 lets the demo's lab stand,
-# GUESTS="debian12" chooses the virtual machines, MINUTES=5 how long a soak takes.
+# GUESTS="debian12" chooses the virtual machines, MINUTES=5 how long a soak takes, PARTS="delete idle" what to mutate.
 
 RUN := tools/requirements-run.txt
 QUICK := $(RUN) tools/requirements-quick.txt
@@ -14,7 +14,8 @@ TWO_EACH := --numprocesses=$$((2 * $$(nproc))) --dist=loadscope --no-loadscope-r
 export PYTHON KEEP PAIRS SEED TABLE
 MINUTES ?= 60
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick setup lint sanity unit differential versions vm kernels soak fuzz bench lab-up lab-down clean
+.PHONY: help demo test quick setup lint sanity unit differential versions vm kernels soak fuzz mutation bench lab-up \
+	lab-down clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,8 +78,15 @@ soak: ## audit, prune, restore and tune a router under traffic for an hour, or f
 
 fuzz: ## look for inputs that a reader does not stand, FUZZ_SECONDS=600 for each of FUZZ="listing udev"
 	@tools/setup $(TEST)
-	@tools/setup-fuzz
+	@tools/setup-apart fuzz
 	@.work/fuzz/bin/python tools/fuzz.py --seconds "$${FUZZ_SECONDS:-600}" $$FUZZ
+
+# MUTATION=--continue tries again what survived.
+mutation: ## put faults into what decides what is deleted or restored, see whether a test notices, PARTS="delete idle" (as root)
+	@tools/setup --lab $(TEST)
+	@tools/setup-apart mutation
+	@PATH="/usr/sbin:/sbin:$$PATH" .work/mutation/bin/python -m pytest -q tests/unit/tools/mutation
+	@PATH="/usr/sbin:/sbin:$$PATH" .work/mutation/bin/python tools/mutation/mutation.py $$MUTATION $$PARTS
 
 bench: ## measure time and memory on a large table (as root)
 	@tools/setup --lab $(TEST)

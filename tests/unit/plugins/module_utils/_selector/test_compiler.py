@@ -13,7 +13,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import label_bits
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError, UnavailableError
-from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import compile_selection
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import compile_selection, refuse_null
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.key import EVERY_KIND, Answer
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import KEYS
 from ansible_collections.netops.conntrack.plugins.module_utils._table.memo import Memo
@@ -679,3 +679,22 @@ def test_keys_that_every_selector_has() -> None:
     assert "helper" in mixed.keys
     named = compile_selection(both, None, CONTEXT, select=["unanswered"])
     assert "helper" not in named.common_keys
+
+
+def test_breakpoints_are_those_of_all_selectors() -> None:
+    """With one of them missing, entries between two others would get the answer of a neighbour."""
+    ports = compile_selection([{"source_port": 80}, {"source_port": "1000-2000"}], [{"source_port": 1500}], CONTEXT)
+    assert set(ports.breakpoints["source_port"]) == {80, 81, 1000, 1500, 1501, 2001}
+    five = {"packets_original": {"min": 5, "max": 5}}
+    assert set(compile_selection([five], None, CONTEXT).breakpoints["packets_original"]) == {5, 6}
+    # What is added up has no breakpoint of its own.
+    added_up = compile_selection([five, {"packets": {"min": 9}}], None, CONTEXT)
+    assert "packets_original" not in added_up.breakpoints
+
+
+@pytest.mark.parametrize(("option", "at"), [("", "exclude"), ("match[0]", "match[0].exclude")])
+def test_null_is_refused_where_it_is_given(option: str, at: str) -> None:
+    refuse_null({"exclude": [], "match": None}, ("exclude", "select"), option)
+    with pytest.raises(OptionError) as caught:
+        refuse_null({"exclude": None}, ("exclude",), option)
+    assert caught.value.message.startswith(f"{at}: None is null")
