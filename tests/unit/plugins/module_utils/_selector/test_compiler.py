@@ -678,6 +678,7 @@ OFFLOADED = _uapi.OFFLOAD | _uapi.HW_OFFLOAD
         ({"replied": False}, Condition("status", 0, _uapi.SEEN_REPLY)),
         ({"replied": True}, Condition("status", _uapi.SEEN_REPLY, _uapi.SEEN_REPLY)),
         ({"replied": [True, False]}, None),
+        ({"expected": True}, Condition("status", _uapi.EXPECTED, _uapi.EXPECTED)),
         ({"offloaded": False}, Condition("status", 0, OFFLOADED)),
         # Either bit is enough, which no condition says.
         ({"offloaded": True}, None),
@@ -702,6 +703,12 @@ def test_conditions_of_a_key(selector: dict[str, t.Any], condition: Condition | 
     """Who asks the kernel for less misses entries that are selected."""
     expected = () if condition is None else (condition,)
     assert compile_selection([selector], None, CONTEXT).conditions == expected
+
+
+@pytest.mark.parametrize("protocol", [0, 255])
+def test_entries_of_every_protocol_have_a_number(protocol: int) -> None:
+    selection = compile_selection([{"id": 7}], None, CONTEXT)
+    assert [selection.decide(entry_of(entry(protocol, id=number))) for number in (7, 8)] == [True, False]
 
 
 @pytest.mark.parametrize(
@@ -769,6 +776,8 @@ def test_breakpoints_are_those_of_all_selectors() -> None:
     """With one of them missing, entries between two others would get the answer of a neighbour."""
     ports = compile_selection([{"source_port": 80}, {"source_port": "1000-2000"}], [{"source_port": 1500}], CONTEXT)
     assert set(ports.breakpoints["source_port"]) == {80, 81, 1000, 1500, 1501, 2001}
+    networks = compile_selection([{"source": ["203.0.113.0/24", "198.18.0.1"]}], None, CONTEXT)
+    assert set(networks.breakpoints["source"]) == {0xCB007100, 0xCB007200, 0xC6120001, 0xC6120002}
     five = {"packets_original": {"min": 5, "max": 5}}
     assert set(compile_selection([five], None, CONTEXT).breakpoints["packets_original"]) == {5, 6}
     # What is added up has no breakpoint of its own.
