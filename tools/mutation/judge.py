@@ -93,7 +93,7 @@ class Judge:
 
     def _run(self, seconds: float | None) -> int | None:
         """Return the exit code of pytest, or None if it takes longer."""
-        process = multiprocessing.get_context("fork").Process(target=self._in_child)
+        process = multiprocessing.get_context("fork").Process(target=self._in_child, args=[seconds is not None])
         process.start()
         process.join(seconds)
         code = process.exitcode
@@ -102,16 +102,17 @@ class Judge:
         process.join()
         return code
 
-    def _in_child(self) -> None:
+    def _in_child(self, is_mutant: bool) -> None:
         os.setsid()
         os.chdir(self._tree)
-        sys.dont_write_bytecode = True
+        # The first run, without a mutant, leaves the bytecode of the tests to the others.
+        sys.dont_write_bytecode = is_mutant
         resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
         output = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(output, 1)
         os.dup2(output, 2)
-        options = ["-x", "-q", "-p", "no:cacheprovider", "--rootdir", str(self._tree)]
+        options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--rootdir", str(self._tree)]
         code = pytest.main([*options, *self._tests], plugins=[_OneFault()])
         sys.stdout.flush()
         os._exit(code)

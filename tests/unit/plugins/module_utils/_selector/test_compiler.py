@@ -776,6 +776,8 @@ def test_breakpoints_are_those_of_all_selectors() -> None:
     """With one of them missing, entries between two others would get the answer of a neighbour."""
     ports = compile_selection([{"source_port": 80}, {"source_port": "1000-2000"}], [{"source_port": 1500}], CONTEXT)
     assert set(ports.breakpoints["source_port"]) == {80, 81, 1000, 1500, 1501, 2001}
+    two = compile_selection([{"source_port": 80}, {"source_port": 90}], None, CONTEXT)
+    assert set(two.breakpoints["source_port"]) == {80, 81, 90, 91}
     networks = compile_selection([{"source": ["203.0.113.0/24", "198.18.0.1"]}], None, CONTEXT)
     assert set(networks.breakpoints["source"]) == {0xCB007100, 0xCB007200, 0xC6120001, 0xC6120002}
     five = {"packets_original": {"min": 5, "max": 5}}
