@@ -17,9 +17,11 @@ from ansible_collections.netops.conntrack.plugins.module_utils._selector.values 
 
 def test_names_of_labels(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "connlabel.conf"
-    file.write_text("# bit name\n0 eth0-in\n33 suspicious  # by hand\nx broken\n\n")
+    lines = "# bit name\n0 eth0-in\n33 suspicious  # by hand\nx broken\n\n5 gr\u00f6\u00dfe\n\u0663 broken\n"
+    file.write_text(lines, encoding="utf-8")
     monkeypatch.setattr(values, "_LABELS_FILE", str(file))
     assert values.label_bit("suspicious", "label") == 33
+    assert values.label_bit("gr\u00f6\u00dfe", "label") == 5
     assert values.label_bit(" 127 ", "label") == 127
     with pytest.raises(OptionError, match="'broken' is not a label"):
         values.label_bit("broken", "label")
@@ -133,7 +135,7 @@ def test_a_protocol_of_this_host_is_one_of_packets(
 
 @pytest.mark.parametrize(
     ("given", "expected"),
-    [("7", (7, 0xFFFFFFFF)), ("0x10/0xff", (0x10, 0xFF)), ("0/0", (0, 0)), ("0xffffffff", (0xFFFFFFFF, 0xFFFFFFFF))],
+    [("7", (7, 0xFFFFFFFF)), ("0x10/0xff", (0x10, 0xFF)), ("0/0", (0, 0)), ("1/0xffffffff", (1, 0xFFFFFFFF))],
 )
 def test_marks(given: str, expected: tuple[int, int]) -> None:
     assert values.mark_and_mask(given, "mark") == expected
