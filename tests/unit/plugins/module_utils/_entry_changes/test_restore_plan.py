@@ -112,7 +112,7 @@ def test_what_xml_does_not_tell_is_needed(file: pathlib.Path) -> None:
     assert planned(file, "now").needed == {1: "icmp_type", 58: "icmp_type", 132: "state"}
 
 
-OWN = os.geteuid()
+OWN = 1000
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,10 @@ OWN = os.geteuid()
         (12345, 0, 0o600, "belongs to the user 12345"),
     ],
 )
-def test_whoever_may_write_the_file_decides_what_is_in_it(owner: int, group: int, mode: int, words: str) -> None:
+def test_whoever_may_write_the_file_decides_what_is_in_it(
+    owner: int, group: int, mode: int, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: OWN)
     status = types.SimpleNamespace(st_uid=owner, st_gid=group, st_mode=mode)
     listing = t.cast(Listing, types.SimpleNamespace(status=status, path="/backup"))
     if not words:
