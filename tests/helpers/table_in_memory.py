@@ -70,7 +70,7 @@ class TableInMemory:
             places = {number: place for place, number in enumerate(_ids(batch))}
             now = time.monotonic()
             blocks = blocks_of(*(self.entries[number] for number in there)) if there else []
-            found = [Found(block, [places[entry.id] for entry in block.entries()]) for block in blocks]
+            found = [Found(block, [places[t.cast(int, entry.id)] for entry in block.entries()]) for block in blocks]
             yield Look(tag, found, Moment(now, now), batch.notes)
 
     def _answer(self, number: int) -> int:

@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes import guards
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.guards import NAMES, Guards, guards_of
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.protections import protections_of
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune_plan import GUARD_OPTIONS
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.second_look import StateAndStatus
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.ssh_connections import Connection
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import NotPermittedError, RefusedError
@@ -103,3 +104,9 @@ def test_what_cannot_be_seen_is_refused_unless_it_is_turned_off(monkeypatch: pyt
     with pytest.raises(RefusedError, match=r"cannot be seen.*Nothing was changed.*unprotect: \[conntrackd\]"):
         guards_of({**PARAMS, "unprotect": ["expectation"]})
     guards_of(PARAMS)
+
+
+def test_what_is_protected_unless_an_option_says_otherwise() -> None:
+    defaults = {name: option["default"] for name, option in GUARD_OPTIONS.items() if "protect" in name}
+    assert defaults == {"protect_management": True, "protect_helpers": True, "protect": [], "unprotect": []}
+    assert guards_of(PARAMS).helpers is True
