@@ -236,6 +236,16 @@ def test_entry_that_left_a_flow_table() -> None:
     assert seconds(_uapi.ICMP, 10, offloading) == 21
 
 
+def test_everything_has_what_flow_tables_leave() -> None:
+    def found(**fields: t.Any) -> set[int]:
+        return {each.timeout for each in known(**fields).everything() if not each.from_a_packet}
+
+    offloading = {"flowtable_udp_timeout": 30, "flowtable_tcp_timeout": 40}
+    assert found(settings=offloading) == set()
+    assert {432_000 - 40, 180 - 30} <= found(settings=offloading, flow_tables=True)
+    assert {120, 30} <= found(flow_tables=True)
+
+
 class TestPolicies:
     VOIP = Policy(int(socket.AF_INET), _uapi.UDP, {"udp_timeout": 60, "udp_timeout_stream": 3600})
     WEB = Policy(
@@ -270,6 +280,10 @@ class TestPolicies:
     def test_tcp_with_its_caps_and_the_first_packets_timeout(self, remaining: int, expected: int) -> None:
         timeouts = known(policies=[self.WEB])
         assert seconds(_uapi.TCP, remaining, timeouts, state=ESTABLISHED, status=REPLIED) == expected
+
+    def test_of_a_protocol_with_states_only_the_own_state_counts(self) -> None:
+        timeouts = known(policies=[Policy(None, _uapi.TCP, {"tcp_timeout_fin_wait": 800_000})])
+        assert seconds(_uapi.TCP, 500_000, timeouts, state=ESTABLISHED, status=REPLIED) is None
 
     def test_those_of_another_protocol_do_not_count(self) -> None:
         assert seconds(_uapi.ICMP, 10, known(policies=[self.VOIP, self.WEB])) == 21
@@ -324,6 +338,11 @@ class TestRecord:
         assert self.of(timeouts, 53_950) == 49
         assert self.of(timeouts, 86_390) == 9
 
+    def test_sysctl_that_this_kernel_has_no_more(self) -> None:
+        without = {name: value for name, value in SETTINGS.items() if name != "tcp_timeout_established"}
+        timeouts = Timeouts(without, NOW, record=TimeoutRecord((self.LOWERED,), now=1000.0))
+        assert self.of(timeouts, 53_990) == 9
+
     def test_several_changes_in_a_row(self) -> None:
         there_and_back = self.with_changes(
             TimeoutChange("tcp_timeout_established", 432_000, 54_000, 100.0, 100.5),
@@ -349,6 +368,12 @@ class TestRecord:
         timeouts = known(settings={"gre_timeout_stream": 9_000}, record=record)
         assert seconds(_uapi.GRE, 170, timeouts, status=REPLIED) == 10
         assert seconds(_uapi.GRE, 8_000, timeouts, status=REPLIED) == 999
+        assert seconds(_uapi.GRE, 9_500, timeouts, status=REPLIED) is None
+        # Somebody else has raised it since.
+        raised = known(settings={"gre_timeout_stream": 10_000}, record=record)
+        assert seconds(_uapi.GRE, 9_500, raised, status=REPLIED) == 499
+        without = {name: value for name, value in SETTINGS.items() if name != "gre_timeout_stream"}
+        assert seconds(_uapi.GRE, 8_000, Timeouts(without, NOW, record=record), status=REPLIED) == 999
 
     def test_timeout_of_flow_tables_that_was_lowered(self) -> None:
         record = TimeoutRecord((TimeoutChange("flowtable_tcp_timeout", 3_600, 30, 990.0, 990.5),), now=1000.0)

@@ -74,3 +74,6 @@ def test_the_master_of_an_expectation() -> None:
     assert divided(entry, masters=[master]) == ["expectation", ""]
     assert divided(entry, masters=[master._replace(destination_port=81)]) == [""]
     assert divided(entry, masters=[master], unprotected=["expectation"]) == [""]
+    # It is kept because of its helper, or meant with all that the helper expects.
+    [with_helper] = blocks_of({**ENDS, **entry, "helper": "ftp"})
+    assert [name for name, _part in protections_of((), masters=[master]).divide(with_helper)] == [""]

@@ -293,4 +293,10 @@ def test_some_of_the_entries_are_shown(size: int, with_entries: bool, expected: 
     table = TableInMemory(*(entry(number, protocol=UDP if number % 2 else 6) for number in range(1, 7)))
     result = pruned(table, plan_of("1-6", sample=size, entries=with_entries)).result(None, with_diff=False)
     assert (len(result["lines"]), len(result["sample"])) == (size, expected)
-    assert all("[UNREPLIED]" in line for line in result["lines"])
+    # As conntrack -L prints them, which begins with the protocol.
+    assert all(line.startswith(("udp ", "tcp ")) and "[UNREPLIED]" in line for line in result["lines"])
+
+
+def test_an_empty_table() -> None:
+    result = pruned(TableInMemory(), plan_of()).result(0, with_diff=False)
+    assert (result["changed"], result["count_before"], result["not_listed"]) == (False, 0, 0)
