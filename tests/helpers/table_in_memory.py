@@ -30,7 +30,8 @@ class TableInMemory:
     """The table. ``deleted`` has the ids of what was deleted, in their order.
 
     ``stuck`` is how many of these the kernel still counts at most, and ``refused`` has the errno with which a request
-    for an id is refused. ``readings`` is how often the table was read.
+    for an id is refused. ``readings`` is how often the table was read. ``created`` has the source ports of what was
+    made, ``labels`` is how many entries get their labels, and ``most`` how many there may be.
     """
 
     def __init__(self, *entries: Fields) -> None:
@@ -40,6 +41,9 @@ class TableInMemory:
         self.unlisted = 0
         self.refused: dict[int, int] = {}
         self.readings = 0
+        self.created: list[int] = []
+        self.labels = 0
+        self.most: int | None = None
 
     def count(self) -> int:
         """Return how many entries the kernel counts."""
@@ -72,6 +76,24 @@ class TableInMemory:
             blocks = blocks_of(*(self.entries[number] for number in there)) if there else []
             found = [Found(block, [places[t.cast(int, entry.id)] for entry in block.entries()]) for block in blocks]
             yield Look(tag, found, Moment(now, now), batch.notes)
+
+    def limit(self) -> int | None:
+        """Return how many entries the table may have."""
+        return self.most
+
+    def create(self, block: Block, tag: t.Any, outcomes: Outcomes[t.Any]) -> None:
+        """Make the entries whose source port no other one has, and refuse those that are in ``refused``."""
+        for entry in block.entries():
+            number = t.cast(int, entry.source_port)
+            error = self.refused.get(number, errno.EEXIST if number in self.entries else 0)
+            outcomes[tag, error] += 1
+            if not error:
+                self.entries[number] = {"id": number, "protocol": entry.protocol, "source_port": number}
+                self.created.append(number)
+
+    def labelled(self, block: Block) -> int:
+        """Return how many of the entries have labels."""
+        return min(self.labels, len(block))
 
     def _answer(self, number: int) -> int:
         return self.refused.get(number, 0 if number in self.entries else errno.ENOENT)

@@ -77,7 +77,6 @@ PARTS = {
     "modules/conntrack_info": "module_utils/_selected_table",
     "modules/conntrack_create": "module_utils/_entry_changes/create module_utils/_entry_changes/expect_create",
     "module_utils/_entry_changes/expect_create": "module_utils/_expectations/creation",
-    "modules/conntrack_restore": "module_utils/_entry_changes/restore",
     "modules/conntrack_settings": "module_utils/_settings/run",
     "module_utils/_entry_changes/restore": "module_utils/_table/presence",
     "module_utils/_boot/module_loading": "module_utils/_boot/initramfs",
