@@ -5,11 +5,14 @@
 from __future__ import annotations
 
 import math
+import os
 import socket
+import types
 import typing as t
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
+from ansible_collections.netops.conntrack.plugins.module_utils._entry import timeouts as timeouts_module
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import Entry
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_policies import GENERIC, Policy
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_record import (
@@ -19,6 +22,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_re
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeouts import (
     IDLE_FIELDS,
+    STATES_OF_FIRST_PACKETS,
     TIMEOUT_FIELDS,
     Timeouts,
     age,
@@ -234,6 +238,29 @@ def test_entry_that_left_a_flow_table() -> None:
         assert seconds(_uapi.TCP, remaining, offloading, state=ESTABLISHED, status=REPLIED) == 0
     assert seconds(_uapi.TCP, 431_975, offloading, state=ESTABLISHED, status=REPLIED) == 24
     assert seconds(_uapi.ICMP, 10, offloading) == 21
+
+
+def test_states_of_first_packets_have_the_names_of_states() -> None:
+    assert {"SYN_SENT", "SYN_RECV", "CLOSED"} == STATES_OF_FIRST_PACKETS
+
+
+@pytest.mark.parametrize(
+    ("release", "is_slow"),
+    [
+        ("3.16.0-4-amd64", True),
+        ("4.8.17", True),
+        ("4.9.0", False),
+        ("4.19.0-rc1", False),
+        ("5.4.0", False),
+        ("10.0", False),
+    ],
+)
+def test_old_kernel_is_known_by_its_release(release: str, is_slow: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timeouts_module, "read_record", TimeoutRecord)
+    monkeypatch.setattr(timeouts_module, "list_policies", list)
+    monkeypatch.setattr(timeouts_module, "has_flow_tables", lambda: False)
+    monkeypatch.setattr(os, "uname", lambda: types.SimpleNamespace(release=release))
+    assert Timeouts.read({}).slow_renewal is is_slow
 
 
 def test_everything_has_what_flow_tables_leave() -> None:

@@ -138,9 +138,33 @@ def test_without_targets_nothing_is_awaited_or_kept(
 
 
 @pytest.mark.parametrize("confirm_idle", [0, 30])
+@pytest.mark.parametrize(("ports", "is_needed"), [("9", False), ("1", True), ("1-3", True)])
+def test_a_backup_stays_from_right_before_the_first_delete_on(ports: str, is_needed: bool, confirm_idle: int) -> None:
+    """Whatever ends the prune from then on, what was deleted is in the file."""
+    seen: list[bool] = []
+
+    class Watched(TableInMemory):
+        def delete(self, targets: t.Any, outcomes: t.Any) -> None:
+            seen.append(backup.is_needed)
+            super().delete(targets, outcomes)
+
+        def looks(self, targets: t.Any, outcomes: t.Any) -> t.Iterator[t.Any]:
+            seen.append(backup.is_needed)
+            return super().looks(targets, outcomes)
+
+    table = Watched(*map(entry, range(1, 7)))
+    backup = Recorded(table)
+    pruned(table, plan_of(ports, confirm_idle=confirm_idle), backup=t.cast(Backup, backup))
+    assert set(seen) == {is_needed}
+    assert backup.is_needed is is_needed
+
+
+@pytest.mark.parametrize("confirm_idle", [0, 30])
 @pytest.mark.parametrize("limit", [2, "30%", 0])
 def test_more_than_the_limit_is_refused_before_the_first_delete(limit: t.Any, confirm_idle: int) -> None:
     table = table_of(6)
+    with pytest.raises(RefusedError):
+        pruned(table, plan_of(confirm_idle=confirm_idle), limit)
     backup = Recorded(table)
     with pytest.raises(RefusedError) as caught:
         pruned(table, plan_of(confirm_idle=confirm_idle), limit, backup=t.cast(Backup, backup))
@@ -217,9 +241,20 @@ def test_a_table_that_is_read_again_has_lost_what_was_deleted() -> None:
 def test_what_the_kernel_counts_and_does_not_list_is_told() -> None:
     table = table_of(6)
     table.unlisted = 2
-    for limit in (None, "100%"):
+    for limit in (None, 5):
         assert pruned(table, plan_of("1-1"), limit).result(None, with_diff=False)["not_listed"] == 2
         table.entries[1] = entry(1)
+
+
+def test_an_entry_that_ends_before_the_reading_is_not_one_that_stays() -> None:
+    class Ending(TableInMemory):
+        def read(self, collect: t.Any, conditions: t.Any = (), clock: t.Any = None) -> t.Any:
+            self.entries.pop(6, None)
+            return super().read(collect, conditions, clock)
+
+    table = Ending(*map(entry, range(1, 7)))
+    table.unlisted = 2
+    assert pruned(table, plan_of("1-1"), 5).result(None, with_diff=False)["not_listed"] == 2
 
 
 @pytest.mark.parametrize("confirm_idle", [0, 30])
@@ -244,6 +279,38 @@ def test_entries_that_the_kernel_does_not_free_are_told(
         assert f"It counts {stuck} entries that it does not list" in warnings[0]
         assert result["not_listed"] == stuck
     assert table.readings == 1 + is_told
+
+
+@pytest.mark.parametrize("limit", [None, 1000])
+def test_without_the_kernels_count_nothing_is_said_of_it(limit: t.Any) -> None:
+    class Uncounted(TableInMemory):
+        def count(self) -> t.Any:
+            return None
+
+    table = Uncounted(*map(entry, range(1, 211)))
+    outcome = pruned(table, plan_of("1-100"), limit)
+    result = outcome.result(None, with_diff=False)
+    assert (result["deleted"], result["not_listed"], table.readings, list(outcome.warnings())) == (100, None, 1, [])
+
+
+@pytest.mark.parametrize(("limit", "deleted_by_then"), [(None, [[], [1, 2]]), (5, [[], []])])
+def test_without_a_limit_each_part_is_pruned_once_it_is_read(limit: t.Any, deleted_by_then: list[list[int]]) -> None:
+    """So the names of millions of entries need no memory."""
+    seen: list[list[int]] = []
+
+    class InParts(TableInMemory):
+        def read(self, collect: t.Any, conditions: t.Any = (), clock: t.Any = None) -> t.Any:
+            def noting(blocks: t.Iterator[Block]) -> t.Iterator[Block]:
+                for block in blocks:
+                    seen.append(list(self.deleted))
+                    yield block
+
+            return super().read(lambda blocks: collect(noting(blocks)), conditions, clock)
+
+    table = InParts(entry(1), entry(2), entry(3, protocol=6))
+    pruned(table, plan_of(), limit)
+    assert seen == deleted_by_then
+    assert sorted(table.deleted) == [1, 2, 3]
 
 
 def test_new_connections_are_not_entries_that_stay() -> None:

@@ -14,6 +14,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_re
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeouts import Timeouts
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.guards import Guards
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune_plan import (
+    PrunePlan,
     parse_confirm_idle,
     parse_limit,
     plan_of,
@@ -137,3 +138,12 @@ def test_a_timeout_that_is_changed_meanwhile_is_refused_where_idle_is_asked(
     record.write_text("changed", encoding="utf-8")
     with pytest.raises(UnavailableError, match="A timeout was changed") if is_refused else contextlib.nullcontext():
         plan.refuse_changed_timeouts()
+
+
+def test_what_nobody_asks_for_is_not_done() -> None:
+    context = Context({}, 0)
+    selection = compile_selection([{"family": "ipv4"}], None, context)
+    plan = plan_of({**UNGUARDED, "confirm_idle": "0", "confirm_idle_when": "always"}, selection, context)
+    assert (plan.sample, plan.whole, plan.confirm_idle, plan.entries) == (0, False, 0, True)
+    plain = PrunePlan(selection, plan.guards, context, sample=0, whole=False)
+    assert (plain.confirm_idle, plain.entries) == (0, True)
