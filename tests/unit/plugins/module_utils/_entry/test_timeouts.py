@@ -222,6 +222,7 @@ def test_expected_gre_entry_has_the_timeouts_of_pptp() -> None:
     assert seconds(_uapi.GRE, 500, status=_uapi.EXPECTED) == 99
     assert seconds(_uapi.GRE, 17_000, status=REPLIED | _uapi.EXPECTED) == 999
     assert seconds(_uapi.GRE, 500) is None
+    assert seconds(_uapi.GRE, 500, status=None) is None
 
 
 def test_entry_that_left_a_flow_table() -> None:
@@ -346,6 +347,10 @@ class TestRecord:
             (431_950, 49),
             (431_900, 99),
             (431_000, None),  # would have been idle for longer than the new value has been there
+            (431_840, 159),
+            (431_839, None),
+            (53_902, None),
+            (53_901, 98),
             (53_899, 100),
             (53_000, 999),
             (53_950, None),  # would have had a packet since, which gives the new value

@@ -313,7 +313,8 @@ def test_without_a_limit_each_part_is_pruned_once_it_is_read(limit: t.Any, delet
     assert sorted(table.deleted) == [1, 2, 3]
 
 
-def test_new_connections_are_not_entries_that_stay() -> None:
+@pytest.mark.parametrize(("stuck", "is_told"), [(0, False), (49, False), (50, True)])
+def test_new_connections_are_not_entries_that_stay(stuck: int, is_told: bool) -> None:
     """As many come as were deleted. They are listed, so the kernel freed the others."""
 
     class Busy(TableInMemory):
@@ -322,8 +323,10 @@ def test_new_connections_are_not_entries_that_stay() -> None:
             self.entries.update({number: entry(number) for number in range(1000, 1100)})
 
     table = Busy(*map(entry, range(1, 211)))
+    table.stuck = stuck
     outcome = pruned(table, plan_of("1-100"), 1000)
-    assert (list(outcome.warnings()), table.readings) == ([], 2)
+    assert (len(list(outcome.warnings())), table.readings) == (is_told, 2)
+    assert outcome.result(None, with_diff=False)["not_listed"] == stuck
 
 
 def test_a_count_changes_nothing_and_waits_for_nothing(slept: list[float]) -> None:
