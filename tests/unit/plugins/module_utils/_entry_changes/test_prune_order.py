@@ -238,6 +238,18 @@ def test_a_table_that_is_read_again_has_lost_what_was_deleted() -> None:
     assert [result[name] for name in counts] == [3, 3, 0, 0, 6, 0]
 
 
+def test_a_table_that_is_read_again_is_backed_up_once() -> None:
+    class Disturbed(TableInMemory):
+        def read(self, collect: t.Any, conditions: t.Any = (), clock: t.Any = None) -> t.Any:
+            super().read(collect)
+            return super().read(collect)
+
+    table = Disturbed(*map(entry, range(1, 7)))
+    backup = Recorded(table)
+    pruned(table, plan_of(), backup=t.cast(Backup, backup))
+    assert (backup.written, table.deleted) == ([1, 2, 3], [1, 2, 3])
+
+
 def test_what_the_kernel_counts_and_does_not_list_is_told() -> None:
     table = table_of(6)
     table.unlisted = 2
