@@ -388,6 +388,22 @@ class TestRecord:
         assert self.of(there_and_back, 6_800) == 399
         assert self.of(there_and_back, 431_000) == 999
 
+    def test_each_value_holds_for_the_time_in_which_it_was_there(self) -> None:
+        """Before 100, 1,000 s. Then 2,000, from somewhere between 100 and 400 on 3,000, since 400 4,000."""
+        timeouts = self.with_changes(
+            TimeoutChange("tcp_timeout_established", 1_000, 2_000, 99.5, 100.0),
+            TimeoutChange("tcp_timeout_established", 3_000, 4_000, 399.5, 400.0),
+            present=4_000,
+        )
+        found = [each for each in timeouts.possible(entry(_uapi.TCP, 1, state=ESTABLISHED)) if each.sysctl]
+        own = [(each.timeout, each.newest, each.oldest) for each in found if each.sysctl == "tcp_timeout_established"]
+        assert own == [
+            (1_000, 900.0, math.inf),
+            (2_000, 600.0, 900.5),
+            (3_000, 600.0, 900.5),
+            (4_000, 0.0, 600.5),
+        ]
+
     def test_change_that_is_not_known_to_be_done(self) -> None:
         begun = TimeoutChange("tcp_timeout_established", 54_000, 432_000, 900.0, None)
         for present in (54_000, 432_000):

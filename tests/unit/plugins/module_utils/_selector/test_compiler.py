@@ -563,6 +563,7 @@ def test_kinds_are_those_of_the_entries_that_it_can_hold_for(
 
 
 def test_kinds_of_a_selection() -> None:
+    assert len(EVERY_KIND) == 2 * 256
     udp6 = {"family": "ipv6", "protocol": "udp"}
     assert compile_selection([udp6, {"protocol": "esp"}], None, CONTEXT).kinds == {(10, 17), (10, 50), (2, 50)}
     assert compile_selection(None, None, CONTEXT).kinds == EVERY_KIND

@@ -232,7 +232,7 @@ def test_all_is_restored_and_what_is_not_is_told() -> None:
     """The last file first, whatever becomes of one of them."""
     Recorded.done.clear()
     Memory.values.update({"max": 200, "acct": 0})
-    recorded = [Recorded(path, None, "new", "o") for path in ("/etc/a", "/etc/bad", "/etc/c")]
+    recorded: list[FileChange] = [Recorded(path, None, "new", "o") for path in ("/etc/a", "/etc/bad", "/etc/c")]
     one = dataclasses.replace(pending(), written=[change("max", 200, 100), change("acct", 1, 0)], files=recorded)
     assert one.roll_back() == (
         "Restored: net.netfilter.nf_conntrack_max = 100. "
