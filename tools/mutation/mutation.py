@@ -96,19 +96,18 @@ def main() -> int:
     parser.add_argument("--continue", dest="goes_on", action="store_true", help="try only what survived or is left")
     parser.add_argument("--unit", action="store_true", help="only with the tests that need no root")
     parser.add_argument("--apart", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"any of {', '.join(parts)} (default: all of them)")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"any of {', '.join(parts)}, or a module of one")
     given = parser.parse_args()
-    unknown = [name for name in given.parts if name not in parts]
+    unknown = set(given.parts).difference(parts, *parts.values())
     if unknown:
-        parser.error(f"there is no part {unknown[0]}. They are {', '.join(parts)}.")
+        parser.error(f"there is no part {min(unknown)}. They are {', '.join(parts)}, and the modules in them.")
     if not given.unit and os.geteuid() != 0:
         parser.error("the tests with a real table need root. Give --unit to do without them.")
     if not given.unit and not given.apart:
         os.execvp(_APART[0], [*_APART, sys.executable, __file__, "--apart", *sys.argv[1:]])
     if given.apart:
         _prepare_namespaces()
-    tests = {name: _tests_of(parts[name], unit=given.unit) for name in given.parts or parts}
-    counts = try_parts(tests, Record(RECORD, goes_on=given.goes_on))
+    counts = try_parts(chosen(parts, given.parts, unit=given.unit), Record(RECORD, goes_on=given.goes_on))
     print(table_of(counts))
     return int(any(count["survived"] for count in counts.values()))
 
@@ -118,11 +117,18 @@ def _prepare_namespaces() -> None:
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
 
 
-def _tests_of(part: dict[str, list[str]], *, unit: bool) -> dict[str, list[str]]:
-    return {
-        module: [f"tests/{test}" for test in tests if test.startswith("unit/") or not unit]
-        for module, tests in part.items()
-    }
+def chosen(parts: Parts, names: t.Collection[str], *, unit: bool) -> Parts:
+    """Return the tests of those parts and modules that have one of the names, or of all without any.
+
+    With ``unit``, these are only the tests that need no root.
+    """
+    found: Parts = {}
+    for name, modules in parts.items():
+        for module, tests in modules.items():
+            if not names or name in names or module in names:
+                own = [f"tests/{test}" for test in tests if test.startswith("unit/") or not unit]
+                found.setdefault(name, {})[module] = own
+    return found
 
 
 def try_parts(parts: Parts, record: Record) -> dict[str, collections.Counter[str]]:

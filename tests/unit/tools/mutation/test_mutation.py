@@ -54,6 +54,20 @@ def test_what_was_noticed_is_not_tried_again(tmp_path: pathlib.Path) -> None:
     assert not mutation.Record(tmp_path / "verdicts", goes_on=False).is_noticed("b")
 
 
+def test_parts_and_modules_can_be_chosen() -> None:
+    parts = {"delete": {"a": ["unit/a.py", "kernel/a.py"], "b": ["kernel/b.py"]}, "idle": {"c": ["unit/c.py"]}}
+    every = {"delete": {"a": ["tests/unit/a.py", "tests/kernel/a.py"], "b": ["tests/kernel/b.py"]}}
+    assert mutation.chosen(parts, ["delete"], unit=False) == every
+    assert mutation.chosen(parts, ["b", "idle"], unit=False) == {
+        "delete": {"b": ["tests/kernel/b.py"]},
+        "idle": {"c": ["tests/unit/c.py"]},
+    }
+    assert mutation.chosen(parts, [], unit=True) == {
+        "delete": {"a": ["tests/unit/a.py"], "b": []},
+        "idle": {"c": ["tests/unit/c.py"]},
+    }
+
+
 def test_equivalent_mutants_do_not_count() -> None:
     counts = {"delete": {"killed": 6, "timeout": 1, "survived": 1, "equivalent": 9}, "idle": {"killed": 2}}
     assert [line.split() for line in mutation.table_of(counts).splitlines()] == [

@@ -239,6 +239,9 @@ def test_entry_that_left_a_flow_table() -> None:
         assert seconds(_uapi.TCP, remaining, offloading, state=ESTABLISHED, status=REPLIED) == 0
     assert seconds(_uapi.TCP, 431_975, offloading, state=ESTABLISHED, status=REPLIED) == 24
     assert seconds(_uapi.ICMP, 10, offloading) == 21
+    # Nothing is left of a timeout that is as long as the flow table's.
+    assert seconds(_uapi.UDP, 0, offloading, status=REPLIED) == 0
+    assert seconds(_uapi.UDP, 0, known(), status=REPLIED) == 29
 
 
 def test_states_of_first_packets_have_the_names_of_states() -> None:
@@ -389,19 +392,20 @@ class TestRecord:
         assert self.of(there_and_back, 431_000) == 999
 
     def test_each_value_holds_for_the_time_in_which_it_was_there(self) -> None:
-        """Before 100, 1,000 s. Then 2,000, from somewhere between 100 and 400 on 3,000, since 400 4,000."""
+        """Before 100, 1,000 s. Then 2,000, and from some time before 400 on 3,000. Then 4,000, and at some time 5,000."""
         timeouts = self.with_changes(
             TimeoutChange("tcp_timeout_established", 1_000, 2_000, 99.5, 100.0),
             TimeoutChange("tcp_timeout_established", 3_000, 4_000, 399.5, 400.0),
-            present=4_000,
+            present=5_000,
         )
-        found = [each for each in timeouts.possible(entry(_uapi.TCP, 1, state=ESTABLISHED)) if each.sysctl]
-        own = [(each.timeout, each.newest, each.oldest) for each in found if each.sysctl == "tcp_timeout_established"]
-        assert own == [
+        found = timeouts.possible(entry(_uapi.TCP, 1, state=ESTABLISHED))
+        own = [each for each in found if each.sysctl == "tcp_timeout_established"]
+        assert [(each.timeout, each.newest, each.oldest) for each in own] == [
             (1_000, 900.0, math.inf),
             (2_000, 600.0, 900.5),
             (3_000, 600.0, 900.5),
             (4_000, 0.0, 600.5),
+            (5_000, 0.0, 600.5),
         ]
 
     def test_change_that_is_not_known_to_be_done(self) -> None:
