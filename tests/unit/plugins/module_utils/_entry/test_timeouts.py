@@ -392,7 +392,7 @@ class TestRecord:
         assert self.of(there_and_back, 431_000) == 999
 
     def test_each_value_holds_for_the_time_in_which_it_was_there(self) -> None:
-        """Before 100, 1,000 s. Then 2,000, and from some time before 400 on 3,000. Then 4,000, and at some time 5,000."""
+        """Before 100, 1,000 s. Then 2,000, and from some time before 400 on 3,000. Then 4,000, and some time 5,000."""
         timeouts = self.with_changes(
             TimeoutChange("tcp_timeout_established", 1_000, 2_000, 99.5, 100.0),
             TimeoutChange("tcp_timeout_established", 3_000, 4_000, 399.5, 400.0),
