@@ -59,6 +59,11 @@ def test_addresses(tmp_path: pathlib.Path, value: str, source: bytes, destinatio
     assert connections_of(tmp_path, value) == {(source, 40000, destination, 22)}
 
 
+def test_each_port_is_one(tmp_path: pathlib.Path) -> None:
+    [found] = connections_of(tmp_path, "198.51.100.9 65535 198.51.100.1 1")
+    assert (found.source_port, found.destination_port) == (65535, 1)
+
+
 @pytest.mark.parametrize(
     "value",
     [
