@@ -81,8 +81,8 @@ fuzz: ## look for inputs that a reader does not stand, FUZZ_SECONDS=600 for each
 	@tools/setup-apart fuzz
 	@.work/fuzz/bin/python tools/fuzz.py --seconds "$${FUZZ_SECONDS:-600}" $$FUZZ
 
-# MUTATION=--continue tries again what survived.
-mutation: ## put faults into what decides what is deleted or restored, see whether a test notices, PARTS="delete idle" (as root)
+# MUTATION=--continue tries again what survived, MUTATION=--unit does without the tests that need root.
+mutation: ## put faults into what deletes and restores, and see whether a test notices, PARTS="delete idle" (as root)
 	@tools/setup --lab $(TEST)
 	@tools/setup-apart mutation
 	@PATH="/usr/sbin:/sbin:$$PATH" .work/mutation/bin/python -m pytest -q tests/unit/tools/mutation
