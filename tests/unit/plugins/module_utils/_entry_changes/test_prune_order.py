@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import time
 import typing as t
 
@@ -294,10 +295,14 @@ def test_entries_that_the_kernel_does_not_free_are_told(
 
 
 @pytest.mark.parametrize("limit", [None, 1000])
-def test_without_the_kernels_count_nothing_is_said_of_it(limit: t.Any) -> None:
+@pytest.mark.parametrize("missing", [{1}, {1, 2, 3, 4}])
+def test_without_the_kernels_count_nothing_is_said_of_it(missing: set[int], limit: t.Any) -> None:
+    """``missing`` are the times at which it cannot be read."""
+    asked = itertools.count(1)
+
     class Uncounted(TableInMemory):
         def count(self) -> t.Any:
-            return None
+            return None if next(asked) in missing else super().count()
 
     table = Uncounted(*map(entry, range(1, 211)))
     outcome = pruned(table, plan_of("1-100"), limit)
