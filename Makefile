@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # `make` alone lists the targets. PYTHON=... names the interpreter to make .venv with, KEEP=1 lets the demo's lab stand,
-# GUESTS="debian12" chooses the virtual machines, MINUTES=5 how long a soak takes.
+# GUESTS="debian12" chooses the virtual machines, MINUTES=5 how long a soak takes, PARTS="delete idle" what to mutate.
 
 RUN := tools/requirements-run.txt
 QUICK := $(RUN) tools/requirements-quick.txt
@@ -14,7 +14,8 @@ TWO_EACH := --numprocesses=$$((2 * $$(nproc))) --dist=loadscope --no-loadscope-r
 export PYTHON KEEP PAIRS SEED TABLE
 MINUTES ?= 60
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick setup lint sanity unit differential versions vm kernels soak fuzz docs bench case-study lab-up lab-down clean
+.PHONY: help demo test quick setup lint sanity unit differential versions vm kernels soak fuzz mutation docs bench \
+	case-study lab-up lab-down clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -86,6 +87,13 @@ docs: ## build the documentation site in .work/site/html, without a warning
 	@tools/setup $(RUN)
 	@tools/setup-apart site $(RUN) tools/requirements-site.txt
 	@$(IN_VENV) .work/site/bin/python tools/site/build.py
+
+# MUTATION=--continue tries again what survived, MUTATION=--unit does without the tests that need root.
+mutation: ## put faults into what deletes and restores, and see whether a test notices, PARTS="delete idle" (as root)
+	@tools/setup --lab $(TEST)
+	@tools/setup-apart mutation $(QUICK) tools/requirements-mutation.txt
+	@PATH="/usr/sbin:/sbin:$$PATH" .work/mutation/bin/python -m pytest -q tests/unit/tools/mutation
+	@PATH="/usr/sbin:/sbin:$$PATH" .work/mutation/bin/python tools/mutation/mutation.py $$MUTATION $$PARTS
 
 bench: ## measure time and memory on a large table (as root)
 	@tools/setup --lab $(TEST)

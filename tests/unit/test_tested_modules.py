@@ -78,9 +78,8 @@ PARTS = {
     "modules/conntrack_info": "module_utils/_selected_table",
     "modules/conntrack_create": "module_utils/_entry_changes/create module_utils/_entry_changes/expect_create",
     "module_utils/_entry_changes/expect_create": "module_utils/_expectations/creation",
-    "modules/conntrack_restore": "module_utils/_entry_changes/restore module_utils/_entry_changes/restore_plan",
     "modules/conntrack_settings": "module_utils/_settings/run",
-    "module_utils/_entry_changes/restore": "module_utils/_entry_changes/restore_survey module_utils/_table/presence",
+    "module_utils/_entry_changes/restore": "module_utils/_table/presence",
     "module_utils/_boot/module_loading": "module_utils/_boot/initramfs",
     "module_utils/_boot/next_boot": "module_utils/_boot/init_system module_utils/_boot/module_loading",
     "module_utils/_boot/owners": "module_utils/_boot/appliances module_utils/_boot/boot_scripts",
@@ -96,7 +95,7 @@ PARTS = {
     "module_utils/_query/query": "module_utils/_query/grouping",
     "module_utils/_selector/keys": "module_utils/_selector/amount_keys module_utils/_selector/tuple_keys",
     "module_utils/_settings/run": "module_utils/_settings/change_plan module_utils/_settings/confirm "
-    "module_utils/_settings/journal module_utils/_settings/transaction",
+    "module_utils/_settings/transaction",
     "module_utils/_settings/change_plan": "module_utils/_sysctl/kernel_module",
     "module_utils/_timeout_policies/cttimeout": "module_utils/_timeout_policies/requests",
     "module_utils/_timeout_policies/run": "module_utils/_timeout_policies/attached_rules "

@@ -128,3 +128,7 @@ def test_the_reason_to_keep_an_entry(
     bounds: dict[str, int], policies: t.Sequence[Policy], one: Entry, new: int, reason: str
 ) -> None:
     assert Claims(bounds, policies).reason_to_keep(one, SETTINGS, new) == reason
+
+
+def test_the_reason_can_change_right_after_each_bound_and_each_timeout_of_a_rule() -> None:
+    assert Claims(BOTH, [STREAM]).breakpoints == {31, 121, 61, 3601}

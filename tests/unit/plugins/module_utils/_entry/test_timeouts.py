@@ -5,11 +5,14 @@
 from __future__ import annotations
 
 import math
+import os
 import socket
+import types
 import typing as t
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
+from ansible_collections.netops.conntrack.plugins.module_utils._entry import timeouts as timeouts_module
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import Entry
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_policies import GENERIC, Policy
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_record import (
@@ -19,6 +22,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_re
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeouts import (
     IDLE_FIELDS,
+    STATES_OF_FIRST_PACKETS,
     TIMEOUT_FIELDS,
     Timeouts,
     age,
@@ -218,6 +222,7 @@ def test_expected_gre_entry_has_the_timeouts_of_pptp() -> None:
     assert seconds(_uapi.GRE, 500, status=_uapi.EXPECTED) == 99
     assert seconds(_uapi.GRE, 17_000, status=REPLIED | _uapi.EXPECTED) == 999
     assert seconds(_uapi.GRE, 500) is None
+    assert seconds(_uapi.GRE, 500, status=None) is None
 
 
 def test_entry_that_left_a_flow_table() -> None:
@@ -234,6 +239,42 @@ def test_entry_that_left_a_flow_table() -> None:
         assert seconds(_uapi.TCP, remaining, offloading, state=ESTABLISHED, status=REPLIED) == 0
     assert seconds(_uapi.TCP, 431_975, offloading, state=ESTABLISHED, status=REPLIED) == 24
     assert seconds(_uapi.ICMP, 10, offloading) == 21
+    # Nothing is left of a timeout that is as long as the flow table's.
+    assert seconds(_uapi.UDP, 0, offloading, status=REPLIED) == 0
+    assert seconds(_uapi.UDP, 0, known(), status=REPLIED) == 29
+
+
+def test_states_of_first_packets_have_the_names_of_states() -> None:
+    assert {"SYN_SENT", "SYN_RECV", "CLOSED"} == STATES_OF_FIRST_PACKETS
+
+
+@pytest.mark.parametrize(
+    ("release", "is_slow"),
+    [
+        ("3.16.0-4-amd64", True),
+        ("4.8.17", True),
+        ("4.9.0", False),
+        ("4.19.0-rc1", False),
+        ("5.4.0", False),
+        ("10.0", False),
+    ],
+)
+def test_old_kernel_is_known_by_its_release(release: str, is_slow: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timeouts_module, "read_record", TimeoutRecord)
+    monkeypatch.setattr(timeouts_module, "list_policies", list)
+    monkeypatch.setattr(timeouts_module, "has_flow_tables", lambda: False)
+    monkeypatch.setattr(os, "uname", lambda: types.SimpleNamespace(release=release))
+    assert Timeouts.read({}).slow_renewal is is_slow
+
+
+def test_everything_has_what_flow_tables_leave() -> None:
+    def found(**fields: t.Any) -> set[int]:
+        return {each.timeout for each in known(**fields).everything() if not each.from_a_packet}
+
+    offloading = {"flowtable_udp_timeout": 30, "flowtable_tcp_timeout": 40}
+    assert found(settings=offloading) == set()
+    assert {432_000 - 40, 180 - 30} <= found(settings=offloading, flow_tables=True)
+    assert {120, 30} <= found(flow_tables=True)
 
 
 class TestPolicies:
@@ -271,6 +312,10 @@ class TestPolicies:
         timeouts = known(policies=[self.WEB])
         assert seconds(_uapi.TCP, remaining, timeouts, state=ESTABLISHED, status=REPLIED) == expected
 
+    def test_of_a_protocol_with_states_only_the_own_state_counts(self) -> None:
+        timeouts = known(policies=[Policy(None, _uapi.TCP, {"tcp_timeout_fin_wait": 800_000})])
+        assert seconds(_uapi.TCP, 500_000, timeouts, state=ESTABLISHED, status=REPLIED) is None
+
     def test_those_of_another_protocol_do_not_count(self) -> None:
         assert seconds(_uapi.ICMP, 10, known(policies=[self.VOIP, self.WEB])) == 21
 
@@ -305,6 +350,10 @@ class TestRecord:
             (431_950, 49),
             (431_900, 99),
             (431_000, None),  # would have been idle for longer than the new value has been there
+            (431_840, 159),
+            (431_839, None),
+            (53_902, None),
+            (53_901, 98),
             (53_899, 100),
             (53_000, 999),
             (53_950, None),  # would have had a packet since, which gives the new value
@@ -324,6 +373,11 @@ class TestRecord:
         assert self.of(timeouts, 53_950) == 49
         assert self.of(timeouts, 86_390) == 9
 
+    def test_sysctl_that_this_kernel_has_no_more(self) -> None:
+        without = {name: value for name, value in SETTINGS.items() if name != "tcp_timeout_established"}
+        timeouts = Timeouts(without, NOW, record=TimeoutRecord((self.LOWERED,), now=1000.0))
+        assert self.of(timeouts, 53_990) == 9
+
     def test_several_changes_in_a_row(self) -> None:
         there_and_back = self.with_changes(
             TimeoutChange("tcp_timeout_established", 432_000, 54_000, 100.0, 100.5),
@@ -337,6 +391,23 @@ class TestRecord:
         assert self.of(there_and_back, 6_800) == 399
         assert self.of(there_and_back, 431_000) == 999
 
+    def test_each_value_holds_for_the_time_in_which_it_was_there(self) -> None:
+        """Before 100, 1,000 s. Then 2,000, and from some time before 400 on 3,000. Then 4,000, and some time 5,000."""
+        timeouts = self.with_changes(
+            TimeoutChange("tcp_timeout_established", 1_000, 2_000, 99.5, 100.0),
+            TimeoutChange("tcp_timeout_established", 3_000, 4_000, 399.5, 400.0),
+            present=5_000,
+        )
+        found = timeouts.possible(entry(_uapi.TCP, 1, state=ESTABLISHED))
+        own = [each for each in found if each.sysctl == "tcp_timeout_established"]
+        assert [(each.timeout, each.newest, each.oldest) for each in own] == [
+            (1_000, 900.0, math.inf),
+            (2_000, 600.0, 900.5),
+            (3_000, 600.0, 900.5),
+            (4_000, 0.0, 600.5),
+            (5_000, 0.0, 600.5),
+        ]
+
     def test_change_that_is_not_known_to_be_done(self) -> None:
         begun = TimeoutChange("tcp_timeout_established", 54_000, 432_000, 900.0, None)
         for present in (54_000, 432_000):
@@ -349,6 +420,12 @@ class TestRecord:
         timeouts = known(settings={"gre_timeout_stream": 9_000}, record=record)
         assert seconds(_uapi.GRE, 170, timeouts, status=REPLIED) == 10
         assert seconds(_uapi.GRE, 8_000, timeouts, status=REPLIED) == 999
+        assert seconds(_uapi.GRE, 9_500, timeouts, status=REPLIED) is None
+        # Somebody else has raised it since.
+        raised = known(settings={"gre_timeout_stream": 10_000}, record=record)
+        assert seconds(_uapi.GRE, 9_500, raised, status=REPLIED) == 499
+        without = {name: value for name, value in SETTINGS.items() if name != "gre_timeout_stream"}
+        assert seconds(_uapi.GRE, 8_000, Timeouts(without, NOW, record=record), status=REPLIED) == 999
 
     def test_timeout_of_flow_tables_that_was_lowered(self) -> None:
         record = TimeoutRecord((TimeoutChange("flowtable_tcp_timeout", 3_600, 30, 990.0, 990.5),), now=1000.0)

@@ -18,7 +18,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.ou
     successes,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError
-from ansible_collections.netops.conntrack.plugins.module_utils._interrupt import Interrupted
+from ansible_collections.netops.conntrack.plugins.module_utils._interrupt import Interrupted, noted
 from helpers.encoded_messages import Fields, entry_of
 
 SEEN_REPLY = 1 << 1
@@ -68,6 +68,15 @@ def test_a_signal_is_told_the_number_already_done(selected: int | None, words: s
         count_and_raise(Interrupted("SIGTERM"), "updated", 1200, selected)
     assert caught.value.account.startswith(f"{words} entries were updated by then. They keep what they were given.")
     assert caught.value.result == {"changed": True, "updated": 1200}
+
+
+def test_what_was_done_is_noted_for_a_signal_that_comes_later() -> None:
+    with counting_outcomes("updated", 3) as outcomes:
+        outcomes["a", 0] += 2
+        outcomes["a", errno.ENOENT] += 1
+    account, result = noted()
+    assert account.startswith("2 of 3 selected entries were updated by then.")
+    assert result == {"changed": True, "updated": 2}
 
 
 def test_errnos_that_are_expected_are_no_failures() -> None:

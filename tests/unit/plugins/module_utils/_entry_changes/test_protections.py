@@ -22,12 +22,12 @@ ENDS = {"source_port": 40000, "destination_port": 80, "reply_source_port": 80, "
 
 def divided(entry: dict[str, t.Any], **options: t.Any) -> list[str]:
     """Return what protects the entry, and another one that nothing protects."""
-    plain = {**ENDS, "protocol": entry.get("protocol", TCP)}
-    [block] = blocks_of({**plain, **entry}, plain)
+    plain = {**ENDS, "protocol": entry.get("protocol", TCP), "id": 2}
+    [block] = blocks_of({**plain, **entry, "id": 1}, plain)
     options.setdefault("unprotected", ())
-    parts = list(protections_of(**options).divide(block))
-    assert sum(len(part) for _name, part in parts) == len(block) == 2
-    return [name for name, _part in parts]
+    parts = [(name, [one.id for one in part.entries()]) for name, part in protections_of(**options).divide(block)]
+    assert [numbers for _name, numbers in parts] in ([[1], [2]], [[1, 2]])
+    return [name for name, _numbers in parts]
 
 
 @pytest.mark.parametrize("field", list(ENDS))
@@ -39,6 +39,13 @@ def test_a_port_counts_in_either_direction_and_on_either_side_of_nat(
     assert divided({"protocol": protocol, field: port}, unprotected=[name]) == [""]
     # The port of another protocol is another service.
     assert divided({"protocol": TCP + UDP - protocol, field: port}) == [""]
+
+
+@pytest.mark.parametrize(("protocol", "name"), [(89, "ospf"), (112, "vrrp"), (47, "")])
+def test_a_protocol_counts_for_each_of_its_entries(protocol: int, name: str) -> None:
+    [block] = blocks_of(*({"protocol": protocol, "id": number} for number in (1, 2)))
+    assert [(found, len(part)) for found, part in protections_of(()).divide(block)] == [(name, 2)]
+    assert [(found, len(part)) for found, part in protections_of([name]).divide(block)] == [("", 2)]
 
 
 @pytest.mark.parametrize(("protocol", "expected"), [(UDP, ["conntrackd", ""]), (TCP, [""])])
@@ -67,3 +74,6 @@ def test_the_master_of_an_expectation() -> None:
     assert divided(entry, masters=[master]) == ["expectation", ""]
     assert divided(entry, masters=[master._replace(destination_port=81)]) == [""]
     assert divided(entry, masters=[master], unprotected=["expectation"]) == [""]
+    # It is kept because of its helper, or meant with all that the helper expects.
+    [with_helper] = blocks_of({**ENDS, **entry, "helper": "ftp"})
+    assert [name for name, _part in protections_of((), masters=[master]).divide(with_helper)] == [""]

@@ -4,17 +4,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import pathlib
 import typing as t
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_record import TimeoutRecord
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeouts import Timeouts
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.guards import Guards
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune_plan import (
+    PrunePlan,
     parse_confirm_idle,
     parse_limit,
     plan_of,
 )
-from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError, UnavailableError
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import compile_selection
 from helpers.encoded_messages import blocks_of
 
@@ -34,7 +39,10 @@ UNGUARDED = {
         (0, 9, 0),
         ("12", 9, 12),
         ("0%", 9, 0),
+        (4294967295, 9, 4294967295),
         ("40%", 10, 4),
+        ("40%", 1000, 400),
+        ("99%", 1000, 990),
         ("40 %", 9, 3),
         ("0.1%", 1000, 1),
         ("29%", 100, 29),
@@ -45,10 +53,17 @@ def test_limit(given: t.Any, total: int, expected: int) -> None:
     assert parse_limit(given).number_of(total) == expected
 
 
-@pytest.mark.parametrize("given", ["101%", "100.1%", "-1%", "%", "x", -1, 1.5, True, "", [1]])
+@pytest.mark.parametrize("given", ["101%", "100.1%", "-1%", "%", "x", -1, 4294967296, 1.5, True, "", [1]])
 def test_bad_limit(given: t.Any) -> None:
     with pytest.raises(OptionError, match="max_delete"):
         parse_limit(given)
+
+
+@pytest.mark.parametrize(
+    ("given", "is_limit"), [(None, False), ("100%", False), ("99%", True), ("0%", True), (0, True)]
+)
+def test_only_the_whole_table_is_no_limit(given: t.Any, is_limit: bool) -> None:
+    assert (parse_limit(given).given is not None) is is_limit
 
 
 @pytest.mark.parametrize(("helper", "protected"), [(None, False), ("ftp", True)])
@@ -99,3 +114,36 @@ def test_who_names_helpers_means_entries_with_a_helper(match: list[dict[str, t.A
     context = Context({}, 0)
     params = {**UNGUARDED, "confirm_idle": "0", "confirm_idle_when": "always"}
     assert plan_of(params, compile_selection(match, None, context), context).guards.helpers is guarded
+
+
+@pytest.mark.parametrize(("whole", "number"), [(False, 1), (True, 0)])
+def test_who_wants_the_numbers_of_all_groups_reads_the_whole_table(whole: bool, number: int) -> None:
+    context = Context({}, 0)
+    params = {**UNGUARDED, "confirm_idle": "0", "confirm_idle_when": "always"}
+    selection = compile_selection([{"family": "ipv4"}], None, context)
+    assert len(plan_of(params, selection, context, whole=whole).conditions) == number
+
+
+@pytest.mark.parametrize(("selector", "is_refused"), [({"idle": {"min": "1h"}}, True), ({"protocol": "tcp"}, False)])
+def test_a_timeout_that_is_changed_meanwhile_is_refused_where_idle_is_asked(
+    selector: dict[str, t.Any], is_refused: bool, tmp_path: pathlib.Path
+) -> None:
+    """A shorter one makes an entry that just saw a packet look as if it had been idle for long."""
+    record = tmp_path / "record"
+    settings = {"tcp_timeout_established": 432000}
+    context = Context(settings, 0, Timeouts(settings, 0, record=TimeoutRecord(path=str(record))))
+    params = {**UNGUARDED, "confirm_idle": "0", "confirm_idle_when": "always"}
+    plan = plan_of(params, compile_selection([selector], None, context), context)
+    plan.refuse_changed_timeouts()
+    record.write_text("changed", encoding="utf-8")
+    with pytest.raises(UnavailableError, match="A timeout was changed") if is_refused else contextlib.nullcontext():
+        plan.refuse_changed_timeouts()
+
+
+def test_what_nobody_asks_for_is_not_done() -> None:
+    context = Context({}, 0)
+    selection = compile_selection([{"family": "ipv4"}], None, context)
+    plan = plan_of({**UNGUARDED, "confirm_idle": "0", "confirm_idle_when": "always"}, selection, context)
+    assert (plan.sample, plan.whole, plan.confirm_idle, plan.entries) == (0, False, 0, True)
+    plain = PrunePlan(selection, plan.guards, context, sample=0, whole=False)
+    assert (plain.confirm_idle, plain.entries) == (0, True)

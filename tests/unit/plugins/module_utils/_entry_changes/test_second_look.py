@@ -177,6 +177,7 @@ def test_each_row_is_held_against_its_own_notes() -> None:
     ("fields", "expected"),
     [
         (ENTRY, ""),
+        ({**ENTRY, "status": None}, ""),
         (COUNTED, ""),
         ({**ENTRY, "remaining": None, "status": 0x4008}, "offloaded"),
         ({**COUNTED, "remaining": None, "status": 0x8008}, "offloaded"),

@@ -32,7 +32,8 @@ Ends = tuple[bytes, int, bytes, int]
 def process(proc: pathlib.Path, pid: int, parent: int, environ: bytes | None = b"HOME=/\0", name: str = "sh") -> None:
     directory = proc / str(pid)
     directory.mkdir()
-    (directory / "stat").write_text(f"{pid} ({name}) S {parent} 1 1 0 -1\n")
+    # The numbers after the parent are those of the group and the session.
+    (directory / "stat").write_text(f"{pid} ({name}) S {parent} {pid} {pid} 0 -1\n")
     if environ is not None:
         (directory / "environ").write_bytes(environ)
 
@@ -56,6 +57,11 @@ def connections_of(proc: pathlib.Path, value: str) -> frozenset[Connection]:
 )
 def test_addresses(tmp_path: pathlib.Path, value: str, source: bytes, destination: bytes) -> None:
     assert connections_of(tmp_path, value) == {(source, 40000, destination, 22)}
+
+
+def test_each_port_is_one(tmp_path: pathlib.Path) -> None:
+    [found] = connections_of(tmp_path, "198.51.100.9 65535 198.51.100.1 1")
+    assert (found.source_port, found.destination_port) == (65535, 1)
 
 
 @pytest.mark.parametrize(
@@ -83,6 +89,15 @@ def test_all_ancestors_are_asked(tmp_path: pathlib.Path) -> None:
     process(tmp_path, 1, 0, b"SSH_CONNECTION=198.51.100.9 40001 198.51.100.1 22\0")
     process(tmp_path, 70, 80, b"SSH_CONNECTION=198.51.100.9 40002 198.51.100.1 22\0")
     assert management_connections(100, str(tmp_path)) == {SSH, SSH._replace(source_port=40001)}
+
+
+@pytest.mark.parametrize("stat", ["", "90 (sh) S\n", "90 (sh) S x 90 90 0 -1\n"])
+def test_of_a_process_without_a_parent_no_other_is_asked(tmp_path: pathlib.Path, stat: str) -> None:
+    process(tmp_path, 100, 90)
+    process(tmp_path, 90, 1)
+    (tmp_path / "90" / "stat").write_text(stat)
+    process(tmp_path, 1, 0, b"SSH_CONNECTION=198.51.100.9 40000 198.51.100.1 22\0")
+    assert management_connections(100, str(tmp_path)) == frozenset()
 
 
 @pytest.mark.parametrize("server", ["sshd", "sshd-session", "dropbear"])

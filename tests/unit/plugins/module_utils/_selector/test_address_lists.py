@@ -9,8 +9,10 @@ from __future__ import annotations
 import ipaddress
 import os
 import pathlib
+import random
 import socket
 import tempfile
+import types
 import typing as t
 
 import pytest
@@ -89,6 +91,7 @@ def test_a_line_that_is_none_is_named(file: pathlib.Path, line: str, shown: str)
     message = error_of(file)
     assert f"match[0].address_list: {str(file)!r} has what is no address or network: " in message
     assert shown in message
+    assert " more" not in message
     assert "Comments begin with # or ;." in message
 
 
@@ -127,6 +130,34 @@ def test_a_file_that_others_can_write_decides_nothing(tmp_path: pathlib.Path, fi
     assert "to which everybody may write: they decide what is there" in error_of(file)
     tmp_path.chmod(0o700)
     assert holds(parse_address_list(str(file), "o"), "192.0.2.1")
+
+
+OWN = 1000
+
+
+@pytest.mark.parametrize(
+    ("owner", "group", "mode", "words"),
+    [
+        (0, 0, 0o644, ""),
+        (OWN, 0, 0o664, ""),
+        (OWN, 5, 0o644, ""),
+        (OWN, 5, 0o664, "can be written by others"),
+        (OWN, 0, 0o646, "can be written by others"),
+        (OWN, 5, 0o646, "can be written by others"),
+        (12345, 0, 0o600, "belongs to the user 12345"),
+    ],
+)
+def test_whoever_may_write_the_file_decides_what_is_selected(
+    owner: int, group: int, mode: int, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: OWN)
+    status = types.SimpleNamespace(st_uid=owner, st_gid=group, st_mode=mode)
+    place = t.cast(Place, types.SimpleNamespace(status=lambda: status, path="/list"))
+    if not words:
+        assert address_lists._sound_status(place, "/list", "o") is status
+        return
+    with pytest.raises(OptionError, match=words):
+        address_lists._sound_status(place, "/list", "o")
 
 
 def test_a_file_that_cannot_be_read_says_so(file: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,6 +212,41 @@ def test_an_address_is_in_the_list_if_it_is_in_a_network_of_it(networks: list[Ne
             address = ipaddress.ip_address((base + number).to_bytes(4 if version == 4 else 16, "big"))
             wanted = any(network.version == version and address in network for network in networks)
             assert ((family, base + number) in found) == wanted
+
+
+def test_each_address_of_a_small_network_is_in_the_list_or_not(tmp_path: pathlib.Path) -> None:
+    """Ranges inside of others, next to others, and with one address between them."""
+    base, size = 0xC6120000, 32
+    for seed in range(150):
+        chosen = random.Random(seed)
+        ends = [sorted(chosen.choices(range(size), k=2)) for _range in range(chosen.randint(1, 5))]
+        networks = [
+            network
+            for first, last in ends
+            for network in ipaddress.summarize_address_range(
+                ipaddress.IPv4Address(base + first), ipaddress.IPv4Address(base + last)
+            )
+        ]
+        chosen.shuffle(networks)
+        file = tmp_path / f"list-{seed}"
+        file.write_text("\n".join(map(str, networks)), encoding="utf-8")
+        found = parse_address_list(str(file), "o")
+        inside = {base + number for first, last in ends for number in range(first, last + 1)}
+        assert {number for number in range(base - 2, base + size + 2) if (FOUR, number) in found} == inside
+
+
+def test_all_of_ipv4_is_mapped_as_a_whole(file: pathlib.Path) -> None:
+    file.write_text("::ffff:0:0/96\n", encoding="utf-8")
+    found = parse_address_list(str(file), "o")
+    assert holds(found, "0.0.0.0")
+    assert holds(found, "255.255.255.255")
+    assert found.families == {FOUR}
+
+
+def test_a_file_that_is_removed_meanwhile_is_no_list(file: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.write_text("192.0.2.1\n", encoding="utf-8")
+    monkeypatch.setattr(Place, "read", lambda *_arguments: None)
+    assert "No such file" in error_of(file)
 
 
 def test_neighbours_become_one_range(file: pathlib.Path) -> None:

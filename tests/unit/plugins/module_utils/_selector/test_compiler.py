@@ -12,10 +12,12 @@ import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import label_bits
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeouts import STATES_OF_FIRST_PACKETS
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError, UnavailableError
-from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import compile_selection
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import compile_selection, refuse_null
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.key import EVERY_KIND, Answer
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.keys import KEYS
+from ansible_collections.netops.conntrack.plugins.module_utils._table.kernel_filter import Condition
 from ansible_collections.netops.conntrack.plugins.module_utils._table.memo import Memo
 from helpers.address_files import address_file
 from helpers.encoded_messages import Fields, blocks_of, entry_of
@@ -524,6 +526,7 @@ CONTRADICTIONS: list[tuple[dict[str, t.Any], str]] = [
     ({"protocol": "icmp", "family": "ipv6"}, "protocol is of ipv4 icmp."),
     ({"protocol": "icmpv6", "source": "198.18.0.1"}, "protocol is of ipv6 icmpv6."),
     ({"family": "ipv6", "protocol": ["icmp", "udp"], "icmp_type": 8}, "family and protocol and icmp_type"),
+    ({"mark": 1, "protocol": "udp", "state": "ESTABLISHED", "icmp_type": 8}, "values of protocol and state. protocol"),
 ]
 
 
@@ -560,6 +563,7 @@ def test_kinds_are_those_of_the_entries_that_it_can_hold_for(
 
 
 def test_kinds_of_a_selection() -> None:
+    assert len(EVERY_KIND) == 2 * 256
     udp6 = {"family": "ipv6", "protocol": "udp"}
     assert compile_selection([udp6, {"protocol": "esp"}], None, CONTEXT).kinds == {(10, 17), (10, 50), (2, 50)}
     assert compile_selection(None, None, CONTEXT).kinds == EVERY_KIND
@@ -604,6 +608,12 @@ def test_entries_from_before_a_switch_was_turned_off_are_decided_by_what_they_ha
     assert selection.checked(RESULT, off) == RESULT
 
 
+def test_one_counter_of_two_is_not_enough() -> None:
+    selection = compile_selection([{"packets": {"max": 15}}], None, CONTEXT)
+    assert selection.decide(entry_of(tcp(packets_original=5))) is None
+    assert selection.lacking == {"acct"}
+
+
 def test_entry_that_another_key_leaves_undecidable_names_no_switch() -> None:
     selection = compile_selection([{"packets": {"max": 15}, "mark": 1}], None, CONTEXT)
     assert selection.decide(entry_of(tcp(**COUNTED))) is None
@@ -639,8 +649,90 @@ def test_own_exclude_of_a_name_holds_for_it_alone() -> None:
 def test_conditions_are_those_of_a_single_selector() -> None:
     alone = compile_selection(None, None, CONTEXT, select=["unanswered"]).conditions
     assert alone == compile_selection("replied=false", None, CONTEXT).conditions != ()
+    # What the kernel cannot be asked for is no condition.
+    assert len(compile_selection("replied=false protocol=tcp", None, CONTEXT).conditions) == 1
     for match, select in ((["mark=1"], ["unanswered"]), (None, ["unanswered", "dns"]), (["mark=1", "mark=2"], [])):
         assert compile_selection(match, None, CONTEXT, select=select).conditions == ()
+
+
+@pytest.mark.parametrize(
+    ("selector", "fields"), [({"helper": "ftp"}, {"helper": "ftp"}), ({"label": 0}, {"labels": label_map(0)})]
+)
+def test_what_a_file_does_not_list_is_unknown(selector: dict[str, t.Any], fields: Fields) -> None:
+    """From the kernel, an entry without a helper has none."""
+    from_file = Context({}, NOW, unlisted=frozenset({"helper", "labels"}))
+    for context, answer in ((from_file, None), (CONTEXT, False)):
+        selection = compile_selection([selector], None, context)
+        assert selection.decide(entry_of(tcp())) is answer
+        assert selection.decide(entry_of(tcp(**fields))) is True
+
+
+NAT = _uapi.SRC_NAT | _uapi.DST_NAT
+OFFLOADED = _uapi.OFFLOAD | _uapi.HW_OFFLOAD
+
+
+@pytest.mark.parametrize(
+    ("selector", "condition"),
+    [
+        ({"family": "ipv4"}, Condition("family", socket.AF_INET)),
+        ({"family": ["ipv4", "ipv6"]}, None),
+        ({"replied": False}, Condition("status", 0, _uapi.SEEN_REPLY)),
+        ({"replied": True}, Condition("status", _uapi.SEEN_REPLY, _uapi.SEEN_REPLY)),
+        ({"replied": [True, False]}, None),
+        ({"expected": True}, Condition("status", _uapi.EXPECTED, _uapi.EXPECTED)),
+        ({"offloaded": False}, Condition("status", 0, OFFLOADED)),
+        # Either bit is enough, which no condition says.
+        ({"offloaded": True}, None),
+        ({"nat": "snat"}, Condition("status", _uapi.SRC_NAT, _uapi.SRC_NAT)),
+        ({"nat": "none"}, Condition("status", 0, NAT)),
+        ({"nat": ["snat", "dnat"]}, None),
+        ({"zone": 5}, Condition("zone", 5)),
+        ({"zone": [5, 6]}, None),
+        ({"mark": 7}, Condition("mark", 7)),
+        ({"mark": "0x7/0xff"}, None),
+        ({"source": "198.18.0.1"}, Condition("source", 0xC6120001)),
+        ({"destination": "198.18.0.1"}, Condition("destination", 0xC6120001)),
+        ({"source": "198.18.0.0/31"}, None),
+        ({"source": "2001:db8::1"}, None),
+        ({"source": ["198.18.0.1", "198.18.0.2"]}, None),
+        ({"reply_source": "198.18.0.1"}, None),
+        ({"address": "198.18.0.1"}, None),
+        ({"source_port": 5}, None),
+    ],
+)
+def test_conditions_of_a_key(selector: dict[str, t.Any], condition: Condition | None) -> None:
+    """Who asks the kernel for less misses entries that are selected."""
+    expected = () if condition is None else (condition,)
+    assert compile_selection([selector], None, CONTEXT).conditions == expected
+
+
+@pytest.mark.parametrize("protocol", [0, 255])
+def test_entries_of_every_protocol_have_a_number(protocol: int) -> None:
+    selection = compile_selection([{"id": 7}], None, CONTEXT)
+    assert [selection.decide(entry_of(entry(protocol, id=number))) for number in (7, 8)] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("key", "most"),
+    [
+        ("zone", 0xFFFF),
+        ("zone_reply", 0xFFFF),
+        ("source_port", 0xFFFF),
+        ("source_key", 0xFFFF),
+        ("icmp_type", 0xFF),
+        ("icmp_code", 0xFF),
+        ("icmp_id", 0xFFFF),
+        ("reply_icmp_type", 0xFF),
+        ("reply_icmp_code", 0xFF),
+        ("reply_icmp_id", 0xFFFF),
+        ("id", 0xFFFFFFFF),
+        ("mark", 0xFFFFFFFF),
+        ("label", 127),
+    ],
+)
+def test_the_greatest_number(key: str, most: int) -> None:
+    compile_selection([{key: most}], None, CONTEXT)
+    assert error_of([{key: most + 1}]).startswith(f"match[0].{key}: ")
 
 
 def test_keys_are_those_of_match() -> None:
@@ -648,7 +740,7 @@ def test_keys_are_those_of_match() -> None:
     assert selection.keys == {"protocol", "mark", "zone"}
 
 
-@pytest.mark.parametrize("state", ["SYN_SENT", ["syn_recv", "SYN_SENT"], "CLOSED"])
+@pytest.mark.parametrize("state", ["SYN_SENT", ["syn_recv", "SYN_SENT"], "CLOSED", sorted(STATES_OF_FIRST_PACKETS)])
 @pytest.mark.parametrize("idle", [{"min": "20s"}, [{"min": 1, "max": 5}, {"min": 9}]])
 def test_idle_of_states_in_which_it_is_never_known(state: t.Any, idle: t.Any) -> None:
     message = error_of([{"state": state, "idle": idle}])
@@ -679,3 +771,26 @@ def test_keys_that_every_selector_has() -> None:
     assert "helper" in mixed.keys
     named = compile_selection(both, None, CONTEXT, select=["unanswered"])
     assert "helper" not in named.common_keys
+
+
+def test_breakpoints_are_those_of_all_selectors() -> None:
+    """With one of them missing, entries between two others would get the answer of a neighbour."""
+    ports = compile_selection([{"source_port": 80}, {"source_port": "1000-2000"}], [{"source_port": 1500}], CONTEXT)
+    assert set(ports.breakpoints["source_port"]) == {80, 81, 1000, 1500, 1501, 2001}
+    two = compile_selection([{"source_port": 80}, {"source_port": 90}], None, CONTEXT)
+    assert set(two.breakpoints["source_port"]) == {80, 81, 90, 91}
+    networks = compile_selection([{"source": ["203.0.113.0/24", "198.18.0.1"]}], None, CONTEXT)
+    assert set(networks.breakpoints["source"]) == {0xCB007100, 0xCB007200, 0xC6120001, 0xC6120002}
+    five = {"packets_original": {"min": 5, "max": 5}}
+    assert set(compile_selection([five], None, CONTEXT).breakpoints["packets_original"]) == {5, 6}
+    # What is added up has no breakpoint of its own.
+    added_up = compile_selection([five, {"packets": {"min": 9}}], None, CONTEXT)
+    assert "packets_original" not in added_up.breakpoints
+
+
+@pytest.mark.parametrize(("option", "at"), [("", "exclude"), ("match[0]", "match[0].exclude")])
+def test_null_is_refused_where_it_is_given(option: str, at: str) -> None:
+    refuse_null({"exclude": [], "match": None}, ("exclude", "select"), option)
+    with pytest.raises(OptionError) as caught:
+        refuse_null({"exclude": None}, ("exclude",), option)
+    assert caught.value.message.startswith(f"{at}: None is null")

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ipaddress
 import pathlib
+import socket
 import typing as t
 
 import pytest
@@ -17,7 +18,8 @@ from ansible_collections.netops.conntrack.plugins.module_utils._selector.values 
 
 def test_names_of_labels(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "connlabel.conf"
-    file.write_text("# bit name\n0 eth0-in\n33 suspicious\nx broken\n34 noted  # by hand\n500 beyond\n")
+    lines = "# bit name\n0 eth0-in\n33 suspicious\nx broken\n34 noted  # by hand\n500 beyond\n\n\u0663 broken\n"
+    file.write_text(lines, encoding="utf-8")
     monkeypatch.setattr(label_names, "LABELS_FILE", str(file))
     assert values.label_bit("suspicious", "label") == 33
     assert values.label_bit(" 127 ", "label") == 127
@@ -90,3 +92,116 @@ def test_what_is_no_range(given: t.Any) -> None:
 )
 def test_ranges_of_a_dict(given: dict[str, int], least: int, most: int | None) -> None:
     assert values.parse_range(given, "packets", values.parse_count) == Range(least, most)
+
+
+@pytest.mark.parametrize("given", [{}, 5, "5", None, {"min": 1, "least": 2}, {"min": 5, "max": 4}, {"min": None}])
+def test_what_is_no_range_of_a_dict(given: t.Any) -> None:
+    with pytest.raises(OptionError, match=r"^packets"):
+        values.parse_range(given, "packets", values.parse_count)
+
+
+def test_the_kernel_counts_with_64_bits() -> None:
+    assert values.parse_count(2**64 - 1, "packets") == 2**64 - 1
+    with pytest.raises(OptionError, match=r"^packets: "):
+        values.parse_count(2**64, "packets")
+
+
+@pytest.mark.parametrize(
+    ("given", "number"),
+    [(0, 0), (255, 255), ("255", 255), ("0x11", 17), ("tcp", 6), (" TCP ", 6), ("ipv6-icmp", 58), ("ours", 253)],
+)
+def test_protocols(given: t.Any, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(values, "_host_protocol", {"ours": 253}.get)
+    assert values.protocol_number(given, "protocol") == number
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [(256, ""), (-1, ""), (True, ""), ("0x100", ""), ("any", "Leave the key out"), ("tpc", "Did you mean 'tcp'?")],
+)
+def test_what_is_no_protocol(given: t.Any, words: str) -> None:
+    with pytest.raises(OptionError, match=r"^protocol: ") as caught:
+        values.protocol_number(given, "protocol")
+    assert words in caught.value.message
+
+
+@pytest.mark.parametrize(("number", "expected"), [(0, None), (1, 1), (255, 255), (256, None)])
+def test_a_protocol_of_this_host_is_one_of_packets(
+    number: int, expected: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The number 0 is that of ip, which is no protocol above IP."""
+    monkeypatch.setattr(socket, "getprotobyname", lambda _name: number)
+    assert values._host_protocol("ours") == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [("7", (7, 0xFFFFFFFF)), ("0x10/0xff", (0x10, 0xFF)), ("0/0", (0, 0)), ("1/0xffffffff", (1, 0xFFFFFFFF))],
+)
+def test_marks(given: str, expected: tuple[int, int]) -> None:
+    assert values.mark_and_mask(given, "mark") == expected
+
+
+@pytest.mark.parametrize("given", ["0x100/0xff", "1/", "1/0x100000000", "0x100000000", "x"])
+def test_what_no_mark_can_be(given: str) -> None:
+    with pytest.raises(OptionError, match=r"^mark: "):
+        values.mark_and_mask(given, "mark")
+
+
+PORTS = {("www", "tcp"): 80, ("www", "udp"): 80, ("syslog", "tcp"): 601, ("syslog", "udp"): 514}
+
+
+@pytest.fixture
+def services(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the host the services of PORTS."""
+
+    def port_of(name: str, protocol: str) -> int:
+        try:
+            return PORTS[name, protocol]
+        except KeyError:
+            raise OSError("service/proto not found") from None
+
+    monkeypatch.setattr(socket, "getservbyname", port_of)
+
+
+@pytest.mark.usefixtures("services")
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [(80, Range(80, 80)), ("0x50", Range(80, 80)), ("1-65535", Range(1, 65535)), (" WWW ", Range(80, 80))],
+)
+def test_ports(given: t.Any, expected: Range) -> None:
+    assert values.port_range(given, "source_port") == expected
+
+
+@pytest.mark.usefixtures("services")
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("syslog", r"has several ports on this host \(514, 601\)"),
+        ("nothing", "neither a port nor a service"),
+        (65536, ""),
+        (True, ""),
+    ],
+)
+def test_what_is_no_port(given: t.Any, words: str) -> None:
+    with pytest.raises(OptionError, match=rf"^source_port: .*{words}"):
+        values.port_range(given, "source_port")
+
+
+@pytest.mark.parametrize("given", [5, "203.0.113.300", "", "::ffff:203.0.113.9/95x"])
+def test_what_is_no_network(given: t.Any) -> None:
+    with pytest.raises(OptionError, match=r"^source: .*is not an address or a network"):
+        values.parse_network(given, "source")
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"), [(True, True), (False, False), (" Yes ", True), ("on", True), (1, True), ("off", False)]
+)
+def test_booleans(given: t.Any, expected: bool) -> None:
+    assert values.boolean(given, "replied") is expected
+
+
+@pytest.mark.parametrize("given", [2, "maybe", ""])
+def test_what_is_neither_true_nor_false(given: t.Any) -> None:
+    with pytest.raises(OptionError, match=r"^replied: "):
+        values.boolean(given, "replied")
