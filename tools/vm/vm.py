@@ -98,7 +98,8 @@ class VirtualMachine:
 
     def versions(self) -> str:
         """Return the guest's name, and the versions of its kernel, Python, pyroute2 and conntrack, in a line."""
-        pyroute2 = "python3 -c 'import pyroute2; print(pyroute2.__version__)'"
+        # That of Debian 12 does not know its own version.
+        pyroute2 = "dpkg-query --show python3-pyroute2"
         found = self.sh(f"uname -r; python3 --version; {pyroute2}; conntrack --version").splitlines()
         kernel, python, library, tool = (line.split("(")[0].split()[-1] for line in found)
         return f"{self.guest.name}: kernel {kernel}, Python {python}, pyroute2 {library}, conntrack {tool}"
