@@ -11,7 +11,7 @@ import pathlib
 import typing as t
 
 from helpers.guest_tables import GuestTable, guest_table, kernel_version
-from helpers.support import CHECKOUT, run_ansible
+from helpers.support import run_ansible
 from vm import VirtualMachine
 
 SETTING = "net.netfilter.nf_conntrack_tcp_timeout_established"
@@ -25,8 +25,9 @@ WAIT = f"for _ in $(seq 600); do [ $(sysctl -n {SETTING}) = %d ] && exit; sleep 
 def settings(table: GuestTable, home: pathlib.Path, **arguments: t.Any) -> dict[str, t.Any]:
     """Run the module without the action of its name, which would confirm the change, and return its result."""
     wanted = json.dumps({"netns": table.netns, "persist": False, **arguments})
-    module = ["-M", f"{CHECKOUT}/plugins/modules", "-m", "conntrack_settings", "-a", wanted]
-    done = run_ansible(["ansible", "routers", *module], table.machine.inventory, home, timeout=600)
+    command = ["ansible", "routers", "-m", "conntrack_settings", "-a", wanted]
+    no_action = {"ANSIBLE_ACTION_PLUGINS": str(home)}
+    done = run_ansible(command, table.machine.inventory, home, timeout=600, env=no_action)
     assert done.returncode == 0, done.stdout + done.stderr
     result: dict[str, t.Any] = json.loads(done.stdout.partition("=>")[2])
     return result

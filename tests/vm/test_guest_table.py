@@ -36,8 +36,7 @@ OF_EACH = 6
 TOP = 5
 GROUPS: tuple[dict[str, t.Any], ...] = (
     {"group_by": ["protocol", "state", "replied", "assured"], "limit": 100},
-    {"group_by": ["source/24/48", "destination_port"], "limit": 100},
-    {"group_by": ["zone", "mark"], "limit": 100},
+    {"group_by": ["source/24/48", "destination_port", "zone", "mark"], "limit": 100},
 )
 PASSING = {"id", "use", "start", "remaining"}
 """What a restored entry has another value of."""
@@ -52,7 +51,6 @@ class Told:
     groups: list[Result]
     groups_of_file: list[Result]
     pruned: Result
-    left: int
     restored: Result
     listed_again: list[dict[str, t.Any]]
 
@@ -65,24 +63,19 @@ def told(router: VirtualMachine, tmp_path_factory: pytest.TempPathFactory) -> To
         own, file = {"netns": table.netns}, "/run/told.listing"
         listed = list(table.entries().values())
         table.run(f"for family in ipv4 ipv6; do conntrack -L -f $family -o extended; done >{file}")
-        facts, *groups = tasks.results(
+        pruned = {"match": [{"family": ["ipv4", "ipv6"]}], "backup": True, "backup_dir": "/run/told"}
+        restored = {"src": f"{{{{ result_{1 + 2 * len(GROUPS)}.backup_file }}}}", "written_at": "now"}
+        facts, *groups, prune, restore = tasks.results(
             ("conntrack_facts", {**own, "gather_subset": ["table"], "top": TOP}),
             *(("conntrack_info", {**own, **asked}) for asked in GROUPS),
             *(("conntrack_info", {"src": file, **asked}) for asked in GROUPS),
+            ("conntrack_prune", {**own, **pruned}),
+            ("conntrack_restore", {**own, **restored}),
         )
-        [pruned] = tasks.results(
-            (
-                "conntrack_prune",
-                {**own, "match": [{"family": ["ipv4", "ipv6"]}], "backup": True, "backup_dir": "/run/told"},
-            )
-        )
-        left = len(table.entries())
-        [restored] = tasks.results(("conntrack_restore", {**own, "src": pruned["backup_file"], "written_at": "now"}))
         again = list(table.entries().values())
         router.sh(f"rm -r /run/told {file}")
-    half = len(GROUPS)
     counted = facts["ansible_facts"]["conntrack"]["table"]
-    return Told(listed, counted, groups[:half], groups[half:], pruned, left, restored, again)
+    return Told(listed, counted, groups[: len(GROUPS)], groups[len(GROUPS) :], prune, restore, again)
 
 
 def entries() -> list[str]:
@@ -145,6 +138,7 @@ def test_a_listing_in_a_file_has_the_groups_of_the_table(told: Told) -> None:
 
 def test_what_was_deleted_is_restored_from_its_backup(told: Told) -> None:
     number = len(told.listed)
-    assert (told.pruned["deleted"], told.left) == (number, 0)
-    assert (told.restored["entries"], told.restored["restored"], told.restored["refused"]) == (number, number, 0)
+    assert told.pruned["deleted"] == number
+    counts = ("entries", "existing", "restored", "refused")
+    assert tuple(told.restored[name] for name in counts) == (number, 0, number, 0)
     assert lasting(told.listed_again) == lasting(told.listed)
