@@ -27,7 +27,7 @@ def settings(table: GuestTable, home: pathlib.Path, **arguments: t.Any) -> dict[
     wanted = json.dumps({"netns": table.netns, "persist": False, **arguments})
     command = ["ansible", "routers", "-m", "conntrack_settings", "-a", wanted]
     no_action = {"ANSIBLE_ACTION_PLUGINS": str(home)}
-    done = run_ansible(command, table.machine.inventory, home, timeout=600, env=no_action)
+    done = run_ansible(command, table.machine.inventory, home, timeout=1800, env=no_action)
     assert done.returncode == 0, done.stdout + done.stderr
     result: dict[str, t.Any] = json.loads(done.stdout.partition("=>")[2])
     return result

@@ -27,7 +27,7 @@ STALE_ENTRIES = 20
 HASH_SIZE = "/sys/module/nf_conntrack/parameters/hashsize"
 PLAIN = "/etc/sysctl.d/90-plain.conf"
 
-ANSIBLE_SECONDS = 600
+ANSIBLE_SECONDS = 1800
 CONFIRM_SECONDS = 15
 SLACK_SECONDS = 3
 """What an emulated processor may take to start restoring, and to notice."""
