@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # `make` alone lists the targets. PYTHON=... names the interpreter to make .venv with, KEEP=1 lets the demo's lab stand,
-# GUESTS="debian12" chooses the virtual machines, MINUTES=5 how long a soak takes, PARTS="delete idle" what to mutate.
+# GUESTS="debian13 s390x" chooses the virtual machines, MINUTES=5 how long a soak takes, PARTS="delete idle" what to mutate.
 
 RUN := tools/requirements-run.txt
 QUICK := $(RUN) tools/requirements-quick.txt
@@ -11,7 +11,7 @@ IN_VENV := PATH="$(CURDIR)/.venv/bin:$$PATH:/usr/sbin:/sbin"
 ONE_EACH := --numprocesses=auto --dist=loadscope --no-loadscope-reorder
 TWO_EACH := --numprocesses=$$((2 * $$(nproc))) --dist=loadscope --no-loadscope-reorder
 
-export PYTHON KEEP PAIRS SEED TABLE
+export PYTHON KEEP PAIRS SEED TABLE GUESTS
 MINUTES ?= 60
 .DEFAULT_GOAL := help
 .PHONY: help demo test quick setup lint sanity unit differential versions vm kernels soak fuzz mutation docs bench \
@@ -56,7 +56,7 @@ unit: ## run the tests that need neither root nor a lab
 	@$(IN_VENV) python -m pytest tests/unit $(ONE_EACH)
 
 # PAIRS is their number, SEED chooses others, TABLE is one table of a seed.
-differential: PAIRS ?= 10000
+differential: export PAIRS := $(or $(PAIRS),10000)
 differential: ## compare the modules with a plain reading of conntrack, on random selectors and tables (as root)
 	@tools/setup $(TEST)
 	@$(IN_VENV) python -m pytest tests/differential -rP
@@ -70,9 +70,11 @@ vm: ## boot a virtual machine with another kernel, change its table, tune and re
 	@tools/setup --vm $(TEST)
 	@$(IN_VENV) python -m pytest tests/vm --durations=0 --durations-min=1
 
+# Debian 11, 12, 13 and unstable, and Debian 12 on s390x: half an hour, and longer for the first time.
+kernels: export GUESTS := $(or $(GUESTS),all)
 kernels: ## the same on each of the virtual machines, or on those that GUESTS names (as root)
 	@tools/setup --vm $(TEST)
-	@$(IN_VENV) GUESTS="$${GUESTS:-all}" python -m pytest tests/vm --durations=0 --durations-min=1
+	@$(IN_VENV) python -m pytest tests/vm --durations=0 --durations-min=1
 
 soak: ## audit, prune, restore and tune a router under traffic for an hour, or for MINUTES (as root)
 	@tools/setup --lab $(TEST)

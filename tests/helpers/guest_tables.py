@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import pathlib
+import re
 import shlex
 import subprocess
 import typing as t
@@ -74,6 +75,12 @@ def guest_table(machine: VirtualMachine, netns: str) -> t.Iterator[GuestTable]:
         yield table
     finally:
         machine.sh(f"ip netns delete {netns}")
+
+
+def kernel_version(machine: VirtualMachine) -> tuple[int, int]:
+    """Return the first two numbers of the version of the machine's kernel."""
+    major, minor, *_rest = re.split(r"[.-]", machine.sh("uname -r"))
+    return int(major), int(minor)
 
 
 def copy_collection(machine: VirtualMachine) -> None:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import re
 import subprocess
@@ -107,3 +108,22 @@ def test_make_quick_names_what_is_there() -> None:
     paths = re.findall(r"\btests/\S+", done.stdout)
     assert len(paths) > 3
     assert [path for path in paths if not (CHECKOUT / path).exists()] == []
+
+
+@pytest.mark.parametrize(
+    ("target", "name", "default"),
+    [("differential", "PAIRS", "10000"), ("kernels", "GUESTS", "all"), ("vm", "GUESTS", "")],
+)
+@pytest.mark.parametrize("given", ["", "environment", "argument"])
+def test_a_target_gets_its_variable(target: str, name: str, default: str, given: str, tmp_path: pathlib.Path) -> None:
+    """Make 4.3 passes an exported variable on empty where a target sets it with `?=`."""
+    shell = tmp_path / "shell"
+    shell.write_text(f'#!/bin/sh\necho "[${name}]"\n')
+    shell.chmod(0o755)
+    arguments = [f"{name}=7 8"] if given == "argument" else []
+    environment = {key: value for key, value in os.environ.items() if key != name and "MAKE" not in key}
+    if given == "environment":
+        environment[name] = "7 8"
+    command = ["make", f"SHELL={shell}", target, *arguments]
+    done = subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=True)
+    assert set(done.stdout.splitlines()) == {"[7 8]" if given else f"[{default}]"}

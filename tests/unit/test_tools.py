@@ -119,18 +119,23 @@ def test_an_environment_of_another_checkout_stays(bare_checkout: pathlib.Path, t
     assert theirs.exists()
 
 
+@pytest.mark.parametrize(
+    ("guests", "foreign"), [("", False), ("debian13 unstable", False), ("debian11 s390x", True), ("all", True)]
+)
 def test_without_the_packages_of_the_virtual_machine_setup_goes_on(
-    bare_checkout: pathlib.Path, tmp_path: pathlib.Path, old_python: str
+    bare_checkout: pathlib.Path, tmp_path: pathlib.Path, old_python: str, guests: str, foreign: bool
 ) -> None:
     programs = tmp_path / "bin"
     for name in ("dirname", "git", "id", "ssh-keygen"):
         (programs / name).parent.mkdir(exist_ok=True)
         (programs / name).symlink_to(t.cast(str, shutil.which(name)))
     executable(programs / "uname", "#!/bin/sh\necho x86_64\n")
-    environment = {"PATH": str(programs), "PYTHON": old_python}
+    environment = {"PATH": str(programs), "PYTHON": old_python, "GUESTS": guests}
     output = run_setup(bare_checkout, "--vm", "tools/requirements-run.txt", env=environment)
     assert "missing: mmdebstrap qemu-system-x86." in output
     assert "The tests in a virtual machine will not be run." in output
+    assert ("missing: arch-test qemu-system-misc qemu-user-static." in output) is foreign
+    assert ("The tests in the virtual machine s390x will not be run." in output) is foreign
     assert f"{old_python} is Python 3.9.18" in output, "it did not go on"
 
 

@@ -57,11 +57,6 @@ _MASKED = (
     "systemd-update-utmp.service",
 )
 """What a router does without, and an emulated processor takes seconds for."""
-_INITRAMFS = {
-    "etc/initramfs-tools/conf.d/vm": "MODULES=list\n",
-    # Modules in the cloud kernel: without them it does not find its disk.
-    "usr/share/initramfs-tools/modules.d/vm": "virtio_pci\nvirtio_blk\nvirtio_net\next4\n",
-}
 _FILES = {
     "etc/fstab": "/dev/vda / ext4 noatime 0 0\n",
     "etc/hostname": "router\n",
@@ -74,6 +69,8 @@ _FILES = {
     "etc/systemd/network/vm.network": (
         "[Match]\nDriver=virtio_net\n\n[Network]\nAddress=10.0.2.15/24\nGateway=10.0.2.2\nLinkLocalAddressing=no\n"
     ),
+    # Where this file is, on s390x, a kernel that panics stops. It is to start again, as it does elsewhere.
+    "etc/tmpfiles.d/vm.conf": "w /sys/firmware/shutdown_actions/on_panic - - - - reipl\n",
     # Debian orders the two not at all, and the firewall mostly comes second: here it always does.
     "etc/systemd/system/nftables.service.d/late.conf": "[Unit]\nAfter=systemd-sysctl.service\n",
     # The first rule with a `ct state` is what loads nf_conntrack.
@@ -113,7 +110,7 @@ class Recipe:
 
     guest: Guest
     packages: tuple[str, ...]
-    initramfs: t.Mapping[str, str] = dataclasses.field(default_factory=lambda: dict(_INITRAMFS))
+    initramfs: t.Mapping[str, str]
     files: t.Mapping[str, str] = dataclasses.field(default_factory=lambda: dict(_FILES))
     enabled: tuple[str, ...] = _ENABLED
     masked: tuple[str, ...] = _MASKED
@@ -122,13 +119,18 @@ class Recipe:
     @property
     def name(self) -> str:
         """The guest's name and a hash of the recipe: two recipes have the same name only if they are the same."""
-        text = json.dumps(dataclasses.asdict(self), sort_keys=True)
+        guest = (self.guest.suite, self.guest.security, self.guest.hardware.architecture)
+        text = json.dumps({**dataclasses.asdict(self), "guest": guest}, sort_keys=True)
         return f"{self.guest.name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
 def recipe(guest: Guest) -> Recipe:
     """Return the recipe of a router that is this ``guest``."""
-    return Recipe(guest, tuple(sorted((*_PACKAGES, guest.package))))
+    initramfs = {
+        "etc/initramfs-tools/conf.d/vm": "MODULES=list\n",
+        "usr/share/initramfs-tools/modules.d/vm": "".join(f"{name}\n" for name in guest.hardware.modules),
+    }
+    return Recipe(guest, tuple(sorted((*_PACKAGES, guest.hardware.kernel_package))), initramfs)
 
 
 def find_mirrors(sources: t.Iterable[str], codename: str) -> Mirrors | None:
@@ -157,6 +159,7 @@ def bootstrap_command(wanted: Recipe, root: str, apt_options: str, initramfs: st
     return [
         *("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"),
         *("mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--format=directory"),
+        f"--architectures={wanted.guest.hardware.architecture}",
         f"--keyring={KEYRING}",
         f"--aptopt={apt_options}",
         *(f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("doc", "locale", "man")),

@@ -7,7 +7,9 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
+from hardware import S390X, X86_64, Hardware
 from processes import LabError
 
 ALL = "all"
@@ -16,27 +18,35 @@ ALL = "all"
 
 @dataclasses.dataclass(frozen=True)
 class Guest:
-    """A release of Debian, with its kernel."""
+    """A release of Debian on some hardware, with its kernel."""
 
     name: str
     suite: str
     kernel: str
-    """The first two numbers of the kernel's version."""
+    """The first two numbers of the kernel's version. Where the suite rolls, those of the oldest that will do."""
 
-    package: str
-    """The package that always needs the newest build of the kernel."""
-
+    hardware: Hardware = X86_64
     security: bool = True
     """Whether the packages of the suite's security updates are used too."""
 
+    rolling: bool = False
+    """Whether the suite gets a newer kernel now and then."""
 
-_CLOUD = "linux-image-cloud-amd64"
+    def may_run(self, release: str) -> bool:
+        """Return whether a kernel of this ``release``, as `uname -r` says it, can be the guest's."""
+        found, own = _version(release), _version(self.kernel)
+        return found >= own if self.rolling else found == own
+
+
 GUESTS = {
     guest.name: guest
     for guest in (
         # Its security suite names a kernel that the mirrors do not have.
-        Guest("debian11", "bullseye", "5.10", _CLOUD, security=False),
-        Guest("debian12", "bookworm", "6.1", _CLOUD),
+        Guest("debian11", "bullseye", "5.10", security=False),
+        Guest("debian12", "bookworm", "6.1"),
+        Guest("debian13", "trixie", "6.12"),
+        Guest("unstable", "sid", "7.0", security=False, rolling=True),
+        Guest("s390x", "bookworm", "6.1", S390X),
     )
 }
 """By name. The first one is what `make test` runs."""
@@ -55,4 +65,10 @@ def choose_guests(names: str, release: str) -> list[Guest]:
 
 
 def _other_than(release: str) -> Guest:
-    return next(guest for guest in GUESTS.values() if not release.startswith(f"{guest.kernel}."))
+    return next(guest for guest in GUESTS.values() if not guest.may_run(release))
+
+
+def _version(release: str) -> tuple[int, int]:
+    numbers = re.match(r"(\d+)\.(\d+)", release)
+    assert numbers, release
+    return int(numbers.group(1)), int(numbers.group(2))

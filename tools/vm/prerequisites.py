@@ -16,11 +16,11 @@ import tempfile
 import image
 from debian import KEYRING, Mirrors, Recipe, find_mirrors
 from guests import Guest
+from hardware import Hardware
 from processes import LabError, run
-from qemu import MEMORY_MEGABYTES, PROGRAM
+from qemu import MEMORY_MEGABYTES
 
-PACKAGES = {
-    PROGRAM: "qemu-system-x86",
+_PACKAGES = {
     "mmdebstrap": "mmdebstrap",
     "mke2fs": "e2fsprogs",
     "ssh": "openssh-client",
@@ -29,7 +29,10 @@ PACKAGES = {
     "unshare": "util-linux",
     "apt-config": "apt",
 }
-"""The commands that are called, and the Debian packages that hold them."""
+"""The commands that are called for each guest, and the Debian packages that hold them."""
+_FOREIGN_PACKAGES = {"arch-test": "arch-test"}
+"""Those for programs of another architecture, but for what runs them."""
+_INTERPRETER_PACKAGE = "qemu-user-static"
 FREE_GIGABYTES = 3
 
 _APT = pathlib.Path("/etc/apt")
@@ -44,15 +47,24 @@ class NotRun(Exception):
         super().__init__(f"not run: {why}")
 
 
-def check_machine(cache: pathlib.Path) -> None:
-    """Raise NotRun when this machine cannot run a virtual machine, or has no room for one in ``cache``."""
+def needed_packages(hardware: Hardware) -> dict[str, str]:
+    """Return the commands that are called for a guest on this ``hardware``, and the Debian packages that hold them."""
+    needed = {**_PACKAGES, hardware.emulator: hardware.emulator_package}
+    if hardware.interpreter:
+        needed |= {**_FOREIGN_PACKAGES, hardware.interpreter: _INTERPRETER_PACKAGE}
+    return needed
+
+
+def check_machine(cache: pathlib.Path, hardware: Hardware) -> None:
+    """Raise NotRun when this machine cannot run a guest on this ``hardware``, or has no room for one in ``cache``."""
     if platform.machine() != "x86_64":
-        raise NotRun(f"this machine is {platform.machine()}, and the virtual one x86_64")
+        raise NotRun(f"this machine is {platform.machine()}, and the virtual ones are made on x86_64")
     if os.geteuid() != 0:
         raise NotRun("building the virtual machine's disk needs root")
-    missing = [name for name in PACKAGES if shutil.which(name) is None]
+    needed = needed_packages(hardware)
+    missing = [name for name in needed if shutil.which(name) is None]
     if missing:
-        packages = " ".join(sorted({PACKAGES[name] for name in missing}))
+        packages = " ".join(sorted({needed[name] for name in missing}))
         raise NotRun(f"{', '.join(missing)}: not found. Install what is missing: apt-get install {packages}")
     available = _available_megabytes()
     if available < 2 * MEMORY_MEGABYTES:
@@ -93,7 +105,7 @@ def _check_answer(address: str, guest: Guest) -> None:
 
 def get_image(cache: pathlib.Path, wanted: Recipe) -> image.Image:
     """Return this recipe's image from ``cache``. Build it if need be. Raises NotRun, and LabError if that fails."""
-    check_machine(cache)
+    check_machine(cache, wanted.guest.hardware)
     return image.find(cache, wanted) or image.build(cache, wanted, reachable_mirrors(wanted.guest))
 
 

@@ -10,43 +10,51 @@ import pathlib
 import typing as t
 
 from debian import MANAGEMENT_PORT, SSH_PORT
+from hardware import Hardware
 from image import Image
 
-PROGRAM = "qemu-system-x86_64"
 MEMORY_MEGABYTES = 768
 
-_MACHINE = (
-    *(PROGRAM, "-nodefaults", "-no-user-config", "-display", "none"),
-    *("-smp", "2", "-m", str(MEMORY_MEGABYTES)),
-)
 _KVM = ("-accel", "kvm", "-cpu", "host")
-_EMULATION = ("-accel", "tcg,thread=multi", "-cpu", "qemu64,-svm")
 
 
-def probe_command(image: Image) -> list[str]:
+def probe_command(hardware: Hardware, image: Image) -> list[str]:
     """Return the command that starts the kernel of ``image`` with KVM and without a disk, so that it panics and ends.
 
     Where KVM is not to be had the command fails at once; where it is broken, as inside some virtual machines, it hangs.
     """
-    return [*_MACHINE, *_KVM, "-no-reboot", "-kernel", str(image.kernel), "-append", "panic=-1"]
+    return [*_machine(hardware), *_KVM, "-no-reboot", "-kernel", str(image.kernel), "-append", "panic=-1"]
 
 
-def command(image: Image, console: pathlib.Path, ports: t.Mapping[int, int], *, kvm: bool) -> list[str]:
+def command(
+    hardware: Hardware, image: Image, console: pathlib.Path, ports: t.Mapping[int, int], *, kvm: bool
+) -> list[str]:
     """Return the command that runs the machine on ``image``, which it leaves as it is.
 
-    What the machine writes outlives its reboots and ends with the emulator. ``console`` is the file for what it prints,
-    ``ports`` gives for each of its ports one on this machine's loopback. The network has nobody else on it. A kernel
-    that panics resets the machine after a second.
+    What the machine writes outlives its reboots and ends with the emulator. What it prints is added to the file
+    ``console``. ``ports`` gives for each of its ports one on this machine's loopback. The network has nobody else on
+    it. A kernel that panics resets the machine after a second, or ends the emulator.
     """
     forwards = ",".join(f"hostfwd=tcp:127.0.0.1:{ports[port]}-:{port}" for port in (SSH_PORT, MANAGEMENT_PORT))
     return [
-        *_MACHINE,
-        *(_KVM if kvm else _EMULATION),
-        *("-serial", f"file:{console}"),
+        *_machine(hardware),
+        *(_KVM if kvm else ("-accel", "tcg,thread=multi", "-cpu", hardware.cpu)),
+        *(
+            "-chardev",
+            f"file,id=console,path={console},append=on",
+            "-device",
+            f"{hardware.console_device},chardev=console",
+        ),
         *("-kernel", str(image.kernel), "-initrd", str(image.initramfs)),
-        *("-append", "root=/dev/vda rw console=ttyS0 quiet panic=1 mitigations=off"),
+        *("-append", f"root=/dev/vda rw quiet panic=1 mitigations=off {hardware.boot_options}"),
         *("-drive", f"file={image.disk},if=none,id=disk,format=raw,cache=unsafe,snapshot=on"),
-        *("-device", "virtio-blk-pci,drive=disk"),
-        *("-netdev", f"user,id=net,restrict=on,{forwards}", "-device", "virtio-net-pci,netdev=net,romfile="),
-        *("-device", "virtio-rng-pci"),
+        *("-device", f"virtio-blk-{hardware.bus},drive=disk"),
+        *("-netdev", f"user,id=net,restrict=on,{forwards}"),
+        *("-device", f"virtio-net-{hardware.bus},netdev=net{hardware.network_options}"),
+        *("-device", f"virtio-rng-{hardware.bus}"),
     ]
+
+
+def _machine(hardware: Hardware) -> list[str]:
+    alone = ("-nodefaults", "-no-user-config", "-display", "none")
+    return [hardware.emulator, *hardware.machine_options, *alone, "-smp", "2", "-m", str(MEMORY_MEGABYTES)]

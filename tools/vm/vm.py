@@ -24,6 +24,7 @@ import access
 import qemu
 from debian import MANAGEMENT_PORT, SSH_PORT, recipe
 from guests import Guest, choose_guests
+from hardware import Hardware
 from image import Image
 from prerequisites import NotRun, get_image
 from processes import LabError, run
@@ -51,7 +52,7 @@ class VirtualMachine:
     def __init__(self, guest: Guest, image: Image, directory: pathlib.Path) -> None:
         self.guest = guest
         self.image = image
-        self._panics_of_boots = 0
+        self._panics_of_boots = self._restarts = 0
         self.inventory = directory / "inventory.yml"
         self._console, self._log = directory / "console.log", directory / "emulator.log"
         self._ports = dict(zip((SSH_PORT, MANAGEMENT_PORT), _free_ports(2), strict=True))
@@ -64,12 +65,16 @@ class VirtualMachine:
         }
         self.inventory.write_text(access.inventory_of(image.ssh, self._prefix, {NAME: variables}))
         access.masters_directory(self._prefix).mkdir(mode=0o700, exist_ok=True)
-        command = qemu.command(image, self._console, self._ports, kvm=_kvm_works(image))
+        kvm = _kvm_works(guest.hardware, image)
+        self._command = qemu.command(guest.hardware, image, self._console, self._ports, kvm=kvm)
+        self._emulator = self._start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
         # The disk's changes lie in a nameless file of the emulator's there, and the emulator dies with its caller.
         with self._log.open("w") as log:
-            self._emulator = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", "--", *command],
-                env={**os.environ, "TMPDIR": str(directory)},
+            return subprocess.Popen(
+                ["setpriv", "--pdeathsig", "KILL", "--", *self._command],
+                env={**os.environ, "TMPDIR": str(self._log.parent)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -93,7 +98,8 @@ class VirtualMachine:
 
     def versions(self) -> str:
         """Return the guest's name, and the versions of its kernel, Python, pyroute2 and conntrack, in a line."""
-        pyroute2 = "python3 -c 'import pyroute2; print(pyroute2.__version__)'"
+        # That of Debian 12 does not know its own version.
+        pyroute2 = "dpkg-query --show python3-pyroute2"
         found = self.sh(f"uname -r; python3 --version; {pyroute2}; conntrack --version").splitlines()
         kernel, python, library, tool = (line.split("(")[0].split()[-1] for line in found)
         return f"{self.guest.name}: kernel {kernel}, Python {python}, pyroute2 {library}, conntrack {tool}"
@@ -107,13 +113,10 @@ class VirtualMachine:
         began, last_problem = time.monotonic(), "the same boot"
         # A connection opens before there is an sshd behind it, for the emulator takes it: only an answer counts.
         while time.monotonic() < began + _BOOT_SECONDS:
-            if self._emulator.poll() is not None:
-                raise LabError(f"the emulator has ended: {self._log.read_text().strip()}")
-            if self._panics() >= self._panics_of_boots + _PANICS:
-                raise LabError(f"the kernel panics at each boot. It printed: {self._printed()[-6000:]}")
+            self._check_emulator(fresh=not boot_before)
             try:
                 if self.boot_id() != boot_before:
-                    self._panics_of_boots = self._panics()
+                    self._panics_of_boots, self._restarts = self._panics(), 0
                     return time.monotonic() - began
             except LabError as error:
                 last_problem = str(error)
@@ -122,6 +125,18 @@ class VirtualMachine:
             f"the virtual machine does not answer after {_BOOT_SECONDS:.0f} s, but: {last_problem}\n"
             f"It printed: {self._printed()[-2000:]}"
         )
+
+    def _check_emulator(self, *, fresh: bool) -> None:
+        """Start the emulator again if a panic ended it, and nothing is lost with a ``fresh`` disk. Raises LabError."""
+        panics = self._panics() - self._panics_of_boots
+        if panics >= _PANICS:
+            raise LabError(f"the kernel panics at each boot. It printed: {self._printed()[-6000:]}")
+        if self._emulator.poll() is None:
+            return
+        if panics == self._restarts or not fresh:
+            raise LabError(f"the emulator has ended: {self._log.read_text().strip()}\n{self._printed()[-2000:]}")
+        self._restarts += 1
+        self._emulator = self._start()
 
     def check_kernel(self) -> None:
         """Raise LabError if the kernel panicked since the last boot that a test waited for."""
@@ -167,9 +182,11 @@ def wanted_guests() -> list[Guest]:
     return choose_guests(os.environ.get("GUESTS", ""), platform.release())
 
 
-def _kvm_works(image: Image) -> bool:
+def _kvm_works(hardware: Hardware, image: Image) -> bool:
+    if hardware.name != platform.machine():
+        return False
     try:
-        run(qemu.probe_command(image), patience=_PROBE_SECONDS)
+        run(qemu.probe_command(hardware, image), patience=_PROBE_SECONDS)
     except LabError:
         return False
     return True

@@ -13,6 +13,7 @@ import debian
 import pytest
 from debian import Mirrors, find_mirrors, kept_apt_options, recipe
 from guests import GUESTS, Guest, choose_guests
+from hardware import S390X
 from processes import LabError
 
 MIRRORS = Mirrors("http://mirror.example/debian", "http://mirror.example/security/")
@@ -125,7 +126,7 @@ def test_which_guests_are_meant(names: str, release: str, expected: list[str]) -
 
 @pytest.mark.parametrize("names", ["debian10", "debian11 all", "Debian11"])
 def test_an_unknown_guest_is_an_error(names: str) -> None:
-    with pytest.raises(LabError, match=r"GUESTS: '\S+' is none of debian11, debian12, and not 'all'\."):
+    with pytest.raises(LabError, match=r"GUESTS: '\S+' is none of debian11, debian12, .*s390x, and not 'all'\."):
         choose_guests(names, "6.18.44")
 
 
@@ -140,6 +141,7 @@ def test_the_name_is_the_same_for_the_same_recipe_only() -> None:
     assert wanted.name.startswith("debian12-")
     others: list[dict[str, t.Any]] = [
         {"guest": GUESTS["debian11"]},
+        {"guest": dataclasses.replace(GUESTS["debian12"], hardware=S390X)},
         {"packages": wanted.packages[1:]},
         {"files": {**wanted.files, "etc/hostname": "another\n"}},
         {"initramfs": {}},
@@ -153,7 +155,24 @@ def test_the_name_is_the_same_for_the_same_recipe_only() -> None:
 
 @pytest.mark.parametrize("guest", GUESTS.values(), ids=list(GUESTS))
 def test_each_recipe_has_its_kernel_and_what_a_router_needs(guest: Guest) -> None:
-    assert {guest.package, "openssh-server", "nftables", "python3-pyroute2"} < set(recipe(guest).packages)
+    wanted = recipe(guest)
+    assert {guest.hardware.kernel_package, "openssh-server", "nftables", "python3-pyroute2"} < set(wanted.packages)
+    assert f"virtio_{guest.hardware.bus}" in wanted.initramfs["usr/share/initramfs-tools/modules.d/vm"].split()
+
+
+@pytest.mark.parametrize(
+    ("name", "release", "expected"),
+    [
+        ("debian12", "6.1.0-52-cloud-amd64", True),
+        ("debian12", "6.12.118+deb13-cloud-amd64", False),
+        ("debian13", "6.1.0-52-cloud-amd64", False),
+        ("unstable", "7.2.13-cloud-amd64", True),
+        ("unstable", "8.0-rc1-cloud-amd64", True),
+        ("unstable", "6.18.44", False),
+    ],
+)
+def test_only_a_rolling_suite_may_have_another_kernel(name: str, release: str, expected: bool) -> None:
+    assert GUESTS[name].may_run(release) is expected
 
 
 def test_what_the_bootstrap_starts_and_mounts_ends_with_it() -> None:
@@ -161,6 +180,7 @@ def test_what_the_bootstrap_starts_and_mounts_ends_with_it() -> None:
     unshare, mmdebstrap = command[: command.index("mmdebstrap")], command[command.index("mmdebstrap") :]
     assert {"--mount", "--pid", "--kill-child"} < set(unshare)
     assert mmdebstrap[-3:] == ["bookworm", "/cache/root", "-"]
+    assert "--architectures=amd64" in mmdebstrap
     assert not any("://" in word for word in command), "addresses may hold passwords, and everybody sees command lines"
 
 

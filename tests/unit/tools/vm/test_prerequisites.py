@@ -18,6 +18,7 @@ import pytest
 import vm
 from debian import Mirrors, recipe
 from guests import GUESTS
+from hardware import S390X, X86_64, Hardware
 from image import Image
 from prerequisites import NotRun
 from processes import LabError
@@ -48,7 +49,7 @@ def machine(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.
 
 
 def test_nothing_is_missing(machine: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    prerequisites.check_machine(tmp_path / "cache")
+    prerequisites.check_machine(tmp_path / "cache", X86_64)
     assert prerequisites.reachable_mirrors(GUEST) == Mirrors(
         "http://mirror.example/debian", "http://mirror.example/security"
     )
@@ -69,17 +70,25 @@ def test_what_the_machine_lacks_is_named(
 ) -> None:
     monkeypatch.setattr(where, name, lambda *_arguments: found)
     with pytest.raises(NotRun, match=f"^not run: .*{words}"):
-        prerequisites.check_machine(tmp_path)
+        prerequisites.check_machine(tmp_path, X86_64)
 
 
 @pytest.mark.usefixtures("machine")
+@pytest.mark.parametrize(
+    ("hardware", "packages"),
+    [
+        (X86_64, "mmdebstrap qemu-system-x86"),
+        (S390X, "arch-test mmdebstrap qemu-system-misc qemu-user-static"),
+    ],
+    ids=["x86_64", "s390x"],
+)
 def test_missing_programs_are_named_with_their_packages(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, hardware: Hardware, packages: str
 ) -> None:
-    missing = ("qemu-system-x86_64", "mmdebstrap")
+    missing = ("qemu-system-x86_64", "qemu-system-s390x", "qemu-s390x-static", "arch-test", "mmdebstrap")
     monkeypatch.setattr(shutil, "which", lambda name: None if name in missing else name)
-    with pytest.raises(NotRun, match=r"^not run: .* apt-get install mmdebstrap qemu-system-x86$"):
-        prerequisites.check_machine(tmp_path)
+    with pytest.raises(NotRun, match=f"^not run: .* apt-get install {packages}$"):
+        prerequisites.check_machine(tmp_path, hardware)
 
 
 @pytest.mark.parametrize(

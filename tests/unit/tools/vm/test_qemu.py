@@ -6,7 +6,10 @@
 
 from __future__ import annotations
 
+import itertools
 import pathlib
+import platform
+import shutil
 import typing as t
 
 import access
@@ -14,17 +17,19 @@ import pytest
 import qemu
 import vm
 from guests import GUESTS
+from hardware import S390X, X86_64, Hardware
 from image import Image
-from processes import LabError
+from processes import LabError, run
 
 IMAGE = Image(pathlib.Path("/cache/debian12-abc"))
 GUEST = GUESTS["debian12"]
+HARDWARE = pytest.mark.parametrize("hardware", [X86_64, S390X], ids=lambda hardware: hardware.name)
 CONSOLE = pathlib.Path("/cache/run/console.log")
 PORTS = {22: 40022, 2222: 42222}
 
 
-def words(*, kvm: bool) -> list[str]:
-    return qemu.command(IMAGE, CONSOLE, PORTS, kvm=kvm)
+def words(hardware: Hardware = X86_64, *, kvm: bool) -> list[str]:
+    return qemu.command(hardware, IMAGE, CONSOLE, PORTS, kvm=kvm)
 
 
 @pytest.mark.parametrize("kvm", [True, False])
@@ -35,7 +40,7 @@ def test_the_image_stays_as_it_is(kvm: bool) -> None:
 
 def test_a_reboot_does_not_end_the_emulator() -> None:
     assert "-no-reboot" not in words(kvm=False)
-    assert "-no-reboot" in qemu.probe_command(IMAGE)
+    assert "-no-reboot" in qemu.probe_command(X86_64, IMAGE)
 
 
 def test_only_this_machine_gets_in_and_nobody_gets_out() -> None:
@@ -53,6 +58,26 @@ def test_the_accelerator(kvm: bool, accelerator: str) -> None:
     assert command[command.index("-accel") + 1] == accelerator
 
 
+@HARDWARE
+def test_each_device_is_one_that_the_emulator_has(hardware: Hardware) -> None:
+    program = shutil.which(hardware.emulator)
+    if program is None:
+        pytest.skip(f"not run: {hardware.emulator} is not installed")
+    command = words(hardware, kvm=False)
+    devices = [word.split(",")[0] for before, word in itertools.pairwise(command) if before == "-device"]
+    listed = run([program, *hardware.machine_options, "-device", "help"])
+    assert len(devices) == 4
+    assert [device for device in devices if f'name "{device}"' not in listed] == []
+
+
+@HARDWARE
+def test_the_kernel_prints_where_it_is_read(hardware: Hardware) -> None:
+    command = words(hardware, kvm=False)
+    assert command[0] == hardware.emulator
+    assert f"file,id=console,path={CONSOLE},append=on" in command
+    assert f"{hardware.console_device},chardev=console" in command
+
+
 def test_free_ports_are_different_ones() -> None:
     assert len(set(vm._free_ports(5))) == 5
 
@@ -60,14 +85,16 @@ def test_free_ports_are_different_ones() -> None:
 @pytest.mark.parametrize("works", [True, False])
 def test_kvm_is_used_only_if_a_kernel_comes_up_with_it(monkeypatch: pytest.MonkeyPatch, works: bool) -> None:
     def probe(command: list[str], *, patience: float) -> str:
-        assert command == qemu.probe_command(IMAGE)
+        assert command == qemu.probe_command(X86_64, IMAGE)
         assert patience <= 10
         if not works:
             raise LabError("not finished")
         return ""
 
     monkeypatch.setattr(vm, "run", probe)
-    assert vm._kvm_works(IMAGE) is works
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    assert vm._kvm_works(X86_64, IMAGE) is works
+    assert vm._kvm_works(S390X, IMAGE) is False
 
 
 @pytest.fixture
@@ -121,6 +148,40 @@ def test_a_kernel_that_panics_at_each_boot_is_not_waited_for(fake: Start, monkey
     monkeypatch.setattr(machine, "boot_id", no_answer)
     with pytest.raises(LabError, match=r"panics at each boot.*Fatal exception in interrupt"):
         machine.wait()
+    machine.stop()
+
+
+def test_an_emulator_that_a_panic_ends_is_started_once_more(fake: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = fake(f"[ -e $CONSOLE ] && exec sleep 60; {PANIC}")
+    machine._emulator.wait()
+    answers: t.Iterator[str] = iter(["boot-1"])
+    monkeypatch.setattr(machine, "boot_id", lambda: next(answers))
+    machine.wait()
+    machine.check_kernel()
+    assert machine._emulator.poll() is None
+    machine.stop()
+
+
+def test_an_emulator_that_ends_again_without_a_panic_is_not_started(
+    fake: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = fake(f"[ -e $CONSOLE ] || {PANIC}")
+
+    def no_answer() -> str:
+        machine._emulator.wait()
+        raise LabError("no answer")
+
+    monkeypatch.setattr(machine, "boot_id", no_answer)
+    with pytest.raises(LabError, match="the emulator has ended"):
+        machine.wait()
+    machine.stop()
+
+
+def test_an_emulator_that_ends_at_a_reboot_has_lost_what_was_written(fake: Start) -> None:
+    machine = fake(PANIC)
+    machine._emulator.wait()
+    with pytest.raises(LabError, match=r"the emulator has ended.*\n.*Fatal exception"):
+        machine.wait("boot-1")
     machine.stop()
 
 
