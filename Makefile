@@ -68,7 +68,7 @@ differential: ## compare the modules with a plain reading of conntrack, on rando
 versions: ## run the tests on each ansible-core, and on each Python and pyroute2 of a router (as root, an hour)
 	@tools/setup --lab $(TEST)
 	@$(IN_VENV) python tools/controllers.py --all
-	@$(IN_VENV) python tools/routers.py
+	@$(IN_VENV) python tools/routers.py --all
 	@$(IN_VENV) VERSIONS=all python -m pytest tests/versions --durations=0 --durations-min=1
 
 vm: ## boot a virtual machine with another kernel, change its table, tune and reboot it (as root)

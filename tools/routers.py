@@ -4,8 +4,8 @@
 
 """Install each release of pyroute2 that the modules are tested with, in a directory of its own.
 
-Usage: routers.py, with a Python that has PyYAML and pip. The releases are those of routers.yml, and stand below
-.work/routers. They are plain Python, so that each Python of the table can import them from there.
+Usage: routers.py [--all], with a Python that has PyYAML and pip. The releases are those of routers.yml with every_time,
+or all of them, and stand below .work/routers. They are plain Python, so that each Python of the table can import them.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ class Library:
     release: str
     newest_python: str = "3.99"
     supported: bool = True
+    every_time: bool = False
 
     @property
     def directory(self) -> pathlib.Path:
@@ -79,10 +80,12 @@ def interpreters() -> dict[str, str]:
     return {version: path for version, path in found.items() if path is not None}
 
 
-def main() -> None:
-    """Install what is not there yet, and say which Pythons there are to import it."""
+def main(arguments: list[str]) -> None:
+    """Install what is asked for and not there yet, and say which Pythons there are to import it."""
+    if not set(arguments) <= {"--all"}:
+        sys.exit(f"routers: {' '.join(arguments)}: the only option is --all, for every row of {TABLE.name}.")
     for library in libraries():
-        if not library.is_ready:
+        if not library.is_ready and (library.every_time or arguments):
             say(f"installing pyroute2 {library.release}")
             library.install()
     there = interpreters()
@@ -101,4 +104,4 @@ def _table() -> dict[str, t.Any]:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -29,7 +29,7 @@ LIBRARIES = routers.libraries()
 SUPPORTED = [library for library in LIBRARIES if library.supported]
 PAIRS = [(python, library) for library in SUPPORTED for python in routers.pythons() if library.suits(python)]
 _THERE = [pair for pair in PAIRS if pair[0] in INTERPRETERS]
-TESTED = PAIRS if ALL else [_THERE[0], _THERE[-1]]
+TESTED = PAIRS if ALL else list(dict.fromkeys([*_THERE[:1], *_THERE[-1:]]))
 
 UNSUITED = [(python, library) for library in SUPPORTED for python in INTERPRETERS if not library.suits(python)]
 TOO_OLD = [
