@@ -135,3 +135,8 @@ def test_the_page_has_exactly_the_pairs_of_the_table() -> None:
         suited = {each for each in states if library.supported and library.suits(each)}
         assert {python for python, state in states.items() if state == "passed"} <= suited
         assert {python for python, state in states.items() if state == "refused"} <= states.keys() - suited
+
+
+def test_an_unknown_option_is_refused() -> None:
+    with pytest.raises(SystemExit, match="the only option is --all"):
+        routers.main(["--most"])
