@@ -14,7 +14,7 @@ TWO_EACH := --numprocesses=$$((2 * $$(nproc))) --dist=loadscope --no-loadscope-r
 export PYTHON KEEP PAIRS SEED TABLE GUESTS
 MINUTES ?= 60
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick setup lint sanity unit differential versions vm kernels soak fuzz mutation docs bench \
+.PHONY: help demo test quick setup lint gates sanity unit differential versions vm kernels soak fuzz mutation docs bench \
 	case-study lab-up lab-down clean
 
 help: ## list these targets
@@ -28,6 +28,7 @@ test: ## run every test but those on other ansible-cores, of which it runs some 
 	@tools/setup --lab --boot --report --pair --sudo --monitoring --vm $(TEST)
 	@tools/setup-apart rulebook $(RUN) tools/requirements-rulebook.txt
 	@$(IN_VENV) python tools/controllers.py
+	@$(IN_VENV) python tools/routers.py
 	@tools/lint
 	@tools/sanity
 	@$(IN_VENV) tools/run-tests $(TWO_EACH)
@@ -47,6 +48,12 @@ lint: ## run ruff, mypy, ansible-lint, yamllint and antsibull-changelog
 	@tools/setup $(TEST)
 	@tools/lint
 
+gates: ## run antsibull-nox, REUSE, antsibull-docs and galaxy-importer
+	@tools/setup $(TEST)
+	@tools/setup-apart gates $(RUN) tools/requirements-gates.txt
+	@tools/setup-apart importer $(RUN) tools/requirements-importer.txt
+	@tools/gates
+
 sanity: ## run ansible-test sanity on every Python that is present
 	@tools/setup $(TEST)
 	@tools/sanity
@@ -61,9 +68,10 @@ differential: ## compare the modules with a plain reading of conntrack, on rando
 	@tools/setup $(TEST)
 	@$(IN_VENV) python -m pytest tests/differential -rP
 
-versions: ## run the tests of the controller on each ansible-core of tools/controllers.yml (as root, an hour)
+versions: ## run the tests on each ansible-core, and on each Python and pyroute2 of a router (as root, an hour)
 	@tools/setup --lab $(TEST)
 	@$(IN_VENV) python tools/controllers.py --all
+	@$(IN_VENV) python tools/routers.py --all
 	@$(IN_VENV) VERSIONS=all python -m pytest tests/versions --durations=0 --durations-min=1
 
 vm: ## boot a virtual machine with another kernel, change its table, tune and reboot it (as root)

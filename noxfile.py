@@ -2,10 +2,14 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Sessions of nox for those who are used to it: one for each target of the Makefile, which it runs."""
+"""Sessions of nox for those who are used to it: one for each target of the Makefile, which it runs.
+
+Where antsibull-nox is installed as well, its sessions that antsibull-nox.toml asks for are there too.
+"""
 
 from __future__ import annotations
 
+import importlib.util
 import pathlib
 import re
 
@@ -27,3 +31,6 @@ def make(session: nox.Session) -> None:
 for target, description in TARGETS.items():
     make.__doc__ = description
     nox.session(make, name=target, venv_backend="none")
+
+if importlib.util.find_spec("antsibull_nox") is not None:
+    importlib.import_module("antsibull_nox").load_antsibull_nox_toml()

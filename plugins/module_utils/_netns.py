@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import os
 import re
 import sys
@@ -26,6 +27,9 @@ from ansible_collections.netops.conntrack.plugins.module_utils._files.regular_fi
 
 NETNS_DIRECTORY = "/run/netns"
 """Where ``ip netns add`` keeps the named namespaces (ip-netns(8))."""
+
+OLDEST_LIBRARY = (0, 5, 14)
+"""The oldest pyroute2 that the collection is tested with: that of Debian 11 and Ubuntu 22.04."""
 
 Identity = tuple[int, int]
 """What a namespace is told by as long as it is there: the numbers of its file system and its file (namespaces(7))."""
@@ -120,16 +124,49 @@ def inside(netns: str | None, expected: Identity | None = None) -> t.Iterator[No
 
 
 def library(netns: str) -> t.Any:
-    """Return the library that enters ``netns``. Raises UnavailableError where it is not installed."""
+    """Return the library that enters ``netns``. Raises UnavailableError where none is installed that can do it."""
     try:
-        from pyroute2 import netns as pyroute2_netns
-    except ImportError as error:
-        raise UnavailableError(
-            f"netns: entering the network namespace {netns!r} needs the Python library pyroute2 >= 0.7.2, which "
-            f"{sys.executable} on the target does not have. On Debian and Ubuntu its package is python3-pyroute2. "
-            "Elsewhere, ansible-playbook netops.conntrack.prepare installs it, also without internet."
-        ) from error
+        pyroute2_netns, release = _imported()
+    except (ImportError, AttributeError, SyntaxError) as error:
+        # One that is too old for its Python misses a module that Python has no more.
+        missing = getattr(error, "name", None) == "pyroute2"
+        raise _no_library(netns, "does not have" if missing else f"cannot import ({error})") from error
+    if release is not None and release < OLDEST_LIBRARY:
+        raise _no_library(netns, f"has in version {'.'.join(map(str, release))} only")
     return pyroute2_netns
+
+
+@functools.cache
+def _imported() -> tuple[t.Any, tuple[int, ...] | None]:
+    """Return the part of pyroute2 that enters namespaces, and which release it is. None if it does not say so."""
+    import pyroute2
+    from pyroute2 import netns as pyroute2_netns
+
+    return pyroute2_netns, _release(str(getattr(pyroute2, "__version__", ""))) or _installed_release()
+
+
+def _installed_release() -> tuple[int, ...] | None:
+    """Return the release of pyroute2 that its package names. That of Debian 12 says "unknown" of itself."""
+    from importlib import metadata
+
+    try:
+        return _release(metadata.version("pyroute2"))
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _release(text: str) -> tuple[int, ...] | None:
+    numbers = re.match(r"([0-9]{1,9})\.([0-9]{1,9})\.([0-9]{1,9})", text)
+    return tuple(map(int, numbers.groups())) if numbers else None
+
+
+def _no_library(netns: str, why: str) -> UnavailableError:
+    oldest = ".".join(map(str, OLDEST_LIBRARY))
+    return UnavailableError(
+        f"netns: entering the network namespace {netns!r} needs the Python library pyroute2 >= {oldest}, which "
+        f"{sys.executable} on the target {why}. On Debian and Ubuntu its package is python3-pyroute2. "
+        "Elsewhere, ansible-playbook netops.conntrack.prepare installs it, also without internet."
+    )
 
 
 def _open(netns: str) -> int:

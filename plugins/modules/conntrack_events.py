@@ -81,7 +81,7 @@ options:
     choices: [extended, ndjson, csv]
     default: extended
 requirements:
-  - pyroute2 >= 0.7.2, for O(netns) only
+  - pyroute2 >= 0.5.14, for O(netns) only
 notes:
   - An entry that was made has no counters yet. One that has ended has no remaining time any more. What an event does
     not tell is unknown, and an entry for which a selector asks for it is undecidable.

@@ -39,7 +39,7 @@ options:
     type: int
     default: 10
 requirements:
-  - pyroute2 >= 0.7.2, for O(netns) only
+  - pyroute2 >= 0.5.14, for O(netns) only
 seealso:
   - module: netops.conntrack.conntrack_expect_prune
   - module: netops.conntrack.conntrack_facts

@@ -49,7 +49,7 @@ options:
     type: int
     default: 5
 requirements:
-  - pyroute2 >= 0.7.2, for O(netns) only
+  - pyroute2 >= 0.5.14, for O(netns) only
 seealso:
   - module: netops.conntrack.conntrack_expect_info
   - module: netops.conntrack.conntrack_prune

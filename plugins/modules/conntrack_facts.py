@@ -87,7 +87,7 @@ options:
     type: str
     version_added: 0.5.0
 requirements:
-  - pyroute2 >= 0.7.2, for O(netns), O(namespaces) and the subset V(namespaces) only
+  - pyroute2 >= 0.5.14, for O(netns), O(namespaces) and the subset V(namespaces) only
 seealso:
   - module: netops.conntrack.conntrack_info
   - module: netops.conntrack.conntrack_prune

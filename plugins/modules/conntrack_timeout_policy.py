@@ -115,7 +115,7 @@ options:
     choices: [present, absent]
     default: present
 requirements:
-  - pyroute2 >= 0.7.2, for O(netns) only
+  - pyroute2 >= 0.5.14, for O(netns) only
 notes:
   - nftables cannot change an object that a rule uses. The module refuses that, and says what to write into the file
     of the ruleset.

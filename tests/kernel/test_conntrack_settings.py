@@ -208,7 +208,7 @@ def test_pyroute2_is_needed_for_netns_only(settings: Settings, netns: str, tmp_p
     args = {"settings": {"acct": 1}, "persist": False}
     assert settings(args, netns=netns, env=without).data["changed"] is True
     result = settings({**args, "netns": netns}, netns=netns, env=without)
-    assert_refused(result, "pyroute2 >= 0.7.2", "python3-pyroute2")
+    assert_refused(result, "pyroute2 >= 0.5.14", "python3-pyroute2")
 
 
 @pytest.mark.parametrize(

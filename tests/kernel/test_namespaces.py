@@ -399,7 +399,7 @@ def test_without_pyroute2_the_others_are_unknown_and_the_own_one_is_not(netns: s
         gathered = facts({"namespaces": "named"}, netns=netns, env=without)
     assert gathered["usage"]["count"] == gathered["namespaces"][netns]["count"] == 0
     assert gathered["namespaces"][other]["count"] is None
-    assert "pyroute2 >= 0.7.2" in gathered["namespaces"][other]["unavailable"]
+    assert "pyroute2 >= 0.5.14" in gathered["namespaces"][other]["unavailable"]
     assert "netops.conntrack.prepare" in gathered["namespaces"][other]["unavailable"]
     assert gathered["across_namespaces"]["complete"] is None
     assert lacking(gathered) == "finding"

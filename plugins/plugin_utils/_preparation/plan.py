@@ -33,7 +33,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._preparation.user
     files_for,
 )
 
-OLDEST = "0.7.2"
+OLDEST = "0.5.14"
 """The oldest pyroute2 that the modules are tested with."""
 
 _NONE, _AUTO, _WHEEL = "none", "auto", "wheel"

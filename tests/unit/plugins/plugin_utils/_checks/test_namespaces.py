@@ -91,7 +91,7 @@ def test_a_hash_table_that_is_too_small_for_all(load_factor: float | None, own: 
 
 
 def test_a_router_that_lacks_the_library() -> None:
-    why = "entering the network namespace 'blue' needs the Python library pyroute2 >= 0.7.2"
+    why = "entering the network namespace 'blue' needs the Python library pyroute2 >= 0.5.14"
     own = namespace("pid:1 (init)", 1, own=True)
     red = namespace("red", None, unavailable="needs root")
     lacking = facts_with(own, namespace("blue", None, unavailable=why), red)

@@ -54,7 +54,7 @@ def test_each_system_gets_its_package(system: str, command: str) -> None:
 def test_a_system_that_is_not_known_gets_pip_or_a_wheel() -> None:
     unknown: dict[str, t.Any] = {"ids": ["nixos"]}
     made = plan(**unknown)
-    assert made.install == ["/usr/bin/python3", "-m", "pip", "install", "pyroute2>=0.7.2"]
+    assert made.install == ["/usr/bin/python3", "-m", "pip", "install", "pyroute2>=0.5.14"]
     assert made.made == [{"kind": "pip", "name": "pyroute2", "path": "/usr/bin/python3"}]
     pinned = plan(given={"package": "pyroute2==0.9.7", "pip_options": ["--no-index"], "method": "pip"})
     assert pinned.install[4:] == ["--no-index", "pyroute2==0.9.7"]
@@ -84,7 +84,7 @@ def test_a_wheel_is_unpacked_where_its_python_looks() -> None:
     assert "no directory that can be written" in problem
 
 
-@pytest.mark.parametrize(("version", "usable"), [(None, False), ("0.6.9", False), ("0.7.2", True), ("0.7.12", True)])
+@pytest.mark.parametrize(("version", "usable"), [(None, False), ("0.5.13", False), ("0.5.14", True), ("0.7.12", True)])
 def test_what_is_new_enough_is_left_alone(version: str | None, usable: bool) -> None:
     assert is_usable(version) == usable
     made = plan(pyroute2=version)
@@ -108,7 +108,7 @@ def test_nothing_is_installed_if_nobody_wants_it() -> None:
             {"pyroute2": "0.6.9"},
             "python3-pyroute2 is installed, but /usr/bin/python3 finds pyroute2 0.6",
         ),
-        ({"installed": True}, {}, "finds no pyroute2 that works. Version 0.7.2 or later is needed."),
+        ({"installed": True}, {}, "finds no pyroute2 that works. Version 0.5.14 or later is needed."),
         ({"method": "pip"}, {"pip": False}, "/usr/bin/python3 has no pip"),
         ({"method": "pip"}, {"externally_managed": True}, "PEP 668"),
         ({"user": "conntrack"}, {}, "conntrack needs setpriv, sudo, visudo, which this router does not have"),
