@@ -239,6 +239,22 @@ def test_a_table_that_is_read_again_has_lost_what_was_deleted() -> None:
     assert [result[name] for name in counts] == [3, 3, 0, 0, 6, 0]
 
 
+@pytest.mark.parametrize("confirm_idle", [0, 30])
+def test_a_backup_of_nothing_that_was_deleted_does_not_stay(confirm_idle: int) -> None:
+    """All that was selected has ended in between."""
+
+    class Ended(TableInMemory):
+        def delete(self, targets: t.Any, outcomes: t.Any) -> None:
+            self.refused = dict.fromkeys(self.entries, errno.ENOENT)
+            super().delete(targets, outcomes)
+
+    table = Ended(*map(entry, range(1, 7)))
+    backup = Recorded(table)
+    result = pruned(table, plan_of(confirm_idle=confirm_idle), backup=t.cast(Backup, backup)).result(6, with_diff=False)
+    assert (result["already_gone"], result["deleted"], result["changed"]) == (3, 0, False)
+    assert (backup.deleted_before, backup.is_needed) == ([], False)
+
+
 def test_a_table_that_is_read_again_is_backed_up_once() -> None:
     class Disturbed(TableInMemory):
         def read(self, collect: t.Any, conditions: t.Any = (), clock: t.Any = None) -> t.Any:
