@@ -38,6 +38,7 @@ _BOOT_SECONDS = 600.0
 """Without KVM a boot takes 11 to 33 s, a reboot up to 73 s, and many times as much while others use the processors."""
 _COMMAND_SECONDS = 300.0
 _ANSWER_SECONDS = 15
+_ANSIBLE_SECONDS = 60  # a busy machine emulates a slow one
 _PROBE_SECONDS = 8.0
 """A kernel without a disk gives up within 2 s of its start."""
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
@@ -61,7 +62,7 @@ class VirtualMachine:
             "ansible_host": _HERE,
             "ansible_port": self._ports[SSH_PORT],
             "ansible_ssh_extra_args": f"-o HostKeyAlias={NAME}",
-            "ansible_timeout": _ANSWER_SECONDS,
+            "ansible_timeout": _ANSIBLE_SECONDS,
         }
         self.inventory.write_text(access.inventory_of(image.ssh, self._prefix, {NAME: variables}))
         access.masters_directory(self._prefix).mkdir(mode=0o700, exist_ok=True)
