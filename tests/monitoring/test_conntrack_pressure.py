@@ -64,7 +64,7 @@ def slow(request: Received, handler: t.Any) -> None:
 def endless(request: Received, handler: t.Any) -> None:
     handler.send_response(200)
     handler.end_headers()
-    for _ in range(2000):
+    for _turn in range(2000):
         handler.wfile.write(b"x" * 65536)
 
 
@@ -84,31 +84,28 @@ WRONG: dict[str, tuple[t.Callable[[Received, t.Any], None], str]] = {
 @pytest.mark.parametrize("case", WRONG)
 def test_a_wrong_answer_is_unknown_with_the_reason(case: str, tmp_path: pathlib.Path) -> None:
     respond, reason = WRONG[case]
-    with (
-        web_server(respond) as (url, received),
-        polling({**FAST, "routers": {"r1": url}}, tmp_path / "events") as source,
-    ):
-        assert reason in source.wait_for("r1", "unknown")["reason"]
+    with web_server(respond) as (url, received):
+        options = {**FAST, "routers": {"r1": url}}
+        with polling(options, tmp_path / "events") as source:
+            assert reason in source.wait_for("r1", "unknown")["reason"]
         assert "/elsewhere" not in {request.path for request in received}
 
 
 def test_an_answer_without_an_end_takes_neither_memory_nor_time(tmp_path: pathlib.Path) -> None:
-    options = {**FAST, "interval": 30, "timeout": 29, "window": 60, "unknown_after": 1}
-    with (
-        web_server(endless) as (url, _received),
-        polling({**options, "routers": {"r1": url}}, tmp_path / "events") as source,
-    ):
-        assert "the answer has more than 67108864 bytes" in source.wait_for("r1", "unknown")["reason"]
+    with web_server(endless) as (url, _received):
+        times = {"interval": 30, "timeout": 29, "window": 60, "unknown_after": 1}
+        options = {**FAST, **times, "routers": {"r1": url}}
+        with polling(options, tmp_path / "events") as source:
+            assert "the answer has more than 67108864 bytes" in source.wait_for("r1", "unknown")["reason"]
 
 
 def test_a_router_that_hangs_does_not_hold_up_the_others(tmp_path: pathlib.Path) -> None:
     nearly_full = HALF_FULL.replace(" 50", " 90")
-    with (
-        web_server(slow) as (hanging, _one),
-        web_server(lambda _, handler: reply(handler, nearly_full)) as (url, _two),
-        polling({**FAST, "routers": {"r1": hanging, "r2": url}}, tmp_path / "events") as source,
-    ):
-        source.wait_for("r2", "pressure")
+    answering = web_server(lambda _request, handler: reply(handler, nearly_full))
+    with web_server(slow) as (hanging, _one), answering as (url, _two):
+        options = {**FAST, "routers": {"r1": hanging, "r2": url}}
+        with polling(options, tmp_path / "events") as source:
+            source.wait_for("r2", "pressure")
 
 
 @pytest.mark.alone
@@ -117,17 +114,16 @@ def test_the_beat_is_kept_however_long_an_answer_takes(tmp_path: pathlib.Path) -
         time.sleep(0.4)
         reply(handler, HALF_FULL)
 
-    with (
-        web_server(respond) as (url, received),
-        polling({**FAST, "timeout": 0.9, "routers": {"r1": url}}, tmp_path / "events"),
-    ):
-        wait_until(lambda: len(received) > 8, "it does not poll")
+    with web_server(respond) as (url, received):
+        options = {**FAST, "timeout": 0.9, "routers": {"r1": url}}
+        with polling(options, tmp_path / "events"):
+            wait_until(lambda: len(received) > 8, "it does not poll")
     seconds = (received[8].at - received[0].at) / 8
     assert 0.95 < seconds < 1.2
 
 
 def test_an_address_of_ipv6(tmp_path: pathlib.Path) -> None:
-    with web_server(lambda _, handler: reply(handler, HALF_FULL.replace("50", "99")), "::1") as (url, _received):
+    with web_server(lambda _request, handler: reply(handler, HALF_FULL.replace("50", "99")), "::1") as (url, _received):
         assert url.startswith("http://[::1]:")
         with polling({**FAST, "routers": {"r1": url}}, tmp_path / "events") as source:
             assert source.wait_for("r1", "pressure")["percent"] == 99
@@ -163,7 +159,7 @@ def test_a_report_is_fetched_once_for_all_its_routers(tmp_path: pathlib.Path) ->
             f'netops_conntrack_entries{{host="r{number}"}} {number}',
             f'netops_conntrack_entries_limit{{host="r{number}"}} 200',
         ]
-    with web_server(lambda _, handler: reply(handler, "\n".join([*lines, HALF_FULL]))) as (url, received):
+    with web_server(lambda _request, handler: reply(handler, "\n".join([*lines, HALF_FULL]))) as (url, received):
         options = {**FAST, "timeout": 0.9, "metrics": "report", "routers": {f"r{number}": url for number in range(201)}}
         with polling(options, tmp_path / "events") as source:
             source.wait_for("r199", "pressure")

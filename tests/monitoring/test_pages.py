@@ -41,7 +41,7 @@ def test_the_event_source_takes_the_documented_variables(variables: dict[str, t.
 def test_each_option_is_documented_with_its_default() -> None:
     options = from_arguments({"routers": {"router1": "http://192.0.2.1:9100/metrics"}})
     known = {**vars(options), **vars(options.thresholds)}
-    documented = {name.strip("`").removeprefix(PREFIX): default for name, default, *_ in rows(EVENTS, "variable")}
+    documented = {name.strip("`").removeprefix(PREFIX): default for name, default, *_rest in rows(EVENTS, "variable")}
     assert set(documented) == {*known, "routers", "url"} - {"urls", "thresholds"}
     for name, default in documented.items():
         if name not in {"routers", "url"}:
@@ -49,7 +49,7 @@ def test_each_option_is_documented_with_its_default() -> None:
 
 
 def test_each_relief_is_documented() -> None:
-    assert tuple(relief.strip("`") for relief, *_ in rows(EVENTS, "relief")) == RELIEFS
+    assert tuple(relief.strip("`") for relief, *_rest in rows(EVENTS, "relief")) == RELIEFS
 
 
 def test_each_alert_is_documented_with_its_severity() -> None:

@@ -88,7 +88,7 @@ def test_node_exporter_reads_whole_metrics_while_the_command_writes_them(tmp_pat
             reader = threading.Thread(target=_read_until, args=(url, ended, answers))
             reader.start()
             try:
-                for _ in range(2):
+                for _turn in range(2):
                     done = run_ansible([command, *options], inventory, home)
                     assert done.returncode == 0, done.stdout + done.stderr
                 wait_until(lambda: "netops_conntrack_up" in answers[-1], "the metrics do not arrive")

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import pathlib
 import typing as t
 
 import pytest
@@ -15,6 +17,9 @@ from helpers.guest_tables import copy_collection
 from prerequisites import NotRun
 from processes import LabError
 from vm import VirtualMachine
+
+_HERE = pathlib.Path(__file__).parent
+_RUNNING = contextlib.ExitStack()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -29,11 +34,20 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="session")
 def router(guest: Guest) -> t.Iterator[VirtualMachine]:
-    """Start the guest."""
+    """Start the guest. It ends with the last of these tests, and does not run on next to all others."""
     try:
-        with vm.started(guest) as machine:
-            copy_collection(machine)
-            print(machine.versions())
-            yield machine
+        machine = _RUNNING.enter_context(vm.started(guest))
     except NotRun as reason:
         pytest.skip(str(reason))
+    with _RUNNING:
+        copy_collection(machine)
+        print(machine.versions())
+        yield machine
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> t.Iterator[None]:
+    """End the guest after the last of these tests: without this, pytest would do so after the last test of all."""
+    yield
+    if nextitem is None or _HERE not in nextitem.path.parents:
+        _RUNNING.close()

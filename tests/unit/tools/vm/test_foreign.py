@@ -19,7 +19,7 @@ def test_it_is_registered_as_its_package_would_have_it_under_another_name(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(foreign, "FORMATS", tmp_path)
-    (tmp_path / "qemu-s390x.conf").write_text(r":qemu-s390x:M::\x7f\x45:\xff\xff:/usr/libexec/s390x:OPF" "\n")
+    (tmp_path / "qemu-s390x.conf").write_text(":qemu-s390x:M::\\x7f\\x45:\\xff\\xff:/usr/libexec/s390x:OPF\n")
     assert foreign.format_line(S390X, "own") == r":own:M::\x7f\x45:\xff\xff:/usr/libexec/s390x:OPF"
 
 

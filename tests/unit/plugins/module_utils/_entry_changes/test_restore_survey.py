@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import types
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
@@ -13,14 +14,17 @@ from ansible_collections.netops.conntrack.plugins.module_utils._selector.compile
 from helpers.encoded_messages import Fields, blocks_of
 
 UDP, ICMP = 17, 1
-EVERY: dict[str, t.Any] = {"family": ["ipv4", "ipv6"]}
+EVERY: t.Mapping[str, t.Any] = types.MappingProxyType({"family": ["ipv4", "ipv6"]})
 
 
 def survey_of(
-    *entries: Fields, selector: dict[str, t.Any] = EVERY, elapsed: int = 0, needed: t.Mapping[int, str] | None = None
+    *entries: Fields,
+    selector: t.Mapping[str, t.Any] = EVERY,
+    elapsed: int = 0,
+    needed: t.Mapping[int, str] | None = None,
 ) -> RestoreSurvey:
     """Return what is found in the entries."""
-    selection = compile_selection([selector], None, Context({}, 0))
+    selection = compile_selection([dict(selector)], None, Context({}, 0))
     found = RestoreSurvey(RestorePlan(selection, 0, elapsed, needed=needed or {}))
     for block in blocks_of(*entries):
         found.add(block)

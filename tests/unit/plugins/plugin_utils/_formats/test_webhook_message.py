@@ -18,7 +18,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document 
 from helpers.documents import kinds_of_fleets
 
 FLEETS = kinds_of_fleets()
-FILES = ["/srv/reports/fleet.json", "/srv/reports/fleet.html"]
+FILES = ("/srv/reports/fleet.json", "/srv/reports/fleet.html")
 
 
 def told(document: t.Any, severity: str = "high", files: t.Sequence[str] = FILES) -> t.Any:

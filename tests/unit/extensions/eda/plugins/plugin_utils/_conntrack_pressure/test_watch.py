@@ -97,7 +97,7 @@ def test_it_comes_again_while_nothing_got_better() -> None:
 def test_without_a_reminder_it_comes_once() -> None:
     router = Router(remind_after=0)
     assert router.polled(900)
-    assert [router.polled(900) for _ in range(1000)] == [None] * 1000
+    assert [router.polled(900) for _turn in range(1000)] == [None] * 1000
 
 
 def test_a_table_that_fills_within_the_time() -> None:
@@ -115,7 +115,7 @@ def test_growth_that_slows_down_clears_only_when_there_is_twice_the_time() -> No
     for number in range(6):
         router.polled(400 + 20 * number)
     # The window forgets the fast growth bit by bit.
-    told = [router.polled(500) for _ in range(12)]
+    told = [router.polled(500) for _turn in range(12)]
     cleared = [event for event in told if event]
     assert [event["status"] for event in cleared] == ["normal"]
     assert cleared[0]["full_in_seconds"] is None or cleared[0]["full_in_seconds"] > 600
@@ -138,7 +138,7 @@ def test_a_counter_that_rises_is_pressure_until_a_window_later(counter: str, rea
     assert router.polled(10, **{counter: 7}) is None  # since the boot, whenever that was
     told = router.polled(10, **{counter: 9})
     assert (told["status"], told["reasons"], told[counter]) == ("pressure", [reason], 2)
-    told = [router.polled(10, **{counter: 9}) for _ in range(10)]
+    told = [router.polled(10, **{counter: 9}) for _turn in range(10)]
     assert [event and event["status"] for event in told] == [*[None] * 9, "normal"]
 
 
@@ -168,7 +168,7 @@ def test_a_counter_that_is_not_told_for_a_while() -> None:
 
 def test_no_answer_is_unknown_after_some_polls_and_never_empty() -> None:
     router = Router(unknown_after=3)
-    told = [router.silent() for _ in range(4)]
+    told = [router.silent() for _turn in range(4)]
     assert told[:2] == [None, None]
     assert told[2] == {
         "router": "r1",
@@ -191,7 +191,7 @@ def test_the_reason_is_one_line_of_visible_characters() -> None:
 
 def test_an_answer_in_between_begins_the_count_anew() -> None:
     router = Router(unknown_after=2)
-    for _ in range(5):
+    for _turn in range(5):
         assert router.silent() is None
         assert router.polled(10) is None
 
@@ -207,12 +207,12 @@ def test_pressure_before_and_after_a_silence() -> None:
 
 def test_unknown_comes_again_too() -> None:
     router = Router(unknown_after=1, remind_after=20)
-    assert [bool(router.silent()) for _ in range(5)] == [True, False, True, False, True]
+    assert [bool(router.silent()) for _turn in range(5)] == [True, False, True, False, True]
 
 
 def test_a_report_that_is_read_again_is_no_second_look() -> None:
     router = Router(full_within=300)
-    told = [router.polled(500, at=1000, drops=1) for _ in range(20)]
+    told = [router.polled(500, at=1000, drops=1) for _turn in range(20)]
     assert told == [None] * 20
     # The next report, a minute later: 120 more are 2 a second.
     assert router.polled(620, at=1060, drops=1)["growth_per_second"] == 2
