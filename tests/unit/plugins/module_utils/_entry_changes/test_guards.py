@@ -24,7 +24,8 @@ PARAMS: dict[str, t.Any] = {"protect_management": False, "protect": [], "unprote
 
 
 def test_an_entry_with_a_helper_counts_for_its_helper() -> None:
-    [block] = blocks_of({"protocol": UDP, "destination_port": 500, "helper": "sip"})
+    ports = {"source_port": 1, "destination_port": 500, "reply_source_port": 500, "reply_destination_port": 1}
+    [block] = blocks_of({"protocol": UDP, **ports, "helper": "sip"})
     every = protections_of(())
     assert [name for name, _part in Guards((), True, every).protect(block)] == ["helper"]
     assert [name for name, _part in Guards((), False, every).protect(block)] == ["ike"]

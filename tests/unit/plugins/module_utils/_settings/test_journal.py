@@ -137,7 +137,6 @@ def test_a_setting_that_the_kernel_has_no_more_is_left_out(files: pathlib.Path) 
         ("version", 1),
         ("version", 3),
         ("id", 7),
-        ("confirmed", 1),
         ("within", 1.5),
         ("within", True),
         ("deadline", "soon"),
