@@ -44,7 +44,7 @@ _ARGUMENT = r"(?:'[^']*'|[^\s,;`]*[^\s,;.`])"
 _COMMAND = re.compile(
     rf"""`?
     (?:
-        (?:ansible-playbook\ +)? netops\.conntrack\.(?P<playbook>audit|prune|site|tune)\b(?!\.?\w)
+        (?:ansible-playbook\ +)? netops\.conntrack\.(?P<playbook>audit|prepare|prune|site|tune)\b(?!\.?\w)
         (?P<variables>(?:,?\ (?:with\ )?-e\ {_ARGUMENT})*)
         |
         ansible\ HOST(?:\ -b)?\ -m\ (?P<module>netops\.conntrack\.\w+) (?P<given>(?:\ -a\ {_ARGUMENT})?)

@@ -105,8 +105,8 @@ def test_nothing_is_installed_if_nobody_wants_it() -> None:
     [
         (
             {"installed": True},
-            {"pyroute2": "0.6.9"},
-            "python3-pyroute2 is installed, but /usr/bin/python3 finds pyroute2 0.6",
+            {"pyroute2": "0.5.9"},
+            "python3-pyroute2 is installed, but /usr/bin/python3 finds pyroute2 0.5.9",
         ),
         ({"installed": True}, {}, "finds no pyroute2 that works. Version 0.5.14 or later is needed."),
         ({"method": "pip"}, {"pip": False}, "/usr/bin/python3 has no pip"),
