@@ -205,8 +205,9 @@ def test_the_page_names_all_that_stays_and_removes_it(
 def test_the_page_removes_the_files_by_hand(settings: Settings, netns: str, tmp_path: pathlib.Path) -> None:
     settings({"settings": WANTED_BY_0_4_0}, netns=netns)
     commands = re.findall(r"^# ((?:cat|rm -f) .*)$", PAGE, re.MULTILINE)
-    assert len(commands) == 3
-    for name in ("modules-load.d", "modprobe.d"):
+    assert len(commands) == 4
+    (settings.etc / "modules.d").mkdir()
+    for name in ("modules-load.d", "modules.d", "modprobe.d"):
         (settings.etc / name / settings.dropin.name).write_text("", encoding="utf-8")
     script = f"mount --make-rprivate /; mount --bind {settings.etc} /etc; {'; '.join(commands)}"
     assert '"runtime"' in run(["unshare", "--mount", "sh", "-ec", script])

@@ -44,7 +44,7 @@ def count_named() -> dict[str, Facts]:
             counted[key] = _unknown(reason_of(error.message))
             if isinstance(error, NotPermittedError):
                 refusals.append(error)
-    if refusals and len(refusals) == len(counted):
+    if refusals and all(one["unavailable"] for one in counted.values()):
         raise refusals[0]
     return counted
 

@@ -28,6 +28,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._settings.lock im
 from ansible_collections.netops.conntrack.plugins.module_utils._settings.transaction import Transaction
 
 _Result = dict[str, t.Any]
+_ROLLED_BACK = "A change that waited was rolled back."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,12 +122,13 @@ class Run:
 
 @contextlib.contextmanager
 def _saying_changed(changed: bool) -> t.Iterator[None]:
-    """Let an error of the body say that something was changed before it, if it was."""
+    """Let an error of the body say that a change was rolled back before it, if one was."""
     try:
         yield
     except ConntrackError as error:
         if changed:
             error.result["changed"] = True
+            error.message = f"{_ROLLED_BACK} {error.message.replace('Nothing was', 'Nothing else was')}"
         raise
 
 
