@@ -59,13 +59,18 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Scraped]:
 def test_the_rules_measure_what_conntrack_counts(scraped: Scraped) -> None:
     server, built, _stop = scraped
     limit = int(run(["sysctl", "-n", "net.netfilter.nf_conntrack_max"]))
-    measured = {
-        series["metric"]["instance"]: float(series["value"][1]) * limit
-        for series in server.query("instance:node_nf_conntrack_utilisation:ratio")
-    }
-    counted = {router.name: int(run(["conntrack", "-C"], netns=router.namespace)) for router in built.routers}
-    # SSH connections end meanwhile.
-    assert measured == pytest.approx(counted, abs=20)
+
+    def agree() -> bool:
+        measured = {
+            series["metric"]["instance"]: float(series["value"][1]) * limit
+            for series in server.query("instance:node_nf_conntrack_utilisation:ratio")
+        }
+        counted = {router.name: int(run(["conntrack", "-C"], netns=router.namespace)) for router in built.routers}
+        # SSH connections end meanwhile.
+        return bool(measured == pytest.approx(counted, abs=20))
+
+    # What is recorded is as old as the last scrape.
+    wait_until(agree, "the rules measure something else")
 
 
 def test_every_rule_can_be_evaluated(scraped: Scraped) -> None:
