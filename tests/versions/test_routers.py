@@ -113,14 +113,21 @@ def test_a_router_is_measured_pruned_and_tuned(router: Router) -> None:
 @pytest.mark.parametrize("router", TOO_OLD if ALL else TOO_OLD[:1], ids=named, indirect=True)
 def test_an_older_library_is_refused_by_name(router: Router) -> None:
     result = router("conntrack_prune", match=[{"replied": False}])
-    assert_refused(result, "needs the Python library pyroute2 >= 0.5.14", "has in version 0.5.13 only", "pip")
+    assert_refused(
+        result, "needs the Python library pyroute2 >= 0.5.14", "has in version 0.5.13 only", "netops.conntrack.prepare"
+    )
     assert entries(router.netns) == FLOWS + STALE
 
 
 @pytest.mark.parametrize("router", UNSUITED if ALL else UNSUITED[:1], ids=named, indirect=True)
 def test_a_library_that_its_python_is_too_new_for_is_refused_by_the_reason(router: Router) -> None:
     result = router("conntrack_prune", match=[{"replied": False}])
-    assert_refused(result, "needs the Python library pyroute2 >=", "cannot import (No module named 'distutils')", "pip")
+    assert_refused(
+        result,
+        "needs the Python library pyroute2 >=",
+        "cannot import (No module named 'distutils')",
+        "netops.conntrack.prepare",
+    )
     assert entries(router.netns) == FLOWS + STALE
 
 
