@@ -30,6 +30,9 @@ _COUNTED = (("source address", "src"), ("destination address", "dst"), ("destina
 _PATIENCE = 3_600.0
 _WAIT_SECONDS = 10
 _LEFT = re.compile(r"^\S+ +\d+ +(\d+) ")
+_UNTIL_ALL_SENT = 2.0
+"""Seconds. A live flow has a low timeout of the filling until its next packet."""
+
 _OVER_BELOW = STALE_SECONDS - LOWERED["tcp_timeout_established"]
 
 
@@ -39,6 +42,7 @@ def measure(router: Router, deletes: int, file: pathlib.Path) -> Figures:
     ``file`` gets the dump. The entries that were deleted are made again, and the timeouts restored. Raises CaseError.
     """
     before = count(router)
+    time.sleep(_UNTIL_ALL_SENT)
     figures = {**_dump(router, file), **_delete(router, deletes), **_lower(router)}
     if count(router) < before:
         raise CaseError(f"{router.name}: {before - count(router)} entries were not made again after the sample")
