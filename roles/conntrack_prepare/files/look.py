@@ -56,7 +56,7 @@ def pyroute2():
     Empty where it is there, and its version cannot be told.
     """
     try:
-        from pyroute2.netns import setns  # noqa: F401
+        from pyroute2.netns import setns  # noqa: F401  # whether it can be imported is the question
     except Exception:
         # Whatever is wrong with it, it cannot be used.
         return None
