@@ -89,7 +89,7 @@ def report(figures: Figures) -> str:
     live, filled = figures["live"], figures["filled"]
     measured = (
         f"Measured {figures['measured']}: {machine}. "
-        f"The load of the machine, mostly of other work, was {min(loads)} to {max(loads)}.\n"
+        f"The load of the machine was {min(loads)} to {max(loads)}.\n"
         f"{filled['entries']:,} entries of {figures['limit']:,}, made in {duration(filled['seconds'])}.\n"
         f"{live['flows']} live flows carried {live['blocks']:,} blocks until the end, and none broke."
     )
