@@ -85,7 +85,7 @@ def file(data: bytes) -> None:
             if not data.startswith(b"\x1f\x8b"):
                 assert opened.lines == data.count(b"\n") + (not data.endswith(b"\n") and data != b"")
             if opened.complete is not None and opened.backup_version is not None:
-                restore_plan.refuse_foreign(opened)
+                opened.refuse_other_writers()
                 for _warning in restore_plan.refuse_unread(opened):
                     pass
                 restore_plan.refuse_other_number(opened, entries)

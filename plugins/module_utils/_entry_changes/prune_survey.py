@@ -67,26 +67,40 @@ class PruneVerdict:
 
 
 class Sample:
-    """Some entries, at most ``size``: their lines, as conntrack(8) prints them, and where wanted their dicts."""
+    """Some entries, at most ``size``: their lines, as conntrack(8) prints them, and where wanted their dicts.
+
+    An entry is in it once, also if it was not deleted and its table is read again.
+    """
 
     def __init__(self, size: int, with_entries: bool) -> None:
         self._size = size
         self._with_entries = with_entries
+        self._identities: set[bytes] = set()
         self.lines: list[str] = []
         self.entries: list[dict[str, t.Any]] = []
 
     def add(self, block: Block, context: Context) -> None:
         """Add entries of the block, as long as there is room."""
-        room = self._size - len(self.lines)
-        if not room:
+        new = self._new_of(block)
+        if not len(new):
             return
+        self._identities.update(map(new.layout.identity_of, new.rows))
         lines_of = ExtendedLines(context, short=True)
-        self.lines += itertools.islice(lines_of(block), room)
+        self.lines += lines_of(new)
         if self._with_entries:
-            self.entries += [as_dict(entry, context) for entry in itertools.islice(block.entries(), room)]
+            self.entries += [as_dict(entry, context) for entry in new.entries()]
+
+    def _new_of(self, block: Block) -> Block:
+        """Return entries of the block that are not in the sample, as many as there is room for."""
+        room = self._size - len(self.lines)
+        # No more than these are looked at, however many there are.
+        first = block.data[: (self._size if room else 0) * block.layout.size]
+        rows = (row for row in Block(block.layout, first).rows if block.layout.identity_of(row) not in self._identities)
+        return Block(block.layout, b"".join(itertools.islice(rows, room)))
 
     def clear(self) -> None:
         """Forget the entries."""
+        self._identities.clear()
         self.lines.clear()
         self.entries.clear()
 

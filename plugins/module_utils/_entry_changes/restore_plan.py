@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import os
-import stat
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
@@ -70,7 +68,8 @@ def plan_of(listing: Listing, selection: Selection, written_at: str | None, now:
     else from when the file was last changed. Raises OptionError for a time that is none, and for a file that is not
     trusted, or has a newer form.
     """
-    refuse_foreign(listing)
+    # Whoever writes it decides which packets pass as parts of connections, and where they are translated to.
+    listing.refuse_other_writers()
     if (listing.backup_version or VERSION) != VERSION:
         problem = f"is a backup of the form {listing.backup_version}, and this version reads the form {VERSION}"
         raise OptionError("src", listing.path, problem, "Restore it with the version that has written it, or a newer.")
@@ -107,22 +106,6 @@ def _parsed(text: str, option: str, value: str) -> int:
         problem = "is no time" if option == "written_at" else f"says that it was written at {text!r}, which is no time"
         remedy = "Give written_at a time such as 2026-11-28T19:11:56Z, seconds since the epoch, or now."
         raise OptionError(option, value, problem, remedy) from None
-
-
-def refuse_foreign(listing: Listing) -> None:
-    """Raise OptionError for a file that others than root and the running user can have written.
-
-    Whoever writes it decides which packets pass as parts of connections, and where they are translated to.
-    """
-    status = listing.status
-    owners = {0, os.geteuid()}
-    if status.st_uid not in owners:
-        problem = f"belongs to the user {status.st_uid}, who decides what is in it"
-        raise OptionError("src", listing.path, problem, f"Look at it, then give it to root: chown root {listing.path}")
-    writable = stat.S_IWOTH | (0 if status.st_gid == 0 else stat.S_IWGRP)
-    if status.st_mode & writable:
-        problem = "can be written by others than its owner"
-        raise OptionError("src", listing.path, problem, f"Look at it, then run: chmod go-w {listing.path}")
 
 
 def refuse_unread(listing: Listing) -> t.Iterator[str]:

@@ -34,11 +34,15 @@ import stat
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
-from ansible_collections.netops.conntrack.plugins.module_utils._files.regular_files import MOST_BYTES, Directory
+from ansible_collections.netops.conntrack.plugins.module_utils._files.regular_files import (
+    MOST_BYTES,
+    Directory,
+    open_regular,
+)
+from ansible_collections.netops.conntrack.plugins.module_utils._files.writers import has_access_list
 
 _MOST_LINKS = 40  # MAXSYMLINKS in linux/namei.h
 _OPEN = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_ACCESS_LIST = "system.posix_acl_access"
 
 _LINK_RULE = "A link is followed only where nobody but root and the running user can have put it there"
 _FILE_ITSELF = "Give the path of the file itself, or have root make that link in a directory of its own."
@@ -71,6 +75,17 @@ class Place(t.NamedTuple):
     def read(self, most: int = MOST_BYTES) -> bytes | None:
         """Return the bytes of the regular file, None where there is nothing. Raises OSError."""
         return None if self.missing else self.directory.read(self.name, most)
+
+    @contextlib.contextmanager
+    def opened(self) -> t.Iterator[int]:
+        """Yield a descriptor of the regular file, for reading. Raises OSError, also where there is none."""
+        if self.missing:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self.path)
+        descriptor = open_regular(self.name, dir_fd=self.directory.descriptor, flags=os.O_NOFOLLOW)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
 
 
 @contextlib.contextmanager
@@ -210,12 +225,10 @@ class _Walk:
 
 
 def _has_access_list(directory: Directory) -> bool:
-    """Return whether single users may have rights of their own (acl(5)): the group's bits show those as well."""
+    """Return whether single users may have rights of their own in the directory. Raises OSError."""
     descriptor = directory.readable()
     try:
-        return bool(os.getxattr(descriptor, _ACCESS_LIST))
-    except OSError:
-        return False
+        return has_access_list(descriptor)
     finally:
         os.close(descriptor)
 

@@ -91,6 +91,10 @@ class Listing:
         """What fstat(2) says of the file that was opened."""
         return self._source.status()
 
+    def refuse_other_writers(self) -> None:
+        """Raise OptionError for a file to which others than root and the running user can write."""
+        self._source.refuse_other_writers()
+
     @property
     def lines(self) -> int:
         """How many lines the file has, once it was read."""

@@ -17,6 +17,7 @@ import zlib
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.module_utils._files.regular_files import open_regular
 from ansible_collections.netops.conntrack.plugins.module_utils._files.text import unreadable
+from ansible_collections.netops.conntrack.plugins.module_utils._files.writers import refuse_other_writers
 from ansible_collections.netops.conntrack.plugins.module_utils._listing.decoder import LONGEST_LINE
 
 PIECE = 1 << 21
@@ -59,6 +60,11 @@ class Source:
         """Return what fstat(2) says of the file. Raises what ``reading`` raises."""
         with self.reading():
             return os.fstat(self._descriptor)
+
+    def refuse_other_writers(self) -> None:
+        """Raise OptionError for a file to which others than root and the running user can write."""
+        with self.reading():
+            refuse_other_writers(self._descriptor, "src", self.path)
 
     @contextlib.contextmanager
     def reading(self) -> t.Iterator[None]:

@@ -17,12 +17,12 @@ import errno
 import os
 import re
 import socket
-import stat
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.module_utils._files.paths import Place, place_of
 from ansible_collections.netops.conntrack.plugins.module_utils._files.text import text_of, unreadable
+from ansible_collections.netops.conntrack.plugins.module_utils._files.writers import refuse_other_writers
 
 MOST_BYTES = 32 << 20
 """The largest file that is read. A million IPv6 networks have 20 MiB."""
@@ -76,8 +76,8 @@ def parse_address_list(value: t.Any, option: str) -> AddressList:
         raise OptionError(option, value, "is not an absolute path", remedy)
     path = value.strip()
     try:
-        with place_of(path, option) as place:
-            return _read(path, option, place, _sound_status(place, path, option))
+        with place_of(path, option) as place, place.opened() as descriptor:
+            return _read(path, option, place, refuse_other_writers(descriptor, option, place.path))
     except OSError as error:
         raise unreadable(path, option, error) from error
 
@@ -97,21 +97,6 @@ def _read(path: str, option: str, place: Place, status: os.stat_result) -> Addre
             _known.pop(next(iter(_known)))
         found = _known[version] = AddressList(_ranges_of(text, path, option))
     return found
-
-
-def _sound_status(place: Place, path: str, option: str) -> os.stat_result:
-    """Return the status of the file. Raises OptionError if others may write to it, FileNotFoundError if it is gone."""
-    status = place.status()
-    if status is None:
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
-    if status.st_uid not in (0, os.geteuid()):
-        problem = f"belongs to the user {status.st_uid}, who decides what is in it"
-        raise OptionError(option, path, problem, f"Run: chown root {place.path}.")
-    others = stat.S_IWOTH if status.st_gid == 0 else stat.S_IWOTH | stat.S_IWGRP
-    if status.st_mode & others:
-        problem = "can be written by others than its owner, who then decide what is selected"
-        raise OptionError(option, path, problem, f"Run: chmod go-w {place.path}.")
-    return status
 
 
 def _ranges_of(text: str, path: str, option: str) -> dict[int, list[tuple[int, int]]]:

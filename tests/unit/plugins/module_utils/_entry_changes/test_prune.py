@@ -105,10 +105,10 @@ class Stub:
         raise ConntrackError("No answer.")
 
 
-def plan_of(selector: dict[str, t.Any]) -> PrunePlan:
+def plan_of(selector: dict[str, t.Any], sample: int = 0) -> PrunePlan:
     context = Context({}, 0)
     return PrunePlan(
-        compile_selection([selector], None, context), Guards((), helpers=True), context, sample=0, whole=False
+        compile_selection([selector], None, context), Guards((), helpers=True), context, sample=sample, whole=False
     )
 
 
@@ -139,3 +139,19 @@ def test_without_the_kernels_count_nothing_is_left_out() -> None:
     stub = Stub(None)
     prune(t.cast(t.Any, stub), plan_of({"family": "ipv4"}), parse_limit(None), dry_run=True)
     assert stub.conditions == ()
+
+
+@pytest.mark.parametrize("sample", [3, 10, 20])
+def test_an_entry_that_was_not_deleted_is_shown_once_though_the_table_is_read_again(sample: int) -> None:
+    class Disturbed(Stub):
+        def read(self, collect: t.Any, conditions: t.Sequence[t.Any] = (), _clock: object = None) -> t.Any:
+            super().read(collect, conditions)
+            return super().read(collect, conditions)
+
+        def delete(self, targets: t.Any, outcome: collections.Counter[tuple[Group, int]]) -> None:
+            outcome[UDP_GROUP, errno.EBUSY] += len(targets)
+
+    plan = plan_of({"protocol": "udp"}, sample)
+    outcome = prune(t.cast(t.Any, Disturbed(10)), plan, parse_limit(None), dry_run=False)
+    lines = outcome.found.counts()["lines"]
+    assert len(lines) == len(set(lines)) == min(sample, 10)

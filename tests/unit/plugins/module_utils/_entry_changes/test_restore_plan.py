@@ -6,15 +6,12 @@ from __future__ import annotations
 
 import os
 import pathlib
-import types
-import typing as t
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.restore_plan import (
     RestorePlan,
     plan_of,
-    refuse_foreign,
     refuse_incomplete,
     refuse_other_number,
     refuse_unread,
@@ -110,33 +107,6 @@ def test_what_xml_does_not_tell_is_needed(file: pathlib.Path) -> None:
     assert planned(file, "now").needed == {}
     file.write_text('<?xml version="1.0" encoding="utf-8"?>\n<conntrack>\n</conntrack>\n', encoding="utf-8")
     assert planned(file, "now").needed == {1: "icmp_type", 58: "icmp_type", 132: "state"}
-
-
-OWN = 1000
-
-
-@pytest.mark.parametrize(
-    ("owner", "group", "mode", "words"),
-    [
-        (0, 0, 0o644, ""),
-        (OWN, 0, 0o664, ""),
-        (OWN, 5, 0o644, ""),
-        (OWN, 5, 0o664, "can be written by others"),
-        (OWN, 0, 0o646, "can be written by others"),
-        (12345, 0, 0o600, "belongs to the user 12345"),
-    ],
-)
-def test_whoever_may_write_the_file_decides_what_is_in_it(
-    owner: int, group: int, mode: int, words: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(os, "geteuid", lambda: OWN)
-    status = types.SimpleNamespace(st_uid=owner, st_gid=group, st_mode=mode)
-    listing = t.cast(Listing, types.SimpleNamespace(status=status, path="/backup"))
-    if not words:
-        refuse_foreign(listing)
-        return
-    with pytest.raises(OptionError, match=words):
-        refuse_foreign(listing)
 
 
 def test_a_plan_of_a_foreign_file_is_refused(file: pathlib.Path) -> None:
