@@ -30,7 +30,6 @@ test: ## run every test but those on other ansible-cores, of which it runs some 
 	@$(IN_VENV) python tools/controllers.py
 	@$(IN_VENV) python tools/routers.py
 	@tools/lint
-	@tools/sanity
 	@$(IN_VENV) tools/run-tests $(TWO_EACH)
 
 # Left out: what runs Ansible, builds the collection or takes long (the marker "slow").

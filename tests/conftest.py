@@ -57,6 +57,7 @@ APART = (
     "fleet/test_rollout.py",
     "fleet/test_playbooks.py",
     "fleet/test_rehearsal.py",
+    "fleet/test_documented_commands.py",
     "versions/test_controllers.py",
     "unit/roles/test_playbooks.py",
     "unit/roles/test_rollout.py",
