@@ -50,8 +50,9 @@ def commands_of(match: t.Sequence[Selector]) -> Ways | None:
         ways = [_ways_of(key, members(selector[key]), protocols) for key in keys]
         if not all(ways) or sum(option == ["-u"] for way in ways for option in way) > 1:
             return None
-        if sum(any(options[0] == "-u" for options in way) for way in ways) > 1:
-            # Of several bits of the status, the tool lists the entries with any.
+        asked = [options[0] for way in ways for options in way[:1]]
+        if asked.count("-u") > 1 or {"-u", "-m"} <= set(asked):
+            # Of several bits of the status, the tool lists the entries with any. Of a bit and a mark, 1.4.7 lists none.
             return None
         commands += [list(itertools.chain(*chosen)) for chosen in itertools.product(*ways)]
     return commands if len(commands) <= MOST_COMMANDS else None
