@@ -16,6 +16,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeouts import Timeouts, idle
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.histogram import Histogram
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.kinds import KindCounts
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.port_counts import PortCounts
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.value_counts import ValueCounts
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._units import percent
@@ -36,7 +37,7 @@ _AddressType = t.Union[type[ipaddress.IPv4Address], type[ipaddress.IPv6Address]]
 _ADDRESS_TYPES: dict[int, _AddressType] = {4: ipaddress.IPv4Address, 16: ipaddress.IPv6Address}
 """By the number of bytes of an address."""
 
-_ZONE_BYTES, _MARK_BYTES, _PORT_BYTES = 2, 4, 2
+_ZONE_BYTES, _MARK_BYTES = 2, 4
 
 
 class Summary:
@@ -52,7 +53,7 @@ class Summary:
         self._addresses = {
             (name, size): ValueCounts(size) for name in ("source", "destination") for size in _ADDRESS_TYPES
         }
-        self._ports = {name: ValueCounts(_PORT_BYTES) for name in ("source_port", "destination_port")}
+        self._ports = {name: PortCounts(name) for name in ("source_port", "destination_port")}
         self._packets = {"original": 0, "reply": 0, "unknown": 0}
         self._bytes = {"original": 0, "reply": 0, "unknown": 0}
 
@@ -66,8 +67,9 @@ class Summary:
             span = block.layout.fields[name]
             self._addresses[name, span.end - span.start].add(block, name)
         if block.layout.constants["protocol"] in _uapi.PORT_PROTOCOLS:
-            for name, counts in self._ports.items():
-                _tally(counts, block, name)
+            for name, ports in self._ports.items():
+                if name in block.layout.fields:
+                    ports.add(block)
         _add_amounts(self._packets, block, "packets")
         _add_amounts(self._bytes, block, "bytes")
 

@@ -13,6 +13,7 @@ are rows of attributes again. Both are padded to four bytes. Layouts: linux/netl
 
 from __future__ import annotations
 
+import operator
 import re
 import struct
 import typing as t
@@ -81,32 +82,40 @@ def walk(data: bytes, start: int, end: int) -> t.Iterator[tuple[int, int, int]]:
 
 
 class Splitter:
-    """Splits datagrams into runs: messages of one size that follow one another, each padded to whole words (a row)."""
+    """Splits datagrams into runs: messages of one size and family that follow one another.
+
+    Each message is padded to whole words (a row). The runs of one size and family have the same ``kind_of``.
+    """
 
     def __init__(self) -> None:
-        self._sizes: set[int] = set()
+        self._kinds: set[tuple[int, bytes]] = set()
         self._pattern = re.compile(b"(?!)")
 
     def runs(self, datagram: bytes) -> list[bytes]:
         """Return the messages of a datagram. Raises MalformedError where their lengths do not add up."""
         runs: list[bytes] = self._pattern.findall(datagram)
-        # The pattern finds runs of the sizes that it knows. They are all there is if nothing is missing between them.
+        # The pattern finds runs of the kinds that it knows. They are all there is if nothing is missing between them.
         if sum(map(len, runs)) == len(datagram):
             return runs
         rows = [_padded(datagram[message.start : message.end]) for message in messages(datagram)]
-        self._learn(map(size_of, rows))
+        self._learn(rows)
         return rows
 
-    def _learn(self, sizes: t.Iterable[int]) -> None:
-        self._sizes.update(sizes)
-        patterns = [_pattern_of_run(size) for size in sorted(self._sizes)]
+    def _learn(self, rows: t.Iterable[bytes]) -> None:
+        self._kinds.update((size_of(row), row[HEADER_LENGTH:ATTRIBUTES_AT]) for row in rows)
+        patterns = [_pattern_of_run(size, family) for size, family in sorted(self._kinds)]
         self._pattern = re.compile(b"|".join(patterns), re.DOTALL)
 
 
-def _pattern_of_run(size: int) -> bytes:
-    """Return the pattern of a run: rows that begin with their size, one or more."""
+def _pattern_of_run(size: int, family: bytes) -> bytes:
+    """Return the pattern of a run: rows that begin with their size, and have this after the header, one or more."""
     length_word = re.escape(WORD.pack(size))
-    return b"(?:%b.{%d})+" % (length_word, size - WORD.size)
+    rest = size - HEADER_LENGTH - len(family)
+    return b"(?:%b.{%d}%b.{%d})+" % (length_word, HEADER_LENGTH - WORD.size, re.escape(family), rest)
+
+
+kind_of: t.Callable[[bytes], bytes] = operator.itemgetter(slice(0, ATTRIBUTES_AT))
+"""Return what tells a run from those of other sizes and families."""
 
 
 def size_of(run: bytes) -> int:

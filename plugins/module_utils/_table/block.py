@@ -17,6 +17,7 @@ import array
 import bisect
 import functools
 import itertools
+import operator
 import struct
 import sys
 import typing as t
@@ -50,7 +51,23 @@ class Block:
 
     def where(self, chosen: t.Iterable[t.Any]) -> Block:
         """Return a block of the rows for which ``chosen``, in the same order, has something true."""
-        return Block(self.layout, b"".join(itertools.compress(self.rows, chosen)))
+        flags = list(chosen)
+        left_out = list(itertools.compress(range(len(flags)), map(operator.not_, flags)))
+        if 2 * len(left_out) > len(flags):
+            return Block(self.layout, self._only(itertools.compress(range(len(flags)), flags)))
+        return Block(self.layout, self._without(left_out))
+
+    def _only(self, numbers: t.Iterable[int]) -> bytes:
+        """Return the rows of these numbers."""
+        size = self.layout.size
+        return b"".join([self.data[size * number : size * number + size] for number in numbers])
+
+    def _without(self, numbers: t.Sequence[int]) -> bytes:
+        """Return all rows but those of these numbers, in pieces that are as long as can be."""
+        size = self.layout.size
+        starts = [0, *(size * number + size for number in numbers)]
+        ends = [*(size * number for number in numbers), len(self.data)]
+        return b"".join([self.data[start:end] for start, end in zip(starts, ends)])
 
     def is_uniform(self, names: t.Iterable[str]) -> bool:
         """Return whether all rows have the same in these fields, which the layout must have."""

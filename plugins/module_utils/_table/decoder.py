@@ -12,9 +12,8 @@ word, that is one comparison of bytes. Only the rows that differ are looked at a
 
 from __future__ import annotations
 
-import array
 import collections
-import itertools
+import operator
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
@@ -33,11 +32,12 @@ class Decoder:
 
     def blocks(self, runs: t.Iterable[bytes]) -> t.Iterator[Block]:
         """Yield all entries of the runs in blocks. Raises what ``layout_of`` raises."""
-        runs_of_size = collections.defaultdict(list)
+        runs_of_kind = collections.defaultdict(list)
         for run in runs:
-            runs_of_size[framing.size_of(run)].append(run)
-        for size, same_size in runs_of_size.items():
-            waiting = collections.deque([b"".join(same_size)])
+            runs_of_kind[framing.kind_of(run)].append(run)
+        for same_kind in runs_of_kind.values():
+            size = framing.size_of(same_kind[0])
+            waiting = collections.deque([b"".join(same_kind)])
             while waiting:
                 rows = waiting.popleft()
                 layout = self.layout_of(rows[:size])
@@ -96,22 +96,26 @@ def _divide(rows: bytes, layout: Layout) -> tuple[Block, list[bytes]]:
     """
     block = Block(layout, rows)
     others: list[bytes] = []
-    for number, word in layout.structure:
-        column = block.word_column(number)
-        if column.tobytes() != framing.WORD.pack(word) * len(block):
-            others += _parted(block, column, word)
-            block = block.where(map(word.__eq__, column))
+    row_words = layout.size // framing.WORD.size
+    words, count = block.words, len(block)
+    # Each of dozens of words is looked at in each block: what a call costs would be more than the comparison.
+    for number, word in layout.packed_structure:
+        if words[number::row_words].tobytes() == word * count:
+            continue
+        column = words[number::row_words]
+        differ = list(map(framing.WORD.unpack(word)[0].__ne__, column))
+        others += _parted(block.where(differ), number)
+        block = block.where(map(operator.not_, differ))
+        words, count = block.words, len(block)
     return block, others
 
 
-def _parted(block: Block, column: array.array[int], word: int) -> list[bytes]:
-    """Return the rows that have another word in the column, those with the same one together."""
-    rows = list(itertools.compress(block.rows, map(word.__ne__, column)))
-    words = list(filter(word.__ne__, column))
-    all_the_same = words.count(words[0]) == len(words)
-    if all_the_same:
-        return [b"".join(rows)]
+def _parted(block: Block, number: int) -> list[bytes]:
+    """Return the rows of a block, those with the same word of this number together."""
+    words = block.word_column(number)
+    if words.count(words[0]) == len(words):
+        return [block.data]
     rows_of_word: collections.defaultdict[int, list[bytes]] = collections.defaultdict(list)
-    for value, row in zip(words, rows):
-        rows_of_word[value].append(row)
+    for word, row in zip(words, block.rows):
+        rows_of_word[word].append(row)
     return [b"".join(same_word) for same_word in rows_of_word.values()]

@@ -30,7 +30,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._table.decoder im
 _CHUNK_BYTES = 1 << 19
 """So many bytes of messages are made blocks at once: fewer rows in a block cost more time each, more save nothing."""
 
-_BLOCK_BYTES = 1 << 14
+_BLOCK_BYTES = 1 << 17
 """So long are blocks at least on average, where a sender makes many layouts, by many protocols."""
 
 _MOST_CHUNK_BYTES = 1 << 23

@@ -186,6 +186,7 @@ class Layout:
         self.fields = fields
         self.constants = constants
         self.structure = structure
+        self.packed_structure = tuple((number, framing.WORD.pack(word)) for number, word in structure)
         self.identity = identity
 
     @classmethod
