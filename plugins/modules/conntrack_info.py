@@ -528,9 +528,9 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import BE
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by import (
     FilledBy,
     ports_kept_here,
-    require_clusters,
     usual_ports,
 )
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.options import require_clusters
 from ansible_collections.netops.conntrack.plugins.module_utils._module import (
     MATCH_OPTIONS,
     NETNS_OPTION,

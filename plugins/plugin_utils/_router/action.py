@@ -31,7 +31,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._router.output_li
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.shape import cut
 
 _READ_AT_ONCE = "import sys; exec(compile(sys.stdin.buffer.read(), '<stdin>', 'exec'))"
-"""What Python runs of a module on its standard input. By itself it reads a program there byte by byte (read(2) each)."""
+"""Runs a module on standard input. A program there is read by Python itself byte by byte, with a read(2) for each."""
 
 _OLDEST_CORE = (2, 16)
 _LONGEST_MESSAGE = 4000
