@@ -545,11 +545,8 @@ from ansible_collections.netops.conntrack.plugins.module_utils._query.export imp
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._query.output import OUTPUTS, Output
 from ansible_collections.netops.conntrack.plugins.module_utils._query.query import Query, run_query
-from ansible_collections.netops.conntrack.plugins.module_utils._selected_table import (
-    selected,
-    selected_listing,
-    with_listing,
-)
+from ansible_collections.netops.conntrack.plugins.module_utils._selected_listing import selected_listing, with_listing
+from ansible_collections.netops.conntrack.plugins.module_utils._selected_table import selected
 from ansible_collections.netops.conntrack.plugins.module_utils._table.table import Table
 
 

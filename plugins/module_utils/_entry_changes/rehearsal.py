@@ -19,7 +19,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.pr
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune_survey import PruneSurvey
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
-from ansible_collections.netops.conntrack.plugins.module_utils._selected_table import selection_of
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.selection import selection_of
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 
 
