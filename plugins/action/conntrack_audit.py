@@ -10,8 +10,7 @@ import typing as t
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError
-from ansible_collections.netops.conntrack.plugins.module_utils._facts.namespaces import CHOICES
-from ansible_collections.netops.conntrack.plugins.module_utils._facts.rates import parse_sample
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.options import CHOICES, parse_sample
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.subsets import ALL
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.named_selectors import NAMED
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import Check, findings, parse

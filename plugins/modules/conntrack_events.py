@@ -213,7 +213,8 @@ import functools
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by import FilledBy, require_clusters
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by import FilledBy
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.options import require_clusters
 from ansible_collections.netops.conntrack.plugins.module_utils._module import (
     MATCH_OPTIONS,
     NETNS_OPTION,

@@ -573,21 +573,16 @@ ansible_facts:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
-from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.rehearsal import (
-    ASSUME_DELETED_OPTION,
-    Pruned,
-    check_options,
-    pruned_by,
-    refuse_outside_check_mode,
-)
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.options import ASSUME_DELETED_OPTION
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
-from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by import USUAL
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.gather import gather
-from ansible_collections.netops.conntrack.plugins.module_utils._facts.namespaces import CHOICES
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.options import CHOICES, USUAL
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.subsets import ALL, SUBSETS, subsets_of
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.unread import unread
 from ansible_collections.netops.conntrack.plugins.module_utils._module import NETNS_OPTION, ConntrackModule, guarded_run
+
+if t.TYPE_CHECKING:
+    from ansible_collections.netops.conntrack.plugins.module_utils._facts.forecast import LeaveOutFor
 
 _TOP = 10
 
@@ -614,11 +609,18 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     return {"ansible_facts": {"conntrack": facts}}
 
 
-def _what_is_left(module: AnsibleModule) -> t.Callable[[Context], Pruned] | None:
+def _what_is_left(module: AnsibleModule) -> LeaveOutFor | None:
     """Return what leaves out the entries that assume_deleted takes for gone, if it is given. Raises OptionError."""
     deleted = module.params["assume_deleted"]
     if deleted is None:
         return None
+    # A router compiles all that is imported at each call, and this is a prune without its deletes.
+    from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.rehearsal import (
+        check_options,
+        pruned_by,
+        refuse_outside_check_mode,
+    )
+
     refuse_outside_check_mode(deleted, module.check_mode)
     if module.params["forecast"] is None:
         raise OptionError("assume_deleted", deleted, "is for a forecast, and there is none", "Give forecast as well.")

@@ -528,9 +528,9 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import BE
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by import (
     FilledBy,
     ports_kept_here,
-    require_clusters,
     usual_ports,
 )
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.options import require_clusters
 from ansible_collections.netops.conntrack.plugins.module_utils._module import (
     MATCH_OPTIONS,
     NETNS_OPTION,
@@ -545,11 +545,8 @@ from ansible_collections.netops.conntrack.plugins.module_utils._query.export imp
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._query.output import OUTPUTS, Output
 from ansible_collections.netops.conntrack.plugins.module_utils._query.query import Query, run_query
-from ansible_collections.netops.conntrack.plugins.module_utils._selected_table import (
-    selected,
-    selected_listing,
-    with_listing,
-)
+from ansible_collections.netops.conntrack.plugins.module_utils._selected_listing import selected_listing, with_listing
+from ansible_collections.netops.conntrack.plugins.module_utils._selected_table import selected
 from ansible_collections.netops.conntrack.plugins.module_utils._table.table import Table
 
 

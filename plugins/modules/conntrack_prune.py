@@ -367,9 +367,9 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.ba
     BACKUP_OPTIONS,
     backup_plan_of,
 )
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.options import GUARD_OPTIONS
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune import count_only, prune
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune_plan import (
-    GUARD_OPTIONS,
     parse_limit,
     plan_of,
 )

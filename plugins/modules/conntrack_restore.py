@@ -204,7 +204,8 @@ from ansible_collections.netops.conntrack.plugins.module_utils._module import (
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
 from ansible_collections.netops.conntrack.plugins.module_utils._pair.standby import ACTIVE_OPTION, is_standby
-from ansible_collections.netops.conntrack.plugins.module_utils._selected_table import selection_of, undecided
+from ansible_collections.netops.conntrack.plugins.module_utils._selected_listing import undecided
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.selection import selection_of
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import read_settings
 from ansible_collections.netops.conntrack.plugins.module_utils._table.writable import WritableTable
 

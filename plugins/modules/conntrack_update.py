@@ -239,9 +239,12 @@ unavailable:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.guards import PROTECT_OPTIONS, guards_of
-from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.rehearsal import (
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.guards import guards_of
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.options import (
     ASSUME_DELETED_OPTION,
+    PROTECT_OPTIONS,
+)
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.rehearsal import (
     pruned_by,
     refuse_outside_check_mode,
 )

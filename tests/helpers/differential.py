@@ -19,7 +19,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry.context im
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
 from ansible_collections.netops.conntrack.plugins.module_utils._query.query import Query, run_query
-from ansible_collections.netops.conntrack.plugins.module_utils._selected_table import selection_of
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.selection import selection_of
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import read_settings
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.table import Table

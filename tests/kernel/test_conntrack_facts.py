@@ -561,3 +561,31 @@ def test_an_option_about_a_subset_gathers_it(filled: str) -> None:
     gathered = run_module("conntrack_facts", options, netns=filled).data["ansible_facts"]["conntrack"]
     assert set(gathered) == {"usage", "table", "selectors"}
     assert set(gathered["selectors"]) == {"udp"}
+
+
+@pytest.mark.parametrize(
+    ("options", "not_needed"),
+    [
+        ({}, "_boot _boot_files _expectations _listing _namespaces _pair _query _selector _settings _facts.summary"),
+        (
+            {"gather_subset": ["all"]},
+            "_entry.timeout_effects _entry_changes.rehearsal _facts.forecast _facts.namespaces _facts.rates _listing "
+            "_namespaces _selector.hints _expectations.selection",
+        ),
+    ],
+)
+def test_only_what_a_call_asks_for_is_imported(
+    filled: str, tmp_path: pathlib.Path, options: dict[str, t.Any], not_needed: str
+) -> None:
+    """A router compiles anew at each call what is imported."""
+    imported = tmp_path / "imported"
+    (tmp_path / "sitecustomize.py").write_text(
+        "import atexit, pathlib, sys\n"
+        f"atexit.register(lambda: pathlib.Path({str(imported)!r}).write_text(' '.join(sys.modules)))\n"
+    )
+    result = run_module("conntrack_facts", options, netns=filled, env={"PYTHONPATH": f"{tmp_path}:{module_path()}"})
+    assert not result.failed
+    utils = _netns.__name__.rpartition(".")[0]
+    names = {name[len(utils) + 1 :] for name in imported.read_text().split() if name.startswith(f"{utils}.")}
+    assert "_facts.gather" in names
+    assert not names & set(not_needed.split())

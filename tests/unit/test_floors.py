@@ -16,7 +16,7 @@ FLOORS = {
         "_entry _module _netns _sysctl",
         "_boot_files _namespaces _pair _table",
         "_boot _listing _selector _timeout_policies",
-        "_query _selected_table _settings",
+        "_query _selected_listing _selected_table _settings",
         "_expectations",
         "_entry_changes _facts",
     ),

@@ -56,6 +56,7 @@ TESTED_IN = {
     f"{_UNIT}/action/test_conntrack_explain": "modules/conntrack_explain",
     f"{_UNIT}/action/test_router_action": "plugin_utils/_router/action",
     f"{_UNIT}/module_utils/_entry/test_timeouts": "module_utils/_entry/entry",
+    f"{_UNIT}/module_utils/_entry_changes/test_guards": "module_utils/_entry_changes/options",
     f"{_UNIT}/module_utils/_expectations/test_expectation": "module_utils/_expectations/fields",
     f"{_UNIT}/module_utils/_facts/test_filled_by": "module_utils/_facts/clusters module_utils/_facts/cluster_counts "
     "module_utils/_facts/sample",
@@ -75,7 +76,7 @@ TESTED_IN = {
 PARTS = {
     "action/conntrack_audit": "plugin_utils/_tuning/leftover",
     "modules/conntrack_facts": "module_utils/_module",
-    "modules/conntrack_info": "module_utils/_selected_table",
+    "modules/conntrack_info": "module_utils/_selected_listing module_utils/_selected_table",
     "modules/conntrack_create": "module_utils/_entry_changes/create module_utils/_entry_changes/expect_create",
     "module_utils/_entry_changes/expect_create": "module_utils/_expectations/creation",
     "modules/conntrack_settings": "module_utils/_settings/run",
@@ -86,6 +87,7 @@ PARTS = {
     "module_utils/_facts/filled_by": "module_utils/_facts/cluster_search",
     "module_utils/_facts/cluster_search": "module_utils/_facts/cluster_items",
     "module_utils/_facts/forecast": "module_utils/_facts/fullness",
+    "module_utils/_facts/gather": "module_utils/_facts/boot module_utils/_facts/table_facts",
     "module_utils/_facts/summary": "module_utils/_facts/histogram module_utils/_facts/kinds",
     "module_utils/_listing/decoder": "module_utils/_listing/columns module_utils/_listing/line_shapes "
     "module_utils/_listing/markup_shapes",
@@ -94,6 +96,7 @@ PARTS = {
     "module_utils/_namespaces/processes": "module_utils/_files/process_files",
     "module_utils/_query/query": "module_utils/_query/grouping",
     "module_utils/_selector/keys": "module_utils/_selector/amount_keys module_utils/_selector/tuple_keys",
+    "module_utils/_selected_table": "module_utils/_selector/selection",
     "module_utils/_settings/run": "module_utils/_settings/change_plan module_utils/_settings/confirm "
     "module_utils/_settings/transaction",
     "module_utils/_settings/change_plan": "module_utils/_sysctl/kernel_module",

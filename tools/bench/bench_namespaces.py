@@ -31,7 +31,7 @@ sys.path[:0] = [str(TOOLS), str(TOOLS.parent / "tests"), str(TOOLS.parent / ".co
 
 # ruff: noqa: E402  (they are found through the line above)
 from ansible_collections.netops.conntrack.plugins.module_utils import _netns
-from ansible_collections.netops.conntrack.plugins.module_utils._facts.gather import count_table
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.table_facts import count_table
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.named_selectors import NAMED
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import read_settings
 from ansible_collections.netops.conntrack.plugins.module_utils._table.table import Table

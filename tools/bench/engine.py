@@ -36,8 +36,8 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.pr
     PrunePlan,
     parse_limit,
 )
-from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by import USUAL
-from ansible_collections.netops.conntrack.plugins.module_utils._facts.gather import count_table
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.options import USUAL
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.table_facts import count_table
 from ansible_collections.netops.conntrack.plugins.module_utils._pair.sync_ports import USUAL as USUAL_PORTS
 from ansible_collections.netops.conntrack.plugins.module_utils._query.export import exporting
 from ansible_collections.netops.conntrack.plugins.module_utils._query.query import Query, run_query

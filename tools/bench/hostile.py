@@ -197,7 +197,7 @@ def works() -> dict[str, t.Callable[[t.Any], t.Any]]:
     from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes import guards as guards_module
     from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes import prune as prune_module
     from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes import prune_plan
-    from ansible_collections.netops.conntrack.plugins.module_utils._facts import gather as gather_module
+    from ansible_collections.netops.conntrack.plugins.module_utils._facts.table_facts import count_table
     from ansible_collections.netops.conntrack.plugins.module_utils._query import query as query_module
     from ansible_collections.netops.conntrack.plugins.module_utils._selector import compiler, named_selectors
     from ansible_collections.netops.conntrack.plugins.module_utils._sysctl import sysctl
@@ -218,8 +218,8 @@ def works() -> dict[str, t.Callable[[t.Any], t.Any]]:
 
     named = named_selectors.NAMED
     return {
-        "facts": lambda table: gather_module.count_table(table, settings, 10, named, with_summary=True),
-        "summary": lambda table: gather_module.count_table(table, settings, 10, {}, with_summary=True),
+        "facts": lambda table: count_table(table, settings, 10, named, with_summary=True),
+        "summary": lambda table: count_table(table, settings, 10, {}, with_summary=True),
         "addresses": info("source", "destination"),
         "ports": info("source_port", "destination_port"),
         "source-and-port": info("source", "source_port"),

@@ -11,11 +11,13 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.module_utils._entry.control_traffic import PORTS, PROTOCOLS
-from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.protections import (
-    ADDRESS,
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.options import (
     CONNTRACKD,
     EXPECTATION,
+    HELPER,
+    MANAGEMENT,
+)
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.protections import (
     NO_PROTECTIONS,
     Master,
     Protections,
@@ -36,21 +38,6 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import No
 from ansible_collections.netops.conntrack.plugins.module_utils._expectations.dump import list_expectations
 from ansible_collections.netops.conntrack.plugins.module_utils._pair.sync_ports import sync_ports
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
-
-MANAGEMENT, HELPER = "management", "helper"
-
-CONTROL = tuple(sorted({*PROTOCOLS.values(), *(name for ports in PORTS.values() for name in ports.values())}))
-"""The names of the protocols that are protected."""
-
-NAMES = (MANAGEMENT, HELPER, EXPECTATION, ADDRESS, *CONTROL, CONNTRACKD)
-"""The names of all protections."""
-
-PROTECT_OPTIONS: dict[str, t.Any] = {
-    "protect_management": {"type": "bool", "default": True},
-    "protect": {"type": "list", "elements": "str", "default": []},
-    "unprotect": {"type": "list", "elements": "str", "choices": list(NAMES), "default": []},
-}
-"""The options that protect entries. They are documented in the fragment ``netops.conntrack._protect``."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -21,6 +21,11 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry.control_tr
     PROTOCOLS,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import Entry
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.options import (
+    ADDRESS,
+    CONNTRACKD,
+    EXPECTATION,
+)
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import compile_selection
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.memo import Memo
@@ -28,8 +33,6 @@ from ansible_collections.netops.conntrack.plugins.module_utils._table.port_rows 
     ports_by_protocol,
     rows_with_ports,
 )
-
-ADDRESS, EXPECTATION, CONNTRACKD = "address", "expectation", "conntrackd"
 
 Rows = t.Sequence[t.Any]
 """Has something true for each row that is protected. There are no rows where surely none is."""

@@ -15,11 +15,7 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_record import refuse_changed
-from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.guards import (
-    PROTECT_OPTIONS,
-    Guards,
-    guards_of,
-)
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.guards import Guards, guards_of
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import Selection
 from ansible_collections.netops.conntrack.plugins.module_utils._table.kernel_filter import Condition
@@ -106,15 +102,6 @@ class PrunePlan:
         """
         if "idle" in self.selection.keys:
             refuse_changed(self.context.timeouts.record)
-
-
-GUARD_OPTIONS: dict[str, t.Any] = {
-    **PROTECT_OPTIONS,
-    "protect_helpers": {"type": "bool", "default": True},
-    "confirm_idle": {"type": "str", "default": "0"},
-    "confirm_idle_when": {"type": "str", "choices": ["always", "idle"], "default": "always"},
-}
-"""The options that let selected entries stay."""
 
 
 def plan_of(

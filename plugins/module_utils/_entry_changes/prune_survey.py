@@ -17,11 +17,7 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import Entry
-from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.guards import (
-    HELPER,
-    MANAGEMENT,
-    NAMES,
-)
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.options import HELPER, MANAGEMENT, NAMES
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.outcome import (
     GROUP_FIELDS,
     Group,

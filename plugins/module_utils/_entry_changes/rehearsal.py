@@ -13,21 +13,14 @@ import typing as t
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.protections import address_protection
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune_plan import (
-    GUARD_OPTIONS,
     PrunePlan,
     parse_confirm_idle,
     plan_of,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune_survey import PruneSurvey
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
-from ansible_collections.netops.conntrack.plugins.module_utils._module import MATCH_OPTIONS
-from ansible_collections.netops.conntrack.plugins.module_utils._selected_table import selection_of
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.selection import selection_of
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
-
-ASSUME_DELETED_OPTION: dict[str, t.Any] = {
-    "assume_deleted": {"type": "dict", "options": {**MATCH_OPTIONS, **GUARD_OPTIONS}},
-}
-"""The option with the options of a prune that comes before."""
 
 
 class Pruned:

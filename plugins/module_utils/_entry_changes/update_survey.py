@@ -14,7 +14,7 @@ import functools
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import Entry
-from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.guards import MANAGEMENT
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.options import MANAGEMENT
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.outcome import (
     Group,
 )

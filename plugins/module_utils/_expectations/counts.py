@@ -13,8 +13,10 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._expectations.expectation import Expectation
 from ansible_collections.netops.conntrack.plugins.module_utils._expectations.fields import as_dict, tuple_dict
-from ansible_collections.netops.conntrack.plugins.module_utils._expectations.selection import ExpectationSelection
 from ansible_collections.netops.conntrack.plugins.module_utils._units import percent
+
+if t.TYPE_CHECKING:
+    from ansible_collections.netops.conntrack.plugins.module_utils._expectations.selection import ExpectationSelection
 
 _Read = t.Callable[[Expectation], t.Any]
 

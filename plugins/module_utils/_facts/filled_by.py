@@ -20,7 +20,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry.control_tr
     PORT_FIELDS,
     is_control_traffic,
 )
-from ansible_collections.netops.conntrack.plugins.module_utils._errors import NotPermittedError, OptionError
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import NotPermittedError
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.cluster_counts import ClusterCounts, ClusterRows
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.cluster_search import (
     LEAST_PERCENT,
@@ -33,6 +33,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._facts.clusters i
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.distinct_addresses import DistinctAddresses
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.networks import Network
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.options import USUAL
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.sample import FoundInSample
 from ansible_collections.netops.conntrack.plugins.module_utils._pair.sync_ports import sync_ports
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
@@ -42,16 +43,6 @@ from ansible_collections.netops.conntrack.plugins.module_utils._table.port_rows 
     rows_with_ports,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._units import percent
-
-MOST, USUAL = 10, 5
-"""Clusters that can be asked for, and that are looked for if nobody says how many."""
-
-
-def require_clusters(explain: int) -> None:
-    """Raise OptionError unless ``explain`` is a number of clusters that can be asked for. 0 asks for none."""
-    if not 0 <= explain <= MOST:
-        remedy = f"Give 1 to {MOST}; 0 does not look for what fills the table."
-        raise OptionError("explain", explain, f"is not in 0 to {MOST}", remedy)
 
 
 def ports_kept_here() -> Ports | None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import Entry
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_effects import (
     EFFECT_FIELDS,
@@ -23,9 +24,11 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_ef
     origins_of,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeouts import Timeouts, longest_timeout
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.fullness import fullness
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.histogram import Histogram
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.kinds import DescribedKind, KindCounts
+from ansible_collections.netops.conntrack.plugins.module_utils._settings.setting_plan import requested_values
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.values import stored_value
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._units import percent
@@ -37,6 +40,8 @@ _FIELDS = tuple(sorted(EFFECT_FIELDS))
 
 LeaveOut = t.Callable[[Block], Block]
 """Returns the entries of a block that will be left once something else is done."""
+
+LeaveOutFor = t.Callable[[Context], LeaveOut]
 
 
 class Forecast:
@@ -121,6 +126,27 @@ class Forecast:
         # That is what conntrack_update leaves it, if it shortens it.
         most_then = longest_timeout(entry, self._then)
         return _Outcome(together, alone, most_then)
+
+
+NewForecast = t.Callable[[Context], Forecast]
+
+
+def forecasts_of(settings: t.Mapping[str, t.Any], leave_out_for: LeaveOutFor | None) -> NewForecast:
+    """Return what makes a forecast of the ``settings`` in the present network namespace.
+
+    ``leave_out_for`` returns what leaves out the entries that are taken for gone.
+    Raises OptionError for no setting, and ConntrackError for bad ones.
+    """
+    if not settings:
+        remedy = "Give settings that you think of making, such as {tcp_timeout_established: 15h}."
+        raise OptionError("forecast", settings, "names no setting", remedy)
+    wanted = requested_values(settings, "forecast")
+
+    def new_forecast(context: Context) -> Forecast:
+        leave_out = None if leave_out_for is None else leave_out_for(context)
+        return Forecast(wanted, context.timeouts, leave_out)
+
+    return new_forecast
 
 
 class _Outcome(t.NamedTuple):

@@ -12,53 +12,31 @@ import collections
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils import _netns
-from ansible_collections.netops.conntrack.plugins.module_utils._boot.drift import compare
-from ansible_collections.netops.conntrack.plugins.module_utils._boot.next_boot import next_boot
-from ansible_collections.netops.conntrack.plugins.module_utils._boot.owners import competing_owners
-from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError, UnavailableError
-from ansible_collections.netops.conntrack.plugins.module_utils._expectations import counts as expectation_counts
-from ansible_collections.netops.conntrack.plugins.module_utils._expectations.dump import list_expectations
-from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by import (
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.fullness import fullness
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.listeners import listeners
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.options import (
     USUAL,
-    FilledBy,
-    ports_kept_here,
+    parse_sample,
     require_clusters,
 )
-from ansible_collections.netops.conntrack.plugins.module_utils._facts.forecast import Forecast, LeaveOut
-from ansible_collections.netops.conntrack.plugins.module_utils._facts.fullness import fullness
-from ansible_collections.netops.conntrack.plugins.module_utils._facts.kernel_log import table_full
-from ansible_collections.netops.conntrack.plugins.module_utils._facts.listeners import listeners
-from ansible_collections.netops.conntrack.plugins.module_utils._facts.named_counts import count_named
-from ansible_collections.netops.conntrack.plugins.module_utils._facts.namespaces import measure_namespaces
-from ansible_collections.netops.conntrack.plugins.module_utils._facts.nat_ports import NatPorts
-from ansible_collections.netops.conntrack.plugins.module_utils._facts.rates import Rates, parse_sample
-from ansible_collections.netops.conntrack.plugins.module_utils._facts.received_packets import received_packets
-from ansible_collections.netops.conntrack.plugins.module_utils._facts.summary import Summary
-from ansible_collections.netops.conntrack.plugins.module_utils._facts.tallies import Tallies
-from ansible_collections.netops.conntrack.plugins.module_utils._pair.conntrackd import pair_facts
-from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import (
-    Selection,
-    compile_selection,
-    refuse_null,
-)
-from ansible_collections.netops.conntrack.plugins.module_utils._selector.named_selectors import NAMED
-from ansible_collections.netops.conntrack.plugins.module_utils._settings.record import describe_records
-from ansible_collections.netops.conntrack.plugins.module_utils._settings.setting_plan import requested_values
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import read_settings
-from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
-from ansible_collections.netops.conntrack.plugins.module_utils._table.table import Table, not_listed
+from ansible_collections.netops.conntrack.plugins.module_utils._table.table import Table
+
+if t.TYPE_CHECKING:
+    from ansible_collections.netops.conntrack.plugins.module_utils._facts.forecast import LeaveOutFor, NewForecast
+    from ansible_collections.netops.conntrack.plugins.module_utils._facts.rates import Rates
 
 _SLAB_INFO = "/proc/slabinfo"
 _MEMORY_INFO = "/proc/meminfo"
-_MOST_UNREADABLE = 64
-"""So many files that may not be read are named at most."""
-
 _ENTRY_BYTES = 256  # struct nf_conn on 64 bits, where slabinfo cannot be read
 _BUCKET_BYTES = 8  # struct hlist_nulls_head
 
-LeaveOutFor = t.Callable[[Context], LeaveOut]
-NewForecast = t.Callable[[Context], Forecast]
+Facts = dict[str, t.Any]
+ReadTable = t.Callable[[Table, t.Mapping[str, int]], Facts]
+
+# A router compiles all that is imported at each call, which takes it longer than to measure. So what only some subsets
+# need is imported where these are gathered.
 
 
 def gather(
@@ -83,109 +61,111 @@ def gather(
     fast this one fills. With None there are none.
     Raises OptionError for a bad selector or number, and ConntrackError for bad settings, before anything is measured.
     """
-    selectors = NAMED if selectors is None else selectors
     if top < 0:
         raise OptionError("top", top, "is negative", "Give how many of the largest to name; 0 names none.")
     require_clusters(explain)
-    wanted = selectors if "selectors" in subsets else {}
-    _compile_all(selectors, Context({}, 0))
+    wanted = _selectors_of(selectors, "selectors" in subsets)
     seconds = parse_sample(sample)
-    new_forecast = _forecasts_of(forecast, netns, assume_deleted)
-    facts: dict[str, t.Any] = {}
+    new_forecast = None if forecast is None else _forecasts_of(forecast, netns, assume_deleted)
+    facts: Facts = {}
     if "boot" in subsets:
         # Outside the namespace: what a boot sets, it sets for the machine.
         facts["boot"] = _boot()
     with_summary = "table" in subsets
+    counts_entries = bool(with_summary or wanted)
+
+    def read_table(table: Table, settings: t.Mapping[str, int], foretell: NewForecast | None = None) -> Facts:
+        from ansible_collections.netops.conntrack.plugins.module_utils._facts.table_facts import table_facts
+
+        return table_facts(table, settings, top, wanted, with_summary, explain, foretell)
+
     with _netns.inside(netns):
         own = _netns.own_identity()
         settings = read_settings()
         with Table() as table:
-            rates = None if seconds is None else Rates(table, seconds, explain)
-            if "usage" in subsets:
-                facts["usage"] = _usage(settings, table.count() or 0)
-            if "settings" in subsets:
-                facts["settings"] = settings
-            if "stats" in subsets:
-                facts["stats"] = _stats(table)
-            if with_summary or wanted or new_forecast is not None:
-                read = _table_facts(table, settings, top, wanted, with_summary, explain, new_forecast)
-                facts.update(read)
+            rates = None if seconds is None else _first_look(table, seconds, explain)
+            facts.update(_of_kernel(table, settings, subsets))
+            if counts_entries or new_forecast is not None:
+                facts.update(read_table(table, settings, new_forecast))
             if "expectations" in subsets:
                 facts["expectations"] = _expectations(settings.get("expect_max"), top)
             if "pair" in subsets:
-                facts["pair"] = pair_facts()
+                facts["pair"] = _pair()
             if rates is not None:
                 # Whatever else was measured has used a part of the time between the looks.
                 facts["rates"] = rates.result(settings.get("max", 0))
-    if "namespaces" not in subsets:
-        return facts
-    if namespaces is None:
-        return {**facts, "namespaces": count_named()}
-
-    def read_table() -> dict[str, t.Any]:
-        with Table() as other:
-            return _table_facts(other, read_settings(), top, wanted, with_summary, explain)
-
-    return {**facts, **measure_namespaces(namespaces, own, read_table if with_summary or wanted else None)}
-
-
-def _table_facts(
-    table: Table,
-    settings: t.Mapping[str, int],
-    top: int,
-    selectors: t.Mapping[str, t.Any],
-    with_summary: bool,
-    explain: int,
-    new_forecast: NewForecast | None = None,
-) -> dict[str, t.Any]:
-    """Return the facts about the entries of a table, with how many of them the kernel does not list."""
-    before = table.count()
-    facts = count_table(table, settings, top, selectors, with_summary, explain, new_forecast)
-    if with_summary:
-        facts["table"]["not_listed"] = not_listed(before, table.count(), facts["table"]["entries"])
+    if "namespaces" in subsets:
+        facts.update(_namespaces(namespaces, own, read_table if counts_entries else None))
     return facts
 
 
+def _selectors_of(given: t.Mapping[str, t.Any] | None, are_wanted: bool) -> t.Mapping[str, t.Any]:
+    """Return the selectors to count by. Raises OptionError for a given one that is bad, also if none is counted by."""
+    if given is not None:
+        from ansible_collections.netops.conntrack.plugins.module_utils._facts.table_facts import check_selectors
+
+        check_selectors(given)
+        return given if are_wanted else {}
+    if not are_wanted:
+        return {}
+    from ansible_collections.netops.conntrack.plugins.module_utils._selector.named_selectors import NAMED
+
+    return NAMED
+
+
 def _forecasts_of(
-    settings: t.Mapping[str, t.Any] | None, netns: str | None, assume_deleted: LeaveOutFor | None
-) -> NewForecast | None:
-    """Return what makes a forecast of the ``settings``, or None if there are none. Raises ConntrackError."""
-    if settings is None:
-        return None
-    if not settings:
-        remedy = "Give settings that you think of making, such as {tcp_timeout_established: 15h}."
-        raise OptionError("forecast", settings, "names no setting", remedy)
+    settings: t.Mapping[str, t.Any], netns: str | None, assume_deleted: LeaveOutFor | None
+) -> NewForecast:
+    """Return what makes a forecast of the ``settings``. Raises ConntrackError for bad ones."""
+    from ansible_collections.netops.conntrack.plugins.module_utils._facts.forecast import forecasts_of
+
     with _netns.inside(netns):
-        wanted = requested_values(settings, "forecast")
-
-    def new_forecast(context: Context) -> Forecast:
-        leave_out = None if assume_deleted is None else assume_deleted(context)
-        return Forecast(wanted, context.timeouts, leave_out)
-
-    return new_forecast
+        return forecasts_of(settings, assume_deleted)
 
 
-def _compile_all(selectors: t.Mapping[str, t.Any], context: Context) -> dict[str, Selection]:
-    return {name: _compile(selector, context, f"selectors.{name}") for name, selector in selectors.items()}
+def _first_look(table: Table, seconds: int, explain: int) -> Rates:
+    from ansible_collections.netops.conntrack.plugins.module_utils._facts.rates import Rates
+
+    return Rates(table, seconds, explain)
 
 
-def _compile(selector: t.Any, context: Context, option: str) -> Selection:
-    remedy = "Give {match: [...]}, {select: [...]} or both, and {exclude: [...]} if need be."
-    if not isinstance(selector, dict) or not selector or set(selector) - {"match", "exclude", "select"}:
-        raise OptionError(option, selector, "is not a selection", remedy)
-    refuse_null(selector, selector, option)
-    names = selector.get("select", [])
-    if "match" not in selector and not names and not selector.get("exclude"):
-        raise OptionError(option, selector, "selects nothing", remedy)
-    return compile_selection(selector.get("match"), selector.get("exclude"), context, option, names)
+def _boot() -> Facts:
+    from ansible_collections.netops.conntrack.plugins.module_utils._facts.boot import boot_facts
+
+    return boot_facts()
 
 
-def _boot() -> dict[str, t.Any]:
-    unreadable: set[str] = set()
-    boot = next_boot()
-    facts = compare(read_settings(), boot, competing_owners(unreadable=unreadable))
-    denied = sorted(unreadable | boot.unreadable)
-    return {**facts, "records": describe_records(), "unreadable": denied[:_MOST_UNREADABLE]}
+def _pair() -> Facts | None:
+    from ansible_collections.netops.conntrack.plugins.module_utils._pair.conntrackd import pair_facts
+
+    return pair_facts()
+
+
+def _namespaces(wanted: str | None, own: _netns.Identity, read_table: ReadTable | None) -> Facts:
+    """Return the facts about the namespaces of the machine. Each table that is read is that of another one."""
+    if wanted is None:
+        from ansible_collections.netops.conntrack.plugins.module_utils._facts.named_counts import count_named
+
+        return {"namespaces": count_named()}
+    from ansible_collections.netops.conntrack.plugins.module_utils._facts.namespaces import measure_namespaces
+
+    def read_other() -> Facts:
+        with Table() as other:
+            return read_table(other, read_settings()) if read_table else {}
+
+    return measure_namespaces(wanted, own, read_other if read_table else None)
+
+
+def _of_kernel(table: Table, settings: t.Mapping[str, int], subsets: t.Collection[str]) -> Facts:
+    """Return the facts that the kernel tells without a dump."""
+    facts: Facts = {}
+    if "usage" in subsets:
+        facts["usage"] = _usage(settings, table.count() or 0)
+    if "settings" in subsets:
+        facts["settings"] = settings
+    if "stats" in subsets:
+        facts["stats"] = _stats(table)
+    return facts
 
 
 def _usage(settings: t.Mapping[str, int], count: int) -> dict[str, t.Any]:
@@ -204,7 +184,10 @@ def _listeners() -> list[dict[str, t.Any]] | None:
     return None if found is None else [listener._asdict() for listener in found]
 
 
-def _expectations(limit: int | None, top: int) -> dict[str, t.Any]:
+def _expectations(limit: int | None, top: int) -> Facts:
+    from ansible_collections.netops.conntrack.plugins.module_utils._expectations import counts as expectation_counts
+    from ansible_collections.netops.conntrack.plugins.module_utils._expectations.dump import list_expectations
+
     try:
         return expectation_counts.summarize(list_expectations(), limit, top)
     except UnavailableError as error:
@@ -234,6 +217,9 @@ def _memory_total() -> int | None:
 
 def _stats(table: Table) -> dict[str, t.Any]:
     """Return the counters, or why the kernel has none. That is no reason to withhold the other facts."""
+    from ansible_collections.netops.conntrack.plugins.module_utils._facts.kernel_log import table_full
+    from ansible_collections.netops.conntrack.plugins.module_utils._facts.received_packets import received_packets
+
     per_cpu: list[tuple[int, dict[str, int]]] = []
     unavailable = None
     try:
@@ -250,44 +236,3 @@ def _stats(table: Table) -> dict[str, t.Any]:
         "received_packets": received_packets(),
         "table_full": table_full(),
     }
-
-
-def count_table(
-    table: Table,
-    settings: t.Mapping[str, int],
-    top: int,
-    selectors: t.Mapping[str, t.Any],
-    with_summary: bool,
-    explain: int = USUAL,
-    new_forecast: NewForecast | None = None,
-) -> dict[str, t.Any]:
-    """Count the table and every selector, and foretell the effect of settings, in one dump."""
-    context = Context.read(settings)
-    compiled = _compile_all(selectors, context)
-    before = table.count() or 0
-
-    def collect(blocks: t.Iterator[Block]) -> dict[str, t.Any]:
-        forecast = None if new_forecast is None else new_forecast(context)
-        summary = Summary(context.timeouts, top)
-        filled_by = FilledBy(explain, ports_kept_here)
-        nat_ports = NatPorts()
-        tallies = Tallies(compiled)
-        for block in blocks:
-            if with_summary:
-                summary.add(block)
-                filled_by.add(block)
-                nat_ports.add(block)
-            if forecast is not None:
-                forecast.add(block)
-            tallies.add(block)
-        counts: dict[str, t.Any] = {}
-        if with_summary:
-            counts["table"] = {**summary.result(), **filled_by.result(), "nat_ports": nat_ports.result()}
-        if compiled:
-            counts["selectors"] = tallies.result(settings)
-        if forecast is not None:
-            # The dump frees the expired entries that it meets, which the kernel counts until then.
-            counts["forecast"] = forecast.result(min(before, table.count() or 0))
-        return counts
-
-    return table.read(collect)

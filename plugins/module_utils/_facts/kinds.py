@@ -17,7 +17,6 @@ import collections
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import Entry
-from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_effects import NewTimeouts
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeouts import (
     Timeouts,
     age_changes,
@@ -26,6 +25,9 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeouts i
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.histogram import HISTOGRAM_BOUNDS
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Layout
+
+if t.TYPE_CHECKING:
+    from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_effects import NewTimeouts
 
 _KIND_FIELDS = ("state", "status", "remaining", "start", "helper")
 """What entries of one layout are counted by, as far as it has these: bins of times, and the values of the others."""

@@ -13,6 +13,7 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils import _netns
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.options import ALL, NAMED
 from ansible_collections.netops.conntrack.plugins.module_utils._namespaces.container_names import ContainerNames
 from ansible_collections.netops.conntrack.plugins.module_utils._namespaces.machine import (
     Machine,
@@ -28,10 +29,6 @@ from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl im
     find_sysctls,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._units import percent
-
-NAMED, ALL = "named", "all"
-CHOICES = (NAMED, ALL)
-"""Which namespaces can be asked for."""
 
 MOST_LISTED = 1024
 """Namespaces that are returned at most. A node of Kubernetes has a few hundred."""

@@ -22,15 +22,11 @@ import itertools
 import time
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError, UnavailableError
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import UnavailableError
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by import FilledBy
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.tallies import by_name
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.table import Table
-from ansible_collections.netops.conntrack.plugins.module_utils._units import parse_duration
-
-SHORTEST, LONGEST = 1, 60
-"""How many seconds can be between the two looks."""
 
 _YEAR = 365 * 86_400
 _COUNTERS = ("drop", "early_drop", "insert_failed", "invalid")
@@ -45,17 +41,6 @@ _SLOTS_PER_ID = 8
 
 Ids = dict[int, "array.array[int]"]
 """The ids of a look by protocol."""
-
-
-def parse_sample(value: t.Any) -> int | None:
-    """Return the option sample in seconds, or None where there is none. Raises OptionError."""
-    if value is None:
-        return None
-    seconds = parse_duration(value, "sample")
-    if not SHORTEST <= seconds <= LONGEST:
-        remedy = f"Give {SHORTEST}s to {LONGEST}s, such as 10s."
-        raise OptionError("sample", value, f"is not in {SHORTEST} to {LONGEST} seconds", remedy)
-    return seconds
 
 
 class _Look(t.NamedTuple):

@@ -12,9 +12,7 @@ import os
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils import _netns
-from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_record import read_record
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import BECOME_ROOT, NotPermittedError
-from ansible_collections.netops.conntrack.plugins.module_utils._pair.sync_ports import sync_ports
 
 _ROOT = 0
 _OF_ENTRIES = ("table", "selectors", "forecast", "rates")
@@ -39,6 +37,9 @@ def unread(facts: t.Mapping[str, t.Any], netns: str | None) -> t.Iterator[str]:
             f"set other values than the facts say. It takes root, or CAP_DAC_READ_SEARCH. {BECOME_ROOT}"
         )
     if any(name in facts for name in _OF_ENTRIES):
+        # Root has got this far never, and should not have to compile it.
+        from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_record import read_record
+
         with _netns.inside(netns):
             problem = read_record().unreadable
         if problem:
@@ -59,6 +60,8 @@ def unread(facts: t.Mapping[str, t.Any], netns: str | None) -> t.Iterator[str]:
 
 def _why_ports_are_unknown() -> str:
     """Return why the ports of conntrackd in the present namespace are unknown, or "" where they are known."""
+    from ansible_collections.netops.conntrack.plugins.module_utils._pair.sync_ports import sync_ports
+
     try:
         sync_ports()
     except NotPermittedError as error:

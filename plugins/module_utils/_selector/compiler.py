@@ -23,7 +23,6 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry.context im
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import Entry
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeouts import STATES_OF_FIRST_PACKETS
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError, UnavailableError
-from ansible_collections.netops.conntrack.plugins.module_utils._selector.hints import hint_for_key
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.key import (
     EVERY_KIND,
     Answer,
@@ -256,6 +255,8 @@ def _compile_list(given: t.Any, option: str, context: Context) -> list[_Selector
 def _compile(given: Given, context: Context) -> _Selector:
     for key in given.selector:
         if key not in KEYS:
+            from ansible_collections.netops.conntrack.plugins.module_utils._selector.hints import hint_for_key
+
             raise OptionError(given.option, key, "is not a selector key", hint_for_key(key, KEYS))
     compiled = {key: _compile_key(key, value, given.option, context) for key, value in given.selector.items()}
     _require_possible(given, compiled)

@@ -24,7 +24,6 @@ from ansible_collections.netops.conntrack.plugins.module_utils._selector.amount_
     idle_key,
     remaining_key,
 )
-from ansible_collections.netops.conntrack.plugins.module_utils._selector.hints import hint_for_state
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.key import (
     Answer,
     Compiled,
@@ -88,6 +87,8 @@ def _parse_state(value: t.Any, option: str) -> str:
     known = sorted({name for names in _uapi.STATE_NAMES.values() for name in names})
     name = str(value).strip().upper()
     if name not in known:
+        from ansible_collections.netops.conntrack.plugins.module_utils._selector.hints import hint_for_state
+
         remedy = hint_for_state(name) or f"Give one of {', '.join(known)}."
         raise OptionError(option, value, "is not a protocol state", remedy)
     return name

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import typing as t
 
 from ansible.errors import AnsibleConnectionFailure
@@ -28,6 +29,9 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._router.interpret
 )
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.output_limit import limited
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.shape import cut
+
+_READ_AT_ONCE = "import sys; exec(compile(sys.stdin.buffer.read(), '<stdin>', 'exec'))"
+"""Runs a module on standard input. A program there is read by Python itself byte by byte, with a read(2) for each."""
 
 _OLDEST_CORE = (2, 16)
 _LONGEST_MESSAGE = 4000
@@ -115,10 +119,15 @@ class RouterAction(ActionBase):
         clean = {**res, "stdout": stdout, "stderr": harmless(res["stderr"]), "stdout_lines": [], "stderr_lines": []}
         return super()._parse_returned_data(clean, *args, **options)
 
-    def _low_level_execute_command(self, *args: t.Any, **options: t.Any) -> dict[str, t.Any]:
-        """Run any command on the router. Raises AnswerError for an answer that is too long."""
+    def _low_level_execute_command(self, cmd: str, *args: t.Any, **options: t.Any) -> dict[str, t.Any]:
+        """Run any command on the router. Raises AnswerError for an answer that is too long.
+
+        With pipelining, the command that runs a module is the interpreter alone, and the module is its ``in_data``.
+        """
+        if options.get("in_data"):
+            cmd = f"{cmd} -c {shlex.quote(_READ_AT_ONCE)}"
         with limited(self._connection, self._expected.most_bytes, self._expected.name):
-            answer: dict[str, t.Any] = super()._low_level_execute_command(*args, **options)
+            answer: dict[str, t.Any] = super()._low_level_execute_command(cmd, *args, **options)
         return answer
 
     def _explanation(self, task_vars: dict[str, t.Any] | None) -> str | None:

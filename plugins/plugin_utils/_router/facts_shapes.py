@@ -11,13 +11,13 @@ from __future__ import annotations
 import collections.abc
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by import USUAL as USUAL_CLUSTERS
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.namespaces import (
     LONGEST_NAME,
     LONGEST_PROCESS,
     MOST_LISTED,
     MOST_NAMES,
 )
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.options import USUAL as USUAL_CLUSTERS
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.subsets import subsets_of
 from ansible_collections.netops.conntrack.plugins.module_utils._namespaces.control_groups import KINDS
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.named_selectors import NAMED

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import collections.abc
 
-from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by import MOST as MOST_CLUSTERS
-from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by import USUAL as USUAL_CLUSTERS
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.options import MOST as MOST_CLUSTERS
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.options import USUAL as USUAL_CLUSTERS
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.common_shapes import (
     COUNT,
     FULLNESS,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by import MOST as MOST_CLUSTERS
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.options import MOST as MOST_CLUSTERS
 from ansible_collections.netops.conntrack.plugins.module_utils._listing.decoder import SHOWN as MOST_LINES
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.common_shapes import (
     COUNT,

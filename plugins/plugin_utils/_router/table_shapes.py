@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by import MOST as MOST_CLUSTERS
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.nat_ports import MOST_PAIRS
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.options import MOST as MOST_CLUSTERS
 from ansible_collections.netops.conntrack.plugins.module_utils._uapi import PROTOCOL_NAMES, STATE_NAMES, TCP
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.common_shapes import (
     COUNT,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import re
 import sys
 import typing as t
 
@@ -132,7 +133,8 @@ def test_another_crash_keeps_its_message(tmp_path: pathlib.Path) -> None:
     """One command more asks for the version, after the failure only."""
     crash = tmp_path / "python"
     crash.write_text(
-        f'#!/bin/sh\n[ "$1" = -c ] && exec {sys.executable} "$@"\necho "Segmentation fault" >&2\nexit 139\n'
+        f'#!/bin/sh\ncase "$2" in *version_info*) exec {sys.executable} "$@";; esac\n'
+        'echo "Segmentation fault" >&2\nexit 139\n'
     )
     crash.chmod(0o755)
     result, commands = one_result(tmp_path, {"ansible_python_interpreter": str(crash)})
@@ -143,13 +145,29 @@ def test_another_crash_keeps_its_message(tmp_path: pathlib.Path) -> None:
     assert sum("sys.version_info[:3]" in command for command in commands) == 1
 
 
+@pytest.mark.parametrize("pipelining", ["true", "false"])
+def test_python_does_not_read_the_module_byte_by_byte(tmp_path: pathlib.Path, pipelining: str) -> None:
+    """The kernel counts the calls of read(2) of a shell and of what it waited for (proc_pid_io(5))."""
+    python, counts = tmp_path / "python", tmp_path / "io"
+    python.write_text(f'#!/bin/sh\n{sys.executable} "$@"\nstatus=$?\ncat /proc/$$/io >{counts}\nexit $status\n')
+    python.chmod(0o755)
+    work = Workplace(tmp_path, {"router1": {"ansible_connection": "counted", "ansible_pipelining": pipelining}})
+    work.environment = {"ANSIBLE_PYTHON_INTERPRETER": str(python)}
+    results = work.results([{FACTS: {"gather_subset": ["usage"]}}])["router1"]
+    assert not results[0].get("failed"), results[0]
+    reads = int(re.search(r"^syscr: (\d+)$", counts.read_text(), re.MULTILINE)[1])  # type: ignore[index]
+    # The module has more than 500,000 bytes.
+    assert reads < 20_000
+
+
 def test_the_report_names_the_python(tmp_path: pathlib.Path) -> None:
     fleet = Fleet(tmp_path)
     fleet.add("new")
     fleet.add("old")
     old = pathlib.Path(fleet.hosts["old"]["ansible_python_interpreter"])
     old.write_text(
-        "#!/bin/sh\n[ \"$1\" = -c ] && echo 3.6.15 && exit\necho 'SyntaxError: future feature' >&2\nexit 1\n"
+        '#!/bin/sh\ncase "$2" in *version_info*) echo 3.6.15; exit;; esac\n'
+        "echo 'SyntaxError: future feature' >&2\nexit 1\n"
     )
     run = fleet.play("audit")
     assert run.rc == 2, run.output

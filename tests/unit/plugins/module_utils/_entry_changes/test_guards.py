@@ -10,9 +10,9 @@ import typing as t
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes import guards
-from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.guards import NAMES, Guards, guards_of
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.guards import Guards, guards_of
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.options import GUARD_OPTIONS, NAMES
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.protections import protections_of
-from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.prune_plan import GUARD_OPTIONS
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.second_look import StateAndStatus
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.ssh_connections import Connection
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import NotPermittedError, RefusedError

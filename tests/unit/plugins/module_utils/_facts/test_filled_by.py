@@ -15,8 +15,9 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry.context im
 from ansible_collections.netops.conntrack.plugins.module_utils._facts import sample as sample_module
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.cluster_counts import ClusterCounts
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.clusters import Cluster
-from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by import USUAL, FilledBy
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.filled_by import FilledBy
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.networks import Network
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.options import USUAL
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import compile_selection
 from helpers.encoded_messages import Fields, blocks_of
 from hypothesis import given

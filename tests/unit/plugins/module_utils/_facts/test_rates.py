@@ -12,9 +12,8 @@ import typing as t
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
-from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.module_utils._facts import rates as rates_module
-from ansible_collections.netops.conntrack.plugins.module_utils._facts.rates import Rates, kept_ids, parse_sample
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.rates import Rates, kept_ids
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.table import Table
 from helpers.encoded_messages import Fields, blocks_of
@@ -151,14 +150,3 @@ def test_an_entry_that_was_there_before_is_never_new(monkeypatch: pytest.MonkeyP
     assert (result["new"], result["gone"]) == (2500, 0)
     assert {group["match"]["protocol"] for group in result["new_filled_by"]} == {"udp"}
     assert sum(group["percent"] for group in result["new_filled_by"]) == 100
-
-
-@pytest.mark.parametrize(("value", "expected"), [("1s", 1), (60, 60), ("1m", 60), ("10", 10), (None, None)])
-def test_sample(value: t.Any, expected: int | None) -> None:
-    assert parse_sample(value) == expected
-
-
-@pytest.mark.parametrize("value", ["0", "61s", "2m", "x", "", "1.5s", True, -1])
-def test_sample_that_is_refused(value: t.Any) -> None:
-    with pytest.raises(OptionError, match=r"^sample: "):
-        parse_sample(value)
