@@ -15,7 +15,7 @@ export PYTHON KEEP PAIRS SEED TABLE GUESTS
 MINUTES ?= 60
 .DEFAULT_GOAL := help
 .PHONY: help demo test quick setup lint gates sanity unit differential versions vm kernels soak fuzz mutation docs bench \
-	case-study lab-up lab-down clean
+	case-study lab-up lab-down rehearsal release publish clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -119,6 +119,19 @@ lab-up: ## build the lab and leave it standing (as root)
 
 lab-down: ## take the lab down
 	@$(IN_VENV) python3 tools/lab/lab.py down
+
+rehearsal: ## make, build, install and publish the next release in a copy of the checkout. Nothing leaves the machine
+	@tools/setup $(TEST)
+	@$(IN_VENV) python tools/rehearse_release.py
+
+release: ## check that the checkout is a release, that of the TAG if there is one, and build it in .work/release
+	@tools/setup $(RUN)
+	@$(IN_VENV) python tools/publish.py check $${TAG:+"$$TAG"}
+	@$(IN_VENV) python tools/publish.py build
+
+publish: ## publish the archive in .work/release on Ansible Galaxy, with the token in GALAXY_TOKEN
+	@tools/setup $(RUN)
+	@$(IN_VENV) python tools/publish.py send
 
 clean: ## remove what make has written here: .venv, .work and the caches
 	rm -rf .venv .work .mypy_cache .pytest_cache .ruff_cache .hypothesis

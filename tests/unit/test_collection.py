@@ -28,7 +28,7 @@ SOURCE_NAMES = re.compile(r".*\.(py|yml|yaml|toml|cfg|sh|j2)|.*requirements.*\.t
 WITHOUT_HEADER = {"changelogs/changelog.yaml"}
 """antsibull-changelog writes this file and keeps no comments."""
 SHOWN = {"docs/report-fleet.png", "docs/report.schema.json"}
-"""The picture that pages show, and the schema that they link to. The figures of the charts are for those who draw them."""
+"""The picture that pages show, and the schema that they link to. Nobody but a chart needs its figures."""
 
 UNFINISHED = re.compile(rb"\b(TO" + rb"DO|FIX" + rb"ME|XX" + rb"X)\b")
 LICENCE_LINES = (
@@ -125,7 +125,7 @@ def test_archive_holds_what_users_need_and_nothing_else(archive: pathlib.Path) -
     developing = {name for name in names if name.startswith(("tests/", "tools/")) and "." in name}
     assert developing == {"tests/config.yml", "tools/lab/README.md", "tools/vm/README.md"}
     assert not {name for name in names if name.startswith("docs/") and name.endswith((".json", ".png"))} - SHOWN
-    assert archive.stat().st_size < 1_150_000, "it was 1,058,000 bytes in November 2026"
+    assert archive.stat().st_size < 1_250_000, "1.0.0 has 1,153,000 bytes"
     in_checkout = {str(path) for path in FILES}
     directories = {str(parent) for path in FILES for parent in path.parents}
     assert set(names) <= in_checkout | directories

@@ -91,8 +91,9 @@ def test_release_turns_fragments_into_the_changelog_and_records_what_is_new(tmp_
     coming = NEXT
     if NEXT in RELEASES:  # nothing has happened since
         coming = "9.0.0"
-        fragment = tmp_path / "changelogs" / "fragments" / f"{coming}-new.yml"
-        fragment.write_text("release_summary: The next one.\n", encoding="utf-8")
+        fragments_of_it = tmp_path / "changelogs" / "fragments"
+        fragments_of_it.mkdir(exist_ok=True)
+        (fragments_of_it / f"{coming}-new.yml").write_text("release_summary: The next one.\n", encoding="utf-8")
     fragments = sorted(path.name for path in (tmp_path / "changelogs" / "fragments").glob("*.yml"))
     tool = [sys.executable, str(tmp_path / "tools" / "release.py")]
     environment = {"PATH": f"{pathlib.Path(sys.executable).parent}:/usr/bin:/bin", "HOME": str(tmp_path)}
