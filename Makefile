@@ -27,6 +27,7 @@ demo: ## build a lab of routers, run the playbooks on it, show before and after 
 test: ## run every test but those on other ansible-cores, of which it runs some (as root)
 	@tools/setup --lab --boot --report --pair --sudo --monitoring --vm $(TEST)
 	@tools/setup-apart rulebook $(RUN) tools/requirements-rulebook.txt
+	@tools/setup-apart navigator $(RUN) tools/requirements-navigator.txt
 	@$(IN_VENV) python tools/controllers.py
 	@$(IN_VENV) python tools/routers.py
 	@tools/lint
@@ -43,6 +44,7 @@ quick: ## run in half a minute the unit tests that need nothing but pytest (no r
 setup: ## install what is missing for all the targets (as root)
 	@tools/setup --lab --boot --report --pair --sudo --monitoring --vm $(TEST)
 	@tools/setup-apart rulebook $(RUN) tools/requirements-rulebook.txt
+	@tools/setup-apart navigator $(RUN) tools/requirements-navigator.txt
 
 lint: ## run ruff, mypy, ansible-lint, yamllint and antsibull-changelog
 	@tools/setup $(TEST)
