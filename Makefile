@@ -15,7 +15,7 @@ export PYTHON KEEP PAIRS SEED TABLE GUESTS
 MINUTES ?= 60
 .DEFAULT_GOAL := help
 .PHONY: help demo test quick setup lint gates sanity unit differential versions vm kernels soak fuzz mutation docs bench \
-	case-study lab-up lab-down clean
+	case-study lab-up lab-down rehearsal release publish clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,7 @@ demo: ## build a lab of routers, run the playbooks on it, show before and after 
 test: ## run every test but those on other ansible-cores, of which it runs some (as root)
 	@tools/setup --lab --boot --report --pair --sudo --monitoring --vm $(TEST)
 	@tools/setup-apart rulebook $(RUN) tools/requirements-rulebook.txt
+	@tools/setup-apart navigator $(RUN) tools/requirements-navigator.txt
 	@$(IN_VENV) python tools/controllers.py
 	@$(IN_VENV) python tools/routers.py
 	@tools/lint
@@ -42,6 +43,7 @@ quick: ## run in half a minute the unit tests that need nothing but pytest (no r
 setup: ## install what is missing for all the targets (as root)
 	@tools/setup --lab --boot --report --pair --sudo --monitoring --vm $(TEST)
 	@tools/setup-apart rulebook $(RUN) tools/requirements-rulebook.txt
+	@tools/setup-apart navigator $(RUN) tools/requirements-navigator.txt
 
 lint: ## run ruff, mypy, ansible-lint, yamllint and antsibull-changelog
 	@tools/setup $(TEST)
@@ -118,6 +120,19 @@ lab-up: ## build the lab and leave it standing (as root)
 
 lab-down: ## take the lab down
 	@$(IN_VENV) python3 tools/lab/lab.py down
+
+rehearsal: ## make, build, install and publish the next release in a copy of the checkout. Nothing leaves the machine
+	@tools/setup $(TEST)
+	@$(IN_VENV) python tools/rehearse_release.py
+
+release: ## check that the checkout is a release, that of the TAG if there is one, and build it in .work/release
+	@tools/setup $(RUN)
+	@$(IN_VENV) python tools/publish.py check $${TAG:+"$$TAG"}
+	@$(IN_VENV) python tools/publish.py build
+
+publish: ## publish the archive in .work/release on Ansible Galaxy, with the token in GALAXY_TOKEN
+	@tools/setup $(RUN)
+	@$(IN_VENV) python tools/publish.py send
 
 clean: ## remove what make has written here: .venv, .work and the caches
 	rm -rf .venv .work .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -31,6 +31,7 @@ _RECORD = pytest.StashKey[pathlib.Path]()
 LONG = (
     "vm/",
     "versions/test_controllers.py",
+    "versions/test_archive.py",
     "fleet/test_soak.py",
     "kernel/test_settings_killed.py",
     "kernel/test_settings_exclusive.py",
@@ -58,6 +59,7 @@ APART = (
     "fleet/test_playbooks.py",
     "fleet/test_rehearsal.py",
     "fleet/test_documented_commands.py",
+    "versions/test_archive.py",
     "versions/test_controllers.py",
     "unit/roles/test_playbooks.py",
     "unit/roles/test_rollout.py",

@@ -55,7 +55,7 @@ def _release(version: str, date: str) -> str | None:
 
 def _checked(version: str) -> str:
     if not re.fullmatch(r"\d+\.\d+\.\d+", version):
-        raise SystemExit(f"{version} is not a version: three numbers with dots between them, such as 0.5.0.")
+        raise SystemExit(f"{version} is not a version: three numbers with dots between them, such as 1.0.0.")
     return version
 
 

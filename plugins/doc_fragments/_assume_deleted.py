@@ -16,7 +16,7 @@ options:
         these options are left out, as if they were gone.
       - Only in check mode.
     type: dict
-    version_added: 0.5.0
+    version_added: 1.0.0
     suboptions:
       match:
         description: What the prune has as O(netops.conntrack.conntrack_prune#module:match).

@@ -13,7 +13,7 @@ options:
   netns:
     description:
       - The network namespace to work in, as a name that C(ip netns list) shows, as the number of a process in it such
-        as V(pid:1234), or as a path such as V(/proc/1234/ns/net). The number of a process can be given since 0.5.0.
+        as V(pid:1234), or as a path such as V(/proc/1234/ns/net). The number of a process can be given since 1.0.0.
       - A symbolic link in the path is followed only if nobody but root and the running user can have put it there.
       - Without it, the module works in the namespace that Ansible's connection leads to.
       - Needs C(pyroute2) on the target, and root.

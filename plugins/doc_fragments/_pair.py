@@ -17,6 +17,6 @@ options:
       - If this router has none of them, it stands by. Then the module counts, and changes nothing.
     type: list
     elements: str
-    version_added: 0.5.0
+    version_added: 1.0.0
     default: []
 """

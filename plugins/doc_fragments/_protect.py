@@ -23,7 +23,7 @@ options:
       - An entry is kept if one of its addresses is in one of them, before or after NAT.
     type: list
     elements: str
-    version_added: 0.5.0
+    version_added: 1.0.0
     default: []
   unprotect:
     description:
@@ -40,6 +40,6 @@ options:
     type: list
     elements: str
     choices: [management, helper, expectation, address, ah, bgp, esp, ike, ospf, vrrp, conntrackd]
-    version_added: 0.5.0
+    version_added: 1.0.0
     default: []
 """

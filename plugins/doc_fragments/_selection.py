@@ -35,7 +35,7 @@ options:
     type: list
     elements: str
     default: []
-    version_added: 0.5.0
+    version_added: 1.0.0
 notes:
   - Every key of a selector must hold. A list means any of its values, and so does a text with commas between them, such
     as V(80,443). Null and an empty text are never a value.
@@ -56,7 +56,7 @@ notes:
     address."
   - "C(source_list), C(destination_list), C(address_list): the absolute path of a file on the target, with an address or
     a network in each line. Comments begin with C(#) or C(;). A line that is neither is an error. C(address_list) looks
-    all four addresses up. Since 0.5.0."
+    all four addresses up. Since 1.0.0."
   - "C(source_port), C(destination_port), C(reply_source_port), C(reply_destination_port): a port, a range such as
     V(1024-65535), or the name of a service that the target knows, such as V(https)."
   - "C(source_key), C(destination_key), C(reply_source_key), C(reply_destination_key): the keys of GRE, as ports."

@@ -41,7 +41,7 @@ options:
     description:
       - Selectors of your own to count, as O(netops.conntrack.conntrack_facts#module:selectors). The named selectors of
         the collection are counted as well. One of your own with such a name replaces it.
-      - Before 0.5.0 only those given here were counted.
+      - Before 1.0.0 only those given here were counted.
     type: dict
     default: {}
   top:
@@ -56,14 +56,14 @@ options:
     type: str
     choices: [own, named, all]
     default: own
-    version_added: 0.5.0
+    version_added: 1.0.0
   sample:
     description:
       - For how long to watch how fast the table fills, as O(netops.conntrack.conntrack_facts#module:sample). The table
         is read twice more. Without it, or if it is empty, nobody watches.
       - The checks see it as C(rates).
     type: str
-    version_added: 0.5.0
+    version_added: 1.0.0
   tune:
     description:
       - What the role P(netops.conntrack.conntrack_tune#role) would set. The checks see what an earlier profile left as
@@ -72,7 +72,7 @@ options:
         C(extra_profiles), C(profiles), C(sizing) and C(sysctl_file). One that is null has the default of the role.
       - Without this option, what an earlier profile left is unknown.
     type: dict
-    version_added: 0.5.0
+    version_added: 1.0.0
   new_connection:
     description:
       - Whether to open a new connection to the router after the measurement. The connection that was open is closed.
@@ -109,9 +109,9 @@ audit:
       the names of settings with another value after the next boot.
     - C(namespaces) has the network namespaces by name, with C(title), C(own), C(count), C(max), C(percent),
       C(filled_by) in words and C(unavailable). C(across_namespaces) is as in the facts. Both are null without
-      O(namespaces). Since 0.5.0.
+      O(namespaces). Since 1.0.0.
     - C(findings), the checks with their C(status) V(finding), V(unknown) or V(passed), C(value) and C(reason). The
-      worst come first. A finding can have C(cures), what helps on this router with its own figures. Since 0.5.0.
+      worst come first. A finding can have C(cures), what helps on this router with its own figures. Since 1.0.0.
   returned: success, where connections are tracked
   type: dict
 no_conntrack:

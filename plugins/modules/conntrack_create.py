@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: conntrack_create
 short_description: Make entries and expectations of connection tracking
-version_added: 0.5.0
+version_added: 1.0.0
 author:
   - The netops.conntrack developers (@netops)
 description:
@@ -78,7 +78,7 @@ options:
       - Needed without O(entries).
     type: list
     elements: dict
-    version_added: 0.5.0
+    version_added: 1.0.0
 notes:
   - The windows of TCP are unknown, so the kernel does not check the sequence numbers of such a connection, as after
     C(conntrack -I).

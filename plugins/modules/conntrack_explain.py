@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: conntrack_explain
 short_description: Show what fills a connection-tracking table, and what helps there
-version_added: 0.5.0
+version_added: 1.0.0
 author:
   - The netops.conntrack developers (@netops)
 description:

@@ -33,8 +33,8 @@ options:
       - V(boot) reads the files that are read at boot, and looks for services that write the same settings. It describes
         the machine that the module runs on, even with O(netns), because nothing is applied to a named namespace at
         boot.
-      - V(expectations) counts the connections that helpers expect. Since 0.5.0.
-      - V(pair) is what conntrackd says, which hands the entries to another router. Since 0.5.0.
+      - V(expectations) counts the connections that helpers expect. Since 1.0.0.
+      - V(pair) is what conntrackd says, which hands the entries to another router. Since 1.0.0.
       - V(namespaces) counts the entries of the named network namespaces of the machine. O(namespaces) measures more.
     type: list
     elements: str
@@ -50,7 +50,7 @@ options:
         returned as C(table.filled_by). With V(0), the module does not look for them.
       - It returns as few as hold 90 % of what any of them can hold, and none with less than 5 % of the table.
     type: int
-    version_added: 0.5.0
+    version_added: 1.0.0
   namespaces:
     description:
       - Which network namespaces of the machine to measure besides the one of O(netns). V(named) are those that
@@ -62,7 +62,7 @@ options:
       - Without it, the subset V(namespaces) has C(count) and C(percent) of the named ones.
     type: str
     choices: [named, all]
-    version_added: 0.5.0
+    version_added: 1.0.0
   selectors:
     description:
       - What to count, by a name of your choice. Each is a dict of C(match), C(exclude) and C(select), as
@@ -79,13 +79,13 @@ options:
       - Needs the whole table, which is read in the same pass as for the subsets V(table) and V(selectors).
       - O(assume_deleted) leaves entries out of the forecast only.
     type: dict
-    version_added: 0.5.0
+    version_added: 1.0.0
   sample:
     description:
       - How long to watch the table, from V(1s) to V(60s), to tell how fast it fills. The result is in C(rates).
       - The module looks at the whole table twice, this time apart. Whatever else it measures, it measures in between.
     type: str
-    version_added: 0.5.0
+    version_added: 1.0.0
 requirements:
   - pyroute2 >= 0.5.14, for O(netns), O(namespaces) and the subset V(namespaces) only
 seealso:
@@ -197,11 +197,11 @@ ansible_facts:
           description:
             - The kernel's counters in C(total) and C(per_cpu), 32 bits wide. Which there are depends on the kernel.
             - Kernels before 3.6 do not tell them. Then both are empty, and C(unavailable) says why. It is null
-              otherwise. Since 0.5.0.
+              otherwise. Since 1.0.0.
             - In C(table_full), how many C(table full) lines the kernel log still holds, or why it cannot be read.
             - C(received_packets) is how many packets IP received since boot, of both families, to compare C(invalid)
               with. Where packets that a bridge passes on are tracked as well, it is what all interfaces received, if
-              that is more. It is null where that is not known. Since 0.5.0.
+              that is more. It is null where that is not known. Since 1.0.0.
           returned: when asked for
           type: dict
           sample:
@@ -221,10 +221,10 @@ ansible_facts:
             - "C(drift): the names of the settings whose value will be another one after the next boot."
             - "C(lost): a sentence that says why settings will be lost at boot, or null. C(lost_settings): their names."
             - "C(undecided): a sentence that says why it is unknown whether settings will be set, or null.
-              C(undecided_settings): their names. Since 0.5.0."
+              C(undecided_settings): their names. Since 1.0.0."
             - "C(init): what starts the machine, V(systemd), V(sysvinit), V(openrc), V(procd), V(runit), V(dinit), V(s6)
               or V(unknown). C(sysctl_files): the files of sysctls that it applies, in their order, null where that is
-              not known. Since 0.5.0."
+              not known. Since 1.0.0."
             - "C(invalid): the names of settings whose line gives no whole number, which the kernel refuses."
             - "C(overridden): the names of settings for which some line asks for another value, and loses."
             - "C(contested): the names of settings that a line sets, and a service as well."
@@ -242,7 +242,7 @@ ansible_facts:
               before. C(settings) are the names of all of them, null if a record cannot be read. C(unreadable) then says
               why."
             - "C(unreadable): the files and directories that the module has no right to read, at most 64. They count as
-              not there, so what the next boot sets may be another value. Since 0.5.0."
+              not there, so what the next boot sets may be another value. Since 1.0.0."
           returned: when asked for
           type: dict
           sample:
@@ -292,18 +292,18 @@ ansible_facts:
               are counted in the whole table. C(prunable) is how many of them a prune can delete without cutting a
               connection that was ever answered, without what a prune keeps by default. It is 0 where they were
               answered. It is null where that is not known, because they have no counters, or the configuration of the
-              conntrackd that runs may not be read. Since 0.5.0.
+              conntrackd that runs may not be read. Since 1.0.0.
             - C(sources) in a group of C(filled_by) is how many different sources its entries have, and
               C(source_network) the smallest network that all of these are in. It is null if there is none, or if they
               are of both address families. Up to 4,096 sources are counted. If there are more, C(more_sources) is
               true. C(destinations), C(more_destinations) and C(destination_network) are the same for the destinations.
             - C(explained_percent) is what part of the table is in any group of C(filled_by). It is not there with
-              O(explain=0), and neither is C(filled_by). Since 0.5.0.
+              O(explain=0), and neither is C(filled_by). Since 1.0.0.
             - C(nat_ports) is how many C(ports) of an C(address) that NAT puts in the place of sources are in use to one
               service, which is C(protocol), C(destination) and C(destination_port) after NAT, and C(zone). It has the
               eight pairs of an address and a service that have most entries among the first 5,000 of the table, if they
               have ten or more of these. C(ports) is counted in the whole table. Without a range in the rule of NAT
-              there are 64,512, from 1024 on. Since 0.5.0.
+              there are 64,512, from 1024 on. Since 1.0.0.
             - C(zones) counts the entries by zone, as the selector C(zone) selects them, whether a zone holds for both
               directions or for one. C(zones_original) and C(zones_reply) count those whose zone holds for that
               direction only. C(zones_distinct), C(zones_original_distinct), C(zones_reply_distinct) and
@@ -381,7 +381,7 @@ ansible_facts:
               without those that are C(gone).
           returned: with O(forecast)
           type: dict
-          version_added: 0.5.0
+          version_added: 1.0.0
           sample:
             entries: 901500
             governed: 884120
@@ -442,7 +442,7 @@ ansible_facts:
               that were dropped because the table was full.
           returned: with O(sample)
           type: dict
-          version_added: 0.5.0
+          version_added: 1.0.0
           sample:
             seconds: 10.0
             count_before: 200000
@@ -469,7 +469,7 @@ ansible_facts:
         expectations:
           description:
             - How many connections are expected (C(count)), how many can be (C(max)), and C(percent) of that. C(max) is
-              null if the kernel does not tell. C(percent) is null without it, or if it is 0. Since 0.5.0.
+              null if the kernel does not tell. C(percent) is null without it, or if it is 0. Since 1.0.0.
             - C(helpers) is the number by helper, C(without_helper) the number of those that have none, such as those of
               rules, and C(classes) the number by class, a number that means something to the helper alone.
             - C(masters) are the connections because of which most is expected, at most O(top), each with its helper.
@@ -503,7 +503,7 @@ ansible_facts:
             unavailable: null
         pair:
           description:
-            - What the C(conntrackd) of the network namespace says, null where none runs. Since 0.5.0.
+            - What the C(conntrackd) of the network namespace says, null where none runs. Since 1.0.0.
             - C(pid) is its number, and C(config) its configuration. It is asked with C(conntrackd -C CONFIG -s).
             - C(internal_cache) is what it keeps of this router's entries, C(external_cache) what it keeps of those of
               the other router. If C(enabled) is false for the external one, it writes them into this router's table
@@ -526,9 +526,9 @@ ansible_facts:
             problem: null
         namespaces:
           description:
-            - By network namespace, C(count) and C(percent) of the limit. C(unavailable), since 0.5.0, says why a
+            - By network namespace, C(count) and C(percent) of the limit. C(unavailable), since 1.0.0, says why a
               namespace could not be measured, and is null if it could. What is null next to it is unknown.
-            - With O(namespaces), since 0.5.0, what follows as well.
+            - With O(namespaces), since 1.0.0, what follows as well.
             - The key is what O(netns) takes, namely the name, V(pid:1234) for a namespace without one, or the path
               where it is mounted. C(name) is the same. C(title) also says what holds a namespace that has no name.
             - C(names) are those that C(ip netns list) shows, at most 16. C(inode) is the number of the namespace, as
@@ -558,7 +558,7 @@ ansible_facts:
               C(unavailable) says why. C(hidden_processes) is how many processes could not be looked at.
           returned: with O(namespaces)
           type: dict
-          version_added: 0.5.0
+          version_added: 1.0.0
           sample:
             namespaces: 12
             left_out: 0

@@ -48,7 +48,7 @@ options:
       - What the file does not tell is unknown, and an entry for which a selector asks for it is undecidable.
         C(/proc) lists no helpers, for example, and no file but one of V(save) tells which entries are expected.
     type: path
-    version_added: 0.5.0
+    version_added: 1.0.0
   settings:
     description:
       - The timeouts of the router that wrote O(src), by the name of their sysctl such as V(tcp_timeout_established), or
@@ -56,14 +56,14 @@ options:
       - How long entries have been idle is known for those whose timeouts are given. Timeouts that a rule or a program
         gives an entry, and former timeouts, are not taken into account.
     type: dict
-    version_added: 0.5.0
+    version_added: 1.0.0
   explain:
     description:
       - In how many groups of similar entries RV(filled_by) says what most of the selected ones have in common. At most
         10. V(0) does not look for them.
     type: int
     default: 0
-    version_added: 0.5.0
+    version_added: 1.0.0
   group_by:
     description:
       - Fields of an entry, such as V(protocol) and V(state). Entries with the same values are counted together in
@@ -95,13 +95,13 @@ options:
       - Whether RV(entries) are returned, each as a dict of all its fields.
     type: bool
     default: false
-    version_added: 0.5.0
+    version_added: 1.0.0
   lines:
     description:
       - Whether RV(lines) are returned, which show an entry in a single line.
       - By default they are, unless O(group_by), O(entries) or O(dest) asks for something else.
     type: bool
-    version_added: 0.5.0
+    version_added: 1.0.0
   dest:
     description:
       - A file on the target that gets all selected entries, not only O(limit) of them, in no particular order.
@@ -139,7 +139,7 @@ options:
     elements: str
     choices: [id, labels, ktimestamp, timestamp]
     default: []
-    version_added: 0.5.0
+    version_added: 1.0.0
 notes:
   - The table changes while it is read. An entry that appears or ends meanwhile may or may not be counted.
   - In O(group_by) and O(sort_by), C(age), C(packets) and C(bytes) are unknown for entries that were made while the

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: conntrack_preflight
 short_description: Refuse a run with misspelt variables, or on routers that nobody named
-version_added: 0.5.0
+version_added: 1.0.0
 author:
   - The netops.conntrack developers (@netops)
 description:
@@ -27,7 +27,7 @@ description:
     for those that begin with C(conntrack_) or are nearly a name of the collection.
   - It fails for a value whose type does not fit the option, such as a text where a dictionary is needed. If a value has
     a template that cannot be resolved without the router, the role checks it.
-  - It fails for a variable that is given under its old name and its new one. An old name alone works until 1.0.0. The
+  - It fails for a variable that is given under its old name and its new one. An old name alone works until 2.0.0. The
     run then warns once, with the name to use, however many routers have it.
 extends_documentation_fragment:
   - netops.conntrack._attributes
@@ -45,20 +45,20 @@ options:
         fails if routers are named.
     type: bool
     default: true
-    version_added: 0.5.0
+    version_added: 1.0.0
   at_once:
     description:
       - How many routers the run can be for at most, because all of them are at work at the same time. It also fails if
         C(forks) is less than the number of routers. V(0) is no limit.
     type: int
     default: 0
-    version_added: 0.5.0
+    version_added: 1.0.0
   reads:
     description: The short names of variables that the playbook reads on the command line, and no other one does.
     type: list
     elements: str
     default: []
-    version_added: 0.5.0
+    version_added: 1.0.0
   role:
     description: The role whose variables to look at, on the router that the task is for. Empty for the run as a whole.
     type: str

@@ -48,7 +48,7 @@ options:
         the kernel also forgets the connections that the helper expects.
       - They are deleted as well if every selector in O(match) has the key C(helper) and O(select) is empty.
     type: bool
-    version_added: 0.5.0
+    version_added: 1.0.0
     default: true
   confirm_idle:
     description:
@@ -69,14 +69,14 @@ options:
       - The module sends nothing while it waits. If something between Ansible and the router ends silent connections
         sooner, set C(ServerAliveInterval) of C(ssh), or run the task with C(async).
     type: str
-    version_added: 0.5.0
+    version_added: 1.0.0
     default: "0"
   confirm_idle_when:
     description:
       - When O(confirm_idle) applies. With V(always), it always does. With V(idle), it does if one of O(match) or
         O(select) reads C(idle). Otherwise entries are deleted without a second look, and RV(woken) is null.
     type: str
-    version_added: 0.5.0
+    version_added: 1.0.0
     choices: [always, idle]
     default: always
   protect_pair:
@@ -86,7 +86,7 @@ options:
       - If this router stands by, such entries look idle, and C(conntrackd) hands their deletes on to the active member,
         where they cut live connections.
     type: bool
-    version_added: 0.5.0
+    version_added: 1.0.0
     default: true
   max_delete:
     description:
@@ -105,7 +105,7 @@ options:
       - Whether RV(sample) is returned, with a dict of all fields for each entry.
     type: bool
     default: false
-    version_added: 0.5.0
+    version_added: 1.0.0
   backup:
     description:
       - Whether to write the entries that are about to be deleted to a file, before the first of them is deleted. The
@@ -119,7 +119,7 @@ options:
       - Counters, sequence numbers and windows of TCP, and what a helper expects, are not in it.
     type: bool
     default: false
-    version_added: 0.5.0
+    version_added: 1.0.0
   backup_dir:
     description:
       - The directory of the backups on the target. If it is missing, it is made, and only its owner can look into it.
@@ -128,7 +128,7 @@ options:
       - The name of a file has the time in UTC, and the network namespace of O(netns) if it is given.
     type: path
     default: /var/lib/netops-conntrack/backups
-    version_added: 0.5.0
+    version_added: 1.0.0
   backup_keep:
     description:
       - How many backups stay in O(backup_dir), the newest ones. Older ones are removed once the entries are deleted.
@@ -136,7 +136,7 @@ options:
       - Only files that have a name of a backup of the same O(netns) are removed. A backup is also removed if it is not
         whole, because the module was killed before it deleted anything.
     type: int
-    version_added: 0.5.0
+    version_added: 1.0.0
 notes:
   - A task with C(async) that also becomes another user cannot find its SSH connection. Name the connection in
     O(exclude) there.
@@ -215,7 +215,7 @@ standby:
     - Null without O(active_address).
   returned: success, or when the deletes are refused
   type: bool
-  version_added: 0.5.0
+  version_added: 1.0.0
   sample: false
 matched:
   description: The number of entries that the selectors select.
@@ -232,7 +232,7 @@ kept:
   returned: success, or when the deletes are refused
   type: list
   elements: dict
-  version_added: 0.5.0
+  version_added: 1.0.0
   contains:
     reason:
       description:
@@ -267,7 +267,7 @@ woken:
     - It is null if there was no second look.
   returned: success, or when the deletes are refused
   type: int
-  version_added: 0.5.0
+  version_added: 1.0.0
   sample: 12
 would_delete:
   description:
@@ -292,7 +292,7 @@ not_deleted:
     - Together with RV(protected), RV(woken), RV(deleted) and RV(already_gone) it makes up RV(matched).
   returned: success, or when the kernel refuses deletes
   type: int
-  version_added: 0.5.0
+  version_added: 1.0.0
   sample: 0
 failures:
   description: The number of entries that could not be deleted, by the kernel's reason.
@@ -327,14 +327,14 @@ not_listed:
     - It is null where the kernel does not say, or leaves out itself what is not selected (see the notes).
   returned: success, or when the deletes are refused
   type: int
-  version_added: 0.5.0
+  version_added: 1.0.0
   sample: 0
 lines:
   description: Some of the entries to be deleted, at most O(sample), each as the line that C(conntrack -L) prints.
   returned: success, or when the deletes are refused
   type: list
   elements: str
-  version_added: 0.5.0
+  version_added: 1.0.0
   sample:
     - tcp      6 431990 ESTABLISHED src=198.51.100.2 dst=203.0.113.2 sport=43781 dport=443 packets=1 bytes=40
       [UNREPLIED] src=203.0.113.2 dst=198.51.100.2 sport=443 dport=43781 packets=0 bytes=0 mark=0 use=1
@@ -350,7 +350,7 @@ backup_file:
     - It is null without O(backup), in check mode, and if nothing was deleted. Then no file is left.
   returned: success, or when the kernel refuses deletes
   type: str
-  version_added: 0.5.0
+  version_added: 1.0.0
   sample: /var/lib/netops-conntrack/backups/20261129T104500.251837Z-5f3a9c1e.save
 unavailable:
   description: The sysctl that has to be on for these selectors.

@@ -42,7 +42,7 @@ options:
     type: str
     choices: [audit, prune, report, site, tune]
     default: report
-    version_added: 0.5.0
+    version_added: 1.0.0
   keep:
     description:
       - How many reports of the O(playbook) stay in O(directory), this one included. V(0) keeps all.
@@ -51,7 +51,7 @@ options:
       - It cannot be given with O(name).
     type: int
     default: 0
-    version_added: 0.5.0
+    version_added: 1.0.0
   formats:
     description:
       - Which files to write. Their endings are C(.json), C(.html), C(.md), C(.txt), C(.csv), C(.prom), and C(.xml) for
@@ -71,7 +71,7 @@ options:
     type: str
     choices: ["0640", "0600", "0644", "0660", "0664"]
     default: "0640"
-    version_added: 0.5.0
+    version_added: 1.0.0
   baseline:
     description: The C(.json) file of an earlier report, which this one is compared with.
     type: str
@@ -94,20 +94,20 @@ options:
       - Whoever knows the URL can write there, so no message and no report has it.
     type: str
     default: ""
-    version_added: 0.5.0
+    version_added: 1.0.0
   webhook_on:
     description: The severity from which on the O(webhook) is told of a finding.
     type: str
     choices: [critical, high, medium, low, info]
     default: high
-    version_added: 0.5.0
+    version_added: 1.0.0
   show:
     description:
       - Whether to show the page and the paths of the files, as text, while the task runs.
       - It is not shown if the callback for standard output is for programs, such as C(json).
     type: bool
     default: true
-    version_added: 0.5.0
+    version_added: 1.0.0
   only_prepare:
     description:
       - Only check whether the report can be written later. The directory is created, and O(baseline) and O(slices) are
@@ -159,7 +159,7 @@ latest:
   returned: without O(only_prepare)
   type: list
   elements: str
-  version_added: 0.5.0
+  version_added: 1.0.0
 failing:
   description: The routers that were not done, or have a finding to fail on, each with the reason.
   returned: without O(only_prepare)

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: conntrack_restore
 short_description: Put the entries of a backup back into the connection-tracking table
-version_added: 0.5.0
+version_added: 1.0.0
 author:
   - The netops.conntrack developers (@netops)
 description:

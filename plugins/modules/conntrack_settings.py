@@ -98,7 +98,7 @@ options:
       - A setting to restore that can only be read here, such as V(max) in a container, stays as it is, with a warning.
       - Needs O(persist=true), because the record of earlier runs is next to O(sysctl_file).
     type: bool
-    version_added: 0.5.0
+    version_added: 1.0.0
     default: false
   unsupported:
     description:
@@ -107,7 +107,7 @@ options:
       - A name that no kernel has is an error with both.
     type: str
     choices: [fail, warn]
-    version_added: 0.5.0
+    version_added: 1.0.0
     default: fail
   runtime:
     description:
@@ -120,7 +120,7 @@ options:
       - V(false) cannot be combined with O(persist=false), O(at_least) or O(confirm_within), and is refused while a
         change waits for its confirmation.
     type: bool
-    version_added: 0.5.0
+    version_added: 1.0.0
     default: true
   load_module:
     description:
@@ -313,7 +313,7 @@ settings:
     restored:
       description: Whether it was restored to what it was before, by O(exclusive) or O(state=absent).
       type: bool
-      version_added: 0.5.0
+      version_added: 1.0.0
   sample:
     tcp_timeout_established:
       name: net.netfilter.nf_conntrack_tcp_timeout_established
@@ -332,7 +332,7 @@ restored:
   returned: success
   type: list
   elements: str
-  version_added: 0.5.0
+  version_added: 1.0.0
   sample: []
 confirm:
   description: The change that waits for its confirmation, or was confirmed. Null if there is none.

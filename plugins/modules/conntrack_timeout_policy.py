@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: conntrack_timeout_policy
 short_description: Give one service timeouts of its own
-version_added: 0.5.0
+version_added: 1.0.0
 author:
   - The netops.conntrack developers (@netops)
 description:
@@ -96,7 +96,7 @@ options:
       - Needs O(nft_table), because no service of a system loads policies of cttimeout at boot. Must be V(false) with
         O(netns), and on VyOS, which writes its ruleset from its own configuration.
     type: bool
-    version_added: 0.5.0
+    version_added: 1.0.0
     default: false
   nft_file:
     description:
@@ -104,7 +104,7 @@ options:
         the module refuses it. A missing directory is made.
       - By default, it is C(/etc/nftables.d/netops-conntrack-FAMILY-TABLE-NAME.nft).
     type: path
-    version_added: 0.5.0
+    version_added: 1.0.0
   state:
     description:
       - V(present) makes the policy, or changes its timeouts.

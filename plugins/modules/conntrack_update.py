@@ -143,7 +143,7 @@ protected_by:
     counts for the first of them, in the order of its choices. A name without entries is not there.
   returned: success, or when updates are refused
   type: dict
-  version_added: 0.5.0
+  version_added: 1.0.0
   sample: {management: 1, bgp: 4}
 would_update:
   description: The number of entries that need the update when the table is read, and can have it.
@@ -190,7 +190,7 @@ not_listed:
       out of it. It is null where the kernel does not say, or leaves out itself what is not selected.
   returned: success, or when updates are refused
   type: int
-  version_added: 0.5.0
+  version_added: 1.0.0
   sample: 0
 kept:
   description:
@@ -216,11 +216,11 @@ kept:
           that is gone.
       type: int
   sample: {not_lowered: 0, rule: 212, helper: 0, longer_than_before: 0}
-  version_added: 0.5.0
+  version_added: 1.0.0
 not_updated:
   description: The number of entries that could not be updated. If there are any, the module fails.
   returned: success
-  version_added: 0.5.0
+  version_added: 1.0.0
   type: int
   sample: 0
 failures:

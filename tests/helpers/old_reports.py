@@ -56,7 +56,7 @@ def as_version_2(document: Document) -> Document:
 
 
 def with_old_names(document: Document) -> Document:
-    """Return a copy of ``document`` with the names that its keys had before 0.5.0."""
+    """Return a copy of ``document`` with the names that its keys had before 1.0.0."""
     earlier = {_OLD_NAMES.get(key, key): value for key, value in copy.deepcopy(document).items()}
     earlier["totals"] = {_OLD_NAMES.get(key, key): value for key, value in earlier["totals"].items()}
     for report in earlier["hosts"].values():

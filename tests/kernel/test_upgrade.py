@@ -9,18 +9,15 @@ from __future__ import annotations
 import os
 import pathlib
 import re
-import subprocess
 import time
 import typing as t
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._files.run_directory import DIRECTORY
+from helpers import earlier_release
 from helpers.run_records import remove_records
 from helpers.settings_module import KEPT, PREFIX, Settings, all_sysctls, sysctl
 from helpers.support import CHECKOUT, ON_ROUTERS, PATIENCE, ModuleResult, network_namespace, run, run_module
-
-COMMIT_OF_0_4_0 = "1f2891e0165cfea9eefe50b1143027b73f4d194b"
-"""The last commit of the day on which 0.4.0 was released (changelogs/changelog.yaml)."""
 
 PAGE = (CHECKOUT / "docs" / "upgrade.md").read_text(encoding="utf-8")
 
@@ -31,14 +28,8 @@ WANTED_BY_0_4_0 = {"tcp_timeout_established": "15h", "generic_timeout": "2m", "u
 @pytest.fixture(scope="module")
 def old_collection(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """The directory of collections with 0.4.0, as its archive would be installed."""
-    git = ["git", "-c", f"safe.directory={CHECKOUT}", "-C", str(CHECKOUT)]
-    if subprocess.run([*git, "cat-file", "-e", COMMIT_OF_0_4_0], capture_output=True, check=False).returncode:
-        pytest.skip("this checkout has no history, and so no 0.4.0")
     collections = tmp_path_factory.mktemp("collections-of-0.4.0")
-    directory = collections / "ansible_collections" / "netops" / "conntrack"
-    directory.mkdir(parents=True)
-    archive = subprocess.run([*git, "archive", COMMIT_OF_0_4_0, "plugins"], capture_output=True, check=True).stdout
-    subprocess.run(["tar", "-x", "-C", str(directory)], input=archive, check=True)
+    earlier_release.unpack(collections / "ansible_collections" / "netops" / "conntrack", "plugins")
     return collections
 
 

@@ -32,6 +32,9 @@ MOST_BYTES = 300 * 1024
 SECONDS = 300
 """How long the largest report may take in all on a machine that does much else; alone it takes some ten seconds."""
 
+SHOWN = "report-fleet"
+"""The picture that pages show."""
+
 UPDATE = os.environ.get("UPDATE_SCREENSHOTS", "") not in ("", "0")
 RUNS: tuple[dict[str, bool], ...] = ({}, {"after": False, "with_trend": False}, {"check_mode": True}, {"hostile": True})
 NUMERIC = (
@@ -339,14 +342,13 @@ def test_pictures_for_the_documentation(
 ) -> None:
     document = filled_fleet(50, after=True, with_trend=True)
     opened = open_report(document, color_scheme=scheme, viewport={"width": 1360, "height": 1250})
-    picture = CHECKOUT / "docs" / f"{name}.png" if UPDATE else tmp_path / f"{name}.png"
+    picture = CHECKOUT / "docs" / f"{name}.png" if UPDATE and name == SHOWN else tmp_path / f"{name}.png"
     if link:
         opened.page.locator(link).first.click()
         expect(opened.page.locator("h1")).not_to_be_in_viewport()
     opened.page.screenshot(path=picture, animations="disabled")
     assert colours_in(opened.page, picture.read_bytes()) > 50
     assert picture.stat().st_size < MOST_BYTES
-    assert (CHECKOUT / "docs" / f"{name}.png").is_file()
 
 
 def colours_in(page: t.Any, png: bytes) -> int:

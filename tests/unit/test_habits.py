@@ -26,27 +26,32 @@ def read(path: pathlib.Path) -> t.Any:
     return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
+def jobs_of(path: pathlib.Path) -> dict[str, dict[str, t.Any]]:
+    """Return the jobs of a workflow that have steps of their own. Others are those of another workflow."""
+    return {name: job for name, job in read(path)["jobs"].items() if "steps" in job}
+
+
 def name_of(path: pathlib.Path) -> str:
     return path.name
 
 
 def targets_of(job: dict[str, t.Any]) -> set[str]:
     """Return the make targets that a job of a workflow runs, those of its matrix among them."""
-    commands = " ".join(step.get("run", "") for step in job["steps"])
+    commands = "\n".join(step.get("run", "") for step in job["steps"])
     found = set(re.findall(r"\bmake ([a-z-]+)$", commands, re.MULTILINE))
     return found | set(job.get("strategy", {}).get("matrix", {}).get("target", []))
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=name_of)
 def test_workflow_runs_targets_of_the_makefile(path: pathlib.Path) -> None:
-    for name, job in read(path)["jobs"].items():
+    for name, job in jobs_of(path).items():
         targets = targets_of(job)
         assert targets, name
         assert targets <= TARGETS, name
 
 
 def test_each_kind_of_test_is_run_by_some_workflow() -> None:
-    jobs = [job for path in WORKFLOWS for job in read(path)["jobs"].values()]
+    jobs = [job for path in WORKFLOWS for job in jobs_of(path).values()]
     assert set().union(*map(targets_of, jobs)) >= {"lint", "sanity", "unit", "test", "versions"}
 
 
@@ -56,13 +61,29 @@ def test_workflow_may_only_read(path: pathlib.Path) -> None:
     assert workflow["permissions"] == {}
     assert [job["permissions"] for job in workflow["jobs"].values()] == [{"contents": "read"}] * len(workflow["jobs"])
     text = path.read_text(encoding="utf-8")
-    assert "secrets." not in text
+    assert text.count("secrets.") == (path.name == "release.yml")
     assert "pull_request_target" not in text
+
+
+def test_a_tag_is_checked_and_published_and_nothing_else_is() -> None:
+    workflow = read(CHECKOUT / ".github" / "workflows" / "release.yml")
+    jobs = workflow["jobs"]
+    assert workflow["on"] == {"push": {"tags": ["[0-9]+.[0-9]+.[0-9]+"]}, "workflow_dispatch": None}
+    assert jobs["checks"]["uses"] == "./.github/workflows/checks.yml"
+    assert "workflow_call" in read(CHECKOUT / ".github" / "workflows" / "checks.yml")["on"]
+    # A job is left out if one that it needs was.
+    assert (jobs["publish"]["needs"], jobs["archive"]["needs"]) == ("archive", "checks")
+    assert jobs["checks"]["if"] == "github.event_name == 'push'"
+    assert jobs["rehearsal"]["if"] == "github.event_name == 'workflow_dispatch'"
+    *others, last = [step for job in jobs.values() for step in job.get("steps", [])]
+    assert last == {"run": "make publish", "env": {"GALAXY_TOKEN": "${{ secrets.GALAXY_TOKEN }}"}}
+    assert jobs["publish"]["environment"] == "galaxy"
+    assert [step["env"] for step in others if "env" in step] == [{"TAG": "${{ github.ref_name }}"}]
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=name_of)
 def test_workflow_pins_its_actions(path: pathlib.Path) -> None:
-    used = re.findall(r"uses: (\S+)(.*)", path.read_text(encoding="utf-8"))
+    used = re.findall(r"uses: (?!\./)(\S+)(.*)", path.read_text(encoding="utf-8"))
     assert used
     for action, version in used:
         assert re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", action)

@@ -88,20 +88,28 @@ def test_release_turns_fragments_into_the_changelog_and_records_what_is_new(tmp_
         shutil.copytree(CHECKOUT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("galaxy.yml", "README.md"):
         shutil.copy(CHECKOUT / name, tmp_path)
+    coming = NEXT
+    if NEXT in RELEASES:  # nothing has happened since
+        coming = "9.0.0"
+        fragments_of_it = tmp_path / "changelogs" / "fragments"
+        fragments_of_it.mkdir(exist_ok=True)
+        (fragments_of_it / f"{coming}-new.yml").write_text("release_summary: The next one.\n", encoding="utf-8")
+    fragments = sorted(path.name for path in (tmp_path / "changelogs" / "fragments").glob("*.yml"))
     tool = [sys.executable, str(tmp_path / "tools" / "release.py")]
     environment = {"PATH": f"{pathlib.Path(sys.executable).parent}:/usr/bin:/bin", "HOME": str(tmp_path)}
 
-    done = subprocess.run([*tool, NEXT, "2027-01-02"], env=environment, capture_output=True, text=True, check=False)
+    command = [*tool, coming, "2027-01-02"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stderr
-    entry = yaml.safe_load((tmp_path / "changelogs" / "changelog.yaml").read_text(encoding="utf-8"))["releases"][NEXT]
-    assert entry["release_date"] == "2027-01-02"
-    assert sorted(entry["fragments"]) == [path.name for path in FRAGMENTS]
+    releases = yaml.safe_load((tmp_path / "changelogs" / "changelog.yaml").read_text(encoding="utf-8"))["releases"]
+    assert releases[coming]["release_date"] == "2027-01-02"
+    assert sorted(releases[coming]["fragments"]) == fragments
     assert list((tmp_path / "changelogs" / "fragments").glob("*.yml")) == []
     record = yaml.safe_load((tmp_path / "changelogs" / "interface.yml").read_text(encoding="utf-8"))
-    assert "itself" in record[NEXT]["module conntrack_preflight"]
-    assert f"version: {NEXT}\n" in (tmp_path / "galaxy.yml").read_text(encoding="utf-8")
-    assert f"netops-conntrack-{NEXT}.tar.gz" in (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "itself" in record["1.0.0"]["module conntrack_preflight"]
+    assert f"version: {coming}\n" in (tmp_path / "galaxy.yml").read_text(encoding="utf-8")
+    assert f"netops-conntrack-{coming}.tar.gz" in (tmp_path / "README.md").read_text(encoding="utf-8")
 
     subprocess.run([*tool, "--open", "10.0.0"], env=environment, check=True)
     assert "version: 10.0.0-dev0\n" in (tmp_path / "galaxy.yml").read_text(encoding="utf-8")

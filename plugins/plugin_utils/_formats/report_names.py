@@ -34,7 +34,7 @@ _OURS = re.compile(
     rf"(?P<name>conntrack(?:-(?P<playbook>{'|'.join(PLAYBOOKS)}))?-(?P<time>[0-9]{{8}}T[0-9]{{6}}Z)(?:-(?P<number>[0-9]+))?)"
     rf"\.(?P<ending>{'|'.join(_ENDINGS)})"
 )
-"""The files of reports that this collection named. Before 0.5.0 there was no playbook in their names."""
+"""The files of reports that this collection named. Before 1.0.0 there was no playbook in their names."""
 
 
 class _Name(t.NamedTuple):

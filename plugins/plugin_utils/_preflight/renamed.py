@@ -4,7 +4,7 @@
 
 # This plugin_util is PRIVATE to this collection: it can change without notice.
 
-"""Old names of variables and profiles: each works until 1.0.0, with a warning, and never next to the new name."""
+"""Old names of variables and profiles: each works until 2.0.0, with a warning, and never next to the new name."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._preflight.variab
 )
 
 RENAMED_PROFILES = {"story": "expire_dead_connections"}
-"""Profiles of the collection that have another name since 0.5.0: by old name, the new one."""
+"""Profiles of the collection that have another name since 1.0.0: by old name, the new one."""
 
-_SINCE = "0.5.0"
-_UNTIL = "1.0.0"
+_SINCE = "1.0.0"
+_UNTIL = "2.0.0"
 
 
 def deprecations(sources: t.Iterable[Variables]) -> list[dict[str, str]]:

@@ -100,7 +100,7 @@ RENAMED = {
     "conntrack_tune_recap": "conntrack_tune_shorten",
     "conntrack_tune_size": "conntrack_tune_sizing",
 }
-"""Options whose old names still work, with a warning, until 1.0.0: by old name, the new one."""
+"""Options whose old names still work, with a warning, until 2.0.0: by old name, the new one."""
 
 OPTIONS |= {old: OPTIONS[new] for old, new in RENAMED.items()}
 

@@ -74,7 +74,11 @@ def _settings(settings: _Part) -> _Part:
 
 
 def _shortened(account: _Part) -> _Part:
-    return _renamed(account, _OF_SHORTENED)
+    renamed = _renamed(account, _OF_SHORTENED)
+    # Since ansible-core 2.19, a result that is called failed is true or false: 0.4.0 got no number to report.
+    if isinstance(renamed.get("not_updated"), bool):
+        renamed["not_updated"] = None if renamed["not_updated"] else 0
+    return renamed
 
 
 def _renamed(part: _Part, names: t.Mapping[str, str]) -> _Part:

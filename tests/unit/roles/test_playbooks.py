@@ -123,7 +123,7 @@ def test_old_names_do_the_same_and_are_said_once(fleet: Fleet) -> None:
     assert {settings["tcp_timeout_established"] for settings in settings_of(fleet).values()} == {54000}
     output = " ".join(run.output.split())
     for old, new in [("conntrack_tune_size", "conntrack_tune_sizing"), *RENAMED_PROFILES.items()]:
-        assert output.count(f"{old} is called {new} since 0.5.0.") == 1, output
+        assert output.count(f"{old} is called {new} since 1.0.0.") == 1, output
     assert output.count("DEPRECATION WARNING]: The ") == 4
 
 
@@ -136,7 +136,7 @@ def test_the_old_name_for_what_a_later_step_turns_on(fleet: Fleet, playbook: str
     )
     assert run.column("failure", "message") == {}
     assert run.column("prune", "unavailable") == {"uncounted": "net.netfilter.nf_conntrack_acct is off"}
-    assert "is called conntrack_prune_assume_enabled since 0.5.0." in " ".join(run.output.split())
+    assert "is called conntrack_prune_assume_enabled since 1.0.0." in " ".join(run.output.split())
 
 
 def test_the_roles_alone_say_old_names_once_and_refuse_both(fleet: Fleet) -> None:
@@ -149,7 +149,7 @@ def test_the_roles_alone_say_old_names_once_and_refuse_both(fleet: Fleet) -> Non
     own.write_text(yaml.safe_dump([{"hosts": "all", "gather_facts": False, "tasks": [{"include_role": role}]}]))
     done = fleet.run_file(str(own))
     output = " ".join((done.stdout + done.stderr).split())
-    assert output.count("conntrack_tune_recap is called conntrack_tune_shorten since 0.5.0.") == 1, output
+    assert output.count("conntrack_tune_recap is called conntrack_tune_shorten since 1.0.0.") == 1, output
     assert "conntrack_tune_recap is the old name of conntrack_tune_shorten, and both are given." in output
     assert settings_of(fleet)["one"]["tcp_timeout_established"] == 54000
     assert settings_of(fleet)["both"]["tcp_timeout_established"] == 432000

@@ -30,7 +30,7 @@ from _conntrack_pressure.watch import Watch
 DOCUMENTATION = r"""
 ---
 short_description: Routers whose connection-tracking table fills
-version_added: 0.5.0
+version_added: 1.0.0
 author:
   - The netops.conntrack developers (@netops)
 description:

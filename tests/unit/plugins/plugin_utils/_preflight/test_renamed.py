@@ -23,8 +23,8 @@ OLD, NEW = "conntrack_tune_recap", "conntrack_tune_shorten"
 def test_an_old_name_is_answered_with_the_new_one(old: str, new: str) -> None:
     assert deprecations([{old: 1}, {}, {old: 2}]) == [
         {
-            "msg": f"The variable {old} is called {new} since 0.5.0. Use that name.",
-            "version": "1.0.0",
+            "msg": f"The variable {old} is called {new} since 1.0.0. Use that name.",
+            "version": "2.0.0",
             "collection_name": "netops.conntrack",
         }
     ]
@@ -34,7 +34,7 @@ def test_an_old_name_is_answered_with_the_new_one(old: str, new: str) -> None:
 @pytest.mark.parametrize(("old", "new"), RENAMED_PROFILES.items())
 def test_an_old_profile_is_answered_with_the_new_one(old: str, new: str) -> None:
     [deprecation] = deprecations([{"conntrack_tune_profile": old}])
-    assert f"The profile {old} is called {new} since 0.5.0." in deprecation["msg"]
+    assert f"The profile {old} is called {new} since 1.0.0." in deprecation["msg"]
 
 
 @pytest.mark.parametrize(

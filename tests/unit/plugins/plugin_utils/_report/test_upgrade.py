@@ -73,6 +73,22 @@ def test_what_the_second_version_said_otherwise_is_read_as_today(check_mode: boo
     assert read_back(as_version_2(fleet), "slices") == expected
 
 
+@pytest.mark.parametrize(("failed", "not_updated"), [(0, 0), (3, 3), (False, 0), (True, None)])
+def test_a_count_of_which_ansible_made_true_or_false_is_none_or_unknown(
+    failed: int | bool, not_updated: int | None
+) -> None:
+    earlier = as_version_2(FLEET)
+    recaps = [report["settings"]["recap"] for report in earlier["hosts"].values() if report["settings"]]
+    assert any(recaps)
+    for recap in filter(None, recaps):
+        recap["failed"] = failed
+    read = read_back(earlier, "slices")
+    shortened = [report["settings"]["shortened"] for report in read["hosts"].values() if report["settings"]]
+    found = [account["not_updated"] for account in shortened if account]
+    assert found == [not_updated] * len(found)
+    assert found
+
+
 def test_clusters_without_their_sources_are_read_as_they_are() -> None:
     fleet = documents.fleet_document(3, after=False)
     tables = [host["before"]["table"] for host in fleet["hosts"].values() if host["before"]]
