@@ -228,6 +228,7 @@ def test_a_slow_reading_wakes_nothing(net: Router, switch: int, monkeypatch: pyt
     net.configure(acct=switch)
     net.insert(*map(UDP_ENTRY.format, range(1000, 4000)))
     monkeypatch.setattr(dump, "_CHUNK_BYTES", 1 << 15)
+    monkeypatch.setattr(dump, "_BLOCK_BYTES", 1)
     sort_out = PruneSurvey.sort_out
     begun = time.monotonic()
 
@@ -245,6 +246,7 @@ def test_a_slow_reading_wakes_nothing(net: Router, switch: int, monkeypatch: pyt
 def test_a_reading_that_broke_off_is_forgotten(net: Router, monkeypatch: pytest.MonkeyPatch) -> None:
     net.insert(*map(UDP_ENTRY.format, range(1000, 4000)))
     monkeypatch.setattr(dump, "_CHUNK_BYTES", 1 << 15)
+    monkeypatch.setattr(dump, "_BLOCK_BYTES", 1)
     whole = dump.blocks
     broken: list[bool] = []
 

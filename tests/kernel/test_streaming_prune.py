@@ -211,6 +211,7 @@ def broken_off(monkeypatch: pytest.MonkeyPatch, times: int, after: int = 2000) -
     monkeypatch.setattr(dump, "blocks", blocks)
     # So that a table of this size has many blocks.
     monkeypatch.setattr(dump, "_CHUNK_BYTES", 1 << 16)
+    monkeypatch.setattr(dump, "_BLOCK_BYTES", 1)
 
 
 @pytest.mark.parametrize("whole", [False, True])

@@ -108,6 +108,7 @@ def test_a_table_that_got_its_old_size_back_is_not_reported(
 ) -> None:
     """Whoever looks at the beginning and at the end only sees no resize."""
     monkeypatch.setattr(dump, "_CHUNK_BYTES", 1 << 12)
+    monkeypatch.setattr(dump, "_BLOCK_BYTES", 1)
     sizes = iter([1024, 1024, 2048])
     with_sizes(monkeypatch, lambda: next(sizes, 1024))
     parts: list[int] = []
