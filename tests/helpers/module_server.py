@@ -44,6 +44,11 @@ _CLONE_NEWNS = 0x00020000
 _CLONE_NEWNET = 0x40000000
 _MS_SLAVE_AND_BELOW = 0x80000 | 0x4000
 _MNT_DETACH = 2
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+_NAMESPACE = "/proc/thread-self/ns/net"
+_FIRST_NAMESPACE = os.open(_NAMESPACE, os.O_RDONLY | os.O_CLOEXEC)
+"""The network namespace of the tests. One may be in another when it starts the server, and end all that is in that."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,8 +67,9 @@ class ModuleServer:
         self._environment = dict(environment)
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            command = [sys.executable, __file__, str(theirs.fileno())]
-            self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], env=self._environment)
+            given = [theirs.fileno(), _FIRST_NAMESPACE]
+            command = [sys.executable, __file__, *map(str, given)]
+            self._process = subprocess.Popen(command, pass_fds=given, env=self._environment)
         atexit.register(self.end)
 
     def serves(self, netns: str | None, environment: t.Mapping[str, str]) -> bool:
@@ -81,8 +87,8 @@ class ModuleServer:
         ours, theirs = socket.socketpair()
         reading, writing = os.pipe()
         with ours, open(reading, "rb") as output, _memory_file(text) as given, _memory_file() as errors:
-            with theirs:
-                files = [theirs.fileno(), given.fileno(), writing, errors.fileno()]
+            with theirs, open(_NAMESPACE, "rb") as here:
+                files = [theirs.fileno(), here.fileno(), given.fileno(), writing, errors.fileno()]
                 socket.send_fds(self._socket, [json.dumps(request).encode()], files)
                 os.close(writing)
             (pid,) = _NUMBER.unpack(ours.recv(_NUMBER.size, socket.MSG_WAITALL))
@@ -129,7 +135,7 @@ def serve(requests: socket.socket) -> None:
     for name in _IMPORTED:
         importlib.import_module(f"{_MODULES}.{name}")
     while True:
-        request, files, _flags, _address = socket.recv_fds(requests, _REQUEST_BYTES, 4)
+        request, files, _flags, _address = socket.recv_fds(requests, _REQUEST_BYTES, 5)
         if not request:
             return
         if not os.fork():
@@ -140,8 +146,10 @@ def serve(requests: socket.socket) -> None:
             os.close(file)
 
 
-def _answer(request: dict[str, t.Any], reply: int, *streams: int) -> t.NoReturn:
-    """Run the module in another process, and tell its id and how it ended."""
+def _answer(request: dict[str, t.Any], reply: int, namespace: int, *streams: int) -> t.NoReturn:
+    """Run the module in another process, in the namespace of the test, and tell its id and how it ended."""
+    _change_to(namespace)
+    os.close(namespace)
     pid = os.fork()
     if not pid:
         os.close(reply)
@@ -185,15 +193,20 @@ def _run_as_program(module: str) -> int:
     return 0
 
 
+def _change_to(namespace: int) -> None:
+    """Enter a network namespace, which needs no right where the process is in it."""
+    if not os.path.samestat(os.fstat(namespace), os.stat(_NAMESPACE)):
+        _checked(_LIBC.setns(namespace, _CLONE_NEWNET))
+
+
 def _enter(netns: str) -> None:
     """Do what ``ip netns exec`` does before the command: ip-netns(8)."""
-    libc = ctypes.CDLL(None, use_errno=True)
     with open(f"/run/netns/{netns}", "rb") as file:
-        _checked(libc.setns(file.fileno(), _CLONE_NEWNET))
-    _checked(libc.unshare(_CLONE_NEWNS))
-    _checked(libc.mount(b"", b"/", b"none", _MS_SLAVE_AND_BELOW, None))
-    libc.umount2(b"/sys", _MNT_DETACH)
-    _checked(libc.mount(netns.encode(), b"/sys", b"sysfs", 0, None))
+        _checked(_LIBC.setns(file.fileno(), _CLONE_NEWNET))
+    _checked(_LIBC.unshare(_CLONE_NEWNS))
+    _checked(_LIBC.mount(b"", b"/", b"none", _MS_SLAVE_AND_BELOW, None))
+    _LIBC.umount2(b"/sys", _MNT_DETACH)
+    _checked(_LIBC.mount(netns.encode(), b"/sys", b"sysfs", 0, None))
 
 
 def _checked(result: int) -> None:
@@ -203,5 +216,7 @@ def _checked(result: int) -> None:
 
 
 if __name__ == "__main__":
+    _change_to(int(sys.argv[2]))
+    os.close(int(sys.argv[2]))
     with socket.socket(fileno=int(sys.argv[1])) as given:
         serve(given)
