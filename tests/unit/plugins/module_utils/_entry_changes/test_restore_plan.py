@@ -119,6 +119,7 @@ OWN = 1000
     ("owner", "group", "mode", "words"),
     [
         (0, 0, 0o644, ""),
+        (0, 0, 0o775, ""),
         (OWN, 0, 0o664, ""),
         (OWN, 5, 0o644, ""),
         (OWN, 5, 0o664, "can be written by others"),
