@@ -15,8 +15,7 @@ from helpers.support import CHECKOUT
 _UNIT = "unit/plugins"
 TESTED_IN = {
     "kernel/test_answers": "module_utils/_errors",
-    "kernel/test_backup": "module_utils/_entry_changes/backup module_utils/_entry_changes/backup_directory",
-    "kernel/test_confirm": "modules/conntrack_settings module_utils/_settings/lock",
+    "kernel/test_confirm": "modules/conntrack_settings",
     "kernel/test_conntrack_create": "modules/conntrack_create",
     "kernel/test_conntrack_facts": "modules/conntrack_facts module_utils/_facts/gather",
     "kernel/test_conntrack_info": "modules/conntrack_info module_utils/_query/export",
@@ -79,7 +78,6 @@ PARTS = {
     "modules/conntrack_create": "module_utils/_entry_changes/create module_utils/_entry_changes/expect_create",
     "module_utils/_entry_changes/expect_create": "module_utils/_expectations/creation",
     "modules/conntrack_settings": "module_utils/_settings/run",
-    "module_utils/_entry_changes/restore": "module_utils/_table/presence",
     "module_utils/_boot/module_loading": "module_utils/_boot/initramfs",
     "module_utils/_boot/next_boot": "module_utils/_boot/init_system module_utils/_boot/module_loading",
     "module_utils/_boot/owners": "module_utils/_boot/appliances module_utils/_boot/boot_scripts",

@@ -116,6 +116,41 @@ def test_the_last_hundred_settled_changes_are_named() -> None:
     assert [journal.outcome(f"id-{number}") for number in (0, 1, 100)] == [None, "taken-back", "taken-back"]
 
 
+def test_a_change_that_waits_has_a_line_from_the_start(files: pathlib.Path) -> None:
+    """It takes no room on a full disk to write over it what became of the change."""
+    for _time in range(2):
+        journal.keep(pending())
+        assert (files / "settled").read_text() == "one waits\n\n\n\n\n\n"
+    size = (files / "settled").stat().st_size
+    journal.keep(pending(id="another"))
+    journal.settle(pending())
+    assert (files / "settled").read_text().split() == ["one", "taken-back", "another", "waits"]
+    assert (files / "settled").stat().st_size == size + len("another waits\n\n\n\n\n\n")
+
+
+def test_only_what_was_confirmed_is_put_away(files: pathlib.Path) -> None:
+    journal.put_away()
+    journal.keep(pending())
+    journal.settle_confirmed(pending())
+    (files / "confirmed").rename(files / "pending")
+    journal.put_away()
+    assert not (files / "pending").exists()
+    assert (files / "confirmed").read_text() == pending().as_json()
+    journal.keep(pending(id="two"))
+    journal.put_away()
+    assert not (files / "pending").exists()
+    assert (files / "confirmed").read_text() == pending().as_json()
+
+
+def test_what_cannot_be_put_away_stays(files: pathlib.Path) -> None:
+    (files / "pending").write_text("damaged", encoding="utf-8")
+    journal.put_away()
+    (files / "pending").unlink()
+    (files / "pending").mkdir()
+    journal.put_away()
+    assert (files / "pending").is_dir()
+
+
 def test_the_journal_of_another_boot_is_none(files: pathlib.Path) -> None:
     text = pending().as_json().replace('"boot": "this"', '"boot": "before"')
     (files / "pending").write_text(text, encoding="utf-8")
