@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import pathlib
 import typing as t
 
@@ -125,7 +126,47 @@ def test_a_change_that_waits_has_a_line_from_the_start(files: pathlib.Path) -> N
     journal.keep(pending(id="another"))
     journal.settle(pending())
     assert (files / "settled").read_text().split() == ["one", "taken-back", "another", "waits"]
+    journal.keep(pending(id="another"))
     assert (files / "settled").stat().st_size == size + len("another waits\n\n\n\n\n\n")
+
+
+def test_what_somebody_wrote_between_the_lines_is_dropped(files: pathlib.Path) -> None:
+    (files / "settled").write_bytes(b"\xff waits\ntwo nonsense\nthree confirmed\n")
+    journal.keep(pending())
+    assert (files / "settled").read_text().split() == ["three", "confirmed", "one", "waits"]
+
+
+@pytest.mark.parametrize("settle", [journal.settle, journal.settle_confirmed])
+def test_a_link_in_the_place_of_the_outcomes_leads_nowhere(
+    files: pathlib.Path, settle: t.Callable[[Pending], None]
+) -> None:
+    journal.keep(pending())
+    (files / "settled").rename(files / "victim")
+    (files / "settled").symlink_to(files / "victim")
+    before = (files / "victim").read_text()
+    with pytest.raises(UnavailableError, match="cannot be written"):
+        settle(pending())
+    assert (files / "victim").read_text() == before
+
+
+@pytest.mark.usefixtures("files")
+def test_no_descriptor_stays_open() -> None:
+    journal.keep(pending())
+    before = len(os.listdir("/proc/self/fd"))
+    journal.settle(pending())
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.parametrize(
+    ("settle", "there"),
+    [(journal.settle, {"settled"}), (journal.settle_confirmed, {"settled", "confirmed"})],
+)
+def test_what_is_settled_is_called_pending_no_more(
+    files: pathlib.Path, settle: t.Callable[[Pending], None], there: set[str]
+) -> None:
+    journal.keep(pending())
+    settle(pending())
+    assert {path.name for path in files.iterdir()} == there
 
 
 def test_only_what_was_confirmed_is_put_away(files: pathlib.Path) -> None:
