@@ -26,6 +26,9 @@ import pytest
 
 NOT_TRIED, PASSED, FAILED, TOO_LONG = "not tried", "passed", "failed", "too long"
 
+ALL_PASSED, _UNFIT = 70, 77
+"""Codes of exit. A mutant can end the process itself, with 0, before all tests have run."""
+
 _Codes = dict[str, list[types.CodeType]]
 
 
@@ -62,7 +65,7 @@ class Server:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(t.cast(int, process.pid), signal.SIGKILL)
         process.join()
-        return TOO_LONG if code is None else {0: PASSED, _UNFIT: NOT_TRIED}.get(code, FAILED)
+        return TOO_LONG if code is None else {ALL_PASSED: PASSED, _UNFIT: NOT_TRIED}.get(code, FAILED)
 
     def _in_child(self, session: pytest.Session, codes: _Codes) -> None:
         os.setsid()
@@ -73,10 +76,7 @@ class Server:
         session.config._tmp_path_factory._basetemp = own  # type: ignore[attr-defined]
         with contextlib.suppress(session.Failed, session.Interrupted):
             _pytest.main.pytest_runtestloop(session)
-        os._exit(1 if session.testsfailed else 0)
-
-
-_UNFIT = 77
+        os._exit(1 if session.testsfailed else ALL_PASSED)
 
 
 def changed_functions(original: str, source: str) -> _Codes | None:

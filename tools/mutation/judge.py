@@ -78,7 +78,7 @@ class Judge:
         self._tests = list(tests)
         self._log = log
         began = time.monotonic()
-        if self._run(None) != 0:
+        if self._run(None) != forks.ALL_PASSED:
             raise FailingTestsError(f"{' '.join(tests)} fail without a mutant. See {log}.")
         self.seconds = max(_LEAST_SECONDS, _TIMES_AS_LONG * (time.monotonic() - began))
         self._pipe, theirs = multiprocessing.Pipe()
@@ -111,7 +111,7 @@ class Judge:
             path.write_bytes(original)
         if code is None:
             return TIMEOUT
-        return KILLED if code else SURVIVED
+        return SURVIVED if code == forks.ALL_PASSED else KILLED
 
     def _quick(self, source: str) -> str:
         self._pipe.send(source)
@@ -158,4 +158,4 @@ class Judge:
         options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--rootdir", str(self._tree)]
         code = pytest.main([*options, *more, *self._tests], plugins=[_OneFault(), *plugins])
         sys.stdout.flush()
-        os._exit(code)
+        os._exit(code or forks.ALL_PASSED)

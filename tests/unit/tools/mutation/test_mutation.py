@@ -95,6 +95,8 @@ def test_it():
         ("def double(number):\n    return number - 2\n", judge.KILLED),
         ("def double(number):\n    return number * 2\n", judge.SURVIVED),
         ("def double(number):\n    return number +\n", judge.KILLED),
+        ("import os\ndef double(number):\n    os._exit(0)\n", judge.KILLED),
+        ("def double(number):\n    import os\n    os._exit(0)\n", judge.KILLED),
         ("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n", judge.KILLED),
         ("while True:\n    pass\n", judge.TIMEOUT),
     ],

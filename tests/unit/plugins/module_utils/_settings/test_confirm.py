@@ -33,7 +33,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl im
 
 NAME = "net.netfilter.nf_conntrack_max"
 RESTORED = f"Restored: {NAME} = 100."
-PATIENCE = 60
+PATIENCE = 20
 """Seconds for which a process is waited for."""
 
 
