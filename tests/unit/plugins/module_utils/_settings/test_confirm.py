@@ -13,6 +13,7 @@ import json
 import os
 import pathlib
 import signal
+import syslog
 import time
 import typing as t
 
@@ -193,7 +194,10 @@ def test_without_a_journal_nothing_waits(router: Router, monkeypatch: pytest.Mon
     words = rf"^confirm_within: {router.journal(what)} cannot be written .* Nothing was changed\.$"
     with pytest.raises(UnavailableError, match=words):
         confirm.arm(pending)
-    assert what == "pending" or not router.journal().exists()
+    if what == "settled":
+        assert not router.journal().exists()
+    else:
+        assert journal.outcome(pending.id) == journal.ROLLED_BACK
 
 
 def test_a_change_is_forgotten_whatever_cannot_be_written(router: Router) -> None:
@@ -298,8 +302,15 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     built = Clock()
     monkeypatch.setattr(journal, "_now", lambda: built.now)
     monkeypatch.setattr(time, "sleep", built.sleep)
-    monkeypatch.setattr(confirm.syslog, "openlog", lambda *_arguments: None)
-    monkeypatch.setattr(confirm.syslog, "syslog", lambda _priority, text: built.log.append(text))
+    opened: list[tuple[str, int, int]] = []
+    monkeypatch.setattr(syslog, "openlog", lambda *arguments: opened.append(arguments))
+
+    def log(priority: int, text: str) -> None:
+        assert opened == [("netops.conntrack", 0, syslog.LOG_DAEMON)]
+        assert priority == syslog.LOG_WARNING
+        built.log.append(text)
+
+    monkeypatch.setattr(syslog, "syslog", log)
     return built
 
 
@@ -500,13 +511,31 @@ def wait_for(condition: t.Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
+@contextlib.contextmanager
+def with_input(descriptor: int) -> t.Iterator[None]:
+    """Have a file as the standard input of the process."""
+    before = os.dup(0)
+    os.dup2(descriptor, 0)
+    try:
+        yield
+    finally:
+        os.dup2(before, 0)
+        os.close(before)
+
+
+def own_children() -> list[str]:
+    """Return the processes that this one has to wait for."""
+    return pathlib.Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+
+
 def test_a_process_of_its_own_rolls_the_change_back(router: Router) -> None:
     router.sysctls["max"] = Telling("max", NAME, str(router.setting))
-    router.write_file("old\n")
-    # No process may hold on to what this one has open.
-    with open(router.etc / "90.conf"), interruptible():
+    # The process may not hold on to what this one has open.
+    with open(router.etc / "90.conf") as file, with_input(file.fileno()), interruptible():
+        children = own_children()
         pending = short(router.change(), 0.2)
         confirm.arm(pending)
+        assert own_children() == children
         wait_for(lambda: journal.last_words() != "")
     assert router.state == BEFORE
     process = json.loads(pathlib.Path(f"{router.setting}.process").read_text())
