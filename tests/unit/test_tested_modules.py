@@ -61,8 +61,7 @@ TESTED_IN = {
     f"{_UNIT}/module_utils/_files/test_replacement": "module_utils/_files/text",
     f"{_UNIT}/module_utils/_listing/test_decoder": "module_utils/_listing/rows",
     f"{_UNIT}/module_utils/_listing/test_listing": "module_utils/_listing/source",
-    f"{_UNIT}/module_utils/_selector/test_compiler": "module_utils/_entry/context module_utils/_selector/key "
-    "module_utils/_selector/keys",
+    f"{_UNIT}/module_utils/_selector/test_compiler": "module_utils/_selector/key module_utils/_selector/keys",
     f"{_UNIT}/module_utils/_settings/test_change": "module_utils/_settings/setting_plan module_utils/_sysctl/sysctl",
     f"{_UNIT}/plugin_utils/_callback/test_fleet_table": "plugin_utils/_callback/figures",
     f"{_UNIT}/plugin_utils/_formats/test_render": "plugin_utils/_page/explanations",

@@ -528,8 +528,11 @@ def own_children() -> list[str]:
     return pathlib.Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
 
 
-def test_a_process_of_its_own_rolls_the_change_back(router: Router) -> None:
+def test_a_process_of_its_own_rolls_the_change_back(router: Router, monkeypatch: pytest.MonkeyPatch) -> None:
     router.sysctls["max"] = Telling("max", NAME, str(router.setting))
+    group = router.run / "cgroup.procs"
+    group.write_text("123\n")
+    monkeypatch.setattr(confirm, "_CGROUP_ROOTS", (str(router.run),))
     # The process may not hold on to what this one has open.
     with open(router.etc / "90.conf") as file, with_input(file.fileno()), interruptible():
         children = own_children()
@@ -538,6 +541,7 @@ def test_a_process_of_its_own_rolls_the_change_back(router: Router) -> None:
         assert own_children() == children
         wait_for(lambda: journal.last_words() != "")
     assert router.state == BEFORE
+    assert group.read_text() == "023\n"
     process = json.loads(pathlib.Path(f"{router.setting}.process").read_text())
     assert process == {
         "handles": dict.fromkeys("012", "/dev/null"),

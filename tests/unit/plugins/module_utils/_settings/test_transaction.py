@@ -192,6 +192,12 @@ def test_without_files_a_change_waits_as_well(machine: Machine) -> None:
     assert (machine.kernel, machine.files) == (AFTER, {})
 
 
+def test_one_setting_that_the_kernel_lacks_is_enough_to_wait(machine: Machine) -> None:
+    pending = planned(machine, {"acct": 1, "generic_timeout": 600}).carry_out(nothing, 60)
+    assert pending is not None
+    assert [change.sysctl.short_name for change in pending.written] == ["acct"]
+
+
 def test_nothing_waits_where_the_kernel_has_what_is_wanted(machine: Machine) -> None:
     transaction = planned(machine, {"acct": 0, "generic_timeout": 600})
     assert transaction.carry_out(nothing, 60) is None
