@@ -391,12 +391,13 @@ class TestRecord:
         assert self.of(there_and_back, 6_800) == 399
         assert self.of(there_and_back, 431_000) == 999
 
-    def test_each_value_holds_for_the_time_in_which_it_was_there(self) -> None:
-        """Before 100, 1,000 s. Then 2,000, and from some time before 400 on 3,000. Then 4,000, and some time 5,000."""
+    @pytest.mark.parametrize("present", [5_000, 2_000])
+    def test_each_value_holds_for_the_time_in_which_it_was_there(self, present: int) -> None:
+        """Before 100, 1,000 s. Then 2,000, and from some time before 400 on 3,000. Then 4,000, and another."""
         timeouts = self.with_changes(
             TimeoutChange("tcp_timeout_established", 1_000, 2_000, 99.5, 100.0),
             TimeoutChange("tcp_timeout_established", 3_000, 4_000, 399.5, 400.0),
-            present=5_000,
+            present=present,
         )
         found = timeouts.possible(entry(_uapi.TCP, 1, state=ESTABLISHED))
         own = [each for each in found if each.sysctl == "tcp_timeout_established"]
@@ -405,7 +406,24 @@ class TestRecord:
             (2_000, 600.0, 900.5),
             (3_000, 600.0, 900.5),
             (4_000, 0.0, 600.5),
-            (5_000, 0.0, 600.5),
+            (present, 0.0, 600.5),
+        ]
+
+    def test_a_value_of_somebody_else_that_came_again_holds_for_both_times(self) -> None:
+        timeouts = self.with_changes(
+            TimeoutChange("tcp_timeout_established", 1_000, 2_000, 99.5, 100.0),
+            TimeoutChange("tcp_timeout_established", 3_000, 4_000, 399.5, 400.0),
+            TimeoutChange("tcp_timeout_established", 4_000, 3_000, 699.5, 700.0),
+            present=3_000,
+        )
+        found = timeouts.possible(entry(_uapi.TCP, 1, state=ESTABLISHED))
+        own = [each for each in found if each.sysctl == "tcp_timeout_established"]
+        assert [(each.timeout, each.newest, each.oldest) for each in own] == [
+            (1_000, 900.0, math.inf),
+            (2_000, 600.0, 900.5),
+            (3_000, 600.0, 900.5),
+            (4_000, 300.0, 600.5),
+            (3_000, 0.0, 300.5),
         ]
 
     def test_change_that_is_not_known_to_be_done(self) -> None:
