@@ -87,7 +87,7 @@ def changed_functions(original: str, source: str) -> _Codes | None:
         return None
     if not _same_outside(before, after):
         return None
-    old, new = dict(_functions(before)), dict(_functions(after))
+    old, new = _functions(before), _functions(after)
     return {name: codes for name, codes in new.items() if codes != old[name]}
 
 
@@ -103,7 +103,7 @@ def _same_outside(before: types.CodeType, after: types.CodeType) -> bool:
 def _same_constant(before: t.Any, after: t.Any) -> bool:
     if not isinstance(before, types.CodeType) or not isinstance(after, types.CodeType):
         return type(before) is type(after) and bool(before == after)
-    if before.co_qualname != after.co_qualname:
+    if before.co_name != after.co_name:
         return False
     return True if _is_function(before) else _same_outside(before, after)
 
@@ -113,21 +113,22 @@ def _is_function(code: types.CodeType) -> bool:
     return bool(code.co_flags & inspect.CO_OPTIMIZED) and "<" not in code.co_name
 
 
-def _functions(code: types.CodeType) -> t.Iterator[tuple[str, list[types.CodeType]]]:
-    """Yield the functions of a module and of its classes, by qualified name: a property has several of one name."""
+def _functions(code: types.CodeType) -> _Codes:
+    """Return the functions of a module and of its classes, by qualified name. A property has several of one name."""
     found: _Codes = {}
-    for each in _codes_in(code):
-        found.setdefault(each.co_qualname, []).append(each)
-    yield from found.items()
+    for name, each in _named_functions(code, ""):
+        found.setdefault(name, []).append(each)
+    return found
 
 
-def _codes_in(code: types.CodeType) -> t.Iterator[types.CodeType]:
+def _named_functions(code: types.CodeType, prefix: str) -> t.Iterator[tuple[str, types.CodeType]]:
     for each in code.co_consts:
         if isinstance(each, types.CodeType):
+            name = f"{prefix}{each.co_name}"
             if _is_function(each):
-                yield each
+                yield name, each
             else:
-                yield from _codes_in(each)
+                yield from _named_functions(each, f"{name}.")
 
 
 def _module_of(path: pathlib.Path) -> types.ModuleType | None:

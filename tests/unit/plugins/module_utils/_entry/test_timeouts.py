@@ -241,6 +241,8 @@ def test_entry_that_left_a_flow_table() -> None:
     assert seconds(_uapi.ICMP, 10, offloading) == 21
     # Nothing is left of a timeout that is as long as the flow table's.
     assert seconds(_uapi.UDP, 0, offloading, status=REPLIED) == 0
+    as_long = known(flow_tables=True, settings={"flowtable_udp_timeout": 180})
+    assert seconds(_uapi.UDP, 0, as_long, status=REPLIED) == 0
     assert seconds(_uapi.UDP, 0, known(), status=REPLIED) == 29
 
 
@@ -275,6 +277,13 @@ def test_everything_has_what_flow_tables_leave() -> None:
     assert found(settings=offloading) == set()
     assert {432_000 - 40, 180 - 30} <= found(settings=offloading, flow_tables=True)
     assert {120, 30} <= found(flow_tables=True)
+
+
+def test_the_time_idle_begins_and_ends_at_known_remaining_times() -> None:
+    """Of a timeout of 30 s, it begins with less than 30 s left. More than 30 s are not explained."""
+    without_sysctl = {120, 121, 600, 601, 18_000, 18_001}
+    assert idle_changes((), Timeouts({"udp_timeout": 30}, NOW)) == {30, 31, *without_sysctl}
+    assert idle_changes((5,), Timeouts({"udp_timeout": 30}, NOW)) >= {25, 30, 31}
 
 
 class TestPolicies:
@@ -497,6 +506,11 @@ def test_age_of_a_stepped_clock_does_not_count() -> None:
 )
 def test_age(start: int | None, expected: int | None) -> None:
     assert age(start, known(uptime=100.9)) == expected
+
+
+def test_an_entry_may_be_as_old_as_the_machine_is_up() -> None:
+    assert age(NOW - 50 * SECOND, Timeouts(SETTINGS, NOW, uptime=50.0)) == 50
+    assert age(NOW - 51 * SECOND, Timeouts(SETTINGS, NOW, uptime=50.0)) is None
 
 
 def test_fields_that_govern() -> None:

@@ -159,7 +159,7 @@ def test_a_disk_that_takes_no_more_in_between_is_told(directory: pathlib.Path) -
 def test_a_dry_run_asks_for_as_much_room_as_the_file_takes(
     directory: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[tuple[str, int]] = []
+    asked: list[tuple[object, ...]] = []
 
     def has_room(path: str, *sizes: int) -> bool:
         asked.append((path, *sizes))

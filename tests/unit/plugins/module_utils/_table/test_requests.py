@@ -189,7 +189,7 @@ def test_nothing_is_noted_without_a_moment() -> None:
 )
 def test_the_low_word_of_a_field(field: str, value: int, word: int) -> None:
     counters = dict.fromkeys(("packets_original", "bytes_original"), 0)
-    [block] = blocks_of(udp(1, remaining=1) | counters | {field: value})
+    [block] = blocks_of({**udp(1, remaining=1), **counters, field: value})
     number = low_word(block.layout, field)
     assert block.word_column(number).tobytes() == struct.pack("!I", word)
 
