@@ -41,7 +41,7 @@ TESTED_IN = {
     "kernel/test_output_forms": "module_utils/_entry/label_names module_utils/_query/output "
     "module_utils/_query/xml_lines",
     "kernel/test_save": "module_utils/_query/save",
-    "kernel/test_table": "module_utils/_netns module_utils/_table/writable",
+    "kernel/test_table": "module_utils/_netns",
     "kernel/test_timeout_policies": "module_utils/_entry/timeout_policies module_utils/_netlink/subsystems",
     "kernel/test_watch": "modules/conntrack_watch",
     "kernel/test_udev": "module_utils/_boot_files/udev_rules",
