@@ -24,7 +24,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_re
     TimeoutChange,
     TimeoutRecord,
 )
-from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeouts import Timeouts
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeouts import CAPS, Timeouts
 from helpers.strategies import NOW, SECOND
 
 GONE, STAYS, UNKNOWN = Effect.GONE, Effect.STAYS, Effect.UNKNOWN
@@ -157,6 +157,12 @@ def test_picked_up_connection_with_more_left_than_its_cap_has_it_from_the_state(
 def test_picked_up_connection_may_have_its_time_from_a_rule() -> None:
     policy = Policy(None, TCP, {"tcp_timeout_established": 432_000})
     assert effect(established(100_000, PICKED_UP), ESTABLISHED_15H, policies=[policy]) is UNKNOWN
+
+
+def test_a_kernel_without_the_cap_gives_the_time_of_the_state() -> None:
+    without = {name: seconds for name, seconds in SETTINGS.items() if name not in CAPS}
+    timeouts = Timeouts(without, NOW)
+    assert NewTimeouts(ESTABLISHED_15H, timeouts).effect(origins_of(established(100_000, PICKED_UP), timeouts)) is GONE
 
 
 def test_all_that_may_have_given_it_its_time_together() -> None:

@@ -15,10 +15,12 @@ import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_policies import Policy
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_record import (
     TimeoutChange,
+    TimeoutRecord,
     changing,
     read_record,
     refuse_changed,
     replacing,
+    room_for,
     shortening,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError, UnavailableError
@@ -193,6 +195,34 @@ def test_what_cannot_be_recorded_is_not_done(run_directory: pathlib.Path) -> Non
         with outcome, changing("udp_timeout", 30, 10, required):
             done.append("changed")
         assert done == ([] if required else ["changed"])
+
+
+def test_a_record_is_the_same_wherever_it_was_read() -> None:
+    assert TimeoutRecord(now=1.0, path="/run/a") == TimeoutRecord(now=1.0, path="/run/b")
+    assert TimeoutRecord(now=1.0, edition=(1, 2, 3)) == TimeoutRecord(now=1.0)
+    assert TimeoutRecord(now=1.0) != TimeoutRecord(now=2.0)
+
+
+def test_room_is_asked_for_two_editions_of_the_record_and_its_lock() -> None:
+    assert room_for(0) == ()
+    assert room_for(1) == (700, 700, 0)
+    assert room_for(3) == (1700, 1700, 0)
+    with changing("udp_timeout", 30, 10):
+        pass
+    size = record_file().stat().st_size
+    assert size < 700
+    assert room_for(0) == ()
+    assert room_for(2) == (size + 1200, size + 1200)
+
+
+@pytest.mark.parametrize("context", [lambda: shortening(5), lambda: replacing(Policy(None, 17, {"udp_timeout": 1}))])
+def test_without_room_nothing_is_shortened_or_replaced(
+    context: t.Callable[[], contextlib.AbstractContextManager[None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_directory_module, "has_room", lambda *_sizes: False)
+    with pytest.raises(UnavailableError, match="No space left on device"), context():
+        raise AssertionError("it was done")
+    assert not record_file().exists()
 
 
 @pytest.mark.parametrize(
