@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import pathlib
+import stat
 import time
 import typing as t
 
@@ -219,10 +220,53 @@ def test_room_is_asked_for_two_editions_of_the_record_and_its_lock() -> None:
 def test_without_room_nothing_is_shortened_or_replaced(
     context: t.Callable[[], contextlib.AbstractContextManager[None]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_directory_module, "has_room", lambda *_sizes: False)
+    asked: list[tuple[int, ...]] = []
+
+    def has_room(_path: str, *sizes: int) -> bool:
+        asked.append(sizes)
+        return False
+
+    monkeypatch.setattr(run_directory_module, "has_room", has_room)
     with pytest.raises(UnavailableError, match="No space left on device"), context():
         raise AssertionError("it was done")
     assert not record_file().exists()
+    # The directory is made as well.
+    assert asked == [(0, 700, 700, 0)]
+
+
+def test_the_lock_is_for_root_alone_and_the_record_for_all() -> None:
+    with changing("udp_timeout", 30, 10):
+        pass
+    assert [stat.S_IMODE(path.stat().st_mode) for path in sorted(record_file().parent.iterdir())] == [0o644, 0o600]
+
+
+def test_a_policy_that_gave_no_timeout_leaves_no_traces() -> None:
+    with replacing(Policy(2, 17, {})):
+        assert len(read_record().former_policies) == 1
+    with shortening(5):
+        pass
+    assert read_record().former_policies == ()
+
+
+def test_a_disk_that_fills_up_meanwhile_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_arguments: t.Any, **_options: t.Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(run_directory_module, "write", full)
+    with pytest.raises(UnavailableError, match=r"cannot be written \(No space left on device\)"), shortening(5):
+        raise AssertionError("it was done")
+
+
+def test_the_form_of_a_record_is_that_of_earlier_releases() -> None:
+    with changing("udp_timeout", 30, 4_294_967_295):
+        pass
+    data = json.loads(record_file().read_text())
+    assert data["version"] == 1
+    assert [change.new for change in read_record().changes] == [4_294_967_295]
+    data["changes"][0][2] += 1
+    record_file().write_text(json.dumps(data))
+    with pytest.raises(ConntrackError, match="is not the record"):
+        read_record()
 
 
 @pytest.mark.parametrize(
