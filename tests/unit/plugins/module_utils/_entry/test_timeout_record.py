@@ -248,6 +248,37 @@ def test_a_policy_that_gave_no_timeout_leaves_no_traces() -> None:
     assert read_record().former_policies == ()
 
 
+@pytest.mark.parametrize(
+    ("what", "seconds"),
+    [
+        (lambda: changing("udp_timeout", 30, 10), 30),
+        (lambda: changing("udp_timeout", 10, 30), 30),
+        (lambda: shortening(50), 50),
+        (lambda: replacing(Policy(2, 17, {"udp_timeout": 60, "udp_timeout_stream": 600})), 600),
+    ],
+)
+def test_traces_last_as_long_as_the_longest_timeout(
+    what: t.Callable[[], contextlib.AbstractContextManager[None]], seconds: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "monotonic", lambda: 1000.0)
+    with what():
+        pass
+    for passed, stays in ((seconds - 1, True), (seconds, False)):
+        monkeypatch.setattr(time, "monotonic", lambda passed=passed: 1000.0 + passed)
+        # Whatever is recorded next drops what is past.
+        with changing("icmp_timeout", 1000, 2000):
+            pass
+        record = read_record()
+        left = [each for each in record.changes if each.short_name == "udp_timeout"]
+        assert bool([*left, *record.shortenings, *record.former_policies]) is stays
+
+
+def test_a_timeout_of_0_is_one_as_well() -> None:
+    with changing("udp_timeout", 30, 0):
+        pass
+    assert [(change.old, change.new) for change in read_record().changes] == [(30, 0)]
+
+
 def test_a_disk_that_fills_up_meanwhile_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_arguments: t.Any, **_options: t.Any) -> None:
         raise OSError(28, "No space left on device")
