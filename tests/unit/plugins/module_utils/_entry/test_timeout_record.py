@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import pathlib
 import stat
+import threading
 import time
 import typing as t
 
@@ -24,7 +26,11 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_re
     room_for,
     shortening,
 )
-from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError, UnavailableError
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
+    ConntrackError,
+    NotPermittedError,
+    UnavailableError,
+)
 from ansible_collections.netops.conntrack.plugins.module_utils._files import run_directory as run_directory_module
 
 
@@ -246,6 +252,41 @@ def test_a_policy_that_gave_no_timeout_leaves_no_traces() -> None:
     with shortening(5):
         pass
     assert read_record().former_policies == ()
+
+
+def test_one_process_at_a_time_changes_the_record() -> None:
+    def change() -> None:
+        with changing("udp_timeout", 10, 20):
+            pass
+
+    with changing("udp_timeout", 30, 10):
+        pass
+    with open(f"{record_file()}.lock", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        other = threading.Thread(target=change)
+        other.start()
+        other.join(0.2)
+        assert other.is_alive()
+        assert len(read_record().changes) == 1
+    other.join()
+    assert len(read_record().changes) == 2
+
+
+def test_who_may_not_read_the_record_may_not_change_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    with changing("udp_timeout", 30, 10):
+        pass
+
+    def denied(_path: str) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(run_directory_module, "read", denied)
+    record = read_record()
+    assert (record.changes, record.path) == ((), str(record_file()))
+    with pytest.raises(NotPermittedError, match=rf"^idle: The record of changed timeouts, {record_file()}, may not be"):
+        record.require("idle")
+    with pytest.raises(NotPermittedError, match=r"^timeout: "), changing("udp_timeout", 10, 30):
+        raise AssertionError("it was changed")
+    TimeoutRecord().require("idle")
 
 
 @pytest.mark.parametrize(
