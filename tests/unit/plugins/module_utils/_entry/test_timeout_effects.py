@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 import socket
 import typing as t
 
@@ -236,7 +237,7 @@ SHORT = {
 }
 
 
-@pytest.mark.parametrize("uptime", [None, 100.0])
+@pytest.mark.parametrize("uptime", [math.inf, 100.0])
 @pytest.mark.parametrize(
     "wanted",
     [
@@ -246,8 +247,8 @@ SHORT = {
         {"icmp_timeout": 5, "tcp_timeout_close": 3},
     ],
 )
-def test_the_effect_changes_only_where_it_is_said_to(wanted: dict[str, int], uptime: float | None) -> None:
-    timeouts = Timeouts(SHORT, NOW, **({} if uptime is None else {"uptime": uptime}))
+def test_the_effect_changes_only_where_it_is_said_to(wanted: dict[str, int], uptime: float) -> None:
+    timeouts = Timeouts(SHORT, NOW, uptime=uptime)
     new = NewTimeouts(wanted, timeouts)
     changes = new.remaining_changes()
     kinds = [(UDP, 0, ""), (UDP, ASSURED, ""), (ICMP, 0, ""), (TCP, ASSURED, "ESTABLISHED"), (TCP, 0, "ESTABLISHED")]

@@ -17,7 +17,6 @@ import typing as t
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_policies import Policy
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_record import (
-    TimeoutChange,
     TimeoutRecord,
     changing,
     read_record,
@@ -159,13 +158,13 @@ def test_record_of_an_earlier_boot_does_not_count(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("text", ["NaN", "1e300", "Infinity"])
-@pytest.mark.parametrize("place", ["begun", "done"])
-def test_time_that_is_still_to_come_is_damage(text: str, place: str) -> None:
-    with changing("udp_timeout", 30, 10):
+@pytest.mark.parametrize("place", [-2, -1])
+@pytest.mark.parametrize("rows", ["changes", "shortenings", "former_policies"])
+def test_time_that_is_still_to_come_is_damage(text: str, place: int, rows: str) -> None:
+    with changing("udp_timeout", 30, 10), shortening(5), replacing(Policy(2, 17, {"udp_timeout": 60})):
         pass
     data = json.loads(record_file().read_text())
-    change = dict(zip(TimeoutChange._fields, data["changes"][0]))
-    data["changes"] = [list({**change, place: float(text)}.values())]
+    data[rows][0][place] = float(text)
     record_file().write_text(json.dumps(data))
     with pytest.raises(ConntrackError, match="is not the record"):
         read_record()
