@@ -351,6 +351,8 @@ def test_the_form_of_a_record_is_that_of_earlier_releases() -> None:
         '{"version": 2, "changes": [], "shortenings": []}',
         '{"version": 1, "changes": [["udp_timeout", 30]], "shortenings": []}',
         '{"version": 1, "changes": [["udp_timeout", 30, null, 1, 2]], "shortenings": []}',
+        '{"version": 1, "changes": [[7, 30, 10, 1, 2]], "shortenings": []}',
+        '{"version": 1, "changes": [[null, 30, 10, 1, 2]], "shortenings": []}',
         '{"version": 1, "changes": [["udp_timeout", 30, 10, "now", 2]], "shortenings": []}',
         '{"version": 1, "changes": [], "shortenings": [["x", 1, 2]]}',
         '{"version": 1, "changes": 7, "shortenings": []}',
