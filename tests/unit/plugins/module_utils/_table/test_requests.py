@@ -117,7 +117,9 @@ def test_requests_come_in_batches_of_64_of_which_each_asks_for_one_answer(number
     assert len(targets) == number
     batches = [batch for _tag, batch in targets.batches(DELETE, 10)]
     assert [batch.size for batch in batches] == [64] * (number // 64) + [number % 64] * bool(number % 64)
-    sent = [each for batch in batches for each in read(batch)]
+    datagrams = [read(batch) for batch in batches]
+    assert [len(requests) for requests in datagrams] == [batch.size for batch in batches]
+    sent = [each for requests in datagrams for each in requests]
     assert [each.sequence for each in sent] == list(range(10, 10 + number))
     assert [batch.first for batch in batches] == list(range(10, 10 + number, 64))
     asking = [each.sequence for each in sent if each.flags == REQUEST | ACK]
