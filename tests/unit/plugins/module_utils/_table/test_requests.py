@@ -109,7 +109,7 @@ def test_a_timeout_that_would_end_the_entry_is_not_sent(timeout: int) -> None:
         update(timeout, None)
 
 
-@pytest.mark.parametrize("number", [1, 63, 64, 65, 128, 4097])
+@pytest.mark.parametrize("number", [1, 63, 64, 65, 128, 4170])
 def test_requests_come_in_batches_of_64_of_which_each_asks_for_one_answer(number: int) -> None:
     [block] = blocks_of(*(udp(each) for each in range(number)))
     targets = Targets[str]()
