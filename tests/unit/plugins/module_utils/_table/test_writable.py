@@ -38,13 +38,18 @@ class Kernel(OldKernel):
         super().__init__(NEW, entries)
         self.before = b""
         self.deaf = False
+        self.numbers: list[int] = []
 
     def _answers(self, request: bytes) -> t.Iterator[bytes]:
         if self.deaf:
             return
+        self.numbers.append(struct.unpack_from("=I", request, 8)[0])
+        answers = list(super()._answers(request))
         if self.before:
             yield self.before
-        yield from super()._answers(request)
+            # Or in one datagram with the answer.
+            answers = [self.before + each for each in answers]
+        yield from answers
 
     def _one(self, request: bytes, kind: int, flags: int, known: t.Mapping[int, bytes]) -> t.Iterator[bytes]:
         if not (kind == CT_NEW and flags & NLM_F_CREATE):
@@ -113,7 +118,7 @@ def test_an_update_changes_what_is_there(opened: Make) -> None:
 
 
 def test_each_request_has_a_number_of_its_own(opened: Make) -> None:
-    _kernel, table = opened(*(udp(number) for number in range(1, 6)))
+    kernel, table = opened(*(udp(number) for number in range(1, 6)))
     assert table._sequence == 0
     table.delete(targets_of(udp(1), udp(2)))
     assert table._sequence == 2
@@ -124,6 +129,7 @@ def test_each_request_has_a_number_of_its_own(opened: Make) -> None:
     assert table._sequence == 7
     table.labelled(block)
     assert table._sequence == 9
+    assert kernel.numbers == list(range(1, 10))
 
 
 def test_answers_to_other_requests_are_passed_over(opened: Make) -> None:
