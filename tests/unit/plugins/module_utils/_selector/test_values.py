@@ -221,3 +221,9 @@ def test_booleans(given: t.Any, expected: bool) -> None:
 def test_what_is_neither_true_nor_false(given: t.Any) -> None:
     with pytest.raises(OptionError, match=r"^replied: "):
         values.boolean(given, "replied")
+
+
+@pytest.mark.parametrize("given", [ipaddress.IPv4Network("203.0.113.0/24"), 5, True, None, ["203.0.113.9"]])
+def test_only_a_text_is_a_network(given: t.Any) -> None:
+    with pytest.raises(OptionError, match=r"^source: .*is not an address or a network"):
+        values.parse_network(given, "source")
