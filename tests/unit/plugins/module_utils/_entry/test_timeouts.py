@@ -259,6 +259,7 @@ def test_states_of_first_packets_have_the_names_of_states() -> None:
         ("4.19.0-rc1", False),
         ("5.4.0", False),
         ("10.0", False),
+        ("5.custom", False),
     ],
 )
 def test_old_kernel_is_known_by_its_release(release: str, is_slow: bool, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -284,6 +285,11 @@ def test_the_time_idle_begins_and_ends_at_known_remaining_times() -> None:
     without_sysctl = {120, 121, 600, 601, 18_000, 18_001}
     assert idle_changes((), Timeouts({"udp_timeout": 30}, NOW)) == {30, 31, *without_sysctl}
     assert idle_changes((5,), Timeouts({"udp_timeout": 30}, NOW)) >= {25, 30, 31}
+
+
+def test_everything_has_the_timeouts_of_policies() -> None:
+    policies = [Policy(None, _uapi.UDP, {"udp_timeout": 71, "udp_timeout_stream": 72})]
+    assert {71, 72} <= {each.timeout for each in known(policies=policies).everything()}
 
 
 class TestPolicies:
@@ -458,6 +464,7 @@ class TestRecord:
         record = TimeoutRecord((TimeoutChange("flowtable_tcp_timeout", 3_600, 30, 990.0, 990.5),), now=1000.0)
         timeouts = known(record=record, flow_tables=True, settings={"flowtable_tcp_timeout": 30})
         assert self.of(timeouts, 428_380) == 0
+        assert self.of(timeouts, 431_000) == 0
         assert self.of(timeouts, 431_975) == 24
 
     def test_cap_that_was_raised(self) -> None:
@@ -471,6 +478,9 @@ class TestRecord:
         assert self.of(timeouts, 3_500) == 99
         assert self.of(timeouts, 3_550) == 428_449  # it would have been shortened since
         assert seconds(_uapi.UDP, 3_500, timeouts) == 99
+        # It would have been shortened to that before the run.
+        assert seconds(_uapi.UDP, 3_000, timeouts) is None
+        assert math.ceil(3_600 - 100.5 - 60) in idle_changes((), timeouts)
 
 
 @pytest.mark.parametrize(("start", "expected"), [(NOW - 50 * SECOND, 50), (NOW - 2 * SECOND, 2), (NOW, 0)])
