@@ -124,7 +124,7 @@ class OldKernel:
             self.entries.clear()
             yield _error(request, 0)
             return
-        found = [one for one in self.entries if _names(one, known)]
+        found = [one for one in self.entries if names_one(one, known)]
         error = self._change(found[0], kind, known) if found else errno.ENOENT
         if not error and kind == CT_GET:
             yield entry_message(found[0], more=self.extra, sequence=struct.unpack_from("=I", request, 8)[0])
@@ -155,7 +155,7 @@ def _is_of(one: Fields, family: int) -> bool:
     return (socket.AF_INET6 if ":" in str(one.get("source", "")) else socket.AF_INET) == family
 
 
-def _names(one: Fields, known: t.Mapping[int, bytes]) -> bool:
+def names_one(one: Fields, known: t.Mapping[int, bytes]) -> bool:
     """Say whether the original tuple and the zone of a request are those of the entry."""
     encoded = entry_message({name: value for name, value in one.items() if name not in ("zone_reply",)})
     [own, *_others] = attributes_of(encoded[20:])

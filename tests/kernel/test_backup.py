@@ -19,11 +19,6 @@ import time
 import typing as t
 
 import pytest
-from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
-from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes import backup as backup_module
-from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.backup import backing_up
-from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.backup_directory import BackupPlan
-from helpers.encoded_messages import blocks_of
 from helpers.kernel_entries import LASTING, fill, settable, shown
 from helpers.local_attacker import Ground
 from helpers.support import (
@@ -227,58 +222,6 @@ def test_the_name_tells_the_namespace(netns: str, directory: pathlib.Path) -> No
     result = run_module("conntrack_prune", options).data
     name = os.path.basename(result["backup_file"])
     assert re.fullmatch(rf"\d{{8}}T\d{{6}}\.\d{{6}}Z-{netns.replace('-', '_')}-[0-9a-f]{{8}}\.save", name)
-
-
-def test_a_dump_that_starts_again_is_written_once(directory: pathlib.Path) -> None:
-    entries = [{"protocol": 17, "status": 0, "source": f"10.0.0.{number}"} for number in range(5)]
-    with backing_up(BackupPlan(str(directory)), Context({}, 0), dry_run=False) as backup:
-        assert backup is not None
-        for several in (entries[:3], entries):
-            backup.restart()
-            for block in blocks_of(*several):
-                backup.write(block)
-        backup.complete()
-        backup.is_needed = True
-    [text] = whole_backups(directory)
-    assert text.splitlines()[-1] == "# complete 5"
-    assert len(sources(text)) == 5
-
-
-def test_the_disk_is_written_to_while_the_table_is_read(
-    directory: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    entries = [{"protocol": 17, "status": 0, "source": f"10.0.0.{number}"} for number in range(250)]
-    advised: list[tuple[int, int]] = []
-    advise = os.posix_fadvise
-
-    def noting(descriptor: int, start: int, length: int, advice: int) -> None:
-        advised.append((start, start + length))
-        assert os.fstat(descriptor).st_size == start + length
-        advise(descriptor, start, length, advice)
-
-    monkeypatch.setattr(os, "posix_fadvise", noting)
-    monkeypatch.setattr(backup_module, "_PART", 30_000)
-    with backing_up(BackupPlan(str(directory)), Context({}, 0), dry_run=False) as backup:
-        assert backup is not None
-        for times in (2, 10):
-            advised.clear()
-            backup.restart()
-            for block in blocks_of(*entries) * times:
-                backup.write(block)
-        starts, ends = zip(*advised, strict=True)
-        assert len(advised) > 2
-        assert starts == (0, *ends[:-1])
-        backup.complete()
-        backup.is_needed = True
-    [text] = whole_backups(directory)
-    assert text.splitlines()[-1] == "# complete 2500"
-
-
-@pytest.mark.parametrize("label", ["", "customer1", "_proc_1_ns_net"])
-def test_each_namespace_has_names_of_its_own(label: str) -> None:
-    plans = [BackupPlan("/", None, each) for each in ("", "customer1", "customer", "_proc_1_ns_net")]
-    name = BackupPlan("/", None, label).new_name()
-    assert [plan.label for plan in plans if plan.is_own(name)] == [label]
 
 
 # The module is stopped after some calls of a function, and ended there.

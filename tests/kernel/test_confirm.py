@@ -19,9 +19,6 @@ import time
 import typing as t
 
 import pytest
-from ansible_collections.netops.conntrack.plugins.module_utils._errors import UnavailableError
-from ansible_collections.netops.conntrack.plugins.module_utils._files import run_directory
-from ansible_collections.netops.conntrack.plugins.module_utils._settings import lock as lock_module
 from helpers.crash_points import Router, State
 from helpers.run_records import remove_records
 from helpers.support import (
@@ -424,19 +421,6 @@ def test_dry_run_does_not_wait(router: Router, args: dict[str, t.Any]) -> None:
     with path.open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert settings(router, args)["changed"] is True
-
-
-def test_lock_that_is_held_too_long_is_an_error(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_directory, "DIRECTORY", str(tmp_path / "run"))
-    monkeypatch.setattr(lock_module, "_LOCK_SECONDS", 0)
-    words = (
-        rf"Another run is changing these settings since \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d UTC, pid {os.getpid()}\. "
-        r"This run has waited for 0 s, and changed nothing\. Run it again when that one is done\. .*fuser .*/lock-"
-    )
-    with lock_module.exclusive(), pytest.raises(UnavailableError, match=words), lock_module.exclusive():
-        raise AssertionError("it has the lock, too")
-    with lock_module.exclusive():
-        pass
 
 
 # Real processes, and the real /run

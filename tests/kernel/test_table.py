@@ -19,7 +19,6 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
     ConntrackError,
     DumpError,
     InterruptedDumpError,
-    UnavailableError,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._netlink import transport
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import Sysctl
@@ -27,7 +26,6 @@ from ansible_collections.netops.conntrack.plugins.module_utils._table import dum
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Layout
 from ansible_collections.netops.conntrack.plugins.module_utils._table.writable import WritableTable
-from helpers.encoded_messages import blocks_of
 from helpers.support import network_namespace, run
 
 ENTRY = ["-p", "tcp", "-s", "198.51.100.1", "-d", "203.0.113.9", "--dport", "80", "-t", "900", "--state", "ESTABLISHED"]
@@ -200,9 +198,3 @@ def test_a_delete_without_a_tuple_is_never_encoded(table: WritableTable) -> None
         with pytest.raises(ValueError, match="original tuple"):
             all_of(iter([block]))
     assert len(table.read(identities)) == 200
-
-
-def test_a_delete_without_an_id_is_never_encoded() -> None:
-    [nameless] = blocks_of({"id": None})
-    with pytest.raises(UnavailableError, match="ids of entries"):
-        requests.Targets[int]().add(nameless, 0)

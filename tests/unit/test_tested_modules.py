@@ -15,8 +15,7 @@ from helpers.support import CHECKOUT
 _UNIT = "unit/plugins"
 TESTED_IN = {
     "kernel/test_answers": "module_utils/_errors",
-    "kernel/test_backup": "module_utils/_entry_changes/backup module_utils/_entry_changes/backup_directory",
-    "kernel/test_confirm": "modules/conntrack_settings module_utils/_settings/lock",
+    "kernel/test_confirm": "modules/conntrack_settings",
     "kernel/test_conntrack_create": "modules/conntrack_create",
     "kernel/test_conntrack_facts": "modules/conntrack_facts module_utils/_facts/gather",
     "kernel/test_conntrack_info": "modules/conntrack_info module_utils/_query/export",
@@ -42,7 +41,7 @@ TESTED_IN = {
     "kernel/test_output_forms": "module_utils/_entry/label_names module_utils/_query/output "
     "module_utils/_query/xml_lines",
     "kernel/test_save": "module_utils/_query/save",
-    "kernel/test_table": "module_utils/_netns module_utils/_table/requests module_utils/_table/writable",
+    "kernel/test_table": "module_utils/_netns",
     "kernel/test_timeout_policies": "module_utils/_entry/timeout_policies module_utils/_netlink/subsystems",
     "kernel/test_watch": "modules/conntrack_watch",
     "kernel/test_udev": "module_utils/_boot_files/udev_rules",
@@ -63,8 +62,7 @@ TESTED_IN = {
     f"{_UNIT}/module_utils/_files/test_replacement": "module_utils/_files/text",
     f"{_UNIT}/module_utils/_listing/test_decoder": "module_utils/_listing/rows",
     f"{_UNIT}/module_utils/_listing/test_listing": "module_utils/_listing/source",
-    f"{_UNIT}/module_utils/_selector/test_compiler": "module_utils/_entry/context module_utils/_selector/key "
-    "module_utils/_selector/keys",
+    f"{_UNIT}/module_utils/_selector/test_compiler": "module_utils/_selector/key module_utils/_selector/keys",
     f"{_UNIT}/module_utils/_settings/test_change": "module_utils/_settings/setting_plan module_utils/_sysctl/sysctl",
     f"{_UNIT}/plugin_utils/_callback/test_fleet_table": "plugin_utils/_callback/figures",
     f"{_UNIT}/plugin_utils/_formats/test_render": "plugin_utils/_page/explanations",
@@ -80,7 +78,6 @@ PARTS = {
     "modules/conntrack_create": "module_utils/_entry_changes/create module_utils/_entry_changes/expect_create",
     "module_utils/_entry_changes/expect_create": "module_utils/_expectations/creation",
     "modules/conntrack_settings": "module_utils/_settings/run",
-    "module_utils/_entry_changes/restore": "module_utils/_table/presence",
     "module_utils/_boot/module_loading": "module_utils/_boot/initramfs",
     "module_utils/_boot/next_boot": "module_utils/_boot/init_system module_utils/_boot/module_loading",
     "module_utils/_boot/owners": "module_utils/_boot/appliances module_utils/_boot/boot_scripts",
@@ -97,8 +94,7 @@ PARTS = {
     "module_utils/_query/query": "module_utils/_query/grouping",
     "module_utils/_selector/keys": "module_utils/_selector/amount_keys module_utils/_selector/tuple_keys",
     "module_utils/_selected_table": "module_utils/_selector/selection",
-    "module_utils/_settings/run": "module_utils/_settings/change_plan module_utils/_settings/confirm "
-    "module_utils/_settings/transaction",
+    "module_utils/_settings/run": "module_utils/_settings/change_plan",
     "module_utils/_settings/change_plan": "module_utils/_sysctl/kernel_module",
     "module_utils/_timeout_policies/cttimeout": "module_utils/_timeout_policies/requests",
     "module_utils/_timeout_policies/run": "module_utils/_timeout_policies/attached_rules "

@@ -23,6 +23,7 @@ import sys
 import time
 import typing as t
 
+import forks
 import hypothesis
 import pytest
 
@@ -66,19 +67,40 @@ def copy_checkout(checkout: pathlib.Path, tree: pathlib.Path) -> pathlib.Path:
 
 
 class Judge:
-    """Runs ``tests`` in the copy ``tree``. ``log`` gets what the last run printed."""
+    """Runs ``tests`` in the copy ``tree``, of which the file ``path`` has the mutants.
 
-    def __init__(self, tree: pathlib.Path, tests: t.Sequence[str], log: pathlib.Path) -> None:
+    ``log`` gets what the last run printed. ``close`` ends what it started.
+    """
+
+    def __init__(self, tree: pathlib.Path, path: pathlib.Path, tests: t.Sequence[str], log: pathlib.Path) -> None:
         self._tree = tree
+        self._path = path
         self._tests = list(tests)
         self._log = log
         began = time.monotonic()
-        if self._run(None) != 0:
+        if self._run(None) != forks.ALL_PASSED:
             raise FailingTestsError(f"{' '.join(tests)} fail without a mutant. See {log}.")
         self.seconds = max(_LEAST_SECONDS, _TIMES_AS_LONG * (time.monotonic() - began))
+        self._pipe, theirs = multiprocessing.Pipe()
+        self._server = multiprocessing.get_context("fork").Process(target=self._serve, args=[theirs])
+        self._server.start()
+        theirs.close()
+        self._is_quick = (
+            self._answer() == forks.PASSED and self._quick(path.read_text(encoding="utf-8")) == forks.PASSED
+        )
 
-    def verdict(self, path: pathlib.Path, source: str) -> str:
-        """Return what becomes of the tests with this ``source`` in the file ``path`` of the copy."""
+    def close(self) -> None:
+        """End the process in which the tests are collected."""
+        with contextlib.suppress(OSError):
+            self._pipe.send(None)
+        self._server.join()
+
+    def verdict(self, source: str) -> str:
+        """Return what becomes of the tests with this ``source`` in the file."""
+        outcome = self._quick(source) if self._is_quick else forks.NOT_TRIED
+        if outcome in (forks.FAILED, forks.TOO_LONG):
+            return KILLED if outcome == forks.FAILED else TIMEOUT
+        path = self._path
         original = path.read_bytes()
         # Bytecode counts as that of the source if both the second of the change and the size are the same.
         pathlib.Path(importlib.util.cache_from_source(str(path))).unlink(missing_ok=True)
@@ -89,7 +111,22 @@ class Judge:
             path.write_bytes(original)
         if code is None:
             return TIMEOUT
-        return KILLED if code else SURVIVED
+        return SURVIVED if code == forks.ALL_PASSED else KILLED
+
+    def _quick(self, source: str) -> str:
+        self._pipe.send(source)
+        return self._answer()
+
+    def _answer(self) -> str:
+        try:
+            return t.cast(str, self._pipe.recv()) if self._pipe.poll(_TIMES_AS_LONG * self.seconds) else forks.NOT_TRIED
+        except (EOFError, OSError):
+            return forks.NOT_TRIED
+
+    def _serve(self, pipe: t.Any) -> None:
+        self._pipe.close()
+        self._prepare(is_mutant=True)
+        self._pytest("--tb=no", "--capture=no", plugins=[forks.Server(self._path, pipe, self.seconds)])
 
     def _run(self, seconds: float | None) -> int | None:
         """Return the exit code of pytest, or None if it takes longer."""
@@ -103,6 +140,10 @@ class Judge:
         return code
 
     def _in_child(self, is_mutant: bool) -> None:
+        self._prepare(is_mutant)
+        self._pytest()
+
+    def _prepare(self, is_mutant: bool) -> None:
         os.setsid()
         os.chdir(self._tree)
         # The first run, without a mutant, leaves the bytecode of the tests to the others.
@@ -112,7 +153,9 @@ class Judge:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(output, 1)
         os.dup2(output, 2)
+
+    def _pytest(self, *more: str, plugins: t.Sequence[object] = ()) -> None:
         options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--rootdir", str(self._tree)]
-        code = pytest.main([*options, *self._tests], plugins=[_OneFault()])
+        code = pytest.main([*options, *more, *self._tests], plugins=[_OneFault(), *plugins])
         sys.stdout.flush()
-        os._exit(code)
+        os._exit(code or forks.ALL_PASSED)

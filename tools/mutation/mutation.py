@@ -103,7 +103,7 @@ def main() -> int:
         parser.error(f"there is no part {min(unknown)}. They are {', '.join(parts)}, and the modules in them.")
     if not given.unit and os.geteuid() != 0:
         parser.error("the tests with a real table need root. Give --unit to do without them.")
-    if not given.unit and not given.apart:
+    if os.geteuid() == 0 and not given.apart:
         os.execvp(_APART[0], [*_APART, sys.executable, __file__, "--apart", *sys.argv[1:]])
     if given.apart:
         _prepare_namespaces()
@@ -160,12 +160,14 @@ def try_module(tree: pathlib.Path, module: str, tests: list[str], record: Record
             counts[EQUIVALENT] += 1
             continue
         if not record.is_noticed(mutant.source):
-            judge = judge or Judge(tree, tests, WORK / f"{path.parent.name}-{path.stem}.log")
-            record[mutant.source] = judge.verdict(tree / path, mutant.source)
+            judge = judge or Judge(tree, tree / path, tests, WORK / f"{path.parent.name}-{path.stem}.log")
+            record[mutant.source] = judge.verdict(mutant.source)
         verdict = record[mutant.source]
         counts[verdict] += 1
         if verdict == "survived":
             print(f"survived: {path}:{mutant.line}: {mutant.before} -> {mutant.after}", flush=True)
+    if judge:
+        judge.close()
     print(f"{module}: {', '.join(f'{counts[verdict]} {verdict}' for verdict in _VERDICTS)}", flush=True)
     return counts
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
 
 import judge
@@ -79,6 +80,7 @@ def test_equivalent_mutants_do_not_count() -> None:
     assert mutation.score_of({}) == "-"
 
 
+DOUBLE = "def double(number):\n    return number + 2\n"
 TEST_OF_DOUBLE = """
 import doubled
 
@@ -93,6 +95,8 @@ def test_it():
         ("def double(number):\n    return number - 2\n", judge.KILLED),
         ("def double(number):\n    return number * 2\n", judge.SURVIVED),
         ("def double(number):\n    return number +\n", judge.KILLED),
+        ("import os\ndef double(number):\n    os._exit(0)\n", judge.KILLED),
+        ("def double(number):\n    import os\n    os._exit(0)\n", judge.KILLED),
         ("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n", judge.KILLED),
         ("while True:\n    pass\n", judge.TIMEOUT),
     ],
@@ -100,17 +104,34 @@ def test_it():
 def test_what_becomes_of_a_mutant(
     source: str, verdict: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = "def double(number):\n    return number + 2\n"
-    (tmp_path / "doubled.py").write_text(original, encoding="utf-8")
-    (tmp_path / "test_double.py").write_text(TEST_OF_DOUBLE, encoding="utf-8")
-    monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(judge, "_LEAST_SECONDS", 2)
-    the_judge = judge.Judge(tmp_path, ["test_double.py"], tmp_path / "log")
-    assert the_judge.verdict(tmp_path / "doubled.py", source) == verdict
-    assert (tmp_path / "doubled.py").read_text(encoding="utf-8") == original
+    with contextlib.closing(judge_of_double(tmp_path, monkeypatch)) as the_judge:
+        assert the_judge.verdict(source) == verdict
+    assert (tmp_path / "doubled.py").read_text(encoding="utf-8") == DOUBLE
+
+
+def judge_of_double(directory: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> judge.Judge:
+    (directory / "doubled.py").write_text(DOUBLE, encoding="utf-8")
+    (directory / "test_double.py").write_text(TEST_OF_DOUBLE, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(directory))
+    return judge.Judge(directory, directory / "doubled.py", ["test_double.py"], directory / "log")
+
+
+def test_a_fault_in_a_function_is_noticed_without_collecting_the_tests_again(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def again(_judge: judge.Judge, _seconds: float | None) -> int:
+        raise AssertionError("the tests were collected again")
+
+    with contextlib.closing(judge_of_double(tmp_path, monkeypatch)) as the_judge:
+        monkeypatch.setattr(judge.Judge, "_run", again)
+        for wrong in (DOUBLE.replace("+", "-"), DOUBLE.replace("2", "3"), DOUBLE.replace("return", "raise")):
+            assert the_judge.verdict(wrong) == judge.KILLED
+        with pytest.raises(AssertionError, match="collected again"):
+            the_judge.verdict(DOUBLE.replace("+", "*"))
 
 
 def test_tests_that_fail_anyway_judge_nothing(tmp_path: pathlib.Path) -> None:
     (tmp_path / "test_bad.py").write_text("def test_it():\n    assert False\n", encoding="utf-8")
     with pytest.raises(judge.FailingTestsError, match=r"test_bad\.py fail without a mutant"):
-        judge.Judge(tmp_path, ["test_bad.py"], tmp_path / "log")
+        judge.Judge(tmp_path, tmp_path / "test_bad.py", ["test_bad.py"], tmp_path / "log")

@@ -37,7 +37,7 @@ SETTINGS = {
 }
 
 
-def entry(protocol: int, remaining: int, status: int = SEEN_REPLY, **more: t.Any) -> Entry:
+def entry(protocol: int, remaining: int, status: int | None = SEEN_REPLY, **more: t.Any) -> Entry:
     """Return an entry that has only the fields that are announced to be read."""
     fields = {
         "protocol": protocol,
@@ -86,6 +86,12 @@ def test_only_timeouts_that_are_there_can_be_lowered() -> None:
     assert lowered_bounds({"max": 5, "udp_timeout": 5, "acct": 0}, {"max": 9, "acct": 1}, TimeoutRecord()) == {}
 
 
+def test_each_timeout_is_looked_at() -> None:
+    wanted = {"max": 5, "gone_timeout": 5, "udp_timeout": 50, NAME: 54_000}
+    present = {"max": 9, "udp_timeout": 30, NAME: 432_000}
+    assert lowered_bounds(wanted, present, TimeoutRecord()) == {NAME: 432_000}
+
+
 STREAM = Policy(IPV4, UDP, {"udp_timeout": 60, "udp_timeout_stream": 3600})
 BOTH = {"udp_timeout": 30, "udp_timeout_stream": 120}
 
@@ -117,6 +123,8 @@ BOTH = {"udp_timeout": 30, "udp_timeout_stream": 120}
         ({"icmp_timeout": 30}, [Policy(IPV4, 255, {"generic_timeout": 3600})], entry(ICMP, 20), 10, ""),
         ({"gre_timeout_stream": 180}, [], entry(GRE, 170), 60, ""),
         ({"gre_timeout_stream": 180}, [], entry(GRE, 170, status=EXPECTED | SEEN_REPLY), 60, "helper"),
+        ({"gre_timeout": 180}, [], entry(GRE, 170, status=0), 60, ""),
+        ({"gre_timeout": 180}, [], entry(GRE, 170, status=None), 60, ""),
         (BOTH, [], entry(UDP, 100, helper="sip"), 60, "helper"),
         (BOTH, [], entry(UDP, 3599, helper="sip-5061"), 60, "helper"),
         (BOTH, [], entry(UDP, 100, helper="tftp"), 60, ""),

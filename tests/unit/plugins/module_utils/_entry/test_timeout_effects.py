@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 import socket
 import typing as t
 
@@ -24,7 +25,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_re
     TimeoutChange,
     TimeoutRecord,
 )
-from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeouts import Timeouts
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeouts import CAPS, Timeouts
 from helpers.strategies import NOW, SECOND
 
 GONE, STAYS, UNKNOWN = Effect.GONE, Effect.STAYS, Effect.UNKNOWN
@@ -154,6 +155,17 @@ def test_picked_up_connection_with_more_left_than_its_cap_has_it_from_the_state(
     assert effect(established(400_000, PICKED_UP), ESTABLISHED_15H) is GONE
 
 
+def test_picked_up_connection_may_have_its_time_from_a_rule() -> None:
+    policy = Policy(None, TCP, {"tcp_timeout_established": 432_000})
+    assert effect(established(100_000, PICKED_UP), ESTABLISHED_15H, policies=[policy]) is UNKNOWN
+
+
+def test_a_kernel_without_the_cap_gives_the_time_of_the_state() -> None:
+    without = {name: seconds for name, seconds in SETTINGS.items() if name not in CAPS}
+    timeouts = Timeouts(without, NOW)
+    assert NewTimeouts(ESTABLISHED_15H, timeouts).effect(origins_of(established(100_000, PICKED_UP), timeouts)) is GONE
+
+
 def test_all_that_may_have_given_it_its_time_together() -> None:
     alone = [{"tcp_timeout_unacknowledged": 60}, {"tcp_timeout_max_retrans": 60}, ESTABLISHED_15H]
     together = {name: seconds for wanted in alone for name, seconds in wanted.items()}
@@ -190,6 +202,67 @@ def test_rule_that_may_have_given_it_its_time() -> None:
     assert effect(entry(UDP, 10), wanted, policies=[policy]) is UNKNOWN
     assert effect(entry(UDP, 3000), wanted, policies=[policy]) is None
     assert effect(entry(UDP, 110), wanted, policies=[policy]) is STAYS
+
+
+def test_a_reset_may_have_given_it_its_time_once_it_was_answered() -> None:
+    assert effect(established(5), {"tcp_timeout_close": 2}) is UNKNOWN
+    assert effect(established(5, PICKED_UP), {"tcp_timeout_close": 2}) is None
+
+
+@pytest.mark.parametrize(("wanted", "expected"), [(1, STAYS), (0, GONE)])
+def test_a_packet_that_came_just_now_is_no_second_ago(wanted: int, expected: Effect) -> None:
+    assert effect(entry(UDP, 30, 0), {"udp_timeout": wanted}) is expected
+
+
+def test_a_sysctl_that_the_kernel_lacks_is_not_lowered() -> None:
+    assert NewTimeouts({"gone_timeout": 0, "udp_timeout": 29}, Timeouts(SETTINGS, NOW)).lowered == {"udp_timeout"}
+
+
+@pytest.mark.parametrize(("elapsed", "expected"), [(160, GONE), (161, UNKNOWN)])
+def test_a_packet_came_after_the_boot(elapsed: int, expected: Effect) -> None:
+    """A minute more, because entries are read a while after the time was."""
+    of = established(432_000 - 1 - elapsed)
+    assert effect(of, {"tcp_timeout_established": 100}, uptime=100.5) is expected
+
+
+SHORT = {
+    "tcp_timeout_established": 400,
+    "tcp_timeout_fin_wait": 90,
+    "tcp_timeout_close": 10,
+    "tcp_timeout_unacknowledged": 300,
+    "tcp_timeout_max_retrans": 310,
+    "udp_timeout": 30,
+    "udp_timeout_stream": 120,
+    "icmp_timeout": 25,
+}
+
+
+@pytest.mark.parametrize("uptime", [math.inf, 100.0])
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"tcp_timeout_established": 200},
+        {"tcp_timeout_unacknowledged": 250, "tcp_timeout_max_retrans": 100},
+        {"udp_timeout": 10, "udp_timeout_stream": 50},
+        {"icmp_timeout": 5, "tcp_timeout_close": 3},
+    ],
+)
+def test_the_effect_changes_only_where_it_is_said_to(wanted: dict[str, int], uptime: float) -> None:
+    timeouts = Timeouts(SHORT, NOW, uptime=uptime)
+    new = NewTimeouts(wanted, timeouts)
+    changes = new.remaining_changes()
+    kinds = [(UDP, 0, ""), (UDP, ASSURED, ""), (ICMP, 0, ""), (TCP, ASSURED, "ESTABLISHED"), (TCP, 0, "ESTABLISHED")]
+    for protocol, status, state in kinds:
+        effects = [
+            new.effect(origins_of(entry(protocol, remaining, status, state), timeouts)) for remaining in range(450)
+        ]
+        where = {number for number in range(1, 450) if effects[number] is not effects[number - 1]}
+        assert where <= changes
+
+
+def test_the_ages_at_which_the_effect_changes_are_the_timeouts() -> None:
+    timeouts = Timeouts({**SHORT, "max": 5}, NOW)
+    assert NewTimeouts({"udp_timeout": 7}, timeouts).age_bounds() == {400, 90, 10, 300, 310, 7, 120, 25}
 
 
 def test_flow_table_that_may_have_lowered_what_it_has_left() -> None:

@@ -5,23 +5,31 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import pathlib
+import stat
+import threading
 import time
 import typing as t
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_policies import Policy
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_record import (
-    TimeoutChange,
+    TimeoutRecord,
     changing,
     read_record,
     refuse_changed,
     replacing,
+    room_for,
     shortening,
 )
-from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError, UnavailableError
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
+    ConntrackError,
+    NotPermittedError,
+    UnavailableError,
+)
 from ansible_collections.netops.conntrack.plugins.module_utils._files import run_directory as run_directory_module
 
 
@@ -150,13 +158,13 @@ def test_record_of_an_earlier_boot_does_not_count(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("text", ["NaN", "1e300", "Infinity"])
-@pytest.mark.parametrize("place", ["begun", "done"])
-def test_time_that_is_still_to_come_is_damage(text: str, place: str) -> None:
-    with changing("udp_timeout", 30, 10):
+@pytest.mark.parametrize("place", [-2, -1])
+@pytest.mark.parametrize("rows", ["changes", "shortenings", "former_policies"])
+def test_time_that_is_still_to_come_is_damage(text: str, place: int, rows: str) -> None:
+    with changing("udp_timeout", 30, 10), shortening(5), replacing(Policy(2, 17, {"udp_timeout": 60})):
         pass
     data = json.loads(record_file().read_text())
-    change = dict(zip(TimeoutChange._fields, data["changes"][0]))
-    data["changes"] = [list({**change, place: float(text)}.values())]
+    data[rows][0][place] = float(text)
     record_file().write_text(json.dumps(data))
     with pytest.raises(ConntrackError, match="is not the record"):
         read_record()
@@ -195,6 +203,143 @@ def test_what_cannot_be_recorded_is_not_done(run_directory: pathlib.Path) -> Non
         assert done == ([] if required else ["changed"])
 
 
+def test_a_record_is_the_same_wherever_it_was_read() -> None:
+    assert TimeoutRecord(now=1.0, path="/run/a") == TimeoutRecord(now=1.0, path="/run/b")
+    assert TimeoutRecord(now=1.0, edition=(1, 2, 3)) == TimeoutRecord(now=1.0)
+    assert TimeoutRecord(now=1.0) != TimeoutRecord(now=2.0)
+
+
+def test_room_is_asked_for_two_editions_of_the_record_and_its_lock() -> None:
+    assert room_for(0) == ()
+    assert room_for(1) == (700, 700, 0)
+    assert room_for(3) == (1700, 1700, 0)
+    with changing("udp_timeout", 30, 10):
+        pass
+    size = record_file().stat().st_size
+    assert size < 700
+    assert room_for(0) == ()
+    assert room_for(2) == (size + 1200, size + 1200)
+
+
+@pytest.mark.parametrize("context", [lambda: shortening(5), lambda: replacing(Policy(None, 17, {"udp_timeout": 1}))])
+def test_without_room_nothing_is_shortened_or_replaced(
+    context: t.Callable[[], contextlib.AbstractContextManager[None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[int, ...]] = []
+
+    def has_room(_path: str, *sizes: int) -> bool:
+        asked.append(sizes)
+        return False
+
+    monkeypatch.setattr(run_directory_module, "has_room", has_room)
+    with pytest.raises(UnavailableError, match="No space left on device"), context():
+        raise AssertionError("it was done")
+    assert not record_file().exists()
+    # The directory is made as well.
+    assert asked == [(0, 700, 700, 0)]
+
+
+def test_the_lock_is_for_root_alone_and_the_record_for_all() -> None:
+    with changing("udp_timeout", 30, 10):
+        pass
+    assert [stat.S_IMODE(path.stat().st_mode) for path in sorted(record_file().parent.iterdir())] == [0o644, 0o600]
+
+
+def test_a_policy_that_gave_no_timeout_leaves_no_traces() -> None:
+    with replacing(Policy(2, 17, {})):
+        assert len(read_record().former_policies) == 1
+    with shortening(5):
+        pass
+    assert read_record().former_policies == ()
+
+
+def test_one_process_at_a_time_changes_the_record() -> None:
+    def change() -> None:
+        with changing("udp_timeout", 10, 20):
+            pass
+
+    with changing("udp_timeout", 30, 10):
+        pass
+    with open(f"{record_file()}.lock", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        other = threading.Thread(target=change)
+        other.start()
+        other.join(0.2)
+        assert other.is_alive()
+        assert len(read_record().changes) == 1
+    other.join()
+    assert len(read_record().changes) == 2
+
+
+def test_who_may_not_read_the_record_may_not_change_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    with changing("udp_timeout", 30, 10):
+        pass
+
+    def denied(_path: str) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(run_directory_module, "read", denied)
+    record = read_record()
+    assert (record.changes, record.path) == ((), str(record_file()))
+    with pytest.raises(NotPermittedError, match=rf"^idle: The record of changed timeouts, {record_file()}, may not be"):
+        record.require("idle")
+    with pytest.raises(NotPermittedError, match=r"^timeout: "), changing("udp_timeout", 10, 30):
+        raise AssertionError("it was changed")
+    TimeoutRecord().require("idle")
+
+
+@pytest.mark.parametrize(
+    ("what", "seconds"),
+    [
+        (lambda: changing("udp_timeout", 30, 10), 30),
+        (lambda: changing("udp_timeout", 10, 30), 30),
+        (lambda: shortening(50), 50),
+        (lambda: replacing(Policy(2, 17, {"udp_timeout": 60, "udp_timeout_stream": 600})), 600),
+    ],
+)
+def test_traces_last_as_long_as_the_longest_timeout(
+    what: t.Callable[[], contextlib.AbstractContextManager[None]], seconds: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "monotonic", lambda: 1000.0)
+    with what():
+        pass
+    for passed, stays in ((seconds - 1, True), (seconds, False)):
+        monkeypatch.setattr(time, "monotonic", lambda passed=passed: 1000.0 + passed)
+        # Whatever is recorded next drops what is past.
+        with changing("icmp_timeout", 1000, 2000):
+            pass
+        record = read_record()
+        left = [each for each in record.changes if each.short_name == "udp_timeout"]
+        assert bool([*left, *record.shortenings, *record.former_policies]) is stays
+
+
+def test_a_timeout_of_0_is_one_as_well() -> None:
+    with changing("udp_timeout", 30, 0):
+        pass
+    assert [(change.old, change.new) for change in read_record().changes] == [(30, 0)]
+
+
+def test_a_disk_that_fills_up_meanwhile_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_arguments: t.Any, **_options: t.Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(run_directory_module, "write", full)
+    with pytest.raises(UnavailableError, match=r"cannot be written \(No space left on device\)"), shortening(5):
+        raise AssertionError("it was done")
+
+
+def test_the_form_of_a_record_is_that_of_earlier_releases() -> None:
+    with changing("udp_timeout", 30, 4_294_967_295):
+        pass
+    data = json.loads(record_file().read_text())
+    assert data["version"] == 1
+    assert [change.new for change in read_record().changes] == [4_294_967_295]
+    data["changes"][0][2] += 1
+    record_file().write_text(json.dumps(data))
+    with pytest.raises(ConntrackError, match="is not the record"):
+        read_record()
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -206,6 +351,8 @@ def test_what_cannot_be_recorded_is_not_done(run_directory: pathlib.Path) -> Non
         '{"version": 2, "changes": [], "shortenings": []}',
         '{"version": 1, "changes": [["udp_timeout", 30]], "shortenings": []}',
         '{"version": 1, "changes": [["udp_timeout", 30, null, 1, 2]], "shortenings": []}',
+        '{"version": 1, "changes": [[7, 30, 10, 1, 2]], "shortenings": []}',
+        '{"version": 1, "changes": [[null, 30, 10, 1, 2]], "shortenings": []}',
         '{"version": 1, "changes": [["udp_timeout", 30, 10, "now", 2]], "shortenings": []}',
         '{"version": 1, "changes": [], "shortenings": [["x", 1, 2]]}',
         '{"version": 1, "changes": 7, "shortenings": []}',

@@ -241,6 +241,8 @@ def test_entry_that_left_a_flow_table() -> None:
     assert seconds(_uapi.ICMP, 10, offloading) == 21
     # Nothing is left of a timeout that is as long as the flow table's.
     assert seconds(_uapi.UDP, 0, offloading, status=REPLIED) == 0
+    as_long = known(flow_tables=True, settings={"flowtable_udp_timeout": 180})
+    assert seconds(_uapi.UDP, 0, as_long, status=REPLIED) == 0
     assert seconds(_uapi.UDP, 0, known(), status=REPLIED) == 29
 
 
@@ -257,6 +259,7 @@ def test_states_of_first_packets_have_the_names_of_states() -> None:
         ("4.19.0-rc1", False),
         ("5.4.0", False),
         ("10.0", False),
+        ("5.custom", False),
     ],
 )
 def test_old_kernel_is_known_by_its_release(release: str, is_slow: bool, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -275,6 +278,18 @@ def test_everything_has_what_flow_tables_leave() -> None:
     assert found(settings=offloading) == set()
     assert {432_000 - 40, 180 - 30} <= found(settings=offloading, flow_tables=True)
     assert {120, 30} <= found(flow_tables=True)
+
+
+def test_the_time_idle_begins_and_ends_at_known_remaining_times() -> None:
+    """Of a timeout of 30 s, it begins with less than 30 s left. More than 30 s are not explained."""
+    without_sysctl = {120, 121, 600, 601, 18_000, 18_001}
+    assert idle_changes((), Timeouts({"udp_timeout": 30}, NOW)) == {30, 31, *without_sysctl}
+    assert idle_changes((5,), Timeouts({"udp_timeout": 30}, NOW)) >= {25, 30, 31}
+
+
+def test_everything_has_the_timeouts_of_policies() -> None:
+    policies = [Policy(None, _uapi.UDP, {"udp_timeout": 71, "udp_timeout_stream": 72})]
+    assert {71, 72} <= {each.timeout for each in known(policies=policies).everything()}
 
 
 class TestPolicies:
@@ -391,12 +406,13 @@ class TestRecord:
         assert self.of(there_and_back, 6_800) == 399
         assert self.of(there_and_back, 431_000) == 999
 
-    def test_each_value_holds_for_the_time_in_which_it_was_there(self) -> None:
-        """Before 100, 1,000 s. Then 2,000, and from some time before 400 on 3,000. Then 4,000, and some time 5,000."""
+    @pytest.mark.parametrize("present", [5_000, 2_000])
+    def test_each_value_holds_for_the_time_in_which_it_was_there(self, present: int) -> None:
+        """Before 100, 1,000 s. Then 2,000, and from some time before 400 on 3,000. Then 4,000, and another."""
         timeouts = self.with_changes(
             TimeoutChange("tcp_timeout_established", 1_000, 2_000, 99.5, 100.0),
             TimeoutChange("tcp_timeout_established", 3_000, 4_000, 399.5, 400.0),
-            present=5_000,
+            present=present,
         )
         found = timeouts.possible(entry(_uapi.TCP, 1, state=ESTABLISHED))
         own = [each for each in found if each.sysctl == "tcp_timeout_established"]
@@ -405,7 +421,24 @@ class TestRecord:
             (2_000, 600.0, 900.5),
             (3_000, 600.0, 900.5),
             (4_000, 0.0, 600.5),
-            (5_000, 0.0, 600.5),
+            (present, 0.0, 600.5),
+        ]
+
+    def test_a_value_of_somebody_else_that_came_again_holds_for_both_times(self) -> None:
+        timeouts = self.with_changes(
+            TimeoutChange("tcp_timeout_established", 1_000, 2_000, 99.5, 100.0),
+            TimeoutChange("tcp_timeout_established", 3_000, 4_000, 399.5, 400.0),
+            TimeoutChange("tcp_timeout_established", 4_000, 3_000, 699.5, 700.0),
+            present=3_000,
+        )
+        found = timeouts.possible(entry(_uapi.TCP, 1, state=ESTABLISHED))
+        own = [each for each in found if each.sysctl == "tcp_timeout_established"]
+        assert [(each.timeout, each.newest, each.oldest) for each in own] == [
+            (1_000, 900.0, math.inf),
+            (2_000, 600.0, 900.5),
+            (3_000, 600.0, 900.5),
+            (4_000, 300.0, 600.5),
+            (3_000, 0.0, 300.5),
         ]
 
     def test_change_that_is_not_known_to_be_done(self) -> None:
@@ -431,6 +464,7 @@ class TestRecord:
         record = TimeoutRecord((TimeoutChange("flowtable_tcp_timeout", 3_600, 30, 990.0, 990.5),), now=1000.0)
         timeouts = known(record=record, flow_tables=True, settings={"flowtable_tcp_timeout": 30})
         assert self.of(timeouts, 428_380) == 0
+        assert self.of(timeouts, 431_000) == 0
         assert self.of(timeouts, 431_975) == 24
 
     def test_cap_that_was_raised(self) -> None:
@@ -444,6 +478,9 @@ class TestRecord:
         assert self.of(timeouts, 3_500) == 99
         assert self.of(timeouts, 3_550) == 428_449  # it would have been shortened since
         assert seconds(_uapi.UDP, 3_500, timeouts) == 99
+        # It would have been shortened to that before the run.
+        assert seconds(_uapi.UDP, 3_000, timeouts) is None
+        assert math.ceil(3_600 - 100.5 - 60) in idle_changes((), timeouts)
 
 
 @pytest.mark.parametrize(("start", "expected"), [(NOW - 50 * SECOND, 50), (NOW - 2 * SECOND, 2), (NOW, 0)])
@@ -479,6 +516,11 @@ def test_age_of_a_stepped_clock_does_not_count() -> None:
 )
 def test_age(start: int | None, expected: int | None) -> None:
     assert age(start, known(uptime=100.9)) == expected
+
+
+def test_an_entry_may_be_as_old_as_the_machine_is_up() -> None:
+    assert age(NOW - 50 * SECOND, Timeouts(SETTINGS, NOW, uptime=50.0)) == 50
+    assert age(NOW - 51 * SECOND, Timeouts(SETTINGS, NOW, uptime=50.0)) is None
 
 
 def test_fields_that_govern() -> None:

@@ -68,7 +68,7 @@ def test_where_all_is_there_nothing_changes(tmp_path: pathlib.Path, dry_run: boo
 
 
 def test_the_table_is_read_only_where_it_has_to_be(tmp_path: pathlib.Path) -> None:
-    for most, readings in ((None, 0), (0, 0), (3, 0), (2, 1)):
+    for most, readings in ((None, 0), (0, 0), (4, 0), (3, 0), (2, 1)):
         table = TableInMemory(there(1))
         table.most = most
         restored(table, tmp_path, line(1) + line(2))
@@ -150,6 +150,15 @@ def test_labels_that_the_kernel_ignored_are_told(tmp_path: pathlib.Path, labels:
     assert outcome.without_labels == outcome.result(None, with_diff=False)["without_labels"] == lacking
     warnings = [warning for warning in outcome.every_warning() if "without their labels" in warning]
     assert [warning.split()[0] for warning in warnings] == [str(lacking)] * bool(lacking)
+
+
+def test_labels_are_counted_for_those_that_were_made_alone(tmp_path: pathlib.Path) -> None:
+    """Two parts of one group, of each of which one entry is there."""
+    table = TableInMemory(there(2), there(4))
+    text = line(1, more=" labels=1") + line(2, more=" labels=1")
+    text += line(3, more=" labels=1 zone=7") + line(4, more=" labels=1 zone=7")
+    outcome = restored(table, tmp_path, text)
+    assert (sorted(table.created), outcome.without_labels) == ([1, 3], 2)
 
 
 def test_of_entries_that_are_there_no_labels_are_missing(tmp_path: pathlib.Path) -> None:

@@ -13,14 +13,17 @@ import typing as t
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
+    NotPermittedError,
     OptionError,
     UnavailableError,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._files.replacement import (
     FileChange,
     Purpose,
+    has_room,
     plan_file,
     put_all,
+    remove,
     restore_all,
     staged,
 )
@@ -256,7 +259,7 @@ def test_link_to_nothing_is_filled(tmp_path: pathlib.Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("directory", "is not a regular file"), ("masked", "is not a regular file"), ("pipe", "is not a regular file")],
+    [(name, rf"{name}' is not a regular file\. Give another file") for name in ("directory", "masked", "pipe")],
 )
 def test_only_regular_files_are_replaced(tmp_path: pathlib.Path, name: str, words: str) -> None:
     (tmp_path / "directory").mkdir()
@@ -277,6 +280,196 @@ def test_room_that_is_missing_is_told_with_the_remedy(tmp_path: pathlib.Path, mo
     assert caught.value.message.endswith(f"Make room on the file system of {tmp_path}, or do without it.")
 
 
+def test_an_empty_file_takes_room_as_well(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "90.conf").write_text("old\n")
+    status = os.statvfs(tmp_path)
+    monkeypatch.setattr(os, "statvfs", lambda _path: os.statvfs_result((*status[:3], 0, 0, *status[5:])))
+    with pytest.raises(UnavailableError, match="No space left on device"):
+        plan_file(str(tmp_path / "90.conf"), lambda _text: "", PURPOSE)
+    assert plan_file(str(tmp_path / "90.conf"), lambda _text: None, PURPOSE).changed
+
+
+# Of blocks: their size, and how many there are, free for root, and free for others. Of inodes: how many, and free.
+ROOMS = [
+    ((4096, 100, 1, 1, 50, 1), [4096], True),
+    ((4096, 100, 1, 1, 50, 1), [1], True),
+    ((4096, 100, 1, 1, 50, 1), [4097], False),
+    ((4096, 100, 1, 1, 50, 2), [1, 1], False),
+    ((4096, 100, 2, 2, 50, 2), [1, 1], True),
+    ((4096, 100, 2, 2, 50, 1), [1, 1], False),
+    ((4096, 100, 0, 0, 50, 1), [0], True),
+    ((4096, 100, 0, 0, 50, 0), [0], False),
+    # A disk that does not say.
+    ((4096, 0, 0, 0, 50, 1), [4096], True),
+    ((4096, 100, 1, 1, 0, 0), [4096], True),
+    ((4096, 1, 0, 0, 50, 1), [1], False),
+    ((4096, 100, 1, 1, 1, 0), [1], False),
+]
+
+
+@pytest.mark.parametrize(("disk", "sizes", "fits"), ROOMS)
+@pytest.mark.parametrize("user", [0, 1000])
+def test_room_on_a_disk(
+    monkeypatch: pytest.MonkeyPatch, user: int, disk: tuple[int, ...], sizes: list[int], fits: bool
+) -> None:
+    frsize, blocks, for_root, for_others, files, free = disk
+    status = os.statvfs_result((512, frsize, blocks, for_root, for_others, files, free, free, 0, 255))
+    monkeypatch.setattr(os, "statvfs", lambda _path: status)
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    assert has_room("/anywhere", *sizes) is fits
+
+
+@pytest.mark.parametrize(("user", "fits"), [(0, True), (1, False), (1000, False)])
+def test_only_root_has_the_blocks_that_are_kept_for_root(
+    monkeypatch: pytest.MonkeyPatch, user: int, fits: bool
+) -> None:
+    status = os.statvfs_result((512, 4096, 100, 1, 0, 50, 1, 1, 0, 255))
+    monkeypatch.setattr(os, "statvfs", lambda _path: status)
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    assert has_room("/anywhere", 1) is fits
+
+
+@pytest.mark.parametrize(
+    ("flags", "user", "kind", "words"),
+    [
+        (os.ST_RDONLY, 0, UnavailableError, "is mounted read-only. Mount it with write access, "),
+        (os.ST_RDONLY | os.ST_NOSUID, 1000, UnavailableError, "is mounted read-only. Mount it with write access, "),
+        (os.ST_NOSUID, 0, NotPermittedError, "not even by root. Look at it with lsattr -d and ls -ldZ, "),
+        (os.ST_NOSUID, 1000, NotPermittedError, "by this user. "),
+    ],
+)
+def test_a_directory_that_takes_nothing(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, flags: int, user: int, kind: type[Exception], words: str
+) -> None:
+    status = os.statvfs(tmp_path)
+    asked: list[int] = []
+
+    def access(_path: str, mode: int, **_options: t.Any) -> bool:
+        asked.append(mode)
+        monkeypatch.setattr(os, "geteuid", lambda: user)
+        return False
+
+    monkeypatch.setattr(os, "access", access)
+    monkeypatch.setattr(os, "fstatvfs", lambda _handle: os.statvfs_result((*status[:8], flags, status[9])))
+    # What stays as it is needs nothing.
+    assert not plan_file(str(tmp_path / "90.conf"), lambda text: text, PURPOSE).changed
+    assert asked == []
+    with pytest.raises(kind) as caught:
+        plan_file(str(tmp_path / "90.conf"), lambda _text: "new\n", PURPOSE)
+    message = str(caught.value)
+    assert asked == [os.W_OK | os.X_OK]
+    assert message.startswith(f"an_option: '{tmp_path}/90.conf' cannot be written")
+    assert words in message
+    assert message.endswith("r do without it.")
+
+
+def test_all_is_on_the_disk_before_a_file_is_replaced(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[tuple[int, int]] = []
+
+    def sync(descriptor: int) -> None:
+        status = os.fstat(descriptor)
+        synced.append((status.st_ino, status.st_size))
+
+    monkeypatch.setattr(os, "fsync", sync)
+    with staged(made(tmp_path, ["replaced"]), nothing) as changed:
+        assert synced == [((tmp_path / ".replaced.new").stat().st_ino, len("new\n"))]
+        put_all(changed)
+        assert [number for number, _size in synced[1:]] == [tmp_path.stat().st_ino]
+
+
+def test_a_process_that_was_killed_while_it_put_a_file_is_followed(tmp_path: pathlib.Path) -> None:
+    """The old file has its second name already, and is still in its place."""
+    with staged(made(tmp_path, ["replaced"]), nothing) as changed:
+        os.link(tmp_path / "replaced", tmp_path / ".replaced.old")
+        put_all(changed)
+        assert (tmp_path / "replaced").read_text() == "new\n"
+        restore_all(changed)
+    assert state(tmp_path) == {"replaced": "old\n"}
+
+
+def test_a_path_that_leads_through_a_file_is_named(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OptionError, match=rf"^an_option: '{tmp_path}/file/90\.conf' .*\(Not a directory\)"):
+        plan_file(str(tmp_path / "file" / "90.conf"), lambda _text: "new\n", PURPOSE)
+
+
+def test_a_long_text_needs_more_room(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    status = os.statvfs_result((4096, 4096, 100, 1, 1, 50, 9, 9, 0, 255))
+    monkeypatch.setattr(os, "statvfs", lambda _path: status)
+    assert plan_file(str(tmp_path / "90.conf"), lambda _text: "x" * 4096, PURPOSE).changed
+    with pytest.raises(UnavailableError, match="No space left on device"):
+        plan_file(str(tmp_path / "90.conf"), lambda _text: "x" * 4097, PURPOSE)
+
+
+def test_a_directory_that_is_gone_is_not_made_again(tmp_path: pathlib.Path) -> None:
+    change = FileChange(str(tmp_path / "gone" / "90.conf"), "old\n", "new\n", "an_option")
+    for call in (change.check, change.put, change.restore):
+        with pytest.raises(UnavailableError, match=r"90\.conf' cannot be written \(No such file or directory\)"):
+            call()
+    change.clean_up()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_link_that_takes_the_place_of_a_file_leads_nowhere(tmp_path: pathlib.Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "replaced").write_text("old\n")
+    (change,) = made(tmp_path, ["replaced"])
+    (tmp_path / "replaced").unlink()
+    (tmp_path / "replaced").symlink_to(elsewhere / "replaced")
+    with staged([change], nothing) as changed:
+        assert (tmp_path / ".replaced.new").exists()
+        with pytest.raises(UnavailableError):
+            put_all(changed)
+        with pytest.raises(UnavailableError):
+            change.check()
+    assert state(elsewhere) == {"replaced": "old\n"}
+
+
+@pytest.mark.parametrize("name", STARTS)
+def test_a_file_is_put_once_however_often_it_is_tried(tmp_path: pathlib.Path, name: str) -> None:
+    """A process that was killed came so far before."""
+    with staged(made(tmp_path, [name]), nothing) as changed:
+        for _time in range(3):
+            put_all(changed)
+            changed[0].check()
+        restore_all(changed)
+    assert state(tmp_path) == {key: text for key, text in OLD.items() if key == name}
+
+
+def test_two_changes_of_a_file_are_put_one_after_the_other(tmp_path: pathlib.Path) -> None:
+    first = FileChange(str(tmp_path / "file"), "old\n", "new\n", "an_option")
+    second = FileChange(str(tmp_path / "file"), "new\n", "newer\n", "an_option", again=True)
+    (tmp_path / "file").write_text("old\n")
+    with staged([first, second], nothing) as changed:
+        # Neither of them says that somebody else was there.
+        for each in changed:
+            each.check()
+        put_all(changed)
+        for each in changed:
+            each.check()
+        # The process was killed, and all is put once more.
+        put_all(changed)
+        assert (tmp_path / "file").read_text() == "newer\n"
+        restore_all(changed)
+    assert state(tmp_path) == {"file": "old\n"}
+
+
+def test_what_stops_the_process_restores_the_files(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put = FileChange.put
+
+    def stopped(self: FileChange) -> None:
+        put(self)
+        if self.path.endswith("removed"):
+            raise KeyboardInterrupt
+
+    with staged(made(tmp_path), nothing) as changed:
+        monkeypatch.setattr(FileChange, "put", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            put_all(changed)
+    assert state(tmp_path) == OLD
+
+
 def test_unreadable_file_is_named(tmp_path: pathlib.Path) -> None:
     with pytest.raises(OptionError, match=rf"an_option: '{tmp_path}' cannot be read \(it is not a regular file\)"):
         read_text(str(tmp_path), "an_option")
@@ -294,3 +487,12 @@ def test_file_that_cannot_be_restored_is_named(tmp_path: pathlib.Path, monkeypat
         with pytest.raises(UnavailableError, match=f"NOT restored: {tmp_path}/replaced, it has the new text"):
             put_all([first, second])
         (tmp_path / ".removed.old").rmdir()
+
+
+def test_a_file_that_is_gone_is_removed(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "file").write_text("text")
+    for _time in range(2):
+        remove(str(tmp_path / "file"))
+        assert state(tmp_path) == {}
+    with pytest.raises(NotADirectoryError):
+        remove(f"{__file__}/file")

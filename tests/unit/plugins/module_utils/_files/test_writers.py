@@ -38,6 +38,7 @@ def refusal_of(path: pathlib.Path) -> str:
     ("owner", "group", "mode", "words"),
     [
         (0, 0, 0o644, ""),
+        (0, 0, 0o775, ""),
         (OWN, 0, 0o664, ""),
         (OWN, 5, 0o644, ""),
         (OWN, 5, 0o664, "can be written by others"),

@@ -794,3 +794,12 @@ def test_null_is_refused_where_it_is_given(option: str, at: str) -> None:
     with pytest.raises(OptionError) as caught:
         refuse_null({"exclude": None}, ("exclude",), option)
     assert caught.value.message.startswith(f"{at}: None is null")
+
+
+def test_a_field_of_several_selectors_has_the_breakpoints_of_all() -> None:
+    selection = compile_selection([{"source_port": "1-5"}, {"source_port": "10-12"}], None, CONTEXT)
+    assert set(selection.breakpoints["source_port"]) == {1, 6, 10, 13}
+
+
+def test_a_protocol_is_a_number_of_eight_bits() -> None:
+    assert {protocol for _family, protocol in EVERY_KIND} == set(range(256))

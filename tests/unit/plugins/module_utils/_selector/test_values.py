@@ -18,14 +18,30 @@ from ansible_collections.netops.conntrack.plugins.module_utils._selector.values 
 
 def test_names_of_labels(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "connlabel.conf"
-    lines = "# bit name\n0 eth0-in\n33 suspicious\nx broken\n34 noted  # by hand\n500 beyond\n\n\u0663 broken\n"
+    lines = "# bit name\n0 eth0-in\n33 suspicious\nx broken\n34 noted  # by hand\n500 beyond\n128 outside\n127 last\n"
+    lines += "\n\u0663 broken\n"
     file.write_text(lines, encoding="utf-8")
     monkeypatch.setattr(label_names, "LABELS_FILE", str(file))
     assert values.label_bit("suspicious", "label") == 33
     assert values.label_bit(" 127 ", "label") == 127
-    for name in ("broken", "noted", "beyond"):
+    assert values.label_bit("last", "label") == 127
+    for name in ("broken", "noted", "beyond", "outside"):
         with pytest.raises(OptionError, match=f"'{name}' is not a label"):
             values.label_bit(name, "label")
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [("5", (5, 0xFFFFFFFF)), ("0xffffffff/0xffffffff", (0xFFFFFFFF, 0xFFFFFFFF)), ("0x10/0xff", (0x10, 0xFF))],
+)
+def test_a_mark_with_its_mask(given: str, expected: tuple[int, int]) -> None:
+    assert values.mark_and_mask(given, "mark") == expected
+
+
+@pytest.mark.parametrize("given", ["0x100000000", "0/0x100000000", "0x10/0xf", "1/", "/1"])
+def test_a_mark_that_no_entry_can_have(given: str) -> None:
+    with pytest.raises(OptionError, match=r"^mark: "):
+        values.mark_and_mask(given, "mark")
 
 
 @pytest.mark.parametrize(
@@ -205,3 +221,9 @@ def test_booleans(given: t.Any, expected: bool) -> None:
 def test_what_is_neither_true_nor_false(given: t.Any) -> None:
     with pytest.raises(OptionError, match=r"^replied: "):
         values.boolean(given, "replied")
+
+
+@pytest.mark.parametrize("given", [ipaddress.IPv4Network("203.0.113.0/24"), 5, True, None, ["203.0.113.9"]])
+def test_only_a_text_is_a_network(given: t.Any) -> None:
+    with pytest.raises(OptionError, match=r"^source: .*is not an address or a network"):
+        values.parse_network(given, "source")

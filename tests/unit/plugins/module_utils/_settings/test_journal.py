@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import pathlib
 import typing as t
 
@@ -114,6 +115,81 @@ def test_the_last_hundred_settled_changes_are_named() -> None:
     for number in range(101):
         journal.settle(pending(id=f"id-{number}"))
     assert [journal.outcome(f"id-{number}") for number in (0, 1, 100)] == [None, "taken-back", "taken-back"]
+
+
+def test_a_change_that_waits_has_a_line_from_the_start(files: pathlib.Path) -> None:
+    """It takes no room on a full disk to write over it what became of the change."""
+    for _time in range(2):
+        journal.keep(pending())
+        assert (files / "settled").read_text() == "one waits\n\n\n\n\n\n"
+    size = (files / "settled").stat().st_size
+    journal.keep(pending(id="another"))
+    journal.settle(pending())
+    assert (files / "settled").read_text().split() == ["one", "taken-back", "another", "waits"]
+    journal.keep(pending(id="another"))
+    assert (files / "settled").stat().st_size == size + len("another waits\n\n\n\n\n\n")
+
+
+def test_what_somebody_wrote_between_the_lines_is_dropped(files: pathlib.Path) -> None:
+    (files / "settled").write_bytes(b"\xff waits\ntwo nonsense\nthree confirmed\n")
+    journal.keep(pending())
+    assert (files / "settled").read_text().split() == ["three", "confirmed", "one", "waits"]
+
+
+@pytest.mark.parametrize("settle", [journal.settle, journal.settle_confirmed])
+def test_a_link_in_the_place_of_the_outcomes_leads_nowhere(
+    files: pathlib.Path, settle: t.Callable[[Pending], None]
+) -> None:
+    journal.keep(pending())
+    (files / "settled").rename(files / "victim")
+    (files / "settled").symlink_to(files / "victim")
+    before = (files / "victim").read_text()
+    with pytest.raises(UnavailableError, match="cannot be written"):
+        settle(pending())
+    assert (files / "victim").read_text() == before
+
+
+@pytest.mark.usefixtures("files")
+def test_no_descriptor_stays_open() -> None:
+    journal.keep(pending())
+    before = len(os.listdir("/proc/self/fd"))
+    journal.settle(pending())
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.parametrize(
+    ("settle", "there"),
+    [(journal.settle, {"settled"}), (journal.settle_confirmed, {"settled", "confirmed"})],
+)
+def test_what_is_settled_is_called_pending_no_more(
+    files: pathlib.Path, settle: t.Callable[[Pending], None], there: set[str]
+) -> None:
+    journal.keep(pending())
+    settle(pending())
+    assert {path.name for path in files.iterdir()} == there
+
+
+def test_only_what_was_confirmed_is_put_away(files: pathlib.Path) -> None:
+    journal.put_away()
+    journal.keep(pending())
+    journal.settle_confirmed(pending())
+    (files / "confirmed").rename(files / "pending")
+    journal.put_away()
+    assert not (files / "pending").exists()
+    assert (files / "confirmed").read_text() == pending().as_json()
+    journal.keep(pending(id="two"))
+    journal.put_away()
+    assert not (files / "pending").exists()
+    assert (files / "confirmed").read_text() == pending().as_json()
+
+
+def test_what_cannot_be_put_away_stays(files: pathlib.Path) -> None:
+    (files / "pending").write_text("damaged", encoding="utf-8")
+    journal.put_away()
+    (files / "pending").unlink()
+    (files / "pending").mkdir()
+    journal.put_away()
+    assert (files / "pending").is_dir()
 
 
 def test_the_journal_of_another_boot_is_none(files: pathlib.Path) -> None:
