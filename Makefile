@@ -86,6 +86,8 @@ vm: ## boot a virtual machine with another kernel, change its table, tune and re
 kernels: export GUESTS := $(or $(GUESTS),all)
 kernels: ## the same on each of the virtual machines, or on those that GUESTS names (as root)
 	@tools/setup --vm $(TEST)
+	@$(IN_VENV) python tools/controllers.py
+	@$(IN_VENV) python tools/routers.py --all
 	@$(IN_VENV) python -m pytest tests/vm --durations=0 --durations-min=1
 
 soak: ## audit, prune, restore and tune a router under traffic for an hour, or for MINUTES (as root)
