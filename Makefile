@@ -86,7 +86,6 @@ vm: ## boot a virtual machine with another kernel, change its table, tune and re
 kernels: export GUESTS := $(or $(GUESTS),all)
 kernels: ## the same on each of the virtual machines, or on those that GUESTS names (as root)
 	@tools/setup --vm $(TEST)
-	@$(IN_VENV) python tools/controllers.py
 	@$(IN_VENV) python tools/routers.py --all
 	@$(IN_VENV) python -m pytest tests/vm --durations=0 --durations-min=1
 
