@@ -4,8 +4,9 @@
 
 """Make the virtual environments in which the collection is tested with other versions of ansible-core.
 
-Usage: controllers.py [--all], with a Python that has PyYAML. The environments are those of controllers.yml with
-every_time, or all of them, and stand below .work/controllers. A Python that this machine lacks is named and left out.
+Usage: controllers.py [--all | SERIES...], with a Python that has PyYAML. The environments are those of controllers.yml
+with every_time, all of them, or those of the series, such as 2.16. They stand below .work/controllers. A Python that
+this machine lacks is named and left out.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ TOOLS = pathlib.Path(__file__).resolve().parent
 TABLE = TOOLS / "controllers.yml"
 REQUIREMENTS = TOOLS / "requirements-controllers.txt"
 ENVIRONMENTS = TOOLS.parent / ".work" / "controllers"
+KINDS = ("supported", "announced", "refused")
+ALL = "all"
+"""What names every row."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,8 +36,15 @@ class Controller:
 
     core: str
     python: str
-    supported: bool
+    kind: str
+    """The part of the table that it is in: supported, announced or refused."""
+
     every_time: bool = False
+
+    @property
+    def supported(self) -> bool:
+        """Whether the collection works on it. One that is not released yet is neither supported nor refused."""
+        return self.kind == "supported"
 
     @property
     def series(self) -> str:
@@ -85,16 +96,34 @@ class Controller:
 def controllers(table: t.Mapping[str, t.Any] | None = None) -> list[Controller]:
     """Return the rows of the ``table``, by default that of controllers.yml: the supported ones first."""
     rows = table or yaml.safe_load(TABLE.read_text(encoding="utf-8"))
-    return [Controller(**row, supported=kind == "supported") for kind in ("supported", "refused") for row in rows[kind]]
+    return [Controller(**row, kind=kind) for kind in KINDS for row in rows[kind]]
+
+
+def chosen(names: t.Collection[str]) -> list[Controller]:
+    """Return the rows of the series with these ``names``; all with ALL, and those with every_time without names.
+
+    Raises ValueError for a name that no row has.
+    """
+    rows = controllers()
+    if ALL in names:
+        return rows
+    series = {row.series for row in rows}
+    if unknown := sorted(set(names) - series):
+        known = ", ".join(sorted(series))
+        raise ValueError(f"{unknown[0]}: {TABLE.name} has no such series of ansible-core. It has {known}.")
+    return [row for row in rows if (row.series in names if names else row.every_time)]
 
 
 def main(arguments: list[str]) -> None:
     """Make the environments that are asked for and not ready, and say what each holds."""
-    if not set(arguments) <= {"--all"}:
+    if any(name.startswith("-") for name in arguments) and arguments != ["--all"]:
         sys.exit(f"controllers: {' '.join(arguments)}: the only option is --all, for every row of {TABLE.name}.")
-    for controller in controllers():
-        if controller.every_time or arguments:
-            prepare(controller)
+    try:
+        rows = chosen([ALL] if arguments == ["--all"] else arguments)
+    except ValueError as error:
+        sys.exit(f"controllers: {error}")
+    for controller in rows:
+        prepare(controller)
 
 
 def prepare(controller: Controller) -> None:

@@ -18,4 +18,6 @@ options:
       - Without it, the module works in the namespace that Ansible's connection leads to.
       - Needs C(pyroute2) on the target, and root.
     type: str
+requirements:
+  - pyroute2 >= 0.5.14 on the target, for O(netns)
 """

@@ -22,6 +22,7 @@ extends_documentation_fragment:
   - netops.conntrack._attributes.reads_only
   - netops.conntrack._attributes.facts
   - netops.conntrack._netns
+  - netops.conntrack._python
 attributes:
   action:
     description: Has an action plugin, which runs on the controller.

@@ -25,6 +25,7 @@ description:
 extends_documentation_fragment:
   - netops.conntrack._attributes
   - netops.conntrack._netns
+  - netops.conntrack._python
 attributes:
   check_mode:
     support: full

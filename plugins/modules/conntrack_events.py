@@ -21,6 +21,7 @@ extends_documentation_fragment:
   - netops.conntrack._attributes
   - netops.conntrack._selection
   - netops.conntrack._netns
+  - netops.conntrack._python
 attributes:
   check_mode:
     support: full
@@ -80,8 +81,6 @@ options:
     type: str
     choices: [extended, ndjson, csv]
     default: extended
-requirements:
-  - pyroute2 >= 0.5.14, for O(netns) only
 notes:
   - An entry that was made has no counters yet. One that has ended has no remaining time any more. What an event does
     not tell is unknown, and an entry for which a selector asks for it is undecidable.

@@ -25,6 +25,7 @@ extends_documentation_fragment:
   - netops.conntrack._attributes.reads_only
   - netops.conntrack._netns
   - netops.conntrack._expectations
+  - netops.conntrack._python
 options:
   group_by:
     description:
@@ -38,8 +39,6 @@ options:
       - How many expectations and groups to return. V(0) returns none.
     type: int
     default: 10
-requirements:
-  - pyroute2 >= 0.5.14, for O(netns) only
 seealso:
   - module: netops.conntrack.conntrack_expect_prune
   - module: netops.conntrack.conntrack_facts

@@ -24,6 +24,7 @@ extends_documentation_fragment:
   - netops.conntrack._attributes
   - netops.conntrack._netns
   - netops.conntrack._expectations
+  - netops.conntrack._python
 attributes:
   check_mode:
     support: full
@@ -48,8 +49,6 @@ options:
       - How many of the expectations to be deleted RV(sample) shows, each with its master.
     type: int
     default: 5
-requirements:
-  - pyroute2 >= 0.5.14, for O(netns) only
 seealso:
   - module: netops.conntrack.conntrack_expect_info
   - module: netops.conntrack.conntrack_prune

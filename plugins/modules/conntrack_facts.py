@@ -23,6 +23,7 @@ extends_documentation_fragment:
   - netops.conntrack._attributes.facts
   - netops.conntrack._netns
   - netops.conntrack._assume_deleted
+  - netops.conntrack._python
 options:
   gather_subset:
     description:
@@ -87,7 +88,7 @@ options:
     type: str
     version_added: 1.0.0
 requirements:
-  - pyroute2 >= 0.5.14, for O(netns), O(namespaces) and the subset V(namespaces) only
+  - pyroute2 >= 0.5.14 on the target, also for O(namespaces) and the subset V(namespaces)
 seealso:
   - module: netops.conntrack.conntrack_info
   - module: netops.conntrack.conntrack_prune

@@ -23,6 +23,7 @@ extends_documentation_fragment:
   - netops.conntrack._attributes
   - netops.conntrack._selection
   - netops.conntrack._netns
+  - netops.conntrack._python
 attributes:
   check_mode:
     support: full

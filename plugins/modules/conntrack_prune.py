@@ -27,6 +27,7 @@ extends_documentation_fragment:
   - netops.conntrack._netns
   - netops.conntrack._pair
   - netops.conntrack._protect
+  - netops.conntrack._python
   - netops.conntrack._selection
 attributes:
   check_mode:

@@ -25,6 +25,7 @@ extends_documentation_fragment:
   - netops.conntrack._attributes
   - netops.conntrack._netns
   - netops.conntrack._pair
+  - netops.conntrack._python
   - netops.conntrack._selection
 attributes:
   check_mode:

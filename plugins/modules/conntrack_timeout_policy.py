@@ -25,6 +25,7 @@ description:
 extends_documentation_fragment:
   - netops.conntrack._attributes
   - netops.conntrack._netns
+  - netops.conntrack._python
 attributes:
   check_mode:
     support: full
@@ -114,8 +115,6 @@ options:
     type: str
     choices: [present, absent]
     default: present
-requirements:
-  - pyroute2 >= 0.5.14, for O(netns) only
 notes:
   - nftables cannot change an object that a rule uses. The module refuses that, and says what to write into the file
     of the ruleset.

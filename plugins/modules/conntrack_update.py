@@ -30,6 +30,7 @@ extends_documentation_fragment:
   - netops.conntrack._protect
   - netops.conntrack._selection
   - netops.conntrack._assume_deleted
+  - netops.conntrack._python
 attributes:
   check_mode:
     support: full

@@ -26,6 +26,7 @@ description:
 extends_documentation_fragment:
   - netops.conntrack._attributes
   - netops.conntrack._attributes.reads_only
+  - netops.conntrack._python
 options:
   interval:
     description: The time from one look to the next, from V(2s) to V(1h).

@@ -19,7 +19,7 @@ from helpers.support import CHECKOUT, PATIENCE
 from unit.test_collection import FILES
 
 BIN = pathlib.Path(sys.executable).parent
-INSTALL = (CHECKOUT / "README.md").read_text(encoding="utf-8").partition("## Install")[2].partition("\n## ")[0]
+INSTALL = (CHECKOUT / "README.md").read_text(encoding="utf-8").partition("## Installation\n")[2].partition("\n## ")[0]
 COMMANDS = re.findall(r"^\$ (.*?)(?: +#.*)?$", INSTALL, re.MULTILINE)
 VERSION = yaml.safe_load((CHECKOUT / "galaxy.yml").read_text(encoding="utf-8"))["version"]
 ARTIFACT = f"netops-conntrack-{VERSION}.tar.gz"

@@ -83,17 +83,23 @@ def kernel_version(machine: VirtualMachine) -> tuple[int, int]:
     return int(major), int(minor)
 
 
+def python_of(machine: VirtualMachine) -> str:
+    """Return the first two numbers of the version of the machine's Python, such as 3.14."""
+    return machine.sh("python3 -c 'import sys; print(*sys.version_info[:2], sep=\".\")'").strip()
+
+
 def copy_collection(machine: VirtualMachine) -> None:
     """Give the machine the collection's module_utils."""
+    copy_files(machine, CHECKOUT, ["plugins/module_utils"], f"{LIBRARY}/ansible_collections/netops/conntrack")
+
+
+def copy_files(machine: VirtualMachine, directory: pathlib.Path, names: t.Iterable[str], target: str) -> None:
+    """Copy files and directories, by their names below ``directory``, into the directory ``target`` of the machine."""
     packed = subprocess.run(
-        ["tar", "--create", "--exclude=__pycache__", "plugins/module_utils"],
-        cwd=CHECKOUT,
-        capture_output=True,
-        check=True,
+        ["tar", "--create", "--exclude=__pycache__", *names], cwd=directory, capture_output=True, check=True
     )
-    target = f"{LIBRARY}/ansible_collections/netops/conntrack"
     command = machine.ssh_command([f"mkdir -p {target} && tar --extract --directory={target}"])
-    subprocess.run(command, input=packed.stdout, capture_output=True, check=True, timeout=120)
+    subprocess.run(command, input=packed.stdout, capture_output=True, check=True, timeout=300)
 
 
 class GuestTasks:
@@ -104,10 +110,15 @@ class GuestTasks:
         hosts = {name: {**inventory["vars"], **variables} for name, variables in inventory["hosts"].items()}
         self._workplace = Workplace(directory, hosts)
 
-    def results(self, *tasks: tuple[str, dict[str, t.Any]], check: bool = False) -> list[Result]:
+    def results(self, *tasks: tuple[str, dict[str, t.Any]], check: bool = False, **play: t.Any) -> list[Result]:
         """Run modules of the collection with these options in one play, and return their results. None failed."""
-        named = [{f"netops.conntrack.{name}": options, "check_mode": check} for name, options in tasks]
-        [results] = self._workplace.results(named).values()
+        results = self.ends(*tasks, check=check, **play)
         for result in results:
             assert not result.get("failed"), json.dumps(result, indent=1)
+        return results
+
+    def ends(self, *tasks: tuple[str, dict[str, t.Any]], check: bool = False, **play: t.Any) -> list[Result]:
+        """Run modules in one ``play``, whether they fail or not, and return their results."""
+        named = [{f"netops.conntrack.{name}": options, "check_mode": check} for name, options in tasks]
+        [results] = self._workplace.results(named, **play).values()
         return results

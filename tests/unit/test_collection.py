@@ -13,9 +13,11 @@ import re
 import subprocess
 import sys
 import tarfile
+import typing as t
 
 import pytest
 import yaml
+from helpers.ansible_tasks import ON_THE_CONTROLLER
 from helpers.support import CHECKOUT
 from unit.test_documentation import links_of
 
@@ -144,14 +146,37 @@ def test_links_of_the_pages_in_the_archive_lead_to_files_in_it(installed: pathli
     assert dead == set()
 
 
-def test_every_module_is_documented_after_an_installation(installed: pathlib.Path) -> None:
+@pytest.fixture(scope="session")
+def documents(installed: pathlib.Path) -> dict[str, t.Any]:
+    """Return what ansible-doc says of each module after an installation, by the module's name."""
     listed = json.loads(ansible("ansible-doc", "--json", "--list", "netops.conntrack", home=installed))
-    assert sorted(listed) == [f"netops.conntrack.{name}" for name in MODULES]
-    documents = json.loads(ansible("ansible-doc", "--json", *sorted(listed), home=installed))
+    found = json.loads(ansible("ansible-doc", "--json", *sorted(listed), home=installed))
+    return {name.rpartition(".")[2]: document for name, document in found.items()}
+
+
+def test_every_module_is_documented_after_an_installation(documents: dict[str, t.Any]) -> None:
+    assert sorted(documents) == MODULES
     for name, document in documents.items():
         assert document["doc"]["description"], name
         assert document["examples"], name
         assert document["return"], name
+
+
+def test_a_module_that_asks_routers_says_which_python_they_need(documents: dict[str, t.Any]) -> None:
+    config = yaml.safe_load((CHECKOUT / "tests" / "config.yml").read_text(encoding="utf-8"))
+    needed = f"Python {config['modules']['python_requires'].replace('>=', '>= ')} on the target"
+    saying = {
+        name
+        for name, document in documents.items()
+        if any(item.startswith(needed) for item in document["doc"].get("requirements", []))
+    }
+    assert set(MODULES) - saying == ON_THE_CONTROLLER
+
+
+def test_a_module_that_enters_a_network_namespace_says_which_library_it_needs(documents: dict[str, t.Any]) -> None:
+    for name, document in documents.items():
+        requirements = " ".join(document["doc"].get("requirements", []))
+        assert ("netns" in document["doc"]["options"]) == ("pyroute2" in requirements), name
 
 
 @pytest.mark.parametrize("name", PLAYBOOKS)

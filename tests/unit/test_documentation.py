@@ -17,6 +17,7 @@ from helpers.support import CHECKOUT
 from interface import documentation_of
 
 PREFIX = "netops.conntrack."
+REPOSITORY = yaml.safe_load((CHECKOUT / "galaxy.yml").read_text(encoding="utf-8"))["repository"]
 README = CHECKOUT / "README.md"
 INDEX = CHECKOUT / "docs" / "README.md"
 TESTING = CHECKOUT / "TESTING.md"
@@ -32,6 +33,7 @@ OF_RESTORE = {"controller_src", "directory", "written_at"}
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _CHANGES = r"ansible-playbook netops\.conntrack\.(?:prepare|prune|restore|site|tune)"
 _LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]*))?\)")
+_BRANCH = re.compile(rf"\]\({re.escape(REPOSITORY)}/(?:blob|raw)/main/")
 _HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 _MOST_LINES_OF_THE_README = 150
 
@@ -57,8 +59,9 @@ def without_blocks(page: pathlib.Path) -> str:
 
 
 def links_of(page: pathlib.Path) -> list[tuple[str, str]]:
-    """Return the path and the anchor of each link of a page that leads to a file of the repository."""
-    return _LINK.findall(without_blocks(page))
+    """Return the path and the anchor of each link of a page that leads to a file of the repository, also by a URL."""
+    to_the_top = "../" * len(page.relative_to(CHECKOUT).parent.parts)
+    return _LINK.findall(_BRANCH.sub(f"]({to_the_top}", without_blocks(page)))
 
 
 def anchors_of(page: pathlib.Path) -> set[str]:
@@ -215,6 +218,16 @@ def test_index_has_every_page(page: pathlib.Path) -> None:
 def test_readme_is_short_and_leads_to_the_index() -> None:
     assert len(README.read_text(encoding="utf-8").splitlines()) <= _MOST_LINES_OF_THE_README
     assert "docs/README.md" in {path for path, _anchor in links_of(README)}
+
+
+def test_links_of_the_readme_are_full_urls_because_galaxy_shows_it_too() -> None:
+    assert _LINK.findall(without_blocks(README)) == []
+    assert len(links_of(README)) > 40
+
+
+@pytest.mark.parametrize("section", ["requirements", "installation", "use", "support", "licence"])
+def test_readme_has_the_sections_that_a_certification_asks_for(section: str) -> None:
+    assert section in anchors_of(README)
 
 
 def test_figures_of_the_comparison_were_measured() -> None:

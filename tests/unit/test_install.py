@@ -90,7 +90,8 @@ def test_jmespath_goes_to_the_python_of_ansible(stranger: Stranger) -> None:
 
 def test_short_names_with_the_lines_for_ansible_cfg(stranger: Stranger) -> None:
     stranger.types(FROM_CHECKOUT, stranger.clone)
-    [lines] = re.findall(r"```ini\n(.*?)```", INSTALL, re.DOTALL)
+    page = (CHECKOUT / "docs" / "install.md").read_text(encoding="utf-8")
+    [lines] = re.findall(r"```ini\n(.*?)```", page, re.DOTALL)
     (stranger.home / "ansible.cfg").write_text(lines, encoding="utf-8")
     # This host is refused by the collection's own action, which so was found.
     host = "-i router1, -c local -e ansible_host=192.0.2.1"

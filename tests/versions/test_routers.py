@@ -31,7 +31,7 @@ PAIRS = [(python, library) for library in SUPPORTED for python in routers.python
 _THERE = [pair for pair in PAIRS if pair[0] in INTERPRETERS]
 TESTED = PAIRS if ALL else list(dict.fromkeys([*_THERE[:1], *_THERE[-1:]]))
 
-UNSUITED = [(python, library) for library in SUPPORTED for python in INTERPRETERS if not library.suits(python)]
+UNSUITED = [(python, library) for library in LIBRARIES for python in INTERPRETERS if not library.suits(python)]
 TOO_OLD = [
     (python, library)
     for library in LIBRARIES

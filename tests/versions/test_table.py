@@ -42,12 +42,19 @@ def pins(name: str) -> dict[str, str]:
 
 
 def row(core: str, python: str) -> Controller:
-    return Controller(core=core, python=python, supported=True)
+    return Controller(core=core, python=python, kind="supported")
 
 
 def test_all_that_is_promised_is_in_the_table() -> None:
     assert {row.series for row in SUPPORTED} >= PROMISED_SERIES
     assert {row.python for row in SUPPORTED} >= PROMISED_PYTHONS
+
+
+def test_each_pull_request_is_tested_on_each_supported_series() -> None:
+    checks = yaml.safe_load((CHECKOUT / ".github" / "workflows" / "checks.yml").read_text(encoding="utf-8"))
+    assert checks["jobs"]["versions"]["strategy"]["matrix"]["core"] == list(
+        dict.fromkeys(row.series for row in SUPPORTED)
+    )
 
 
 def test_no_two_rows_share_an_environment() -> None:
@@ -60,9 +67,16 @@ def test_every_run_of_the_suite_tries_the_oldest_and_the_newest() -> None:
 
 
 def test_the_refused_ones_are_older_than_the_supported_ones() -> None:
-    refused = [row.series for row in ROWS if not row.supported]
+    refused = [row.series for row in ROWS if row.kind == "refused"]
     assert refused
     assert all(as_numbers(series) < as_numbers(floor()) for series in refused)
+
+
+def test_the_announced_ones_are_newer_than_the_supported_ones() -> None:
+    newest = max(as_numbers(row.series) for row in SUPPORTED)
+    announced = [row for row in ROWS if row.kind == "announced"]
+    assert announced
+    assert all(as_numbers(row.series) > newest and not row.every_time for row in announced)
 
 
 def test_the_suite_runs_on_a_release_of_the_table() -> None:
@@ -90,7 +104,7 @@ def test_a_role_asks_for_the_oldest_supported_one(role: str) -> None:
 
 
 def test_the_page_has_exactly_the_rows_of_the_table() -> None:
-    lines = re.findall(r"^\| ([0-9.]+) \| ([0-9.]+) \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    lines = re.findall(r"^\| ([0-9][0-9.abrc]+) \| (3\.[0-9]+) \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     assert lines == [(row.core, row.python) for row in ROWS]
 
 
@@ -122,9 +136,24 @@ def test_a_missing_python_is_named_and_its_old_environment_removed(
     assert not gone.environment.exists()
 
 
-def test_an_unknown_option_is_refused() -> None:
-    with pytest.raises(SystemExit, match="the only option is --all"):
-        controllers.main(["--most"])
+def test_series_are_chosen_by_name_and_without_one_those_of_every_time() -> None:
+    assert {row.series for row in controllers.chosen(["2.16", "2.21"])} == {"2.16", "2.21"}
+    assert {row.python for row in controllers.chosen(["2.21"])} == {"3.12", "3.13"}
+    assert controllers.chosen(["all"]) == ROWS
+    assert all(row.every_time for row in controllers.chosen([]))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--most"], "the only option is --all"),
+        (["2.16", "--all"], "the only option is --all"),
+        (["2.16", "2.99"], r"2\.99: controllers\.yml has no such series of ansible-core. It has .*2\.16"),
+    ],
+)
+def test_an_unknown_argument_is_refused(arguments: list[str], said: str) -> None:
+    with pytest.raises(SystemExit, match=said):
+        controllers.main(arguments)
 
 
 def test_an_interpreter_of_pyenv_is_found_without_pyenv(

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -30,7 +31,10 @@ BESIDE = ("docs/*.svg", "docs/*.png", "docs/*.json", "docs/*.yml")
 """What pages link to that is no page."""
 
 FIRST = "README.md"
-"""The first page of the site, where servers look for index."""
+"""The first page of the site, where servers look for index. It is also shown elsewhere, so its links are full URLs."""
+
+BRANCH = re.compile(r"\]\(https://github\.com/netops/conntrack/(?:blob|raw)/main/")
+"""How a link of the README to a file of the repository begins."""
 
 
 def main() -> int:
@@ -57,7 +61,7 @@ def lay_out(checkout: pathlib.Path, source: pathlib.Path) -> None:
     """
     found = navigation.sections((checkout / navigation.INDEX).read_text(encoding="utf-8"))
     for page in (FIRST, navigation.INDEX, *(page for pages in found.values() for page in pages)):
-        _write(source / _at_its_place(page), _with_links_to_the_first_page(page, checkout))
+        _write(source / _at_its_place(page), _with_links_of_the_site(page, checkout))
     for pattern in BESIDE:
         for path in checkout.glob(pattern):
             shutil.copy(path, source / path.relative_to(checkout))
@@ -70,8 +74,10 @@ def _at_its_place(page: str) -> str:
     return "index.md" if page == FIRST else page
 
 
-def _with_links_to_the_first_page(page: str, checkout: pathlib.Path) -> str:
+def _with_links_of_the_site(page: str, checkout: pathlib.Path) -> str:
     text = (checkout / page).read_text(encoding="utf-8")
+    if page == FIRST:
+        return BRANCH.sub("](", text)
     # The README of the checkout alone: those of roles and tools keep their names.
     to_the_top = "../" * page.count("/")
     return text.replace(f"]({to_the_top}{FIRST}", f"]({to_the_top}index.md")

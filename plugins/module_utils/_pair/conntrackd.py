@@ -99,6 +99,7 @@ class Daemon:
             return None, f"It was started with a relative path, -C {self.config}. Give it an absolute one."
         command = [_NAME, "-C", self.config, "-s"]
         try:
+            # run_command of Ansible has no timeout.  # pylint: disable-next=ansible-bad-function
             done = subprocess.run(
                 command,
                 capture_output=True,

@@ -22,6 +22,7 @@ def load() -> None:
     path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
     command = [shutil.which("modprobe", path=path) or "modprobe", "nf_conntrack"]
     try:
+        # run_command of Ansible has no timeout.  # pylint: disable-next=ansible-bad-function
         subprocess.run(command, check=True, capture_output=True, text=True, timeout=_SECONDS)
     except (OSError, subprocess.SubprocessError) as error:
         reason = (getattr(error, "stderr", None) or str(error)).strip()

@@ -51,6 +51,7 @@ def _printed(program: str, *arguments: str) -> list[str]:
     if found is None:
         return []
     try:
+        # run_command of Ansible has no timeout.  # pylint: disable-next=ansible-bad-function
         done = subprocess.run([found, *arguments], check=False, capture_output=True, text=True, timeout=_SECONDS)
     except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
         return []

@@ -180,6 +180,7 @@ class NftFile:
             return None
         command = [self._nft, "-c", "-f", path]
         try:
+            # run_command of Ansible has no timeout.  # pylint: disable-next=ansible-bad-function
             done = subprocess.run(command, check=False, capture_output=True, timeout=_SECONDS)
         except (OSError, subprocess.SubprocessError) as error:
             return f"{error}."

@@ -89,7 +89,7 @@ def without_null(kind: t.Any) -> tuple[t.Any, bool]:
     if t.get_origin(kind) not in (t.Union, types.UnionType):
         return kind, False
     members = t.get_args(kind)
-    others = tuple(member for member in members if member is not type(None))
+    others = tuple(member for member in members if member is not types.NoneType)
     return (others[0] if len(others) == 1 else t.Union[others]), len(others) < len(members)
 
 

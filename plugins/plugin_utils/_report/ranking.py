@@ -110,5 +110,6 @@ def _rank(item: tuple[str, Host]) -> tuple[int, float, str]:
     name, host = item
     audit = last_audit(host)
     percent = audit["usage"]["percent"] if audit else None
-    fullest_first = -percent if percent is not None and is_finite(percent) else math.inf
-    return VERDICTS.index(host["verdict"]), fullest_first, name
+    # The least room first. What was not measured comes last.
+    room = 100 - percent if percent is not None and is_finite(percent) else math.inf
+    return VERDICTS.index(host["verdict"]), room, name

@@ -42,6 +42,9 @@ def test_navigation_keeps_the_order_of_the_index() -> None:
 def test_first_page_is_the_readme_with_the_navigation(source: pathlib.Path) -> None:
     text = (source / "index.md").read_text(encoding="utf-8")
     assert text.startswith((CHECKOUT / "README.md").read_text(encoding="utf-8")[:200])
+    assert "](docs/start.md)" in text
+    assert "![The fleet, worst first](docs/report-fleet.png)" in text
+    assert "github.com/netops/conntrack/blob" not in text
     assert text.count("```{toctree}") == len(navigation.sections(INDEX)) + 2
 
 
@@ -50,7 +53,7 @@ def test_links_to_the_readme_lead_to_the_first_page(source: pathlib.Path, page: 
     assert "](../README.md" in (CHECKOUT / page).read_text(encoding="utf-8")
     text = (source / page).read_text(encoding="utf-8")
     assert "](../README.md" not in text
-    assert "](../index.md#install)" in text
+    assert "](../index.md#installation)" in text
 
 
 def test_every_link_has_its_file(source: pathlib.Path) -> None:
