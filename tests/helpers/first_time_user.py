@@ -24,7 +24,7 @@ COMMANDS = re.findall(r"^\$ (.*?)(?: +#.*)?$", INSTALL, re.MULTILINE)
 VERSION = yaml.safe_load((CHECKOUT / "galaxy.yml").read_text(encoding="utf-8"))["version"]
 ARTIFACT = f"netops-conntrack-{VERSION}.tar.gz"
 
-FROM_CHECKOUT, BUILD, FROM_ARTIFACT, JMESPATH = COMMANDS[:4]
+FROM_ARTIFACT, JMESPATH, FROM_CHECKOUT, BUILD = COMMANDS[:4]
 
 
 class Newcomer:
