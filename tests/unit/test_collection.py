@@ -19,7 +19,7 @@ import pytest
 import yaml
 from helpers.ansible_tasks import ON_THE_CONTROLLER
 from helpers.support import CHECKOUT
-from unit.test_documentation import links_of
+from unit.test_documentation import relative_links_of
 
 MODULES = sorted(path.stem for path in (CHECKOUT / "plugins" / "modules").glob("*.py"))
 PLAYBOOKS = sorted(path.stem for path in (CHECKOUT / "playbooks").glob("*.yml"))
@@ -140,7 +140,7 @@ def test_links_of_the_pages_in_the_archive_lead_to_files_in_it(installed: pathli
     dead = {
         f"{page.relative_to(top)}: {path}"
         for page in pages
-        for path, _anchor in links_of(page)
+        for path, _anchor in relative_links_of(page)
         if path and not (page.parent / path).exists()
     }
     assert dead == set()

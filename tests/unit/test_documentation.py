@@ -64,6 +64,11 @@ def links_of(page: pathlib.Path) -> list[tuple[str, str]]:
     return _LINK.findall(_BRANCH.sub(f"]({to_the_top}", without_blocks(page)))
 
 
+def relative_links_of(page: pathlib.Path) -> list[tuple[str, str]]:
+    """Return the path and the anchor of each link of a page that is no URL."""
+    return _LINK.findall(without_blocks(page))
+
+
 def anchors_of(page: pathlib.Path) -> set[str]:
     """Return the anchors of a page's headings, as GitHub makes them."""
     headings = _HEADING.findall(without_blocks(page))
