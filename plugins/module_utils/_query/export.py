@@ -77,7 +77,7 @@ class Export:
     def write(self, block: Block) -> None:
         """Write the entries of a block."""
         with _writing(self._dest, self._option):
-            self._file.writelines(f"{line}\n" for line in self._lines(block))
+            self._file.write("".join(f"{line}\n" for line in self._lines(block)))
         self._entries += len(block)
 
     def finish(self) -> None:

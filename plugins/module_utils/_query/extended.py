@@ -15,11 +15,14 @@ import typing as t
 from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import Entry
-from ansible_collections.netops.conntrack.plugins.module_utils._query.line_template import NANOSECONDS, LineTemplate
+from ansible_collections.netops.conntrack.plugins.module_utils._query.line_template import (
+    NANOSECONDS,
+    LineTemplate,
+    Word,
+)
 from ansible_collections.netops.conntrack.plugins.module_utils._query.output import PLAIN, Output
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Layout
-from ansible_collections.netops.conntrack.plugins.module_utils._table.memo import Memo
 
 
 def _state(entry: Entry) -> str:
@@ -42,6 +45,9 @@ def _flag(entry: Entry) -> str:
     return ""
 
 
+_WORDS = (Word(("protocol", "state"), _state), Word(("status",), _unreplied), Word(("status",), _flag))
+
+
 def _numbers_of(protocol: int) -> dict[str, str]:
     """Return what the tool prints of a tuple's numbers, by field."""
     if protocol in _uapi.PORT_PROTOCOLS:
@@ -57,15 +63,15 @@ class _Template(LineTemplate):
     """The line of the entries of one layout."""
 
     def __init__(self, layout: Layout, context: Context, short: bool, output: Output) -> None:
-        super().__init__(layout, context)
         self._output = output
+        super().__init__(layout, context, [*_WORDS, Word(("labels",), self._labels)] if output.labels else _WORDS)
         self.add_text(self._protocol() if short else f"{self._family()} {self._protocol()}")
         self.add_value("remaining", " %d")
-        self.add_word(Memo(("protocol", "state"), _state))
+        self.add_word(0)
         self._add_direction("", "original", "orig")
-        self.add_word(Memo(("status",), _unreplied))
+        self.add_word(1)
         self._add_direction("reply_", "reply", "reply")
-        self.add_word(Memo(("status",), _flag))
+        self.add_word(2)
         self._add_own()
 
     def _family(self) -> str:
@@ -95,13 +101,13 @@ class _Template(LineTemplate):
             self.add_value("zone", " zone=%d")
         self.add_age(" delta-time=%d")
         if self._output.starts and self.has("start"):
-            self.add_column(" [start=%s]", _starts)
+            self.add_texts(" [start=%s]", _starts)
         self.add_value("helper", " helper=%s")
         self.add_value("use", " use=%d")
         if self._output.ids:
             self.add_value("id", " id=%d")
         if self._output.labels:
-            self.add_word(Memo(("labels",), self._labels))
+            self.add_word(3)
 
     def _labels(self, entry: Entry) -> str:
         labels = self._output.labels_of(entry)
@@ -126,7 +132,7 @@ class ExtendedLines:
         self._output = output
         self._templates: dict[Layout, _Template] = {}
 
-    def __call__(self, block: Block) -> t.Iterator[str]:
+    def __call__(self, block: Block) -> list[str]:
         """Return the line of each entry of the block."""
         template = self._templates.get(block.layout)
         if template is None:

@@ -8,34 +8,65 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
-from ansible_collections.netops.conntrack.plugins.module_utils._query.fields import address_text
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import Entry
+from ansible_collections.netops.conntrack.plugins.module_utils._query import column_texts
+from ansible_collections.netops.conntrack.plugins.module_utils._query.column_texts import Part
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
-from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Layout
+from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import NUMBER, Layout
 from ansible_collections.netops.conntrack.plugins.module_utils._table.memo import Memo
 
-Column = t.Callable[[Block], t.Iterable[t.Any]]
+Column = t.Callable[[Block], t.Iterable[Part]]
 
 NANOSECONDS = 1_000_000_000
+
+_GAP = re.compile("%[dxs]")
+
+
+class Word(t.NamedTuple):
+    """A word of a line, and the fields that it is made of."""
+
+    fields: tuple[str, ...]
+    text_of: t.Callable[[Entry], str]
 
 
 class LineTemplate:
     """What the lines of the entries of one layout have in common, and where they differ.
 
-    The texts that are added have a gap such as %d for each column. They have no other percent sign.
+    The texts that are added have a gap for each column: %d for a number, %x for one in hexadecimal digits, %s for a
+    text. ``words`` make words of an entry, each of which reads few fields and can be empty.
     """
 
-    def __init__(self, layout: Layout, context: Context) -> None:
+    def __init__(self, layout: Layout, context: Context, words: t.Sequence[Word] = ()) -> None:
         self.layout = layout
         self._context = context
-        self._text = ""
-        self._columns: list[Column] = []
+        self._parts: list[str | Column | int] = []
+        fields = {field for word in words for field in word.fields}
+        self._varying = sorted(fields & layout.fields.keys())
+        self._words_of = Memo(fields, lambda entry: tuple(word.text_of(entry) for word in words))
 
-    def lines(self, block: Block) -> t.Iterator[str]:
+    def lines(self, block: Block) -> list[str]:
         """Return the line of each entry."""
-        return map(self._text.__mod__, zip(*(column(block) for column in self._columns)))
+        return column_texts.joined(self._parts_of(block), len(block)) if len(block) else []
+
+    def _parts_of(self, block: Block) -> t.Iterator[Part]:
+        words = self._words(block)
+        for part in self._parts:
+            if isinstance(part, str):
+                yield part
+            elif isinstance(part, int):
+                yield words[part]
+            else:
+                yield from part(block)
+
+    def _words(self, block: Block) -> list[Part]:
+        """Return each word. Mostly it is the same in all rows, which is seen at once."""
+        if all(column_texts.is_constant(block, field) for field in self._varying):
+            return list(self._words_of(Block(self.layout, block.data[: self.layout.size]))[0])
+        return [list(column) for column in zip(*self._words_of(block))]
 
     def has(self, *fields: str) -> bool:
         """Return whether the entries of the layout have all of these fields."""
@@ -43,25 +74,30 @@ class LineTemplate:
 
     def add_text(self, text: str) -> None:
         """Add what is the same in all lines."""
-        self._text += text
+        self._parts.append(text)
 
-    def add_column(self, text: str, column: Column) -> None:
-        """Add a text with a gap, and what fills the gap."""
-        self._text += text
-        self._columns.append(column)
+    def add_texts(self, text: str, texts: t.Callable[[Block], t.Iterable[str]]) -> None:
+        """Add a text with a gap, and the function that returns what fills it in each row."""
+        self._add(text, lambda block: [list(texts(block))])
 
-    def add_word(self, memo: Memo[str]) -> None:
-        """Add a word that is made of several fields, and can be empty."""
-        self.add_column("%s", memo)
+    def add_word(self, number: int) -> None:
+        """Add the word of this number."""
+        self._parts.append(number)
 
     def add_value(self, field: str, text: str) -> None:
         """Add the value of a field, if the entries have it."""
-        if self.has(field):
-            self.add_column(text, lambda block: block.column(field))
+        if not self.has(field):
+            return
+        if "%x" in text:
+            self.add_texts(text, lambda block: map("%x".__mod__, block.numbers(field)))
+        elif self.layout.fields[field].encoding is NUMBER:
+            self._add(text, lambda block: [column_texts.number(block, field)])
+        else:
+            self.add_texts(text, lambda block: block.column(field))
 
     def add_address(self, field: str, text: str) -> None:
         """Add an address, which every entry has."""
-        self.add_column(text, lambda block: map(address_text, block.column(field)))
+        self._add(text, lambda block: column_texts.address(block, field))
 
     def add_number(self, field: str, text: str) -> None:
         """Add a number of a tuple. The tool prints 0 for one that the kernel did not send."""
@@ -73,9 +109,13 @@ class LineTemplate:
     def add_age(self, text: str) -> None:
         """Add the age in seconds, if the entries have a timestamp."""
         if self.has("start"):
-            self.add_column(text, self._ages)
+            self.add_texts(text, self._ages)
 
-    def _ages(self, block: Block) -> t.Iterator[int]:
+    def _ages(self, block: Block) -> t.Iterator[str]:
         # The tool cuts both times to whole seconds before it subtracts, unlike the field age.
         now = self._context.now // NANOSECONDS
-        return (now - start // NANOSECONDS for start in block.column("start"))
+        return (str(now - start // NANOSECONDS) for start in block.numbers("start"))
+
+    def _add(self, text: str, column: Column) -> None:
+        before, after = _GAP.split(text)
+        self._parts += [before, column, after]

@@ -17,16 +17,14 @@ and leaves out the numbers of ICMP. It differs from the tool in two things, so t
 from __future__ import annotations
 
 import re
-import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import Entry
-from ansible_collections.netops.conntrack.plugins.module_utils._query.line_template import LineTemplate
+from ansible_collections.netops.conntrack.plugins.module_utils._query.line_template import LineTemplate, Word
 from ansible_collections.netops.conntrack.plugins.module_utils._query.output import PLAIN, Output
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import Layout
-from ansible_collections.netops.conntrack.plugins.module_utils._table.memo import Memo
 
 FIRST_LINES = '<?xml version="1.0" encoding="utf-8"?>\n<conntrack>'
 LAST_LINE = "</conntrack>"
@@ -50,6 +48,9 @@ def _flags(entry: Entry) -> str:
     return assured + unreplied
 
 
+_WORDS = (Word(("protocol", "state"), _state), Word(("status",), _flags))
+
+
 def _numbers_of(protocol: int) -> dict[str, str]:
     """Return what the tool prints of a tuple's numbers, by field."""
     if protocol in _uapi.PORT_PROTOCOLS:
@@ -63,8 +64,8 @@ class _Template(LineTemplate):
     """The line of the entries of one layout."""
 
     def __init__(self, layout: Layout, context: Context, output: Output) -> None:
-        super().__init__(layout, context)
         self._output = output
+        super().__init__(layout, context, [*_WORDS, Word(("labels",), self._labels)] if output.labels else _WORDS)
         self.add_text("<flow>")
         self._add_direction("", "original")
         self._add_direction("reply_", "reply")
@@ -93,17 +94,17 @@ class _Template(LineTemplate):
 
     def _add_own(self) -> None:
         """Add what is about the entry as a whole."""
-        self.add_word(Memo(("protocol", "state"), _state))
+        self.add_word(0)
         self.add_value("remaining", "<timeout>%d</timeout>")
         self.add_value("mark", "<mark>%d</mark>")
         if self._output.labels:
-            self.add_word(Memo(("labels",), self._labels))
+            self.add_word(2)
         self._add_name("secctx")
         if not self.has("zone_original") and not self.has("zone_reply"):
             self.add_value("zone", "<zone>%d</zone>")
         self.add_value("use", "<use>%d</use>")
         self.add_value("id", "<id>%d</id>")
-        self.add_word(Memo(("status",), _flags))
+        self.add_word(1)
         if self._output.starts:
             self.add_value("start", "<timestamp><start>%d</start></timestamp>")
         self.add_age("<deltatime>%d</deltatime>")
@@ -111,7 +112,7 @@ class _Template(LineTemplate):
     def _add_name(self, field: str) -> None:
         if self.has(field):
             text = f"<{field}>%s</{field}>"
-            self.add_column(text, lambda block: (_UNSAFE.sub("?", name) for name in block.column(field)))
+            self.add_texts(text, lambda block: (_UNSAFE.sub("?", name) for name in block.column(field)))
 
     def _labels(self, entry: Entry) -> str:
         labels = self._output.labels_of(entry)
@@ -126,7 +127,7 @@ class XmlLines:
         self._output = output
         self._templates: dict[Layout, _Template] = {}
 
-    def __call__(self, block: Block) -> t.Iterator[str]:
+    def __call__(self, block: Block) -> list[str]:
         """Return the line of each entry of the block."""
         template = self._templates.get(block.layout)
         if template is None:
