@@ -111,18 +111,19 @@ def read_record() -> TimeoutRecord:
 
     Raises ConntrackError for a file that is damaged.
     """
-    now = time.monotonic()
     path = run_directory.path_of(_FILE)
     try:
         # Of a file that is replaced in between, the edition is the old one, and counts as changed.
         edition = _edition(os.stat(path))
         text = run_directory.read(path)
     except FileNotFoundError:
-        return TimeoutRecord(now=now, path=path)
+        text = None
     except PermissionError:
-        return TimeoutRecord(now=now, path=path, unreadable=_unreadable(path))
+        return TimeoutRecord(now=time.monotonic(), path=path, unreadable=_unreadable(path))
     except OSError as error:
         raise _damaged(path) from error
+    # Not sooner: another process may have recorded a change right before the file was read.
+    now = time.monotonic()
     if text is None:
         return TimeoutRecord(now=now, path=path)
     return dataclasses.replace(_parse(text, path, now), path=path, edition=edition)

@@ -15,6 +15,7 @@ import time
 import typing as t
 
 import pytest
+from ansible_collections.netops.conntrack.plugins.module_utils._entry import timeout_record
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_policies import Policy
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_record import (
     TimeoutRecord,
@@ -378,3 +379,20 @@ def test_damaged_record_is_named_with_the_remedy(run_directory: pathlib.Path, te
             reading()
         assert str(record_file()) in caught.value.message
         assert "Remove that file." in caught.value.message
+
+
+def test_change_that_is_recorded_just_before_the_file_is_read_is_no_damage(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = timeout_record.run_directory.read
+
+    def read_after_a_change(path: str) -> str | None:
+        monkeypatch.setattr(timeout_record.run_directory, "read", read)
+        with changing("generic_timeout", 600, 120):
+            pass
+        return read(path)
+
+    with changing("generic_timeout", 120, 600):
+        pass
+    monkeypatch.setattr(timeout_record.run_directory, "read", read_after_a_change)
+    record = read_record()
+    assert [(change.old, change.new) for change in record.changes] == [(120, 600), (600, 120)]
+    assert all(change.done is not None and change.done <= record.now for change in record.changes)
