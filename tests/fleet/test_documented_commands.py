@@ -60,6 +60,10 @@ OF_ONE_TABLE = {
 }
 
 
+BEFORE = {"docs/restore.md": "docs/backup.md"}
+"""The page that makes what a page needs."""
+
+
 def test_the_pages_have_commands() -> None:
     assert len(OF_ONE_TABLE) > 15
     assert sum(map(len, OF_ONE_TABLE.values())) > 100
@@ -67,7 +71,8 @@ def test_the_pages_have_commands() -> None:
 
 @pytest.mark.parametrize("page", OF_ONE_TABLE)
 def test_documented_commands(page: str, make_fleet: t.Callable[[str, int], t.Any], tmp_path: pathlib.Path) -> None:
-    _run_all(OF_ONE_TABLE[page], make_fleet("ncdocs", 1), tmp_path)
+    commands = [*OF_ONE_TABLE.get(BEFORE.get(page, ""), []), *OF_ONE_TABLE[page]]
+    _run_all(commands, make_fleet("ncdocs", 1), tmp_path)
 
 
 @pytest.mark.alone

@@ -16,7 +16,7 @@ import sys
 import typing as t
 
 import yaml
-from helpers.support import CHECKOUT, PATIENCE
+from helpers.support import CHECKOUT, ON_CONTROLLERS, PATIENCE
 
 ROLES = pathlib.Path(__file__).parent.parent / "unit" / "roles"
 ANSIBLE_PLAYBOOK = pathlib.Path(sys.executable).parent / "ansible-playbook"
@@ -107,7 +107,12 @@ class Fleet:
         return subprocess.run(
             [*command, *options],
             cwd=self.directory,
-            env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(self.directory), "ANSIBLE_PIPELINING": "true"},
+            env={
+                **os.environ,
+                **ON_CONTROLLERS,
+                "ANSIBLE_COLLECTIONS_PATH": str(self.directory),
+                "ANSIBLE_PIPELINING": "true",
+            },
             capture_output=True,
             text=True,
             timeout=PATIENCE,

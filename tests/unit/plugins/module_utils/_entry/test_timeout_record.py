@@ -15,7 +15,6 @@ import time
 import typing as t
 
 import pytest
-from ansible_collections.netops.conntrack.plugins.module_utils._entry import timeout_record
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_policies import Policy
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_record import (
     TimeoutRecord,
@@ -382,17 +381,17 @@ def test_damaged_record_is_named_with_the_remedy(run_directory: pathlib.Path, te
 
 
 def test_change_that_is_recorded_just_before_the_file_is_read_is_no_damage(monkeypatch: pytest.MonkeyPatch) -> None:
-    read = timeout_record.run_directory.read
+    read = run_directory_module.read
 
     def read_after_a_change(path: str) -> str | None:
-        monkeypatch.setattr(timeout_record.run_directory, "read", read)
+        monkeypatch.setattr(run_directory_module, "read", read)
         with changing("generic_timeout", 600, 120):
             pass
         return read(path)
 
     with changing("generic_timeout", 120, 600):
         pass
-    monkeypatch.setattr(timeout_record.run_directory, "read", read_after_a_change)
+    monkeypatch.setattr(run_directory_module, "read", read_after_a_change)
     record = read_record()
     assert [(change.old, change.new) for change in record.changes] == [(120, 600), (600, 120)]
     assert all(change.done is not None and change.done <= record.now for change in record.changes)
