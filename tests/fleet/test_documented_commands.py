@@ -52,12 +52,14 @@ def _is_left_out(command: str) -> bool:
     return any(word in command for word in (OF_THE_SYSTEM, A_FILE_OF_AN_EARLIER_RUN))
 
 
+def commands_of_one_table() -> dict[str, list[str]]:
+    """Return the commands of each page that enter no other namespace, of those that have some."""
+    pages = {page: [each for each in commands if not VISITS_ALL.search(each)] for page, commands in COMMANDS.items()}
+    return {page: commands for page, commands in pages.items() if commands}
+
+
 COMMANDS = documented_commands()
-OF_ONE_TABLE = {
-    page: here
-    for page, commands in COMMANDS.items()
-    if (here := [command for command in commands if not VISITS_ALL.search(command)])
-}
+OF_ONE_TABLE = commands_of_one_table()
 
 
 BEFORE = {"docs/restore.md": "docs/backup.md"}

@@ -16,6 +16,7 @@ import signal
 import syslog
 import time
 import typing as t
+from unittest import mock
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
@@ -458,7 +459,7 @@ def test_a_journal_that_cannot_be_written_is_tried_again_later(
     router.journal().unlink()
     for error in (OSError(errno.ENOSPC, "full"), UnavailableError("full")):
         with monkeypatch.context() as patch:
-            patch.setattr(journal, "keep", lambda _pending, error=error: (_ for _ in ()).throw(error))
+            patch.setattr(journal, "keep", mock.Mock(side_effect=error))
             confirm._renew_journal(pending)
     assert not router.journal().exists()
 
