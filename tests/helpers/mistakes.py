@@ -158,7 +158,9 @@ OF_PLAYBOOKS: dict[str, tuple[str, ...]] = {
 
 ELSEWHERE = {
     "old core": "tests/unit/plugins/action/test_router_action.py::test_an_old_core_connects_to_nobody",
-    "two runs at once": "tests/kernel/test_confirm.py::test_lock_that_is_held_too_long_is_an_error",
+    "two runs at once": (
+        "tests/unit/plugins/module_utils/_settings/test_lock.py::test_who_has_the_lock_is_told_with_the_remedy"
+    ),
     "Ctrl-C over SSH": "tests/kernel/test_ctrl_c.py::test_a_module_goes_on_without_a_terminal_and_ends_with_one",
     "Ctrl-C": "tests/unit/roles/test_interrupted.py::test_an_interrupted_run_says_what_it_did",
     "a signal on the router": "tests/kernel/test_interrupted.py::test_a_prune_says_how_many_it_deleted_and_stops",

@@ -135,7 +135,7 @@ def test_a_listener_of_another_namespace_is_not_shown(netns: str) -> None:
 def test_expired_entries_are_no_alarm(netns: str) -> None:
     """The kernel counts an entry that has expired until it collects it, the later the longer the others last."""
     insert(netns, seconds=400_000)
-    for _attempt in range(5):
+    for _attempt in range(20):
         insert(netns, seconds=1, protocol="udplite")
         time.sleep(1.2)
         counted = count(netns)
