@@ -20,7 +20,7 @@ import typing as t
 import pytest
 import yaml
 from fleet.conftest import STALE, Fleet
-from helpers.first_time_user import BUILD, FROM_ARTIFACT, FROM_CHECKOUT, INSTALL, JMESPATH, VERSION, Stranger
+from helpers.first_time_user import BUILD, FROM_ARTIFACT, FROM_CHECKOUT, JMESPATH, VERSION, Stranger
 from helpers.support import CHECKOUT
 
 OLDER = "0.4.0"
@@ -65,7 +65,8 @@ class FirstMinutes:
         assert sample["routers"]["hosts"].keys() == lab["hosts"].keys()
         sample["routers"] = {"hosts": lab["hosts"], "vars": {**sample["routers"]["vars"], **lab["vars"]}}
         (self.place / "inventory.yml").write_text(yaml.safe_dump(sample), encoding="utf-8")
-        [lines] = re.findall(r"```ini\n(.*?)```", INSTALL, re.DOTALL)
+        page = (CHECKOUT / "docs" / "install.md").read_text(encoding="utf-8")
+        [lines] = re.findall(r"```ini\n(.*?)```", page, re.DOTALL)
         (self.place / "ansible.cfg").write_text(lines, encoding="utf-8")
 
     def _installs_older(self) -> None:
