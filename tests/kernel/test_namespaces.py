@@ -230,6 +230,7 @@ def test_one_that_goes_before_its_table_is_read(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_another_namespace_of_the_same_number_is_not_entered() -> None:
+    before = open_namespaces()
     with unnamed() as process, unnamed() as other:
         expected = _netns.identity_of(f"pid:{other.pid}")
         with (
@@ -239,7 +240,12 @@ def test_another_namespace_of_the_same_number_is_not_entered() -> None:
             raise AssertionError("it was entered")
         with _netns.inside(f"pid:{other.pid}", expected):
             assert _netns.own_identity() == expected
-    assert not [fd for fd in os.listdir("/proc/self/fd") if "net:[" in link_of(fd)]
+    assert open_namespaces() == before
+
+
+def open_namespaces() -> list[str]:
+    """Return the descriptors of network namespaces that this process has."""
+    return [fd for fd in os.listdir("/proc/self/fd") if "net:[" in link_of(fd)]
 
 
 def link_of(descriptor: str) -> str:
