@@ -11,6 +11,7 @@ import gzip
 import json
 import pathlib
 import re
+import stat
 import typing as t
 
 import pytest
@@ -250,9 +251,9 @@ def test_the_explanation_is_that_of_the_table(router: Router) -> None:
 
 
 def test_without_root_without_connection_tracking_and_compressed(router: Router, tmp_path: pathlib.Path) -> None:
-    tmp_path.chmod(0o755)
-    for parent in tmp_path.parents[:3]:
-        parent.chmod(0o755)
+    for place in (tmp_path, *tmp_path.parents[:3]):
+        # The last one can be /tmp, whose other bits stay.
+        place.chmod(stat.S_IMODE(place.stat().st_mode) | 0o755)
     path = tmp_path / "dump.txt.gz"
     path.write_bytes(gzip.compress(pathlib.Path(router.file("extended")).read_bytes()))
     hidden = ("unshare", "--mount", "sh", "-ec", 'mount -t tmpfs none /proc/sys/net; exec "$@"', "sh", *UNPRIVILEGED)
