@@ -6,7 +6,7 @@
 
 """How many entries have each value of a field, safe from whoever chooses the values.
 
-Whoever sends packets chooses addresses, ports and, through rules, marks. Two things keep that harmless:
+Whoever sends packets chooses addresses and, through rules, marks. Two things keep that harmless:
 
 - Python hashes a number without a secret, so that a sender can choose numbers that all meet in one place of a hash
   table. So each byte of a number is replaced by another one before it is counted, by a table that is a secret of this

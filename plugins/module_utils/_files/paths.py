@@ -27,9 +27,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import grp
 import os
-import pwd
 import stat
 import typing as t
 
@@ -39,7 +37,11 @@ from ansible_collections.netops.conntrack.plugins.module_utils._files.regular_fi
     Directory,
     open_regular,
 )
-from ansible_collections.netops.conntrack.plugins.module_utils._files.writers import has_access_list
+from ansible_collections.netops.conntrack.plugins.module_utils._files.writers import (
+    has_access_list,
+    other_writers,
+    user_text,
+)
 
 _MOST_LINKS = 40  # MAXSYMLINKS in linux/namei.h
 _OPEN = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -145,7 +147,7 @@ class _Walk:
         problem = f"leads over the symbolic link {os.path.join(self.here.path, part)}"
         writers = self._other_writers()
         if status.st_uid not in self._trusted:
-            raise self._refusal(f"{problem}, which belongs to {_user(status.st_uid)}. {_LINK_RULE}", _FILE_ITSELF)
+            raise self._refusal(f"{problem}, which belongs to {user_text(status.st_uid)}. {_LINK_RULE}", _FILE_ITSELF)
         if writers:
             raise self._refusal(f"{problem}, where {writers} may put one. {_LINK_RULE}", _FILE_ITSELF)
         if self.here.path.startswith("/proc/"):
@@ -184,12 +186,12 @@ class _Walk:
         owner = os.fstat(directory.descriptor).st_uid
         if self._user is None and owner in self._trusted:
             return
-        problem = f"leads through {directory.path}, which belongs to {_user(owner)}"
+        problem = f"leads through {directory.path}, which belongs to {user_text(owner)}"
         if not self._for_new_file:
             remedy = "Give a path through directories of root, or give that one to root."
             raise self._refusal(f"{problem}, who decides what is in it", remedy)
         if self._user is not None and self._user != owner:
-            problem += f" and lies in a directory of {_user(self._user)}, who can put another one there"
+            problem += f" and lies in a directory of {user_text(self._user)}, who can put another one there"
             raise self._refusal(problem, "Give a path through directories of root, or of one user only.")
         self._user = owner
 
@@ -211,14 +213,7 @@ class _Walk:
 
     def _other_writers(self) -> str | None:
         """Return who may make entries in the directory besides root and the running user, in words."""
-        status = os.fstat(self.here.descriptor)
-        if status.st_uid not in self._trusted:
-            return _user(status.st_uid)
-        if status.st_mode & stat.S_IWOTH:
-            return "everybody"
-        if status.st_mode & stat.S_IWGRP and (status.st_gid != 0 or _has_access_list(self.here)):
-            return _group(status.st_gid)
-        return None
+        return other_writers(os.fstat(self.here.descriptor), lambda: _has_access_list(self.here))
 
     def _refusal(self, problem: str, remedy: str) -> ForeignPathError:
         return ForeignPathError(self._option, self._path, problem, remedy)
@@ -244,15 +239,3 @@ def _sound(path: str, option: str) -> str:
 def _parts(path: str) -> list[str]:
     """Return the parts of a path, the last one first."""
     return [part for part in reversed(path.split("/")) if part not in ("", ".")]
-
-
-def _user(number: int) -> str:
-    with contextlib.suppress(KeyError):
-        return f"the user {pwd.getpwuid(number).pw_name}"
-    return f"the user {number}"
-
-
-def _group(number: int) -> str:
-    with contextlib.suppress(KeyError):
-        return f"the group {grp.getgrgid(number).gr_name}"
-    return f"the group {number}"

@@ -12,8 +12,12 @@ group are the most that any user of the list may do, so that they do not stand f
 
 from __future__ import annotations
 
+import contextlib
+import grp
 import os
+import pwd
 import stat
+import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 
@@ -26,16 +30,24 @@ def refuse_other_writers(descriptor: int, option: str, path: str) -> os.stat_res
     if status.st_uid not in (0, os.geteuid()):
         problem = f"belongs to the user {status.st_uid}, who decides what is in it"
         raise OptionError(option, path, problem, f"Look at it, then give it to root: chown root {path}")
-    if others_may_write(status, has_access_list(descriptor)):
+    if other_writers(status, lambda: has_access_list(descriptor)):
         problem = "can be written by others than its owner, who then decide what is in it"
         raise OptionError(option, path, problem, f"Look at it, then run: chmod go-w {path}")
     return status
 
 
-def others_may_write(status: os.stat_result, with_access_list: bool) -> bool:
-    """Return whether anybody but the owner and root may write to what has this status."""
-    only_root = status.st_gid == 0 and not with_access_list
-    return bool(status.st_mode & (stat.S_IWOTH if only_root else stat.S_IWOTH | stat.S_IWGRP))
+def other_writers(status: os.stat_result, with_access_list: t.Callable[[], bool]) -> str | None:
+    """Return who may write to what has this status, besides root and the running user, in words.
+
+    ``with_access_list`` says whether it has one, and is asked only where that matters.
+    """
+    if status.st_uid not in (0, os.geteuid()):
+        return user_text(status.st_uid)
+    if status.st_mode & stat.S_IWOTH:
+        return "everybody"
+    if status.st_mode & stat.S_IWGRP and (status.st_gid != 0 or with_access_list()):
+        return _group_text(status.st_gid)
+    return None
 
 
 def has_access_list(descriptor: int) -> bool:
@@ -44,3 +56,16 @@ def has_access_list(descriptor: int) -> bool:
         return bool(os.getxattr(descriptor, _ACCESS_LIST))
     except OSError:
         return False
+
+
+def user_text(number: int) -> str:
+    """Return what a user is called in errors."""
+    with contextlib.suppress(KeyError):
+        return f"the user {pwd.getpwuid(number).pw_name}"
+    return f"the user {number}"
+
+
+def _group_text(number: int) -> str:
+    with contextlib.suppress(KeyError):
+        return f"the group {grp.getgrgid(number).gr_name}"
+    return f"the group {number}"

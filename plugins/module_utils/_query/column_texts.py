@@ -21,6 +21,7 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._netlink import framing
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block, from_network
+from ansible_collections.netops.conntrack.plugins.module_utils._table.memo import Memo
 
 _WORD = framing.WORD.size
 _FAMILIES = {4: socket.AF_INET, 16: socket.AF_INET6}
@@ -57,14 +58,14 @@ def address(block: Block, field: str) -> list[Part]:
     addresses.
     """
     start, end, _encoding = block.layout.fields[field]
-    if is_constant(block, field):
+    if block.is_uniform([field]):
         return [socket.inet_ntop(_FAMILIES[end - start], block.data[start:end])]
     if end - start != _WORD:
         return [_texts_of(list(block.byte_strings(field)), _text_of_address)]
-    words = block.word_column(start // _WORD)
-    if len(words) < _MANY or 2 * len(set(words[:_MANY])) <= _MANY:
-        return [_texts_of(words, _text_of_word)]
-    halves = from_network(array.array("H", words.tobytes()))
+    column = block.word_column(start // _WORD)
+    if len(column) < _MANY or 2 * len(set(column[:_MANY])) <= _MANY:
+        return [_texts_of(column, _text_of_word)]
+    halves = from_network(array.array("H", column.tobytes()))
     text_of_half = _texts_of_halves().__getitem__
     return [list(map(text_of_half, halves[::2])), ".", list(map(text_of_half, halves[1::2]))]
 
@@ -72,7 +73,7 @@ def address(block: Block, field: str) -> list[Part]:
 def number(block: Block, field: str) -> Part:
     """Return the text of a number of each row, which the layout must have."""
     numbers = block.numbers(field)
-    if is_constant(block, field):
+    if block.is_uniform([field]):
         return str(numbers[0])
     if len(block) >= _MANY:
         with contextlib.suppress(IndexError):
@@ -80,9 +81,14 @@ def number(block: Block, field: str) -> Part:
     return list(map(str, numbers))
 
 
-def is_constant(block: Block, field: str) -> bool:
-    """Return whether all rows have the same value of a field, which the layout must have."""
-    return all(words.tobytes() == words[:1].tobytes() * len(words) for words in block.word_columns(field))
+def words(block: Block, words_of: Memo[tuple[str, ...]], fields: t.Iterable[str]) -> list[Part]:
+    """Return each of the words that are made of an entry. ``fields`` are those of the layout that they depend on.
+
+    Mostly they are the same in all rows, which is seen at once.
+    """
+    if block.is_uniform(fields):
+        return list(words_of(Block(block.layout, block.data[: block.layout.size]))[0])
+    return [list(column) for column in zip(*words_of(block))]
 
 
 @functools.cache

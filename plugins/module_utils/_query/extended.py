@@ -46,6 +46,8 @@ def _flag(entry: Entry) -> str:
 
 
 _WORDS = (Word(("protocol", "state"), _state), Word(("status",), _unreplied), Word(("status",), _flag))
+_STATE, _UNREPLIED, _FLAG, _LABELS = range(4)
+"""Their numbers, and that of the labels, where they are shown."""
 
 
 def _numbers_of(protocol: int) -> dict[str, str]:
@@ -67,11 +69,11 @@ class _Template(LineTemplate):
         super().__init__(layout, context, [*_WORDS, Word(("labels",), self._labels)] if output.labels else _WORDS)
         self.add_text(self._protocol() if short else f"{self._family()} {self._protocol()}")
         self.add_value("remaining", " %d")
-        self.add_word(0)
+        self.add_word(_STATE)
         self._add_direction("", "original", "orig")
-        self.add_word(1)
+        self.add_word(_UNREPLIED)
         self._add_direction("reply_", "reply", "reply")
-        self.add_word(2)
+        self.add_word(_FLAG)
         self._add_own()
 
     def _family(self) -> str:
@@ -107,7 +109,7 @@ class _Template(LineTemplate):
         if self._output.ids:
             self.add_value("id", " id=%d")
         if self._output.labels:
-            self.add_word(3)
+            self.add_word(_LABELS)
 
     def _labels(self, entry: Entry) -> str:
         labels = self._output.labels_of(entry)

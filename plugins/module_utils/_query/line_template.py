@@ -53,7 +53,7 @@ class LineTemplate:
         return column_texts.joined(self._parts_of(block), len(block)) if len(block) else []
 
     def _parts_of(self, block: Block) -> t.Iterator[Part]:
-        words = self._words(block)
+        words = column_texts.words(block, self._words_of, self._varying)
         for part in self._parts:
             if isinstance(part, str):
                 yield part
@@ -61,12 +61,6 @@ class LineTemplate:
                 yield words[part]
             else:
                 yield from part(block)
-
-    def _words(self, block: Block) -> list[Part]:
-        """Return each word. Mostly it is the same in all rows, which is seen at once."""
-        if all(column_texts.is_constant(block, field) for field in self._varying):
-            return list(self._words_of(Block(self.layout, block.data[: self.layout.size]))[0])
-        return [list(column) for column in zip(*self._words_of(block))]
 
     def has(self, *fields: str) -> bool:
         """Return whether the entries of the layout have all of these fields."""

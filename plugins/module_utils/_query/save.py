@@ -214,7 +214,8 @@ class _Template:
         self._is_timed = "remaining" in layout.fields
         self._numbers = {field: text for field, text in _numbers_of(protocol).items() if field in layout.fields}
         self._varying = sorted(_WORD_FIELDS & layout.fields.keys())
-        self._words_of = Memo(_WORD_FIELDS, _words_of if self._is_timed else self._words_without_timeout)
+        words_of = _words_of if self._is_timed else self._words_without_timeout
+        self._words_of: Memo[tuple[str, ...]] = Memo(_WORD_FIELDS, words_of)
 
     def lines(self, block: Block) -> list[str]:
         """Return the line of each entry of the block, with the comment before it."""
@@ -224,7 +225,7 @@ class _Template:
 
     def _parts(self, block: Block) -> t.Iterator[Part]:
         source, destination = column_texts.address(block, "source"), column_texts.address(block, "destination")
-        head, tail = self._words(block)
+        head, tail = column_texts.words(block, self._words_of, self._varying)
         yield self._beginnings(block)
         if self._is_timed:
             yield list(map(str, block.column("remaining")))
@@ -248,14 +249,6 @@ class _Template:
             _comment, map(label_bits, block.column("labels")), block.column("helper"), _translated_ids(block)
         )
         return [f"{comment}{beginning}" for comment in comments]
-
-    def _words(self, block: Block) -> tuple[Part, Part]:
-        """Return the heads and the tails. Mostly they are the same in all rows, which is seen at once."""
-        if all(column_texts.is_constant(block, field) for field in self._varying):
-            [words] = self._words_of(Block(self._layout, block.data[: self._layout.size]))
-            return words
-        words_of_rows = self._words_of(block)
-        return [words.head for words in words_of_rows], [words.tail for words in words_of_rows]
 
     def _words_without_timeout(self, entry: Entry) -> _Words:
         """Return the words of an entry without a timeout. Of an offloaded one, those that it gets afterwards."""

@@ -49,6 +49,8 @@ def _flags(entry: Entry) -> str:
 
 
 _WORDS = (Word(("protocol", "state"), _state), Word(("status",), _flags))
+_STATE, _STATUS, _LABELS = range(3)
+"""Their numbers, and that of the labels, where they are shown."""
 
 
 def _numbers_of(protocol: int) -> dict[str, str]:
@@ -94,17 +96,17 @@ class _Template(LineTemplate):
 
     def _add_own(self) -> None:
         """Add what is about the entry as a whole."""
-        self.add_word(0)
+        self.add_word(_STATE)
         self.add_value("remaining", "<timeout>%d</timeout>")
         self.add_value("mark", "<mark>%d</mark>")
         if self._output.labels:
-            self.add_word(2)
+            self.add_word(_LABELS)
         self._add_name("secctx")
         if not self.has("zone_original") and not self.has("zone_reply"):
             self.add_value("zone", "<zone>%d</zone>")
         self.add_value("use", "<use>%d</use>")
         self.add_value("id", "<id>%d</id>")
-        self.add_word(1)
+        self.add_word(_STATUS)
         if self._output.starts:
             self.add_value("start", "<timestamp><start>%d</start></timestamp>")
         self.add_age("<deltatime>%d</deltatime>")

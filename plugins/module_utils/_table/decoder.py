@@ -85,7 +85,7 @@ class _Layouts:
     def add(self, layout: Layout) -> Layout:
         """Note a layout and return it."""
         numbers = tuple(number for number, _word in layout.structure)
-        words = b"".join(framing.WORD.pack(word) for _number, word in layout.structure)
+        words = b"".join(word for _number, word in layout.structure)
         return self._by_numbers.setdefault(numbers, {}).setdefault(words, layout)
 
 
@@ -99,14 +99,13 @@ def _divide(rows: bytes, layout: Layout) -> tuple[Block, list[bytes]]:
     row_words = layout.size // framing.WORD.size
     words, count = block.words, len(block)
     # Each of dozens of words is looked at in each block: what a call costs would be more than the comparison.
-    for number, word in layout.packed_structure:
-        if words[number::row_words].tobytes() == word * count:
-            continue
+    for number, word in layout.structure:
         column = words[number::row_words]
-        differ = list(map(framing.WORD.unpack(word)[0].__ne__, column))
-        others += _parted(block.where(differ), number)
-        block = block.where(map(operator.not_, differ))
-        words, count = block.words, len(block)
+        if column.tobytes() != word * count:
+            differ = list(map(framing.WORD.unpack(word)[0].__ne__, column))
+            others += _parted(block.where(differ), number)
+            block = block.where(map(operator.not_, differ))
+            words, count = block.words, len(block)
     return block, others
 
 

@@ -169,7 +169,7 @@ class Layout:
     ``size`` is the number of bytes of such a row. ``fields`` has the span of each field that it has. ``constants`` is
     what all these entries have in common: the family, the protocol, whether they have ports, and the value of each
     field that they lack (None, and 0 of ``zone``).
-    ``structure`` has number and value of each word that makes it this layout: the headers, the family and the
+    ``structure`` has number and bytes of each word that makes it this layout: the headers, the family and the
     protocols. ``identity`` are the numbers of the words that name an entry in a request: its original tuple, its id and
     its zone, as they were sent. Rows that are no messages of the kernel have neither.
     """
@@ -179,21 +179,20 @@ class Layout:
         size: int,
         fields: dict[str, FieldSpan],
         constants: dict[str, t.Any],
-        structure: tuple[tuple[int, int], ...] = (),
+        structure: tuple[tuple[int, bytes], ...] = (),
         identity: tuple[int, ...] = (),
     ) -> None:
         self.size = size
         self.fields = fields
         self.constants = constants
         self.structure = structure
-        self.packed_structure = tuple((number, framing.WORD.pack(word)) for number, word in structure)
         self.identity = identity
 
     @classmethod
     def of_message(cls, row: bytes) -> Layout:
         """Learn the layout of a message. Raises MalformedError if lengths or sizes in it do not add up."""
         learned = _Learned(row)
-        structure = tuple((number, _word(row, number)) for number in sorted(learned.headers))
+        structure = tuple((number, words_of(row, [number])) for number in sorted(learned.headers))
         identity = tuple(number for kind in _IDENTITY for number in learned.spans.get(kind, ()))
         return cls(len(row), learned.fields, learned.constants, structure, identity)
 

@@ -86,6 +86,13 @@ def seconds(protocol: int, remaining: int | None, timeouts: Timeouts | None = No
     return idle(entry(protocol, remaining, **fields), timeouts or Timeouts(SETTINGS, NOW))
 
 
+def of_established(timeouts: Timeouts) -> list[tuple[float, float, float]]:
+    """Return the timeouts that an entry with a second left may have had by the sysctl of ESTABLISHED, and when."""
+    found = timeouts.possible(entry(_uapi.TCP, 1, state=ESTABLISHED))
+    own = [each for each in found if each.sysctl == "tcp_timeout_established"]
+    return [(each.timeout, each.newest, each.oldest) for each in own]
+
+
 def known(**fields: t.Any) -> Timeouts:
     sysctls = {**SETTINGS, **fields.pop("settings", {})}
     return Timeouts(sysctls, NOW, **fields)
@@ -414,9 +421,7 @@ class TestRecord:
             TimeoutChange("tcp_timeout_established", 3_000, 4_000, 399.5, 400.0),
             present=present,
         )
-        found = timeouts.possible(entry(_uapi.TCP, 1, state=ESTABLISHED))
-        own = [each for each in found if each.sysctl == "tcp_timeout_established"]
-        assert [(each.timeout, each.newest, each.oldest) for each in own] == [
+        assert of_established(timeouts) == [
             (1_000, 900.0, math.inf),
             (2_000, 600.0, 900.5),
             (3_000, 600.0, 900.5),
@@ -431,9 +436,7 @@ class TestRecord:
             TimeoutChange("tcp_timeout_established", 4_000, 3_000, 699.5, 700.0),
             present=3_000,
         )
-        found = timeouts.possible(entry(_uapi.TCP, 1, state=ESTABLISHED))
-        own = [each for each in found if each.sysctl == "tcp_timeout_established"]
-        assert [(each.timeout, each.newest, each.oldest) for each in own] == [
+        assert of_established(timeouts) == [
             (1_000, 900.0, math.inf),
             (2_000, 600.0, 900.5),
             (3_000, 600.0, 900.5),
