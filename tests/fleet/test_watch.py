@@ -15,7 +15,7 @@ import typing as t
 import lab
 import pytest
 from helpers.support import CHECKOUT, PATIENCE, SYSTEM_PYTHON, run
-from helpers.terminals import interrupted, operator
+from helpers.terminals import interrupted, operator, whole_page
 
 
 def modules_at_work(netns: str) -> int:
@@ -37,7 +37,7 @@ def test_ctrl_c_ends_the_watch_of_real_routers(make_fleet: t.Callable[[str, int]
     program = str(pathlib.Path(sys.executable).parent / "ansible-playbook")
     done = interrupted(
         [program, "netops.conntrack.watch", "-i", str(fleet.built.inventory), "-e", "interval=2s"],
-        lambda shown: "Look 3 at 3 routers" in shown,
+        whole_page("Look 3 at 3 routers"),
         size=(50, 120),
         cwd=CHECKOUT,
         env=operator(fleet.home, NO_COLOR="1", ANSIBLE_PIPELINING=pipelining),

@@ -20,6 +20,8 @@ import typing as t
 from helpers.support import PATIENCE, with_default_signals
 
 _OF_THE_TESTER = ("ANSIBLE_", "NETOPS_", "CI", "COLUMNS", "LINES", "NO_COLOR", "PYTHONIOENCODING")
+_CLEAR_BELOW = "\x1b[J"
+"""What a watch writes below each page (ECMA-48, ED)."""
 
 
 def operator(home: pathlib.Path, **changes: str) -> dict[str, str]:
@@ -95,6 +97,11 @@ def interrupted(
         process.wait()
         os.close(ours)
         os.close(its)
+
+
+def whole_page(title: str) -> t.Callable[[str], bool]:
+    """Return what tells whether all of the page that begins with ``title`` is shown."""
+    return lambda shown: _CLEAR_BELOW in shown.partition(title)[2]
 
 
 def _as_a_shell_starts_it() -> None:

@@ -24,7 +24,7 @@ from helpers.namespace_hosts import NamespaceHost
 from helpers.packet_injection import Router, injected_router
 from helpers.packets import udp
 from helpers.support import COLLECTIONS, PATIENCE, network_namespace, run, with_default_signals
-from helpers.terminals import interrupted, operator
+from helpers.terminals import interrupted, operator, whole_page
 
 UDP = 17
 STORM = "udp, unanswered, to 192.0.2.54 port 53"
@@ -140,7 +140,7 @@ def test_ctrl_c_ends_it_and_leaves_everything_as_it_was(fleet: Fleet) -> None:
     before = run(["sysctl", "-a", "--pattern", "^net.netfilter"], netns=fleet.router.netns)
     done = interrupted(
         [_program("ansible-playbook"), "netops.conntrack.watch", *_AT_REST],
-        lambda shown: "Look 2 at 2 routers" in shown,
+        whole_page("Look 2 at 2 routers"),
         size=(40, 110),
         cwd=fleet.directory,
         env=fleet.environment(),
