@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import shutil
 import sys
 import tempfile
 import typing as t
@@ -23,10 +24,13 @@ hypothesis.settings.load_profile("any machine")
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
+from helpers.on_controllers import shared_payloads  # noqa: E402  # only found from here on
 from helpers.on_routers import sitecustomize as recorder  # noqa: E402  # only found from here on
 
 _RECORD = pytest.StashKey[pathlib.Path]()
 """The file with the requests that were refused, of the run that made it."""
+_PAYLOADS = pytest.StashKey[pathlib.Path]()
+"""The directory with what Ansible sends to routers, of the run that made it."""
 
 LONG = (
     "vm/",
@@ -73,13 +77,23 @@ TOGETHER = "vm/"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Look at every netlink request of this process, and of those that it starts."""
+    """Look at every netlink request of this process, and of those that it starts. Let these share what they send."""
     # A worker, or a run that a test starts, writes to the record of the whole run.
     if recorder.VARIABLE not in os.environ:
         descriptor, os.environ[recorder.VARIABLE] = tempfile.mkstemp(prefix="requests-")
         os.close(descriptor)
         config.stash[_RECORD] = pathlib.Path(os.environ[recorder.VARIABLE])
     recorder.install()
+    if shared_payloads.VARIABLE not in os.environ:
+        os.environ[shared_payloads.VARIABLE] = tempfile.mkdtemp(prefix="payloads-")
+        config.stash[_PAYLOADS] = pathlib.Path(os.environ[shared_payloads.VARIABLE])
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove what Ansible sent to routers."""
+    payloads = config.stash.get(_PAYLOADS, None)
+    if payloads is not None:
+        shutil.rmtree(payloads)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

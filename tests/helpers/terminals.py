@@ -17,7 +17,7 @@ import termios
 import time
 import typing as t
 
-from helpers.support import PATIENCE, with_default_signals
+from helpers.support import ON_CONTROLLERS, PATIENCE, with_default_signals
 
 _OF_THE_TESTER = ("ANSIBLE_", "NETOPS_", "CI", "COLUMNS", "LINES", "NO_COLOR", "PYTHONIOENCODING")
 _CLEAR_BELOW = "\x1b[J"
@@ -27,7 +27,7 @@ _CLEAR_BELOW = "\x1b[J"
 def operator(home: pathlib.Path, **changes: str) -> dict[str, str]:
     """Return the environment of an operator with ``home``, and nothing of the tester's own that Ansible looks at."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(_OF_THE_TESTER)}
-    return {**kept, "HOME": str(home), "TERM": "xterm-256color", "LC_ALL": "C.UTF-8", **changes}
+    return {**kept, **ON_CONTROLLERS, "HOME": str(home), "TERM": "xterm-256color", "LC_ALL": "C.UTF-8", **changes}
 
 
 def on_terminal(
