@@ -6,6 +6,8 @@
 RUN := tools/requirements-run.txt
 QUICK := $(RUN) tools/requirements-quick.txt
 TEST := $(QUICK) tools/requirements-test.txt
+# They wait for downloads, so that several take little more time than one.
+AT_ONCE := $(MAKE) --no-print-directory --jobs --output-sync=target
 IN_VENV := PATH="$(CURDIR)/.venv/bin:$$PATH:/usr/sbin:/sbin"
 
 # The tests of a file stay together. Those of all kinds get two workers for each processor, because most of them wait.
@@ -16,7 +18,7 @@ export PYTHON KEEP PAIRS SEED TABLE GUESTS
 MINUTES ?= 60
 .DEFAULT_GOAL := help
 .PHONY: help demo test quick setup lint gates sanity unit differential versions vm kernels soak fuzz mutation docs bench \
-	case-study lab-up lab-down rehearsal release publish clean
+	case-study lab-up lab-down rehearsal release publish clean .rulebook .navigator .controllers .routers .lint
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,12 +29,23 @@ demo: ## build a lab of routers, run the playbooks on it, show before and after 
 
 test: ## run every test but those on other ansible-cores, of which it runs some (as root)
 	@tools/setup --lab --boot --report --pair --sudo --monitoring --vm $(TEST)
-	@tools/setup-apart rulebook $(RUN) tools/requirements-rulebook.txt
-	@tools/setup-apart navigator $(RUN) tools/requirements-navigator.txt
-	@$(IN_VENV) python tools/controllers.py
-	@$(IN_VENV) python tools/routers.py
-	@tools/lint
+	@$(AT_ONCE) .rulebook .navigator .controllers .routers .lint
 	@$(IN_VENV) tools/run-tests $(TWO_EACH)
+
+.rulebook:
+	@tools/setup-apart rulebook $(RUN) tools/requirements-rulebook.txt
+
+.navigator:
+	@tools/setup-apart navigator $(RUN) tools/requirements-navigator.txt
+
+.controllers:
+	@$(IN_VENV) python tools/controllers.py
+
+.routers:
+	@$(IN_VENV) python tools/routers.py
+
+.lint:
+	@tools/lint
 
 # Left out: what runs Ansible, builds the collection or takes long (the marker "slow").
 quick: ## run in half a minute the unit tests that need nothing but pytest (no root, no linters, no browser)
@@ -43,12 +56,11 @@ quick: ## run in half a minute the unit tests that need nothing but pytest (no r
 
 setup: ## install what is missing for all the targets (as root)
 	@tools/setup --lab --boot --report --pair --sudo --monitoring --vm $(TEST)
-	@tools/setup-apart rulebook $(RUN) tools/requirements-rulebook.txt
-	@tools/setup-apart navigator $(RUN) tools/requirements-navigator.txt
+	@$(AT_ONCE) .rulebook .navigator
 
 lint: ## run ruff, mypy, ansible-lint, yamllint and antsibull-changelog
 	@tools/setup $(TEST)
-	@tools/lint
+	@$(AT_ONCE) .lint
 
 gates: ## run antsibull-nox, REUSE, antsibull-docs and galaxy-importer
 	@tools/setup $(TEST)
