@@ -17,7 +17,8 @@ import sys
 def _is_of_ansible() -> bool:
     """Return whether this runs a program of the Ansible that the tests run with. Other versions of it lock less."""
     program = os.path.basename(sys.orig_argv[1]) if len(sys.orig_argv) > 1 else ""
-    return program.startswith("ansible") and sys.prefix == os.path.abspath(f"{__file__}/../../../../.venv")
+    of_tests = os.path.realpath(f"{os.path.dirname(__file__)}/../../../.venv")
+    return program.startswith("ansible") and os.path.realpath(sys.prefix) == of_tests
 
 
 if _is_of_ansible():
