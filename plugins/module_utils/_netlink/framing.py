@@ -44,8 +44,10 @@ class Message(t.NamedTuple):
 
 
 def messages(datagram: bytes) -> t.Iterator[Message]:
-    """Yield the messages in a datagram. Raises MalformedError where their lengths do not add up."""
+    """Yield the messages in a datagram. Raises MalformedError where it has none, or their lengths do not add up."""
     start, length = 0, len(datagram)
+    if not datagram:
+        raise MalformedError("netlink: a datagram without a message")
     while start < length:
         if length - start < HEADER_LENGTH:
             raise MalformedError(

@@ -76,7 +76,9 @@ def test_a_message_of_a_wrong_length(size: int) -> None:
             splitter.runs(datagram)
 
 
-def test_an_empty_datagram_has_no_messages() -> None:
+def test_an_empty_datagram_is_malformed() -> None:
+    with pytest.raises(MalformedError, match="a datagram without a message"):
+        next(framing.messages(b""))
     assert framing.Splitter().runs(b"") == []
 
 
