@@ -9,8 +9,11 @@ from __future__ import annotations
 import collections
 import errno
 import itertools
+import os
+import platform
 import random
 import struct
+import sys
 import typing as t
 
 import pytest
@@ -24,6 +27,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._table import dump
 from helpers.encoded_messages import NLM_F_MULTI, SEQUENCE, Fields, attribute, done, entry_message, message
+from helpers.support import CHECKOUT, module_path, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -234,3 +238,31 @@ def test_what_looks_like_an_end_is_none(where: int) -> None:
     assert sorted(port for block in found for port in block.column("source_port")) == list(range(10))
     with pytest.raises(InterruptedDumpError, match="broke off"):
         list(dump.blocks([entry_message(flow(1)), nearly], SEQUENCE, CHAIN))
+
+
+_FAULTS = """
+import resource
+
+from ansible_collections.netops.conntrack.plugins.module_utils._table import dump
+from helpers.encoded_messages import SEQUENCE, done, entry_message
+flows = [{{"protocol": 17, "source_port": number, "destination_port": 53, "id": number}} for number in range(150)]
+datagram = b"".join(map(entry_message, flows))
+{before}
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+at_first = faults()
+for block in dump.blocks([*[datagram] * 400, done()], SEQUENCE, 9):
+    pass
+print(faults() - at_first)
+"""
+
+
+def page_faults(before: str = "") -> int:
+    """Return how often a new process had to ask the kernel for memory while it read a dump of 60,000 entries."""
+    path = os.pathsep.join([module_path(), str(CHECKOUT / "tests")])
+    return int(run(["env", f"PYTHONPATH={path}", sys.executable, "-c", _FAULTS.format(before=before)]))
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries keep what they keep")
+def test_memory_is_not_asked_for_again_and_again() -> None:
+    assert page_faults() * 3 < page_faults("dump._keep_memory = lambda: None")
