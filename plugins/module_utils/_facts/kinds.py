@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import bisect
 import collections
+import itertools
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import Entry
@@ -55,12 +56,12 @@ class _RemainingBins:
             bins += bytes([number]) * (end - start)
         self._bins = bytes(bins)
 
-    def column(self, block: Block) -> t.Iterable[int]:
+    def column(self, block: Block) -> list[int]:
         """Return the bin of every row of a block whose entries have a remaining time."""
         try:
             return list(map(self._bins.__getitem__, block.numbers("remaining")))
         except IndexError:
-            return block.bins("remaining", self.breakpoints)
+            return list(block.bins("remaining", self.breakpoints))
 
 
 class _StartBins(dict[int, int]):
@@ -132,19 +133,20 @@ class KindCounts:
     def add(self, block: Block) -> None:
         """Count the entries of a block."""
         columns = [self._column(block, name) for name in _KIND_FIELDS if name in block.layout.fields]
-        if not columns:
-            self._counts[block.layout][()] += len(block)
-        elif self._with_latest and "remaining" in block.layout.fields:
+        if self._with_latest and "remaining" in block.layout.fields:
             kinds = list(zip(*columns))
             self._counts[block.layout].update(kinds)
             self._note_latest(block, kinds)
         else:
-            self._counts[block.layout].update(zip(*columns))
+            self._counts[block.layout].update(_kinds(columns, len(block)))
 
-    def _column(self, block: Block, name: str) -> t.Iterable[t.Any]:
+    def _column(self, block: Block, name: str) -> t.Sequence[t.Any]:
         if name == "remaining":
             return self._remaining.column(block)
-        return self._starts.column(block) if name == "start" else block.column(name)
+        if name == "start":
+            return self._starts.column(block)
+        column = block.column(name)
+        return column if isinstance(column, t.Sequence) else list(column)
 
     def _note_latest(self, block: Block, kinds: t.Iterable[_Kind]) -> None:
         latest = self._latest[block.layout]
@@ -164,3 +166,22 @@ class KindCounts:
                 if "start" in fields:
                     fields["start"] = self._starts.breakpoints[fields["start"] - 1]
                 yield DescribedKind(Entry(**{**layout.constants, **fields}), count, latest.get(kind))
+
+
+def _kinds(columns: t.Sequence[t.Sequence[t.Any]], rows: int) -> t.Mapping[_Kind, int] | t.Iterable[_Kind]:
+    """Return the kind of each row, by the values of these columns, or how many rows there are of each kind."""
+    # To count tuples takes longest, and in many blocks no more than one column has several values.
+    several = list(itertools.islice((at for at, column in enumerate(columns) if not _is_constant(column)), 2))
+    if len(several) > 1:
+        return zip(*columns)
+    kind = [column[0] for column in columns]
+    if not several:
+        return {tuple(kind): rows}
+    [at] = several
+    counts = collections.Counter(columns[at])
+    return {(*kind[:at], value, *kind[at + 1 :]): count for value, count in counts.items()}
+
+
+def _is_constant(column: t.Sequence[t.Any]) -> bool:
+    """Return whether a column has the same value everywhere. Most that have not begin and end with different ones."""
+    return column[0] == column[-1] and column.count(column[0]) == len(column)
