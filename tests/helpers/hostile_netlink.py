@@ -156,7 +156,7 @@ def statistics(data: bytes) -> None:
     table._socket, table._sequence = t.cast(socket.socket, source), 0
     stats = table.cpu_stats()
     source.assert_whole()
-    assert len(stats) == sum(kind not in (_ERROR, _DONE) for kind in source.messages())
+    assert len(stats) == source.messages().count(_uapi.CT_GET_STATS_CPU) == len(source.messages()) - 1
 
 
 def events(data: bytes) -> None:

@@ -24,8 +24,9 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
     DumpError,
     InterruptedDumpError,
     NotPermittedError,
+    UnavailableError,
 )
-from ansible_collections.netops.conntrack.plugins.module_utils._netlink import framing, subsystems, transport
+from ansible_collections.netops.conntrack.plugins.module_utils._netlink import framing, listed, subsystems, transport
 
 # linux/netfilter/nfnetlink.h, NFNL_SUBSYS_*, and linux/netfilter/nf_tables.h, enum nf_tables_msg_types
 _NF_TABLES = 10 << 8
@@ -174,31 +175,19 @@ def _list(request: int, answer: int, attributes: bytes = b"") -> list[bytes]:
 
 
 def _list_once(request: int, answer: int, attributes: bytes) -> list[bytes]:
-    found = []
-    ended = False
     with transport.open_socket() as source:
         transport.send(source, framing.encode_request(request, _uapi.NLM_F_DUMP, 1, 0, attributes))
-        for datagram in transport.datagrams(source):
-            for message in framing.messages(datagram):
-                text = datagram[message.start : message.end]
-                if message.flags & _uapi.NLM_F_DUMP_INTR:
-                    raise InterruptedDumpError("The list changed while it was read.")
-                if message.type == answer:
-                    found.append(text)
-                elif message.type in (_uapi.NLMSG_ERROR, _uapi.NLMSG_DONE):
-                    number = framing.error_of(text)
-                    if number in _LACKING:
-                        return []
-                    _raise_for(number)
-                    ended = True
-    if not ended:
-        raise InterruptedDumpError("The kernel's answer broke off.")
-    return found
+        try:
+            return list(listed.each(transport.datagrams(source), answer, _raise_for))
+        except UnavailableError:
+            return []
 
 
 def _raise_for(number: int) -> None:
     if number in (errno.EPERM, errno.EACCES):
         raise NotPermittedError(f"Listing the timeout policies of rules needs root (CAP_NET_ADMIN). {BECOME_ROOT}")
+    if number in _LACKING:
+        raise UnavailableError(f"The kernel has no timeout policies of rules ({os.strerror(number)}).")
     if number == errno.EINTR:
         raise InterruptedDumpError("The list changed while it was read.")
     if number:

@@ -13,7 +13,7 @@ import typing as t
 from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import DumpError, InterruptedDumpError
 from ansible_collections.netops.conntrack.plugins.module_utils._expectations.expectation import Expectation, decode
-from ansible_collections.netops.conntrack.plugins.module_utils._netlink import framing, subsystems, transport
+from ansible_collections.netops.conntrack.plugins.module_utils._netlink import framing, listed, subsystems, transport
 from ansible_collections.netops.conntrack.plugins.module_utils._table import dump
 
 _MODULE = "nf_conntrack_netlink"
@@ -58,20 +58,8 @@ def each_once(datagrams: t.Iterable[bytes]) -> list[Expectation]:
     since, it repeats the hash chain from its start (see ctnetlink_exp_dump_table() of nf_conntrack_netlink.c).
     Raises InterruptedDumpError where the dump was not whole, MalformedError, and the error that the kernel answered.
     """
-    found: dict[tuple[t.Any, ...], Expectation] = {}
-    ended = False
-    for datagram in datagrams:
-        for message in framing.messages(datagram):
-            if message.flags & _uapi.NLM_F_DUMP_INTR:
-                raise InterruptedDumpError("The expectations changed too much while they were read.")
-            if dump.is_end(datagram, message):
-                ended = True
-            elif message.type == _uapi.EXPECT_NEW:
-                one = decode(datagram[message.start : message.end])
-                found[one.identity] = one
-    if not ended:
-        raise InterruptedDumpError("The kernel's answer broke off.")
-    return list(found.values())
+    expectations = map(decode, listed.each(datagrams, _uapi.EXPECT_NEW, dump.raise_for))
+    return list({one.identity: one for one in expectations}.values())
 
 
 def _is_empty(path: str) -> bool:

@@ -15,15 +15,18 @@ from ansible_collections.netops.conntrack.plugins.module_utils._netlink import f
 _RESOURCE_AT = framing.HEADER_LENGTH + 2  # nfgenmsg.res_id of linux/netfilter/nfnetlink.h
 
 
-def decode(datagram: bytes, message: framing.Message) -> tuple[int, dict[str, int]]:
-    """Decode one processor's counters: its number, and the counters that this kernel sends (32 bits: they wrap)."""
-    if message.end - message.start < framing.ATTRIBUTES_AT:
+def decode(message: bytes) -> tuple[int, dict[str, int]]:
+    """Decode one processor's counters: its number, and the counters that this kernel sends (32 bits: they wrap).
+
+    Raises MalformedError.
+    """
+    if len(message) < framing.ATTRIBUTES_AT:
         raise MalformedError("netlink: statistics without their processor")
-    cpu = int.from_bytes(datagram[message.start + _RESOURCE_AT : message.start + framing.ATTRIBUTES_AT], "big")
+    cpu = int.from_bytes(message[_RESOURCE_AT : framing.ATTRIBUTES_AT], "big")
     counters = {}
-    for kind, at, until in framing.walk(datagram, message.start + framing.ATTRIBUTES_AT, message.end):
+    for kind, at, until in framing.walk(message, framing.ATTRIBUTES_AT, len(message)):
         if kind in _uapi.CPU_STATS:
             if until - at != 4:
                 raise MalformedError(f"netlink: {_uapi.CPU_STATS[kind]} has {until - at} bytes instead of 4")
-            counters[_uapi.CPU_STATS[kind]] = int.from_bytes(datagram[at:until], "big")
+            counters[_uapi.CPU_STATS[kind]] = int.from_bytes(message[at:until], "big")
     return cpu, counters

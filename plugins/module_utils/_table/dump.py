@@ -85,16 +85,16 @@ def _keep_memory() -> None:
 
 def _without_end(runs: list[bytes]) -> tuple[list[bytes], bool]:
     """Return the runs before the message that ends the dump, and whether it is there. Raises the kernel's error."""
-    if runs and is_end(runs[-1], next(framing.messages(runs[-1]))):
+    if runs and _is_end(runs[-1], next(framing.messages(runs[-1]))):
         return runs[:-1], True
     return runs, False
 
 
-def is_end(datagram: bytes, message: framing.Message) -> bool:
+def _is_end(datagram: bytes, message: framing.Message) -> bool:
     """Say whether the message ends a dump. Raises the error that the kernel answered."""
     if message.type not in (_uapi.NLMSG_DONE, _uapi.NLMSG_ERROR):
         return False
-    _raise_for(framing.error_of(datagram[message.start : message.end]))
+    raise_for(framing.error_of(datagram[message.start : message.end]))
     if message.flags & _uapi.NLM_F_DUMP_INTR:
         raise InterruptedDumpError("The table was changed too much while it was read.")
     return True
@@ -144,7 +144,7 @@ def _rows_backwards(runs: t.Sequence[bytes]) -> t.Iterator[bytes]:
             yield run[start : start + size]
 
 
-def _raise_for(number: int) -> None:
+def raise_for(number: int) -> None:
     """Raise the error that the kernel's errno means. 0 is none."""
     if number == 0:
         return

@@ -22,7 +22,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
     InterruptedDumpError,
     UnavailableError,
 )
-from ansible_collections.netops.conntrack.plugins.module_utils._netlink import framing, transport
+from ansible_collections.netops.conntrack.plugins.module_utils._netlink import framing, listed, transport
 from ansible_collections.netops.conntrack.plugins.module_utils._netlink.clock import Clock
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import GAUGE, current_value, find_sysctls
 from ansible_collections.netops.conntrack.plugins.module_utils._table import cpu_stats, dump, kernel_filter
@@ -151,23 +151,14 @@ class Table:
         """
         self._sequence += 1
         transport.send(self._socket, framing.encode_request(_uapi.CT_GET_STATS_CPU, _uapi.NLM_F_DUMP, self._sequence))
-        stats = []
-        ended = False
-        for datagram in transport.datagrams(self._socket):
-            for message in framing.messages(datagram):
-                if _is_end_of_stats(datagram, message):
-                    ended = True
-                else:
-                    stats.append(cpu_stats.decode(datagram, message))
-        if not ended:
-            raise InterruptedDumpError("The kernel's answer about the processors broke off. Run it again.")
-        return sorted(stats, key=lambda item: item[0])
+        stats = listed.each(transport.datagrams(self._socket), _uapi.CT_GET_STATS_CPU, _raise_for_stats)
+        return sorted(map(cpu_stats.decode, stats), key=lambda item: item[0])
 
 
-def _is_end_of_stats(datagram: bytes, message: framing.Message) -> bool:
-    """Return as ``dump.is_end`` does. Raises UnavailableError for a kernel that does not know the request."""
+def _raise_for_stats(number: int) -> None:
+    """Raise as ``dump.raise_for`` does, and UnavailableError for a kernel that does not know the request."""
     try:
-        return dump.is_end(datagram, message)
+        dump.raise_for(number)
     except UnavailableError as error:
         # IPCTNL_MSG_CT_GET_STATS_CPU came with 3.6.
         raise UnavailableError(
