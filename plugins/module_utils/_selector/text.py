@@ -61,7 +61,8 @@ def _from_literal(text: str, option: str) -> t.Any:
     for parse in (_from_json, ast.literal_eval):
         try:
             return parse(text.strip())
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
+        # TypeError: a key that is a list or a dict.
+        except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
             continue
     remedy = (
         'Names and texts need quotes there, as in \'[{"protocol": "tcp", "state": "SYN_SENT"}]\'. '

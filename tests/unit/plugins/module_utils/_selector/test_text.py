@@ -105,6 +105,7 @@ def test_text_that_is_not_surely_one_selector(text: str, written: str) -> None:
         ),
         ("{protocol: tcp, state: SYN_SENT}", "looks like a list or a dict, and is no JSON."),
         ("{{ undefined }}", "looks like a list or a dict, and is no JSON."),
+        ('[{{"min": 1}: 2}]', "looks like a list or a dict, and is no JSON."),
         ("{'protocol', 'tcp'}", "is not a selector."),
         ('{"nat": null, }', "looks like a list or a dict"),
         ("[" * 100000, "looks like a list or a dict"),
