@@ -14,21 +14,18 @@ from bench.results import ONE_PROCESS, OVERLAP, Contest, Results, Runs, Story
 
 _MILLION = 1_000_000
 RATIO_BARS = {
-    ("summary", 10_000, ONE_PROCESS): 1.5,
-    ("summary", 10_000, OVERLAP): 1.5,
-    ("summary", _MILLION, ONE_PROCESS): 1.0,
-    ("summary", _MILLION, OVERLAP): 0.75,
-    ("prune-tcp", _MILLION, ONE_PROCESS): 0.55,
-    ("prune-tcp", _MILLION, OVERLAP): 0.40,
-    ("prune-stale", _MILLION, ONE_PROCESS): 0.55,
-    ("prune-stale", _MILLION, OVERLAP): 0.55,
-    ("export", _MILLION, ONE_PROCESS): 3.0,
-    ("export", _MILLION, OVERLAP): 3.0,
+    ("summary", 10_000, "mix"): {ONE_PROCESS: 1.5, OVERLAP: 1.5},
+    ("summary", 10_000, "uniform"): {ONE_PROCESS: 1.5, OVERLAP: 1.5},
+    ("summary", _MILLION, "mix"): {ONE_PROCESS: 0.85, OVERLAP: 0.50},
+    ("summary", _MILLION, "uniform"): {ONE_PROCESS: 0.72, OVERLAP: 0.48},
+    ("prune-tcp", _MILLION, "tcp"): {ONE_PROCESS: 0.50, OVERLAP: 0.33},
+    ("prune-stale", _MILLION, "uniform"): {ONE_PROCESS: 0.50, OVERLAP: 0.32},
+    ("export", _MILLION, "mix"): {ONE_PROCESS: 1.10, OVERLAP: 0.80},
 }
-"""By work, entries and mode: the engine's time may be this many times that of the C tool."""
+"""By work, entries and table: so many times the time of the C tool the engine may take."""
 MEMORY_BARS = {
     ("summary", _MILLION, "mix"): 64.0,
-    ("summary", _MILLION, "uniform"): 140.0,
+    ("summary", _MILLION, "uniform"): 64.0,
     ("prune-tcp", _MILLION, "tcp"): 40.0,
     ("prune-stale", _MILLION, "uniform"): 40.0,
 }
@@ -190,7 +187,7 @@ def _row(contest: Contest, mode: str, runs: Runs) -> Row:
         mode=mode,
         command_seconds=statistics.median(contest.command_seconds),
         engine_seconds=statistics.median(runs.seconds),
-        ratio=Figure(statistics.median(each), RATIO_BARS.get((contest.work, contest.size, mode))),
+        ratio=Figure(statistics.median(each), RATIO_BARS.get(contest.key, {}).get(mode)),
         spread=(min(each), max(each)),
         megabytes=Figure(max(runs.megabytes), MEMORY_BARS.get(contest.key)),
     )
