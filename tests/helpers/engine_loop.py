@@ -22,6 +22,8 @@ from helpers.in_process import call_module
 
 WARM_UP = 20
 """After so many turns, everything that is kept for the next one is there."""
+PAUSE = 1.5
+"""Seconds between two turns, so that the loop leaves the processors to what runs beside it."""
 KEPT = 2
 """How many backups are kept."""
 DESTINATION = "203.0.113.77"
@@ -57,7 +59,7 @@ def main() -> None:
     directory = sys.argv[1]
     first: dict[str, int] = {}
     turns = 0
-    while not first or not select.select([sys.stdin], [], [], 0.2)[0]:
+    while not first or not select.select([sys.stdin], [], [], PAUSE)[0]:
         turn(directory)
         turns += 1
         if turns == WARM_UP:
