@@ -16,7 +16,7 @@ import operator
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
-from ansible_collections.netops.conntrack.plugins.module_utils._listing.line_shapes import Shape
+from ansible_collections.netops.conntrack.plugins.module_utils._listing.line_shapes import SEPARATORS, Shape
 from ansible_collections.netops.conntrack.plugins.module_utils._listing.rows import (
     Column,
     check_words,
@@ -28,7 +28,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._listing.rows imp
 _NO_DIGITS = bytes(byte for byte in range(256) if byte not in b"0123456789. =\n")
 _EQUALS_ARE_SPACES = bytes.maketrans(b"=", b" ")
 
-_SEPARATORS = bytes(32 if byte in b'=<>"' else byte for byte in range(256))
+_SEPARATORS = bytes(32 if chr(byte) in SEPARATORS else byte for byte in range(256))
 
 _KEYS_OF_TEXTS = frozenset({"helper", "secctx", "labels"})
 _TAGS_OF_TEXTS = frozenset({"helper", "secctx", "label"})

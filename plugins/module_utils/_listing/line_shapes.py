@@ -22,6 +22,11 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
 
+SEPARATORS = '=<>"'
+"""What is between the words of a line besides spaces."""
+
+_TO_SPACES = str.maketrans(SEPARATORS, " " * len(SEPARATORS))
+
 FAMILIES = {"ipv4": int(socket.AF_INET), "ipv6": int(socket.AF_INET6)}
 _FAMILY_NUMBERS = {"ipv4": "2", "ipv6": "10"}
 _MOST_PROTOCOL = 255
@@ -129,6 +134,11 @@ class Shape:
         return True
 
 
+def split(text: str) -> list[str]:
+    """Return the words of a line, which are those of its columns."""
+    return text.translate(_TO_SPACES).split()
+
+
 def shape_of_line(line: str) -> Shape | None:
     """Return the shape of a line in the form of /proc, also without the family, or None if it is none."""
     reader = _LineReader(line.split())
@@ -136,7 +146,7 @@ def shape_of_line(line: str) -> Shape | None:
 
 
 class _LineReader:
-    """Reads a line word by word. A word ``key=value`` counts as two, as the columns have them."""
+    """Reads a line word by word. A word ``key=value`` counts as two, ``place`` is the number of the next one."""
 
     def __init__(self, words: list[str]) -> None:
         self.shape = Shape()
@@ -154,7 +164,7 @@ class _LineReader:
         """Return the next word and step over it. Without one, it is empty."""
         word = self._peek()
         self._at += 1
-        self._place += 2 if "=" in word else 1
+        self._place += _length(word)
         return word
 
     def _peek(self) -> str:
@@ -203,7 +213,7 @@ class _LineReader:
             # The tool writes this where none of an entry's labels has a name.
             return self._direction in _DIRECTIONS
         key, _equals, value = word.partition("=")
-        if not value or "=" in value:
+        if not key or not value or "=" in value or _length(word) != 2:
             return False
         return self._read_value(key, value)
 
@@ -212,6 +222,8 @@ class _LineReader:
         self.shape.only_digits = False
         while word and not word.endswith("]"):
             word = self._next()
+            if "=" in word or word.startswith("["):
+                return False
         return word.endswith("]")
 
     def _read_flag(self, word: str) -> bool:
@@ -272,3 +284,8 @@ class _LineReader:
             self._skip_names()
             return True
         return shape.note(field, place)
+
+
+def _length(word: str) -> int:
+    """Return how many words of the columns it is."""
+    return len(split(word))

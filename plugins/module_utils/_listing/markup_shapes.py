@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
 from ansible_collections.netops.conntrack.plugins.module_utils._listing.entry_lines import MEASURED
-from ansible_collections.netops.conntrack.plugins.module_utils._listing.line_shapes import FAMILIES, Shape
+from ansible_collections.netops.conntrack.plugins.module_utils._listing.line_shapes import FAMILIES, Shape, split
 
 _XML_FIELDS = {
     "src": "source",
@@ -44,8 +44,9 @@ def shape_of_xml(line: str) -> Shape | None:
 
     The tool writes neither the numbers of ICMP nor most bits of the status.
     """
-    words = line.replace("<", " ").replace(">", " ").replace('"', " ").replace("=", " ").split()
-    if words[:2] != ["flow", "meta"] or words[-1] != "/flow":
+    words = split(line)
+    only_attributes = "=" not in line.replace('="', "")
+    if words[:2] != ["flow", "meta"] or words[-1] != "/flow" or not only_attributes:
         return None
     reader = _XmlReader(words)
     return reader.shape if reader.read_all() and reader.shape.is_whole else None
@@ -85,12 +86,17 @@ class _XmlReader:
         field = self._field(tag)
         if field is None:
             return True
-        return (tag not in _NUMBERS or text.isdigit()) and shape.note(field, place)
+        # The text is one word.
+        ends = self._words[place + 1 : place + 2] == [f"/{tag}"]
+        return ends and (tag not in _NUMBERS or text.isdigit()) and shape.note(field, place)
 
     def _read_protocol(self, number: str, place: int) -> bool:
         """Read the number of a family or of a protocol, whose name is two words behind it."""
         shape = self.shape
-        layer, name = self._words[place - 2], self._words[min(place + 2, len(self._words) - 1)]
+        layer = self._words[place - 2]
+        key, name = (*self._words[place + 1 : place + 3], "", "")[:2]
+        if key != "protoname":
+            return False
         if layer == "layer3":
             shape.fixed[place] = number
             shape.family = FAMILIES.get(name, 0)
@@ -157,7 +163,7 @@ def shape_of_save(line: str) -> Shape | None:
 
     A backup's comment about the entry follows at the end of the line (see Decoder).
     """
-    words = line.replace("=", " ").split()
+    words = split(line)
     end = words.index("#") if "#" in words else len(words)
     if words[0] != "-A" or end % 2 == 0:
         return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import random
+import re
 import typing as t
 
 import pytest
@@ -460,6 +461,31 @@ def test_what_cannot_be_printed_is_not_understood_among_others_either(text: str)
     found = decoded("".join(f"{UNDERSTOOD} {each}\n" for each in (f"{key}=abc", text, f"{key}=de")))
     assert [number for number, _line in found.not_understood] == [2]
     assert sum(map(len, blocks_of(found))) == 2
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["=5", "a==5", "timeout=", "[a=b=1]", "=[a]", "[start=", "[start=Mon =3 4]", "q=a<b", 'q="1"', "helper=a<b", "="],
+)
+def test_a_word_that_no_format_has_is_taken_for_no_other_one(word: str) -> None:
+    words = UNDERSTOOD.split()
+    expected = {known(entry_of(UNDERSTOOD))}
+    for at in range(len(words) + 1):
+        found = decoded(" ".join([*words[:at], word, *words[at:]]) + "\n")
+        entries = [entry for block in blocks_of(found) for entry in block.entries()]
+        assert len(entries) + found.not_understood_number == 1
+        assert {known(vars(entry)) for entry in entries} <= expected
+
+
+@pytest.mark.parametrize("text", ["=5", "=", '"', " 1"])
+def test_a_value_in_xml_is_one_word(text: str) -> None:
+    line = LINES["labels in XML of which one has a name"][0]
+    expected = known(entry_of(line))
+    values = list(re.finditer(r"(?<=>)\d[^<]*(?=</(?:[sd]port|src|dst|mark|use|id|timeout)>)|(?<=protonum=.)\d+", line))
+    assert len(values) > 10
+    for at in (place for value in values for place in range(value.start() + 1, value.end() + 1)):
+        found = decoded(f"{line[:at]}{text}{line[at:]}\n")
+        assert {known(vars(entry)) for block in blocks_of(found) for entry in block.entries()} <= {expected}
 
 
 @pytest.mark.parametrize("name", LINES)
