@@ -159,7 +159,9 @@ class Decoder:
         if columns.are_complete and not columns.are_fixed:
             # They are of several protocols, for example, whose numbers are not in the skeleton.
             for part in columns.parted(group):
-                self._add_shape(piece, part, piece.own_shape(part[0]))
+                own = piece.own_shape(part[0])
+                # A line that does not even have its own shape has none.
+                self._add_shape(piece, part, None if own == shape else own)
             return
         try:
             packed = columns.packed() if columns.are_complete else None

@@ -185,9 +185,9 @@ class _LineReader:
             if self._next() != _FAMILY_NUMBERS[name]:
                 return False
         name, number = self._next(), self._next()
-        shape.fixed[self._place - 2] = name
-        if not shape.set_protocol(name, number, self._place - 1):
+        if _length(name) != 1 or not shape.set_protocol(name, number, self._place - 1):
             return False
+        shape.fixed[self._place - 2] = name
         if self._peek().isdigit():
             shape.note("remaining", self._place)
             self._next()

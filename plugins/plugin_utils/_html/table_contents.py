@@ -144,10 +144,13 @@ def _protocols_and_states(fleet: Fleet, now: TableFacts, tables: list[TableFacts
 
 
 def _states(table: TableFacts, protocol: str) -> Counts:
-    """Return the entries of a protocol by state. Those of which the kernel told none are unknown."""
+    """Return the entries of a protocol by state. Those of which the kernel told none are unknown.
+
+    A router may claim fewer entries of a protocol than of its states.
+    """
     counts = table["states"].get(protocol, {})
     total, known = table["protocols"].get(protocol), _total(counts)
-    rest = None if total is None or known is None else total - known
+    rest = 0 if total is None or known is None else max(total - known, 0)
     return {**counts, UNKNOWN: rest} if rest else counts
 
 

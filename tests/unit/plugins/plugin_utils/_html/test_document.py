@@ -483,6 +483,15 @@ def test_before_lies_beside_now() -> None:
     assert block(section, "Idle time").one("path", "outline")
 
 
+def test_a_router_that_claims_fewer_entries_than_their_states_costs_nobody_the_page() -> None:
+    name, host = next((name, host) for name, host in fleet()["hosts"].items() if host["after"])
+    states = {"ESTABLISHED": 7, "SYN_SENT": 5}
+    document = changed(fleet(), "hosts", name, "after", "table", "states", "tcp", value=states)
+    document = changed(document, "hosts", name, "after", "table", "protocols", "tcp", value=3)
+    bars = block(details(read(as_html(document)), name), "States of tcp").all("svg")
+    assert [svg.attributes["aria-label"] for svg in bars][-1] == "States of tcp, now: ESTABLISHED 7, SYN_SENT 5"
+
+
 def test_all_selectors_stand_in_the_section_of_a_router_and_one_in_the_overview() -> None:
     page = page_of_fleet()
     headings = [each.text for each in page.one("table", id_="fleet").one("thead").all("th")]
