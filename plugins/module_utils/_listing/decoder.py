@@ -158,10 +158,11 @@ class Decoder:
         columns = Columns(piece.words(group, shape.only_digits), len(group), shape, self._fields)
         if columns.are_complete and not columns.are_fixed:
             # They are of several protocols, for example, whose numbers are not in the skeleton.
-            for part in columns.parted(group):
+            parts = columns.parted(group)
+            for part in parts:
                 own = piece.own_shape(part[0])
-                # A line that does not even have its own shape has none.
-                self._add_shape(piece, part, None if own == shape else own)
+                # Lines that do not even have their own shape have none.
+                self._add_shape(piece, part, None if len(parts) == 1 and own == shape else own)
             return
         try:
             packed = columns.packed() if columns.are_complete else None

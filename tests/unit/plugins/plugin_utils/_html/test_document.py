@@ -484,7 +484,7 @@ def test_before_lies_beside_now() -> None:
 
 
 def test_a_router_that_claims_fewer_entries_than_their_states_costs_nobody_the_page() -> None:
-    name, host = next((name, host) for name, host in fleet()["hosts"].items() if host["after"])
+    name = next(name for name, host in fleet()["hosts"].items() if host["after"])
     states = {"ESTABLISHED": 7, "SYN_SENT": 5}
     document = changed(fleet(), "hosts", name, "after", "table", "states", "tcp", value=states)
     document = changed(document, "hosts", name, "after", "table", "protocols", "tcp", value=3)
