@@ -49,7 +49,7 @@ class Source:
             self.beginning = os.pread(self._descriptor, LONGEST_LINE, 0)
         self.is_compressed = self.beginning.startswith(_GZIP)
         if self.is_compressed:
-            with self.reading(), self._uncompressed() as file:
+            with self.reading(), self._opened() as file:
                 self.beginning = file.read(LONGEST_LINE)
 
     def close(self) -> None:
@@ -84,7 +84,7 @@ class Source:
 
         Raises what ``reading`` raises.
         """
-        with self.reading(), self._uncompressed() if self.is_compressed else self._plain() as file:
+        with self.reading(), self._opened() as file:
             rest = b""
             while True:
                 read = file.read(PIECE)
@@ -96,12 +96,17 @@ class Source:
             if rest:
                 yield rest
 
-    def _plain(self) -> t.BinaryIO:
+    @contextlib.contextmanager
+    def _opened(self) -> t.Iterator[t.BinaryIO]:
+        """Yield the file at its beginning, unpacked."""
         os.lseek(self._descriptor, 0, os.SEEK_SET)
-        return os.fdopen(os.dup(self._descriptor), "rb", buffering=0)
-
-    def _uncompressed(self) -> t.BinaryIO:
-        return t.cast("t.BinaryIO", gzip.GzipFile(fileobj=self._plain(), mode="rb"))
+        with os.fdopen(os.dup(self._descriptor), "rb", buffering=0) as plain:
+            if not self.is_compressed:
+                yield plain
+                return
+            # It does not close the file that it is given.
+            with gzip.GzipFile(fileobj=plain, mode="rb") as unpacked:
+                yield t.cast("t.BinaryIO", unpacked)
 
     def stripe(self, number: int) -> bytes:
         """Return the lines that begin in the piece of this number, of a file that is not compressed. Raises OSError.
