@@ -240,10 +240,14 @@ class _Piece:
             return None
         read = shape_of_xml if text.startswith("<") else shape_of_save if text.startswith("-") else shape_of_line
         shape = read(text)
-        if shape is not None:
-            shape.places = places_of(line, shape.only_digits)
-            if not shape.only_digits:
-                shape.fixed.update(words_alike(line, shape))
+        if shape is None:
+            return None
+        shape.places = places_of(line, shape.only_digits)
+        # An address may have no digit.
+        if not shape.places.keys() >= {*shape.words.values(), *shape.labels}:
+            return None
+        if not shape.only_digits:
+            shape.fixed.update(words_alike(line, shape))
         return shape
 
     def decoded(self) -> Decoded:

@@ -558,6 +558,13 @@ def test_a_line_without_a_number_does_not_spoil_those_after_it() -> None:
     assert (found.not_understood_number, sum(map(len, blocks_of(found)))) == (1, 2)
 
 
+@pytest.mark.parametrize("field", ["src", "dst", "sport"])
+def test_a_value_without_a_digit_is_not_understood(field: str) -> None:
+    line = re.sub(rf"{field}=[0-9.]+", f"{field}=direction", UNDERSTOOD, count=1)
+    assert line != UNDERSTOOD
+    assert decoded(f"{line}\n{UNDERSTOOD}\n").not_understood_number == 1
+
+
 def test_protocols_without_names_are_told_apart() -> None:
     line = LINES["a protocol without a name"][0]
     numbers = [2, 50, 2, 51, 112, 50, 2]
