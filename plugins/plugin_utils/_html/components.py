@@ -51,6 +51,9 @@ _NAMED = 24
 _FINDINGS = 500
 """Checks that have a place of their own, with the routers and the cure. No fleet has more of its own."""
 
+OPENED_AT_ONCE = 500
+"""Routers whose sections a browser has ready, with all their charts. It takes minutes and gigabytes for 10,000."""
+
 ARROW = " → "
 
 
@@ -92,6 +95,11 @@ class Fleet:
     def check_mode(self) -> bool:
         """Whether nothing was really changed."""
         return self.document["check_mode"]
+
+    @property
+    def on_demand(self) -> bool:
+        """Whether the page makes the section of a router only when it is opened. Without scripts it has all of them."""
+        return len(self.routers) > OPENED_AT_ONCE
 
     def link(self, name: str) -> Html:
         """Return a link to the section of a router, or only the name of one that the document is not about."""

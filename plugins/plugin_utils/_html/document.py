@@ -43,12 +43,13 @@ def html_parts(document: Document) -> t.Iterator[str]:
     yield _navigation()
     yield "<main>"
     yield from overview(fleet, explained)
+    # Nearly all of a large page comes after this. The table can be sorted and filtered while a browser still reads that.
+    yield element("script", Html(SCRIPT))
     yield "<section id=details><h2>Details</h2>"
     for name, host in fleet.routers:
         yield router_section(fleet, name, host, explained)
     yield "</section></main>"
     yield element("footer", f"netops.conntrack, schema version {document['schema_version']}. The JSON report has all.")
-    yield element("script", Html(SCRIPT))
     yield "</html>\n"
 
 
