@@ -133,6 +133,8 @@ def course(host: Host, get: t.Callable[[Audit], _Figure | None]) -> list[_Figure
 
 def shown(values: t.Sequence[t.Any], text_of: t.Callable[[t.Any], str] = number) -> Html:
     """Return the last of some values, behind those before it that are shown as something else."""
+    if len(values) == 1:
+        return escaped(text_of(values[0]))
     texts = list(dict.fromkeys(map(text_of, values)))
     earlier = joined([*texts[:-1], ""], ARROW)
     return joined([element("s", earlier) if len(texts) > 1 else "", text_of(values[-1])])
