@@ -56,7 +56,7 @@ def junit_parts(document: Document, fail_on: str = "") -> t.Iterator[str]:
     """
     failing = severities_from(fail_on) if fail_on else SEVERITIES
     suites = _Suites(document, failing)
-    yield f"{_DECLARATION}<testsuites name=\"netops.conntrack\" {suites.totals()}"
+    yield f'{_DECLARATION}<testsuites name="netops.conntrack" {suites.totals()}'
     if not suites.routers:
         yield " />\n"
         return

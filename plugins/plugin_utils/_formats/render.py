@@ -29,6 +29,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._page.first_scree
 from ansible_collections.netops.conntrack.plugins.plugin_utils._page.whole_page import page
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_types import Document
 
+
 def render(document: Document, style: str = "text", fail_on: str = "") -> str:
     """Return the fleet's ``document`` (see roll_up) as ``text`` for a terminal, or in another one of the formats.
 

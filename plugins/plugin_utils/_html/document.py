@@ -43,7 +43,7 @@ def html_parts(document: Document) -> t.Iterator[str]:
     yield _navigation()
     yield "<main>"
     yield from overview(fleet, explained)
-    # Nearly all of a large page comes after this. The table can be sorted and filtered while a browser still reads that.
+    # Nearly all of a large page comes after this. The table can be sorted and filtered while a browser reads that.
     yield element("script", Html(SCRIPT))
     yield "<section id=details><h2>Details</h2>"
     for name, host in fleet.routers:

@@ -44,7 +44,7 @@ def test_no_part_has_two_routers() -> None:
     ],
 )
 @pytest.mark.parametrize("place", [("time",), ("hosts",), ("hosts", "r1"), ("hosts", "r1", "before", "usage")])
-def test_what_json_does_not_have_is_null_and_all_else_is_kept(place: tuple[str, ...], value: t.Any, read: t.Any) -> None:
+def test_what_json_does_not_have_is_null_and_the_rest_kept(place: tuple[str, ...], value: t.Any, read: t.Any) -> None:
     document: Document = {"time": "now", "hosts": {"r0": {"verdict": "done"}, "r1": {"before": {"usage": {}}}}}
     expected = json.loads(json.dumps(document))
     for changed, new in ((document, value), (expected, read)):

@@ -94,7 +94,7 @@ def test_an_honest_report_is_not_cut() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("style", "share"), [("html", 0.25), ("json", 0.05), ("junit", 0.2)])
-def test_no_file_of_a_large_fleet_is_ever_in_memory_as_a_whole(tmp_path: pathlib.Path, style: str, share: float) -> None:
+def test_no_file_of_a_large_fleet_is_in_memory_as_a_whole(tmp_path: pathlib.Path, style: str, share: float) -> None:
     document = under_other_names(fleet_document(40), ROUTERS)
     path = tmp_path / "report"
     tracemalloc.start()

@@ -70,9 +70,10 @@ def test_all_formats_are_written_each_with_the_mode(tmp_path: pathlib.Path) -> N
 def test_a_writer_that_fails_takes_no_other_along(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, broken: str, error: Exception
 ) -> None:
-    at = 10_000  # more than a file keeps back
+    many = 10_000
+
     def fail(_document: Document, _fail_on: str = "") -> t.Iterator[str]:
-        yield "a part" * at
+        yield "a part" * many
         raise error
 
     monkeypatch.setitem(render_module._WRITERS, broken, (ENDINGS[broken], fail))
