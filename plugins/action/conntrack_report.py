@@ -42,7 +42,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document 
 )
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_types import Document
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.invocation import pasteable
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report.merge import merge
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.merge import merge_read
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.records import left_out, record, rollout
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.trend import with_trend
 from ansible_collections.netops.conntrack.plugins.plugin_utils._terminal import is_for_people, show
@@ -99,7 +99,7 @@ class ActionModule(ActionBase):
         if options["webhook"]:
             check(options["webhook"])
         slices = [read_report("slices", path) for path in options["slices"]]
-        merged = merge(slices) if slices else None
+        merged = merge_read(slices) if slices else None
         destination = Destination.of(options) if options["directory"] else None
         if options["only_prepare"]:
             if options["baseline"]:

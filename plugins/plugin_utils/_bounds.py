@@ -29,6 +29,11 @@ PARTS = 100
 _DEEPEST = 30
 """Levels of lists and objects."""
 
+_ROUTER = _DEEPEST - 2
+"""The levels that the object of a router has, which is in one of routers in the document."""
+
+_WITHOUT_TEXT = frozenset({int, float, bool, type(None)})
+
 Item = t.TypeVar("Item")
 
 
@@ -77,14 +82,46 @@ Report = t.TypeVar("Report", bound=t.Mapping[str, t.Any])
 def with_short_texts(document: Report) -> Report:
     """Return a ``document`` with each text in no more characters than a report for people shows.
 
-    No part of a report has as many levels as what is not shown at all.
+    No part of a report has as many levels as what is not shown at all. A router of which nothing is too long is in both
+    documents, and must not be changed in one: a copy of all of them is most of a document again.
     """
     if isinstance(document, _Short):
         return document
     return t.cast("Report", _Short(_shortened(document, _DEEPEST)))
 
 
+def _is_short(value: t.Any, levels: int) -> bool:
+    """Return whether nothing of a list or dict would be shortened. False for kinds that are not those of JSON."""
+    items: t.Iterable[t.Any] = value
+    if type(value) is dict:
+        if not _has_short_keys(value):
+            return False
+        items = value.values()
+    for item in items:
+        kind = type(item)
+        if kind is str:
+            if len(item) > TEXT:
+                return False
+        elif kind is dict or kind is list:
+            if levels <= 1 or not _is_short(item, levels - 1):
+                return False
+        elif kind not in _WITHOUT_TEXT:
+            return False
+    return True
+
+
+def _has_short_keys(value: dict[t.Any, t.Any]) -> bool:
+    try:
+        # Nearly always all of them together are short.
+        return len("".join(value)) <= TEXT or all(len(key) <= TEXT for key in value)
+    except TypeError:
+        return False
+
+
 def _shortened(value: t.Any, levels: int) -> t.Any:
+    # All below is looked at only once: below a router nobody asks again.
+    if type(value) is dict and levels >= _ROUTER and _is_short(value, levels):
+        return value
     if isinstance(value, str):
         return value if len(value) <= TEXT else shorten(value)
     if isinstance(value, (dict, list)) and not levels:

@@ -23,7 +23,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._selector.named_s
 from ansible_collections.netops.conntrack.plugins.module_utils._units import percent
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import find
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.explanation import explain
-from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import roll_up
+from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import assemble, roll_up
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.trend import trend
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.view import last_audit
 from ansible_collections.netops.conntrack.plugins.plugin_utils._rollout.batches import batches
@@ -390,6 +390,14 @@ def fleet_document(
         for name, host in document["hosts"].items():
             host["trend"] = trend(last_audit(host), _audit(routers[name].a_week_ago()))
     return document
+
+
+def under_other_names(document: Document, hosts: int) -> Document:
+    """Return the document of a fleet of so many routers: those of ``document`` again and again, under other names."""
+    routers = itertools.cycle(document["hosts"].values())
+    reports = {f"router-{place:05}": router for place, router in zip(range(hosts), routers, strict=False)}
+    assembled: Document = assemble(reports, document["checks"], document["time"], document["check_mode"])
+    return {**assembled, "baseline": document["baseline"]}
 
 
 def kinds_of_fleets() -> dict[str, Document]:

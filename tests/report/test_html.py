@@ -19,8 +19,9 @@ import typing as t
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._printable import visible
+from ansible_collections.netops.conntrack.plugins.plugin_utils._html.components import OPENED_AT_ONCE
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.ranking import worst_first
-from helpers.documents import HOSTILE_NAMES, Document, fleet_document
+from helpers.documents import HOSTILE_NAMES, Document, fleet_document, under_other_names
 from helpers.filled_tables import filled_fleet
 from helpers.support import CHECKOUT
 from playwright.sync_api import expect
@@ -324,9 +325,54 @@ def test_two_thousand_routers_open_scroll_sort_and_filter(open_report: Open) -> 
     page.fill("#search", "fw-")
     assert page.inner_text("#count") == f"{sum('fw-' in name for name in document['hosts'])} of 2000 shown"
     page.locator(".router > summary").last.click()
-    assert page.locator(".router[open] .charts").is_visible()
+    expect(page.locator(".router[open] .body")).to_be_visible()
     assert opened.complaints == []
     assert time.monotonic() - started < SECONDS
+
+
+@functools.cache
+def large_fleet() -> Document:
+    """Return a fleet of which the sections are made when they are opened."""
+    return under_other_names(fleet_document(40), OPENED_AT_ONCE + 20)
+
+
+def test_a_large_page_makes_a_section_when_it_is_opened(open_report: Open) -> None:
+    opened = open_report(large_fleet())
+    sections = opened.page.locator(".router")
+    assert sections.count() == len(large_fleet()["hosts"])
+    assert opened.page.locator(".router .body").count() == 0
+    section = sections.filter(has=opened.page.locator("summary .badge.high")).last
+    section.locator("> summary").click()
+    expect(section.locator(".charts")).to_be_visible()
+    assert opened.page.locator(".router .body").count() == 1
+    assert opened.complaints == []
+
+
+def test_a_link_on_a_large_page_makes_the_section_and_leads_to_it(open_report: Open) -> None:
+    opened = open_report(large_fleet())
+    link = opened.page.locator("#fleet tbody a").nth(300)
+    link.click()
+    section = opened.page.locator(".router[open]")
+    expect(section.locator(".body")).to_be_in_viewport()
+    assert section.locator("> summary b").text_content() == link.text_content()
+    opened.page.goto(f"{opened.file.as_uri()}#r2")
+    opened.page.reload()
+    expect(opened.page.locator("#r2")).to_be_in_viewport()
+
+
+def test_a_large_page_has_all_sections_without_scripts(open_report: Open) -> None:
+    opened = open_report(large_fleet(), java_script_enabled=False)
+    assert opened.page.locator(".router .body").count() == len(large_fleet()["hosts"])
+    opened.page.locator(".router > summary").last.click()
+    expect(opened.page.locator(".router[open] .body")).to_be_visible()
+
+
+def test_each_link_of_a_large_page_leads_to_something(open_report: Open) -> None:
+    missing = open_report(large_fleet()).page.evaluate(
+        """() => [...document.querySelectorAll("a[href^='#']")].map(each => each.hash.slice(1)).filter(id =>
+             !document.getElementById(id) && !document.querySelector(`[data-holds~="${id}"]`))"""
+    )
+    assert missing == []
 
 
 @pytest.mark.parametrize(

@@ -79,18 +79,26 @@ _Row = dict[str, t.Any]
 
 
 def as_csv(document: Document) -> str:
-    """Return the fleet's ``document`` (see roll_up) as CSV (RFC 4180): a header, then the routers, the worst first.
+    """Return what ``csv_parts`` yields, as one text."""
+    return "".join(csv_parts(document))
+
+
+def csv_parts(document: Document) -> t.Iterator[str]:
+    """Yield the fleet's ``document`` (see roll_up) as CSV (RFC 4180): a header, then the routers, the worst first.
 
     A cell of what is not known is empty. The columns are the same in every report, but for two of each selector at the
     end. Text that a spreadsheet would run as a formula begins with a single quote. Of a great many selectors, the most
     important ones have columns.
     """
     paths = {title: path.split(".") for title, path in _COLUMNS.items()} | _selector_paths(document)
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(map(_cell, paths))
+    yield _line(paths)
     for row in _rows(document):
-        writer.writerow(_cell(follow(row, path)) for path in paths.values())
+        yield _line(follow(row, path) for path in paths.values())
+
+
+def _line(cells: t.Iterable[t.Any]) -> str:
+    text = io.StringIO()
+    csv.writer(text).writerow(map(_cell, cells))
     return text.getvalue()
 
 

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import collections
 import typing as t
 from xml.etree import ElementTree
 
@@ -22,6 +23,9 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._report.ranking i
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.view import last_audit, stopping_gates
 
 _DECLARATION = '<?xml version="1.0" encoding="utf-8"?>\n'
+_INDENT = "\n  "
+"""What stands before each suite."""
+
 _COUNTED = {"failures": "failure", "errors": "error", "skipped": "skipped"}
 """Attributes of a suite, and the elements of its cases that they count."""
 
@@ -36,7 +40,12 @@ class _Case(t.NamedTuple):
 
 
 def as_junit(document: Document, fail_on: str = "") -> str:
-    """Return the fleet's ``document`` (see roll_up) as JUnit XML: a suite for each router, the worst first.
+    """Return what ``junit_parts`` yields, as one text."""
+    return "".join(junit_parts(document, fail_on))
+
+
+def junit_parts(document: Document, fail_on: str = "") -> t.Iterator[str]:
+    """Yield the fleet's ``document`` (see roll_up) as JUnit XML: a suite for each router, the worst first.
 
     A router has a case ``run``, which is an error if it was not done and skipped if its turn did not come or it tracks
     no connections. It has one for each check of its last audit, a failure if it is a finding and skipped if it is
@@ -46,15 +55,39 @@ def as_junit(document: Document, fail_on: str = "") -> str:
     Raises OptionError for any other severity.
     """
     failing = severities_from(fail_on) if fail_on else SEVERITIES
-    titles = _gate_titles(document)
-    root = ElementTree.Element("testsuites", name="netops.conntrack")
-    for name, host in worst_first(document):
-        cases = [_run(host), *_checks(host, document["checks"], failing), *_gates(host, titles)]
-        root.append(_suite(name, document["time"], cases))
-    for attribute in ("tests", "failures", "errors"):
-        root.set(attribute, str(sum(int(suite.attrib[attribute]) for suite in root)))
-    ElementTree.indent(root)
-    return f"{_DECLARATION}{ElementTree.tostring(root, encoding='unicode')}\n"
+    suites = _Suites(document, failing)
+    yield f'{_DECLARATION}<testsuites name="netops.conntrack" {suites.totals()}'
+    if not suites.routers:
+        yield " />\n"
+        return
+    yield ">"
+    for name, host in suites.routers:
+        suite = _suite(name, document["time"], suites.cases_of(host))
+        ElementTree.indent(suite, level=1)
+        yield f"{_INDENT}{ElementTree.tostring(suite, encoding='unicode')}"
+    yield "\n</testsuites>\n"
+
+
+class _Suites:
+    """The routers with their cases, which are made anew each time: all together are larger than the document."""
+
+    def __init__(self, document: Document, failing: tuple[Severity, ...]) -> None:
+        self.routers = worst_first(document)
+        self._checks = document["checks"]
+        self._titles = _gate_titles(document)
+        self._failing = failing
+
+    def cases_of(self, host: Host) -> list[_Case]:
+        """Return the cases of a router."""
+        return [_run(host), *_checks(host, self._checks, self._failing), *_gates(host, self._titles)]
+
+    def totals(self) -> str:
+        """Return the attributes that count the cases of all routers, which stand before the first of them."""
+        outcomes: collections.Counter[str] = collections.Counter()
+        for _name, host in self.routers:
+            outcomes.update(case.outcome for case in self.cases_of(host))
+        tests, failures, errors = outcomes.total(), outcomes["failure"], outcomes["error"]
+        return f'tests="{tests}" failures="{failures}" errors="{errors}"'
 
 
 def _gate_titles(document: Document) -> dict[str, str]:

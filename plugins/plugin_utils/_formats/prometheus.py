@@ -44,7 +44,12 @@ class _Metric(t.NamedTuple):
 
 
 def as_prometheus(document: Document) -> str:
-    """Return the fleet's ``document`` (see roll_up) in Prometheus' text format, without timestamps.
+    """Return what ``prometheus_parts`` yields, as one text."""
+    return "".join(prometheus_parts(document))
+
+
+def prometheus_parts(document: Document) -> t.Iterator[str]:
+    """Yield the fleet's ``document`` (see roll_up) in Prometheus' text format, metric by metric, without timestamps.
 
     All metrics of a router have the label ``host``. What is not known has no sample. What is no finite number, or would
     be a second sample with the same labels, has none either, and is counted in a metric of its own: one such sample
@@ -54,12 +59,13 @@ def as_prometheus(document: Document) -> str:
         (name, {**host, "now": last_audit(host), "checks": document["checks"]}) for name, host in worst_first(document)
     ]
     left_out: dict[str, int] = {}
-    texts = [_written(metric, [({}, document)], left_out) for metric in _OF_THE_REPORT]
+    for metric in _OF_THE_REPORT:
+        yield _written(metric, [({}, document)], left_out)
     sources = [({"host": name}, router) for name, router in routers]
-    texts += [_written(metric, sources, left_out) for metric in _OF_A_ROUTER]
+    for metric in _OF_A_ROUTER:
+        yield _written(metric, sources, left_out)
     counts = [({"host": name}, count) for name, count in left_out.items()]
-    texts.append(_lines(_LEFT_OUT_METRIC, [f"{_labels(labels)} {count}" for labels, count in counts]))
-    return "".join(texts)
+    yield _lines(_LEFT_OUT_METRIC, [f"{_labels(labels)} {count}" for labels, count in counts])
 
 
 def _written(metric: _Metric, sources: list[tuple[dict[str, str], _Source]], left_out: dict[str, int]) -> str:

@@ -9,8 +9,6 @@
 from __future__ import annotations
 
 import functools
-import json
-import math
 import traceback
 import typing as t
 
@@ -21,17 +19,15 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
     UnavailableError,
 )
 from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import with_short_texts
-from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.csv import as_csv
-from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.junit import as_junit
-from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.prometheus import as_prometheus
-from ansible_collections.netops.conntrack.plugins.plugin_utils._html.document import as_html
+from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.csv import csv_parts
+from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.json import json_parts
+from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.junit import junit_parts
+from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.prometheus import prometheus_parts
+from ansible_collections.netops.conntrack.plugins.plugin_utils._html.document import html_parts
 from ansible_collections.netops.conntrack.plugins.plugin_utils._page.blocks import Block, as_markdown, as_text
 from ansible_collections.netops.conntrack.plugins.plugin_utils._page.first_screen import first_screen
 from ansible_collections.netops.conntrack.plugins.plugin_utils._page.whole_page import page
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_types import Document
-
-_DEEPEST = 100
-"""Levels of lists and objects in a document that is written as it is. What is deeper is no part of a report."""
 
 
 def render(document: Document, style: str = "text", fail_on: str = "") -> str:
@@ -40,27 +36,39 @@ def render(document: Document, style: str = "text", fail_on: str = "") -> str:
     All but ``json`` are for people and programs that show it: there a text of excessive length is cut. ``fail_on`` is
     for ``junit``: see there. Raises OptionError for any other style, and for a ``fail_on`` that is no severity.
     """
-    if style not in _WRITERS:
-        raise OptionError("style", style, "is unknown", f"Give one of {', '.join(_WRITERS)}.")
-    if style == "json":
-        return _as_json(document)
-    shown = with_short_texts(document)
-    return as_junit(shown, fail_on) if style == "junit" else _WRITERS[style][1](shown)
+    return "".join(_parts(document, style, fail_on))
 
 
-def render_or_say_why(document: Document, style: str, fail_on: str = "") -> str:
+def parts_or_say_why(document: Document, style: str, fail_on: str = "") -> t.Iterator[str]:
+    """Yield what ``render`` returns, part by part: of a large fleet, all of it is more than the document itself.
+
+    Raises UnavailableError where a writer fails for whatever reason, also if that is after some parts.
+    """
+    return _or_say_why(style, lambda: _parts(document, style, fail_on))
+
+
+def render_or_say_why(document: Document, style: str) -> str:
     """Return what ``render`` does. Raises UnavailableError where a writer fails for whatever reason."""
-    return _or_say_why(style, lambda: render(document, style, fail_on))
+    return "".join(parts_or_say_why(document, style))
 
 
 def first_screen_or_say_why(document: Document) -> str:
     """Return of the page for a terminal what fits a screen. Raises UnavailableError where that fails."""
-    return _or_say_why("text", lambda: first_screen(with_short_texts(document)))
+    return "".join(_or_say_why("text", lambda: [first_screen(with_short_texts(document))]))
 
 
-def _or_say_why(style: str, write: t.Callable[[], str]) -> str:
+def _parts(document: Document, style: str, fail_on: str) -> t.Iterable[str]:
+    if style not in _WRITERS:
+        raise OptionError("style", style, "is unknown", f"Give one of {', '.join(_WRITERS)}.")
+    if style == "json":
+        return json_parts(document)
+    shown = with_short_texts(document)
+    return junit_parts(shown, fail_on) if style == "junit" else _WRITERS[style][1](shown)
+
+
+def _or_say_why(style: str, write: t.Callable[[], t.Iterable[str]]) -> t.Iterator[str]:
     try:
-        return write()
+        yield from write()
     except ConntrackError:
         raise
     except Exception as error:
@@ -71,44 +79,18 @@ def _or_say_why(style: str, write: t.Callable[[], str]) -> str:
         ) from error
 
 
-def _as_page(write: t.Callable[[Block], str], document: Document) -> str:
-    return _written(write, page(document))
+def _page_parts(write: t.Callable[[Block], str], document: Document) -> list[str]:
+    return ["\n\n".join(map(write, page(document))), "\n"]
 
 
-def _written(write: t.Callable[[Block], str], blocks: t.Iterable[Block]) -> str:
-    return "\n\n".join(map(write, blocks)) + "\n"
-
-
-def _as_json(document: Document) -> str:
-    """Return the document as JSON. What JSON does not have is null there: unknown."""
-    try:
-        return _dumped(document)
-    except (RecursionError, TypeError, ValueError):
-        return _dumped(_as_json_can_be(document, _DEEPEST))
-
-
-def _dumped(document: Document) -> str:
-    return json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False) + "\n"
-
-
-def _as_json_can_be(value: t.Any, levels: int) -> t.Any:
-    if isinstance(value, dict) and levels:
-        return {str(key): _as_json_can_be(item, levels - 1) for key, item in value.items()}
-    if isinstance(value, list) and levels:
-        return [_as_json_can_be(item, levels - 1) for item in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value if isinstance(value, (str, int)) else None
-
-
-_WRITERS: dict[str, tuple[str, t.Callable[[Document], str]]] = {
-    "json": ("json", _as_json),
-    "html": ("html", as_html),
-    "markdown": ("md", functools.partial(_as_page, as_markdown)),
-    "text": ("txt", functools.partial(_as_page, as_text)),
-    "csv": ("csv", as_csv),
-    "prometheus": ("prom", as_prometheus),
-    "junit": ("xml", as_junit),
+_WRITERS: dict[str, tuple[str, t.Callable[[Document], t.Iterable[str]]]] = {
+    "json": ("json", json_parts),
+    "html": ("html", html_parts),
+    "markdown": ("md", functools.partial(_page_parts, as_markdown)),
+    "text": ("txt", functools.partial(_page_parts, as_text)),
+    "csv": ("csv", csv_parts),
+    "prometheus": ("prom", prometheus_parts),
+    "junit": ("xml", junit_parts),
 }
 """By style, the ending of its files, and what writes it."""
 

@@ -17,7 +17,7 @@ import tempfile
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError, OptionError
-from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.render import ENDINGS, render_or_say_why
+from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.render import ENDINGS, parts_or_say_why
 from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.report_names import (
     LATEST,
     RETRY,
@@ -116,7 +116,7 @@ class Destination:
             with self._noted(style, written):
                 path = self._path(ENDINGS[style])
                 source = document if style == "json" else shown
-                write_file(path, render_or_say_why(source, style, fail_on), self.mode)
+                write_file(path, parts_or_say_why(source, style, fail_on), self.mode)
                 written.files.append(path)
         return written
 
@@ -144,7 +144,7 @@ class Destination:
         """Write the list of the routers that are not done. Where there are none, none is left of an earlier run."""
         not_done = sorted(document["unreachable"] + document["failed"] + document["not_started"])
         if not_done:
-            write_file(self._path(RETRY), "".join(f"{host}\n" for host in not_done), self.mode)
+            write_file(self._path(RETRY), (f"{host}\n" for host in not_done), self.mode)
         else:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._path(RETRY))
@@ -162,8 +162,8 @@ def _make_directory(path: str) -> None:
         os.mkdir(path, _DIRECTORY_MODE)
 
 
-def write_file(path: str, text: str, mode: int) -> None:
-    """Write ``text`` to ``path`` in one step, so that who reads it meanwhile sees the old text or the new one.
+def write_file(path: str, parts: t.Iterable[str], mode: int) -> None:
+    """Write the ``parts`` of a text to ``path``. Who reads it meanwhile sees the old text or the new one, each whole.
 
     Whatever stands at ``path``, a link for example, is replaced and never followed. The old text is not touched before
     the new one is on the disk as a whole.
@@ -171,7 +171,7 @@ def write_file(path: str, text: str, mode: int) -> None:
     descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".")
     try:
         with open(descriptor, "w", encoding="utf-8", errors="backslashreplace", newline="") as file:
-            file.write(text)
+            file.writelines(parts)
             file.flush()
             os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())

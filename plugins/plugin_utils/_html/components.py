@@ -51,6 +51,9 @@ _NAMED = 24
 _FINDINGS = 500
 """Checks that have a place of their own, with the routers and the cure. No fleet has more of its own."""
 
+OPENED_AT_ONCE = 500
+"""Routers whose sections a browser has ready, with all their charts. It takes minutes and gigabytes for 10,000."""
+
 ARROW = " → "
 
 
@@ -93,6 +96,11 @@ class Fleet:
         """Whether nothing was really changed."""
         return self.document["check_mode"]
 
+    @property
+    def on_demand(self) -> bool:
+        """Whether the page makes the section of a router only when it is opened. Without scripts it has all of them."""
+        return len(self.routers) > OPENED_AT_ONCE
+
     def link(self, name: str) -> Html:
         """Return a link to the section of a router, or only the name of one that the document is not about."""
         return element("a", name, href=f"#{self.anchors[name]}") if name in self.anchors else escaped(name)
@@ -125,6 +133,8 @@ def course(host: Host, get: t.Callable[[Audit], _Figure | None]) -> list[_Figure
 
 def shown(values: t.Sequence[t.Any], text_of: t.Callable[[t.Any], str] = number) -> Html:
     """Return the last of some values, behind those before it that are shown as something else."""
+    if len(values) == 1:
+        return escaped(text_of(values[0]))
     texts = list(dict.fromkeys(map(text_of, values)))
     earlier = joined([*texts[:-1], ""], ARROW)
     return joined([element("s", earlier) if len(texts) > 1 else "", text_of(values[-1])])

@@ -29,25 +29,27 @@ _PLACES = {"Overview": "overview", "Routers": "routers", "Findings": "findings",
 
 def as_html(document: Document) -> str:
     """Return the fleet's ``document`` (see roll_up) as a page in HTML. The same document gives the same bytes."""
-    return "".join(_parts(Fleet.from_document(document)))
+    return "".join(html_parts(document))
 
 
-def _parts(fleet: Fleet) -> t.Iterator[str]:
-    """Yield the page piece by piece: nesting it as one element would copy all of it many times."""
-    document, explained = fleet.document, Explanations(fleet)
+def html_parts(document: Document) -> t.Iterator[str]:
+    """Yield the page part by part: as one element, all of it would be copied many times."""
+    fleet = Fleet.from_document(document)
+    explained = Explanations(fleet)
     yield "<!doctype html>\n<html lang=en>"
     yield _head(document)
     yield element("svg", element("defs", hatching(), *map(axis, axes_of(fleet))), class_="defs", aria_hidden="true")
     yield header(fleet)
     yield _navigation()
     yield "<main>"
-    yield overview(fleet, explained)
+    yield from overview(fleet, explained)
+    # Nearly all of a large page comes after this. The table can be sorted and filtered while a browser reads that.
+    yield element("script", Html(SCRIPT))
     yield "<section id=details><h2>Details</h2>"
     for name, host in fleet.routers:
         yield router_section(fleet, name, host, explained)
     yield "</section></main>"
     yield element("footer", f"netops.conntrack, schema version {document['schema_version']}. The JSON report has all.")
-    yield element("script", Html(SCRIPT))
     yield "</html>\n"
 
 

@@ -53,12 +53,17 @@ class Explanations:
         place = self._places.get(name)
         if place is None:
             return Html("")
-        explanation, is_first = self._explanations[place], self._names[place][0] == name
-        stands_here = place >= _MOST and (is_first or not _helps(explanation))
-        if stands_here:
-            id_ = _anchor(place) if is_first else None
-            return element("div", element("h3", _TITLE_OF_ONE), *self._words(place), id=id_)
+        anchor = self.anchor_at(name)
+        if anchor or (place >= _MOST and not _helps(self._explanations[place])):
+            return element("div", element("h3", _TITLE_OF_ONE), *self._words(place), id=anchor)
         return block(_TITLE_OF_ONE, element("p", element("a", _SEE, href=f"#{_anchor(place)}")))
+
+    def anchor_at(self, name: str) -> str | None:
+        """Return the anchor of the explanation that stands in the section of a router. None if there is no such one."""
+        place = self._places.get(name)
+        if place is None or place < _MOST or self._names[place][0] != name:
+            return None
+        return _anchor(place)
 
     def _article(self, place: int) -> Html:
         names, (cause, cure) = self._names[place], self._words(place)

@@ -87,28 +87,30 @@ def header(fleet: Fleet) -> Html:
     )
 
 
-def overview(fleet: Fleet, explained: Explanations) -> Html:
-    """Return the sections about the fleet as a whole."""
-    course_of = f", before{ARROW}after" if has_after(fleet.document) else ""
+def overview(fleet: Fleet, explained: Explanations) -> t.Iterator[str]:
+    """Yield the sections about the fleet as a whole, part by part."""
     affected = affected_by_check(fleet)
     left, right = [_verdicts(fleet), _rollout(fleet)], [_map(fleet)]
     (right if fleet.document["rollout"] else left).append(worst_findings(fleet, affected))
-    table = element("div", fleet_table(fleet), class_="card wide")
-    return joined(
-        [
-            element(
-                "section",
-                explained.on_top(),
-                element("div", element("div", *left), element("div", *right), class_="two"),
-                _since(fleet),
-                id="overview",
-            ),
-            section("Not done", *_not_done(fleet)),
-            section("Connections are not tracked", _no_conntrack(fleet)),
-            section(f"Routers{course_of}", _search(), table, id_="routers"),
-            section("Findings", *findings(fleet, affected), id_="findings"),
-        ]
+    yield element(
+        "section",
+        explained.on_top(),
+        element("div", element("div", *left), element("div", *right), class_="two"),
+        _since(fleet),
+        id="overview",
     )
+    yield section("Not done", *_not_done(fleet))
+    yield section("Connections are not tracked", _no_conntrack(fleet))
+    yield from _routers(fleet)
+    yield section("Findings", *findings(fleet, affected), id_="findings")
+
+
+def _routers(fleet: Fleet) -> t.Iterator[str]:
+    course_of = f", before{ARROW}after" if has_after(fleet.document) else ""
+    yield joined([Html("<section id=routers>"), element("h2", f"Routers{course_of}"), _search()])
+    yield '<div class="card wide">'
+    yield from fleet_table(fleet)
+    yield "</div></section>"
 
 
 def _tiles(fleet: Fleet) -> Html:

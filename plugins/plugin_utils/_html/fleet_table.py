@@ -57,8 +57,8 @@ class _Column(t.NamedTuple):
         return "n" if self.numeric and self.first == "descending" else None
 
 
-def fleet_table(fleet: Fleet) -> Html:
-    """Return the table with all routers, the worst first. A column that is empty for all of them is left out."""
+def fleet_table(fleet: Fleet) -> t.Iterator[str]:
+    """Yield the table with all routers, the worst first. A column that is empty for all of them is left out."""
     columns = [
         _Column("Router", lambda name, _host: _Cell(fleet.link(name)), "ascending", numeric=False),
         _Column("Verdict", _verdict, "ascending"),
@@ -74,14 +74,13 @@ def fleet_table(fleet: Fleet) -> Html:
         _Column("Would delete" if fleet.check_mode else "Deleted", _deleted(fleet.check_mode)),
         _Column("Batch", _batch(batch_numbers(fleet.document)), "ascending"),
     ]
-    cells = [[column.cell(name, host) for column in columns] for name, host in fleet.routers]
-    filled = [place for place in range(len(columns)) if any(row[place].content for row in cells)]
-    head = element("tr", *(_heading(columns[place]) for place in filled))
-    rows = [
-        element("tr", *(_written(columns[place], row[place]) for place in filled), data_checks=_check_ids(host))
-        for row, (_name, host) in zip(cells, fleet.routers, strict=True)
-    ]
-    return element("table", element("thead", head), element("tbody", *rows), id="fleet")
+    filled = [column for column in columns if any(column.cell(*router).content for router in fleet.routers)]
+    head = element("tr", *map(_heading, filled))
+    yield f"<table id=fleet>{element('thead', head)}<tbody>"
+    for name, host in fleet.routers:
+        cells = [_written(column, column.cell(name, host)) for column in filled]
+        yield element("tr", *cells, data_checks=_check_ids(host))
+    yield "</tbody></table>"
 
 
 def _heading(column: _Column) -> Html:

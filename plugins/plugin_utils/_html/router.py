@@ -91,7 +91,12 @@ def router_section(fleet: Fleet, name: str, host: Host, explained: Explanations)
         figures(host),
     ]
     body = element("div", *filter(None, parts), id=fleet.anchors[name], class_="body")
-    return element("details", _headline(name, host), body, class_="router")
+    if not fleet.on_demand:
+        return element("details", _headline(name, host), body, class_="router")
+    # With scripts, what is in here is no more than a text to a browser, until the script has it read.
+    kept = element("noscript", body)
+    holds = " ".join(filter(None, [fleet.anchors[name], explained.anchor_at(name)]))
+    return element("details", _headline(name, host), kept, class_="router", data_holds=holds)
 
 
 def _headline(name: str, host: Host) -> Html:

@@ -21,6 +21,10 @@ _NO_END_TAG = frozenset({"input", "meta", "li", "dt", "dd", "tr", "th", "td"})
 _NEEDS_QUOTES = re.compile(r"[^A-Za-z0-9_.#-]")
 
 
+_SHORT = 40
+"""Characters of a text that is kept with its markup, because there may be many of it."""
+
+
 class Html(str):
     """Text that is markup already. All other text is escaped when it is put into markup."""
 
@@ -33,18 +37,30 @@ def element(tag: str, /, *content: str, **attributes: str | float | bool | None)
     An underscore at the end of an attribute's name is dropped (``class_``), any other one becomes a hyphen. An
     attribute that is None or False is left out, and one that is True has no value.
     """
-    written = "".join(_attribute(key, value) for key, value in attributes.items())
-    return Html(f"<{tag}{written}>{joined(content)}{'' if tag in _NO_END_TAG else f'</{tag}>'}")
+    parts = [f"<{tag}"]
+    for key, value in attributes.items():
+        if value is True:
+            parts.append(_name(key))
+        elif value is not None and value is not False:
+            parts.append(f"{_name(key)}={_quoted(str(value))}")
+    parts.append(">")
+    # A page is made of a million elements. A call for each part of them would take as long as all else.
+    parts += [part if type(part) is Html else escaped(part) for part in content]
+    if tag not in _NO_END_TAG:
+        parts.append(f"</{tag}>")
+    return Html("".join(parts))
 
 
 def joined(parts: t.Iterable[str], between: str = "") -> Html:
     """Return the ``parts`` one after the other, escaped unless they are Html, with the text ``between`` them."""
-    return Html(escaped(between).join(map(escaped, parts)))
+    return Html(escaped(between).join([part if type(part) is Html else escaped(part) for part in parts]))
 
 
 def escaped(text: str) -> Html:
     """Return ``text`` so that it is shown as it is. Its control characters are shown as their codes."""
-    return text if isinstance(text, Html) else _escaped(text)
+    if isinstance(text, Html):
+        return text
+    return _escaped(text) if len(text) <= _SHORT else _escaped.__wrapped__(text)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -52,13 +68,15 @@ def _escaped(text: str) -> Html:
     return Html(html.escape(visible(text)))
 
 
-def _attribute(name: str, value: str | float | bool | None) -> str:
-    if value is None or value is False:
-        return ""
-    written = f" {name.removesuffix('_').replace('_', '-')}"
-    return written if value is True else f"{written}={_quoted(str(value))}"
+@functools.cache
+def _name(key: str) -> str:
+    return f" {key.removesuffix('_').replace('_', '-')}"
+
+
+def _quoted(value: str) -> str:
+    return _short_quoted(value) if len(value) <= _SHORT else f'"{escaped(value)}"'
 
 
 @functools.lru_cache(maxsize=4096)
-def _quoted(value: str) -> str:
+def _short_quoted(value: str) -> str:
     return f'"{escaped(value)}"' if not value or _NEEDS_QUOTES.search(value) else value

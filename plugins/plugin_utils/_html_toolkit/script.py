@@ -6,7 +6,9 @@
 
 """What the HTML report does by itself: sort and filter the table, open what a link leads to, fold on a narrow screen.
 
-Without it the page shows all there is, the worst first.
+On the page of a large fleet it also makes the section of a router when that is opened: what a noscript holds is a text
+where scripts run. Without scripts the page shows all there is, the worst first.
+It runs before the sections of the routers are read.
 """
 
 from __future__ import annotations
@@ -64,15 +66,31 @@ for (const button of document.querySelectorAll("button[data-search]"))
   });
 search();
 
+const narrow = matchMedia("NARROW");
+const fold = part => part.querySelectorAll(".fold").forEach(each => { each.open = !narrow.matches; });
+narrow.addEventListener("change", () => fold(document));
+
+function make(router) {
+  const kept = router.querySelector(":scope > noscript");
+  if (!kept) return false;
+  kept.outerHTML = kept.textContent;
+  if (narrow.matches) fold(router);
+  return true;
+}
+
+document.addEventListener("toggle", event => { if (event.target.open) make(event.target); }, true);
+addEventListener("beforeprint", () => document.querySelectorAll(".router").forEach(make));
+
 function reveal() {
-  const details = document.getElementById(location.hash.slice(1))?.closest("details");
+  const id = location.hash.slice(1);
+  const holder = document.querySelector(`.router[data-holds~="${CSS.escape(id)}"]`);
+  const isNew = holder && make(holder), place = document.getElementById(id), details = place?.closest("details");
   if (details) details.open = true;
+  if (isNew) place.scrollIntoView();
 }
 addEventListener("hashchange", reveal);
-reveal();
-
-const narrow = matchMedia("NARROW");
-const fold = () => document.querySelectorAll(".fold").forEach(each => { each.open = !narrow.matches; });
-narrow.addEventListener("change", fold);
-if (narrow.matches) fold();
+addEventListener("DOMContentLoaded", () => {
+  if (narrow.matches) fold(document);
+  reveal();
+});
 """.replace("NARROW", NARROW)

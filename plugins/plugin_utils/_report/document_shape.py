@@ -27,17 +27,25 @@ _LEAST = {AT_LEAST_0: 0, AT_LEAST_1: 1}
 Keys = tuple[str, ...]
 """The keys that lead to a value."""
 
-Shape = t.Callable[[t.Any, Keys], None]
-"""Looks at a value, which stands at these keys. Raises ShapeError if it is not as it should be."""
+Shape = t.Callable[[t.Any], None]
+"""Looks at a value. Raises ShapeError if it is not as it should be."""
 
 
 class ShapeError(Exception):
-    """A value is not as in a document. ``place`` is the keys that lead to it, ``problem`` what is wrong."""
+    """A value is not as in a document. ``place`` is the keys that lead to it, ``problem`` what is wrong.
 
-    def __init__(self, place: Keys, problem: str) -> None:
+    The keys are added on the way out. On the way in they would cost more than all that is looked at.
+    """
+
+    def __init__(self, problem: str, place: Keys = ()) -> None:
         super().__init__(problem)
         self.place = place
         self.problem = problem
+
+    def below(self, key: str) -> ShapeError:
+        """Return the error with the key that leads to where it is from."""
+        self.place = (key, *self.place)
+        return self
 
 
 class Field(t.NamedTuple):
@@ -50,13 +58,14 @@ class Field(t.NamedTuple):
 
 def check_document(document: t.Any) -> Document:
     """Return a ``document`` of any version. Raises ShapeError for the first value that is not as in a report."""
-    _shape_of(Document)(document, ())
+    _shape_of(Document)(document)
     for name, host in document["hosts"].items():
         for phase in PHASES:
             audit = host[phase]
             for finding in audit["findings"] if audit else []:
                 if finding["id"] not in document["checks"]:
-                    raise ShapeError(("hosts", name, phase, "findings"), "has a check that is not among the checks")
+                    place = ("hosts", name, phase, "findings")
+                    raise ShapeError("has a check that is not among the checks", place)
     return t.cast("Document", document)
 
 
@@ -123,9 +132,9 @@ def _shape_of_some(kind: t.Any) -> Shape:
 
 
 def _is(wanted: str, is_right: t.Callable[[t.Any], bool]) -> Shape:
-    def look(value: t.Any, place: Keys) -> None:
+    def look(value: t.Any) -> None:
         if not is_right(value):
-            raise ShapeError(place, f"should be {wanted}, and is {_in_words(value)}")
+            raise ShapeError(f"should be {wanted}, and is {_in_words(value)}")
 
     return look
 
@@ -140,27 +149,33 @@ def _number_from(least: int, kind: type) -> Shape:
 
 
 def _or_null(shape: Shape) -> Shape:
-    def look(value: t.Any, place: Keys) -> None:
+    def look(value: t.Any) -> None:
         if value is not None:
-            shape(value, place)
+            shape(value)
 
     return look
 
 
 def _list_of(shape: Shape) -> Shape:
-    def look(value: t.Any, place: Keys) -> None:
-        _LIST(value, place)
+    def look(value: t.Any) -> None:
+        _LIST(value)
         for number, item in enumerate(value):
-            shape(item, (*place, str(number)))
+            try:
+                shape(item)
+            except ShapeError as error:
+                raise error.below(str(number)) from None
 
     return look
 
 
 def _mapping_of(shape: Shape) -> Shape:
-    def look(value: t.Any, place: Keys) -> None:
-        _MAPPING(value, place)
+    def look(value: t.Any) -> None:
+        _MAPPING(value)
         for name, item in value.items():
-            shape(item, (*place, name))
+            try:
+                shape(item)
+            except ShapeError as error:
+                raise error.below(name) from None
 
     return look
 
@@ -168,16 +183,19 @@ def _mapping_of(shape: Shape) -> Shape:
 def _mapping_with(fields: dict[str, Field]) -> Shape:
     """Return the shape of what has these ``fields``. What is not there today, or came later, may be missing."""
     shapes = {key: _shape_of(field.kind) for key, field in fields.items()}
-    needed = [key for key, field in fields.items() if field.is_required and not field.is_later]
+    needed = {key for key, field in fields.items() if field.is_required and not field.is_later}
 
-    def look(value: t.Any, place: Keys) -> None:
-        _MAPPING(value, place)
-        missing = [key for key in needed if key not in value]
-        if missing:
-            raise ShapeError(place, f"lacks {', '.join(missing)}")
+    def look(value: t.Any) -> None:
+        _MAPPING(value)
+        if not needed <= value.keys():
+            missing = (key for key in shapes if key in needed and key not in value)
+            raise ShapeError(f"lacks {', '.join(missing)}")
         for key, shape in shapes.items():
             if key in value:
-                shape(value[key], (*place, key))
+                try:
+                    shape(value[key])
+                except ShapeError as error:
+                    raise error.below(key) from None
 
     return look
 
@@ -204,7 +222,7 @@ def _is_number(value: t.Any) -> bool:
     return _is_whole(value) or (isinstance(value, float) and math.isfinite(value))
 
 
-def _anything(_value: t.Any, _place: Keys) -> None:
+def _anything(_value: t.Any) -> None:
     """Let any value be."""
 
 

@@ -33,7 +33,11 @@ def merge(documents: list[t.Any]) -> Document:
     """
     if not documents:
         raise OptionError(_SLICES, documents, "names no report", "Give the .json files of the slices.")
-    slices = [read_back(document, f"{_SLICES}[{position}]") for position, document in enumerate(documents)]
+    return merge_read([read_back(document, f"{_SLICES}[{position}]") for position, document in enumerate(documents)])
+
+
+def merge_read(slices: list[Document]) -> Document:
+    """Return what ``merge`` does, of documents that were read back already, one at least."""
     baselines = [part["baseline"] for part in slices]
     merged = assemble(
         _hosts(slices),

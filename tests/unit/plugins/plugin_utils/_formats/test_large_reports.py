@@ -7,18 +7,29 @@
 from __future__ import annotations
 
 import json
+import pathlib
 import time
+import tracemalloc
 
 import pytest
+from ansible_collections.netops.conntrack.plugins.plugin_utils._bounds import with_short_texts
 from ansible_collections.netops.conntrack.plugins.plugin_utils._callback.figures import summary
 from ansible_collections.netops.conntrack.plugins.plugin_utils._callback.fleet_table import table
-from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.render import ENDINGS, render
+from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.render import (
+    ENDINGS,
+    parts_or_say_why,
+    render,
+)
+from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.report_files import write_file
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.trend import compare
-from helpers.documents import Document, fleet_document
+from helpers.documents import Document, fleet_document, under_other_names
 from helpers.oversized_documents import KINDS, ROUTER, TEXTS, large_document
 
 MANY, LONG = 20_000, 4_000_000
 """How many of a kind there are, and how many characters a text has."""
+
+ROUTERS = 600
+"""More than have their sections ready when the page opens."""
 
 SECONDS = 15
 """What a linear writer needs a tenth of, and a quadratic one many times."""
@@ -79,6 +90,29 @@ def test_an_honest_report_is_not_cut() -> None:
     assert "characters left out" not in text
     assert "which the JSON report has" not in text
     assert "left_out_samples" not in text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("style", "share"), [("html", 0.25), ("json", 0.05), ("junit", 0.2)])
+def test_no_file_of_a_large_fleet_is_in_memory_as_a_whole(tmp_path: pathlib.Path, style: str, share: float) -> None:
+    document = under_other_names(fleet_document(40), ROUTERS)
+    path = tmp_path / "report"
+    tracemalloc.start()
+    try:
+        write_file(str(path), parts_or_say_why(document, style), 0o600)
+        _now, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < share * path.stat().st_size
+
+
+def test_a_router_of_which_nothing_is_too_long_is_not_copied() -> None:
+    document = fleet_document(12)
+    long, *others = document["hosts"]
+    document["hosts"][long]["failure"] = {"step": "?", "message": "A" * 5_000, "unreachable": False}
+    shown = with_short_texts(document)
+    assert len(shown["hosts"][long]["failure"]["message"]) < len(document["hosts"][long]["failure"]["message"]) == 5_000
+    assert all(shown["hosts"][name] is document["hosts"][name] for name in others)
 
 
 @pytest.mark.slow

@@ -70,11 +70,14 @@ def test_all_formats_are_written_each_with_the_mode(tmp_path: pathlib.Path) -> N
 def test_a_writer_that_fails_takes_no_other_along(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, broken: str, error: Exception
 ) -> None:
-    def fail(_document: Document, _fail_on: str = "") -> str:
+    many = 10_000
+
+    def fail(_document: Document, _fail_on: str = "") -> t.Iterator[str]:
+        yield "a part" * many
         raise error
 
     monkeypatch.setitem(render_module._WRITERS, broken, (ENDINGS[broken], fail))
-    monkeypatch.setattr(render_module, f"_as_{broken}" if broken == "json" else f"as_{broken}", fail, raising=False)
+    monkeypatch.setattr(render_module, f"{broken}_parts", fail, raising=False)
     written = destination(tmp_path).write(FLEET, with_short_texts(FLEET), list(ENDINGS), "")
     assert list(written.not_written) == [broken]
     assert "something in the document cannot be shown in this format" in written.not_written[broken]
