@@ -26,7 +26,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._listing.rows imp
 )
 
 _NO_DIGITS = bytes(byte for byte in range(256) if byte not in b"0123456789. =\n")
-_EQUALS_ARE_SPACES = bytes.maketrans(b"=", b" ")
+_WITHOUT_VALUE = (b"= ", b"=\t", b"=\r")
 
 _SEPARATORS = bytes(32 if chr(byte) in SEPARATORS else byte for byte in range(256))
 
@@ -55,12 +55,23 @@ def words_of(text: bytes) -> list[str]:
     return text.translate(_SEPARATORS).decode("latin-1").split()
 
 
-def digits_of(text: bytes) -> str:
-    """Return what is left of lines whose values have only digits and dots: these, and nothing else of the words.
+def has_values(text: bytes) -> bool:
+    """Return whether there is a value right behind each ``=`` of the lines."""
+    return not any(key in text for key in _WITHOUT_VALUE) and not text.endswith(b"=")
 
-    A digit in a key is a word of its own, and no part of the value.
+
+def digits_of(text: bytes) -> str:
+    """Return what is left of lines whose values have only digits and dots: these, each with the ``=`` before it."""
+    return text.translate(None, _NO_DIGITS).decode("ascii")
+
+
+def numbers_of(digits: str) -> list[str]:
+    """Return the words of lines of which only the digits are left. There are none where a digit is not in a value.
+
+    Of ``packets1=`` and ``packets=1``, the same letters are left.
     """
-    return text.translate(_EQUALS_ARE_SPACES, _NO_DIGITS).decode("ascii")
+    values = digits.replace(" =", " ")
+    return [] if "=" in values or "= " in digits or digits.endswith("=") else values.split()
 
 
 def places_of(line: bytes, only_digits: bool) -> dict[int, int]:

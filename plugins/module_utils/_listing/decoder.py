@@ -22,6 +22,8 @@ import re
 from ansible_collections.netops.conntrack.plugins.module_utils._listing.columns import (
     Columns,
     digits_of,
+    has_values,
+    numbers_of,
     places_of,
     words_alike,
     words_of,
@@ -225,12 +227,13 @@ class _Piece:
     def words(self, group: list[int], only_digits: bool) -> list[str]:
         """Return the words of lines, one line after the other, or those of digits and dots.
 
-        There are none where a text has a byte that no line may have. It would not show in the skeleton.
+        There are none where a text has a byte that no line may have, or a digit outside of a value. Neither shows in
+        the skeleton.
         """
         if only_digits:
-            return " ".join(map(self._numbers.__getitem__, group)).split()
+            return numbers_of(" ".join(map(self._numbers.__getitem__, group)))
         text = b" ".join(map(self._lines.__getitem__, group))
-        return [] if text.translate(None, _PRINTABLE) else words_of(text)
+        return words_of(text) if has_values(text) and not text.translate(None, _PRINTABLE) else []
 
     def own_shape(self, number: int) -> Shape | None:
         """Return the shape of a line, or None if it is not understood."""

@@ -558,6 +558,15 @@ def test_a_line_without_a_number_does_not_spoil_those_after_it() -> None:
     assert (found.not_understood_number, sum(map(len, blocks_of(found)))) == (1, 2)
 
 
+@pytest.mark.parametrize("text", ["sport40000=", "sport= 40000", "4=sport0000", "sport=40000="])
+@pytest.mark.parametrize("name", ["source NAT", "labels of which none has a name"])
+def test_a_value_that_moved_is_not_understood_among_others_either(name: str, text: str) -> None:
+    line = LINES[name][0]
+    moved = line.replace("sport=40000", text)
+    assert moved != line
+    assert_each_line_is_counted(f"{line}\n{moved}\n{line}\n".encode())
+
+
 @pytest.mark.parametrize("field", ["src", "dst", "sport"])
 def test_a_value_without_a_digit_is_not_understood(field: str) -> None:
     line = re.sub(rf"{field}=[0-9.]+", f"{field}=direction", UNDERSTOOD, count=1)
