@@ -93,7 +93,8 @@ def with_short_texts(document: Report) -> Report:
 def _is_short(value: t.Any, levels: int) -> bool:
     """Return whether nothing of a list or dict would be shortened. False for kinds that are not those of JSON."""
     items: t.Iterable[t.Any] = value
-    if type(value) is dict:
+    kind = type(value)
+    if kind is dict:
         if not _has_short_keys(value):
             return False
         items = value.values()
@@ -119,8 +120,9 @@ def _has_short_keys(value: dict[t.Any, t.Any]) -> bool:
 
 
 def _shortened(value: t.Any, levels: int) -> t.Any:
+    kind = type(value)
     # All below is looked at only once: below a router nobody asks again.
-    if type(value) is dict and levels >= _ROUTER and _is_short(value, levels):
+    if kind is dict and levels >= _ROUTER and _is_short(value, levels):
         return value
     if isinstance(value, str):
         return value if len(value) <= TEXT else shorten(value)

@@ -25,7 +25,8 @@ def plain_text(value: t.Any) -> str:
 
 def number(value: t.Any) -> str:
     """Return a value as text: thousands set apart, two decimals at most, a list with commas. None is ``?``."""
-    if type(value) is int:  # as nearly all are, of which a large report has half a million
+    # As nearly all are, of which a large report has half a million.
+    if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
     if value is None:
         return UNKNOWN

@@ -49,7 +49,8 @@ class Source:
             self.beginning = os.pread(self._descriptor, LONGEST_LINE, 0)
         self.is_compressed = self.beginning.startswith(_GZIP)
         if self.is_compressed:
-            with self.reading(), self._opened() as file:
+            with self.reading(), contextlib.ExitStack() as stack:
+                file = self._opened(stack)
                 self.beginning = file.read(LONGEST_LINE)
 
     def close(self) -> None:
@@ -84,7 +85,8 @@ class Source:
 
         Raises what ``reading`` raises.
         """
-        with self.reading(), self._opened() as file:
+        with self.reading(), contextlib.ExitStack() as stack:
+            file = self._opened(stack)
             rest = b""
             while True:
                 read = file.read(PIECE)
@@ -96,17 +98,14 @@ class Source:
             if rest:
                 yield rest
 
-    @contextlib.contextmanager
-    def _opened(self) -> t.Iterator[t.BinaryIO]:
-        """Yield the file at its beginning, unpacked."""
+    def _opened(self, stack: contextlib.ExitStack) -> t.BinaryIO:
+        """Return the file at its beginning, unpacked. It is closed with the stack."""
         os.lseek(self._descriptor, 0, os.SEEK_SET)
-        with os.fdopen(os.dup(self._descriptor), "rb", buffering=0) as plain:
-            if not self.is_compressed:
-                yield plain
-                return
-            # It does not close the file that it is given.
-            with gzip.GzipFile(fileobj=plain, mode="rb") as unpacked:
-                yield t.cast("t.BinaryIO", unpacked)
+        plain = stack.enter_context(os.fdopen(os.dup(self._descriptor), "rb", buffering=0))
+        if not self.is_compressed:
+            return plain
+        # It does not close the file that it is given.
+        return t.cast("t.BinaryIO", stack.enter_context(gzip.GzipFile(fileobj=plain, mode="rb")))
 
     def stripe(self, number: int) -> bytes:
         """Return the lines that begin in the piece of this number, of a file that is not compressed. Raises OSError.

@@ -45,7 +45,7 @@ def element(tag: str, /, *content: str, **attributes: str | float | bool | None)
             parts.append(f"{_name(key)}={_quoted(str(value))}")
     parts.append(">")
     # A page is made of a million elements. A call for each part of them would take as long as all else.
-    parts += [part if type(part) is Html else escaped(part) for part in content]
+    parts += [part if isinstance(part, Html) else escaped(part) for part in content]
     if tag not in _NO_END_TAG:
         parts.append(f"</{tag}>")
     return Html("".join(parts))
@@ -53,7 +53,7 @@ def element(tag: str, /, *content: str, **attributes: str | float | bool | None)
 
 def joined(parts: t.Iterable[str], between: str = "") -> Html:
     """Return the ``parts`` one after the other, escaped unless they are Html, with the text ``between`` them."""
-    return Html(escaped(between).join([part if type(part) is Html else escaped(part) for part in parts]))
+    return Html(escaped(between).join([part if isinstance(part, Html) else escaped(part) for part in parts]))
 
 
 def escaped(text: str) -> Html:

@@ -130,6 +130,6 @@ def colours(names: t.Iterable[str], fixed: t.Mapping[str, int], slots: int) -> d
 
 def rounded(place: float) -> str:
     """Return a coordinate with one decimal at most, as short as it can be written."""
-    if type(place) is int:
+    if isinstance(place, int):
         return str(place)
     return f"{round(place, 1) + 0.0:g}" if abs(place) < 1e5 else f"{place:.0f}"
