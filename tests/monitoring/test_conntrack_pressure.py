@@ -38,7 +38,8 @@ def test_a_real_table_that_fills_and_is_emptied(tmp_path: pathlib.Path) -> None:
             run(["conntrack", "-R", "-"], netns=netns, text=entries(range(1000, 1200)))
             told = source.wait_for("r1", "pressure")
             assert told["reasons"] == ["full"]
-            assert told["entries"] == int(run(["conntrack", "-C"], netns=netns))
+            # The table may be read while it fills.
+            assert 100 <= told["entries"] <= int(run(["conntrack", "-C"], netns=netns))
             assert told["limit"] == limit
             run(["conntrack", "-D", "-p", "udp", "--dport", "53"], netns=netns)
             assert source.wait_for("r1", "normal")["entries"] < 50
