@@ -272,8 +272,10 @@ class _LineReader:
         shape = self.shape
         field = _OWN_WORDS.get(key)
         if field is None:
-            # What a newer or a vendor's program adds says nothing about the other fields.
+            # What a newer or a vendor's program adds says nothing about the other fields. A key that looks the same
+            # without its digits may be one of these.
             shape.only_digits = False
+            shape.fixed[place - 1] = key
             return True
         if field not in _NOT_ONLY_DIGITS:
             return value.isdigit() and shape.note(field, place)

@@ -567,6 +567,11 @@ def test_a_value_that_moved_is_not_understood_among_others_either(name: str, tex
     assert_each_line_is_counted(f"{line}\n{moved}\n{line}\n".encode())
 
 
+def test_a_key_with_a_digit_costs_no_other_line_its_value() -> None:
+    entries = entries_of("".join(f"{UNDERSTOOD} {key}=3\n" for key in ("secu1re", "zo0ne", "zone", "zon1e", "zone")))
+    assert [entry.zone for entry in entries].count(3) == 2
+
+
 @pytest.mark.parametrize("field", ["src", "dst", "sport"])
 def test_a_value_without_a_digit_is_not_understood(field: str) -> None:
     line = re.sub(rf"{field}=[0-9.]+", f"{field}=direction", UNDERSTOOD, count=1)
