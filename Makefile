@@ -60,7 +60,7 @@ setup: ## install what is missing for all the targets (as root)
 
 lint: ## run ruff, mypy, ansible-lint, yamllint and antsibull-changelog
 	@tools/setup $(TEST)
-	@$(AT_ONCE) .lint
+	@tools/lint
 
 gates: ## run antsibull-nox, REUSE, antsibull-docs and galaxy-importer
 	@tools/setup $(TEST)

@@ -16,7 +16,7 @@ import operator
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
-from ansible_collections.netops.conntrack.plugins.module_utils._listing.line_shapes import SEPARATORS, Shape
+from ansible_collections.netops.conntrack.plugins.module_utils._listing.line_shapes import Shape, words_of
 from ansible_collections.netops.conntrack.plugins.module_utils._listing.rows import (
     Column,
     check_words,
@@ -27,8 +27,6 @@ from ansible_collections.netops.conntrack.plugins.module_utils._listing.rows imp
 
 _NO_DIGITS = bytes(byte for byte in range(256) if byte not in b"0123456789. =\n")
 _WITHOUT_VALUE = (b"= ", b"=\t", b"=\r")
-
-_SEPARATORS = bytes(32 if chr(byte) in SEPARATORS else byte for byte in range(256))
 
 _KEYS_OF_TEXTS = frozenset({"helper", "secctx", "labels"})
 _TAGS_OF_TEXTS = frozenset({"helper", "secctx", "label"})
@@ -48,11 +46,6 @@ _PAIRS = {
 
 _FIRST_OF = {other: one for names in _PAIRS.values() for one, other in names}
 """By a field of the reply, the one that is the same without a translation."""
-
-
-def words_of(text: bytes) -> list[str]:
-    """Return the words of lines. A key and its value are two words."""
-    return text.translate(_SEPARATORS).decode("latin-1").split()
 
 
 def has_values(text: bytes) -> bool:

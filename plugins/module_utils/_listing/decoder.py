@@ -26,10 +26,13 @@ from ansible_collections.netops.conntrack.plugins.module_utils._listing.columns 
     numbers_of,
     places_of,
     words_alike,
-    words_of,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._listing.entry_lines import line_of_json
-from ansible_collections.netops.conntrack.plugins.module_utils._listing.line_shapes import Shape, shape_of_line
+from ansible_collections.netops.conntrack.plugins.module_utils._listing.line_shapes import (
+    Shape,
+    shape_of_line,
+    words_of,
+)
 from ansible_collections.netops.conntrack.plugins.module_utils._listing.markup_shapes import (
     shape_of_save,
     shape_of_xml,

@@ -22,10 +22,8 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
 
-SEPARATORS = '=<>"'
-"""What is between the words of a line besides spaces."""
-
-_TO_SPACES = str.maketrans(SEPARATORS, " " * len(SEPARATORS))
+_SEPARATORS = bytes.maketrans(b'=<>"', b"    ")
+"""What is between the words of a line besides spaces, as spaces."""
 
 FAMILIES = {"ipv4": int(socket.AF_INET), "ipv6": int(socket.AF_INET6)}
 _FAMILY_NUMBERS = {"ipv4": "2", "ipv6": "10"}
@@ -134,9 +132,14 @@ class Shape:
         return True
 
 
+def words_of(text: bytes) -> list[str]:
+    """Return the words of lines. A key and its value are two words."""
+    return text.translate(_SEPARATORS).decode("latin-1").split()
+
+
 def split(text: str) -> list[str]:
-    """Return the words of a line, which are those of its columns."""
-    return text.translate(_TO_SPACES).split()
+    """Return the words of a line of latin-1, as ``words_of`` does."""
+    return words_of(text.encode("latin-1"))
 
 
 def shape_of_line(line: str) -> Shape | None:
