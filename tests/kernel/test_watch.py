@@ -228,7 +228,8 @@ def test_what_a_task_registers(fleet: Fleet) -> None:
     look = watched["look"]
     assert (look["entries"], look["movers"], look["rates"]["change"]) == (120, [], 0)
     assert look["filled_by"].startswith(f"100 % of 120 entries: {STORM}")
-    assert look["seconds"] >= 2
+    # The pause is at least 1 s. The second look can be shorter than the first, so 2 s from begin to begin say no more.
+    assert look["seconds"] > 1
 
 
 def test_what_cannot_be_done_is_refused_before_the_first_look(fleet: Fleet) -> None:
