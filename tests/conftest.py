@@ -24,13 +24,13 @@ hypothesis.settings.load_profile("any machine")
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from helpers.on_controllers import shared_payloads  # noqa: E402  # only found from here on
+from helpers.on_controllers import shared_code, shared_payloads  # noqa: E402  # only found from here on
 from helpers.on_routers import sitecustomize as recorder  # noqa: E402  # only found from here on
 
 _RECORD = pytest.StashKey[pathlib.Path]()
 """The file with the requests that were refused, of the run that made it."""
-_PAYLOADS = pytest.StashKey[pathlib.Path]()
-"""The directory with what Ansible sends to routers, of the run that made it."""
+_SHARED = pytest.StashKey[list[str]]()
+"""The directories of what the programs of Ansible share, of the run that made them."""
 
 LONG = (
     "vm/",
@@ -77,23 +77,24 @@ TOGETHER = "vm/"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Look at every netlink request of this process, and of those that it starts. Let these share what they send."""
+    """Look at every netlink request of this process, and of those that it starts. Let these share what they build."""
     # A worker, or a run that a test starts, writes to the record of the whole run.
     if recorder.VARIABLE not in os.environ:
         descriptor, os.environ[recorder.VARIABLE] = tempfile.mkstemp(prefix="requests-")
         os.close(descriptor)
         config.stash[_RECORD] = pathlib.Path(os.environ[recorder.VARIABLE])
     recorder.install()
-    if shared_payloads.VARIABLE not in os.environ:
-        os.environ[shared_payloads.VARIABLE] = tempfile.mkdtemp(prefix="payloads-")
-        config.stash[_PAYLOADS] = pathlib.Path(os.environ[shared_payloads.VARIABLE])
+    config.stash[_SHARED] = []
+    for variable in (shared_code.VARIABLE, shared_payloads.VARIABLE):
+        if variable not in os.environ:
+            os.environ[variable] = tempfile.mkdtemp(prefix="of-tests-")
+            config.stash[_SHARED].append(os.environ[variable])
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Remove what Ansible sent to routers."""
-    payloads = config.stash.get(_PAYLOADS, None)
-    if payloads is not None:
-        shutil.rmtree(payloads)
+    """Remove what the programs of Ansible shared."""
+    for directory in config.stash[_SHARED]:
+        shutil.rmtree(directory)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

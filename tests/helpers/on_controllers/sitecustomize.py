@@ -4,8 +4,9 @@
 
 """Lets the programs of Ansible that a test starts take less time.
 
-They look for garbage seldom: they end after seconds, so that nothing piles up. And they share what they send to
-routers (shared_payloads.py). Python imports this by its name where PYTHONPATH names its directory.
+They look for garbage seldom: they end after seconds, so that nothing piles up. And they share what they compile
+(shared_code.py) and what they send to routers (shared_payloads.py). Python imports this by its name where PYTHONPATH
+names its directory.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ def _is_of_ansible() -> bool:
 if _is_of_ansible():
     import gc
 
+    import shared_code  # type: ignore[import-not-found]  # Python finds it beside this file
     import shared_payloads  # type: ignore[import-not-found]  # Python finds it beside this file
 
     gc.set_threshold(1_000_000, 100, 100)
+    shared_code.share()
     shared_payloads.share()
