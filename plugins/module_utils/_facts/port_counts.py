@@ -14,12 +14,11 @@ sender can choose ports that all meet in one place.
 from __future__ import annotations
 
 import heapq
-import typing as t
+import itertools
 
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 
 _PORTS = 1 << 16
-_PART = 1 << 8
 
 
 class PortCounts:
@@ -42,12 +41,8 @@ class PortCounts:
 
     def most_common(self, number: int) -> list[tuple[int, int]]:
         """Return the ports with the largest counts. Of equal counts, the smaller port comes first."""
-        return heapq.nsmallest(number, self._counted(), key=lambda counted: (-counted[1], counted[0]))
-
-    def _counted(self) -> t.Iterator[tuple[int, int]]:
-        """Yield each port that an entry has, and how many have it."""
-        for start in range(0, _PORTS, _PART):
-            part = self._counts[start : start + _PART]
-            # In a small table, most parts have none.
-            if any(part):
-                yield from ((port, count) for port, count in enumerate(part, start) if count)
+        counts = self._counts
+        counted = zip(itertools.compress(counts, counts), itertools.compress(range(_PORTS), counts))
+        # To compare one number takes a fifth of the time that a pair of two takes.
+        largest = heapq.nlargest(number, (count * _PORTS - port for count, port in counted))
+        return [(-rank % _PORTS, -(-rank // _PORTS)) for rank in largest]
