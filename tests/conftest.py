@@ -24,8 +24,9 @@ hypothesis.settings.load_profile("any machine")
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from helpers.on_controllers import shared_code, shared_payloads  # noqa: E402  # only found from here on
-from helpers.on_routers import sitecustomize as recorder  # noqa: E402  # only found from here on
+from helpers.on_controllers import shared_payloads  # noqa: E402  # only found from here on
+from helpers.on_routers import refused_requests as recorder  # noqa: E402  # only found from here on
+from helpers.on_routers import shared_code  # noqa: E402  # only found from here on
 
 _RECORD = pytest.StashKey[pathlib.Path]()
 """The file with the requests that were refused, of the run that made it."""
@@ -49,6 +50,9 @@ LONG = (
     "report/test_html.py",
     "runner/test_slices.py",
     "runner/test_ci.py",
+    "runner/test_navigator.py",
+    "report/test_prometheus.py",
+    "monitoring/test_timer.py",
     "unit/roles/test_playbooks.py",
     "unit/roles/test_troubles.py",
     "unit/roles/test_rollout.py",
@@ -89,6 +93,9 @@ def pytest_configure(config: pytest.Config) -> None:
         if variable not in os.environ:
             os.environ[variable] = tempfile.mkdtemp(prefix="of-tests-")
             config.stash[_SHARED].append(os.environ[variable])
+    on_routers = {"PYTHONPATH": str(HERE / "helpers" / "on_routers")}
+    on_routers |= {name: os.environ[name] for name in (recorder.VARIABLE, shared_code.VARIABLE)}
+    os.environ["LAB_SETENV"] = " ".join(f'"{name}={value}"' for name, value in on_routers.items())
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -24,7 +24,7 @@ from helpers.module_server import Done, ModuleServer
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 COLLECTIONS = CHECKOUT / ".collections"
 ON_ROUTERS = CHECKOUT / "tests" / "helpers" / "on_routers"
-ON_CONTROLLERS = {"PYTHONPATH": str(CHECKOUT / "tests" / "helpers" / "on_controllers")}
+ON_CONTROLLERS = {"PYTHONPATH": os.pathsep.join([str(ON_ROUTERS.with_name("on_controllers")), str(ON_ROUTERS)])}
 """The environment with which the programs of Ansible take less time."""
 SYSTEM_PYTHON = "/usr/bin/python3"
 """The distribution's interpreter, with its own python3-pyroute2: what a router has."""

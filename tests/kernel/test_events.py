@@ -125,11 +125,11 @@ def test_what_is_made_and_what_ends(netns: str) -> None:
         shown = tool.stdout.read() if tool.stdout else ""
     assert not done.failed, done.msg
     new, destroyed = done.data["new"], done.data["destroyed"]
-    assert (new["total"], new["matched"], destroyed["total"]) == (61, 61, shown.count("[DESTROY]"))
-    assert destroyed["total"] in {3, 4}  # the kernel removes an expired one when it passes by
-    assert shown.count("[NEW]") == 61
+    assert (new["total"], new["matched"], shown.count("[NEW]")) == (61, 61, 61)
     assert [done.data[name] for name in ("count_before", "losses", "not_told", "seconds")] == [5, 0, 0, 4]
-    assert done.data["count_after"] == 5 + 61 - destroyed["total"]
+    # The kernel removes an expired one when it passes by, which can be after the module ended.
+    assert 3 <= destroyed["total"] <= shown.count("[DESTROY]") <= 4
+    assert 66 - shown.count("[DESTROY]") <= done.data["count_after"] <= 66 - destroyed["total"]
     assert new["groups"][0] | {"packets": 0, "bytes": 0} == {
         "destination_port": 53, "entries": 61, "packets": 0, "bytes": 0, "without_counters": 61
     }  # fmt: skip

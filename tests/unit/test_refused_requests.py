@@ -19,7 +19,7 @@ import typing as t
 
 import pytest
 from helpers.encoded_messages import attribute, nested
-from helpers.on_routers import sitecustomize as recorder
+from helpers.on_routers import refused_requests as recorder
 from helpers.support import SYSTEM_PYTHON, module_path
 
 NETLINK_ROUTE = 0

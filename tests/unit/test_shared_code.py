@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 import pytest
-from helpers.on_controllers import shared_code
+from helpers.on_routers import shared_code
 from helpers.support import ON_CONTROLLERS, PATIENCE
 
 PLUGIN = """

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import pathlib
 import shutil
 import subprocess
@@ -21,6 +22,8 @@ ETC_NETNS = pathlib.Path("/etc/netns")
 """What lies in /etc/netns/NAME is seen as /etc by a process that `ip netns exec NAME` starts (ip-netns(8))."""
 SSHD_RUN = pathlib.Path("/run/sshd")
 """Where sshd locks up the process that talks to strangers; its package makes it when the service starts."""
+ENVIRONMENT = "LAB_SETENV"
+"""The environment variable with what else is in that of programs on a router, as SetEnv of sshd_config(5) has it."""
 _START_SECONDS = 10.0
 
 
@@ -183,6 +186,6 @@ UseDNS no
 PrintMotd no
 MaxStartups 200
 MaxSessions 100
-SetEnv HOME={ssh}/{router.name}.home
+SetEnv HOME={ssh}/{router.name}.home {os.environ.get(ENVIRONMENT, "")}
 Subsystem sftp internal-sftp
 """

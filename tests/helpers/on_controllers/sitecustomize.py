@@ -5,14 +5,16 @@
 """Lets the programs of Ansible that a test starts take less time.
 
 They look for garbage seldom: they end after seconds, so that nothing piles up. And they share what they compile
-(shared_code.py) and what they send to routers (shared_payloads.py). Python imports this by its name where PYTHONPATH
-names its directory.
+(shared_code.py) and what they send to routers (shared_payloads.py). The modules that they start on this machine get
+what those on routers get. Python imports this by its name where PYTHONPATH names its directory.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+
+import shared_code  # type: ignore[import-not-found]  # PYTHONPATH names its directory as well
 
 
 def _is_of_ansible() -> bool:
@@ -25,9 +27,13 @@ def _is_of_ansible() -> bool:
 if _is_of_ansible():
     import gc
 
-    import shared_code  # type: ignore[import-not-found]  # Python finds it beside this file
     import shared_payloads  # type: ignore[import-not-found]  # Python finds it beside this file
 
     gc.set_threshold(1_000_000, 100, 100)
-    shared_code.share()
+    shared_code.share_with_plugins()
     shared_payloads.share()
+else:
+    import refused_requests  # type: ignore[import-not-found]  # PYTHONPATH names its directory as well
+
+    refused_requests.install_if_recorded()
+    shared_code.share_with_modules()

@@ -1,0 +1,73 @@
+# Copyright (c) 2026, The netops.conntrack developers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What would be compiled anew by each program that a run of the tests starts, compiled once for all of them.
+
+Ansible keeps no compiled code of what plugins import of a collection, which is a hundred files. Nor does Python of what
+it imports from the archive of a module, which is two hundred.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import marshal
+import os
+import pathlib
+import sys
+import types
+import typing as t
+import zipimport
+
+VARIABLE = "CODE_OF_TESTS"
+"""The environment variable that names the directory of the compiled code."""
+
+
+def _compiled(source: bytes, how: str, compile_it: t.Callable[[], types.CodeType]) -> types.CodeType:
+    """Return what this source is compiled to by this Python: from the file of another program, if there is one."""
+    # It takes longer to import than most programs need, and not all of them get here.
+    import hashlib
+
+    name = hashlib.sha256(f"{sys.version} {how}\0".encode() + source).hexdigest()
+    path = pathlib.Path(os.environ[VARIABLE], name)
+    if path.exists():
+        return t.cast("types.CodeType", marshal.loads(path.read_bytes()))
+    code = compile_it()
+    new = path.with_suffix(f".{os.getpid()}")
+    # A test may have filled the disk.
+    with contextlib.suppress(OSError):
+        new.write_bytes(marshal.dumps(code))
+        new.replace(path)
+    return code
+
+
+def _can_share() -> bool:
+    directory = os.environ.get(VARIABLE)
+    return directory is not None and os.access(directory, os.W_OK)
+
+
+def share_with_plugins() -> None:
+    """Let this program of Ansible use what others compiled of collections already."""
+    if not _can_share():
+        return
+    from ansible.utils.collection_loader import _collection_finder
+
+    def compiled(source: bytes, filename: str, **options: t.Any) -> types.CodeType:
+        return _compiled(source, f"{filename} {options}", lambda: compile(source, filename, **options))
+
+    # The loader of a collection calls it by this name, with these arguments.
+    _collection_finder.compile = compiled
+
+
+def share_with_modules() -> None:
+    """Let this program use what others compiled of archives already."""
+    if not _can_share():
+        return
+    compile_source = zipimport._compile_source  # type: ignore[attr-defined]  # there is no public way
+
+    def compiled(path: str, source: bytes, *rest: t.Any) -> types.CodeType:
+        # The archive is in another directory each time.
+        member = path.rpartition(".zip")[2]
+        return _compiled(source, member, lambda: compile_source(path, source, *rest))
+
+    zipimport._compile_source = compiled  # type: ignore[attr-defined]  # there is no public way
