@@ -12,6 +12,7 @@ They are looked for among the first entries of a dump. Then they are counted in 
 from __future__ import annotations
 
 import collections
+import functools
 import operator
 import typing as t
 
@@ -110,15 +111,17 @@ class _Counting:
             return
         patterns = rows.patterns()
         self._patterns.update(patterns)
-        ports = self._kept_ports
+        here = functools.reduce(operator.or_, patterns, 0)
+        clusters = [(number, cluster) for number, cluster in enumerate(self._clusters) if here >> number & 1]
+        # To look at all ports takes as long as the rest, and is in vain for entries that a prune leaves alone anyway.
+        ports = self._kept_ports if any(cluster.may_be_prunable for _number, cluster in clusters) else {}
         control = rows_with_ports(block, ports) if ports else []
         is_unknown = ports is None and block.layout.constants["protocol"] in KEPT_PORTS
-        for number, cluster in enumerate(self._clusters):
+        for number, cluster in clusters:
             entries = sum(entries for pattern, entries in patterns.items() if pattern >> number & 1)
-            if entries:
-                kept = sum(map(operator.and_, rows.of(number), control)) if control else 0
-                cluster.add(entries, None if is_unknown else kept, block)
-                cluster.add_peers(block, rows, number, entries)
+            kept = sum(map(operator.and_, rows.of(number), control)) if control else 0
+            cluster.add(entries, None if is_unknown else kept, block)
+            cluster.add_peers(block, rows, number, entries)
 
     def result(self, total: int) -> dict[str, t.Any]:
         """Return the clusters that have enough of the whole table, and what share all of them have together."""

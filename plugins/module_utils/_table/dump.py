@@ -28,10 +28,10 @@ from ansible_collections.netops.conntrack.plugins.module_utils._netlink import f
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.decoder import Decoder
 
-_CHUNK_BYTES = 1 << 19
-"""So many bytes of messages are made blocks at once: fewer rows in a block cost more time each, more save nothing."""
+_CHUNK_BYTES = 1 << 21
+"""So many bytes of messages are made blocks at once: fewer rows in a block cost more time each, more save little."""
 
-_BLOCK_BYTES = 1 << 17
+_BLOCK_BYTES = 1 << 18
 """So long are blocks at least on average, where a sender makes many layouts, by many protocols."""
 
 _MOST_CHUNK_BYTES = 1 << 23

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.control_traffic import PORT_FIELDS
@@ -22,9 +23,32 @@ def rows_with_ports(block: Block, ports: Ports) -> list[bool]:
     wanted = ports.get(block.layout.constants["protocol"])
     if not wanted or "source_port" not in block.layout.fields:
         return []
-    if all(wanted.isdisjoint(block.column(field)) for field in PORT_FIELDS):
+    tables = _tables(frozenset(wanted))
+    likely = (field for field in PORT_FIELDS if _may_have(block, field, *tables))
+    if all(wanted.isdisjoint(block.column(field)) for field in likely):
         return []
     return [not wanted.isdisjoint(four) for four in zip(*map(block.column, PORT_FIELDS))]
+
+
+def _may_have(block: Block, field: str, highs: bytes, lows: bytes) -> bool:
+    """Return whether a row has bytes in a port that the tables have. False: none has one of the ports.
+
+    A column of bytes takes a fifth of the time that one of numbers takes, and most blocks have none of the ports.
+    """
+    place = block.layout.fields.get(field)
+    if place is None:
+        return True
+    high, low = (block.data[at :: block.layout.size] for at in range(place.start, place.end))
+    found = int.from_bytes(high.translate(highs), "little") & int.from_bytes(low.translate(lows), "little")
+    return found != 0
+
+
+@functools.lru_cache(maxsize=64)
+def _tables(ports: t.AbstractSet[int]) -> tuple[bytes, bytes]:
+    """Return two tables from a byte to whether it is the first, or the second one, of any of the ports."""
+    halves = [port.to_bytes(2, "big") for port in ports]
+    highs, lows = ({half[at] for half in halves} for at in range(2))
+    return bytes(byte in highs for byte in range(256)), bytes(byte in lows for byte in range(256))
 
 
 def ports_by_protocol(pairs: t.Iterable[tuple[int, int]]) -> Ports:

@@ -247,6 +247,8 @@ from ansible_collections.netops.conntrack.plugins.module_utils._table import dum
 from helpers.encoded_messages import SEQUENCE, done, entry_message
 flows = [{{"protocol": 17, "source_port": number, "destination_port": 53, "id": number}} for number in range(150)]
 datagram = b"".join(map(entry_message, flows))
+# Then the blocks are as short as those of a table with many layouts.
+dump._CHUNK_BYTES = 1 << 19
 {before}
 def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
