@@ -106,15 +106,7 @@ class ClusterCounts:
 
 def _fits(plan: _ColumnPlan, block: Block) -> int:
     """Return for each row a byte with the bits of the clusters that it is in, as one number."""
-    if not plan.possible:
-        return 0
-    rows = -1
-    for at, table in plan.columns:
-        column = block.data[at :: block.layout.size].translate(table)
-        rows &= int.from_bytes(column, "little")
-        if not rows:
-            break
-    return rows
+    return block.bits(plan.columns) if plan.possible else 0
 
 
 def _plan(clusters: t.Sequence[Conditions], layout: Layout) -> _ColumnPlan:

@@ -95,12 +95,8 @@ def _outside(block: Block, start: int, network: Network, members: bytes | None) 
 
     The address begins at the byte ``start`` of a row. Each byte of it is a column.
     """
-    inside = int.from_bytes(b"\1" * len(block), "little")
-    rows = inside if members is None else int.from_bytes(members, "little")
-    for at, table in _tables(network):
-        column = block.data[start + at :: block.layout.size].translate(table)
-        inside &= int.from_bytes(column, "little")
-    outside = rows & ~inside
+    rows = int.from_bytes(b"\1" * len(block) if members is None else members, "little")
+    outside = rows & ~block.bits((start + at, table) for at, table in _tables(network))
     return outside.to_bytes(len(block), "little") if outside else None
 
 

@@ -80,6 +80,18 @@ class Block:
         columns = (self.data[at::size] for span in spans for at in range(span.start, span.end))
         return all(column.count(column[0]) == len(column) for column in columns)
 
+    def bits(self, tables: t.Iterable[tuple[int, bytes]]) -> int:
+        """Return a byte for each row, as one number: the bits that all tables have for the bytes of the row.
+
+        Each of the ``tables`` is given with the number of the byte in a row that it is for. Without any it is -1.
+        """
+        rows = -1
+        for at, table in tables:
+            rows &= int.from_bytes(self.data[at :: self.layout.size].translate(table), "little")
+            if not rows:
+                break
+        return rows
+
     def entries(self, names: t.Iterable[str] = FIELDS) -> t.Iterator[Entry]:
         """Decode row by row, only the fields ``names``."""
         return (self.layout.entry(row, names) for row in self.rows)

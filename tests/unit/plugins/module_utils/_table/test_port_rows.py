@@ -33,6 +33,11 @@ def test_there_are_no_rows_where_none_has_one(entry: dict[str, int]) -> None:
     assert rows_with_ports(block, PORTS) == []
 
 
+def test_the_first_byte_of_one_port_and_the_second_of_another_are_none() -> None:
+    [block] = blocks_of({**ENDS, "protocol": UDP, "source_port": (500 & 0xFF00) | (4500 & 0xFF)})
+    assert rows_with_ports(block, PORTS) == []
+
+
 def test_a_protocol_without_ports_has_none() -> None:
     [block] = blocks_of({"protocol": ICMP, "icmp_type": 8, "icmp_code": 0, "icmp_id": 179})
     assert rows_with_ports(block, {ICMP: {179}}) == []
