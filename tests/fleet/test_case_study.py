@@ -12,10 +12,9 @@ import pathlib
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
-from helpers.support import CHECKOUT, PATIENCE
+from helpers.support import CHECKOUT, PATIENCE, wait_until
 
 ENTRIES, LIMIT = 20_000, 30_000
 _LIMIT = pathlib.Path("/proc/sys/net/netfilter/nf_conntrack_max")
@@ -59,10 +58,7 @@ def test_the_study_gets_to_its_end_and_restores_the_machine(tmp_path: pathlib.Pa
 def test_an_interrupted_study_restores_the_machine(tmp_path: pathlib.Path) -> None:
     before = state()
     with subprocess.Popen(command(tmp_path), stdout=subprocess.PIPE, text=True) as running:
-        give_up = time.monotonic() + PATIENCE
-        while _LIMIT.read_text().strip() != str(LIMIT):
-            assert time.monotonic() < give_up
-            time.sleep(0.05)
+        wait_until(lambda: _LIMIT.read_text().strip() == str(LIMIT))
         assert running.stdout is not None
         assert "fill the table" in running.stdout.readline()
         running.send_signal(signal.SIGTERM)

@@ -14,7 +14,7 @@ import time
 import typing as t
 
 import pytest
-from helpers.support import run
+from helpers.support import run, wait_until
 
 WITHIN = 8
 TOLERANCE = 1
@@ -54,12 +54,8 @@ class Router:
 
     def when(self, value: int, seconds: float) -> float:
         """Wait for the setting to have the value; give when it had it (monotonic), AssertionError if it never has."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            if self.timeout == value:
-                return time.monotonic()
-            time.sleep(0.02)
-        raise AssertionError(f"{KEY} is {self.timeout} and not {value} after {seconds} s")
+        wait_until(lambda: self.timeout == value, lambda: f"{KEY} is {self.timeout} and not {value}", seconds=seconds)
+        return time.monotonic()
 
 
 @contextlib.contextmanager

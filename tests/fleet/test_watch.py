@@ -9,24 +9,12 @@ from __future__ import annotations
 import pathlib
 import re
 import sys
-import time
 import typing as t
 
 import lab
 import pytest
-from helpers.support import CHECKOUT, PATIENCE, SYSTEM_PYTHON, run
+from helpers.support import CHECKOUT, modules_at_work, wait_until
 from helpers.terminals import interrupted, operator, whole_page
-
-
-def modules_at_work(netns: str) -> int:
-    """Return how many processes of a router run the system's Python."""
-    commands = []
-    for pid in run(["ip", "netns", "pids", netns]).split():
-        try:
-            commands.append(pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0])
-        except OSError:
-            continue
-    return commands.count(SYSTEM_PYTHON.encode())
 
 
 @pytest.mark.parametrize("pipelining", ["true", "false"])
@@ -53,8 +41,5 @@ def test_ctrl_c_ends_the_watch_of_real_routers(make_fleet: t.Callable[[str, int]
             assert int(figures.split()[0].replace(",", "")) > 100
     [problem] = re.findall(r"^router2  (?!\?)([^\x1b]*)", page, re.MULTILINE)
     assert problem.startswith(("Failed to connect to the host", "Data could not be sent to remote host")), page
-    give_up = time.monotonic() + PATIENCE
-    while any(modules_at_work(router.namespace) for router in fleet.routers):
-        assert time.monotonic() < give_up
-        time.sleep(0.1)
+    wait_until(lambda: not any(modules_at_work(router.namespace) for router in fleet.routers))
     assert fleet.state() == before

@@ -27,7 +27,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from helpers.support import CHECKOUT, PATIENCE, inside, run
+from helpers.support import CHECKOUT, inside, run, wait_until
 
 RULEBOOK_PROGRAMS = CHECKOUT / ".work" / "rulebook" / "bin"
 """Those of the environment that tools/setup-rulebook makes."""
@@ -61,17 +61,6 @@ def background(command: t.Sequence[str], log: pathlib.Path, **options: t.Any) ->
             process.wait()
 
 
-def wait_until(holds: t.Callable[[], t.Any], what: str, timeout: float = PATIENCE) -> t.Any:
-    """Wait until ``holds`` returns something true, and return that. AssertionError with ``what`` if it never does."""
-    end = time.monotonic() + timeout
-    while True:
-        result = holds()
-        if result:
-            return result
-        assert time.monotonic() < end, what
-        time.sleep(0.2)
-
-
 def fetched(url: str) -> str:
     """Return what ``url`` answers. No proxy is asked."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -98,7 +87,7 @@ def node_exporter(
     command.append(f"--web.listen-address={address}:{port}")
     with background(inside(netns, command), log):
         listening = ["ss", "-Hltn", "sport", "=", f":{port}"]
-        wait_until(lambda: run(listening, netns=netns), f"nobody listens on port {port}: {log.read_text()}")
+        wait_until(lambda: run(listening, netns=netns), lambda: f"nobody listens on port {port}: {log.read_text()}")
         yield f"http://{address}:{port}/metrics"
 
 
@@ -198,7 +187,7 @@ class Polling:
         def found() -> list[dict[str, t.Any]]:
             return [event for event in self.events if (event["router"], event["status"]) == (router, status)]
 
-        event: dict[str, t.Any] = wait_until(found, f"no {status} of {router}: {self.log.read_text()}")[-1]
+        event: dict[str, t.Any] = wait_until(found, lambda: f"no {status} of {router}: {self.log.read_text()}")[-1]
         return event
 
 

@@ -15,10 +15,9 @@ import dataclasses
 import pathlib
 import subprocess
 import sys
-import time
 import typing as t
 
-from helpers.support import PATIENCE, inside, network_namespace, run
+from helpers.support import inside, network_namespace, run, wait_until
 
 CLIENT, SERVER = "10.1.0.10", "203.0.113.80"
 VIRTUAL = {"lan": "10.1.0.1", "wan": "203.0.113.1"}
@@ -233,10 +232,7 @@ def _set_up(member: Member, number: int, mode: str, options: str, port: int) -> 
     )
     pathlib.Path(f"{member.path}.conf").write_text(configuration, encoding="utf-8")
     member.conntrackd("-d")
-    give_up = time.monotonic() + PATIENCE
-    while not pathlib.Path(f"{member.path}.ctl").exists():
-        assert time.monotonic() < give_up
-        time.sleep(0.02)
+    wait_until(pathlib.Path(f"{member.path}.ctl").exists)
 
 
 def _stop(member: Member) -> None:

@@ -16,6 +16,7 @@ import secrets
 import signal
 import subprocess
 import sys
+import time
 import typing as t
 
 import ansible
@@ -206,6 +207,36 @@ def children(parent: int) -> set[int]:
         with contextlib.suppress(OSError):
             found.update(map(int, path.read_text().split()))
     return found
+
+
+def modules_at_work(netns: str) -> int:
+    """Return how many processes in ``netns`` run the system's Python: a module, and the shell that started it."""
+    pids = run(["ip", "netns", "pids", netns]).split()
+    return sum(line.split(b"\0")[0] == SYSTEM_PYTHON.encode() for line in of_processes("cmdline", pids))
+
+
+def of_processes(name: str, pids: t.Iterable[str] | None = None) -> list[bytes]:
+    """Return the file /proc/PID/``name`` of those processes, or of all of the machine, that are still there."""
+    found = []
+    for pid in os.listdir("/proc") if pids is None else pids:
+        if pid.isdecimal():
+            with contextlib.suppress(OSError):
+                found.append(pathlib.Path(f"/proc/{pid}/{name}").read_bytes())
+    return found
+
+
+def wait_until(
+    holds: t.Callable[[], t.Any], what: str | t.Callable[[], object] = "", *, seconds: float = PATIENCE
+) -> t.Any:
+    """Wait until ``holds`` returns something true, and return that.
+
+    Raises AssertionError with ``what``, or with what it then returns, if that is not so after ``seconds``.
+    """
+    give_up = time.monotonic() + seconds
+    while not (result := holds()):
+        assert time.monotonic() < give_up, what() if callable(what) else what
+        time.sleep(0.05)
+    return result
 
 
 def inside(netns: str | None, command: t.Sequence[str]) -> list[str]:

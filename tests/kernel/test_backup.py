@@ -15,7 +15,6 @@ import signal
 import stat
 import subprocess
 import sys
-import time
 import typing as t
 
 import pytest
@@ -30,6 +29,7 @@ from helpers.support import (
     network_namespace,
     run,
     run_module,
+    wait_until,
     with_default_signals,
 )
 
@@ -273,10 +273,7 @@ def ended(
     ) as process:
         assert process.stdout
         give_arguments(process, args)
-        give_up = time.monotonic() + 60
-        while not reached.exists():
-            assert time.monotonic() < give_up
-            time.sleep(0.01)
+        wait_until(reached.exists)
         processes = whom(process.pid)
         assert processes
         for pid in processes:

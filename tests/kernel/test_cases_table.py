@@ -24,7 +24,7 @@ from helpers import packets
 from helpers.connections import CLIENT_PORT, SERVER_PORT, WITH_POLICY, Connection
 from helpers.deaf_listener import deaf_listener
 from helpers.packet_injection import Router, injected_router
-from helpers.support import CHECKOUT, run, run_module
+from helpers.support import CHECKOUT, run, run_module, wait_until
 from helpers.timeout_policies import POLICIES, give_policies
 from jinja2.nativetypes import NativeEnvironment
 
@@ -203,13 +203,6 @@ def test_a_keepalive_of_this_kernel_is_stale(router: Router) -> None:
             assert would_delete(router, select=["stale"]) == 2
         finally:
             sender.kill()
-
-
-def wait_until(holds: t.Callable[[], bool], seconds: float = 15) -> None:
-    give_up = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < give_up
-        time.sleep(0.1)
 
 
 # A timeout is raised, and every live connection looks idle for days until its next packet.

@@ -11,14 +11,13 @@ import json
 import pathlib
 import re
 import threading
-import time
 import typing as t
 
 from helpers.audited_router import document_of, facts_of, findings_of, printed_by_shell
 from helpers.deaf_listener import listening_program
 from helpers.packet_injection import Router, injected_router
 from helpers.packets import tcp, udp
-from helpers.support import run
+from helpers.support import run, wait_until
 
 UDP, TCP = 17, 6
 _COMMAND = re.compile("`([^`]+)`")
@@ -88,9 +87,7 @@ def test_a_listener_that_does_not_read_is_found_and_its_entries_go_with_it(tmp_p
         assert "not_listed" not in findings_of(document_of(router.netns, tmp_path))
         router.set(udp_timeout=1)
         query(router, range(2000))
-        deadline = time.monotonic() + 20
-        while run(["conntrack", "-L"], netns=router.netns) and time.monotonic() < deadline:
-            time.sleep(0.2)
+        wait_until(lambda: not run(["conntrack", "-L"], netns=router.netns))
         found = findings_of(document_of(router.netns, tmp_path))["not_listed"]
         kept = int(run(["conntrack", "-C"], netns=router.netns))
         name = pathlib.Path(f"/proc/{program.pid}/comm").read_text().strip()
@@ -101,8 +98,7 @@ def test_a_listener_that_does_not_read_is_found_and_its_entries_go_with_it(tmp_p
         [command] = _COMMAND.findall(kill)
         printed_by_shell(command, router.netns, tmp_path)
         program.wait()
-        while int(run(["conntrack", "-C"], netns=router.netns)) and time.monotonic() < deadline:
-            time.sleep(0.2)
+        wait_until(lambda: int(run(["conntrack", "-C"], netns=router.netns)) == 0)
         assert not findings_of(document_of(router.netns, tmp_path)).keys() & {"not_listed", "table_full_not_listed"}
 
 

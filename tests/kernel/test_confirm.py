@@ -28,6 +28,7 @@ from helpers.support import (
     network_namespace,
     run,
     run_module,
+    wait_until,
     with_default_signals,
 )
 
@@ -81,9 +82,7 @@ def test_it_goes_back_by_itself_within_the_promised_time(router: Router, within:
     assert (waits["within"], waits["confirmed"]) == (within, False)
     assert 0 < waits["seconds_left"] <= within
     assert_in_force(router, first, now=True, at_boot=False)
-    while router.state() != first:
-        assert time.monotonic() - began < within + TOLERANCE
-        time.sleep(0.02)
+    assert_back(router, first, began + within)
     assert time.monotonic() - began >= within
     assert_nothing_waits(router)
     assert f"It was not confirmed within {within} s. Restored: " in refusal(router, CONFIRMED)
@@ -91,10 +90,12 @@ def test_it_goes_back_by_itself_within_the_promised_time(router: Router, within:
 
 
 def assert_nothing_waits(router: Router) -> None:
-    give_up = time.monotonic() + TOLERANCE
-    while router.journals or router.left_over():
-        assert time.monotonic() < give_up
-        time.sleep(0.02)
+    wait_until(lambda: not router.journals and not router.left_over(), seconds=TOLERANCE)
+
+
+def assert_back(router: Router, state: State, deadline: float) -> None:
+    """Wait until the router has its old ``state``, which it promises to have at ``deadline`` (monotonic)."""
+    wait_until(lambda: router.state() == state, seconds=deadline + TOLERANCE - time.monotonic())
 
 
 @pytest.mark.parametrize("by_name", [True, False])
@@ -235,9 +236,7 @@ def test_it_goes_back_whatever_becomes_of_its_journal(router: Router, damage: by
     stop_waiting(router)
     spoil(router.journals[0], damage)
     go_on_waiting(router)
-    while router.state() != first:
-        assert time.monotonic() - began < 1 + TOLERANCE
-        time.sleep(0.02)
+    assert_back(router, first, began + 1)
     assert_nothing_waits(router)
     assert "It was not confirmed within 1 s. Restored: " in refusal(router, CONFIRMED)
 
@@ -248,9 +247,7 @@ def test_it_goes_back_without_the_whole_directory(router: Router) -> None:
     for path in router.run_directory.iterdir():
         path.unlink()
     router.run_directory.rmdir()
-    while router.state() != first:
-        assert time.monotonic() - began < 1 + TOLERANCE
-        time.sleep(0.02)
+    assert_back(router, first, began + 1)
 
 
 @pytest.mark.parametrize("damage", [None, *DAMAGE.values()], ids=["removed", *DAMAGE])
@@ -260,10 +257,7 @@ def test_process_that_waits_writes_its_journal_anew(router: Router, damage: byte
     journal = router.journals[0]
     text = journal.read_bytes()
     spoil(journal, damage)
-    give_up = time.monotonic() + 2 * TOLERANCE
-    while not journal.exists() or journal.read_bytes() != text:
-        assert time.monotonic() < give_up
-        time.sleep(0.02)
+    wait_until(lambda: journal.exists() and journal.read_bytes() == text, seconds=2 * TOLERANCE)
     assert settings(router, {**CONFIRMED, "change": waits["change"]})["changed"] is True
     assert_in_force(router, first, now=True, at_boot=True)
     assert_nothing_waits(router)
@@ -347,9 +341,7 @@ def test_pipe_in_the_place_of_the_journal_hangs_nobody(router: Router) -> None:
     os.mkfifo(journal)
     assert f"{journal} is not the record that this module wrote" in refusal(router, CONFIRMED)
     go_on_waiting(router)
-    while router.state() != first:
-        assert time.monotonic() - began < 2 + 2 * TOLERANCE
-        time.sleep(0.02)
+    assert_back(router, first, began + 2 + TOLERANCE)
 
 
 def spoil(path: pathlib.Path, damage: bytes | None) -> None:
@@ -477,9 +469,11 @@ def test_it_goes_back_when_the_session_ends(netns: str, number: signal.Signals) 
         assert session.stdout.read() == ""  # ssh would wait for whoever still has it
     assert session.returncode == -number
     assert sysctl(netns, "acct") == 1
-    while (sysctl(netns, "acct"), sysctl(netns, "generic_timeout")) != (0, 600):
-        assert time.monotonic() - began < 1 + 2 * TOLERANCE  # a process was started, too
-        time.sleep(0.02)
+    give_up = began + 1 + 2 * TOLERANCE  # a process was started, too
+    wait_until(
+        lambda: (sysctl(netns, "acct"), sysctl(netns, "generic_timeout")) == (0, 600),
+        seconds=give_up - time.monotonic(),
+    )
 
 
 def test_process_that_waits_holds_on_to_nothing_and_ends_with_the_confirmation(netns: str) -> None:
@@ -492,10 +486,7 @@ def test_process_that_waits_holds_on_to_nothing_and_ends_with_the_confirmation(n
     assert os.readlink(process / "cwd") == "/"
     assert os.getsid(int(pid)) not in (os.getsid(0), int(pid))
     real(netns, state="confirmed")
-    give_up = time.monotonic() + TOLERANCE
-    while run(["ip", "netns", "pids", netns]):
-        assert time.monotonic() < give_up
-        time.sleep(0.02)
+    wait_until(lambda: not run(["ip", "netns", "pids", netns]), seconds=TOLERANCE)
 
 
 def test_killed_process_leaves_the_change_to_the_next_run(netns: str) -> None:

@@ -28,7 +28,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._timeout_policies
 )
 from helpers.packet_injection import Router, injected_router
 from helpers.run_records import remove_records
-from helpers.support import ModuleResult, assert_refused, network_namespace, run, run_module
+from helpers.support import ModuleResult, assert_refused, network_namespace, run, run_module, wait_until
 
 CLIENT, SERVER = "198.51.100.2", "192.0.2.9"
 UDP, PHONE = 17, 5060
@@ -346,8 +346,7 @@ def test_a_table_that_another_program_owns_is_left_to_it(netns: str) -> None:
         owner.stdin.write("add table inet owned { flags owner; }\n")
         owner.stdin.flush()
         try:
-            while "inet owned" not in run(["nft", "list", "tables"], netns=netns):
-                time.sleep(0.05)
+            wait_until(lambda: "inet owned" in run(["nft", "list", "tables"], netns=netns))
             result = policy(netns, {**PHONES, "nft_table": "inet owned"})
             assert_refused(result, "the table inet owned belongs to another program", "nft add table inet timeouts")
         finally:

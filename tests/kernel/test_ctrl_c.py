@@ -16,7 +16,16 @@ import time
 import typing as t
 
 import pytest
-from helpers.support import COLLECTIONS, PATIENCE, SYSTEM_PYTHON, inside, network_namespace, run, with_default_signals
+from helpers.support import (
+    COLLECTIONS,
+    SYSTEM_PYTHON,
+    inside,
+    modules_at_work,
+    network_namespace,
+    run,
+    wait_until,
+    with_default_signals,
+)
 
 ENTRIES = 200
 INTERRUPTED_AFTER = 2
@@ -58,24 +67,6 @@ def short_directory() -> t.Iterator[str]:
     """Yield a directory for a socket, whose name has room for 107 bytes only (unix(7))."""
     with tempfile.TemporaryDirectory(prefix="nc") as directory:
         yield directory
-
-
-def modules_at_work(netns: str) -> int:
-    """Return how many processes there run the system's Python: a module, and the shell that started it."""
-    commands = []
-    for pid in run(["ip", "netns", "pids", netns]).split():
-        try:
-            commands.append(pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"))
-        except OSError:
-            continue
-    return sum(command[0] == SYSTEM_PYTHON.encode() for command in commands)
-
-
-def wait_until(holds: t.Callable[[], bool]) -> None:
-    give_up = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < give_up
-        time.sleep(0.05)
 
 
 # On a busy machine it takes seconds until a router learns that its connection is gone.

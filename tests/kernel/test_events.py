@@ -32,6 +32,7 @@ from helpers.support import (
     network_namespace,
     run,
     run_module,
+    wait_until,
 )
 
 Answer = dict[str, t.Any]
@@ -89,14 +90,13 @@ def listening(netns: str, others: int = 0, **options: t.Any) -> t.Iterator[t.Cal
 
 def _wait_for_listeners(netns: str, number: int, process: subprocess.Popen[str]) -> None:
     """Wait until so many in the namespace hear of new entries and of the end of entries (groups 1 and 3)."""
-    give_up = time.monotonic() + PATIENCE
-    while True:
-        rows = [line.split() for line in run(["cat", "/proc/net/netlink"], netns=netns).splitlines()[1:]]
-        if sum(row[1] == "12" and int(row[3], 16) == 0b101 for row in rows) == number:
-            return
+
+    def are_there() -> bool:
         assert process.poll() is None
-        assert time.monotonic() < give_up
-        time.sleep(0.02)
+        rows = [line.split() for line in run(["cat", "/proc/net/netlink"], netns=netns).splitlines()[1:]]
+        return sum(row[1] == "12" and int(row[3], 16) == 0b101 for row in rows) == number
+
+    wait_until(are_there)
 
 
 def test_what_is_made_and_what_ends(netns: str) -> None:

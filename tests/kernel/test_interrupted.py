@@ -12,12 +12,19 @@ import pathlib
 import signal
 import subprocess
 import sys
-import time
 import typing as t
 
 import pytest
 from helpers.settings_module import sysctl
-from helpers.support import give_arguments, module_path, network_namespace, run, run_module, with_default_signals
+from helpers.support import (
+    give_arguments,
+    module_path,
+    network_namespace,
+    run,
+    run_module,
+    wait_until,
+    with_default_signals,
+)
 
 ENTRIES = 5000
 SIGNALS = [signal.SIGHUP, signal.SIGINT, signal.SIGTERM]
@@ -93,10 +100,7 @@ class Interruptible:
         ) as process:
             assert process.stdout
             give_arguments(process, args)
-            give_up = time.monotonic() + 60
-            while not reached.exists():
-                assert time.monotonic() < give_up
-                time.sleep(0.01)
+            wait_until(reached.exists)
             process.send_signal(number)
             answer = json.loads(process.stdout.read())
         return process.returncode, answer
@@ -176,10 +180,7 @@ def test_a_change_that_waits_goes_back_by_itself_and_says_when(netns: str, inter
     _rc, answer = interrupted("conntrack_settings", args, signal.SIGTERM, at="_sysctl.sysctl:Sysctl.write")
     assert "The change was finished as a whole. It is rolled back in " in str(answer["warnings"])
     assert sysctl(netns, "acct") == 1
-    give_up = time.monotonic() + 30
-    while (sysctl(netns, "acct"), sysctl(netns, "generic_timeout")) != before:
-        assert time.monotonic() < give_up
-        time.sleep(0.1)
+    wait_until(lambda: (sysctl(netns, "acct"), sysctl(netns, "generic_timeout")) == before)
 
 
 def test_a_hang_up_that_is_ignored_stays_ignored(netns: str, interrupted: Interruptible) -> None:

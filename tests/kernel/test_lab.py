@@ -18,7 +18,7 @@ import typing as t
 
 import lab
 import pytest
-from helpers.support import CHECKOUT, SYSTEM_PYTHON, run
+from helpers.support import CHECKOUT, SYSTEM_PYTHON, of_processes, run, wait_until
 from processes import NETNS_DIRECTORY, LabError, end_inside, inside
 from record import Lab, load
 from removal import remains
@@ -271,8 +271,14 @@ def assert_nothing_is_left(directory: pathlib.Path) -> None:
     assert remains(OWN) == []
     assert not directory.exists()
     assert OWN not in run(["ip", "link"])
-    everywhere = [path.read_bytes() for path in pathlib.Path("/proc").glob("[0-9]*/cmdline")]
-    assert not [line for line in everywhere if str(directory).encode() in line or f"/run/{OWN}-ssh".encode() in line]
+    # A command whose caller was killed is about to die, and may still be seen.
+    wait_until(lambda: not commands_of(directory), lambda: commands_of(directory))
+
+
+def commands_of(directory: pathlib.Path) -> list[bytes]:
+    """Return the command lines of the machine that name the lab's directory, or that of its connections."""
+    names = str(directory).encode(), f"/run/{OWN}-ssh".encode()
+    return [line for line in of_processes("cmdline") if any(name in line for name in names)]
 
 
 def test_down_leaves_nothing_and_may_come_twice(directory: pathlib.Path) -> None:

@@ -15,7 +15,6 @@ import dataclasses
 import os
 import pathlib
 import subprocess
-import time
 import typing as t
 
 import pytest
@@ -27,7 +26,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._namespaces impor
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import read_count
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import findings
 from helpers.audited_router import NAMESPACE_CHECKS
-from helpers.support import PATIENCE, assert_refused, module_path, network_namespace, run, run_module
+from helpers.support import assert_refused, module_path, network_namespace, run, run_module, wait_until
 
 pytestmark = [
     pytest.mark.alone,
@@ -163,9 +162,7 @@ def found_before(monkeypatch: pytest.MonkeyPatch, process: subprocess.Popen[str]
 def wait_for(process: subprocess.Popen[str]) -> None:
     process.kill()
     process.wait()
-    until = time.monotonic() + PATIENCE
-    while os.path.exists(f"/proc/{process.pid}") and time.monotonic() < until:
-        time.sleep(0.01)
+    wait_until(lambda: not os.path.exists(f"/proc/{process.pid}"))
 
 
 def test_a_process_that_ends_meanwhile_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:

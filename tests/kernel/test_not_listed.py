@@ -17,7 +17,7 @@ import yaml
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.listeners import listeners
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import find
 from helpers.deaf_listener import listening_program
-from helpers.support import CHECKOUT, network_namespace, run, run_module
+from helpers.support import CHECKOUT, network_namespace, run, run_module, wait_until
 
 ENTRIES = 2000
 CHECKS = yaml.safe_load((CHECKOUT / "roles" / "conntrack_audit" / "defaults" / "main.yml").read_text())[
@@ -58,15 +58,6 @@ def finding(gathered: dict[str, t.Any], check_id: str, limit: int) -> tuple[str,
     return found["status"], found["value"]
 
 
-def wait_until(reached: t.Callable[[], bool], seconds: float = 20) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if reached():
-            return True
-        time.sleep(0.1)
-    return False
-
-
 def test_a_listener_that_does_not_read_keeps_deleted_entries(netns: str) -> None:
     with listening_program(netns) as deaf:
         insert(netns)
@@ -87,7 +78,7 @@ def test_a_listener_that_does_not_read_keeps_deleted_entries(netns: str) -> None
         assert finding(gathered, "table_full_not_listed", kept) == ("finding", value)
         assert finding(gathered, "table_full", kept)[0] == "passed"
         assert finding(gathered, "not_listed", 10 * kept) == ("finding", value)
-    assert wait_until(lambda: count(netns) == 0)
+    wait_until(lambda: count(netns) == 0)
     after = facts(netns)
     assert (after["table"]["not_listed"], after["usage"]["listeners"]) == (0, [])
     assert finding(after, "not_listed", ENTRIES)[0] == finding(after, "table_full_not_listed", ENTRIES)[0] == "passed"
@@ -101,7 +92,7 @@ def test_its_entries_go_once_it_reads(netns: str) -> None:
         assert deaf.stdin is not None
         deaf.stdin.write("read\n")
         deaf.stdin.flush()
-        assert wait_until(lambda: count(netns) == 0)
+        wait_until(lambda: count(netns) == 0)
         assert facts(netns)["table"]["not_listed"] == 0
 
 

@@ -12,7 +12,7 @@ import typing as t
 
 import pytest
 from helpers.pairs import KEEPALIVED, VIRTUAL, Member, Pair, Script, pair
-from helpers.support import PATIENCE, assert_refused, network_namespace, run, run_module
+from helpers.support import PATIENCE, assert_refused, network_namespace, run, run_module, wait_until
 
 NO_EXTERNAL_CACHE = "DisableExternalCache On"
 NO_CACHES = f"{NO_EXTERNAL_CACHE}\n    DisableInternalCache On"
@@ -43,13 +43,6 @@ def prune(member: Member, **options: t.Any) -> dict[str, t.Any]:
     return result.data
 
 
-def until(holds: t.Callable[[], bool]) -> None:
-    give_up = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < give_up
-        time.sleep(0.1)
-
-
 def entries(member: Member, cache: str) -> int:
     return int(facts_of(member)[f"{cache}_cache"]["entries"])
 
@@ -67,7 +60,7 @@ def test_what_is_deleted_on_the_active_member_leaves_the_external_cache_of_the_o
 ) -> None:
     with pair(tmp_path, mode) as both:
         make_stale(both.first, "10.0.0.1", "10.0.0.2", "10.0.0.3")
-        until(lambda: entries(both.second, "external") == 3)
+        wait_until(lambda: entries(both.second, "external") == 3)
         facts = facts_of(both.first)
         assert facts["config"] == f"{both.first.path}.conf"
         assert facts["internal_cache"] | {"updated": 0} == {
@@ -76,7 +69,7 @@ def test_what_is_deleted_on_the_active_member_leaves_the_external_cache_of_the_o
         assert (facts["external_cache"]["entries"], facts["lost_messages"], facts["problem"]) == (0, 0, None)
         done = prune(both.first, **ACTIVE)
         assert (done["deleted"], done["standby"], done["changed"]) == (3, False, True)
-        until(lambda: entries(both.second, "external") == 0)
+        wait_until(lambda: entries(both.second, "external") == 0)
         assert facts_of(both.second)["external_cache"]["destroyed"] == 3
 
 
@@ -103,7 +96,7 @@ def test_on_the_standby_nothing_is_restored(tmp_path: pathlib.Path) -> None:
         assert "10.0.0." not in both.second.table()
         here = run_module("conntrack_restore", options, netns=both.first.netns)
         assert [here.data[name] for name in ("standby", "changed", "restored", "would_restore")] == [False, True, 2, 2]
-        until(lambda: entries(both.second, "external") == 2)
+        wait_until(lambda: entries(both.second, "external") == 2)
 
 
 @pytest.mark.slow
@@ -111,15 +104,15 @@ def test_a_table_that_conntrackd_writes_in_the_mode_of_acknowledgements(tmp_path
     """There, a delete on the standby does not reach the active member. But nothing says so, and it is refused."""
     with pair(tmp_path, "FTFW", NO_EXTERNAL_CACHE) as both:
         make_stale(both.first, "10.0.0.1", "10.0.0.2")
-        until(lambda: "10.0.0.2" in both.second.table())
+        wait_until(lambda: "10.0.0.2" in both.second.table())
         assert_refused(run_module("conntrack_prune", SELECT, netns=both.second.netns), "protect_pair")
         assert prune(both.second, protect_pair=False)["deleted"] == 2
         time.sleep(2)
         assert "10.0.0.1" in both.first.table()
         make_stale(both.first, "10.0.0.3")
-        until(lambda: "10.0.0.3" in both.second.table())
+        wait_until(lambda: "10.0.0.3" in both.second.table())
         assert prune(both.first, **ACTIVE)["deleted"] == 3
-        until(lambda: "10.0.0.3" not in both.second.table())
+        wait_until(lambda: "10.0.0.3" not in both.second.table())
 
 
 @pytest.mark.slow
@@ -127,14 +120,14 @@ def test_what_a_fail_over_does_to_zones_and_to_deleted_entries(tmp_path: pathlib
     with pair(tmp_path) as both:
         make_stale(both.first, "10.0.0.1")
         both.first.conntrack("-I", "-s", "10.0.0.2", "-d", "198.51.100.7", "--orig-zone", "5", *STALE)
-        until(lambda: entries(both.second, "external") == 2)
+        wait_until(lambda: entries(both.second, "external") == 2)
         both.fail_over(both.first, both.second)
         assert "zone" in both.first.table()
         assert "10.0.0.2" in both.second.table()
         assert "zone" not in both.second.table()
         # What the former active member still has is not touched.
         assert prune(both.second, **ACTIVE)["deleted"] == 2
-        until(lambda: entries(both.first, "external") == 0)
+        wait_until(lambda: entries(both.first, "external") == 0)
         assert "10.0.0.1" in both.first.table()
 
 
@@ -143,7 +136,7 @@ def test_a_table_that_conntrackd_writes_is_left_alone(tmp_path: pathlib.Path) ->
     """Without the guard, a prune of the standby cuts connections of the active member, which the test shows first."""
     with pair(tmp_path, "NOTRACK", NO_CACHES) as both:
         make_stale(both.first, "10.0.0.1")
-        until(lambda: "10.0.0.1" in both.second.table())
+        wait_until(lambda: "10.0.0.1" in both.second.table())
         assert facts_of(both.second)["external_cache"]["enabled"] is False
         refused = run_module("conntrack_prune", SELECT, netns=both.second.netns)
         assert_refused(refused, "protect_pair", "DisableExternalCache", "active_address")
@@ -151,12 +144,12 @@ def test_a_table_that_conntrackd_writes_is_left_alone(tmp_path: pathlib.Path) ->
         assert prune(both.second, **ACTIVE)["deleted"] == 0
         assert "10.0.0.1" in both.first.table()
         assert prune(both.second, protect_pair=False)["deleted"] == 1
-        until(lambda: "10.0.0.1" not in both.first.table())
+        wait_until(lambda: "10.0.0.1" not in both.first.table())
         # The active member may prune, which the other one follows.
         make_stale(both.first, "10.0.0.2")
-        until(lambda: "10.0.0.2" in both.second.table())
+        wait_until(lambda: "10.0.0.2" in both.second.table())
         assert prune(both.first, **ACTIVE)["deleted"] == 1
-        until(lambda: "10.0.0.2" not in both.second.table())
+        wait_until(lambda: "10.0.0.2" not in both.second.table())
 
 
 def test_what_is_no_address_is_refused() -> None:
@@ -218,7 +211,7 @@ def test_without_caches_the_window_of_tcp_cuts_connections_that_come_back(tmp_pa
         time.sleep(3)
         assert _invalid(both.second) == 0
         both.fail_over(both.second, both.first, NO_SCRIPT)
-        until(lambda: _invalid(both.first) > 0)
+        wait_until(lambda: _invalid(both.first) > 0)
         _said, problem = process.communicate(timeout=60)
         assert process.returncode == 1
         assert "timed out" in problem
@@ -248,7 +241,7 @@ def _prune_of_stale_entries(active: Member, standby: Member) -> None:
     """Make stale entries, let them reach the other member, prune them, and go on at once."""
     time.sleep(5)
     make_stale(active, "10.0.0.1", "10.0.0.2")
-    until(lambda: "10.0.0.2" in standby.conntrackd("-e") or "10.0.0.2" in standby.table())
+    wait_until(lambda: "10.0.0.2" in standby.conntrackd("-e") or "10.0.0.2" in standby.table())
     done = prune(active, **ACTIVE)
     assert done["deleted"] == 2
     assert done["standby"] is False
@@ -260,9 +253,9 @@ def test_the_purge_of_conntrackd_deletes_the_entries_of_the_peer(tmp_path: pathl
     """So the standby has none at the next fail-over, whether anything was pruned or not."""
     with pair(tmp_path, mode, f"{NO_EXTERNAL_CACHE}\n    {PURGES_AT_ONCE}") as both:
         make_stale(both.first, "10.0.0.1")
-        until(lambda: "10.0.0.1" in both.second.table())
+        wait_until(lambda: "10.0.0.1" in both.second.table())
         both.second.conntrackd("-t")
-        until(lambda: "10.0.0.1" not in both.second.table())
+        wait_until(lambda: "10.0.0.1" not in both.second.table())
         assert "10.0.0.1" in both.first.table()
 
 
@@ -271,9 +264,9 @@ def test_the_flush_of_conntrackd_deletes_the_entries_of_the_peer(tmp_path: pathl
     """So the new active member has none, as its script has just flushed the caches, which are the table."""
     with pair(tmp_path, "NOTRACK", NO_CACHES) as both:
         make_stale(both.first, "10.0.0.1")
-        until(lambda: "10.0.0.1" in both.second.table())
+        wait_until(lambda: "10.0.0.1" in both.second.table())
         both.second.conntrackd("-f")
-        until(lambda: "10.0.0.1" not in both.second.table())
+        wait_until(lambda: "10.0.0.1" not in both.second.table())
         assert "10.0.0.1" in both.first.table()
 
 

@@ -17,7 +17,7 @@ from helpers.expecting import Request, expecting, send
 from helpers.packet_injection import Router, injected_router
 from helpers.packets import echo, plain, tcp, udp
 from helpers.pairs import pair
-from helpers.support import PATIENCE, ModuleResult, assert_refused, run, run_module
+from helpers.support import ModuleResult, assert_refused, run, run_module, wait_until
 
 TCP, UDP, ICMP, ICMPV6 = 6, 17, 1, 58
 FAMILIES = ("ipv4", "ipv6")
@@ -127,10 +127,7 @@ def filled() -> t.Iterator[Filled]:
             router.send(source, PROTECTED_HOST[family], *_tcp(42000, 443))
             counts["address"] += 2
         made = Filled(router, dict(counts))
-        give_up = time.monotonic() + PATIENCE
-        while made.table() != counts:
-            assert time.monotonic() < give_up, (made.table(), counts)
-            time.sleep(0.05)
+        wait_until(lambda: made.table() == counts, lambda: (made.table(), counts))
         yield made
 
 
@@ -238,10 +235,7 @@ def test_a_helper_is_turned_off_by_name_as_well() -> None:
 def test_the_port_of_the_conntrackd_that_runs(tmp_path: pathlib.Path, port: int) -> None:
     with pair(tmp_path, port=port) as both:
         netns = both.first.netns
-        give_up = time.monotonic() + PATIENCE
-        while f"dport={port}" not in run(["conntrack", "-L", "-p", "udp"], netns=netns):
-            assert time.monotonic() < give_up
-            time.sleep(0.1)
+        wait_until(lambda: f"dport={port}" in run(["conntrack", "-L", "-p", "udp"], netns=netns))
         synced = f"-p udp -s 198.18.0.{{}} -d 203.0.113.1 --sport 40000 --dport {port} -t 1000"
         run(["conntrack", "-R", "-"], netns=netns, text="".join(f"-I {synced.format(one)}\n" for one in range(1, 201)))
         told = run_module("conntrack_info", {"match": "protocol=udp", "explain": 1}, netns=netns)

@@ -27,7 +27,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl im
 from ansible_collections.netops.conntrack.plugins.module_utils._table.writable import WritableTable
 from helpers.crash_points import Router, State
 from helpers.run_records import remove_records
-from helpers.support import network_namespace, run, run_module
+from helpers.support import network_namespace, run, run_module, wait_until
 
 ENTRIES, OTHERS = 6000, 500
 WANTED = {"acct": True, "generic_timeout": "2m"}
@@ -268,10 +268,7 @@ def test_full_disk_at_the_deadline_does_not_keep_the_old_values_away(small_route
     first = small_router.state()
     result_of(small_router, {"settings": WANTED, "confirm_within": "1s"})
     fill(full)
-    give_up = time.monotonic() + 3
-    while small_router.state() != first:
-        assert time.monotonic() < give_up
-        time.sleep(0.02)
+    wait_until(lambda: small_router.state() == first)
 
 
 def test_full_disk_when_the_next_run_takes_the_change_back(small_router: Router, full: pathlib.Path) -> None:

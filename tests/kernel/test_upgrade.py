@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import pathlib
 import re
-import time
 import typing as t
 
 import pytest
@@ -17,7 +16,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._files.run_direct
 from helpers import earlier_release
 from helpers.run_records import remove_records
 from helpers.settings_module import KEPT, PREFIX, Settings, all_sysctls, sysctl
-from helpers.support import CHECKOUT, ON_ROUTERS, PATIENCE, ModuleResult, network_namespace, run, run_module
+from helpers.support import CHECKOUT, ON_ROUTERS, ModuleResult, network_namespace, run, run_module, wait_until
 
 PAGE = (CHECKOUT / "docs" / "upgrade.md").read_text(encoding="utf-8")
 
@@ -109,13 +108,9 @@ def test_a_change_of_the_old_version_that_waits_is_left_to_it(old: Old, settings
     refused = settings({"settings": {"udp_timeout": 55}}, netns=netns)
     assert refused.failed
     assert "Nothing was changed" in refused.msg
-    end = time.monotonic() + PATIENCE
-    while all_sysctls(netns) != before and time.monotonic() < end:
-        time.sleep(0.5)
-    assert all_sysctls(netns) == before
+    wait_until(lambda: all_sysctls(netns) == before)
     # The process removes its journal after that.
-    while settings({"settings": {"udp_timeout": 55}}, netns=netns).failed and time.monotonic() < end:
-        time.sleep(0.5)
+    wait_until(lambda: not settings({"settings": {"udp_timeout": 55}}, netns=netns).failed)
     settings({"state": "absent"}, netns=netns)
     assert all_sysctls(netns) == before
     assert settings.texts == {}

@@ -10,12 +10,10 @@ The routers are namespaces with real packets.
 from __future__ import annotations
 
 import contextlib
-import os
 import pathlib
 import re
 import subprocess
 import sys
-import time
 import typing as t
 
 import pytest
@@ -23,7 +21,15 @@ from helpers.ansible_tasks import Workplace
 from helpers.namespace_hosts import NamespaceHost
 from helpers.packet_injection import Router, injected_router
 from helpers.packets import udp
-from helpers.support import COLLECTIONS, PATIENCE, network_namespace, run, with_default_signals
+from helpers.support import (
+    COLLECTIONS,
+    PATIENCE,
+    network_namespace,
+    of_processes,
+    run,
+    wait_until,
+    with_default_signals,
+)
 from helpers.terminals import interrupted, operator, whole_page
 
 UDP = 17
@@ -162,35 +168,17 @@ def test_ctrl_c_ends_it_and_leaves_everything_as_it_was(fleet: Fleet) -> None:
 
 
 def no_more(fleet: Fleet) -> None:
-    """Assert that soon nothing of the run is at work any more."""
-    give_up = time.monotonic() + 30
-    while time.monotonic() < give_up:
-        if not any(str(fleet.directory) in command for command in commands()):
-            return
-        time.sleep(0.1)
-    raise AssertionError([command for command in commands() if str(fleet.directory) in command])
-
-
-def commands() -> list[str]:
-    """Return the environments of the processes of the machine, which have the home of the test."""
-    found = []
-    for path in pathlib.Path("/proc").glob("[0-9]*/environ"):
-        if path.parent.name != str(os.getpid()):
-            try:
-                found.append(path.read_bytes().decode(errors="replace"))
-            except OSError:
-                continue
-    return found
+    """Wait until nothing of the run is at work any more. Its processes have the home of the test."""
+    directory = str(fleet.directory).encode()
+    mine = pathlib.Path("/proc/self/environ").read_bytes()
+    wait_until(lambda: not [one for one in of_processes("environ") if directory in one and one != mine])
 
 
 def test_nothing_of_it_stays_on_a_router_while_it_waits(fleet: Fleet) -> None:
     with fleet.watch("-e", "interval=1h", "--limit", "router1") as process:
         until(process, "Ctrl-C ends this.")
         remote = pathlib.Path(fleet.hosts["router1"].variables["ansible_remote_tmp"])
-        give_up = time.monotonic() + 30
-        while list(remote.glob("*")):
-            assert time.monotonic() < give_up
-            time.sleep(0.1)
+        wait_until(lambda: not list(remote.glob("*")))
 
 
 def test_a_router_that_stops_to_answer_is_asked_again(fleet: Fleet) -> None:

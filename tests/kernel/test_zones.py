@@ -11,11 +11,10 @@ import csv
 import json
 import pathlib
 import re
-import time
 import typing as t
 
 import pytest
-from helpers.support import network_namespace, run, run_module
+from helpers.support import network_namespace, run, run_module, wait_until
 
 # By destination port: which zone a packet gets. Ports from 5300 on are translated.
 RULES = """
@@ -79,10 +78,7 @@ class Router(t.NamedTuple):
         """Let the client send a packet to each port, over both families, into an empty table."""
         run(["conntrack", "-F"], netns=self.netns)
         run(["python3", "-c", SEND, *map(str, PORTS)], netns=self.client)
-        deadline = time.monotonic() + 20
-        while len(self.listed()) < FAMILIES * len(PORTS):
-            assert time.monotonic() < deadline, self.listed()
-            time.sleep(0.1)
+        wait_until(lambda: len(self.listed()) >= FAMILIES * len(PORTS), self.listed)
 
     def listed(self, *selected: str) -> list[str]:
         return run(["conntrack", "-L", "-o", "id", *selected], netns=self.netns).splitlines()

@@ -11,8 +11,8 @@ import time
 import typing as t
 
 import pytest
-from helpers.monitoring import Received, node_exporter, polling, reply, self_signed, wait_until, web_server
-from helpers.support import network_namespace, run
+from helpers.monitoring import Received, node_exporter, polling, reply, self_signed, web_server
+from helpers.support import network_namespace, run, wait_until
 
 HALF_FULL = "node_nf_conntrack_entries 50\nnode_nf_conntrack_entries_limit 100\n"
 FAST = {"interval": 1, "timeout": 0.5, "window": 2, "unknown_after": 2}

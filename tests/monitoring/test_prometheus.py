@@ -13,8 +13,8 @@ import typing as t
 
 import lab
 import pytest
-from helpers.monitoring import DASHBOARD, RULES, Prometheus, free_port, node_exporter, prometheus, wait_until
-from helpers.support import run, run_ansible, worker
+from helpers.monitoring import DASHBOARD, RULES, Prometheus, free_port, node_exporter, prometheus
+from helpers.support import run, run_ansible, wait_until, worker
 from record import Lab
 
 STALE = 1000

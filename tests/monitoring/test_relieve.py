@@ -17,8 +17,8 @@ import lab
 import pytest
 import yaml
 from construction import stale_entries
-from helpers.monitoring import RULEBOOK_PROGRAMS, background, node_exporter, rulebook_environment, wait_until
-from helpers.support import CHECKOUT, run, worker
+from helpers.monitoring import RULEBOOK_PROGRAMS, background, node_exporter, rulebook_environment
+from helpers.support import CHECKOUT, run, wait_until, worker
 from record import Lab
 
 STALE = 100
@@ -63,11 +63,11 @@ class Controller:
         return [json.loads(file.read_text(encoding="utf-8")) for file in files]
 
     def wait_for_report(self, playbook: str) -> None:
-        wait_until(lambda: self.reports(playbook), f"no report of {playbook}: {self.said}")
+        wait_until(lambda: self.reports(playbook), lambda: f"no report of {playbook}: {self.said}")
 
     def wait_for_events(self, number: int) -> None:
         """Wait until there were so many events, whatever they said."""
-        wait_until(lambda: self.said.count("[received event]") >= number, f"not {number} events: {self.said}")
+        wait_until(lambda: self.said.count("[received event]") >= number, lambda: f"not {number} events: {self.said}")
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def test_with_relief_that_router_is_pruned_once_and_no_other(controller: Control
         controller.wait_for_events(seen + 4)
         # Another router has a turn of its own.
         fill(other.namespace)
-        wait_until(lambda: len(controller.reports("prune")) == 2, f"no turn of {other.name}: {controller.said}")
+        wait_until(lambda: len(controller.reports("prune")) == 2, lambda: f"no turn of {other.name}: {controller.said}")
     for playbook in ("audit", "prune"):
         assert sorted(list(report["hosts"]) for report in controller.reports(playbook)) == [["router1"], ["router2"]]
     pruned = {
@@ -157,7 +157,9 @@ def test_a_router_that_does_not_answer_is_told_and_nothing_is_run(tmp_path: path
     assert " ".join(command[:-1]) in (CHECKOUT / "docs" / "events.md").read_text(encoding="utf-8")
     command[0] = str(RULEBOOK_PROGRAMS / command[0])
     with background(command, log, cwd=tmp_path, env=rulebook_environment(tmp_path)):
-        wait_until(lambda: log.read_text().count("'status': 'unknown'") >= 2, f"nothing is said: {log.read_text()}")
+        wait_until(
+            lambda: log.read_text().count("'status': 'unknown'") >= 2, lambda: f"nothing is said: {log.read_text()}"
+        )
     assert "ClientConnectorError" in log.read_text()
     assert not (tmp_path / "conntrack-reports").exists()
 

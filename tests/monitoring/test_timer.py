@@ -17,9 +17,9 @@ import typing as t
 
 import pytest
 import yaml
-from helpers.monitoring import MONITORING, fetched, free_port, node_exporter, wait_until
+from helpers.monitoring import MONITORING, fetched, free_port, node_exporter
 from helpers.namespace_hosts import NamespaceHost
-from helpers.support import network_namespace, run, run_ansible
+from helpers.support import network_namespace, run, run_ansible, wait_until
 
 UNITS = MONITORING / "systemd"
 SERVICE = UNITS / "netops-conntrack-report.service"

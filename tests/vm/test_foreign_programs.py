@@ -9,12 +9,11 @@ from __future__ import annotations
 import pathlib
 import subprocess
 import sys
-import time
 
 import foreign
 import pytest
 from hardware import S390X
-from helpers.support import CHECKOUT, PATIENCE
+from helpers.support import CHECKOUT, wait_until
 from processes import LabError
 
 LIST = "mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc && cd /proc/sys/fs/binfmt_misc && ls"
@@ -77,10 +76,7 @@ def test_a_build_that_is_killed_leaves_nothing_registered(formats: pathlib.Path)
         own = registered() - before
         build.kill()
     assert own
-    deadline = time.monotonic() + PATIENCE
-    while own & registered():
-        assert time.monotonic() < deadline, "it is still registered"
-        time.sleep(0.1)
+    wait_until(lambda: not own & registered(), "it is still registered")
 
 
 def test_what_the_kernel_refuses_is_an_error(formats: pathlib.Path) -> None:

@@ -15,7 +15,7 @@ import time
 import pytest
 import yaml
 from helpers.json_routers import ANSIBLE_PLAYBOOK, Fleet
-from helpers.support import CHECKOUT, with_default_signals
+from helpers.support import CHECKOUT, wait_until, with_default_signals
 
 
 def add_callback(fleet: Fleet) -> None:
@@ -57,10 +57,7 @@ def interrupt(fleet: Fleet, slow: str, playbook: str, *options: str) -> tuple[in
         text=True,
         preexec_fn=with_default_signals,
     ) as process:
-        give_up = time.monotonic() + 60
-        while not asked.exists():
-            assert time.monotonic() < give_up
-            time.sleep(0.05)
+        wait_until(asked.exists)
         # The router before it has answered, as they come one after the other.
         time.sleep(1)
         process.send_signal(signal.SIGINT)

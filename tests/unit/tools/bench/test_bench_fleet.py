@@ -27,6 +27,7 @@ from bench.fleet import BY_HAND_TASKS, Fleet
 from bench.fleet_report import FORECASTS, Line, forecast, most_forks, rates, report, times_ping, verdict
 from bench.fleet_results import AUDIT, BY_HAND, PING, REPORT, Contest, Cost, Memory, Results, from_json
 from bench.page import framed
+from helpers.support import wait_until
 from record import Lab
 from topology import Router
 
@@ -339,10 +340,7 @@ def test_memory_is_that_of_all_processes_below(family: tuple[int, int]) -> None:
     assert os.getpid() not in proc.below(os.getpid())
     assert 0 < proc.megabytes(family) < 50
     with proc.tree_megabytes(os.getpid(), 0.01) as samples:
-        give_up = time.monotonic() + 20
-        while len(samples) < 3 and time.monotonic() < give_up:
-            time.sleep(0.01)
-    assert len(samples) >= 3
+        wait_until(lambda: len(samples) >= 3)
     assert min(samples) > 0
 
 

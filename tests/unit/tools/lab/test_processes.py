@@ -11,11 +11,11 @@ import os
 import pathlib
 import subprocess
 import sys
-import time
 import typing as t
 
 import processes
 import pytest
+from helpers.support import wait_until
 from processes import LabError, Process, end, identify, run
 
 
@@ -48,15 +48,11 @@ def test_a_command_dies_with_its_caller(tmp_path: pathlib.Path) -> None:
     file = tmp_path / "pid"
     lab = str(pathlib.Path(processes.__file__).parent)
     with subprocess.Popen([sys.executable, "-c", script, str(file)], env={**os.environ, "PYTHONPATH": lab}) as caller:
-        give_up = time.monotonic() + 10
-        while not (file.exists() and file.read_text()) and time.monotonic() < give_up:
-            time.sleep(0.01)
+        wait_until(lambda: file.exists() and file.read_text())
         command = identify(int(file.read_text()))
         assert command is not None
         caller.kill()
-    while identify(command.pid) == command and time.monotonic() < give_up:
-        time.sleep(0.01)
-    assert identify(command.pid) != command
+    wait_until(lambda: identify(command.pid) != command)
 
 
 def test_a_command_does_not_start_after_its_caller(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:

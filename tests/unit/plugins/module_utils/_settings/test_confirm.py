@@ -32,11 +32,10 @@ from ansible_collections.netops.conntrack.plugins.module_utils._settings import 
 from ansible_collections.netops.conntrack.plugins.module_utils._settings.change import Change
 from ansible_collections.netops.conntrack.plugins.module_utils._settings.journal import Pending
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import Sysctl
+from helpers.support import wait_until
 
 NAME = "net.netfilter.nf_conntrack_max"
 RESTORED = f"Restored: {NAME} = 100."
-PATIENCE = 20
-"""Seconds for which a process is waited for."""
 
 
 class Router:
@@ -505,13 +504,6 @@ def short(pending: Pending, seconds: float) -> Pending:
     return dataclasses.replace(pending, deadline=journal._now() + seconds)
 
 
-def wait_for(condition: t.Callable[[], bool]) -> None:
-    give_up = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < give_up
-        time.sleep(0.01)
-
-
 @contextlib.contextmanager
 def with_input(descriptor: int) -> t.Iterator[None]:
     """Have a file as the standard input of the process."""
@@ -540,7 +532,7 @@ def test_a_process_of_its_own_rolls_the_change_back(router: Router, monkeypatch:
         pending = short(router.change(), 0.2)
         confirm.arm(pending)
         assert own_children() == children
-        wait_for(lambda: journal.last_words() != "")
+        wait_until(lambda: journal.last_words() != "")
     assert router.state == BEFORE
     assert group.read_text() == "023\n"
     process = json.loads(pathlib.Path(f"{router.setting}.process").read_text())
@@ -559,7 +551,7 @@ def test_a_process_stands_also_where_nobody_waits_for_children(router: Router) -
         assert confirm._start_waiting(short(router.waiting(), 0))
     finally:
         signal.signal(signal.SIGCHLD, before)
-    wait_for(lambda: journal.last_words() != "")
+    wait_until(lambda: journal.last_words() != "")
 
 
 def test_a_process_that_fails_before_it_stands_is_told(router: Router, monkeypatch: pytest.MonkeyPatch) -> None:

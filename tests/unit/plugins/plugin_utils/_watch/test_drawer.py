@@ -16,7 +16,7 @@ import typing as t
 import pytest
 from ansible_collections.netops.conntrack.plugins.plugin_utils._watch.drawer import Drawer, States
 from ansible_collections.netops.conntrack.plugins.plugin_utils._watch.exchange import Exchange
-from helpers.support import PATIENCE, with_default_signals
+from helpers.support import PATIENCE, wait_until, with_default_signals
 
 INTERVAL = 5.0
 
@@ -159,11 +159,7 @@ def _draw_slowly(directory: pathlib.Path) -> None:
 def test_a_signal_ends_the_process_when_the_page_is_drawn(tmp_path: pathlib.Path, number: signal.Signals) -> None:
     process = multiprocessing.get_context("fork").Process(target=_draw_slowly, args=(tmp_path,))
     process.start()
-    give_up = time.monotonic() + PATIENCE
-    while not (tmp_path / "begun").exists():
-        assert process.is_alive()
-        assert time.monotonic() < give_up
-        time.sleep(0.01)
+    wait_until(lambda: (tmp_path / "begun").exists() or not process.is_alive())
     os.kill(process.pid or 0, number)
     process.join(PATIENCE)
     process.kill()
