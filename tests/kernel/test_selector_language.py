@@ -15,7 +15,7 @@ import typing as t
 
 import pytest
 from helpers.kernel_entries import ACCOUNTING, LASTING, fill, shown
-from helpers.support import ModuleResult, network_namespace, run, run_ansible, run_module
+from helpers.support import ModuleResult, assert_refused, network_namespace, run, run_ansible, run_module
 
 CLOSING = ("FIN_WAIT", "CLOSE_WAIT", "LAST_ACK", "TIME_WAIT", "CLOSE")
 HANDSHAKES = 7
@@ -153,6 +153,10 @@ def prune(netns: str, **args: t.Any) -> ModuleResult:
         ({"match": ""}, ["match: '' is empty and would select every entry"]),
         ({"match": {}}, ["match: {} is empty and would select every entry"]),
         ({"match": []}, ["match: [] selects nothing"]),
+        ({"match": "[]"}, ["match: '[]' selects nothing"]),
+        ({"match": " [ ] ", "exclude": "[]"}, ["match: ' [ ] ' selects nothing"]),
+        ({"select": [","]}, ["select: [','] is not a list of names"]),
+        ({"select": "half_open", "match": "[{}]"}, ["match[0]: {} is empty and would select every entry"]),
         ({}, ["match: None selects nothing. Give match or select."]),
         ({"match": None}, ["match: None selects nothing"]),
         ({"match": None, "exclude": [{"zone": 1}]}, ["match: None selects nothing"]),
@@ -172,6 +176,26 @@ def test_what_is_refused_deletes_nothing(healthy: str, args: dict[str, t.Any], w
     for word in words:
         assert word in result.msg
     assert count(healthy) == 2 * ENTRIES + HANDSHAKES
+
+
+@pytest.mark.parametrize("match", [[], "[]", "[ ]"])
+@pytest.mark.parametrize(
+    ("module", "more"),
+    [
+        ("conntrack_info", {}),
+        ("conntrack_update", {"mark": "1"}),
+        ("conntrack_update", {"timeout": {"max": "1s"}}),
+        ("conntrack_prune", {}),
+        ("conntrack_expect_prune", {}),
+    ],
+)
+def test_a_match_without_a_selector_is_no_selection(
+    healthy: str, module: str, more: dict[str, t.Any], match: list[str] | str
+) -> None:
+    result = run_module(module, {"match": match, **more}, netns=healthy)
+    assert_refused(result, f"match: {match!r} selects nothing")
+    assert count(healthy) == 2 * ENTRIES + HANDSHAKES
+    assert "mark=1" not in run(["conntrack", "-L"], netns=healthy)
 
 
 @pytest.mark.parametrize("module", ["conntrack_info", "conntrack_update", "conntrack_prune"])

@@ -150,7 +150,8 @@ def compile_selection(
     names = names_of(select, f"{at}select")
     own = _Part(_compile_list(match, f"{at}match", context), [])
     excluded = _compile_list(exclude, f"{at}exclude", context)
-    _require_match(match, exclude if excluded else None, names, at)
+    if not names and not own.match:
+        _refuse_no_match(match, exclude if excluded else None, at)
     parts = [_named(name, context) for name in names] + ([own] if own.match else [])
     whole = [_any_of([part.test for part in parts])] if parts else []
     without = [_negated(_any_of([selector.test for selector in excluded]))] if excluded else []
@@ -178,10 +179,8 @@ def _named(name: str, context: Context) -> _Part:
     )
 
 
-def _require_match(match: t.Any, exclude: t.Any, names: list[str], at: str) -> None:
-    """Raise OptionError for a selection that selects nothing, and for one that says only what it is not."""
-    if names or match:
-        return
+def _refuse_no_match(match: t.Any, exclude: t.Any, at: str) -> None:
+    """Raise OptionError for a match without a selector, and for a selection that says only what it is not."""
     if match is not None:
         remedy = "Give at least one selector, such as {protocol: tcp, replied: false}."
         raise OptionError(f"{at}match", match, "selects nothing", remedy)

@@ -132,9 +132,10 @@ def names_of(value: t.Any, option: str) -> list[str]:
     """
     names: list[str] = []
     for each in value if isinstance(value, (list, tuple)) else [value]:
-        if not isinstance(each, str) or not each.strip():
+        found = [name for name in _BETWEEN_NAMES.split(each) if name] if isinstance(each, str) else []
+        if not found:
             raise OptionError(option, value, "is not a list of names", f"The names are {', '.join(NAMED)}.")
-        names += [name for name in _BETWEEN_NAMES.split(each) if name]
+        names += found
     for name in names:
         if name not in NAMED:
             close = difflib.get_close_matches(name.lower().replace("-", "_"), NAMED, 1)

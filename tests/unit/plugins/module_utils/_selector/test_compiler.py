@@ -474,6 +474,7 @@ def test_error(selector: t.Any, words: list[str]) -> None:
 
 def test_error_says_where_it_is() -> None:
     assert error_of([]).startswith("match: [] selects nothing. Give at least one selector")
+    assert error_of("[]").startswith("match: '[]' selects nothing. Give at least one selector")
     assert error_of([], option="selectors.stale").startswith("selectors.stale.match: []")
     assert error_of([HOLDS, {"source": "x"}]).startswith("match[1].source: 'x'")
     assert error_of([HOLDS], [{"protokol": "tcp"}]).startswith("exclude[0]: 'protokol' is not a selector key.")

@@ -114,6 +114,8 @@ def test_names(value: t.Any, names: list[str]) -> None:
         (None, "select: None is not a list of names."),
         ("", "select: '' is not a list of names."),
         ([""], "select: [''] is not a list of names."),
+        (",", "select: ',' is not a list of names."),
+        (["stale", " , "], "select: ['stale', ' , '] is not a list of names."),
         ([None], "select: [None] is not a list of names."),
         ([{"protocol": "tcp"}], "select: [{'protocol': 'tcp'}] is not a list of names."),
     ],
