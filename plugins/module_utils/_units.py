@@ -49,6 +49,18 @@ def parse_number(value: t.Any, option: str, maximum: int) -> int:
     return _at_most(maximum, number, value, option)
 
 
+def parse_boolean(value: t.Any, option: str) -> bool:
+    """Return what YAML or a command line means by true and false. Raises OptionError for anything else."""
+    if isinstance(value, bool):
+        return value
+    text = str(value).strip().lower()
+    if text in ("yes", "true", "on", "1"):
+        return True
+    if text in ("no", "false", "off", "0"):
+        return False
+    raise OptionError(option, value, "is neither true nor false", "Give true or false.")
+
+
 def parse_amount(value: t.Any, option: str, maximum: int) -> int:
     """Return ``value`` as an integer like ``parse_number``, also with one of the units K, M and G (powers of 1024).
 

@@ -214,7 +214,7 @@ def _flags_of(names: t.Any, option: str) -> int:
     """Return the flags as bits. The kernel sets USERSPACE itself."""
     bits = 0
     for name in names if isinstance(names, list) else [names]:
-        if name not in _FLAGS:
+        if not isinstance(name, str) or name not in _FLAGS:
             raise OptionError(option, name, "is no flag of an expectation", f"Give some of {', '.join(_FLAGS)}.")
         bits |= _FLAGS[name]
     return bits & ~_USERSPACE

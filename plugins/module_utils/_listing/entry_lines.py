@@ -15,7 +15,7 @@ import typing as t
 from ansible_collections.netops.conntrack.plugins.module_utils import _uapi
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.known_settings import nearest
-from ansible_collections.netops.conntrack.plugins.module_utils._units import parse_duration, parse_number
+from ansible_collections.netops.conntrack.plugins.module_utils._units import parse_boolean, parse_duration, parse_number
 
 _PORTS = {
     "source_port": ("--sport", ""),
@@ -152,9 +152,12 @@ class _Line:
                 raise OptionError(f"{self._option}.status", name, "is no bit of the status", remedy)
             bits |= _STATUS[name]
         for field, bit in _SET_BITS.items():
-            if self._given.get(field) is True:
+            if self._is_true(field):
                 bits |= bit
         return ",".join(_uapi.STATUS_NAMES[bit] for bit in _SETTABLE_BITS if bits & bit) or "UNSET"
+
+    def _is_true(self, name: str) -> bool:
+        return name in self._given and parse_boolean(self._given[name], f"{self._option}.{name}")
 
     def _has_zone_of_direction(self) -> bool:
         return "zone_original" in self._given or "zone_reply" in self._given
@@ -184,7 +187,7 @@ class _Line:
                 yield f"--{name}-{field} {self._number(f'icmp_{field}', _MOST[field])}"
         states = _uapi.STATE_NAMES.get(self._protocol)
         # An offloaded entry has no state, and one of a protocol that the kernel does not look into has none either.
-        if states and self._protocol == _uapi.TCP and not self._given.get("offloaded"):
+        if states and self._protocol == _uapi.TCP and not self._is_true("offloaded"):
             self._needed("state", f"one of {', '.join(states)}")
         if states and "state" in self._given:
             state = self._given["state"]
@@ -203,9 +206,9 @@ class _Line:
             yield f"{word} {self._number(field, most)}"
 
     def _notes(self) -> t.Iterator[str]:
-        labels = self._given.get("labels")
-        if labels:
-            numbers = labels if isinstance(labels, list) else [labels]
+        labels = self._given.get("labels", [])
+        numbers = labels if isinstance(labels, list) else [labels]
+        if numbers:
             option = f"{self._option}.labels"
             yield f"labels={sum({1 << parse_number(number, option, _MOST_LABEL) for number in numbers}):#x}"
         helper = self._given.get("helper")

@@ -49,4 +49,5 @@ def parse_links(text: str) -> t.Iterator[tuple[int, int]]:
     """Yield protocol and port of each link in a configuration (conntrack-tools 1.4, src/read_config_yy.y)."""
     for kind, block in _LINK.findall(_COMMENT.sub("", text)):
         for port in _PORT.findall(block):
-            yield _PROTOCOLS[kind], int(port)
+            # conntrackd keeps it as an unsigned short.
+            yield _PROTOCOLS[kind], int(port) & 0xFFFF

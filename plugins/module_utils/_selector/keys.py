@@ -42,14 +42,13 @@ from ansible_collections.netops.conntrack.plugins.module_utils._selector.tuple_k
     port_key,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.values import (
-    boolean,
     choice,
     label_bit,
     mark_and_mask,
     protocol_number,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._table.kernel_filter import Condition
-from ansible_collections.netops.conntrack.plugins.module_utils._units import parse_number
+from ansible_collections.netops.conntrack.plugins.module_utils._units import parse_boolean, parse_number
 
 _MOST_ZONE = 0xFFFF
 _ALL_BITS = 0xFFFFFFFF
@@ -121,7 +120,7 @@ def _status_key(name: str, bits: int) -> Key[bool]:
             return None
         return Condition("status", bits if wanted else 0, bits)
 
-    return Key(boolean, compiled, ("status",))
+    return Key(parse_boolean, compiled, ("status",))
 
 
 def _parse_nat(value: t.Any, option: str) -> int:

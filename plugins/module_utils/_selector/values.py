@@ -84,18 +84,6 @@ def choice(names: t.Mapping[str, int], value: t.Any, option: str) -> int:
     return number
 
 
-def boolean(value: t.Any, option: str) -> bool:
-    """Return what YAML or a command line means by true and false."""
-    if isinstance(value, bool):
-        return value
-    text = str(value).strip().lower()
-    if text in ("yes", "true", "on", "1"):
-        return True
-    if text in ("no", "false", "off", "0"):
-        return False
-    raise OptionError(option, value, "is neither true nor false", "Give true or false.")
-
-
 def protocol_number(value: t.Any, option: str) -> int:
     """Return the number of a protocol, which may have a name of the IANA's or of this host's /etc/protocols."""
     text = str(value).strip().lower()

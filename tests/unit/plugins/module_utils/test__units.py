@@ -4,9 +4,16 @@
 
 from __future__ import annotations
 
+import typing as t
+
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
-from ansible_collections.netops.conntrack.plugins.module_utils._units import parse_amount, parse_duration, parse_number
+from ansible_collections.netops.conntrack.plugins.module_utils._units import (
+    parse_amount,
+    parse_boolean,
+    parse_duration,
+    parse_number,
+)
 
 
 @pytest.mark.parametrize(
@@ -109,3 +116,16 @@ def test_amount_that_is_too_large() -> None:
     with pytest.raises(OptionError) as caught:
         parse_amount("1K", "bytes.max", 1023)
     assert caught.value.message == "bytes.max: '1K' is too large. Give a number from 0 to 1023."
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"), [(True, True), (False, False), (" Yes ", True), ("on", True), (1, True), ("off", False)]
+)
+def test_booleans(given: t.Any, expected: bool) -> None:
+    assert parse_boolean(given, "replied") is expected
+
+
+@pytest.mark.parametrize("given", [2, "maybe", ""])
+def test_what_is_neither_true_nor_false(given: t.Any) -> None:
+    with pytest.raises(OptionError, match=r"^replied: "):
+        parse_boolean(given, "replied")

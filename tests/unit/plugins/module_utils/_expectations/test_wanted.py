@@ -80,6 +80,8 @@ def test_null_is_like_a_key_that_is_not_there() -> None:
         ({"remaining": 0}, ("[1].remaining: 0 is out of range",)),
         ({"remaining": "25d"}, ("[1].remaining: '25d' is out of range", "24 days")),
         ({"remaining": "soon"}, ("[1].remaining: 'soon' is not a duration",)),
+        ({"flags": [["PERMANENT"]]}, ("[1].flags: ['PERMANENT'] is no flag", "PERMANENT")),
+        ({"flags": {"PERMANENT": True}}, ("[1].flags: {'PERMANENT': True} is no flag", "PERMANENT")),
         ({"flags": ["LIVE"]}, ("[1].flags: 'LIVE' is no flag", "PERMANENT")),
         ({"helper": "a" * 16}, ("[1].helper", "is no name of a helper")),
         ({"helper": "ftp\n"}, ("[1].helper", "is no name of a helper")),

@@ -44,7 +44,30 @@ def test_what_is_an_entry_is_a_line() -> None:
     assert line_of(ENTRY, "entries[0]").startswith("-A -t 9 -u UNSET")
 
 
-@pytest.mark.parametrize("name", [*ENTRY, "status", "mark", "zone", "labels", "helper", "reply_source", "family"])
+@pytest.mark.parametrize("yes", [True, "true", "yes", "1", 1])
+def test_what_a_template_or_a_command_line_means_by_true(yes: t.Any) -> None:
+    assert line_of({**ENTRY, "replied": yes}, "entries[0]").startswith("-A -t 9 -u SEEN_REPLY ")
+    assert line_of({**ENTRY, "replied": yes, "assured": "no"}, "entries[0]").startswith("-A -t 9 -u SEEN_REPLY ")
+
+
+@pytest.mark.parametrize("no", [False, "false", "no", "0"])
+def test_an_entry_that_is_not_offloaded_needs_its_state(no: t.Any) -> None:
+    entry = {name: value for name, value in ENTRY.items() if name != "state"}
+    assert line_of({**entry, "offloaded": True}, "entries[0]")
+    with pytest.raises(OptionError, match=r"entries\[0\]\.state"):
+        line_of({**entry, "offloaded": no}, "entries[0]")
+
+
+@pytest.mark.parametrize(("labels", "words"), [(0, "labels=0x1"), ([0, 5], "labels=0x21"), (5, "labels=0x20")])
+def test_labels(labels: t.Any, words: str) -> None:
+    assert f"# {words}" in line_of({**ENTRY, "labels": labels}, "entries[0]")
+    assert "labels" not in line_of({**ENTRY, "labels": []}, "entries[0]")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [*ENTRY, "status", "mark", "zone", "labels", "helper", "reply_source", "family", "replied", "assured", "offloaded"],
+)
 @pytest.mark.parametrize("odd", ODD, ids=range(len(ODD)))
 def test_what_is_no_value_is_refused_by_its_name(name: str, odd: t.Any) -> None:
     with pytest.raises(OptionError) as caught:

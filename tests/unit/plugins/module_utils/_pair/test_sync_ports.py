@@ -47,3 +47,7 @@ def test_the_links_of_a_configuration() -> None:
 @pytest.mark.parametrize("text", ["", "General { Port 5 }", "UDP { Port x }", "UDP { Port 3999", "XUDP { Port 3999 }"])
 def test_what_is_no_link(text: str) -> None:
     assert list(parse_links(text)) == []
+
+
+def test_a_port_that_is_too_large_is_the_one_that_conntrackd_makes_of_it() -> None:
+    assert list(parse_links("UDP { Port 70000 }")) == [(UDP, 4464)]

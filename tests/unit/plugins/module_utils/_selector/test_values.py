@@ -210,19 +210,6 @@ def test_what_is_no_network(given: t.Any) -> None:
         values.parse_network(given, "source")
 
 
-@pytest.mark.parametrize(
-    ("given", "expected"), [(True, True), (False, False), (" Yes ", True), ("on", True), (1, True), ("off", False)]
-)
-def test_booleans(given: t.Any, expected: bool) -> None:
-    assert values.boolean(given, "replied") is expected
-
-
-@pytest.mark.parametrize("given", [2, "maybe", ""])
-def test_what_is_neither_true_nor_false(given: t.Any) -> None:
-    with pytest.raises(OptionError, match=r"^replied: "):
-        values.boolean(given, "replied")
-
-
 @pytest.mark.parametrize("given", [ipaddress.IPv4Network("203.0.113.0/24"), 5, True, None, ["203.0.113.9"]])
 def test_only_a_text_is_a_network(given: t.Any) -> None:
     with pytest.raises(OptionError, match=r"^source: .*is not an address or a network"):
