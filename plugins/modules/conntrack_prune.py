@@ -16,6 +16,10 @@ description:
   - Reads the table once, decides which entries the selectors select, and deletes exactly those.
   - Each is deleted by its addresses, ports, zone and the kernel's id of it. If an entry ended and another connection
     with the same addresses and ports took its place, the new entry usually has another id, and stays.
+  - An entry that a packet or a program may have changed since it was read is looked up right before its delete. If it
+    does not match any more, such as a handshake that is complete by then, it stays. It is counted in RV(woken). Where
+    each part of the table is pruned as soon as it is read, only entries that saw a packet in the last 10 seconds, or
+    may have, are looked up, because the others change too rarely.
   - All options are checked before the first delete. With O(max_delete), O(confirm_idle) or O(backup), the whole table
     is read before it as well.
   - A connection that sends while its entry is deleted may get a new entry at once, which is deleted if it comes up
@@ -75,7 +79,7 @@ options:
   confirm_idle_when:
     description:
       - When O(confirm_idle) applies. With V(always), it always does. With V(idle), it does if one of O(match) or
-        O(select) reads C(idle). Otherwise entries are deleted without a second look, and RV(woken) is null.
+        O(select) reads C(idle). Otherwise entries are deleted without a second look.
     type: str
     version_added: 1.0.0
     choices: [always, idle]
@@ -264,16 +268,17 @@ kept:
       sample: []
 woken:
   description:
-    - The number of RV(matched) entries that stay because they saw a packet while the module waited for O(confirm_idle).
-    - It is null if there was no second look.
+    - The number of RV(matched) entries that stay because they saw a packet while the module waited for
+      O(confirm_idle), or because they did not match any more right before their delete.
+    - It is null if there was no O(confirm_idle) and all matched to the end.
   returned: success, or when the deletes are refused
   type: int
   version_added: 1.0.0
   sample: 12
 would_delete:
   description:
-    - RV(matched) without RV(protected).
-    - After a second look, also without RV(woken), and without those that had ended by then.
+    - RV(matched) without RV(protected) and RV(woken).
+    - After the wait for O(confirm_idle), also without those that had ended by then.
   returned: success, or when the deletes are refused
   type: int
   sample: 71203
@@ -381,7 +386,11 @@ from ansible_collections.netops.conntrack.plugins.module_utils._module import (
     ConntrackModule,
     guarded_run,
 )
-from ansible_collections.netops.conntrack.plugins.module_utils._pair.standby import PAIR_OPTIONS, is_standby
+from ansible_collections.netops.conntrack.plugins.module_utils._pair.standby import (
+    PAIR_OPTIONS,
+    is_standby,
+    refuse_standby,
+)
 from ansible_collections.netops.conntrack.plugins.module_utils._selected_table import selected
 from ansible_collections.netops.conntrack.plugins.module_utils._table.writable import WritableTable
 from ansible_collections.netops.conntrack.plugins.module_utils._units import require_natural
@@ -402,7 +411,7 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
             counted = {**count_only(table, plan), "standby": True, "backup_file": None}
             return selection.checked(counted, context.settings)
         with backing_up(backup_plan, context, dry_run=module.check_mode) as backup:
-            outcome = prune(table, plan, limit, module.check_mode, backup)
+            outcome = prune(table, plan, limit, module.check_mode, backup, lambda: refuse_standby(params))
             result = outcome.result(table.count(), module._diff)
             result |= {"standby": standby, "backup_file": backup.path if backup else None}
             warnings = [*outcome.warnings(), *(backup.remove_old() if backup else ())]

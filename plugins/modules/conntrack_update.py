@@ -303,7 +303,7 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
         deleted = params["assume_deleted"]
         pruned = None if deleted is None else pruned_by(deleted, context)
         aim = aim_of(params["timeout"], params["mark"], context.timeouts, module.check_mode)
-        plan = UpdatePlan(selection, aim, guards, pruned)
+        plan = UpdatePlan(selection, aim, guards, context.timeouts.record, pruned)
         result = update(table, plan, dry_run=module.check_mode).result(module._diff)
     if params["timeout"] == SETTINGS and not aim.claims.bounds:
         warn_of_what_stays(module, result)

@@ -31,4 +31,5 @@ def plan_of(
     values = SETTINGS if settings is None else settings
     every = Claims(dict.fromkeys(values, LONG), ())
     aim = Aim(timeout, mark, values, every if claims is None else claims)
-    return UpdatePlan(compile_selection(match, None, Context(values, 0)), aim, Guards((), helpers=False))
+    context = Context(values, 0)
+    return UpdatePlan(compile_selection(match, None, context), aim, Guards((), helpers=False), context.timeouts.record)

@@ -658,7 +658,8 @@ def updated_meanwhile(netns: str, monkeypatch: pytest.MonkeyPatch) -> t.Iterator
         def run_it(action: t.Callable[[], object], timeout: t.Any, mark: str | None) -> dict[str, t.Any]:
             context = Context.read(read_settings())
             aim = aim_of(timeout, mark, context.timeouts, dry_run=False)
-            plan = UpdatePlan(compile_selection(None, None, context), aim, Guards((), helpers=False))
+            guards = Guards((), helpers=False)
+            plan = UpdatePlan(compile_selection(None, None, context), aim, guards, context.timeouts.record)
             look_up = table.look_up
 
             def delayed(*args: t.Any) -> t.Any:

@@ -7,12 +7,13 @@
 from __future__ import annotations
 
 import pathlib
+import subprocess
 import time
 import typing as t
 
 import pytest
 from helpers.pairs import KEEPALIVED, VIRTUAL, Member, Pair, Script, pair
-from helpers.support import PATIENCE, assert_refused, network_namespace, run, run_module, wait_until
+from helpers.support import PATIENCE, assert_refused, inside, network_namespace, run, run_module, wait_until
 
 NO_EXTERNAL_CACHE = "DisableExternalCache On"
 NO_CACHES = f"{NO_EXTERNAL_CACHE}\n    DisableInternalCache On"
@@ -86,6 +87,22 @@ def test_on_the_standby_nothing_is_deleted(tmp_path: pathlib.Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_fail_over_while_the_prune_waits_deletes_nothing(tmp_path: pathlib.Path) -> None:
+    """Then all connections pass the other member, so that here nobody sees a packet."""
+    address = "192.0.2.77/32"
+    with pair(tmp_path) as both:
+        run(["ip", "address", "add", address, "dev", "lo"], netns=both.first.netns)
+        make_stale(both.first, "10.0.0.1")
+        args = {**SELECT, "active_address": ["192.0.2.77"], "confirm_idle": "4s"}
+        take = ["sh", "-c", f"sleep 2; exec ip address delete {address} dev lo"]
+        with subprocess.Popen(inside(both.first.netns, take)):
+            refused = run_module("conntrack_prune", args, netns=both.first.netns)
+        assert_refused(refused, "stands by now. Nothing was deleted")
+        assert "10.0.0.1" in both.first.table()
+        run(["ip", "address", "add", address, "dev", "lo"], netns=both.first.netns)
+        assert run_module("conntrack_prune", args, netns=both.first.netns).data["deleted"] == 1
+
+
 def test_on_the_standby_nothing_is_restored(tmp_path: pathlib.Path) -> None:
     with pair(tmp_path) as both:
         make_stale(both.first, "10.0.0.1", "10.0.0.2")

@@ -20,6 +20,8 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.pr
     PrunePlan,
     parse_limit,
 )
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.update import update
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.update_plan import UpdatePlan, aim_of
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import UnavailableError
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import compile_selection
@@ -121,6 +123,35 @@ def test_timeout_that_changes_is_nothing_to_other_selectors(netns: str, monkeypa
     assert pruned(netns, match, lower, monkeypatch)["deleted"] == 100
 
 
+def read_late(table: WritableTable, meanwhile: t.Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have ``meanwhile`` done before the first entry is read."""
+    read = table.read
+
+    def late(*args: t.Any) -> t.Any:
+        meanwhile()
+        return read(*args)
+
+    monkeypatch.setattr(table, "read", late)
+
+
+@pytest.mark.parametrize("meanwhile", [lower, shorten])
+def test_timeout_that_changes_while_the_table_is_read_updates_nothing(
+    netns: str, meanwhile: t.Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert(netns, "tcp", 100)
+    with inside(netns), WritableTable() as table:
+        read_late(table, lambda: meanwhile(netns), monkeypatch)
+        context = Context.read(read_settings())
+        aim = aim_of({"max": 60}, None, context.timeouts, dry_run=False)
+        selection = compile_selection(MATCH, None, context)
+        plan = UpdatePlan(selection, aim, Guards((), helpers=False), context.timeouts.record)
+        with pytest.raises(UnavailableError, match="while the table was read"):
+            update(table, plan, dry_run=False)
+    left = [int(line.split()[2]) for line in run(["conntrack", "-L"], netns=netns).splitlines()]
+    assert len(left) == 100
+    assert min(left) > 60
+
+
 def pruned(
     netns: str,
     match: dict[str, t.Any],
@@ -131,13 +162,7 @@ def pruned(
 ) -> dict[str, t.Any]:
     """Prune, with ``meanwhile`` done before the first entry is read; give the result."""
     with inside(netns), WritableTable() as table:
-        read = table.read
-
-        def late(*args: t.Any) -> t.Any:
-            meanwhile(netns)
-            return read(*args)
-
-        monkeypatch.setattr(table, "read", late)
+        read_late(table, lambda: meanwhile(netns), monkeypatch)
         context = Context.read(read_settings())
         guards = Guards((), helpers=True)
         selection = compile_selection([match], None, context)

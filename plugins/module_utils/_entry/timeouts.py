@@ -164,7 +164,7 @@ class Timeouts:
             record=record,
             uptime=time.clock_gettime(time.CLOCK_BOOTTIME),
             flow_tables=has_flow_tables(),
-            slow_renewal=_release() < _SLOW_RENEWAL_BEFORE,
+            slow_renewal=kernel_release() < _SLOW_RENEWAL_BEFORE,
         )
 
     @property
@@ -369,7 +369,7 @@ def has_timeouts_of_helper(entry: Entry) -> bool:
     return name not in _HELPERS_WITHOUT_TIMEOUTS or not (port == "" or port.isdigit())
 
 
-def _release() -> tuple[int, ...]:
+def kernel_release() -> tuple[int, ...]:
     """Return the first two numbers of the kernel's release."""
     parts = os.uname().release.split("-")[0].split(".")[:2]
     return tuple(int(part) for part in parts if part.isdigit())

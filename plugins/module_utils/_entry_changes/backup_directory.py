@@ -108,11 +108,16 @@ def new_file(directory: Directory, name: str) -> t.Iterator[t.BinaryIO]:
     file = open(directory.create(name), "wb")  # noqa: SIM115  (see the closing below)
     try:
         fcntl.flock(file, fcntl.LOCK_EX)
-        yield file
+        if os.fstat(file.fileno()).st_nlink:
+            yield file
+            return
     finally:
         # On a full disk, closing fails once more; what is complete was written before.
         with contextlib.suppress(OSError):
             file.close()
+    # Before it was locked, another process took it for what a killed one left, and removed it.
+    with new_file(directory, name) as another:
+        yield another
 
 
 @contextlib.contextmanager

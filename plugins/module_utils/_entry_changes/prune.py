@@ -6,8 +6,9 @@
 
 """Deleting the selected entries: which they are, the guards that some of them have, and what became of each.
 
-With ``confirm_idle`` the entries are looked at a second time (see _entry_changes.second_look). Each batch of them is
-deleted right after its look, by id. Between the two there is well below a millisecond, in which a packet goes
+With ``confirm_idle`` the entries are looked at a second time (see _entry_changes.second_look). Without it, those that
+may not match any more by the time of their delete are looked at a last time (see _entry_changes.last_look). Each batch
+is deleted right after its look, by id. Between the two there is well below a millisecond, in which a packet goes
 unnoticed.
 """
 
@@ -21,6 +22,7 @@ import time
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.backup import Backup
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.last_look import Recent, may_change
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.outcome import (
     Group,
     count_of,
@@ -52,20 +54,30 @@ _FEW = 64
 """Fewer deletes than this are not held against the kernel's count, which other connections change as well."""
 
 
+def _proceed() -> None:
+    """Do nothing: nobody has to be asked before the first delete."""
+
+
 def prune(
-    table: WritableTable, plan: PrunePlan, limit: Limit, dry_run: bool, backup: Backup | None = None
+    table: WritableTable,
+    plan: PrunePlan,
+    limit: Limit,
+    dry_run: bool,
+    backup: Backup | None = None,
+    require_ready: t.Callable[[], None] = _proceed,
 ) -> PruneOutcome:
     """Delete what the plan selects, unless it is a dry run.
 
     With a limit, a second look or a ``backup``, the whole table is read before the first delete, for which the names of
     the targets are kept (see Targets). Otherwise each part of the table is pruned once it is read. Raises RefusedError
     if more would be deleted than the limit allows, what the backup raises, and what the table's ``read``, ``looks`` and
-    ``delete`` raise, with the number of those deleted.
+    ``delete`` raise, with the number of those deleted. Where time passes between the reading and the first delete,
+    ``require_ready`` is called right before that. What it raises ends the prune.
     """
     counted = table.count()
     # The kernel's own count has to stand in for what it leaves out.
     conditions = () if counted is None else plan.conditions
-    reading = _Reading(table, plan, conditions, counted, backup)
+    reading = _Reading(table, plan, conditions, counted, backup, require_ready)
     if plan.confirm_idle:
         return reading.prune_after_second_look(limit, dry_run)
     if limit.given is None and not dry_run and not backup:
@@ -88,7 +100,8 @@ class _Reading:
     plan: PrunePlan
     conditions: t.Sequence[Condition]
     counted: int | None
-    backup: Backup | None = None
+    backup: Backup | None
+    require_ready: t.Callable[[], None]
 
     def prune(self, limit: Limit, dry_run: bool) -> PruneOutcome:
         """Read all, then delete."""
@@ -101,9 +114,13 @@ class _Reading:
         self._complete_backup(found)
         if dry_run:
             return PruneOutcome(found, None)
+        self.require_ready()
         self._need_backup(len(targets) > 0)
         with counting_outcomes("deleted", len(targets)) as outcomes:
-            self.table.delete(targets, outcomes)
+            if may_change(self.plan.selection):
+                self._delete_what_matches_still(found, targets, outcomes)
+            else:
+                self.table.delete(targets, outcomes)
         return self._outcome(found, outcomes, before)
 
     def prune_after_second_look(self, limit: Limit, dry_run: bool) -> PruneOutcome:
@@ -117,6 +134,8 @@ class _Reading:
         self._complete_backup(found)
         if len(targets):
             time.sleep(self.plan.confirm_idle)
+        if not dry_run:
+            self.require_ready()
         before = self.table.count()
         self._need_backup(len(targets) > 0)
         looked: Outcomes[PruneVerdict] = collections.Counter()
@@ -134,21 +153,30 @@ class _Reading:
     def prune_at_once(self) -> PruneOutcome:
         """Delete the targets of each part of the table once it is read."""
         sample = sample_of(self.plan)
+        recent = Recent.of(self.plan.selection, self.plan.context)
         with counting_outcomes("deleted") as outcomes:
 
             def collect(blocks: t.Iterator[Block]) -> PruneSurvey:
-                found = self._survey(_drop_failures(outcomes), sample)
+                found = self._survey(_drop_failures(outcomes), sample, recent)
                 for block in blocks:
-                    targets = Targets[Group]()
+                    quiet, recently_seen = Targets[Group](), Targets[Group]()
                     for verdict, selected in found.sort_out(block):
-                        targets.add(selected, verdict.group)
+                        (recently_seen if verdict.is_recent else quiet).add(selected, verdict.group)
                     self.plan.refuse_changed_timeouts()
-                    self.table.delete(targets, outcomes)
+                    self.table.delete(quiet, outcomes)
+                    if len(recently_seen):
+                        self._delete_what_matches_still(found, recently_seen, outcomes)
                 return found
 
             found = self.table.read(collect, self.conditions)
         self._note_count(found, count_of(outcomes, 0))
         return self._outcome(found, outcomes, self.counted)
+
+    def _delete_what_matches_still(
+        self, found: PruneSurvey, targets: Targets[Group], outcomes: Outcomes[Group]
+    ) -> None:
+        for batch in found.look_a_last_time(self.table, targets, outcomes):
+            self.table.delete(batch, outcomes)
 
     def _complete_backup(self, found: PruneSurvey) -> None:
         if self.backup and found.would_delete:
@@ -158,9 +186,14 @@ class _Reading:
         if self.backup:
             self.backup.is_needed = needed
 
-    def _survey(self, done: t.Mapping[Group, int] | None = None, sample: Sample | None = None) -> PruneSurvey:
+    def _survey(
+        self,
+        done: t.Mapping[Group, int] | None = None,
+        sample: Sample | None = None,
+        recent: Recent | None = None,
+    ) -> PruneSurvey:
         total = self.counted if self.conditions else None
-        return PruneSurvey(self.plan, total, done or {}, sample)
+        return PruneSurvey(self.plan, total, done or {}, sample, recent)
 
     def _note_count(self, found: PruneSurvey, deleted: int = 0) -> int | None:
         """Note how many entries are counted and were not listed, and return the kernel's count.

@@ -100,7 +100,7 @@ class PrunePlan:
 
         A shorter timeout makes an entry that just saw a packet look as if it had been idle for long.
         """
-        if "idle" in self.selection.keys:
+        if "idle" in self.selection.every_key:
             refuse_changed(self.context.timeouts.record)
 
 

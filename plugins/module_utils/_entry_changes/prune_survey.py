@@ -17,6 +17,7 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.context import Context
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import Entry
+from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.last_look import NONE_RECENT, Recent
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.options import HELPER, MANAGEMENT, NAMES
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.outcome import (
     GROUP_FIELDS,
@@ -31,7 +32,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.su
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import RefusedError
 from ansible_collections.netops.conntrack.plugins.module_utils._query.extended import ExtendedLines
 from ansible_collections.netops.conntrack.plugins.module_utils._query.fields import as_dict
-from ansible_collections.netops.conntrack.plugins.module_utils._selector.key import Answer
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.key import Answer, common_breakpoints
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.requests import Targets
 from ansible_collections.netops.conntrack.plugins.module_utils._table.writable import Outcomes, WritableTable
@@ -54,12 +55,14 @@ _WITHOUT_OPTION = tuple(name for name in NAMES if name not in (MANAGEMENT, HELPE
 class PruneVerdict:
     """The group that an entry is in, and whether it is selected. There is one object for all that have all equal.
 
-    ``first_look`` is what a second look compares, or None where there is none.
+    ``first_look`` is what a second look compares, or None where there is none. ``is_recent`` says that such an entry
+    may be one that does not match any more by now (see _entry_changes.last_look).
     """
 
     group: Group
     decision: Answer
     first_look: StateAndStatus | None
+    is_recent: bool
 
 
 class Sample:
@@ -101,14 +104,16 @@ class Sample:
         self.entries.clear()
 
 
-def _judge_of(plan: PrunePlan) -> Judge[PruneVerdict]:
+def _judge_of(plan: PrunePlan, recent: Recent) -> Judge[PruneVerdict]:
     """Return what gives the verdicts by this plan."""
 
     def parts_of(entry: Entry) -> tuple[t.Any, ...]:
         first_look = StateAndStatus(entry.state, entry.status) if plan.confirm_idle else None
-        return Group.from_entry(entry), plan.selection.decide(entry), first_look
+        decision = plan.selection.decide(entry)
+        return Group.from_entry(entry), decision, first_look, bool(decision) and recent.test(entry)
 
-    return Judge(GROUP_FIELDS | plan.selection.fields, parts_of, PruneVerdict, plan.selection.breakpoints)
+    fields = GROUP_FIELDS | plan.selection.fields | recent.fields
+    return Judge(fields, parts_of, PruneVerdict, common_breakpoints([plan.selection, recent]))
 
 
 def sample_of(plan: PrunePlan) -> Sample:
@@ -121,16 +126,22 @@ class PruneSurvey:
 
     ``total`` is the number of entries in the table, if it is known before. ``done`` are entries that are deleted
     already, because of a reading before this one that was disturbed. ``sample`` has some of these, and gets more.
-    ``not_listed`` are entries that the kernel counts and no reading shows, ``woken`` those that saw a packet before the
-    second look, and ``gone`` those that were not there any more. None is unknown.
+    ``recent`` tells which entries need a last look where each part of the table is pruned at once. ``not_listed`` are
+    entries that the kernel counts and no reading shows, ``woken`` those that saw a packet before the second look or did
+    not match any more at the last one, and ``gone`` those that were not there any more at the second. None is unknown.
     """
 
     def __init__(
-        self, plan: PrunePlan, total: int | None, done: t.Mapping[Group, int], sample: Sample | None = None
+        self,
+        plan: PrunePlan,
+        total: int | None,
+        done: t.Mapping[Group, int],
+        sample: Sample | None = None,
+        recent: Recent | None = None,
     ) -> None:
         self._plan = plan
         self._total = total
-        self._judge = _judge_of(plan)
+        self._judge = _judge_of(plan, recent or NONE_RECENT)
         self._sample = sample or sample_of(plan)
         self._matched = sum(done.values())
         self._undecidable = 0
@@ -181,7 +192,7 @@ class PruneSurvey:
                 raise ValueError("nothing was noted of these entries")
             batch = Targets[Group]()
             for found in look.found:
-                block = quiet(found, first_look, look.notes, look.moment)
+                block = self._still_matching(quiet(found, first_look, look.notes, look.moment))
                 woken = len(found.places) - len(block)
                 self.woken += woken
                 self.targets[group] -= woken
@@ -193,6 +204,31 @@ class PruneSurvey:
             if number == errno.ENOENT:
                 self.gone += count
                 self.targets[verdict.group] -= count
+
+    def look_a_last_time(
+        self, table: WritableTable, targets: Targets[Group], outcomes: Outcomes[Group]
+    ) -> t.Iterator[Targets[Group]]:
+        """Yield the targets that match still, batch by batch. Count the others as woken.
+
+        Entries that could not be looked up are added to ``outcomes``. Raises UnavailableError as
+        ``refuse_changed_timeouts`` does.
+        """
+        for look in table.looks(targets, outcomes):
+            self._plan.refuse_changed_timeouts()
+            batch = Targets[Group]()
+            for found in look.found:
+                block = self._still_matching(found.block)
+                changed = len(found.block) - len(block)
+                if changed:
+                    self.woken = changed + (self.woken or 0)
+                    self.targets[look.tag] -= changed
+                if len(block):
+                    batch.add(block, look.tag)
+            yield batch
+
+    def _still_matching(self, block: Block) -> Block:
+        rows = [verdict.decision is True for verdict in self._judge(block).verdicts]
+        return block if all(rows) else block.where(rows)
 
     @property
     def listed(self) -> int:

@@ -61,7 +61,8 @@ def update(table: WritableTable, plan: UpdatePlan, dry_run: bool) -> UpdateOutco
 
     The whole table is read before the first update, for which the names of the targets are kept (see Targets). Raises
     what the table's ``read``, ``look_up`` and ``update`` raise, with the number of those updated, what
-    ``shortening`` raises, and UnavailableError where a mark is to be set and the kernel shows none.
+    ``refuse_changed_timeouts`` and ``shortening`` raise, and UnavailableError where a mark is to be set and the kernel
+    shows none.
     """
     judge = judge_of(plan)
     conditions = plan.selection.conditions
@@ -73,6 +74,7 @@ def update(table: WritableTable, plan: UpdatePlan, dry_run: bool) -> UpdateOutco
         tag_of=by_verdict,
         keep_targets=not dry_run,
     )
+    plan.refuse_changed_timeouts()
     # A kernel that leaves entries out of the dump does not list what it counts.
     found.not_listed = None if conditions else not_listed(before, table.count(), found.listed)
     timeout = plan.aim.timeout if isinstance(plan.aim.timeout, int) and found.shortens else None

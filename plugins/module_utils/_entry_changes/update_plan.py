@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import Entry
@@ -18,7 +19,15 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_cl
     Claims,
     lowered_bounds,
 )
-from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeouts import Timeouts, longest_timeout
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_record import (
+    TimeoutRecord,
+    refuse_changed,
+)
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeouts import (
+    Timeouts,
+    kernel_release,
+    longest_timeout,
+)
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.guards import Guards
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.outcome import (
     GROUP_FIELDS,
@@ -41,6 +50,10 @@ SETTINGS = "settings"
 
 Mark = tuple[int, int]
 """Value and mask."""
+
+_WHOLE = 0xFFFFFFFF
+_MASK_SINCE = (3, 14)
+"""Since then the kernel heeds the mask of a mark that is set (ctnetlink_change_mark(), nf_conntrack_netlink.c)."""
 
 
 def parse_timeout(value: t.Any) -> int | str | None:
@@ -169,6 +182,9 @@ def aim_of(timeout: t.Any, mark: t.Any, timeouts: Timeouts, dry_run: bool) -> Ai
     Raises OptionError, also for timeouts that are not the present ones unless it is a dry run.
     """
     most, number, present = parse_timeout(timeout), parse_mark(mark), timeouts.settings
+    if number and number[1] != _WHOLE and kernel_release() < _MASK_SINCE:
+        problem = f"has a mask, which this kernel ({os.uname().release}) does not heed: it would replace the whole mark"
+        raise OptionError("mark", mark, problem, "Give the whole mark, without a mask. Linux 3.14 and later heed it.")
     if most != SETTINGS:
         return Aim(most, number, present)
     wanted = wanted_timeouts(timeout, present)
@@ -186,12 +202,14 @@ def aim_of(timeout: t.Any, mark: t.Any, timeouts: Timeouts, dry_run: bool) -> Ai
 class UpdatePlan:
     """Which entries get what. What the ``guards`` protect keeps its timeout, and the SSH connection also its mark.
 
-    With ``pruned``, the entries that it leaves out are taken for deleted.
+    With ``pruned``, the entries that it leaves out are taken for deleted. ``record`` is what the selection was compiled
+    with.
     """
 
     selection: Selection
     aim: Aim
     guards: Guards
+    record: TimeoutRecord
     pruned: Pruned | None = None
 
     @property
@@ -210,3 +228,8 @@ class UpdatePlan:
                 *self.aim.claims.breakpoints,
             }
         return breakpoints
+
+    def refuse_changed_timeouts(self) -> None:
+        """Raise UnavailableError if idle times that were read are wrong (see PrunePlan.refuse_changed_timeouts)."""
+        if "idle" in self.selection.every_key:
+            refuse_changed(self.record)

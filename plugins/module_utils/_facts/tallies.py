@@ -13,7 +13,7 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry import Entry
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import Selection
-from ansible_collections.netops.conntrack.plugins.module_utils._selector.key import Answer, Kind
+from ansible_collections.netops.conntrack.plugins.module_utils._selector.key import Answer, Kind, common_breakpoints
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.memo import Memo
 from ansible_collections.netops.conntrack.plugins.module_utils._uapi import PROTOCOL_NAMES
@@ -38,23 +38,13 @@ class _Group:
         self.answers: list[Answers] = []
         self._tests = [selection.decide for selection in selections.values()]
         fields = frozenset(field for selection in selections.values() for field in selection.fields)
-        self.decide = Memo(fields, self._decide, _common_breakpoints(selections.values()))
+        self.decide = Memo(fields, self._decide, common_breakpoints(selections.values()))
 
     def _decide(self, entry: Entry) -> int:
         answers = tuple(test(entry) for test in self._tests)
         if answers not in self.answers:
             self.answers.append(answers)
         return self.answers.index(answers)
-
-
-def _common_breakpoints(selections: t.Collection[Selection]) -> dict[str, set[int]]:
-    """Return the breakpoints of the fields that have some in every selection that reads them."""
-    breakpoints: dict[str, set[int]] = {}
-    for selection in selections:
-        for field, numbers in selection.breakpoints.items():
-            if all(field in other.breakpoints for other in selections if field in other.fields):
-                breakpoints.setdefault(field, set()).update(numbers)
-    return breakpoints
 
 
 def _grouped(selections: t.Mapping[str, Selection]) -> t.Iterator[_Group]:

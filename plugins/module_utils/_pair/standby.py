@@ -54,6 +54,18 @@ def is_standby(params: t.Mapping[str, t.Any]) -> bool | None:
     return None
 
 
+def refuse_standby(params: t.Mapping[str, t.Any]) -> None:
+    """Raise RefusedError if the router has become the member that stands by since it was asked.
+
+    Then the connections pass the other member. So here they look as if nothing came.
+    """
+    if params["active_address"] and is_standby(params):
+        raise RefusedError(
+            "active_address: this router was the active member when its table was read, and stands by now. Nothing was "
+            "deleted. Run this again on both members."
+        )
+
+
 def _daemon() -> Daemon | None:
     try:
         return find_daemon()

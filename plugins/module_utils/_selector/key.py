@@ -83,3 +83,25 @@ class Key(t.Generic[Parsed]):
 def only(conditions: t.Sequence[Condition | None]) -> Condition | None:
     """Return the condition of a single value. There is none for several: the kernel cannot be asked for any of them."""
     return conditions[0] if len(conditions) == 1 else None
+
+
+class Reader(t.Protocol):
+    """What reads ``fields`` of an entry, and has ``breakpoints`` for some of them."""
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """The fields that it reads."""
+
+    @property
+    def breakpoints(self) -> Breakpoints:
+        """The breakpoints of some of these."""
+
+
+def common_breakpoints(readers: t.Collection[Reader]) -> dict[str, set[int]]:
+    """Return the breakpoints of the fields that have some in every reader that reads them."""
+    breakpoints: dict[str, set[int]] = {}
+    for reader in readers:
+        for field, numbers in reader.breakpoints.items():
+            if all(field in other.breakpoints for other in readers if field in other.fields):
+                breakpoints.setdefault(field, set()).update(numbers)
+    return breakpoints

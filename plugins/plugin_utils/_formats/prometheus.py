@@ -288,7 +288,7 @@ _OF_A_ROUTER = (
     _Metric("shortened_entries", "Entries whose timeouts the run shortened.", _figure("settings.shortened.updated")),
     _Metric("would_delete_entries", "Entries that the run was to delete.", _figure("prune.would_delete")),
     _Metric("deleted_entries", "Entries that the run deleted.", _figure("prune.deleted")),
-    _Metric("woken_entries", "Entries left because they saw a packet meanwhile.", _figure("prune.woken")),
+    _Metric("woken_entries", "Entries left because they saw a packet or changed meanwhile.", _figure("prune.woken")),
 )
 
 _LEFT_OUT_METRIC = _Metric(

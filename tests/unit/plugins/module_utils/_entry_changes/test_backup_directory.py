@@ -267,3 +267,24 @@ def test_no_descriptor_stays_open(tmp_path: pathlib.Path) -> None:
     before = os.listdir("/proc/self/fd")
     removed(tmp_path, 2)
     assert len(os.listdir("/proc/self/fd")) == len(before)
+
+
+def test_a_file_that_another_prune_removes_before_it_is_locked_is_made_again(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has no last line, so it looks like what a killed process left."""
+    lock, told = fcntl.flock, []
+
+    def remove_first(file: t.Any, how: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", lock)
+        told.append(removed(tmp_path, None))
+        assert left(tmp_path) == []
+        lock(file, how)
+
+    with directory_of(BackupPlan(str(tmp_path)), dry_run=False) as opened:
+        monkeypatch.setattr(fcntl, "flock", remove_first)
+        with new_file(opened, name_of(1)) as file:
+            file.write(WHOLE.encode())
+            assert removed(tmp_path, None) == []
+    assert told == [[]]
+    assert (tmp_path / name_of(1)).read_text() == WHOLE

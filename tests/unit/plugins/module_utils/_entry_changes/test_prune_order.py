@@ -29,6 +29,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import compile_selection
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
+from ansible_collections.netops.conntrack.plugins.module_utils._uapi import SEEN_REPLY
 from helpers.table_in_memory import TableInMemory
 
 UDP = 17
@@ -45,9 +46,11 @@ def table_of(number: int) -> TableInMemory:
     return TableInMemory(*map(entry, range(1, number + 1)))
 
 
-def plan_of(ports: str = "1-3", guards: Guards | None = None, **options: t.Any) -> PrunePlan:
+def plan_of(
+    ports: str = "1-3", guards: Guards | None = None, match: t.Any = None, exclude: t.Any = None, **options: t.Any
+) -> PrunePlan:
     context = Context({}, 0)
-    selection = compile_selection([{"source_port": ports}], None, context)
+    selection = compile_selection(match or {"source_port": ports}, exclude, context)
     options = {"sample": 9, "whole": True, **options}
     return PrunePlan(selection, guards or Guards((), helpers=True), context, **options)
 
@@ -203,6 +206,88 @@ def test_who_saw_a_packet_before_the_second_look_stays(monkeypatch: pytest.Monke
     assert [result[name] for name in counts] == [4, 1, 2, 2, 1, 0]
     assert [one["source_port"] for one in result["sample"]] == [3, 4]
     assert len(result["lines"]) == 2
+
+
+class Replied(TableInMemory):
+    """A table of which the first entry gets an answer, and the second one ends, before the first delete."""
+
+    def __init__(self, *entries: t.Any) -> None:
+        super().__init__(*entries)
+        self.changes: list[t.Callable[[], object]] = [
+            lambda: self.entries[1].update(status=SEEN_REPLY),
+            lambda: self.entries.pop(2),
+        ]
+
+    def looks(self, targets: t.Any, outcomes: t.Any) -> t.Iterator[t.Any]:
+        while self.changes:
+            self.changes.pop()()
+        return super().looks(targets, outcomes)
+
+    def delete(self, targets: t.Any, outcomes: t.Any) -> None:
+        if len(targets):
+            while self.changes:
+                self.changes.pop()()
+        super().delete(targets, outcomes)
+
+
+@pytest.mark.parametrize(("limit", "confirm_idle", "with_backup"), EVERY_WAY)
+def test_what_does_not_match_any_more_stays(limit: t.Any, confirm_idle: int, with_backup: bool) -> None:
+    """The kernel compares tuple, zone and id before it deletes, and nothing else."""
+    table = Replied(*map(entry, range(1, 5)))
+    backup = Recorded(table) if with_backup else None
+    plan = plan_of(match={"replied": False}, confirm_idle=confirm_idle)
+    result = pruned(table, plan, limit, backup=t.cast(Backup, backup)).result(table.count(), with_diff=True)
+    assert sorted(table.deleted) == [3, 4]
+    counts = ("changed", "matched", "woken", "deleted", "already_gone", "not_deleted", "protected")
+    assert [result[name] for name in counts] == [True, 4, 1, 2, 1, 0, 0]
+    assert sum(result[name] for name in ("protected", "woken", "deleted", "already_gone")) == result["matched"]
+    assert result["diff"]["after"] == "2  ipv4 udp unreplied\n"
+
+
+@pytest.mark.parametrize(("limit", "with_backup"), [(None, False), ("40%", False), (None, True)])
+def test_what_stays_the_same_is_not_looked_up(limit: t.Any, with_backup: bool) -> None:
+    class Unasked(TableInMemory):
+        def looks(self, targets: t.Any, outcomes: t.Any) -> t.Iterator[t.Any]:
+            raise AssertionError
+
+    table = Unasked(*map(entry, range(1, 11)))
+    pruned(table, plan_of(), limit, backup=t.cast(Backup, Recorded(table) if with_backup else None))
+    assert sorted(table.deleted) == [1, 2, 3]
+
+
+@pytest.mark.parametrize(("limit", "confirm_idle", "with_backup"), EVERY_WAY[2:])
+def test_what_is_required_is_asked_right_before_the_first_delete(
+    limit: t.Any, confirm_idle: int, with_backup: bool, slept: list[float]
+) -> None:
+    """A fail-over may come while the prune waits."""
+    table = table_of(6)
+    asked: list[tuple[list[int], list[float]]] = []
+
+    def refuse() -> None:
+        asked.append((list(table.deleted), list(slept)))
+        raise RefusedError("It stands by.")
+
+    pruned(table, plan_of(confirm_idle=confirm_idle), limit, dry_run=True, require_ready=refuse)
+    assert asked == []
+    slept.clear()
+    backup = Recorded(table) if with_backup else None
+    options = {"backup": t.cast(Backup, backup), "require_ready": refuse}
+    with pytest.raises(RefusedError, match="It stands by"):
+        pruned(table, plan_of(confirm_idle=confirm_idle), limit, **options)
+    assert asked == [([], [confirm_idle] * bool(confirm_idle))]
+    assert table.deleted == []
+    assert backup is None or not backup.is_needed
+
+
+@pytest.mark.parametrize(("limit", "confirm_idle", "with_backup"), EVERY_WAY)
+def test_a_mark_that_is_set_meanwhile_counts(limit: t.Any, confirm_idle: int, with_backup: bool) -> None:
+    """It says to leave the entry alone, and no packet set it."""
+    table = Replied(*(entry(number, mark=0) for number in range(1, 5)))
+    table.changes = [lambda: table.entries[1].update(mark=9)]
+    backup = Recorded(table) if with_backup else None
+    plan = plan_of(match={"protocol": "udp"}, exclude={"mark": 9}, confirm_idle=confirm_idle)
+    result = pruned(table, plan, limit, backup=t.cast(Backup, backup)).result(table.count(), with_diff=False)
+    assert (sorted(table.deleted), result["woken"]) == ([2, 3, 4], 1)
 
 
 def test_of_a_check_with_a_second_look_the_numbers_are_those_after_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -124,16 +124,23 @@ def test_who_wants_the_numbers_of_all_groups_reads_the_whole_table(whole: bool, 
     assert len(plan_of(params, selection, context, whole=whole).conditions) == number
 
 
-@pytest.mark.parametrize(("selector", "is_refused"), [({"idle": {"min": "1h"}}, True), ({"protocol": "tcp"}, False)])
+@pytest.mark.parametrize(
+    ("match", "exclude", "is_refused"),
+    [
+        ({"idle": {"min": "1h"}}, None, True),
+        ({"protocol": "tcp"}, {"idle": {"max": "1h"}}, True),
+        ({"protocol": "tcp"}, None, False),
+    ],
+)
 def test_a_timeout_that_is_changed_meanwhile_is_refused_where_idle_is_asked(
-    selector: dict[str, t.Any], is_refused: bool, tmp_path: pathlib.Path
+    match: dict[str, t.Any], exclude: dict[str, t.Any] | None, is_refused: bool, tmp_path: pathlib.Path
 ) -> None:
     """A shorter one makes an entry that just saw a packet look as if it had been idle for long."""
     record = tmp_path / "record"
     settings = {"tcp_timeout_established": 432000}
     context = Context(settings, 0, Timeouts(settings, 0, record=TimeoutRecord(path=str(record))))
     params = {**UNGUARDED, "confirm_idle": "0", "confirm_idle_when": "always"}
-    plan = plan_of(params, compile_selection([selector], None, context), context)
+    plan = plan_of(params, compile_selection(match, exclude, context), context)
     plan.refuse_changed_timeouts()
     record.write_text("changed", encoding="utf-8")
     with pytest.raises(UnavailableError, match="A timeout was changed") if is_refused else contextlib.nullcontext():

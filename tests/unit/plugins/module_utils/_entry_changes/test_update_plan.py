@@ -4,11 +4,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import types
 import typing as t
 
 import pytest
+from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeouts import Timeouts
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.update_plan import (
     EntryUpdate,
+    aim_of,
     parse_mark,
     parse_timeout,
     wanted_timeouts,
@@ -40,6 +45,16 @@ def test_bad_timeout(given: t.Any) -> None:
 )
 def test_mark(given: t.Any, expected: t.Any) -> None:
     assert parse_mark(given) == expected
+
+
+@pytest.mark.parametrize(("release", "is_refused"), [("3.10.0-1160.el7", True), ("3.14.0", False), ("6.1.0", False)])
+def test_a_mask_that_the_kernel_does_not_heed(release: str, is_refused: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would replace the whole mark, and with that the connection's way."""
+    monkeypatch.setattr(os, "uname", lambda: types.SimpleNamespace(release=release))
+    timeouts = Timeouts({}, 0)
+    assert aim_of(None, "0x10", timeouts, dry_run=False).mark == (0x10, 0xFFFFFFFF)
+    with pytest.raises(OptionError, match="would replace the whole mark") if is_refused else contextlib.nullcontext():
+        assert aim_of(None, "0x10/0xff", timeouts, dry_run=False).mark == (0x10, 0xFF)
 
 
 @pytest.mark.parametrize("given", ["", "red", "-1", "0x100/0xff", "1/", "0/0", "0x1ffffffff"])

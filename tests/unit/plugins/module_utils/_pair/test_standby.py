@@ -38,6 +38,13 @@ def test_the_active_member_has_one_of_the_addresses() -> None:
     assert is_standby("192.0.2.77", "2001:db8::77") is True
 
 
+def test_who_stands_by_now_is_refused() -> None:
+    standby.refuse_standby({"active_address": ["127.0.0.1"], "protect_pair": True})
+    standby.refuse_standby({"active_address": [], "protect_pair": True})
+    with pytest.raises(RefusedError, match=r"stands by now\. Nothing was deleted"):
+        standby.refuse_standby({"active_address": ["192.0.2.77"], "protect_pair": True})
+
+
 @pytest.mark.parametrize("wrong", ["", "10.0.0.0/8", "eth0"])
 def test_what_is_no_address_is_refused(wrong: str) -> None:
     with pytest.raises(OptionError, match="is no address") as error:
