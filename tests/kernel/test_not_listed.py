@@ -123,6 +123,8 @@ def test_a_listener_of_another_namespace_is_not_shown(netns: str) -> None:
         assert facts(netns)["usage"]["listeners"] == []
 
 
+# The other entries are those of the whole machine.
+@pytest.mark.alone
 def test_expired_entries_are_no_alarm(netns: str) -> None:
     """The kernel counts an entry that has expired until it collects it, the later the longer the others last."""
     insert(netns, seconds=400_000)
