@@ -18,7 +18,7 @@ description:
     with the same addresses and ports took its place, the new entry usually has another id, and stays.
   - An entry that a packet or a program may have changed since it was read is looked up right before its delete. If it
     does not match any more, such as a handshake that is complete by then, it stays. It is counted in RV(woken). Where
-    each part of the table is pruned as soon as it is read, only entries that saw a packet in the last 10 seconds, or
+    each part of the table is pruned as soon as it is read, only entries that saw a packet in the last 3 seconds, or
     may have, are looked up, because the others change too rarely.
   - All options are checked before the first delete. With O(max_delete), O(confirm_idle) or O(backup), the whole table
     is read before it as well.

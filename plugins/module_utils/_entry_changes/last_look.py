@@ -24,8 +24,9 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry impo
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import Selection, compile_selection
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.key import Breakpoints
 
-RECENT_SECONDS = 10
-"""An entry that saw a packet within this time may be part of an exchange that goes on."""
+RECENT_SECONDS = 3
+"""Within this time after a packet, its answer may still come. It is longer than the round trip of any live connection,
+and than the time from the reading of a part to its deletes."""
 
 _LASTING_KEYS = frozenset(
     (

@@ -84,7 +84,7 @@ def _with_key(name: str) -> Selection:
 
 @pytest.mark.parametrize(
     ("remaining", "status", "is_recent"),
-    [(30, 0, True), (21, 0, True), (19, 0, False), (1, 0, False), (119, 2, True), (31, 0, True), (None, 0, True)],
+    [(30, 0, True), (27, 0, True), (25, 0, False), (1, 0, False), (119, 2, True), (31, 0, True), (None, 0, True)],
 )
 def test_who_saw_a_packet_shortly_before(remaining: int | None, status: int, is_recent: bool) -> None:
     """As far as that is known: without the time that is left, or with more than any timeout gives, it is not."""
