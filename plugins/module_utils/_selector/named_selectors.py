@@ -64,7 +64,8 @@ NAMED_SELECTORS: dict[str, NamedSelector] = {
         "TCP whose handshake is not complete: SYN_SENT, SYN_SENT2, SYN_RECV. Scans, SYN floods and dead servers leave "
         "many.",
         "All.",
-        "A handshake under way has to send its SYN again, a delay of a second.",
+        "A handshake under way has to send its SYN again, a delay of a second. With tcp_loose 0, one whose SYN was "
+        "answered already is cut.",
         [{"protocol": "tcp", "state": ["SYN_SENT", "SYN_SENT2", "SYN_RECV"]}],
         [],
     ),
