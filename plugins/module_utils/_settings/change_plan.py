@@ -33,6 +33,8 @@ from ansible_collections.netops.conntrack.plugins.module_utils._units import par
 Options = t.Mapping[str, t.Any]
 """The options of the module, as its documentation has them."""
 
+_LIMITS = ("max", "buckets", "expect_max")
+
 
 def check_options(params: Options) -> None:
     """Refuse options that contradict each other. Raises OptionError."""
@@ -163,7 +165,20 @@ def _plan_exclusive(params: Options, named: set[str]) -> _Back:
         warnings.append(
             f"{short_name} was set by an earlier run. It can only be read here, and is not restored to {was}."
         )
-    return _plan_back(settings, params["runtime"], warnings)
+    back = _plan_back(settings, params["runtime"], warnings)
+    warnings += _lower_limit_warnings(back.changes)
+    return back
+
+
+def _lower_limit_warnings(changes: t.Iterable[Change]) -> t.Iterator[str]:
+    """Yield that a limit goes down which nobody named. It may have been raised by hand when the table was full."""
+    for change in changes:
+        if change.sysctl.short_name in _LIMITS and change.before is not None and change.wanted < change.before:
+            yield (
+                f"{change.sysctl.short_name} goes back from {change.before} to {change.wanted}, what it was before the "
+                "first run, because nothing names it any more. To keep it, name it in settings or at_least (in the "
+                "role conntrack_tune: conntrack_tune_overrides)."
+            )
 
 
 def _plan_back(settings: t.Mapping[str, Before], runtime: bool, warnings: list[str]) -> _Back:
