@@ -101,7 +101,7 @@ def remove_old(directory: str, playbook: str, keep: int, own: str) -> None:
     reports = _reports_in(directory)
     names = sorted(name for name in reports if name.playbook == playbook and name.text != own)
     others = keep - 1
-    for name in names[: len(names) - others if others else None]:
+    for name in names[: max(0, len(names) - others)]:
         for ending in reports[name]:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(os.path.join(directory, f"{name.text}.{ending}"))

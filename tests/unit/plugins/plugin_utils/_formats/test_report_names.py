@@ -144,6 +144,16 @@ def test_old_reports_of_the_same_playbook_are_removed_and_nothing_else(tmp_path:
     assert own < left
 
 
+@pytest.mark.parametrize("keep", range(1, 31))
+def test_so_many_reports_as_are_kept_are_left_after_each(tmp_path: pathlib.Path, keep: int) -> None:
+    made = [f"conntrack-audit-202601{day:02}T{hour:02}0000Z" for day in range(1, 31) for hour in (6, 18)]
+    for number, name in enumerate(made, start=1):
+        make(tmp_path, f"{name}.json", f"{name}.html")
+        report_names.remove_old(str(tmp_path), "audit", keep, name)
+        left = {f"{name}.{ending}" for name in made[max(0, number - keep) : number] for ending in ("json", "html")}
+        assert names(tmp_path) == left
+
+
 def test_one_report_that_is_kept_is_this_one_whatever_the_clock_says(tmp_path: pathlib.Path) -> None:
     make(tmp_path, "conntrack-audit-20991231T235959Z.json")
     written = write(str(tmp_path), keep=1)
