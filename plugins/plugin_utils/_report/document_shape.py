@@ -12,7 +12,7 @@ The types are in ``document_types``. A key that they do not have is left alone.
 from __future__ import annotations
 
 import functools
-import math
+import sys
 import types
 import typing as t
 
@@ -21,6 +21,9 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_
 
 _LONGEST_VALUE = 60
 """Characters of a wrong value that a message shows."""
+
+_MOST_DIGITS = 40
+"""Digits of a wrong whole number that is shown."""
 
 _LEAST = {AT_LEAST_0: 0, AT_LEAST_1: 1}
 
@@ -211,6 +214,9 @@ def _in_words(value: t.Any) -> str:
         return "a list"
     if isinstance(value, str):
         return repr(value if len(value) <= _LONGEST_VALUE else f"{value[:_LONGEST_VALUE]}...")
+    if isinstance(value, int) and abs(value) >= 10**_MOST_DIGITS:
+        # What no float can hold has no form with an exponent.
+        return f"a number of more than {_MOST_DIGITS} digits"
     return f"{value:.3g}"
 
 
@@ -219,7 +225,8 @@ def _is_whole(value: t.Any) -> bool:
 
 
 def _is_number(value: t.Any) -> bool:
-    return _is_whole(value) or (isinstance(value, float) and math.isfinite(value))
+    """Return whether it is a number that a float can hold. NaN and infinity are none."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def _anything(_value: t.Any) -> None:
