@@ -75,7 +75,7 @@ options:
     type: float
     default: 85
   clear_percent:
-    description: Below how many percent it is no longer under pressure, less than O(raise_percent).
+    description: Below how many percent a table that was full clears, less than O(raise_percent).
     type: float
     default: 70
   full_within:

@@ -34,6 +34,8 @@ class Watch:
         self._readings: collections.deque[Reading] = collections.deque()
         self._status = NORMAL
         self._under_pressure = False
+        self._was_full = False
+        """Whether it was full since it came under pressure. Only then is it held by how full it is."""
         self._failures = 0
         self._said_at = 0.0
         self._last: dict[str, float] = {}
@@ -46,9 +48,11 @@ class Watch:
         growth = self._growth()
         full_in = _full_in(reading, growth)
         reasons = self._reasons(reading, full_in)
+        self._was_full |= "full" in reasons
         if not reasons and self._under_pressure and self._still(reading, full_in):
             reasons = ["not_cleared"]
         self._under_pressure = bool(reasons)
+        self._was_full &= self._under_pressure
         status = PRESSURE if self._under_pressure else NORMAL
         if not self._is_news(status, now):
             return None
@@ -129,7 +133,7 @@ class Watch:
     def _still(self, reading: Reading, full_in: float | None) -> bool:
         """Return whether a router that is under pressure stays so."""
         limits = self._thresholds
-        if reading.percent is not None and reading.percent >= limits.clear_percent:
+        if self._was_full and reading.percent is not None and reading.percent >= limits.clear_percent:
             return True
         if self._fills(reading, full_in, _SLACK * limits.full_within):
             return True

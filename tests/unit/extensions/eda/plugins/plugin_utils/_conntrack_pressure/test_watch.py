@@ -143,6 +143,38 @@ def test_a_counter_that_rises_is_pressure_until_a_window_later(counter: str, rea
 
 
 @pytest.mark.parametrize("counter", ["drops", "evictions"])
+def test_a_table_that_was_never_full_is_not_held_by_how_full_it_is(counter: str) -> None:
+    router = Router()
+    router.polled(750, **{counter: 7})
+    assert router.polled(750, **{counter: 9})["reasons"] == [counter]
+    told = [router.polled(750, **{counter: 9}) for _turn in range(30)]
+    assert [event and event["status"] for event in told] == [*[None] * 9, "normal", *[None] * 20]
+
+
+def test_growth_that_ended_clears_a_table_that_was_never_full() -> None:
+    router = Router(full_within=300)
+    told = [router.polled(650 + 20 * number) for number in range(6)]
+    assert told[-1]["reasons"] == ["full_soon"]
+    told = [router.polled(750) for _turn in range(30)]
+    assert [event["status"] for event in told if event] == ["normal"]
+
+
+@pytest.mark.parametrize("entries", [[750, 860], [860, 750]])
+def test_a_table_that_was_full_besides_is_held_until_it_is_no_longer(entries: list[int]) -> None:
+    router = Router(full_within=0, window=20)
+    router.polled(750, drops=7)
+    assert router.polled(entries[0], drops=9)["status"] == "pressure"
+    router.polled(entries[1], drops=10)
+    told = [router.polled(750, drops=10) for _turn in range(20)]
+    assert told == [None] * 20
+    assert router.polled(699, drops=10)["status"] == "normal"
+    # What comes next is not held by what was full before.
+    assert router.polled(750, drops=11)["reasons"] == ["drops"]
+    told = [router.polled(750, drops=11) for _turn in range(20)]
+    assert [event["status"] for event in told if event] == ["normal"]
+
+
+@pytest.mark.parametrize("counter", ["drops", "evictions"])
 def test_a_counter_that_does_not_count(counter: str) -> None:
     router = Router(**{counter: False})
     assert [router.polled(10, **{counter: number}) for number in range(5)] == [None] * 5
