@@ -82,10 +82,11 @@ options:
     choices: [extended, ndjson, csv]
     default: extended
 notes:
-  - An entry that was made has no counters yet. One that has ended has no remaining time any more. What an event does
-    not tell is unknown, and an entry for which a selector asks for it is undecidable.
-  - C(nf_conntrack_timestamp) has to be on for the times at which entries began. C(nf_conntrack_acct) has to be on for
-    the counters of those that have ended.
+  - An entry that was made has no counters and no age yet. One that was deleted before its time has the remaining time
+    that the kernel tells. One that expired has none. What an event does not tell is unknown, and an entry for which a
+    selector asks for it is undecidable.
+  - C(nf_conntrack_timestamp) has to be on for the ages of entries that have ended, which are those at their end.
+    C(nf_conntrack_acct) has to be on for their counters.
   - Where C(nf_conntrack_events) is V(2), which is the default since Linux 5.19, the kernel tells of the end of those
     connections only that began while somebody listened. Compare RV(count_before) and RV(count_after).
 seealso:
@@ -252,10 +253,9 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
             for kind, path in files.items()
             if not module.check_mode
         }
-        events = stack.enter_context(Events(context.settings))
-        before = table.count()
+        events = stack.enter_context(Events(context.settings, table.count))
         answers = run_event_query(events, seconds, selection, context, query, exports, observe)
-        account = account_of(answers, before, table.count(), events.losses)
+        account = account_of(answers, events.count_before, events.count_after, events.losses)
     paths = {option: params[option] for option in _FILES.values()}
     return {"changed": bool(files), "seconds": seconds, **paths, **account, **answers}
 

@@ -195,7 +195,8 @@ def _attributes(fields: Fields) -> t.Iterator[bytes]:
         if packets in fields or octets in fields:
             yield nested(kind, _number(fields, packets, 1, 8), _number(fields, octets, 2, 8))
     if "start" in fields:
-        yield nested(20, _number(fields, "start", 1, 8))
+        # The event of an entry's end has when that was, too.
+        yield nested(20, _number(fields, "start", 1, 8), _number(fields, "stop", 2, 8))
     if "helper" in fields:
         yield nested(5, attribute(1, fields["helper"].encode() + b"\0"))
     if "labels" in fields:

@@ -13,7 +13,6 @@ import collections
 import contextlib
 import socket
 import struct
-import types
 import typing as t
 from unittest import mock
 
@@ -48,8 +47,8 @@ _HEADER = struct.Struct("=IH")
 _CONTEXT = Context({"tcp_timeout_established": 432000, "udp_timeout": 30}, 0)
 _ERROR, _DONE = 2, 3
 _CT_DELETE = 0x102
+_TIMES = (0, 5, 10**18, 2**64 - 1)
 _NEW_TIMEOUT, _NEW_STATS = 0x800, 0x104
-_ACTIVE_SECONDS = 10.0
 
 
 def joined(*datagrams: bytes) -> bytes:
@@ -92,6 +91,9 @@ class FedSocket:
         return self
 
     def __exit__(self, *_unused: object) -> None:
+        pass
+
+    def settimeout(self, _seconds: float) -> None:
         pass
 
     def send(self, data: bytes) -> int:
@@ -163,15 +165,12 @@ def events(data: bytes) -> None:
     """Listen to events: each entry that was made or has ended is one."""
     source = FedSocket(parted(data))
     listening = table_events.Events.__new__(table_events.Events)
-    listening.losses, listening._socket = 0, t.cast(socket.socket, source)
-    # It is the time to stop once all was received.
-    begun = iter([0.0])
-    clock = types.SimpleNamespace(monotonic=lambda: next(begun, 0.0 if source._waiting else 2 * _ACTIVE_SECONDS))
+    listening.losses, listening._socket, listening._count = 0, t.cast(socket.socket, source), lambda: None
     counts: collections.Counter[str] = collections.Counter()
-    with mock.patch.object(table_events, "time", clock):
-        for kind, block in listening.listen(_ACTIVE_SECONDS):
-            assert_columns_are_rows(block)
-            counts[kind] += len(block)
+    # Without time to wait, it takes what is queued.
+    for kind, block in listening.listen(0, 0):
+        assert_columns_are_rows(block)
+        counts[kind] += len(block)
     kinds = source.messages()
     assert counts["new"] == kinds.count(CT_NEW)
     assert counts["destroyed"] == kinds.count(_CT_DELETE)
@@ -237,7 +236,8 @@ def seeds() -> dict[str, list[bytes]]:
         | {f"{of}_{direction}": 9 for of in ("packets", "bytes") for direction in ("original", "reply")}
     )
     expected = expectation_message()
-    ended = [table_message[:4] + struct.pack("=H", _CT_DELETE) + table_message[6:] for table_message in (one, full)]
+    timed = [entry_message({"start": start, "stop": stop}) for start in _TIMES for stop in _TIMES]
+    ended = [each[:4] + struct.pack("=H", _CT_DELETE) + each[6:] for each in (one, full, *timed)]
     counters = [_stats_message(cpu, (2, 3), (9, 1), (11, 4)) for cpu in (0, 1)]
     listed = [_policy_message(name) for name in ("voip", "short")]
     return {
@@ -249,7 +249,7 @@ def seeds() -> dict[str, list[bytes]]:
         ],
         "expectations": [joined(expected + numbered(2), numbered(2) + numbered(3), done()), joined(done())],
         "statistics": [joined(b"".join(counters) + done()), joined(*counters, done())],
-        "events": [joined(one, ended[0], six + full + ended[1])],
+        "events": [joined(one, ended[0], six + full + b"".join(ended[1:]))],
         "policies": [joined(b"".join(listed), done()), joined(error(22, 1))],
         "policy": [joined(listed[0], error(0, 1)), joined(error(2, 1))],
         "answers": [joined(*(error(2, number) for number in (1, 2, 3))), joined(error(0, 3) * 3)],

@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import csv
 import json
 import pathlib
+import re
 import subprocess
 import sys
 import time
@@ -23,6 +25,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._query.event_quer
 from ansible_collections.netops.conntrack.plugins.module_utils._query.query import Query
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.compiler import compile_selection
 from ansible_collections.netops.conntrack.plugins.module_utils._table.events import Events
+from ansible_collections.netops.conntrack.plugins.module_utils._table.table import Table
 from helpers.support import (
     PATIENCE,
     ModuleResult,
@@ -178,6 +181,73 @@ def test_translations_in_files(netns: str, tmp_path: pathlib.Path) -> None:
     checked = run_module("conntrack_events", {**options, "duration": "1s", "format": "csv"}, netns=netns, check=True)
     assert checked.data["changed"] is True
     assert len(list(csv.DictReader(begun.open()))) == len(rows)
+
+
+@contextlib.contextmanager
+def tool_listening(netns: str) -> t.Iterator[t.Callable[[], str]]:
+    """Run the tool, wait until it listens, and yield what ends it and returns what it printed."""
+    command = ["ip", "netns", "exec", netns, "conntrack", "-E", "-e", "NEW,DESTROY"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as tool:
+        try:
+            _wait_for_listeners(netns, 1, tool)
+
+            def printed() -> str:
+                tool.terminate()
+                return tool.stdout.read() if tool.stdout else ""
+
+            yield printed
+        finally:
+            tool.kill()
+
+
+def _times_by_source(lines: t.Iterable[str]) -> dict[str, str]:
+    return dict(re.findall(r"src=(10[.0-9]+) .*delta-time=(-?\d+)", "\n".join(lines)))
+
+
+def test_an_entry_that_ended_is_as_old_as_it_was_then(netns: str, tmp_path: pathlib.Path) -> None:
+    """Not as old as it was when the module began, which may have been before it was made."""
+    run(["sysctl", "-q", "-w", "net.netfilter.nf_conntrack_timestamp=1"], netns=netns)
+    make(netns, [0])
+    ended = tmp_path / "ended.txt"
+    options: Answer = {"duration": "6s", "entries": True, "dest_destroyed": str(ended), "match": {"age": {"min": "2s"}}}
+    with tool_listening(netns) as printed, listening(netns, others=1, **options) as result:
+        made = time.monotonic()
+        make(netns, [1, 2])
+        delete(netns, [2])
+        time.sleep(3.5)
+        delete(netns, [0, 1])
+        lived = time.monotonic() - made
+        destroyed = result().data["destroyed"]
+        shown = [line for line in printed().splitlines() if "[DESTROY]" in line]
+    assert (destroyed["total"], destroyed["matched"], destroyed["undecidable"]) == (3, 2, 0)
+    theirs = {source: seconds for source, seconds in _times_by_source(shown).items() if source != "10.0.0.2"}
+    assert len(theirs) == 2
+    assert _times_by_source(destroyed["lines"]) == _times_by_source(ended.read_text().splitlines()) == theirs
+    ages = {entry["source"]: entry["age"] for entry in destroyed["entries"]}
+    assert 3 <= ages["10.0.0.1"] <= lived + 1
+    assert ages["10.0.0.0"] >= 3
+
+
+def test_what_an_ended_entry_had_left_is_as_the_tool_shows_it(netns: str) -> None:
+    with tool_listening(netns) as printed, listening(netns, others=1, duration="2s", entries=True) as result:
+        make(netns, [0])
+        delete(netns, [0])
+        [entry_] = result().data["destroyed"]["entries"]
+        [shown] = [line for line in printed().splitlines() if "[DESTROY]" in line]
+    found = re.search(r"17 (\d+) src=", shown)
+    assert entry_["remaining"] == (int(found[1]) if found else None)
+
+
+def test_what_is_queued_at_the_end_is_told(netns: str) -> None:
+    make(netns, range(2000, 2005))
+    with inside(netns), Table() as table, Events({}, table.count) as events:
+        make(netns, range(2000))
+        delete(netns, [7, 8])
+        told: collections.Counter[str] = collections.Counter()
+        for kind, block in events.listen(0, 0):
+            told[kind] += len(block)
+    assert told == {"new": 2000, "destroyed": 2}
+    assert (events.losses, events.count_before, events.count_after) == (0, 5, 2003)
 
 
 def test_the_end_of_older_connections_may_not_be_told(netns: str) -> None:

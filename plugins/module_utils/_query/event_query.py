@@ -95,7 +95,7 @@ def run_event_query(
             for kind, feed in feeds.items()
         }
         try:
-            for kind, block in events.listen(seconds):
+            for kind, block in events.listen(seconds, context.now):
                 feeds[kind].put(block, answers[kind])
         finally:
             for kind, feed in feeds.items():

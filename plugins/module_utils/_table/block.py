@@ -152,6 +152,15 @@ class Block:
         words[self.layout.fields[name].start // framing.WORD.size :: row_words] = from_network(numbers[:])
         return Block(self.layout, words.tobytes())
 
+    def with_large_numbers(self, name: str, numbers: t.Sequence[int]) -> Block:
+        """Return the block with other numbers of 64 bits in a field, which the layout must have."""
+        words = self.words[:]
+        halves = array.array("I", struct.pack(f">{len(numbers)}Q", *numbers))
+        row_words = self.layout.size // framing.WORD.size
+        number = self.layout.fields[name].start // framing.WORD.size
+        words[number::row_words], words[number + 1 :: row_words] = halves[::2], halves[1::2]
+        return Block(self.layout, words.tobytes())
+
     def _numbers_at(self, start: int, size: int) -> t.Sequence[int]:
         """Return the numbers of ``size`` bytes that begin at byte ``start`` of each row."""
         if size == 1:

@@ -28,6 +28,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
 from ansible_collections.netops.conntrack.plugins.module_utils._netlink import framing, transport
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
 from ansible_collections.netops.conntrack.plugins.module_utils._table.decoder import Decoder
+from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import STOP
 
 NEW, DESTROYED = "new", "destroyed"
 KINDS = (NEW, DESTROYED)
@@ -43,12 +44,19 @@ _SO_RCVBUFFORCE = 33
 """Of asm-generic/socket.h. Python has no name for it."""
 
 _RECEIVE_BUFFER = 1 << 24
+_ROOM_FOR_EACH_BYTE = 2
+"""The kernel doubles the size of the buffer that it is asked for (sock_setsockopt() in net/core/sock.c)."""
+
 _DATAGRAM = 1 << 16
 _AT_ONCE = 1 << 11
 """Messages of one kind that are made blocks together."""
 
 _PAUSE = 0.2
 """Seconds after which messages are made blocks, however few they are."""
+
+_SECOND = 1_000_000_000
+_LATEST = 2**64 - 1
+"""The latest time in nanoseconds that the kernel can send."""
 
 _SEQUENCE = 1
 _HEADER = struct.pack("=HHII", _uapi.CT_NEW, 0, _SEQUENCE, 0)
@@ -62,15 +70,20 @@ class Events:
 
     ``losses`` is how often the kernel had no room for events, each time for an unknown number of them.
     ``settings`` are the sysctls of the namespace by their short names.
+    ``count`` tells the number of entries. ``count_before`` and ``count_after`` are what it told when the listening
+    began, and right after the last event.
     Raises NotPermittedError without CAP_NET_ADMIN, UnavailableError where the kernel tells of no events.
     """
 
-    def __init__(self, settings: t.Mapping[str, int]) -> None:
+    def __init__(self, settings: t.Mapping[str, int], count: t.Callable[[], int | None] = lambda: None) -> None:
         if settings.get("events") == 0:
             raise UnavailableError(
                 "The kernel tells of no events, because net.netfilter.nf_conntrack_events is 0. Set it to 1 or 2."
             )
         self.losses = 0
+        self.count_before: int | None = None
+        self.count_after: int | None = None
+        self._count = count
         self._socket = transport.open_socket()
         try:
             self._subscribe()
@@ -90,36 +103,54 @@ class Events:
             self._socket.setsockopt(_SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP, group)
 
     def __enter__(self) -> Events:
+        self.count_before = self._count()
         return self
 
     def __exit__(self, *_unused: object) -> None:
         self._socket.close()
 
-    def listen(self, seconds: float) -> t.Iterator[tuple[str, Block]]:
+    def listen(self, seconds: float, now: int) -> t.Iterator[tuple[str, Block]]:
         """Yield the entries of each kind of event, in blocks, for so many seconds.
 
+        ``now`` is when the context that tells their ages was read. The ``start`` of entries that ended is moved, so
+        that at this time they are as old as they became (see _as_old_at).
         Raises MalformedError for bytes that cannot be decoded, DumpError where the kernel cannot be heard.
         """
         decoder, splitter = Decoder(_SEQUENCE), framing.Splitter()
         waiting: dict[str, list[bytes]] = {kind: [] for kind in KINDS}
-        now = time.monotonic()
-        end, next_pause = now + seconds, now + _PAUSE
-        while now < end:
-            for run in splitter.runs(self._receive()):
+        next_pause = time.monotonic() + _PAUSE
+        for datagram in self._datagrams(seconds):
+            for run in splitter.runs(datagram):
                 for kind, row in _events_in(run):
                     waiting[kind].append(row)
-            now = time.monotonic()
-            if now >= next_pause or max(map(len, waiting.values())) >= _AT_ONCE:
-                yield from _blocks(decoder, waiting)
-                next_pause = now + _PAUSE
-        yield from _blocks(decoder, waiting)
+            moment = time.monotonic()
+            if moment >= next_pause or max(map(len, waiting.values())) >= _AT_ONCE:
+                yield from _blocks(decoder, waiting, now)
+                next_pause = moment + _PAUSE
+        yield from _blocks(decoder, waiting, now)
 
-    def _receive(self) -> bytes:
-        """Return the next datagram, empty if there is none for a while, or if some were lost."""
+    def _datagrams(self, seconds: float) -> t.Iterator[bytes]:
+        """Yield what comes within so many seconds, and what is queued then. Something empty where nothing comes."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            yield self._receive() or b""
+        self._socket.settimeout(0)
+        # In a storm it never ends. What came before the end is no more than there was room for.
+        room = _RECEIVE_BUFFER * _ROOM_FOR_EACH_BYTE
+        while room > 0:
+            datagram = self._receive()
+            if datagram is None:
+                break
+            room -= len(datagram)
+            yield datagram
+        self.count_after = self._count()
+
+    def _receive(self) -> bytes | None:
+        """Return the next datagram, None if there is none for a while, and an empty one if some were lost."""
         try:
             return self._socket.recv(_DATAGRAM)
-        except socket.timeout:
-            return b""
+        except (socket.timeout, BlockingIOError):
+            return None
         except OSError as error:
             if error.errno != errno.ENOBUFS:
                 raise DumpError(f"Events cannot be received: {os.strerror(error.errno or errno.EIO)}.") from error
@@ -136,8 +167,22 @@ def _events_in(run: bytes) -> t.Iterator[tuple[str, bytes]]:
             yield kind, run[start : start + _HEADER_AT] + _HEADER + run[start + _HEADER_END : start + size]
 
 
-def _blocks(decoder: Decoder, waiting: dict[str, list[bytes]]) -> t.Iterator[tuple[str, Block]]:
+def _blocks(decoder: Decoder, waiting: dict[str, list[bytes]], now: int) -> t.Iterator[tuple[str, Block]]:
     for kind, rows in waiting.items():
         for block in decoder.blocks(rows):
-            yield kind, block
+            yield kind, _as_old_at(block, now)
         rows.clear()
+
+
+def _as_old_at(block: Block, now: int) -> Block:
+    """Return the block with its entries as old at the time ``now`` as they were when they ended, if they tell that.
+
+    The time between is cut to whole seconds, so that the lines have the same age as those of the tool, which cuts both
+    ends of it. The age in seconds is then off by one at the most.
+    """
+    if not {"start", STOP} <= block.layout.fields.keys():
+        return block
+    seconds = now // _SECOND
+    pairs = zip(block.numbers("start"), block.numbers(STOP))
+    starts = (start + (seconds - stop // _SECOND) * _SECOND for start, stop in pairs)
+    return block.with_large_numbers("start", [min(max(start, 0), _LATEST) for start in starts])

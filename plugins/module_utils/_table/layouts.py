@@ -119,6 +119,9 @@ def _counters_schema(direction: str) -> Schema:
 
 _STATE_FIELDS = {_uapi.TCP: "state_tcp", _uapi.DCCP: "state_dccp", _uapi.SCTP: "state_sctp"}
 
+STOP = "stop"
+"""What only the event of an entry's end has: when that was. No field of Entry, as entries of a table have none."""
+
 _ENTRY: Schema = {
     _uapi.CTA_TUPLE_ORIG: tuple_schema("", "zone_original"),
     _uapi.CTA_TUPLE_REPLY: tuple_schema("reply_", "zone_reply"),
@@ -144,7 +147,10 @@ _ENTRY: Schema = {
     _uapi.CTA_ID: _number("id", 4),
     _uapi.CTA_ZONE: _number("zone", 2),
     _uapi.CTA_SECCTX: {_uapi.CTA_SECCTX_NAME: _text("secctx")},
-    _uapi.CTA_TIMESTAMP: {_uapi.CTA_TIMESTAMP_START: _number("start", 8)},
+    _uapi.CTA_TIMESTAMP: {
+        _uapi.CTA_TIMESTAMP_START: _number("start", 8),
+        _uapi.CTA_TIMESTAMP_STOP: _number(STOP, 8),
+    },
     _uapi.CTA_LABELS: Field("labels", BYTES),
 }
 

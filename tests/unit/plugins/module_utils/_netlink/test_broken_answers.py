@@ -66,6 +66,11 @@ def test_a_list_that_changed_meanwhile_is_an_error(name: str) -> None:
         hostile_netlink.READERS[name](joined(*honest(name)[:-1], end))
 
 
+@pytest.mark.parametrize("data", hostile_netlink.seeds()["events"])
+def test_all_events_are_told_whatever_the_times_of_entries_that_ended(data: bytes) -> None:
+    hostile_netlink.READERS["events"](data)
+
+
 def test_the_answer_to_an_earlier_request_is_about_none_of_these() -> None:
     """It may come after the time in which it was waited for."""
     late = hostile_netlink.error(0, 77)
