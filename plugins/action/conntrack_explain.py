@@ -13,12 +13,14 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.netops.conntrack.plugins.module_utils._printable import visible
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.explanation import Explanation
 from ansible_collections.netops.conntrack.plugins.plugin_utils._filter import as_filter, plain
-from ansible_collections.netops.conntrack.plugins.plugin_utils._page.explained_tables import text_of
+from ansible_collections.netops.conntrack.plugins.plugin_utils._page.explained_tables import text_of, why_unexplained
 from ansible_collections.netops.conntrack.plugins.plugin_utils._page.parts import problem_of
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.invocation import pasteable_explanation
 from ansible_collections.netops.conntrack.plugins.plugin_utils._terminal import is_for_people, show
 
 _SPEC = {"tables": {"type": "dict"}, "variable": {"type": "str"}}
+
+_NO_RESULT = "This is no result of conntrack_facts."
 
 
 class ActionModule(ActionBase):
@@ -56,8 +58,19 @@ def _registered(variables: t.Mapping[str, t.Any], name: str) -> dict[str, t.Any]
 
 
 def _problems(registered: t.Mapping[str, t.Any]) -> dict[str, str]:
-    found = {host: problem_of(result, "ansible_facts") for host, result in registered.items()}
+    found = {host: _problem(result) for host, result in registered.items()}
     return {host: problem for host, problem in found.items() if problem is not None}
+
+
+def _problem(result: t.Any) -> str | None:
+    """Return why a registered result does not tell what fills a table. None: it does."""
+    if result is not None and not isinstance(result, t.Mapping):
+        return _NO_RESULT
+    problem = problem_of(result, "ansible_facts")
+    if result is None or problem is not None:
+        return problem
+    facts = result["ansible_facts"]
+    return why_unexplained(facts["conntrack"]) if "conntrack" in facts else _NO_RESULT
 
 
 def _facts(result: t.Mapping[str, t.Any]) -> t.Any:

@@ -77,7 +77,7 @@ text:
   type: str
   sample: "What fills 1 table with 1,204 entries\n..."
 failing:
-  description: Why routers gave no answer, by router. It is empty with O(tables).
+  description: Why routers gave no answer, or none about what fills their tables, by router. It is empty with O(tables).
   returned: success
   type: dict
   sample: {router3: "Unreachable: Connection timed out"}

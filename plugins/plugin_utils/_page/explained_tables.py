@@ -40,10 +40,15 @@ Paste = t.Callable[[Explanation, list[str]], Explanation]
 def text_of(tables: Tables, problems: t.Mapping[str, str] | None = None, paste: Paste | None = None) -> str:
     """Return the page about ``tables``, the fullest first, and about the routers that gave none.
 
-    ``problems`` are the reasons of these, by router. Raises OptionError if there is neither a table nor a problem.
+    ``problems`` are the reasons of these, by router. Raises OptionError if there is neither a table nor a problem, and
+    for a table that was not measured.
     """
     if not tables and not problems:
         raise OptionError("tables", tables, "has no table", "Give the facts of at least one, by its name.")
+    for name, facts in tables.items():
+        problem = why_unexplained(facts)
+        if problem is not None:
+            raise OptionError("tables", name, "has no facts about what is in its table", problem)
     ranked = dict(sorted(tables.items(), key=_fullest_first))
     blocks: list[Block] = [Heading(1, _title(ranked)), *_overview(ranked)]
     blocks += [Paragraph(text) for name, facts in ranked.items() for text in _remarks(name, facts)]
@@ -56,8 +61,20 @@ def text_of(tables: Tables, problems: t.Mapping[str, str] | None = None, paste: 
     return "\n\n".join(map(as_screen, blocks)) + "\n"
 
 
+def why_unexplained(facts: t.Any) -> str | None:
+    """Return why ``facts`` do not tell what fills a table, and what to ask for. None: they do."""
+    table = facts.get("table") if isinstance(facts, t.Mapping) else None
+    if not isinstance(table, t.Mapping) or table.get("entries") is None:
+        return "Its table was not measured. Give conntrack_facts gather_subset: [usage, settings, table]."
+    if table.get("filled_by") is None:
+        return "What fills its table was not looked for. Give conntrack_facts no explain, or one from 1 on."
+    return None
+
+
 def _title(tables: Tables) -> str:
-    entries = sum(facts["table"]["entries"] for facts in tables.values() if facts.get("table"))
+    if not tables:
+        return "What fills the tables"
+    entries = sum(facts["table"]["entries"] for facts in tables.values())
     return f"What fills {counted(len(tables), 'table')} with {number(entries)} entries"
 
 
@@ -105,7 +122,7 @@ def _pasteable(group: Group, paste: Paste) -> Group:
 
 def _remarks(name: str, facts: Facts) -> t.Iterator[str]:
     """Yield what has to be known of a table besides: what of it was not read."""
-    if not (facts.get("table") or {}).get("entries"):
+    if facts["table"]["entries"] == 0:
         yield f"{name}: no entries."
     lines = facts.get("not_understood")
     if lines:

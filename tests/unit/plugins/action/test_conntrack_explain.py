@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import subprocess
@@ -49,10 +50,15 @@ def _line(beginning: str, ends: tuple[str, str], ports: tuple[int, int], counter
 
 def explain(home: pathlib.Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the playbook as somebody who has nothing but the collection."""
+    return play(home, "netops.conntrack.explain", *arguments)
+
+
+def play(home: pathlib.Path, playbook: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a playbook in the same way."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
     ours = {"HOME": str(home), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS)}
     return subprocess.run(
-        [str(pathlib.Path(sys.executable).parent / "ansible-playbook"), "netops.conntrack.explain", *arguments],
+        [str(pathlib.Path(sys.executable).parent / "ansible-playbook"), playbook, *arguments],
         cwd=home,
         env={**kept, **ours},
         stdin=subprocess.DEVNULL,
@@ -85,6 +91,52 @@ def test_the_page_of_the_documentation(tmp_path: pathlib.Path) -> None:
     path.write_text(_story().rpartition("\n")[0] + "\n")
     done = explain(tmp_path, "-e", f"src={path}")
     assert shown.partition("```")[0] in done.stdout
+
+
+_MEASURED = """
+- hosts: localhost
+  gather_facts: false
+  tasks:
+    - %s
+      register: measured
+    - netops.conntrack.conntrack_explain:
+        variable: measured
+      register: shown
+    - ansible.builtin.debug:
+        msg: "FAILING {{ shown.failing | to_json }} PAGE {{ shown.text | to_json }}"
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("task", "problem"),
+    [
+        (
+            "netops.conntrack.conntrack_facts:",
+            "Its table was not measured. Give conntrack_facts gather_subset: [usage, settings, table].",
+        ),
+        (
+            "netops.conntrack.conntrack_facts: {explain: 0}",
+            "What fills its table was not looked for. Give conntrack_facts no explain, or one from 1 on.",
+        ),
+        ("ansible.builtin.setup: {gather_subset: ['!all', '!min']}", "This is no result of conntrack_facts."),
+    ],
+    ids=["only usage", "no explain", "another module"],
+)
+def test_a_table_that_nobody_measured_is_a_problem_and_not_empty(
+    tmp_path: pathlib.Path, task: str, problem: str
+) -> None:
+    playbook = tmp_path / "play.yml"
+    playbook.write_text(_MEASURED % task)
+    done = play(tmp_path, str(playbook))
+    assert done.returncode == 0, done.stdout + done.stderr
+    _before, _word, told = json.loads(done.stdout[done.stdout.index('"msg": ') + 7 :].partition("\n")[0]).partition(
+        "FAILING "
+    )
+    failing, _word, page = told.partition(" PAGE ")
+    assert json.loads(failing) == {"localhost": problem}
+    assert "no entries" not in page
+    assert "0 entries" not in page
 
 
 @pytest.mark.slow

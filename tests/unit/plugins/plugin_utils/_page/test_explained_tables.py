@@ -104,6 +104,20 @@ def test_what_of_a_file_is_not_in_the_table() -> None:
     assert "nothing stands out" in text
 
 
+@pytest.mark.parametrize("facts", [None, {}, {"usage": {"count": 5}}, {"table": None}, {"table": {"filled_by": []}}])
+def test_a_table_that_nobody_measured_is_refused_and_not_empty(facts: t.Any) -> None:
+    with pytest.raises(OptionError) as refused:
+        text_of({"one": table(10), "other": facts})
+    assert str(refused.value) == (
+        "tables: 'other' has no facts about what is in its table. "
+        "Its table was not measured. Give conntrack_facts gather_subset: [usage, settings, table]."
+    )
+
+
+def test_no_title_counts_what_is_unknown() -> None:
+    assert "0 entries" not in text_of({}, {"router1": "It was not asked."})
+
+
 def test_a_name_cannot_steer_the_terminal() -> None:
     assert "\x1b" not in text_of({"\x1b[31mdump": table(10_000, STORM, not_understood=1)})
 
