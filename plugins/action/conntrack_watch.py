@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
+import itertools
 import os
 import shlex
 import time
@@ -54,6 +55,12 @@ _LONGEST_PAUSE = 60
 
 _LONGEST_MESSAGE = 4000
 
+_RUNS = itertools.count()
+"""How often this process ran its task before, in a loop or until it succeeds. The others do the same with theirs.
+
+A process has one router and one task, because Ansible forks one for each.
+"""
+
 Result = dict[str, t.Any]
 
 
@@ -86,6 +93,7 @@ class ActionModule(RouterAction):
 
     def _prepare(self, variables: t.Mapping[str, t.Any]) -> None:
         """Read the options. Raises ConntrackError for what cannot be done, before the router is asked."""
+        number = next(_RUNS)
         _validation, options = self.validate_argument_spec(_SPEC)
         interval = parse_duration(options["interval"], "interval")
         if not _SHORTEST <= interval <= _LONGEST:
@@ -97,11 +105,12 @@ class ActionModule(RouterAction):
             remedy = "A program reads the output, and nobody can press Ctrl-C. Give a number."
             raise OptionError("rounds", rounds, "is needed here", remedy)
         own = str(variables["inventory_hostname"])
-        routers = [own] if self._task.run_once else list(map(str, variables["ansible_play_hosts"]))
+        routers = [own] if self._task.run_once else list(map(str, variables["ansible_play_batch"]))
         refuse_too_many(len(routers), _MOST_ROUTERS, context.CLIARGS.get("forks"))
         self._watch = Watch(interval, rounds, _explain_command(routers))
-        directory = os.path.join(constants.DEFAULT_LOCAL_TMP, f"conntrack_watch-{self._task._uuid}")
-        self._exchange = Exchange(directory, routers, own)
+        name = f"conntrack_watch-{self._task._uuid}-{number}"
+        self._exchange = Exchange(os.path.join(constants.DEFAULT_LOCAL_TMP, name), routers, own)
+        self._drawer = None
 
     def _begin_to_draw(self) -> None:
         """Begin to draw the page, if no other process does that."""
@@ -121,7 +130,10 @@ class ActionModule(RouterAction):
         """Tell the others that this process is done, and wait for the last page if it draws that."""
         self._exchange.tell(ended=True, **({} if problem is None else _failed(problem)))
         if self._drawer is not None:
-            self._drawer.join()
+            try:
+                self._drawer.join()
+            finally:
+                self._exchange.end_drawing()
 
     def _on_router(self, task_vars: dict[str, t.Any] | None) -> Result:
         """Return the last look after all rounds.

@@ -10,6 +10,7 @@ The routers are namespaces with real packets.
 from __future__ import annotations
 
 import contextlib
+import json
 import pathlib
 import re
 import subprocess
@@ -218,6 +219,28 @@ def test_what_a_task_registers(fleet: Fleet) -> None:
     assert look["filled_by"].startswith(f"100 % of 120 entries: {STORM}")
     # The pause is at least 1 s. The second look can be shorter than the first, so 2 s from begin to begin say no more.
     assert look["seconds"] > 1
+
+
+@pytest.mark.parametrize(
+    ("task", "play", "titles"),
+    [
+        ({"loop": [1, 2]}, {}, ["Look 1 of 1 at 2 routers"] * 2),
+        ({"until": "false", "retries": 1, "delay": 0}, {}, ["Look 1 of 1 at 2 routers"] * 2),
+        ({}, {"serial": 1}, ["Look 1 of 1 at 1 router"] * 2),
+    ],
+    ids=["loop", "until", "serial"],
+)
+def test_each_run_of_a_task_shows_its_page(
+    fleet: Fleet, task: dict[str, t.Any], play: dict[str, t.Any], titles: list[str]
+) -> None:
+    watch = {"netops.conntrack.conntrack_watch": {"rounds": 1, "interval": 2}, "ignore_errors": True, **task}
+    whole = [{"hosts": "routers", "gather_facts": False, **play, "tasks": [watch]}]
+    (fleet.directory / "play.yml").write_text(json.dumps(whole))
+    done = fleet.workplace.run("ansible-playbook", "play.yml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    pages = pages_of(done.stdout)
+    assert [page.partition(",")[0].strip() for page in pages] == titles, done.stdout
+    assert "It was not looked at yet." not in done.stdout
 
 
 def test_what_cannot_be_done_is_refused_before_the_first_look(fleet: Fleet) -> None:

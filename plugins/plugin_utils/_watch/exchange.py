@@ -11,6 +11,7 @@ Each process writes its own file, and replaces it as a whole. One of them draws 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -48,6 +49,7 @@ class Exchange:
         self._routers = routers
         self._own = own
         self._state = BEGUN
+        self._drawing = os.path.join(directory, "drawing")
         os.makedirs(directory, mode=0o700, exist_ok=True)
 
     def tell(self, **changes: t.Any) -> None:
@@ -65,10 +67,15 @@ class Exchange:
     def is_first(self) -> bool:
         """Return whether no other process asked this before."""
         try:
-            os.close(os.open(os.path.join(self._directory, "drawing"), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            os.close(os.open(self._drawing, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         except FileExistsError:
             return False
         return True
+
+    def end_drawing(self) -> None:
+        """Let the next process that asks be the first again, after the last page was drawn."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._drawing)
 
     def _read(self, router: str) -> State | None:
         try:

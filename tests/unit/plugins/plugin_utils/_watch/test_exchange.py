@@ -49,6 +49,16 @@ def test_one_process_is_the_first(tmp_path: pathlib.Path) -> None:
     assert [exchange(tmp_path, router).is_first() for router in ROUTERS] == [True, False, False]
 
 
+def test_another_one_can_be_the_first_after_the_last_page(tmp_path: pathlib.Path) -> None:
+    first, second = exchange(tmp_path, "a"), exchange(tmp_path, "../b")
+    assert first.is_first()
+    first.tell(ended=True)
+    first.end_drawing()
+    first.end_drawing()
+    assert second.is_first()
+    assert second.states()["a"] == {**BEGUN, "ended": True}
+
+
 def test_a_state_is_never_read_in_part(tmp_path: pathlib.Path) -> None:
     writer, reader = exchange(tmp_path, "a"), exchange(tmp_path, "c\n")
     writer.tell(problem="x" * 100_000)
