@@ -224,7 +224,7 @@ def test_an_entry_that_ended_is_as_old_as_it_was_then(netns: str, tmp_path: path
     assert len(theirs) == 2
     assert _times_by_source(destroyed["lines"]) == _times_by_source(ended.read_text().splitlines()) == theirs
     ages = {entry["source"]: entry["age"] for entry in destroyed["entries"]}
-    assert 3 <= ages["10.0.0.1"] <= lived + 1
+    assert 3 <= ages["10.0.0.1"] <= lived
     assert ages["10.0.0.0"] >= 3
 
 

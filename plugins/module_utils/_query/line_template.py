@@ -16,7 +16,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry.entry impo
 from ansible_collections.netops.conntrack.plugins.module_utils._query import column_texts
 from ansible_collections.netops.conntrack.plugins.module_utils._query.column_texts import Part
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
-from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import NUMBER, Layout
+from ansible_collections.netops.conntrack.plugins.module_utils._table.layouts import NUMBER, STOP, Layout
 from ansible_collections.netops.conntrack.plugins.module_utils._table.memo import Memo
 
 Column = t.Callable[[Block], t.Iterable[Part]]
@@ -107,8 +107,13 @@ class LineTemplate:
 
     def _ages(self, block: Block) -> t.Iterator[str]:
         # The tool cuts both times to whole seconds before it subtracts, unlike the field age.
-        now = self._context.now // NANOSECONDS
-        return (str(now - start // NANOSECONDS) for start in block.numbers("start"))
+        now = self._context.now
+        if self.has(STOP):
+            # Their start was moved by the time since their end (see _table.events).
+            times = zip(block.numbers("start"), block.numbers(STOP))
+            return (str(stop // NANOSECONDS - (start + stop - now) // NANOSECONDS) for start, stop in times)
+        seconds = now // NANOSECONDS
+        return (str(seconds - start // NANOSECONDS) for start in block.numbers("start"))
 
     def _add(self, text: str, column: Column) -> None:
         before, after = _GAP.split(text)

@@ -54,7 +54,6 @@ _AT_ONCE = 1 << 11
 _PAUSE = 0.2
 """Seconds after which messages are made blocks, however few they are."""
 
-_SECOND = 1_000_000_000
 _LATEST = 2**64 - 1
 """The latest time in nanoseconds that the kernel can send."""
 
@@ -175,14 +174,8 @@ def _blocks(decoder: Decoder, waiting: dict[str, list[bytes]], now: int) -> t.It
 
 
 def _as_old_at(block: Block, now: int) -> Block:
-    """Return the block with its entries as old at the time ``now`` as they were when they ended, if they tell that.
-
-    The time between is cut to whole seconds, so that the lines have the same age as those of the tool, which cuts both
-    ends of it. The age in seconds is then off by one at the most.
-    """
+    """Return the block with its entries as old at the time ``now`` as they were when they ended, if they tell that."""
     if not {"start", STOP} <= block.layout.fields.keys():
         return block
-    seconds = now // _SECOND
-    pairs = zip(block.numbers("start"), block.numbers(STOP))
-    starts = (start + (seconds - stop // _SECOND) * _SECOND for start, stop in pairs)
+    starts = (now - (stop - start) for start, stop in zip(block.numbers("start"), block.numbers(STOP)))
     return block.with_large_numbers("start", [min(max(start, 0), _LATEST) for start in starts])
