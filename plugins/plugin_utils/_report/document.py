@@ -46,6 +46,9 @@ NOT_FINISHED: Failure = {
 }
 """The failure of a router that a play lost on the way."""
 
+_PARTS_OF_A_TURN = ("tune", "prune", "health", "failure", "no_conntrack")
+"""What a record has of the turn of its router. tune and prune learn only then that it tracks no connections."""
+
 _UNSEEN: RouterRecord = {"failure": NOT_FINISHED}
 
 
@@ -134,7 +137,7 @@ def _waiting(rollout: Rollout | None, records: dict[str, RouterRecord]) -> set[s
 
 def _was_begun(record: RouterRecord) -> bool:
     """Return whether a record shows that the turn of its router had come. An audit comes before all turns."""
-    return any((record.get("tune"), record.get("prune"), record.get("health"), record.get("failure")))
+    return any(record.get(part) for part in _PARTS_OF_A_TURN)
 
 
 def _totals(reports: t.Collection[Host]) -> Totals:

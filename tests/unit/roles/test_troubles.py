@@ -92,13 +92,13 @@ def test_site_does_the_healthy_ones(fleet: Fleet, monkeypatch: pytest.MonkeyPatc
 def test_the_other_playbooks_too(fleet: Fleet, monkeypatch: pytest.MonkeyPatch, playbook: str) -> None:
     monkeypatch.setenv("ANSIBLE_ANY_ERRORS_FATAL", "true")
     add_all(fleet, 1)
-    del fleet.hosts["switch"]
     run = fleet.play(playbook, "-e", "target=all", *(["--check"] if playbook == "tune" else []))
     assert_each_trouble_is_named(run)
+    assert run.document["no_conntrack"] == ["switch"]
     assert pruned(fleet) == (HEALTHY if playbook == "prune" else set())
 
 
-@pytest.mark.parametrize("playbook", ["audit", "site"])
+@pytest.mark.parametrize("playbook", ["audit", "site", "tune", "prune"])
 def test_a_fleet_that_tracks_nothing_is_no_failure(fleet: Fleet, playbook: str) -> None:
     fleet.add("switch1", **NOT_TRACKED)
     fleet.add("switch2", **NOT_TRACKED)

@@ -43,6 +43,8 @@ def main() -> None:
     with path.with_suffix(".calls").open("a") as calls:
         calls.write(json.dumps({**module.params, "check_mode": module.check_mode}) + "\n")
     router = json.loads(path.read_text())
+    if "no_facts" in router:
+        module.fail_json(msg=router["no_facts"], **router.get("no_facts_because", {}))
     usage, stale = router["facts"]["usage"], router["facts"]["selectors"]["stale"]
     if not router["facts"]["settings"]["acct"]:
         name = "net.netfilter.nf_conntrack_acct"

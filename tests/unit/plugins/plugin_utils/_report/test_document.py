@@ -71,6 +71,22 @@ def test_verdict_of_one_router(record: dict[str, t.Any], verdict: str) -> None:
     assert roll_up({"r1": record}, ["r1"], TIME)["hosts"]["r1"]["verdict"] == verdict
 
 
+@pytest.mark.parametrize(
+    ("record", "verdict"),
+    [
+        ({}, "not_started"),
+        ({"before": audit()}, "not_started"),
+        ({"prune": {"would_delete": 0, "deleted": 0, "already_gone": 0}}, "done"),
+        ({"failure": failure(False)}, "failed"),
+        ({"no_conntrack": "nf_conntrack is not there"}, "no_conntrack"),
+    ],
+)
+def test_verdict_of_one_router_of_a_batch(record: dict[str, t.Any], verdict: str) -> None:
+    document = roll_up({"r1": record}, ["r1"], TIME, rollout={"batches": [["r1"]], "stopped": None})
+    assert document["hosts"]["r1"]["verdict"] == verdict
+    assert ("r1" in failing(document)) == (verdict in ("not_started", "failed"))
+
+
 def test_a_router_without_a_record_has_failed() -> None:
     document: Document = roll_up({"r1": {}}, ["r2", "r1"], TIME)
     assert (document["failed"], document["totals"]["done"]) == (["r2"], 1)
