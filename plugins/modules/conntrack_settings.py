@@ -68,8 +68,8 @@ options:
     description:
       - V(present) sets O(settings) and O(at_least).
       - V(absent) restores what was there before the first run, in the kernel and in the files, for the settings that
-        O(settings) names. If it names none, it restores all that O(sysctl_file) has a record of. The module
-        C(nf_conntrack) stays loaded.
+        O(settings) names. If it names none, it restores all that O(sysctl_file) has a record of. A name without a
+        record restores nothing, and one that no kernel has is an error. The module C(nf_conntrack) stays loaded.
       - V(confirmed) keeps the change that waits for its confirmation, see O(confirm_within).
     type: str
     version_added: 0.3.0

@@ -587,6 +587,32 @@ def test_absent_where_nothing_was_ever_set(settings: Settings, untouched: str) -
     assert settings.files == []
 
 
+def test_absent_of_what_is_no_setting(settings: Settings, netns: str) -> None:
+    settings({"settings": {"udp_timeout": 50}}, netns=netns)
+    before = all_sysctls(netns), settings.texts
+    names = {"udp_timeout": None, "udp_timout": None, f"{PREFIX}count": "", "acct": None, "dccp_loose": None}
+    for runtime in (True, False):
+        for check in (True, False):
+            wrong = settings({"state": "absent", "settings": names, "runtime": runtime}, netns=netns, check=check)
+            assert_refused(
+                wrong,
+                "settings: 'udp_timout' is no connection-tracking setting",
+                "Did you mean udp_timeout",
+                f"settings: '{PREFIX}count' is no connection-tracking setting",
+            )
+            assert wrong.data["unsupported"] == ["udp_timout", "count"]
+    assert (all_sysctls(netns), settings.texts) == before
+
+
+def test_absent_of_a_recorded_setting_that_no_kernel_has_any_more(settings: Settings, netns: str) -> None:
+    settings({"settings": {"udp_timeout": 50}}, netns=netns)
+    for path in (settings.record, settings.dropin):
+        path.write_text(path.read_text().replace("udp_timeout", "odd_timeout"))
+    done = settings({"state": "absent", "settings": {"odd_timeout": None}}, netns=netns)
+    assert done.data["restored"] == ["odd_timeout"]
+    assert settings.files == []
+
+
 @pytest.mark.parametrize(
     ("args", "words"),
     [

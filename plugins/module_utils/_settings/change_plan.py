@@ -23,6 +23,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._settings.setting
     plan_restored,
     plan_unloaded,
     read_only_among,
+    refuse_unknown,
     restored_at_boot_only,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._settings.transaction import Transaction
@@ -193,11 +194,9 @@ def _values_of(settings: t.Mapping[str, Before]) -> dict[str, int]:
 
 def _plan_absent(params: Options) -> PlannedChange:
     """Plan to restore what was there before the first run."""
-    for name in params["settings"]:
-        if short_name_of(name) is None:
-            raise OptionError("settings", name, "is no connection-tracking setting", "Give the name of one.")
-    short_names = {short_name_of(name) for name in params["settings"]}
     recorded = read_record(params["sysctl_file"]).settings
+    refuse_unknown(params["settings"], recorded, find_sysctls() if params["runtime"] else ())
+    short_names = {short_name_of(name) for name in params["settings"]}
     settings = {name: before for name, before in recorded.items() if not short_names or name in short_names}
     boot_files = keep(params["sysctl_file"], [], False, settings if short_names else None, not params["runtime"])
     back = _plan_back(settings, params["runtime"], [])

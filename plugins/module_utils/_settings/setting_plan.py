@@ -126,9 +126,7 @@ def plan_boot_only(wanted: t.Sequence[Desired]) -> list[Change]:
     """
     unsupported = [desired for desired in wanted if desired.short_name not in KNOWN]
     numbers, problems = _parse_all(desired for desired in wanted if desired.short_name in KNOWN)
-    for desired in unsupported:
-        problem = "is no connection-tracking setting of any kernel that is known here"
-        problems.append(f"{desired.option}: {desired.name!r} {problem}. {_did_you_mean(desired, KNOWN)}".rstrip())
+    problems += [_unknown_problem(desired, KNOWN) for desired in unsupported]
     if problems:
         raise ConntrackError(" ".join(problems), unsupported=[desired.short_name for desired in unsupported])
     return [_boot_only(name, number) for name, (number, _least) in sorted(numbers.items())]
@@ -150,6 +148,19 @@ def requested_values(settings: t.Mapping[str, t.Any], option: str, root: str = R
     if problems:
         raise ConntrackError(" ".join(problems))
     return {name: number for name, (number, _least) in numbers.items()}
+
+
+def refuse_unknown(settings: t.Iterable[str], recorded: t.Iterable[str], kernel: t.Collection[str]) -> None:
+    """Refuse names of the option settings that mean nothing: they may be misspelt, and would be passed over.
+
+    A name has a meaning if it is among those ``recorded``, those that the running ``kernel`` has (both by short name),
+    or those that any kernel has. Raises ConntrackError, whose result lists the others as ``unsupported``.
+    """
+    names = {*recorded, *KNOWN, *kernel} - {GAUGE}
+    unknown = [desired for desired in desired_settings(dict.fromkeys(settings), {}) if desired.short_name not in names]
+    if unknown:
+        problems = " ".join(_unknown_problem(desired, names) for desired in unknown)
+        raise ConntrackError(problems, unsupported=[desired.short_name for desired in unknown])
 
 
 def plan_restored(values: t.Mapping[str, int], root: str = ROOT) -> list[Change]:
@@ -249,6 +260,11 @@ def _unsupported_problem(
     if desired.short_name in KNOWN:
         remedy = f"Other kernels have it. {way_out}"
     return f"{desired.option}: {desired.name!r} is no connection-tracking setting of this kernel. {remedy}"
+
+
+def _unknown_problem(desired: Desired, names: t.Iterable[str]) -> str:
+    problem = "is no connection-tracking setting of any kernel that is known here"
+    return f"{desired.option}: {desired.name!r} {problem}. {_did_you_mean(desired, names)}".rstrip()
 
 
 def _did_you_mean(desired: Desired, names: t.Iterable[str]) -> str:
