@@ -51,7 +51,9 @@ options:
         GRE it is the longer one as soon as there was a reply.
       - "V({settings: {tcp_timeout_established: 15h}}) is the same for these sysctls only. In check mode it also takes
         values to come, and shows what these would do. The names and values are as in
-        O(netops.conntrack.conntrack_settings#module:settings)."
+        O(netops.conntrack.conntrack_settings#module:settings). A number that this module would not set, such as V(0),
+        is taken if the kernel has it now, and in check mode if the kernel takes it, because
+        M(netops.conntrack.conntrack_settings) restores such numbers."
       - With V(settings) in either form, an entry is shortened only if a sysctl that governs it was lowered. That is a
         sysctl whose value to come is below the present one, or one of which this router has on record that
         M(netops.conntrack.conntrack_settings) lowered it to the present value. The entry must not have more left than

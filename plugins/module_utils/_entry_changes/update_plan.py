@@ -41,7 +41,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._selector.compile
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.key import Breakpoints
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.values import mark_and_mask
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import short_name_of
-from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.values import parse_value
+from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.values import kernel_takes, parse_value
 from ansible_collections.netops.conntrack.plugins.module_utils._uapi import FIXED_TIMEOUT
 from ansible_collections.netops.conntrack.plugins.module_utils._units import parse_duration
 
@@ -73,10 +73,11 @@ def parse_timeout(value: t.Any) -> int | str | None:
     return most
 
 
-def wanted_timeouts(value: t.Any, present: t.Mapping[str, int]) -> dict[str, int]:
+def wanted_timeouts(value: t.Any, present: t.Mapping[str, int], dry_run: bool = False) -> dict[str, int]:
     """Return the timeouts that entries are to have, by short name, as the option timeout names them.
 
-    For ``settings`` these are the ``present`` values of the sysctls, for {settings: {...}} those that it gives. Raises
+    For ``settings`` these are the ``present`` values of the sysctls, for {settings: {...}} those that it gives. In a
+    dry run it may give any number that the kernel takes, and otherwise also the one that the kernel has. Raises
     OptionError for a value that cannot be used, and for a name that the sysctls do not have.
     """
     if value == SETTINGS:
@@ -89,7 +90,11 @@ def wanted_timeouts(value: t.Any, present: t.Mapping[str, int]) -> dict[str, int
         if short_name not in present:
             remedy = "ansible_facts['conntrack'].settings lists those that it has."
             raise OptionError("timeout.settings", name, "is no connection-tracking setting of this kernel", remedy)
-        wanted[short_name] = parse_value(short_name, given, f"timeout.{SETTINGS}.{name}")
+        # What was there before the first run is restored as it was, such as a timeout of 0 or of 30 days.
+        restored = type(given) is int and (
+            given == present[short_name] or (dry_run and kernel_takes(short_name, given))
+        )
+        wanted[short_name] = given if restored else parse_value(short_name, given, f"timeout.{SETTINGS}.{name}")
     return wanted
 
 
@@ -187,7 +192,7 @@ def aim_of(timeout: t.Any, mark: t.Any, timeouts: Timeouts, dry_run: bool) -> Ai
         raise OptionError("mark", mark, problem, "Give the whole mark, without a mask. Linux 3.14 and later heed it.")
     if most != SETTINGS:
         return Aim(most, number, present)
-    wanted = wanted_timeouts(timeout, present)
+    wanted = wanted_timeouts(timeout, present, dry_run)
     for name in () if dry_run else sorted(wanted):
         if "timeout" in name and wanted[name] != present[name]:
             problem = f"is not what the kernel has now, which is {present[name]}"

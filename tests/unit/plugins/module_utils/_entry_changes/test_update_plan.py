@@ -83,6 +83,25 @@ def test_timeouts_that_cannot_be_wanted(settings: dict[str, t.Any]) -> None:
         wanted_timeouts({"settings": settings}, PRESENT)
 
 
+ODD = {"udp_timeout": 0, "tcp_timeout_established": 2592000, "generic_timeout": -1, "acct": 1}
+
+
+@pytest.mark.parametrize("given", [{"udp_timeout": 0}, {"nf_conntrack_tcp_timeout_established": 2592000}, ODD])
+def test_timeouts_that_only_the_kernel_takes_are_what_it_has(given: dict[str, int]) -> None:
+    expected = {name.replace("nf_conntrack_", ""): value for name, value in given.items()}
+    assert wanted_timeouts({"settings": given}, ODD) == expected
+    elsewhere = {**PRESENT, "generic_timeout": 600}
+    assert wanted_timeouts({"settings": given}, elsewhere, dry_run=True) == expected
+    with pytest.raises(OptionError, match=r"cannot be used|is not a duration"):
+        wanted_timeouts({"settings": given}, elsewhere)
+
+
+@pytest.mark.parametrize("settings", [{"udp_timeout": 2**31}, {"udp_timeout": "0"}, {"udp_timeout": False}])
+def test_what_no_kernel_takes_is_not_rehearsed(settings: dict[str, t.Any]) -> None:
+    with pytest.raises(OptionError, match=r"timeout\.settings"):
+        wanted_timeouts({"settings": settings}, {"udp_timeout": 30}, dry_run=True)
+
+
 def test_what_entries_lack_in_words() -> None:
     assert list(EntryUpdate(900, (5, 0xFF)).descriptions()) == ["more than 900 s left", "mark other than 0x5/0xff"]
     assert list(EntryUpdate(None, None).descriptions()) == []
