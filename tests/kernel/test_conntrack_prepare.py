@@ -17,6 +17,7 @@ import zipfile
 
 import pytest
 import yaml
+from helpers.json_routers import DEAD, RECAP
 from helpers.overlaid_router import OverlaidRouter, overlaid_router
 from helpers.support import SYSTEM_PYTHON, run, run_ansible
 
@@ -239,6 +240,23 @@ def test_a_router_that_has_all_of_it_is_left_alone(tmp_path: pathlib.Path) -> No
         assert misspelt.returncode == 2
         assert "Did you mean conntrack_prepare_wheel?" in misspelt.stdout + misspelt.stderr
         assert router.changes() == before
+
+
+def test_a_batch_that_fails_does_not_hold_up_the_others(tmp_path: pathlib.Path) -> None:
+    with overlaid_router(tmp_path) as router:
+        prepared = Prepared(router, tmp_path)
+        pythonless = {"ansible_connection": "local", "ansible_python_interpreter": "/no/such/python"}
+        hosts = {"dead": DEAD, "pythonless": pythonless, "r1": router.variables}
+        prepared.inventory.write_text(yaml.safe_dump({"routers": {"hosts": hosts}}))
+        router.run("sysctl -qw net.netfilter.nf_conntrack_acct=0")
+        done = prepared.play("-e", "batch=1", pyroute2=False)
+        assert done.rc == 2
+        assert router.run(ACCT) == "1\n", done.output
+        recap = {name: line.split() for name, line in RECAP.findall(done.output)}
+        assert {name for name, counts in recap.items() if "failed=1" in counts} == {"dead", "pythonless"}
+        named = done.output.split("TASK [Fail by name]")[1]
+        assert re.search("dead, .*Connection refused", named)
+        assert re.search("pythonless, .*/no/such/python", named)
 
 
 with_sudo = pytest.mark.skipif(not shutil.which("visudo"), reason="sudo is not installed")

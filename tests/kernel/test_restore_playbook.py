@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import re
 import subprocess
 import tempfile
 import typing as t
 
 import pytest
+from helpers.json_routers import DEAD, RECAP
 from helpers.namespace_hosts import NamespaceHost
 from helpers.support import CHECKOUT, network_namespace, run, run_ansible
 
@@ -27,12 +29,14 @@ def netns() -> t.Iterator[str]:
         yield name
 
 
-def play(directory: pathlib.Path, netns: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the playbook on the namespace."""
+def play(
+    directory: pathlib.Path, netns: str, *arguments: str, before: dict[str, dict[str, t.Any]] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the playbook on the namespace, and on the hosts that come ``before`` it."""
     inventory = directory / "inventory.json"
     host = NamespaceHost.make(directory, netns)
-    inventory.write_text(json.dumps({"all": {"hosts": {"router1": host.variables}}}))
-    command = ["ansible-playbook", "netops.conntrack.restore", "-e", "target=router1", *arguments]
+    inventory.write_text(json.dumps({"all": {"hosts": {**(before or {}), "router1": host.variables}}}))
+    command = ["ansible-playbook", "netops.conntrack.restore", "-e", "target=all", *arguments]
     return run_ansible(command, inventory, directory)
 
 
@@ -85,6 +89,25 @@ def test_the_copy_is_removed_after_a_failure(tmp_path: pathlib.Path, netns: str)
     assert done.returncode == 2
     assert "line 1: nonsense" in done.stdout
     assert copies() == before
+
+
+@pytest.mark.parametrize("option", ["src", "controller_src", "directory"])
+def test_a_batch_that_fails_does_not_hold_up_the_others(tmp_path: pathlib.Path, netns: str, option: str) -> None:
+    backup, copied = tmp_path / "20261130T080000.000001Z-5d1f09c3.save", copies()
+    write(backup, 1001)
+    unplugged = NamespaceHost.make(tmp_path, "update-nowhere")
+    unplugged.broken.touch()
+    before = {"dead": DEAD, "unplugged": unplugged.variables}
+    given = f"{option}={tmp_path if option == 'directory' else backup}"
+    done = play(tmp_path, netns, "-e", "batch=1", "-e", given, before=before)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert ports(netns) == ["sport=1001"]
+    recap = {name: line.split() for name, line in RECAP.findall(done.stdout)}
+    assert {name for name, counts in recap.items() if "failed=1" in counts} == set(before)
+    named = done.stdout.split("TASK [Fail by name]")[1]
+    assert re.search("dead, .*Connection refused", named)
+    assert re.search("unplugged, [A-Z]", named)
+    assert copies() == copied
 
 
 def test_the_newest_backup_is_taken(tmp_path: pathlib.Path, netns: str) -> None:

@@ -162,6 +162,7 @@ SET_BY_US = frozenset(
         "conntrack_prune_now",
         "conntrack_prune_rehearsed",
         "conntrack_prune_result",
+        "conntrack_restore_brought",
         "conntrack_restore_copy",
         "conntrack_restore_directory",
         "conntrack_restore_found",
