@@ -139,6 +139,20 @@ def test_the_old_name_for_what_a_later_step_turns_on(fleet: Fleet, playbook: str
     assert "is called conntrack_prune_assume_enabled since 1.0.0." in " ".join(run.output.split())
 
 
+@pytest.mark.parametrize("playbook", ["prune", "site"])
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_the_new_name_for_what_a_later_step_turns_on(fleet: Fleet, playbook: str, state: str) -> None:
+    acct = "net.netfilter.nf_conntrack_acct"
+    for name in ("uncounted", "unnamed"):
+        fleet.add(name, acct=0)
+    fleet.hosts["uncounted"]["conntrack_prune_assume_enabled"] = [acct]
+    gates = '{"conntrack_audit_skipped_gates": ["usage", "stale"], "conntrack_audit_batch": "100%"}'
+    run = fleet.play(playbook, "-e", gates, "-e", f"conntrack_tune_state={state}")
+    turned_on = playbook == "site" and state == "present"
+    assert run.column("failure", "message").keys() == (set() if turned_on else {"unnamed"}), run.output
+    assert run.column("prune", "unavailable")["uncounted"] == f"{acct} is off"
+
+
 def test_the_roles_alone_say_old_names_once_and_refuse_both(fleet: Fleet) -> None:
     for name in ("one", "two", "both"):
         fleet.add(name)
