@@ -108,6 +108,22 @@ def test_a_fleet_that_tracks_nothing_is_no_failure(fleet: Fleet, playbook: str) 
     assert "no conntrack: switch1, switch2" in run.output
 
 
+@pytest.mark.parametrize("playbook", ["tune", "site"])
+def test_cached_facts_of_an_earlier_run_do_not_stand_for_what_is_there(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, playbook: str
+) -> None:
+    monkeypatch.setenv("ANSIBLE_CACHE_PLUGIN", "jsonfile")
+    monkeypatch.setenv("ANSIBLE_CACHE_PLUGIN_CONNECTION", str(fleet.directory / "facts"))
+    fleet.add("switch")
+    assert fleet.play("audit").rc == 0
+    path = fleet.directory / "switch.json"
+    state = {**json.loads(path.read_text()), **NOT_TRACKED}
+    path.write_text(json.dumps(state))
+    run = fleet.play(playbook)
+    assert (run.rc, run.document["no_conntrack"]) == (0, ["switch"]), run.output
+    assert json.loads(path.read_text()) == state
+
+
 def test_names_that_are_patterns_to_ansible_are_names(fleet: Fleet) -> None:
     names = ["gw:one", "fe80::1%eth0", "2001:db8::1", "gw 1", "gw", "!gw", "gw*"]
     for name in names:
