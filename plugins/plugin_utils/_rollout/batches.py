@@ -30,12 +30,25 @@ def batches(hosts: list[str], sizes: t.Any, pairs: t.Mapping[str, t.Any] | None 
     Raises OptionError for a size that is none, and for a pair whose name is neither a text nor a whole number.
     """
     waiting = collections.deque(dict.fromkeys(hosts))
-    names = {host: _pair(host, (pairs or {}).get(host)) for host in waiting}
+    names = {host: pair_name(host, (pairs or {}).get(host)) for host in waiting}
     limits = _limits(sizes, len(waiting))
     done: list[list[str]] = []
     while waiting:
         done.append(_take(waiting, limits[min(len(done), len(limits) - 1)], names))
     return done
+
+
+def pair_name(host: str, name: t.Any) -> str:
+    """Return the name of a host's pair as a text, which is empty for a host that stands alone.
+
+    Raises OptionError for what is neither a text nor a whole number.
+    """
+    if name is None:
+        return ""
+    if isinstance(name, bool) or not isinstance(name, (str, int)):
+        remedy = "Give both routers of the pair the same text, in quotes."
+        raise OptionError(f"conntrack_pair of {host}", name, "is no name", remedy)
+    return str(name)
 
 
 def _limits(sizes: t.Any, hosts: int) -> list[int]:
@@ -47,16 +60,6 @@ def _limits(sizes: t.Any, hosts: int) -> list[int]:
         if not _SIZE.fullmatch(str(size)):
             raise OptionError("batch", size, "is no size of a batch", _REMEDY)
     return [pct_to_int(size, hosts) for size in listed]
-
-
-def _pair(host: str, name: t.Any) -> str:
-    """Return the name of a host's pair, empty for a host that stands alone."""
-    if name is None:
-        return ""
-    if isinstance(name, bool) or not isinstance(name, (str, int)):
-        remedy = "Give both routers of the pair the same text, in quotes."
-        raise OptionError(f"conntrack_pair of {host}", name, "is no name", remedy)
-    return str(name)
 
 
 def _take(waiting: collections.deque[str], limit: int, names: t.Mapping[str, str]) -> list[str]:

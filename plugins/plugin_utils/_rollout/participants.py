@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.netops.conntrack.plugins.plugin_utils._rollout.batches import batches
+from ansible_collections.netops.conntrack.plugins.plugin_utils._rollout.batches import batches, pair_name
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _LONE = "left alone, because the other half of its conntrack_pair is down. To change it anyway, use --limit"
@@ -39,9 +39,10 @@ def plan(
     ``groups`` are the names of the inventory's groups, which cannot be distinguished from routers of the same name.
     ``sizes`` are those of the batches. Raises OptionError for sizes and names of pairs that are none (see batches).
     """
-    broken = {pairs[host] for host in down if pairs.get(host)}
+    names = {host: pair_name(host, pairs.get(host)) for host in (*hosts, *down)}
+    broken = {names[host] for host in down if names[host]}
     left_out = {host: _NAME_OF_A_GROUP for host in hosts if host in groups}
-    left_out |= {host: _LONE for host in hosts if pairs.get(host) in broken}
+    left_out |= {host: _LONE for host in hosts if names[host] in broken}
     taking_part = [host for host in hosts if host not in down and host not in left_out]
     planned = batches(taking_part, sizes, pairs)
     return Plan(

@@ -8,6 +8,7 @@ import pytest
 from ansible.inventory.data import InventoryData
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
+from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.plugin_utils._rollout.participants import pattern_of, plan
 
 STRANGE = (
@@ -75,3 +76,16 @@ def test_a_router_with_the_name_of_a_group_is_left_out_with_the_reason() -> None
     made = plan(["edge", "gw1"], set(), {}, ["all", "edge"], 1)
     assert (made.batches, list(made.left_out)) == ([["gw1"]], ["edge"])
     assert "a group of the inventory has the same name" in made.left_out["edge"]
+
+
+@pytest.mark.parametrize("down", [[], ["a"], ["b"]])
+@pytest.mark.parametrize("name", [["fw1"], {"fw": 1}, True, 1.5])
+def test_what_is_no_name_of_a_pair_is_refused(down: list[str], name: object) -> None:
+    with pytest.raises(OptionError, match=r"conntrack_pair of a: .* is no name\. Give both routers"):
+        plan(["a", "b"], down, {"a": name, "b": "core"}, [], "100%")
+
+
+def test_a_number_and_a_text_are_the_same_name_of_a_pair() -> None:
+    made = plan(["a", "b", "c"], {"b"}, {"a": 7, "b": "7"}, [], "100%")
+    assert made.batches == [["c"]]
+    assert made.left_out.keys() == {"a"}
