@@ -667,6 +667,24 @@ def test_module_that_stays_late_loses_the_settings(settings: Settings, netns: st
     assert result.data["settings"]["acct"]["boot"] is None
 
 
+def test_absent_says_what_another_drop_in_loses_without_the_early_load(
+    settings: Settings, netns: str, late: dict[str, str]
+) -> None:
+    other = "/etc/sysctl.d/80-mine.conf"
+    settings({"settings": {"acct": 1, "udp_timeout": 50}}, netns=netns, env=late)
+    second = settings({"settings": {"udp_timeout": 40}, "sysctl_file": other}, netns=netns, env=late)
+    assert "modules-load.d/80-mine.conf" not in settings.texts, second.data
+    settings({"settings": {"icmp_timeout": 20}, "sysctl_file": other}, netns=netns, env=late)
+    kept = settings.texts
+    for check in (True, False):
+        done = settings({"state": "absent"}, netns=netns, env=late, check=check)
+        assert f"The next boot no longer sets icmp_timeout, udp_timeout, in {other}." in str(done.data["warnings"])
+        assert (settings.texts == kept) == check
+    again = settings({"settings": {"icmp_timeout": 20}, "sysctl_file": other}, netns=netns, env=late)
+    assert "warnings" not in again.data
+    assert "modules-load.d/80-mine.conf" in settings.texts
+
+
 # Owner and mode
 
 

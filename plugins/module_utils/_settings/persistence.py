@@ -76,6 +76,18 @@ class BootFiles:
         return f"The drop-in is in no directory that is read at boot. This system reads {read}."
 
     @property
+    def lost_elsewhere(self) -> dict[str, str]:
+        """The settings that the next boot no longer sets because of the change, each with the other file that has it.
+
+        They are lost where nothing else loads nf_conntrack early, and the line that did so is taken out.
+        """
+        *_others, dropin = self.files
+        lost = self.after.lost - self.before.lost
+        names = sorted(name for name in lost if self.before.effective(name))
+        files = {name: self.after.values[name].source.file for name in names}
+        return {name: file for name, file in files.items() if os.path.realpath(file) != os.path.realpath(dropin.path)}
+
+    @property
     def in_order(self) -> list[FileChange]:
         """All of them, in the order in which they are put in their places."""
         return [self.record, *self.files, self.settled]

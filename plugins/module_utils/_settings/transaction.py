@@ -131,7 +131,10 @@ class Transaction:
         return diff + [_difference(file.path, file.text or "", file.new_text or "") for file in files]
 
     def warnings(self) -> list[str]:
-        """Return what the operator should know: what tcp_loose does, and what the next boot does not set as wanted."""
+        """Return what the operator should know: what tcp_loose does, and what the next boot does not set as wanted.
+
+        Also what the next boot no longer sets of other files.
+        """
         warnings = [
             "tcp_loose is off: after a reboot or a fail-over, connections that are open will not be picked up."
             for change in self.changes
@@ -147,17 +150,27 @@ class Transaction:
             and not change.holds(number_at_boot(after, change.sysctl.short_name))
         ]
         unread = self.boot_files.why_not_read if not_set else None
-        return warnings + [
+        warnings += [
             f"{change.sysctl.short_name}: the next boot does not set {change.wanted}. "
             f"{unread or _reason(change.sysctl.short_name, after)}"
             for change in not_set
         ]
+        return [*warnings, *_lost_elsewhere(self.boot_files)]
 
     def _is_new(self, change: Change) -> bool:
         """Whether the kernel does not have the value yet. Of a kernel that is not asked, whether its files have not."""
         if change.boot_only and self.boot_files:
             return not change.holds(number_at_boot(self.boot_files.before, change.sysctl.short_name))
         return change.needed
+
+
+def _lost_elsewhere(boot_files: BootFiles) -> t.Iterator[str]:
+    lost = boot_files.lost_elsewhere
+    if lost:
+        yield (
+            f"The next boot no longer sets {', '.join(lost)}, in {', '.join(sorted(set(lost.values())))}. "
+            f"{boot_files.after.why_lost}. Run again what sets them, such as the role conntrack_tune, after this."
+        )
 
 
 def _reason(short_name: str, boot: NextBoot) -> str:
