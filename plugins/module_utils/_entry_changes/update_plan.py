@@ -91,9 +91,8 @@ def wanted_timeouts(value: t.Any, present: t.Mapping[str, int], dry_run: bool = 
             remedy = "ansible_facts['conntrack'].settings lists those that it has."
             raise OptionError("timeout.settings", name, "is no connection-tracking setting of this kernel", remedy)
         # What was there before the first run is restored as it was, such as a timeout of 0 or of 30 days.
-        restored = type(given) is int and (
-            given == present[short_name] or (dry_run and kernel_takes(short_name, given))
-        )
+        is_number = isinstance(given, int) and not isinstance(given, bool)
+        restored = is_number and (given == present[short_name] or (dry_run and kernel_takes(short_name, given)))
         wanted[short_name] = given if restored else parse_value(short_name, given, f"timeout.{SETTINGS}.{name}")
     return wanted
 
