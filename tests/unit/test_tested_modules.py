@@ -94,7 +94,6 @@ PARTS = {
     "module_utils/_query/query": "module_utils/_query/grouping",
     "module_utils/_selector/keys": "module_utils/_selector/amount_keys module_utils/_selector/tuple_keys",
     "module_utils/_selected_table": "module_utils/_selector/selection",
-    "module_utils/_settings/run": "module_utils/_settings/change_plan",
     "module_utils/_settings/change_plan": "module_utils/_sysctl/kernel_module",
     "module_utils/_timeout_policies/cttimeout": "module_utils/_timeout_policies/requests",
     "module_utils/_timeout_policies/run": "module_utils/_timeout_policies/attached_rules "
