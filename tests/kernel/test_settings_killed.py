@@ -20,7 +20,7 @@ from helpers.support import network_namespace, run, wait_until
 
 ROUTERS = 2
 """So many share the points among them; more are not faster on two cores."""
-TOLERANCE = 1.0
+TOLERANCE = 5.0
 PREFIX = "net.netfilter.nf_conntrack_"
 FIRST = {"settings": {"acct": True, "generic_timeout": "2m", "tcp_loose": False}}
 SECOND = {"settings": {"acct": False, "generic_timeout": "3m", "udp_timeout": "40s"}}
@@ -142,7 +142,6 @@ def kill_at_each(router: Router, scenario: Scenario, first_point: int) -> int:
     raise AssertionError
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize("args", [FIRST, ABSENT])
 def test_killed_while_it_waits_goes_back_by_itself(routers: list[Router], args: dict[str, t.Any]) -> None:
     with concurrent.futures.ThreadPoolExecutor() as pool:
