@@ -167,8 +167,7 @@ def _plan_exclusive(params: Options, named: set[str]) -> _Back:
             f"{short_name} was set by an earlier run. It can only be read here, and is not restored to {was}."
         )
     back = _plan_back(settings, params["runtime"], warnings)
-    warnings += _lower_limit_warnings(back.changes)
-    return back
+    return back._replace(warnings=[*warnings, *_lower_limit_warnings(back.changes)])
 
 
 def _lower_limit_warnings(changes: t.Iterable[Change]) -> t.Iterator[str]:
