@@ -23,7 +23,7 @@ import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._files import run_directory
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
 from helpers import engine_loop
-from helpers.support import CHECKOUT, PATIENCE, module_path, run, run_ansible
+from helpers.support import CHECKOUT, PATIENCE, module_path, namespace_pids, run, run_ansible
 
 MINUTES = float(os.environ.get("SOAK_MINUTES", "3"))
 STALE, OTHERS = 100, 500
@@ -70,7 +70,7 @@ class Soaked:
         """Return how many there are of everything that a run could leave behind."""
         with inside(self.router.namespace):
             records = pathlib.Path(run_directory.path_of(""))
-        pids = run(["ip", "netns", "pids", self.router.namespace]).split()
+        pids = namespace_pids(self.router.namespace)
         return {
             "processes": sum(is_of_a_module(pid) for pid in pids),
             "temporary files": len(list(self.remote_files.rglob("*"))),

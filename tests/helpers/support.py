@@ -189,7 +189,7 @@ def network_namespace(prefix: str, *, tracking: bool = True) -> t.Iterator[str]:
 
 def _end_processes(netns: str) -> None:
     """End what still runs in the namespace, such as a process that waits for a confirmation for an hour."""
-    for pid in map(int, run(["ip", "netns", "pids", netns]).split()):
+    for pid in map(int, namespace_pids(netns)):
         if pid != os.getpid():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -209,10 +209,19 @@ def children(parent: int) -> set[int]:
     return found
 
 
-def modules_at_work(netns: str) -> int:
-    """Return how many processes in ``netns`` run the system's Python: a module, and the shell that started it."""
-    pids = run(["ip", "netns", "pids", netns]).split()
-    return sum(line.split(b"\0")[0] == SYSTEM_PYTHON.encode() for line in of_processes("cmdline", pids))
+def modules_at_work(netns: str) -> list[str]:
+    """Return the numbers of the processes in ``netns`` that run the system's Python: modules, and their shells."""
+    pids = namespace_pids(netns)
+    return [pid for pid in pids if _first_argument(pid) == SYSTEM_PYTHON.encode()]
+
+
+def _first_argument(pid: str) -> bytes:
+    return b"".join(of_processes("cmdline", [pid])).split(b"\0")[0]
+
+
+def namespace_pids(netns: str) -> list[str]:
+    """Return the numbers of the processes in ``netns``."""
+    return run(["ip", "netns", "pids", netns]).split()
 
 
 def of_processes(name: str, pids: t.Iterable[str] | None = None) -> list[bytes]:

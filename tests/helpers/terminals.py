@@ -20,7 +20,7 @@ import typing as t
 from helpers.support import ON_CONTROLLERS, PATIENCE, with_default_signals
 
 _OF_THE_TESTER = ("ANSIBLE_", "NETOPS_", "CI", "COLUMNS", "LINES", "NO_COLOR", "PYTHONIOENCODING")
-_CLEAR_BELOW = "\x1b[J"
+CLEAR_BELOW = "\x1b[J"
 """What a watch writes below each page (ECMA-48, ED)."""
 
 
@@ -101,7 +101,7 @@ def interrupted(
 
 def whole_page(title: str) -> t.Callable[[str], bool]:
     """Return what tells whether all of the page that begins with ``title`` is shown."""
-    return lambda shown: _CLEAR_BELOW in shown.partition(title)[2]
+    return lambda shown: CLEAR_BELOW in shown.partition(title)[2]
 
 
 def _as_a_shell_starts_it() -> None:

@@ -25,6 +25,7 @@ from helpers.support import (
     ModuleResult,
     give_arguments,
     module_path,
+    namespace_pids,
     network_namespace,
     run,
     run_module,
@@ -478,7 +479,7 @@ def test_it_goes_back_when_the_session_ends(netns: str, number: signal.Signals) 
 
 def test_process_that_waits_holds_on_to_nothing_and_ends_with_the_confirmation(netns: str) -> None:
     real(netns, settings=WANTED, confirm_within="1h")
-    (pid,) = run(["ip", "netns", "pids", netns]).split()
+    (pid,) = namespace_pids(netns)
     process = pathlib.Path("/proc") / pid
     assert {handle.name: os.readlink(handle) for handle in (process / "fd").iterdir()} == dict.fromkeys(
         "012", "/dev/null"
@@ -486,12 +487,12 @@ def test_process_that_waits_holds_on_to_nothing_and_ends_with_the_confirmation(n
     assert os.readlink(process / "cwd") == "/"
     assert os.getsid(int(pid)) not in (os.getsid(0), int(pid))
     real(netns, state="confirmed")
-    wait_until(lambda: not run(["ip", "netns", "pids", netns]), seconds=TOLERANCE)
+    wait_until(lambda: not namespace_pids(netns), seconds=TOLERANCE)
 
 
 def test_killed_process_leaves_the_change_to_the_next_run(netns: str) -> None:
     real(netns, settings=WANTED, confirm_within="1s")
-    (pid,) = run(["ip", "netns", "pids", netns]).split()
+    (pid,) = namespace_pids(netns)
     os.kill(int(pid), signal.SIGKILL)
     time.sleep(1.2)
     assert sysctl(netns, "acct") == 1
