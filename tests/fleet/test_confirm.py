@@ -17,7 +17,8 @@ import pytest
 from helpers.support import run, wait_until
 
 WITHIN = 8
-TOLERANCE = 1
+TOLERANCE = 5
+"""Seconds by which a busy machine may see one of two times later."""
 KEY = "net.netfilter.nf_conntrack_tcp_timeout_established"
 OLD, NEW = 432000, 54000
 
@@ -96,7 +97,7 @@ def test_cut_connection_brings_the_old_values_back(fleet: t.Any) -> None:
     # Reachable again: the same change holds, now and at boot, and nothing comes back for it later.
     kept = fleet.module("conntrack_settings", args)["router1"]
     assert (kept["changed"], kept["confirm"]["confirmed"]) == (True, True)
-    time.sleep(WITHIN + TOLERANCE)
+    time.sleep(WITHIN + 1)
     assert router.timeout == NEW
     assert router.files == ["90-netops-conntrack.conf", "90-netops-conntrack.conf.before"]
 

@@ -15,7 +15,7 @@ import typing as t
 import lab
 import pytest
 from helpers.on_routers import refused_requests, shared_code
-from helpers.support import SYSTEM_PYTHON, run_ansible
+from helpers.support import PATIENCE, SYSTEM_PYTHON, run_ansible
 
 Make = t.Callable[[str, int], t.Any]
 DELETE = "140000000201050001000000000000000200000000000000"
@@ -40,7 +40,7 @@ def compiled(own: dict[str, pathlib.Path]) -> dict[str, int]:
 
 def test_a_request_that_empties_a_table_is_refused_on_a_router(own: dict[str, pathlib.Path], make_fleet: Make) -> None:
     command = lab.ssh_command(make_fleet("ncown", 1).built.directory, "router1", [f'{SYSTEM_PYTHON} -c "{DELETE_ALL}"'])
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert "a delete of entries without a tuple" in done.stderr
     assert "a delete of entries without a tuple" in own[refused_requests.VARIABLE].read_text()
 

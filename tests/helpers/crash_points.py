@@ -90,7 +90,7 @@ class Router:
     def close(self) -> None:
         """End it, and all the processes that wait for a confirmation."""
         self.end_waiting()
-        self._server.communicate(timeout=10)
+        self._server.communicate(timeout=600)
 
     @property
     def waiting(self) -> list[int]:

@@ -14,6 +14,8 @@ import subprocess
 import sys
 import typing as t
 
+from helpers.support import PATIENCE
+
 USER = 65534
 AS_USER = ("setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups")
 
@@ -75,7 +77,7 @@ class Ground:
 
 def as_user(*command: str) -> None:
     """Run a command as the user."""
-    subprocess.run([*AS_USER, *command], check=True, timeout=10)
+    subprocess.run([*AS_USER, *command], check=True, timeout=PATIENCE)
 
 
 def link_to_file(ground: Ground, path: pathlib.Path) -> None:

@@ -28,6 +28,7 @@ import typing as t
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from helpers.packets import packet, tcp
+from helpers.support import PATIENCE
 
 SERVER = "198.18.0.1"
 PASSING, ANSWERED, UNANSWERED = "10.1.0.", "10.2.0.", "10.3.0."
@@ -109,7 +110,7 @@ class Traffic:
 
     def end(self) -> None:
         """Send no more."""
-        printed, _nothing = self._process.communicate(timeout=60)
+        printed, _nothing = self._process.communicate(timeout=PATIENCE)
         self.ended = json.loads(printed)
 
 

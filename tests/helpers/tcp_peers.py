@@ -61,7 +61,7 @@ def sack(address: str, port: int, interface: str) -> None:
 
 def _connected(address: str, port: int) -> socket.socket:
     """Return a connection that ends with a reset, so that nothing of it is sent again later."""
-    connection = socket.create_connection((address, port), timeout=10)
+    connection = socket.create_connection((address, port), timeout=600)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     return connection
 

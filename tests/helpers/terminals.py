@@ -40,7 +40,7 @@ def on_terminal(
     os.close(its)
     try:
         shown = b"".join(_until_closed(ours, time.monotonic() + timeout))
-        return process.wait(timeout=10), shown.decode().replace("\r\n", "\n")
+        return process.wait(timeout=PATIENCE), shown.decode().replace("\r\n", "\n")
     finally:
         process.kill()
         process.wait()

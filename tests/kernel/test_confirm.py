@@ -38,7 +38,7 @@ WANTED = {"acct": True, "generic_timeout": "2m"}
 HELD = {"acct": 1, "generic_timeout": 120}
 DROPIN = "sysctl.d/90-netops-conntrack.conf"
 CONFIRMED = {"state": "confirmed"}
-TOLERANCE = 1.0
+TOLERANCE = 5.0
 """Seconds that rolling back may take, on a machine that has other things to do."""
 
 
@@ -102,13 +102,13 @@ def assert_back(router: Router, state: State, deadline: float) -> None:
 @pytest.mark.parametrize("by_name", [True, False])
 def test_what_is_confirmed_stays(router: Router, by_name: bool) -> None:
     first = router.state()
-    waits = change(router, "1s")
+    waits = change(router, "3s")
     confirmed = settings(router, {**CONFIRMED, "change": waits["change"]} if by_name else CONFIRMED)
     assert confirmed["changed"] is True
     assert confirmed["confirm"] == {**confirmed["confirm"], "change": waits["change"], "confirmed": True}
     assert_in_force(router, first, now=True, at_boot=True)
     assert_nothing_waits(router)
-    time.sleep(1.5)
+    time.sleep(3.5)
     assert_in_force(router, first, now=True, at_boot=True)
     assert settings(router, {"settings": WANTED, "confirm_within": "1h"})["changed"] is False
     settings(router, {"state": "absent"})
@@ -449,7 +449,7 @@ def test_other_namespaces_are_not_concerned(netns: str, other_netns: str) -> Non
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGKILL])
 def test_it_goes_back_when_the_session_ends(netns: str, number: signal.Signals) -> None:
-    args = {"settings": WANTED, "persist": False, "confirm_within": "1s"}
+    args = {"settings": WANTED, "persist": False, "confirm_within": "3s"}
     module = [sys.executable, "-m", "ansible_collections.netops.conntrack.plugins.modules.conntrack_settings"]
     began = time.monotonic()
     with subprocess.Popen(
@@ -470,7 +470,7 @@ def test_it_goes_back_when_the_session_ends(netns: str, number: signal.Signals) 
         assert session.stdout.read() == ""  # ssh would wait for whoever still has it
     assert session.returncode == -number
     assert sysctl(netns, "acct") == 1
-    give_up = began + 1 + 2 * TOLERANCE  # a process was started, too
+    give_up = began + 3 + 2 * TOLERANCE  # a process was started, too
     wait_until(
         lambda: (sysctl(netns, "acct"), sysctl(netns, "generic_timeout")) == (0, 600),
         seconds=give_up - time.monotonic(),
@@ -491,10 +491,10 @@ def test_process_that_waits_holds_on_to_nothing_and_ends_with_the_confirmation(n
 
 
 def test_killed_process_leaves_the_change_to_the_next_run(netns: str) -> None:
-    real(netns, settings=WANTED, confirm_within="1s")
+    real(netns, settings=WANTED, confirm_within="3s")
     (pid,) = namespace_pids(netns)
     os.kill(int(pid), signal.SIGKILL)
-    time.sleep(1.2)
+    time.sleep(3.2)
     assert sysctl(netns, "acct") == 1
     result = real(netns, settings={"udp_timeout": 50})
     assert "was rolled back before this one" in str(result.data["warnings"])

@@ -18,7 +18,7 @@ import typing as t
 
 import lab
 import pytest
-from helpers.support import CHECKOUT, SYSTEM_PYTHON, of_processes, run, wait_until
+from helpers.support import CHECKOUT, PATIENCE, SYSTEM_PYTHON, of_processes, run, wait_until
 from processes import NETNS_DIRECTORY, LabError, end_inside, inside
 from record import Lab, load
 from removal import remains
@@ -184,7 +184,7 @@ def test_ssh_leads_into_the_router(built: Lab) -> None:
 def test_ssh_takes_no_password(built: Lab) -> None:
     command = lab.ssh_command(built.directory, "router1", ["true"])
     command[1:1] = ["-o", "PubkeyAuthentication=no", "-o", "BatchMode=yes"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 255
     assert "Permission denied (publickey)." in done.stderr
 
@@ -202,7 +202,7 @@ def ping(built: Lab) -> tuple[int, str]:
     """Ask Ansible who is there; its exit status is 4 when a host is unreachable."""
     command = ["ansible", "routers", "-i", str(built.inventory), "-m", "ansible.builtin.ping", "--one-line"]
     environment = {**os.environ, "ANSIBLE_SSH_ARGS": "-C -o ControlMaster=auto -o ControlPersist=60s"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False)
     return done.returncode, done.stdout
 
 

@@ -229,7 +229,7 @@ def test_without_caches_the_window_of_tcp_cuts_connections_that_come_back(tmp_pa
         assert _invalid(both.second) == 0
         both.fail_over(both.second, both.first, NO_SCRIPT)
         wait_until(lambda: _invalid(both.first) > 0)
-        _said, problem = process.communicate(timeout=60)
+        _said, problem = process.communicate(timeout=PATIENCE)
         assert process.returncode == 1
         assert "timed out" in problem
 

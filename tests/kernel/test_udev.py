@@ -15,7 +15,7 @@ import tempfile
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._boot_files.config_tree import Tree
 from ansible_collections.netops.conntrack.plugins.module_utils._boot_files.udev_rules import programs_for
-from helpers.support import DERANDOMIZE
+from helpers.support import DERANDOMIZE, PATIENCE
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -43,7 +43,7 @@ pytestmark = [
 
 def programs_of_udev(tree: str, work: str) -> list[str]:
     command = ["unshare", "--mount", "sh", "-ec", SCRIPT, "sh", tree, work]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=PATIENCE)
     return re.findall(r"^run: '(.*)'$", done.stdout, re.MULTILINE)
 
 

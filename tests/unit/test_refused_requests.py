@@ -20,7 +20,7 @@ import typing as t
 import pytest
 from helpers.encoded_messages import attribute, nested
 from helpers.on_routers import refused_requests as recorder
-from helpers.support import SYSTEM_PYTHON, module_path
+from helpers.support import PATIENCE, SYSTEM_PYTHON, module_path
 
 NETLINK_ROUTE = 0
 TUPLE = nested(1, nested(1, attribute(1, bytes(4))))
@@ -90,7 +90,7 @@ def test_it_is_in_the_processes_of_modules(python: str, record: pathlib.Path) ->
     sends = f"socket.socket({int(socket.AF_NETLINK)}, {int(socket.SOCK_RAW)}, 0).send({REFUSED['a family']!r})"
     code = f"import socket; {sends}"
     env = {**os.environ, "PYTHONPATH": module_path(python)}
-    done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False, env=env, timeout=60)
+    done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False, env=env, timeout=PATIENCE)
     assert done.returncode == 1
     assert "empties the table" in done.stderr
     assert "empties the table" in record.read_text()

@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 from ansible_collections.netops.conntrack.plugins.filter import conntrack
-from helpers.support import CHECKOUT
+from helpers.support import CHECKOUT, PATIENCE
 
 PLAYBOOK = """
 - hosts: localhost
@@ -65,7 +65,7 @@ def test_ansible_finds_them_and_hands_them_templates(tmp_path: pathlib.Path) -> 
         "local",
         str(playbook),
     ]
-    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert "ok=1" in done.stdout, done.stdout + done.stderr
     assert "check half: {'id': 'half', 'when': 'a'} lacks title, severity, advice" in done.stdout + done.stderr
     assert done.returncode == 2
@@ -88,7 +88,7 @@ def test_without_jmespath_the_checks_name_the_remedy_and_the_others_work(tmp_pat
     # Ansible makes a directory in the home, and not every user has one.
     environment = {"HOME": str(tmp_path), "PYTHONPATH": str(CHECKOUT / ".collections")}
     done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert "Connection tracking of 0 routers" in done.stdout
     assert "Checks need the Python library jmespath" in done.stderr

@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 
 import pytest
 from casestudy import by_hand, chart, commands, figures, page, router, traffic
+from helpers.support import PATIENCE
 
 SVG = "{http://www.w3.org/2000/svg}"
 MEASURED: dict[str, t.Any] = json.loads(page.DATA.read_text(encoding="utf-8"))
@@ -83,7 +84,7 @@ def test_only_the_page_of_explain_is_shown() -> None:
 )
 def test_a_wrong_number_is_refused_before_anything_is_touched(options: list[str], word: str) -> None:
     command = [sys.executable, str(page.TOOLS / "case_study.py"), *options]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 1
     assert done.stdout == ""
     assert word in done.stderr

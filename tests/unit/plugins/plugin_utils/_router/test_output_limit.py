@@ -23,7 +23,7 @@ class Local:
     """Runs a command in a shell, and reads all that it prints."""
 
     def exec_command(self, command: str) -> tuple[int, bytes, bytes]:
-        done = subprocess.run(["sh", "-c", f"{command} && sleep 0"], capture_output=True, check=False, timeout=10)
+        done = subprocess.run(["sh", "-c", f"{command} && sleep 0"], capture_output=True, check=False, timeout=60)
         return done.returncode, done.stdout, done.stderr
 
 
@@ -60,7 +60,7 @@ def test_one_without_end_is_ended(connection: Local) -> None:
     began = time.monotonic()
     with limited(connection, MOST, OF), pytest.raises(AnswerError, match="has more than 1000 bytes"):
         connection.exec_command(ENDLESS)
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 60
     assert threading.active_count() == threads
 
 
