@@ -216,7 +216,7 @@ def modules_at_work(netns: str) -> list[str]:
 
 
 def _first_argument(pid: str) -> bytes:
-    return b"".join(of_processes("cmdline", [pid])).split(b"\0")[0]
+    return b"".join(of_processes("cmdline", [pid])).partition(b"\0")[0]
 
 
 def namespace_pids(netns: str) -> list[str]:

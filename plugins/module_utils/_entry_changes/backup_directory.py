@@ -19,7 +19,7 @@ import secrets
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError, OptionError
-from ansible_collections.netops.conntrack.plugins.module_utils._files.paths import place_of
+from ansible_collections.netops.conntrack.plugins.module_utils._files.paths import make_directory, place_of
 from ansible_collections.netops.conntrack.plugins.module_utils._files.regular_files import Directory, open_regular
 
 DIRECTORY = "/var/lib/netops-conntrack/backups"
@@ -99,7 +99,7 @@ def _require_writable(directory: Directory) -> None:
 
 def _make(path: str) -> None:
     with place_of(path, "backup_dir", make=True) as place:
-        os.mkdir(place.name, 0o700, dir_fd=place.directory.descriptor)
+        make_directory(place.directory, place.name, 0o700)
 
 
 @contextlib.contextmanager

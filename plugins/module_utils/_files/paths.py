@@ -167,7 +167,7 @@ class _Walk:
             problem = f"leads through {self.here.path}, to which {writers} may write: they decide what {part} in it is"
             raise self._refusal(problem, self._remedy_for_writers())
         if is_new:
-            os.mkdir(part, 0o755, dir_fd=self.here.descriptor)
+            make_directory(self.here, part, 0o755)
         path = os.path.dirname(self.here.path) if part == ".." else os.path.join(self.here.path, part)
         entered = Directory(os.open(part, _OPEN, dir_fd=self.here.descriptor), path)
         try:
@@ -217,6 +217,12 @@ class _Walk:
 
     def _refusal(self, problem: str, remedy: str) -> ForeignPathError:
         return ForeignPathError(self._option, self._path, problem, remedy)
+
+
+def make_directory(directory: Directory, name: str, mode: int) -> None:
+    """Make a directory, unless another process does so first. Raises OSError."""
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(name, mode, dir_fd=directory.descriptor)
 
 
 def _has_access_list(directory: Directory) -> bool:

@@ -26,6 +26,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.ba
     writing,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError, OptionError
+from helpers.directories import making_twice
 
 WHOLE = "# first\n-A -t 1\n# complete 1\n"
 
@@ -115,6 +116,14 @@ def test_the_directory_is_made_for_its_owner_alone(tmp_path: pathlib.Path) -> No
             assert os.path.samestat(os.fstat(directory.descriptor), path.stat())
     assert stat.S_IMODE(path.stat().st_mode) == 0o700
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o755
+
+
+def test_two_prunes_that_make_the_directory_at_once(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "deep" / "backups"
+    monkeypatch.setattr(os, "mkdir", making_twice(os.mkdir))
+    with directory_of(BackupPlan(str(path)), dry_run=False) as directory:
+        assert directory.path == str(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o700
 
 
 def test_a_dry_run_makes_no_directory(tmp_path: pathlib.Path) -> None:

@@ -16,6 +16,7 @@ import typing as t
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.module_utils._files.paths import ForeignPathError, place_of
+from helpers.directories import making_twice
 
 OTHER = 65534
 
@@ -71,6 +72,24 @@ def test_missing_directories_are_named_or_made(tree: pathlib.Path) -> None:
     with place_of(f"{tree}/relative/c/d/file", "an_option", make=True) as place:
         assert (place.directory.path, place.missing, place.name) == (f"{tree}/a/b/c/d", (), "file")
     assert (tree / "a" / "b" / "c" / "d").stat().st_mode & 0o777 == 0o755
+
+
+def test_directories_that_another_process_makes_meanwhile(tree: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "mkdir", making_twice(os.mkdir))
+    with place_of(f"{tree}/relative/c/d/file", "an_option", make=True) as place:
+        assert (place.directory.path, place.missing, place.name) == (f"{tree}/a/b/c/d", (), "file")
+
+
+def test_a_link_that_another_process_makes_meanwhile_is_not_followed(
+    tree: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mkdir(name: str, _mode: int, *, dir_fd: int) -> None:
+        os.symlink(tree / "a", name, dir_fd=dir_fd)
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+
+    monkeypatch.setattr(os, "mkdir", mkdir)
+    with pytest.raises(NotADirectoryError), place_of(f"{tree}/c/file", "an_option", make=True):
+        pytest.fail("it was followed")
 
 
 def test_last_link_can_be_left_alone(tree: pathlib.Path) -> None:
