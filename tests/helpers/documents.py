@@ -13,6 +13,7 @@ import dataclasses
 import functools
 import itertools
 import pathlib
+import pickle
 import random
 import typing as t
 
@@ -362,6 +363,29 @@ class Router:
         return ranked
 
 
+class OnDemand(t.Mapping[str, Document]):
+    """Documents by name, each made when it is first asked for: every worker imports all tests, and runs some."""
+
+    def __init__(self, makers: t.Mapping[str, t.Callable[[], Document]]) -> None:
+        """Take what makes each of them."""
+        self._makers = makers
+        self._made: dict[str, Document] = {}
+
+    def __getitem__(self, name: str) -> Document:
+        """Return a document, always the same one."""
+        if name not in self._made:
+            self._made[name] = self._makers[name]()
+        return self._made[name]
+
+    def __iter__(self) -> t.Iterator[str]:
+        """Yield the names."""
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        """Return how many documents there are."""
+        return len(self._makers)
+
+
 def fleet_document(
     hosts: int,
     seed: int = 1,
@@ -372,12 +396,19 @@ def fleet_document(
     with_trend: bool = True,
     hostile: bool = False,
 ) -> Document:
-    """Return the document about ``hosts`` synthetic routers, drawn with ``seed``.
+    """Return a document of its own about ``hosts`` synthetic routers, drawn with ``seed``.
 
     With ``after`` it is about a run of ``site`` in batches, one of which ``stops`` it unless that is false or there
     are too few routers; otherwise about an audit alone. ``with_trend`` compares it with a baseline. ``hostile`` gives
     some of the routers HOSTILE_NAMES.
     """
+    document: Document = pickle.loads(_drawn(hosts, seed, after, check_mode, stops, with_trend, hostile))
+    return document
+
+
+@functools.cache
+def _drawn(hosts: int, seed: int, after: bool, check_mode: bool, stops: bool, with_trend: bool, hostile: bool) -> bytes:
+    """Return the document as pickle writes it, so that each who gets it can change it. See fleet_document."""
     names = _names(hosts, hostile)
     kinds = dict(zip(names, _kinds(hosts, seed), strict=True))
     routers = {name: Router.draw(f"{seed} {name}", kind) for name, kind in kinds.items()}
@@ -389,7 +420,7 @@ def fleet_document(
         document["baseline"] = {"time": BASELINE_TIME}
         for name, host in document["hosts"].items():
             host["trend"] = trend(last_audit(host), _audit(routers[name].a_week_ago()))
-    return document
+    return pickle.dumps(document)
 
 
 def under_other_names(document: Document, hosts: int) -> Document:
@@ -400,15 +431,17 @@ def under_other_names(document: Document, hosts: int) -> Document:
     return {**assembled, "baseline": document["baseline"]}
 
 
-def kinds_of_fleets() -> dict[str, Document]:
+def kinds_of_fleets() -> t.Mapping[str, Document]:
     """Return a document of each kind that a format has to do with, by what it is of."""
-    return {
-        "a run that was stopped": fleet_document(40),
-        "hostile names": fleet_document(40, hostile=True),
-        "an audit": fleet_document(12, after=False, with_trend=False),
-        "check mode": fleet_document(12, check_mode=True),
-        "no routers": fleet_document(0),
-    }
+    return OnDemand(
+        {
+            "a run that was stopped": lambda: fleet_document(40),
+            "hostile names": lambda: fleet_document(40, hostile=True),
+            "an audit": lambda: fleet_document(12, after=False, with_trend=False),
+            "check mode": lambda: fleet_document(12, check_mode=True),
+            "no routers": lambda: fleet_document(0),
+        }
+    )
 
 
 def full_record(seed: str, kind: str = "nearly_full") -> dict[str, t.Any]:

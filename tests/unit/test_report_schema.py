@@ -18,7 +18,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.render i
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document import SCHEMA_VERSION, roll_up
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_types import VERDICTS
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.merge import merge
-from helpers.documents import Document, fleet_document
+from helpers.documents import Document, OnDemand, fleet_document
 from helpers.support import CHECKOUT
 
 SCHEMA = json.loads((CHECKOUT / "docs" / "report.schema.json").read_text(encoding="utf-8"))
@@ -29,21 +29,28 @@ HELD_UP = STOPPED["rollout"]["stopped"]["gates"][0]["host"]
 FULL: Document = {**STOPPED, "hosts": {HELD_UP: STOPPED["hosts"][HELD_UP]}}
 """A document with something under every key: one router went through all of a run, and a gate held it up."""
 
-DOCUMENTS: dict[str, Document] = {
-    "a run that was stopped": STOPPED,
-    "a run that was not": fleet_document(20, stops=False),
-    "an audit": fleet_document(20, after=False),
-    "without a baseline": fleet_document(20, with_trend=False),
-    "check mode": fleet_document(20, check_mode=True),
-    "no routers": fleet_document(0),
-    "slices": merge(
-        [fleet_document(1), {**fleet_document(1), "hosts": {"other": next(iter(fleet_document(1)["hosts"].values()))}}]
-    ),
-    "no record of a router": roll_up({}, ["r1"], "2026-05-01T03:00:00Z"),
-    "a record with next to nothing": roll_up(
-        {"r1": {"failure": {"step": "Measure", "message": "", "unreachable": True}}}, ["r1"], "2026-05-01T03:00:00Z"
-    ),
-}
+DOCUMENTS = OnDemand(
+    {
+        "a run that was stopped": lambda: STOPPED,
+        "a run that was not": lambda: fleet_document(20, stops=False),
+        "an audit": lambda: fleet_document(20, after=False),
+        "without a baseline": lambda: fleet_document(20, with_trend=False),
+        "check mode": lambda: fleet_document(20, check_mode=True),
+        "no routers": lambda: fleet_document(0),
+        "slices": lambda: merge([fleet_document(1), {**fleet_document(1), "hosts": {"other": only_router()}}]),
+        "no record of a router": lambda: roll_up({}, ["r1"], "2026-05-01T03:00:00Z"),
+        "a record with next to nothing": lambda: roll_up(
+            {"r1": {"failure": {"step": "Measure", "message": "", "unreachable": True}}}, ["r1"], "2026-05-01T03:00:00Z"
+        ),
+    }
+)
+
+
+def only_router() -> Document:
+    """Return the report of the router in a document of one."""
+    report: Document = next(iter(fleet_document(1)["hosts"].values()))
+    return report
+
 
 Path = tuple[t.Any, ...]
 
