@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import marshal
 import os
 import pathlib
 import subprocess
@@ -18,6 +19,18 @@ from ansible_collections.acme.tools.plugins.plugin_utils.answer import ANSWER
 class FilterModule:
     def filters(self):
         return {"answer": lambda value: f"the answer is {ANSWER}"}
+"""
+
+TEMPLATES = r"""
+import less_work, shared_code
+less_work.do_less()
+shared_code.share_with_templates()
+from ansible.template import Templar, trust_as_template
+templar = Templar(variables={"x": 2})
+text = trust_as_template(r"{{ 'a\\b' }} [[ x ]] {{ x }}")
+brackets = {"variable_start_string": "[[", "variable_end_string": "]]"}
+for options in {"escape_backslashes": False}, {"overrides": brackets}, {"escape_backslashes": True}:
+    print(templar.template(text, **options))
 """
 
 
@@ -59,3 +72,24 @@ def test_the_second_program_uses_what_the_first_compiled(code: pathlib.Path) -> 
 def test_what_changed_is_compiled_anew(code: pathlib.Path) -> None:
     compiled = answer(code, "one")
     assert len(answer(code, "two")) == len(compiled) + 1
+
+
+def templated(code: pathlib.Path) -> list[str]:
+    """Return what a program of Ansible makes of one text, read in three ways."""
+    environment = {**os.environ, **ON_CONTROLLERS, shared_code.VARIABLE: str(code)}
+    command = [sys.executable, "-c", TEMPLATES]
+    done = subprocess.run(command, cwd=code.parent, env=environment, capture_output=True, text=True, timeout=PATIENCE)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_a_template_is_compiled_once_for_each_way_to_read_it(code: pathlib.Path) -> None:
+    expected = [r"a\b [[ x ]] 2", r"{{ 'a\\b' }} 2 {{ x }}", r"a\\b [[ x ]] 2"]
+    assert templated(code) == expected
+    compiled = list(code.iterdir())
+    assert len(compiled) == len(expected)
+    assert templated(code) == expected
+    for path in compiled:
+        path.write_bytes(marshal.dumps(compile("raise RuntimeError('of another program')", "", "exec")))
+    with pytest.raises(AssertionError, match="of another program"):
+        templated(code)

@@ -4,9 +4,9 @@
 
 """Lets the programs of Ansible that a test starts take less time.
 
-They look for garbage seldom: they end after seconds, so that nothing piles up. And they share what they compile
-(shared_code.py) and what they send to routers (shared_payloads.py). The modules that they start on this machine get
-what those on routers get. Python imports this by its name where PYTHONPATH names its directory.
+They leave out what need not be (less_work.py). And they share what they compile (shared_code.py) and what they send to
+routers (shared_payloads.py). The modules that they start on this machine get what those on routers get. Python imports
+this by its name where PYTHONPATH names its directory.
 """
 
 from __future__ import annotations
@@ -25,13 +25,14 @@ def _is_of_ansible() -> bool:
 
 
 if _is_of_ansible():
-    import gc
-
+    import less_work  # type: ignore[import-not-found]  # Python finds it beside this file
     import shared_payloads  # type: ignore[import-not-found]  # Python finds it beside this file
 
-    gc.set_threshold(1_000_000, 100, 100)
     shared_code.share_with_plugins()
     shared_payloads.share()
+    # It reads the configuration, which makes the directory that the payloads lie in.
+    less_work.do_less()
+    shared_code.share_with_templates()
 else:
     import refused_requests  # type: ignore[import-not-found]  # PYTHONPATH names its directory as well
 

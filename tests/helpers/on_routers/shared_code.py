@@ -4,8 +4,8 @@
 
 """What would be compiled anew by each program that a run of the tests starts, compiled once for all of them.
 
-Ansible keeps no compiled code of what plugins import of a collection, which is a hundred files. Nor does Python of what
-it imports from the archive of a module, which is two hundred.
+Ansible keeps no compiled code of what plugins import of a collection, which is a hundred files, nor of templates, which
+each task has some of. Nor does Python of what it imports from the archive of a module, which is two hundred.
 """
 
 from __future__ import annotations
@@ -57,6 +57,28 @@ def share_with_plugins() -> None:
 
     # The loader of a collection calls it by this name, with these arguments.
     _collection_finder.compile = compiled
+
+
+def share_with_templates() -> None:
+    """Let this program of Ansible use what others compiled of templates already: each task compiles its own anew."""
+    if not _can_share():
+        return
+    from ansible._internal._templating import _jinja_bits
+
+    kind = _jinja_bits.AnsibleEnvironment
+    compile_template = kind.compile
+
+    def compiled(self: t.Any, source: t.Any, *rest: t.Any, **options: t.Any) -> t.Any:
+        # An expression comes parsed.
+        if not isinstance(source, str):
+            return compile_template(self, source, *rest, **options)
+        context = _jinja_bits._TemplateCompileContext.current(optional=True)
+        syntax = [getattr(self, name) for name in _jinja_bits._TEMPLATE_OVERRIDE_FIELD_NAMES]
+        embeds = _jinja_bits._TemplateConfig.allow_embedded_templates
+        how = f"template {rest} {options} {context and context.escape_backslashes} {syntax} {embeds}"
+        return _compiled(source.encode(), how, lambda: compile_template(self, source, *rest, **options))
+
+    kind.compile = compiled
 
 
 def share_with_modules() -> None:
