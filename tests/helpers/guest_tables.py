@@ -14,14 +14,28 @@ import shlex
 import subprocess
 import typing as t
 
-import yaml
 from helpers.ansible_tasks import Result, Workplace
 from helpers.conntrack_xml import entries_of
-from helpers.support import CHECKOUT
+from helpers.on_routers import refused_requests, shared_code
+from helpers.support import CHECKOUT, ON_ROUTERS, read_yaml
 from vm import VirtualMachine
 
 LIBRARY = "/run/collection"
 """Where the collection's module_utils lie in the machine, for programs that run there without Ansible."""
+
+ON_GUEST = "/var/lib/of-tests"
+"""Where what the modules of the machine share lies in it, also after a reboot."""
+_ENVIRONMENT = {
+    "PYTHONPATH": f"{ON_GUEST}/{ON_ROUTERS.name}",
+    shared_code.VARIABLE: f"{ON_GUEST}/code",
+    refused_requests.VARIABLE: f"{ON_GUEST}/requests",
+}
+_SHARE = f"""
+mkdir {ON_GUEST}/code
+touch {ON_GUEST}/requests
+cat >/etc/ssh/sshd_config.d/of-tests.conf
+systemctl reload ssh
+"""
 
 # With these names the tool prints the number of each label.
 _LABELLED = """
@@ -93,6 +107,23 @@ def copy_collection(machine: VirtualMachine) -> None:
     copy_files(machine, CHECKOUT, ["plugins/module_utils"], f"{LIBRARY}/ansible_collections/netops/conntrack")
 
 
+def share_code(machine: VirtualMachine) -> None:
+    """Let the modules that come over SSH compile what they share once, which takes most of their time in an emulator.
+
+    Their requests are looked at as those of others are (on_routers).
+    """
+    copy_files(machine, ON_ROUTERS.parent, [ON_ROUTERS.name], ON_GUEST)
+    pairs = " ".join(f"{name}={value}" for name, value in _ENVIRONMENT.items())
+    machine.sh(_SHARE, text=f"SetEnv {pairs}\n")
+    # It takes no connections while it begins anew.
+    machine.wait()
+
+
+def refused(machine: VirtualMachine) -> str:
+    """Return which requests were refused that modules in the machine were about to send."""
+    return machine.sh(f"cat {_ENVIRONMENT[refused_requests.VARIABLE]}")
+
+
 def copy_files(machine: VirtualMachine, directory: pathlib.Path, names: t.Iterable[str], target: str) -> None:
     """Copy files and directories, by their names below ``directory``, into the directory ``target`` of the machine."""
     packed = subprocess.run(
@@ -106,7 +137,7 @@ class GuestTasks:
     """Tasks that Ansible runs in the machine."""
 
     def __init__(self, machine: VirtualMachine, directory: pathlib.Path) -> None:
-        inventory = yaml.safe_load(machine.inventory.read_text())["routers"]
+        inventory = read_yaml(machine.inventory)["routers"]
         hosts = {name: {**inventory["vars"], **variables} for name, variables in inventory["hosts"].items()}
         self._workplace = Workplace(directory, hosts)
 

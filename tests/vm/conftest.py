@@ -13,7 +13,7 @@ import typing as t
 import pytest
 import vm
 from guests import Guest
-from helpers.guest_tables import copy_collection
+from helpers.guest_tables import copy_collection, refused, share_code
 from prerequisites import NotRun
 from processes import LabError
 from vm import VirtualMachine
@@ -41,8 +41,14 @@ def router(guest: Guest) -> t.Iterator[VirtualMachine]:
         pytest.skip(str(reason))
     with _RUNNING:
         copy_collection(machine)
+        share_code(machine)
         print(machine.versions())
+        _RUNNING.callback(_assert_nothing_was_refused, machine)
         yield machine
+
+
+def _assert_nothing_was_refused(machine: VirtualMachine) -> None:
+    assert not refused(machine)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -41,6 +41,9 @@ _ANSWER_SECONDS = 15
 _ANSIBLE_SECONDS = 60  # a busy machine emulates a slow one
 _PROBE_SECONDS = 8.0
 """A kernel without a disk gives up within 2 s of its start."""
+_CPUINFO = pathlib.Path("/proc/cpuinfo")
+_FOR_KVM = {"vmx", "svm"}
+"""What a processor of Intel or AMD has for KVM, as /proc/cpuinfo names it."""
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 _PANIC = "Kernel panic - not syncing"
 _PANICS = 2
@@ -184,7 +187,8 @@ def wanted_guests() -> list[Guest]:
 
 
 def _kvm_works(hardware: Hardware, image: Image) -> bool:
-    if hardware.name != platform.machine():
+    # A machine inside another one may have KVM without a processor for it (Documentation/virt/kvm). A probe would hang.
+    if hardware.name != platform.machine() or not _FOR_KVM & set(_CPUINFO.read_text().split()):
         return False
     try:
         run(qemu.probe_command(hardware, image), patience=_PROBE_SECONDS)

@@ -82,8 +82,16 @@ def test_free_ports_are_different_ones() -> None:
     assert len(set(vm._free_ports(5))) == 5
 
 
+def cpuinfo(directory: pathlib.Path, flags: str) -> pathlib.Path:
+    path = directory / "cpuinfo"
+    path.write_text(f"processor\t: 0\nflags\t\t: {flags}\n")
+    return path
+
+
 @pytest.mark.parametrize("works", [True, False])
-def test_kvm_is_used_only_if_a_kernel_comes_up_with_it(monkeypatch: pytest.MonkeyPatch, works: bool) -> None:
+def test_kvm_is_used_only_if_a_kernel_comes_up_with_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path, works: bool
+) -> None:
     def probe(command: list[str], *, patience: float) -> str:
         assert command == qemu.probe_command(X86_64, IMAGE)
         assert patience <= 10
@@ -93,8 +101,21 @@ def test_kvm_is_used_only_if_a_kernel_comes_up_with_it(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(vm, "run", probe)
     monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(vm, "_CPUINFO", cpuinfo(tmp_path, "fpu vmx sse"))
     assert vm._kvm_works(X86_64, IMAGE) is works
     assert vm._kvm_works(S390X, IMAGE) is False
+
+
+def test_kvm_is_not_tried_without_a_processor_for_it(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
+    monkeypatch.setattr(vm, "run", pytest.fail)
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(vm, "_CPUINFO", cpuinfo(tmp_path, "fpu vmx_not sse"))
+    assert vm._kvm_works(X86_64, IMAGE) is False
+
+
+def test_only_a_real_machine_gets_a_second_processor() -> None:
+    assert words(kvm=True)[words(kvm=True).index("-smp") + 1] == "2"
+    assert words(kvm=False)[words(kvm=False).index("-smp") + 1] == "1"
 
 
 @pytest.fixture
