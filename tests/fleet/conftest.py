@@ -22,6 +22,8 @@ from record import Lab
 from topology import Router
 
 STALE = 100
+SECONDS_OF_A_BLOCK = 0.5
+"""A broken flow is broken for good, so that seldom is enough, and leaves the processors to the tests."""
 
 _RECAP = re.compile(r"^(\S+) +: ok=\d+ +changed=(\d+) +unreachable=(\d+) +failed=(\d+)", re.MULTILINE)
 _IDENTITY = ("src=", "dst=", "sport=", "dport=", "type=", "code=", "zone=", "mark=")
@@ -111,7 +113,8 @@ def make_fleet(tmp_path: pathlib.Path) -> t.Iterator[t.Callable[[str, int], Flee
         directory, home = tmp_path / prefix, tmp_path / f"{prefix}-home"
         made.append(directory)
         home.mkdir()
-        return Fleet(lab.up(directory, prefix=prefix + worker(), routers=routers, stale=STALE), home)
+        named = prefix + worker()
+        return Fleet(lab.up(directory, prefix=named, routers=routers, stale=STALE, interval=SECONDS_OF_A_BLOCK), home)
 
     yield make
     for directory in made:
