@@ -11,8 +11,7 @@ import typing as t
 
 import lab
 import pytest
-import yaml
-from helpers.support import CHECKOUT, run
+from helpers.support import CHECKOUT, read_yaml, run
 from topology import FLOWS, QUIET_CONNECTIONS
 
 FIVE = {f"router{number}" for number in range(1, 6)}
@@ -199,7 +198,7 @@ def test_each_profile_is_all_that_is_set_and_absent_restores_all(make_fleet: Mak
 
 def load_defaults(role: str) -> dict[str, t.Any]:
     path = CHECKOUT / "roles" / role / "defaults" / "main.yml"
-    return t.cast("dict[str, t.Any]", yaml.safe_load(path.read_text()))
+    return t.cast("dict[str, t.Any]", read_yaml(path))
 
 
 def leftover(report: dict[str, t.Any]) -> str:

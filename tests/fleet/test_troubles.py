@@ -14,7 +14,7 @@ import typing as t
 import pytest
 import yaml
 from helpers.ansible_tasks import STUB_CLI, STUB_CLI_PLUGIN
-from helpers.support import run
+from helpers.support import read_yaml, run
 
 Make = t.Callable[[str, int], t.Any]
 
@@ -70,7 +70,7 @@ def troubled(make_fleet: Make, tmp_path: pathlib.Path) -> Troubled:
     connections = tmp_path / "connection_plugins"
     connections.mkdir()
     (connections / "stub_cli.py").write_text(STUB_CLI_PLUGIN)
-    group = yaml.safe_load(fleet.built.inventory.read_text())["routers"]
+    group = read_yaml(fleet.built.inventory)["routers"]
     routers = group["hosts"]
     hosts = {
         **{name: routers[name] for name in HEALTHY},

@@ -13,7 +13,6 @@ import subprocess
 import sys
 import typing as t
 
-import yaml
 from ansible_collections.netops.conntrack.plugins.action.conntrack_audit import audit_of
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.named_selectors import NAMED
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import Check, parse
@@ -22,10 +21,10 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document 
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_types import Document
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.invocation import pasteable
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.view import with_status
-from helpers.support import CHECKOUT, PATIENCE, SYSTEM_PYTHON, inside, run_module
+from helpers.support import CHECKOUT, PATIENCE, SYSTEM_PYTHON, inside, read_yaml, run_module
 
 Facts = dict[str, t.Any]
-_DEFAULTS = yaml.safe_load((CHECKOUT / "roles" / "conntrack_audit" / "defaults" / "main.yml").read_text())
+_DEFAULTS = read_yaml(CHECKOUT / "roles" / "conntrack_audit" / "defaults" / "main.yml")
 CHECKS = parse(_DEFAULTS["conntrack_audit_checks"])
 NAMESPACE_CHECKS = parse(_DEFAULTS["conntrack_audit_namespace_checks"])
 

@@ -17,7 +17,6 @@ import pickle
 import random
 import typing as t
 
-import yaml
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.fullness import fullness
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.histogram import HISTOGRAM_BOUNDS
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.named_selectors import NAMED
@@ -30,6 +29,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._report.view impo
 from ansible_collections.netops.conntrack.plugins.plugin_utils._rollout.batches import batches
 from ansible_collections.netops.conntrack.plugins.plugin_utils._rollout.gates import health, stopped
 from ansible_collections.netops.conntrack.plugins.plugin_utils._tuning.sizing import size
+from helpers.support import read_yaml
 
 TIME = "2026-05-01T03:00:00Z"
 BASELINE_TIME = "2026-04-24T03:00:00Z"
@@ -550,7 +550,7 @@ def _namespaces(router: Router) -> Document:
 @functools.cache
 def _default(role: str, variable: str) -> t.Any:
     """Return the value that a variable of a role has by default."""
-    return yaml.safe_load((_ROLES / role / "defaults" / "main.yml").read_text(encoding="utf-8"))[variable]
+    return read_yaml(_ROLES / role / "defaults" / "main.yml")[variable]
 
 
 def _profile() -> dict[str, dict[str, t.Any]]:

@@ -14,14 +14,13 @@ import shutil
 import subprocess
 import sys
 
-import yaml
-from helpers.support import CHECKOUT, PATIENCE
+from helpers.support import CHECKOUT, PATIENCE, read_yaml
 from unit.test_collection import FILES
 
 BIN = pathlib.Path(sys.executable).parent
 INSTALL = (CHECKOUT / "README.md").read_text(encoding="utf-8").partition("## Installation\n")[2].partition("\n## ")[0]
 COMMANDS = re.findall(r"^\$ (.*?)(?: +#.*)?$", INSTALL, re.MULTILINE)
-VERSION = yaml.safe_load((CHECKOUT / "galaxy.yml").read_text(encoding="utf-8"))["version"]
+VERSION = read_yaml(CHECKOUT / "galaxy.yml")["version"]
 ARTIFACT = f"netops-conntrack-{VERSION}.tar.gz"
 
 FROM_ARTIFACT, JMESPATH, FROM_CHECKOUT, BUILD = COMMANDS[:4]

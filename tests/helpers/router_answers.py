@@ -9,11 +9,10 @@ from __future__ import annotations
 import json
 import typing as t
 
-import yaml
-from helpers.support import CHECKOUT
+from helpers.support import CHECKOUT, read_yaml
 
 ROLE = CHECKOUT / "roles" / "conntrack_prepare"
-DEFAULTS: dict[str, t.Any] = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text(encoding="utf-8"))
+DEFAULTS: dict[str, t.Any] = read_yaml(ROLE / "defaults" / "main.yml")
 SYSTEMS: dict[str, t.Any] = DEFAULTS["conntrack_prepare_systems"]
 
 SYSTEMS_OF = {

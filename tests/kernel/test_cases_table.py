@@ -19,12 +19,11 @@ import time
 import typing as t
 
 import pytest
-import yaml
 from helpers import packets
 from helpers.connections import CLIENT_PORT, SERVER_PORT, WITH_POLICY, Connection
 from helpers.deaf_listener import deaf_listener
 from helpers.packet_injection import Router, injected_router
-from helpers.support import CHECKOUT, run, run_module, wait_until
+from helpers.support import CHECKOUT, read_yaml, run, run_module, wait_until
 from helpers.timeout_policies import POLICIES, give_policies
 from jinja2.nativetypes import NativeEnvironment
 
@@ -155,7 +154,7 @@ def test_a_lone_acknowledgement_is_stale_whatever_its_options(router: Router) ->
 
 def role_selection() -> dict[str, t.Any]:
     """Return what the role selects by default, as options of the module."""
-    defaults = yaml.safe_load((CHECKOUT / "roles/conntrack_prune/defaults/main.yml").read_text())
+    defaults = read_yaml(CHECKOUT / "roles/conntrack_prune/defaults/main.yml")
     select = NativeEnvironment().from_string(defaults["conntrack_prune_select"])
     options = {
         "select": select.render(conntrack_prune_match=defaults["conntrack_prune_match"]),

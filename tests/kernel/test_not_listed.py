@@ -13,16 +13,13 @@ import time
 import typing as t
 
 import pytest
-import yaml
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.listeners import listeners
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import find
 from helpers.deaf_listener import listening_program
-from helpers.support import CHECKOUT, network_namespace, run, run_module, wait_until
+from helpers.support import CHECKOUT, network_namespace, read_yaml, run, run_module, wait_until
 
 ENTRIES = 2000
-CHECKS = yaml.safe_load((CHECKOUT / "roles" / "conntrack_audit" / "defaults" / "main.yml").read_text())[
-    "conntrack_audit_checks"
-]
+CHECKS = read_yaml(CHECKOUT / "roles" / "conntrack_audit" / "defaults" / "main.yml")["conntrack_audit_checks"]
 
 
 @pytest.fixture

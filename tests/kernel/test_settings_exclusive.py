@@ -13,15 +13,14 @@ import time
 import typing as t
 
 import pytest
-import yaml
 from helpers.settings_module import PREFIX, Settings, all_sysctls, sysctl
-from helpers.support import CHECKOUT, assert_refused, network_namespace, run, wait_until
+from helpers.support import CHECKOUT, assert_refused, network_namespace, read_yaml, run, wait_until
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 DROPIN = "sysctl.d/90-netops-conntrack.conf"
 MINE = f"# mine\n-net/netfilter/nf_conntrack_generic_timeout=500\n{PREFIX}acct=0\n# end, without a newline"
-DEFAULTS = yaml.safe_load((CHECKOUT / "roles/conntrack_tune/defaults/main.yml").read_text())
+DEFAULTS = read_yaml(CHECKOUT / "roles/conntrack_tune/defaults/main.yml")
 PROFILES = {
     name: {setting: entry["value"] for setting, entry in profile["settings"].items()}
     for name, profile in DEFAULTS["conntrack_tune_profiles"].items()

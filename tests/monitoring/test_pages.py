@@ -14,7 +14,7 @@ import pytest
 import yaml
 from _conntrack_pressure.options import RELIEFS, from_arguments
 from helpers.monitoring import MONITORING, RULES
-from helpers.support import CHECKOUT, run
+from helpers.support import CHECKOUT, read_yaml, run
 
 EVENTS = (CHECKOUT / "docs" / "events.md").read_text(encoding="utf-8")
 PAGE = (CHECKOUT / "docs" / "monitoring.md").read_text(encoding="utf-8")
@@ -53,7 +53,7 @@ def test_each_relief_is_documented() -> None:
 
 
 def test_each_alert_is_documented_with_its_severity() -> None:
-    groups = yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"]
+    groups = read_yaml(RULES)["groups"]
     alerts = [rule for group in groups for rule in group["rules"] if "alert" in rule]
     assert [(name.strip("`"), severity) for name, severity, _when in rows(PAGE, "alert")] == [
         (alert["alert"], alert["labels"]["severity"]) for alert in alerts

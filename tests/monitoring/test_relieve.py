@@ -18,7 +18,7 @@ import pytest
 import yaml
 from construction import stale_entries
 from helpers.monitoring import RULEBOOK_PROGRAMS, background, node_exporter, rulebook_environment
-from helpers.support import CHECKOUT, run, wait_until, worker
+from helpers.support import CHECKOUT, read_yaml, run, wait_until, worker
 from record import Lab
 
 STALE = 100
@@ -165,7 +165,7 @@ def test_a_router_that_does_not_answer_is_told_and_nothing_is_run(tmp_path: path
 
 
 def test_the_rulebook_has_each_option_of_the_event_source() -> None:
-    ruleset = yaml.safe_load(RULEBOOK.read_text(encoding="utf-8"))[0]
+    ruleset = read_yaml(RULEBOOK)[0]
     given = ruleset["sources"][0]["netops.conntrack.conntrack_pressure"]
     source = CHECKOUT / "extensions" / "eda" / "plugins" / "event_source" / "conntrack_pressure.py"
     text = source.read_text(encoding="utf-8").split('DOCUMENTATION = r"""\n')[1].split('"""')[0]

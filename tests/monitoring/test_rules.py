@@ -11,10 +11,9 @@ import re
 import typing as t
 
 import pytest
-import yaml
 from ansible_collections.netops.conntrack.plugins.plugin_utils._formats.prometheus import as_prometheus
 from helpers.documents import kinds_of_fleets
-from helpers.support import CHECKOUT, run
+from helpers.support import CHECKOUT, read_yaml, run
 
 RULES = CHECKOUT / "extensions" / "monitoring" / "prometheus" / "conntrack.rules.yml"
 CASES = pathlib.Path(__file__).with_name("conntrack_rules_test.yml")
@@ -22,7 +21,7 @@ PLAYBOOKS = {path.stem for path in CHECKOUT.glob("playbooks/*.yml")}
 
 
 def alerts() -> list[dict[str, t.Any]]:
-    groups = yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"]
+    groups = read_yaml(RULES)["groups"]
     return [rule for group in groups for rule in group["rules"] if "alert" in rule]
 
 

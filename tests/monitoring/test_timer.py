@@ -19,7 +19,7 @@ import pytest
 import yaml
 from helpers.monitoring import MONITORING, fetched, free_port, node_exporter
 from helpers.namespace_hosts import NamespaceHost
-from helpers.support import network_namespace, run, run_ansible, wait_until
+from helpers.support import network_namespace, read_yaml, run, run_ansible, wait_until
 
 UNITS = MONITORING / "systemd"
 SERVICE = UNITS / "netops-conntrack-report.service"
@@ -52,7 +52,7 @@ def test_systemd_accepts_the_units(tmp_path: pathlib.Path) -> None:
 def test_the_metrics_are_never_as_old_as_the_alert_says() -> None:
     elapses = run(["systemd-analyze", "calendar", "--iterations=2", setting(TIMER, "OnCalendar")])
     assert "*-*-* *:00/30:00" in elapses
-    rules = yaml.safe_load((MONITORING / "prometheus" / "conntrack.rules.yml").read_text(encoding="utf-8"))
+    rules = read_yaml(MONITORING / "prometheus" / "conntrack.rules.yml")
     alerts = {rule.get("alert"): rule["expr"] for group in rules["groups"] for rule in group["rules"]}
     assert alerts["ConntrackReportTooOld"].endswith("> 2 * 3600")
     longest = seconds(setting(SERVICE, "TimeoutStartSec")) + seconds(setting(TIMER, "RandomizedDelaySec"))
@@ -60,7 +60,7 @@ def test_the_metrics_are_never_as_old_as_the_alert_says() -> None:
 
 
 def test_the_service_may_write_where_its_variables_say() -> None:
-    variables = yaml.safe_load((UNITS / "report.yml").read_text(encoding="utf-8"))
+    variables = read_yaml(UNITS / "report.yml")
     assert variables["conntrack_audit_report_directory"] == setting(SERVICE, "ReadWritePaths")
 
 
@@ -70,7 +70,7 @@ def test_node_exporter_reads_whole_metrics_while_the_command_writes_them(tmp_pat
     metrics, home, port = tmp_path / "metrics", tmp_path / "home", free_port()
     metrics.mkdir()
     home.mkdir()
-    variables = yaml.safe_load((UNITS / "report.yml").read_text(encoding="utf-8"))
+    variables = read_yaml(UNITS / "report.yml")
     given = tmp_path / "report.yml"
     given.write_text(yaml.safe_dump({**variables, "conntrack_audit_report_directory": str(metrics)}))
     command, *options = shlex.split(setting(SERVICE, "ExecStart"))

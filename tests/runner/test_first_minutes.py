@@ -21,7 +21,7 @@ import pytest
 import yaml
 from fleet.conftest import STALE, Fleet
 from helpers.first_time_user import BUILD, FROM_ARTIFACT, FROM_CHECKOUT, JMESPATH, VERSION, Stranger
-from helpers.support import CHECKOUT
+from helpers.support import CHECKOUT, read_yaml
 
 OLDER = "0.4.0"
 EVERY = {"checkout", "artifact", "upgrade"}
@@ -60,8 +60,8 @@ class FirstMinutes:
 
     def writes_inventory(self, fleet: Fleet) -> None:
         """Write the sample inventory and the lines for ansible.cfg, with the addresses and the keys of the lab."""
-        sample = yaml.safe_load((CHECKOUT / "docs" / "inventory.yml").read_text(encoding="utf-8"))
-        lab = yaml.safe_load(fleet.built.inventory.read_text(encoding="utf-8"))["routers"]
+        sample = read_yaml(CHECKOUT / "docs" / "inventory.yml")
+        lab = read_yaml(fleet.built.inventory)["routers"]
         assert sample["routers"]["hosts"].keys() == lab["hosts"].keys()
         sample["routers"] = {"hosts": lab["hosts"], "vars": {**sample["routers"]["vars"], **lab["vars"]}}
         (self.place / "inventory.yml").write_text(yaml.safe_dump(sample), encoding="utf-8")

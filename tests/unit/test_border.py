@@ -17,7 +17,6 @@ import time
 import typing as t
 
 import pytest
-import yaml
 from ansible_collections.netops.conntrack.plugins.action.conntrack_audit import audit_of
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import AnswerError, ConntrackError
 from ansible_collections.netops.conntrack.plugins.plugin_utils._callback.figures import summary
@@ -28,13 +27,13 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._report.records i
 from ansible_collections.netops.conntrack.plugins.plugin_utils._router.answer import Expected
 from helpers.documents import full_record
 from helpers.forged_answers import lies, random_lies
-from helpers.support import CHECKOUT
+from helpers.support import CHECKOUT, read_yaml
 
 TIME = "2026-05-01T03:00:00Z"
 SECONDS = float(os.environ.get("BORDER_SECONDS", "5"))
 SEED = int(os.environ.get("BORDER_SEED", random.randrange(2**32) if "BORDER_SECONDS" in os.environ else 1))
 
-_DEFAULTS = yaml.safe_load((CHECKOUT / "roles" / "conntrack_audit" / "defaults" / "main.yml").read_text())
+_DEFAULTS = read_yaml(CHECKOUT / "roles" / "conntrack_audit" / "defaults" / "main.yml")
 CHECKS = parse(_DEFAULTS["conntrack_audit_checks"])
 FACTS = json.loads((CHECKOUT / "tests" / "unit" / "roles" / "facts" / "sick.json").read_text())
 ANSWER = {"changed": False, "ansible_facts": {"conntrack": FACTS}}

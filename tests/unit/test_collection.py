@@ -16,9 +16,8 @@ import tarfile
 import typing as t
 
 import pytest
-import yaml
 from helpers.ansible_tasks import ON_THE_CONTROLLER
-from helpers.support import CHECKOUT
+from helpers.support import CHECKOUT, read_yaml
 from unit.test_documentation import relative_links_of
 
 MODULES = sorted(path.stem for path in (CHECKOUT / "plugins" / "modules").glob("*.py"))
@@ -163,7 +162,7 @@ def test_every_module_is_documented_after_an_installation(documents: dict[str, t
 
 
 def test_a_module_that_asks_routers_says_which_python_they_need(documents: dict[str, t.Any]) -> None:
-    config = yaml.safe_load((CHECKOUT / "tests" / "config.yml").read_text(encoding="utf-8"))
+    config = read_yaml(CHECKOUT / "tests" / "config.yml")
     needed = f"Python {config['modules']['python_requires'].replace('>=', '>= ')} on the target"
     saying = {
         name
@@ -185,7 +184,7 @@ def test_playbook_loads_after_an_installation(installed: pathlib.Path, name: str
 
 
 def test_every_module_is_in_the_action_group() -> None:
-    runtime = yaml.safe_load((CHECKOUT / "meta" / "runtime.yml").read_text(encoding="utf-8"))
+    runtime = read_yaml(CHECKOUT / "meta" / "runtime.yml")
     assert runtime["action_groups"] == {"conntrack": MODULES}
 
 

@@ -13,11 +13,11 @@ import typing as t
 
 import pytest
 import yaml
-from helpers.support import CHECKOUT
+from helpers.support import CHECKOUT, read_yaml
 from interface import documentation_of
 
 PREFIX = "netops.conntrack."
-REPOSITORY = yaml.safe_load((CHECKOUT / "galaxy.yml").read_text(encoding="utf-8"))["repository"]
+REPOSITORY = read_yaml(CHECKOUT / "galaxy.yml")["repository"]
 README = CHECKOUT / "README.md"
 INDEX = CHECKOUT / "docs" / "README.md"
 TESTING = CHECKOUT / "TESTING.md"
@@ -104,7 +104,7 @@ def role_variables() -> set[str]:
     return {
         option
         for path in specs
-        for entry in yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"].values()
+        for entry in read_yaml(path)["argument_specs"].values()
         for option in entry.get("options", {})
     }
 

@@ -15,15 +15,14 @@ import types
 import typing as t
 
 import pytest
-import yaml
-from helpers.support import CHECKOUT
+from helpers.support import CHECKOUT, read_yaml
 
 TARGETS = set(re.findall(r"^([a-z-]+):.*## ", (CHECKOUT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 WORKFLOWS = sorted(CHECKOUT.glob(".github/workflows/*.yml"))
 
 
 def read(path: pathlib.Path) -> t.Any:
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
+    return read_yaml(path)
 
 
 def jobs_of(path: pathlib.Path) -> dict[str, dict[str, t.Any]]:

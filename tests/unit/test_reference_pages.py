@@ -10,7 +10,6 @@ import re
 import typing as t
 
 import pytest
-import yaml
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.known_settings import KNOWN
 from ansible_collections.netops.conntrack.plugins.plugin_utils._preflight.renamed import RENAMED_PROFILES
 from ansible_collections.netops.conntrack.plugins.plugin_utils._tuning.sizing import (
@@ -20,12 +19,12 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._tuning.sizing im
     size,
 )
 from helpers import tuning_page
-from helpers.support import CHECKOUT
+from helpers.support import CHECKOUT, read_yaml
 
 FINDINGS = (CHECKOUT / "docs" / "findings.md").read_text(encoding="utf-8")
 SIZING = (CHECKOUT / "docs" / "sizing.md").read_text(encoding="utf-8")
-AUDIT = yaml.safe_load((CHECKOUT / "roles" / "conntrack_audit" / "defaults" / "main.yml").read_text(encoding="utf-8"))
-TUNE = yaml.safe_load((CHECKOUT / "roles" / "conntrack_tune" / "defaults" / "main.yml").read_text(encoding="utf-8"))
+AUDIT = read_yaml(CHECKOUT / "roles" / "conntrack_audit" / "defaults" / "main.yml")
+TUNE = read_yaml(CHECKOUT / "roles" / "conntrack_tune" / "defaults" / "main.yml")
 CHECKS: list[dict[str, t.Any]] = [*AUDIT["conntrack_audit_checks"], *AUDIT["conntrack_audit_namespace_checks"]]
 PROFILES: dict[str, dict[str, t.Any]] = TUNE["conntrack_tune_profiles"]
 DEFAULTS = "kernel_defaults"

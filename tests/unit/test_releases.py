@@ -14,13 +14,12 @@ import sys
 
 import interface
 import release
-import yaml
-from helpers.support import CHECKOUT
+from helpers.support import CHECKOUT, read_yaml
 
-CHANGELOG = yaml.safe_load((CHECKOUT / "changelogs" / "changelog.yaml").read_text(encoding="utf-8"))
+CHANGELOG = read_yaml(CHECKOUT / "changelogs" / "changelog.yaml")
 RELEASES = sorted(CHANGELOG["releases"], key=interface.number)
 FRAGMENTS = sorted((CHECKOUT / "changelogs" / "fragments").glob("*.yml"))
-VERSION = yaml.safe_load((CHECKOUT / "galaxy.yml").read_text(encoding="utf-8"))["version"]
+VERSION = read_yaml(CHECKOUT / "galaxy.yml")["version"]
 NEXT = VERSION.removesuffix(release.UNRELEASED)
 
 _ANSIBLE_MARKUP = re.compile(r"\b(?:C|V|O|RV|M|P)\(")
@@ -102,11 +101,11 @@ def test_release_turns_fragments_into_the_changelog_and_records_what_is_new(tmp_
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stderr
-    releases = yaml.safe_load((tmp_path / "changelogs" / "changelog.yaml").read_text(encoding="utf-8"))["releases"]
+    releases = read_yaml(tmp_path / "changelogs" / "changelog.yaml")["releases"]
     assert releases[coming]["release_date"] == "2027-01-02"
     assert sorted(releases[coming]["fragments"]) == fragments
     assert list((tmp_path / "changelogs" / "fragments").glob("*.yml")) == []
-    record = yaml.safe_load((tmp_path / "changelogs" / "interface.yml").read_text(encoding="utf-8"))
+    record = read_yaml(tmp_path / "changelogs" / "interface.yml")
     assert "itself" in record["1.0.0"]["module conntrack_preflight"]
     assert f"version: {coming}\n" in (tmp_path / "galaxy.yml").read_text(encoding="utf-8")
     assert f"netops-conntrack-{coming}.tar.gz" in (tmp_path / "README.md").read_text(encoding="utf-8")

@@ -13,8 +13,7 @@ import typing as t
 
 import ansible
 import pytest
-import yaml
-from helpers.support import CHECKOUT
+from helpers.support import CHECKOUT, read_yaml
 
 PAGE = (CHECKOUT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
 OURS = "message"
@@ -59,7 +58,7 @@ def texts_of_yaml(data: t.Any) -> t.Iterator[str]:
 @pytest.fixture(scope="module")
 def texts_of_ours() -> list[str]:
     files = [*CHECKOUT.glob("playbooks/*.yml"), *CHECKOUT.glob("roles/*/tasks/*.yml")]
-    tasks = [text for path in files for text in texts_of_yaml(yaml.safe_load(path.read_text(encoding="utf-8")))]
+    tasks = [text for path in files for text in texts_of_yaml(read_yaml(path))]
     return [*texts_of_python(CHECKOUT / "plugins"), *tasks]
 
 

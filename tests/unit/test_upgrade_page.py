@@ -11,7 +11,6 @@ import pathlib
 import re
 
 import interface
-import yaml
 from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes import backup_directory
 from ansible_collections.netops.conntrack.plugins.module_utils._files import run_directory
 from ansible_collections.netops.conntrack.plugins.module_utils._settings import persistence, record
@@ -20,14 +19,14 @@ from ansible_collections.netops.conntrack.plugins.module_utils._timeout_policies
 from ansible_collections.netops.conntrack.plugins.plugin_utils._preflight.renamed import RENAMED_PROFILES
 from ansible_collections.netops.conntrack.plugins.plugin_utils._preflight.variables import RENAMED
 from helpers.first_time_user import ARTIFACT, BUILD, FROM_ARTIFACT, VERSION, Stranger
-from helpers.support import CHECKOUT
+from helpers.support import CHECKOUT, read_yaml
 
 PAGE = (CHECKOUT / "docs" / "upgrade.md").read_text(encoding="utf-8")
 
 
 def defaults_of(role: str) -> dict[str, object]:
     path = CHECKOUT / "roles" / role / "defaults" / "main.yml"
-    return dict(yaml.safe_load(path.read_text(encoding="utf-8")))
+    return dict(read_yaml(path))
 
 
 def paths_of_the_code() -> set[str]:
@@ -42,7 +41,7 @@ def paths_of_the_code() -> set[str]:
         f"{persistence._MODULES_OF_PROCD}/{name}",
         f"{persistence._MODPROBE}/{name}",
     }
-    role = yaml.safe_load((CHECKOUT / "roles/conntrack_prepare/vars/main.yml").read_text(encoding="utf-8"))
+    role = read_yaml(CHECKOUT / "roles/conntrack_prepare/vars/main.yml")
     policy = nft_file._default_path(Table("inet", "filter"), "sip")
     return settings | {run_directory.DIRECTORY, backup_directory.DIRECTORY, policy, role["conntrack_prepare_record"]}
 

@@ -14,9 +14,8 @@ import sys
 import controllers
 import prepare_ansible_test
 import pytest
-import yaml
 from controllers import Controller
-from helpers.support import CHECKOUT
+from helpers.support import CHECKOUT, read_yaml
 
 ROWS = controllers.controllers()
 SUPPORTED = [row for row in ROWS if row.supported]
@@ -51,7 +50,7 @@ def test_all_that_is_promised_is_in_the_table() -> None:
 
 
 def test_each_pull_request_is_tested_on_each_supported_series() -> None:
-    checks = yaml.safe_load((CHECKOUT / ".github" / "workflows" / "checks.yml").read_text(encoding="utf-8"))
+    checks = read_yaml(CHECKOUT / ".github" / "workflows" / "checks.yml")
     assert checks["jobs"]["versions"]["strategy"]["matrix"]["core"] == list(
         dict.fromkeys(row.series for row in SUPPORTED)
     )
@@ -91,7 +90,7 @@ def test_the_environments_have_the_packages_of_the_suite() -> None:
 
 
 def test_the_collection_asks_for_the_oldest_supported_one() -> None:
-    runtime = yaml.safe_load((CHECKOUT / "meta" / "runtime.yml").read_text(encoding="utf-8"))
+    runtime = read_yaml(CHECKOUT / "meta" / "runtime.yml")
     assert runtime["requires_ansible"] == f">={floor()}.0"
     assert f"with ansible-core {floor()} or later" in (CHECKOUT / "README.md").read_text(encoding="utf-8")
     assert f"ansible-core>={floor()}\n" in (CHECKOUT / "docs" / "scale-out.md").read_text(encoding="utf-8")
@@ -99,7 +98,7 @@ def test_the_collection_asks_for_the_oldest_supported_one() -> None:
 
 @pytest.mark.parametrize("role", ROLES)
 def test_a_role_asks_for_the_oldest_supported_one(role: str) -> None:
-    meta = yaml.safe_load((CHECKOUT / "roles" / role / "meta" / "main.yml").read_text(encoding="utf-8"))
+    meta = read_yaml(CHECKOUT / "roles" / role / "meta" / "main.yml")
     assert meta["galaxy_info"]["min_ansible_version"] == floor()
 
 

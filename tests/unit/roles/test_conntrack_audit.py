@@ -11,16 +11,15 @@ import pathlib
 import typing as t
 
 import pytest
-import yaml
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.named_selectors import NAMED
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import find
 from ansible_collections.netops.conntrack.plugins.plugin_utils._tuning.sizing import EXTENSION_BYTES
 from helpers.json_routers import Fleet
-from helpers.support import CHECKOUT
+from helpers.support import CHECKOUT, read_yaml
 
 ROLE = CHECKOUT / "roles" / "conntrack_audit"
 FACTS = pathlib.Path(__file__).parent / "facts"
-DEFAULTS = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text())
+DEFAULTS = read_yaml(ROLE / "defaults" / "main.yml")
 CHECKS: list[dict[str, str]] = DEFAULTS["conntrack_audit_checks"]
 
 

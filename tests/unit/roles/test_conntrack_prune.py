@@ -11,16 +11,15 @@ import pathlib
 import typing as t
 
 import pytest
-import yaml
 from helpers.json_routers import Fleet
-from helpers.support import CHECKOUT
+from helpers.support import CHECKOUT, read_yaml
 
 IDLE = {"protocol": "tcp", "idle": {"min": "1h"}}
 BUSY = {"protocol": "udp", "source": "198.51.100.7"}
 
 
 def defaults(role: str) -> dict[str, object]:
-    content = yaml.safe_load((CHECKOUT / "roles" / role / "defaults" / "main.yml").read_text())
+    content = read_yaml(CHECKOUT / "roles" / role / "defaults" / "main.yml")
     assert isinstance(content, dict)
     return content
 

@@ -9,15 +9,14 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-import yaml
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import short_name_of
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.values import parse_value
 from ansible_collections.netops.conntrack.plugins.plugin_utils._preflight.renamed import RENAMED_PROFILES
 from ansible_collections.netops.conntrack.plugins.plugin_utils._tuning.profiles import plan
-from helpers.support import CHECKOUT
+from helpers.support import CHECKOUT, read_yaml
 
 ROLE = CHECKOUT / "roles" / "conntrack_tune"
-DEFAULTS = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text())
+DEFAULTS = read_yaml(ROLE / "defaults" / "main.yml")
 ALL_PROFILES: dict[str, dict[str, t.Any]] = DEFAULTS["conntrack_tune_profiles"]
 PROFILES = {name: profile for name, profile in ALL_PROFILES.items() if name not in RENAMED_PROFILES}
 UNDO = "kernel_defaults"

@@ -11,15 +11,14 @@ import json
 import typing as t
 
 import pytest
-import yaml
 from ansible_collections.netops.conntrack.plugins.plugin_utils._preflight.variables import RENAMED
-from helpers.support import CHECKOUT
+from helpers.support import CHECKOUT, read_yaml
 
 ROLES = sorted(path.name for path in (CHECKOUT / "roles").iterdir())
 
 
 def load(role: str, path: str) -> dict[str, t.Any]:
-    return t.cast("dict[str, t.Any]", yaml.safe_load((CHECKOUT / "roles" / role / path).read_text()))
+    return t.cast("dict[str, t.Any]", read_yaml(CHECKOUT / "roles" / role / path))
 
 
 def options(role: str) -> dict[str, t.Any]:

@@ -17,10 +17,9 @@ import galaxy_stand_in
 import publish
 import pytest
 import rehearse_release
-import yaml
-from helpers.support import CHECKOUT
+from helpers.support import CHECKOUT, read_yaml
 
-WORKFLOW = yaml.safe_load((CHECKOUT / ".github" / "workflows" / "release.yml").read_text(encoding="utf-8"))
+WORKFLOW = read_yaml(CHECKOUT / ".github" / "workflows" / "release.yml")
 VERSION = publish.version().removesuffix("-dev0")
 TOKEN = "0123456789abcdef"
 

@@ -16,11 +16,10 @@ import typing as t
 import pytest
 from ansible_collections.netops.conntrack.plugins.plugin_utils._callback.figures import summary
 from ansible_collections.netops.conntrack.plugins.plugin_utils._callback.fleet_table import table
-from helpers.documents import fleet_document
+from helpers.documents import Document, fleet_document
 from helpers.support import COLLECTIONS
 from helpers.terminals import on_terminal, operator
 
-DOCUMENT = fleet_document(30, hostile=True)
 ESCAPE = re.compile(r"\033\[[0-9;]*m")
 TITLE = "CONNTRACK FLEET, 30 routers: "
 
@@ -50,12 +49,16 @@ class ActionModule(ActionBase):
 """
 
 
+def document() -> Document:
+    return fleet_document(30, hostile=True)
+
+
 class Runs:
     """A directory with a play, and ways to run it."""
 
     def __init__(self, directory: pathlib.Path) -> None:
         self.directory = directory
-        (directory / "fleet.json").write_text(json.dumps(DOCUMENT), encoding="utf-8")
+        (directory / "fleet.json").write_text(json.dumps(document()), encoding="utf-8")
         self.writes(PLAY.format(task="netops.conntrack.conntrack_report", fails="false"))
 
     def writes(self, play: str) -> None:
@@ -108,7 +111,7 @@ def runs(tmp_path: pathlib.Path) -> Runs:
 
 
 def expected(columns: int, unicode: bool = True, **options: t.Any) -> str:
-    return table(summary(DOCUMENT), columns, colour=False, unicode=unicode, **options)
+    return table(summary(document()), columns, colour=False, unicode=unicode, **options)
 
 
 @pytest.mark.parametrize("columns", [40, 100, 160])

@@ -19,7 +19,6 @@ import time
 import typing as t
 
 import pytest
-import yaml
 from bench import bench_fleet, fleet, fleet_page, proc
 from bench.controller import Controller
 from bench.errors import BenchError
@@ -27,7 +26,7 @@ from bench.fleet import BY_HAND_TASKS, Fleet
 from bench.fleet_report import FORECASTS, Line, forecast, most_forks, rates, report, times_ping, verdict
 from bench.fleet_results import AUDIT, BY_HAND, PING, REPORT, Contest, Cost, Memory, Results, from_json
 from bench.page import framed
-from helpers.support import wait_until
+from helpers.support import read_yaml, wait_until
 from record import Lab
 from topology import Router
 
@@ -211,7 +210,7 @@ def test_growth_needs_the_routers(tmp_path: pathlib.Path) -> None:
 def test_router_can_have_many_names(played: list[Played], tmp_path: pathlib.Path) -> None:
     used = Fleet(lab_of(2, tmp_path), tmp_path / "many", copies=3)
     assert list(used.routers) == ["router1", "router2", "router1-1", "router2-1", "router1-2", "router2-2"]
-    hosts = yaml.safe_load((tmp_path / "many" / "inventory.yml").read_text())["routers"]["hosts"]
+    hosts = read_yaml(tmp_path / "many" / "inventory.yml")["routers"]["hosts"]
     assert {name: host["ansible_host"] for name, host in hosts.items()} == {
         name: router.address for name, router in used.routers.items()
     }

@@ -9,12 +9,11 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-import yaml
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.check import find
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.namespaces import accounts_of
-from helpers.support import CHECKOUT
+from helpers.support import CHECKOUT, read_yaml
 
-DEFAULTS = yaml.safe_load((CHECKOUT / "roles" / "conntrack_audit" / "defaults" / "main.yml").read_text())
+DEFAULTS = read_yaml(CHECKOUT / "roles" / "conntrack_audit" / "defaults" / "main.yml")
 CHECKS = DEFAULTS["conntrack_audit_namespace_checks"]
 
 Facts = dict[str, t.Any]

@@ -12,7 +12,6 @@ import typing as t
 from xml.etree import ElementTree
 
 import pytest
-import yaml
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.plugin_utils._callback.figures import summary
 from ansible_collections.netops.conntrack.plugins.plugin_utils._callback.fleet_table import table
@@ -28,7 +27,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._report.invocatio
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.ranking import worst_first
 from ansible_collections.netops.conntrack.plugins.plugin_utils._tuning.sizing import size
 from helpers.documents import Document, fleet_document
-from helpers.support import CHECKOUT
+from helpers.support import CHECKOUT, read_yaml
 
 TIME = "2026-05-01T03:00:00Z"
 CHECKS: dict[str, dict[str, t.Any]] = {
@@ -497,7 +496,7 @@ def test_an_unknown_style_is_refused_and_all_others_are_named() -> None:
         page({}, "pdf")
     styles = "json, html, markdown, text, csv, prometheus, junit"
     assert str(refused.value).endswith(f"Give one of {styles}.")
-    options = yaml.safe_load((CHECKOUT / "plugins/filter/conntrack_render.yml").read_text(encoding="utf-8"))
+    options = read_yaml(CHECKOUT / "plugins/filter/conntrack_render.yml")
     assert options["DOCUMENTATION"]["options"]["style"]["choices"] == styles.split(", ")
 
 

@@ -11,11 +11,11 @@ import pytest
 import yaml
 from ansible_collections.netops.conntrack.plugins.plugin_utils._preflight.variable_types import explain
 from ansible_collections.netops.conntrack.plugins.plugin_utils._preflight.variables import OPTIONS, RENAMED
-from helpers.support import CHECKOUT
+from helpers.support import CHECKOUT, read_yaml
 
 
 def defaults() -> dict[str, t.Any]:
-    files = [yaml.safe_load(path.read_text()) for path in CHECKOUT.glob("roles/*/defaults/main.yml")]
+    files = [read_yaml(path) for path in CHECKOUT.glob("roles/*/defaults/main.yml")]
     return {name: value for file in files for name, value in file.items()}
 
 

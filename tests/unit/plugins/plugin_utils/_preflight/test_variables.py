@@ -9,7 +9,6 @@ import re
 import typing as t
 
 import pytest
-import yaml
 from ansible_collections.netops.conntrack.plugins.plugin_utils._preflight.variables import (
     OF_INVENTORY,
     OF_PLAYBOOKS,
@@ -22,7 +21,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._preflight.variab
     names_in_templates,
     nearest,
 )
-from helpers.support import CHECKOUT
+from helpers.support import CHECKOUT, read_yaml
 
 SPECIFICATIONS = sorted(CHECKOUT.glob("roles/*/meta/argument_specs.yml"))
 TASK_FILES = [*CHECKOUT.glob("playbooks/*.yml"), *CHECKOUT.glob("roles/*/tasks/*.yml")]
@@ -33,7 +32,7 @@ SETS = ("vars", "ansible.builtin.set_fact")
 def of_specifications() -> dict[str, str]:
     kinds = {}
     for path in SPECIFICATIONS:
-        for entry in yaml.safe_load(path.read_text())["argument_specs"].values():
+        for entry in read_yaml(path)["argument_specs"].values():
             for name, option in entry["options"].items():
                 elements = f" of {option['elements']}" if "elements" in option else ""
                 kinds[name] = f"{option['type']}{elements}"
@@ -56,8 +55,8 @@ def test_the_table_has_the_options_of_the_roles_with_their_types() -> None:
 
 
 def test_the_table_has_what_roles_and_playbooks_set() -> None:
-    names = set(set_in([yaml.safe_load(path.read_text()) for path in TASK_FILES]))
-    names.update(*(yaml.safe_load(path.read_text()) for path in VARIABLE_FILES))
+    names = set(set_in([read_yaml(path) for path in TASK_FILES]))
+    names.update(*(read_yaml(path) for path in VARIABLE_FILES))
     ours = {name for name in names if name.startswith(PREFIX)}
     # A task that sets an option for another one adds nothing.
     assert ours - OPTIONS.keys() == SET_BY_US

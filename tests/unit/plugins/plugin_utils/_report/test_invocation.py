@@ -10,12 +10,11 @@ import shlex
 import typing as t
 
 import pytest
-import yaml
 from ansible import constants as C
 from ansible_collections.netops.conntrack.plugins.plugin_utils._page.blocks import Items, as_markdown, as_text
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.invocation import pasteable, playbook_command
 from helpers.documents import Document
-from helpers.support import CHECKOUT
+from helpers.support import CHECKOUT, read_yaml
 
 NOTHING_GIVEN = {"inventory": C.DEFAULT_HOST_LIST, "become": False, "become_method": C.DEFAULT_BECOME_METHOD}
 GIVEN = {
@@ -128,7 +127,7 @@ def test_a_router_that_is_cured_is_not_named() -> None:
 
 
 def test_every_command_of_our_checks_is_made_pasteable() -> None:
-    defaults = yaml.safe_load((CHECKOUT / "roles/conntrack_audit/defaults/main.yml").read_text())
+    defaults = read_yaml(CHECKOUT / "roles/conntrack_audit/defaults/main.yml")
     checks = [*defaults["conntrack_audit_checks"], *defaults["conntrack_audit_gates"]]
     commands = [
         command

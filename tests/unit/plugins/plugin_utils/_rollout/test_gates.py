@@ -7,7 +7,6 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-import yaml
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.plugin_utils._rollout.gates import (
     change,
@@ -15,13 +14,13 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._rollout.gates im
     stop_reasons,
     stopped,
 )
-from helpers.support import CHECKOUT
+from helpers.support import CHECKOUT, read_yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 WRAP = 1 << 32
 HALF = 1 << 31
-DEFAULTS = yaml.safe_load((CHECKOUT / "roles" / "conntrack_audit" / "defaults" / "main.yml").read_text())
+DEFAULTS = read_yaml(CHECKOUT / "roles" / "conntrack_audit" / "defaults" / "main.yml")
 GATES = DEFAULTS["conntrack_audit_gates"]
 
 

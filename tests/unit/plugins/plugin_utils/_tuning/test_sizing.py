@@ -9,11 +9,10 @@ import json
 import typing as t
 
 import pytest
-import yaml
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError, UnavailableError
 from ansible_collections.netops.conntrack.plugins.plugin_utils._tuning import sizing as sizing_module
 from ansible_collections.netops.conntrack.plugins.plugin_utils._tuning.sizing import binary_size, size
-from helpers.support import CHECKOUT
+from helpers.support import CHECKOUT, read_yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -285,8 +284,8 @@ def test_binary_size(count: int, text: str) -> None:
 
 
 def test_the_defaults_of_the_role_are_those_of_the_filter() -> None:
-    defaults = yaml.safe_load((CHECKOUT / "roles" / "conntrack_tune" / "defaults" / "main.yml").read_text())
-    options = yaml.safe_load((CHECKOUT / "plugins" / "filter" / "conntrack_sizing.yml").read_text())["DOCUMENTATION"]
+    defaults = read_yaml(CHECKOUT / "roles" / "conntrack_tune" / "defaults" / "main.yml")
+    options = read_yaml(CHECKOUT / "plugins" / "filter" / "conntrack_sizing.yml")["DOCUMENTATION"]
     parameters = inspect.signature(size).parameters
     for name in ("memory_share", "peak", "headroom", "load"):
         stated = options["options"][name].get("default")
