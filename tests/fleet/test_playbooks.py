@@ -14,7 +14,7 @@ import pytest
 from helpers.support import CHECKOUT, read_yaml, run
 from topology import FLOWS, QUIET_CONNECTIONS
 
-FIVE = {f"router{number}" for number in range(1, 6)}
+FOUR = {f"router{number}" for number in range(1, 5)}
 TWO = ("--extra-vars", "target=router1:router2")
 
 Make = t.Callable[[str, int], t.Any]
@@ -22,7 +22,7 @@ Make = t.Callable[[str, int], t.Any]
 
 @pytest.fixture
 def fleet(make_fleet: Make) -> t.Any:
-    return make_fleet("nctest", 5)
+    return make_fleet("nctest", 4)
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def shortened(report: dict[str, t.Any], what: str) -> dict[str, int]:
 
 def test_site_foretells_does_and_rests(fleet: t.Any) -> None:
     stale, before = fleet.stale(), fleet.state()
-    assert set(stale) == FIVE
+    assert set(stale) == FOUR
     assert all(stale.values())
     assert fleet.flows_carry()
 
@@ -60,16 +60,16 @@ def test_site_foretells_does_and_rests(fleet: t.Any) -> None:
     # Flows that live get the new timeout by themselves before it comes to them; quiet connections never do.
     foretold, done = shortened(rehearsal.report, "would_update"), shortened(first.report, "updated")
     live = sum(flow.protocol == "tcp" for flow in FLOWS)
-    assert all(foretold[host] - live <= done[host] <= foretold[host] for host in FIVE)
-    assert all(done[host] >= QUIET_CONNECTIONS for host in FIVE)
+    assert all(foretold[host] - live <= done[host] <= foretold[host] for host in FOUR)
+    assert all(done[host] >= QUIET_CONNECTIONS for host in FOUR)
     assert {result["settings"]["confirmed"] for result in first.report["hosts"].values()} == {True}
-    assert fleet.stale() == dict.fromkeys(FIVE, 0)
+    assert fleet.stale() == dict.fromkeys(FOUR, 0)
     assert fleet.state() != before
     assert fleet.flows_carry()
 
     second = fleet.play("site")
     assert second.rc == 0, second.output
-    assert second.changed == dict.fromkeys(FIVE, 0)
+    assert second.changed == dict.fromkeys(FOUR, 0)
     assert fleet.flows_carry()
 
 
@@ -82,7 +82,7 @@ def test_serial_goes_past_a_dead_router_and_names_it(fleet: t.Any) -> None:
     assert outcome.rc != 0
     assert outcome.report["unreachable"] == ["router2"]
     assert outcome.report["failed"] == []
-    assert fleet.stale() == {**dict.fromkeys(FIVE, 0), "router2": stale["router2"]}
+    assert fleet.stale() == {**dict.fromkeys(FOUR, 0), "router2": stale["router2"]}
     assert fleet.play("site", "--limit", "router2").rc == 0
     assert fleet.stale()["router2"] == 0
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import marshal
 import os
 import pathlib
+import pickle
 import subprocess
 import sys
 
@@ -31,6 +32,27 @@ text = trust_as_template(r"{{ 'a\\b' }} [[ x ]] {{ x }}")
 brackets = {"variable_start_string": "[[", "variable_end_string": "]]"}
 for options in {"escape_backslashes": False}, {"overrides": brackets}, {"escape_backslashes": True}:
     print(templar.template(text, **options))
+"""
+
+PARSED = r"""
+import io, json, shared_code
+shared_code.share_parsed_yaml()
+import yaml
+from ansible._internal._datatag._tags import Origin, TrustedAsTemplate
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import trust_as_template
+
+read = DataLoader().load(trust_as_template("a: ['{{ x }}', 1]"), "/play.yml")
+again = DataLoader().load("a: ['{{ x }}', 1]", "/vars.yml")
+for each in read, again:
+    value = each["a"][0]
+    origin = Origin.get_tag(value)
+    print(json.dumps([each, origin.path, origin.line_num, origin.col_num, TrustedAsTemplate.is_tagged_on(value)]))
+print(yaml.load("a: 1", yaml.CSafeLoader), yaml.load("a: 1", yaml.CBaseLoader), yaml.safe_load(io.StringIO("a: 2")))
+try:
+    DataLoader().load("a: [", "/wrong.yml")
+except Exception as error:
+    print(type(error).__name__)
 """
 
 
@@ -74,10 +96,10 @@ def test_what_changed_is_compiled_anew(code: pathlib.Path) -> None:
     assert len(answer(code, "two")) == len(compiled) + 1
 
 
-def templated(code: pathlib.Path) -> list[str]:
-    """Return what a program of Ansible makes of one text, read in three ways."""
+def printed(program: str, code: pathlib.Path) -> list[str]:
+    """Return the lines that a program prints, which shares what it compiles with others."""
     environment = {**os.environ, **ON_CONTROLLERS, shared_code.VARIABLE: str(code)}
-    command = [sys.executable, "-c", TEMPLATES]
+    command = [sys.executable, "-c", program]
     done = subprocess.run(command, cwd=code.parent, env=environment, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
@@ -85,11 +107,28 @@ def templated(code: pathlib.Path) -> list[str]:
 
 def test_a_template_is_compiled_once_for_each_way_to_read_it(code: pathlib.Path) -> None:
     expected = [r"a\b [[ x ]] 2", r"{{ 'a\\b' }} 2 {{ x }}", r"a\\b [[ x ]] 2"]
-    assert templated(code) == expected
+    assert printed(TEMPLATES, code) == expected
     compiled = list(code.iterdir())
     assert len(compiled) == len(expected)
-    assert templated(code) == expected
+    assert printed(TEMPLATES, code) == expected
     for path in compiled:
         path.write_bytes(marshal.dumps(compile("raise RuntimeError('of another program')", "", "exec")))
     with pytest.raises(AssertionError, match="of another program"):
-        templated(code)
+        printed(TEMPLATES, code)
+
+
+def test_yaml_is_parsed_once_for_each_loader_and_place(code: pathlib.Path) -> None:
+    expected = [
+        '[{"a": ["{{ x }}", 1]}, "/play.yml", 1, 5, true]',
+        '[{"a": ["{{ x }}", 1]}, "/vars.yml", 1, 5, false]',
+        "{'a': 1} {'a': '1'} {'a': 2}",
+        "AnsibleYAMLParserError",
+    ]
+    assert printed(PARSED, code) == expected
+    parsed = list(code.iterdir())
+    assert printed(PARSED, code) == expected
+    assert list(code.iterdir()) == parsed
+    for path in parsed:
+        path.write_bytes(pickle.dumps(None))
+    with pytest.raises(AssertionError, match="Error: "):
+        printed(PARSED, code)

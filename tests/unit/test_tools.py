@@ -18,7 +18,7 @@ import types
 import typing as t
 
 import pytest
-from helpers.support import CHECKOUT
+from helpers.support import CHECKOUT, SYSTEM_PYTHON
 
 NOBODY = 65534 if os.geteuid() == 0 else None
 """A user without rights; None leaves the process the one that it is."""
@@ -83,7 +83,7 @@ def test_packages_to_install_by_hand_are_named_without_apt_get(
 ) -> None:
     for name in ("dirname", "id"):
         (tmp_path / name).symlink_to(t.cast(str, shutil.which(name)))
-    output = run_setup(bare_checkout, "tools/requirements-run.txt", env={"PATH": str(tmp_path)})
+    output = run_setup(bare_checkout, "tools/requirements-run.txt", env={"PATH": str(tmp_path), "PYTHON": "python3"})
     assert "missing: git python3-venv." in output
     assert "run make again" in output
 
@@ -107,6 +107,27 @@ def test_an_old_python_is_named(bare_checkout: pathlib.Path, old_python: str) ->
     output = run_setup(bare_checkout, "tools/requirements-run.txt", env={"PATH": "/usr/bin:/bin", "PYTHON": old_python})
     assert f"{old_python} is Python 3.9.18" in output
     assert "3.11 or newer" in output
+
+
+def is_recent(python: str) -> bool:
+    return (
+        subprocess.run([python, "-c", "import sys; sys.exit(sys.version_info < (3, 11))"], check=False).returncode == 0
+    )
+
+
+@pytest.mark.skipif(not is_recent(SYSTEM_PYTHON), reason="the distribution's Python is too old")
+def test_the_distribution_s_python_is_taken_before_others(bare_checkout: pathlib.Path, old_python: str) -> None:
+    programs = pathlib.Path(old_python).with_name("programs")
+    executable(programs / "python3", pathlib.Path(old_python).read_text(encoding="utf-8"))
+    (bare_checkout / ".venv").symlink_to(programs)
+    output = run_setup(
+        bare_checkout,
+        "tools/requirements-run.txt",
+        env={"PATH": f"{programs}:{os.environ['PATH']}"},
+        there={".venv", "tools"},
+    )
+    assert "Python 3.9" not in output
+    assert "Remove the link" in output
 
 
 def test_an_environment_of_another_checkout_stays(bare_checkout: pathlib.Path, tmp_path: pathlib.Path) -> None:

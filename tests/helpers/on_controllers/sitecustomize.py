@@ -28,6 +28,8 @@ if _is_of_ansible():
     import less_work  # type: ignore[import-not-found]  # Python finds it beside this file
     import shared_payloads  # type: ignore[import-not-found]  # Python finds it beside this file
 
+    # Before anything of Ansible is imported.
+    shared_code.share_parsed_yaml()
     shared_code.share_with_plugins()
     shared_payloads.share()
     # It reads the configuration, which makes the directory that the payloads lie in.
