@@ -53,6 +53,7 @@ LONG = (
     "fleet/test_confirm.py",
     "monitoring/test_relieve.py",
     "report/test_html.py",
+    "report/test_html_widths.py",
     "runner/test_slices.py",
     "runner/test_ci.py",
     "runner/test_navigator.py",
