@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What programs of Ansible do often and need not. Together it is half of what takes a processor in the controller."""
+"""What programs of Ansible do often and need not. Together it is a third of what the first process of each does."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import gc
 import typing as t
 
 _LOOKS_EVERY = 0.005
-"""Seconds between two looks for a worker that ended, in place of 0.001, at which the looks alone take a third."""
+"""Seconds between two looks for a worker that ended, in place of 0.001: most of them find none."""
 
 
 def do_less() -> None:
