@@ -107,7 +107,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _compile_the_collection() -> None:
     """Let programs find it compiled: a module takes four times as long without. None may write into the checkout."""
-    for python in {sys.executable, SYSTEM_PYTHON}:
+    for python in sys.executable, SYSTEM_PYTHON:
         if pathlib.Path(python).exists():
             subprocess.run([python, "-m", "compileall", "-q", str(HERE.parent / "plugins")], check=True)
 

@@ -100,7 +100,9 @@ def printed(program: str, code: pathlib.Path) -> list[str]:
     """Return the lines that a program prints, which shares what it compiles with others."""
     environment = {**os.environ, **ON_CONTROLLERS, shared_code.VARIABLE: str(code)}
     command = [sys.executable, "-c", program]
-    done = subprocess.run(command, cwd=code.parent, env=environment, capture_output=True, text=True, timeout=PATIENCE)
+    done = subprocess.run(
+        command, cwd=code.parent, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 
