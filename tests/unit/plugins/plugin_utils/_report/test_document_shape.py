@@ -21,7 +21,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.document_types import Host
 from helpers.documents import Document, fleet_document
 
-FLEET = fleet_document(20, hostile=True)
+FLEET = fleet_document(24)
 ROUTER = next(name for name, host in FLEET["hosts"].items() if host["after"] and host["prune"] and host["settings"])
 
 

@@ -16,7 +16,7 @@ from helpers.old_reports import as_version_1
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-FLEET = documents.fleet_document(20, hostile=True)
+FLEET = documents.fleet_document(24, hostile=True)
 
 
 def an_audit() -> documents.Document:

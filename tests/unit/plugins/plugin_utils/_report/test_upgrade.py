@@ -19,7 +19,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._report.view impo
 from helpers import documents
 from helpers.old_reports import as_version_1, as_version_2, with_old_names, without_later_keys
 
-FLEET = documents.fleet_document(20, hostile=True)
+FLEET = documents.fleet_document(24, hostile=True)
 FIRST_HOST = next(iter(FLEET["hosts"]))
 
 
@@ -124,7 +124,7 @@ def test_a_fleet_of_which_no_prune_was_decided_has_no_sum_of_zero() -> None:
 
 @pytest.mark.parametrize("style", ["text", "markdown"])
 def test_a_report_of_the_first_version_can_be_shown(style: str) -> None:
-    assert "Connection tracking of 20 routers" in render(read_back(as_version_1(FLEET), "slices"), style)
+    assert "Connection tracking of 24 routers" in render(read_back(as_version_1(FLEET), "slices"), style)
 
 
 @pytest.mark.parametrize("style", ["json", "html", "markdown", "text", "csv", "prometheus", "junit"])
@@ -143,7 +143,7 @@ def test_a_report_without_the_keys_that_came_later_is_a_baseline() -> None:
         if now and then:
             assert trend(now, then) == trend(now, now)
             compared += 1
-    assert compared > 16
+    assert compared > 20
 
 
 def host(**changes: t.Any) -> dict[str, t.Any]:
