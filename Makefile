@@ -18,7 +18,7 @@ export PYTHON KEEP PAIRS SEED TABLE GUESTS
 MINUTES ?= 60
 .DEFAULT_GOAL := help
 .PHONY: help demo test quick setup lint gates sanity unit differential versions vm kernels soak fuzz mutation docs bench \
-	case-study lab-up lab-down rehearsal release publish clean .rulebook .navigator .controllers .routers .lint
+	case-study lab-up lab-down rehearsal release publish clean .rulebook .navigator .controllers .routers .lint .packages
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,7 +28,7 @@ demo: ## build a lab of routers, run the playbooks on it, show before and after 
 	@$(IN_VENV) python tools/demo.py
 
 test: ## run every test but those on other ansible-cores, of which it runs some (as root)
-	@tools/setup --lab --boot --report --pair --sudo --monitoring --vm $(TEST)
+	@tools/setup --lab --boot --report --pair --sudo --monitoring --vm $(RUN)
 	@$(AT_ONCE) .rulebook .navigator .controllers .routers .lint
 	@$(IN_VENV) tools/run-tests $(TWO_EACH)
 
@@ -44,8 +44,11 @@ test: ## run every test but those on other ansible-cores, of which it runs some 
 .routers:
 	@$(IN_VENV) python tools/routers.py
 
-.lint:
+.lint: .packages
 	@tools/lint
+
+.packages:
+	@tools/setup $(TEST)
 
 # Left out: what runs Ansible, builds the collection or takes long (the marker "slow").
 quick: ## run in half a minute the unit tests that need nothing but pytest (no root, no linters, no browser)
