@@ -28,15 +28,18 @@ sys.path.insert(0, str(HERE))
 # Each worker would compile all the tests anew where the environment forbids to write that down, and the run after it.
 sys.dont_write_bytecode = False
 
+from helpers.fork_servers import ForkServers  # noqa: E402  # only found from here on
 from helpers.on_controllers import shared_payloads  # noqa: E402  # only found from here on
+from helpers.on_routers import forked, shared_code  # noqa: E402  # only found from here on
 from helpers.on_routers import refused_requests as recorder  # noqa: E402  # only found from here on
-from helpers.on_routers import shared_code  # noqa: E402  # only found from here on
 from helpers.support import SYSTEM_PYTHON  # noqa: E402  # only found from here on
 
 _RECORD = pytest.StashKey[pathlib.Path]()
 """The file with the requests that were refused, of the run that made it."""
 _SHARED = pytest.StashKey[list[str]]()
 """The directories of what the programs of Ansible share, of the run that made them."""
+_SERVERS = pytest.StashKey[ForkServers]()
+"""What forks modules and programs, of the run that started it. That is one with --servers."""
 
 LONG = (
     "vm/",
@@ -86,6 +89,11 @@ TOGETHER = "vm/"
 """The folder whose files stay together too: they share virtual machines."""
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add what a run of many tests is given."""
+    parser.addoption("--servers", action="store_true", help="let servers fork modules and programs of Ansible")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Look at every netlink request of this process, and of those that it starts. Let these share what they build."""
     # A worker, or a run that a test starts, writes to the record of the whole run.
@@ -100,8 +108,14 @@ def pytest_configure(config: pytest.Config) -> None:
         if variable not in os.environ:
             os.environ[variable] = tempfile.mkdtemp(prefix="of-tests-")
             config.stash[_SHARED].append(os.environ[variable])
+    # Python would read what it gets byte by byte.
+    os.environ.pop("PYTHONUNBUFFERED", None)
+    if config.getoption("--servers") and not hasattr(config, "workerinput"):
+        config.stash[_SERVERS] = ForkServers()
+        os.environ[forked.MODULES] = str(config.stash[_SERVERS].directory)
     on_routers = {"PYTHONPATH": str(HERE / "helpers" / "on_routers")}
-    on_routers |= {name: os.environ[name] for name in (recorder.VARIABLE, shared_code.VARIABLE)}
+    shared = (recorder.VARIABLE, shared_code.VARIABLE, forked.MODULES)
+    on_routers |= {name: os.environ[name] for name in shared if name in os.environ}
     os.environ["LAB_SETENV"] = " ".join(f'"{name}={value}"' for name, value in on_routers.items())
 
 
@@ -114,6 +128,9 @@ def _compile_the_collection() -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Remove what the programs of Ansible shared."""
+    servers = config.stash.get(_SERVERS, None)
+    if servers:
+        print(servers.end(), end="")
     for directory in config.stash[_SHARED]:
         shutil.rmtree(directory)
 

@@ -14,7 +14,7 @@ import sys
 import typing as t
 
 import yaml
-from helpers.support import COLLECTIONS, ON_CONTROLLERS, PATIENCE, inside
+from helpers.support import COLLECTIONS, ON_CONTROLLERS, PATIENCE, forked_programs, inside
 
 # A connection of the kind of ansible.netcommon.network_cli, without a device.
 STUB_CLI_PLUGIN = '''
@@ -110,6 +110,7 @@ class Workplace:
             "ANSIBLE_CONNECTION_PLUGINS": str(self.directory / "connection_plugins"),
             "COMMANDS": str(self.directory / "commands"),
             **ON_CONTROLLERS,
+            **forked_programs(),
         }
         executable = str(pathlib.Path(sys.executable).parent / program)
         return subprocess.run(

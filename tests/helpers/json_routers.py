@@ -16,7 +16,7 @@ import sys
 import typing as t
 
 import yaml
-from helpers.support import CHECKOUT, ON_CONTROLLERS, PATIENCE
+from helpers.support import CHECKOUT, ON_CONTROLLERS, PATIENCE, forked_programs
 
 ROLES = pathlib.Path(__file__).parent.parent / "unit" / "roles"
 ANSIBLE_PLAYBOOK = pathlib.Path(sys.executable).parent / "ansible-playbook"
@@ -110,6 +110,7 @@ class Fleet:
             env={
                 **os.environ,
                 **ON_CONTROLLERS,
+                **forked_programs(),
                 "ANSIBLE_COLLECTIONS_PATH": str(self.directory),
                 "ANSIBLE_PIPELINING": "true",
             },

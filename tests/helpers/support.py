@@ -22,6 +22,7 @@ import typing as t
 import ansible
 import yaml
 from helpers.module_server import Done, ModuleServer
+from helpers.on_routers import forked
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 COLLECTIONS = CHECKOUT / ".collections"
@@ -124,6 +125,15 @@ def assert_refused(result: ModuleResult, *words: str) -> None:
         assert word in result.msg
 
 
+def forked_programs() -> dict[str, str]:
+    """Return the environment with which the programs of Ansible may be forked by a server, if this run has one.
+
+    A program that gets a signal shall get none of this: the signal would end the process that waits for the forked one.
+    """
+    directory = os.environ.get(forked.MODULES)
+    return {forked.PROGRAMS: directory} if directory else {}
+
+
 def run_ansible(
     command: t.Sequence[str],
     inventory: pathlib.Path,
@@ -141,7 +151,7 @@ def run_ansible(
     environment = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
     environment |= {"HOME": str(home), "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1", **ON_CONTROLLERS}
     # ssh's greeting takes longer than Ansible's ten seconds on a machine that is busy.
-    environment |= {"ANSIBLE_TIMEOUT": "60", **(env or {})}
+    environment |= {"ANSIBLE_TIMEOUT": "60", **forked_programs(), **(env or {})}
     return subprocess.run(
         [str(programs / command[0]), "-i", str(inventory), *command[1:]],
         cwd=CHECKOUT,

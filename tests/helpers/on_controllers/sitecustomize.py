@@ -2,11 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Lets the programs of Ansible that a test starts take less time.
+"""Lets the programs of Ansible that a test starts take less time (programs.py), or be forked (program_server.py).
 
-They leave out what need not be (less_work.py). And they share what they compile (shared_code.py) and what they send to
-routers (shared_payloads.py). The modules that they start on this machine get what those on routers get. Python imports
-this by its name where PYTHONPATH names its directory.
+The modules that they start on this machine get what those on routers get. Python imports this by its name where
+PYTHONPATH names its directory.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from __future__ import annotations
 import os
 import sys
 
-import shared_code  # type: ignore[import-not-found]  # PYTHONPATH names its directory as well
+import forked  # type: ignore[import-not-found]  # PYTHONPATH names its directory as well
 
 
 def _is_of_ansible() -> bool:
@@ -25,18 +24,17 @@ def _is_of_ansible() -> bool:
 
 
 if _is_of_ansible():
-    import less_work  # type: ignore[import-not-found]  # Python finds it beside this file
-    import shared_payloads  # type: ignore[import-not-found]  # Python finds it beside this file
+    forked.hand_over(forked.PROGRAMS)
 
-    # Before anything of Ansible is imported.
-    shared_code.share_parsed_yaml()
-    shared_code.share_with_plugins()
-    shared_payloads.share()
-    # It reads the configuration, which makes the directory that the payloads lie in.
-    less_work.do_less()
-    shared_code.share_with_templates()
+    import programs  # type: ignore[import-not-found]  # Python finds it beside this file
+
+    programs.prepare()
+    programs.begin()
 else:
+    forked.hand_over_module()
+
     import refused_requests  # type: ignore[import-not-found]  # PYTHONPATH names its directory as well
+    import shared_code  # type: ignore[import-not-found]  # the same
 
     refused_requests.install_if_recorded()
     shared_code.share_with_modules()
