@@ -190,6 +190,7 @@ def test_it_ends_alike(environment: dict[str, str], tmp_path: pathlib.Path, endi
         (["setpriv", "--bounding-set=-net_admin"], {}),
         (["setpriv", "--no-new-privs"], {}),
         (["unshare", "--uts"], {}),
+        (["unshare", "--fork", "--time", "--boottime", "99999"], {}),
         (["sh", "-c", 'exec "$@" 7</dev/null', "sh"], {}),
         (["sh", "-c", 'exec "$@" <&-', "sh"], {}),
         ([], {"PYTHONUNBUFFERED": "1"}),

@@ -58,8 +58,8 @@ _SHOWN: list[mmap.mmap] = []
 _OF_THE_RUN = (refused_requests.VARIABLE, shared_code.VARIABLE)
 """The environment variables that this has used already."""
 
-_SAME = ("user", "pid", "uts", "ipc", "cgroup")
-"""The namespaces that a forked process cannot or need not change."""
+_ENTERED = {"net", "mnt"}
+"""The namespaces that a forked process enters. All others have to be the same."""
 
 _RIGHTS = ("Uid:", "Gid:", "NoNewPrivs:", "Seccomp:", "SigBlk:", "Cap")
 """What begins the lines of /proc/PID/status that say what a process may do, and which signals wait."""
@@ -228,7 +228,8 @@ def _standing(pid: int | str) -> list[str]:
     with open(f"/proc/{pid}/status", encoding="utf-8") as status:
         rights = [line for line in status if line.startswith(_RIGHTS)]
     with open(f"/proc/{pid}/cgroup", encoding="utf-8") as groups:
-        return [*rights, groups.read(), *(os.readlink(f"/proc/{pid}/ns/{name}") for name in _SAME)]
+        names = sorted(set(os.listdir(f"/proc/{pid}/ns")) - _ENTERED)
+        return [*rights, groups.read(), *(os.readlink(f"/proc/{pid}/ns/{name}") for name in names)]
 
 
 def _become(peer: int, request: dict[str, t.Any], files: t.Sequence[int]) -> None:
