@@ -13,6 +13,7 @@ import pty
 import signal
 import subprocess
 import sys
+import tempfile
 import typing as t
 import zipfile
 
@@ -201,12 +202,13 @@ def test_it_ends_alike(environment: dict[str, str], tmp_path: pathlib.Path, endi
     ],
 )
 def test_a_process_that_differs_goes_on_by_itself(
-    environment: dict[str, str], tmp_path: pathlib.Path, wrapper: list[str], changes: dict[str, str]
+    environment: dict[str, str], wrapper: list[str], changes: dict[str, str]
 ) -> None:
-    tmp_path.chmod(0o755)
-    for directory in tmp_path.parents[:3]:
+    # Another user can read nothing in the directories of pytest.
+    with tempfile.TemporaryDirectory() as name:
+        directory = pathlib.Path(name)
         directory.chmod(0o755)
-    assert not is_forked([*wrapper, SYSTEM_PYTHON], {**environment, **changes}, tmp_path)
+        assert not is_forked([*wrapper, SYSTEM_PYTHON], {**environment, **changes}, directory)
 
 
 def test_a_process_on_a_terminal_goes_on_by_itself(environment: dict[str, str], tmp_path: pathlib.Path) -> None:
