@@ -18,6 +18,7 @@ import typing as t
 import zipfile
 
 import pytest
+from ansible_collections.netops.conntrack.plugins.plugin_utils._router import action
 from helpers.fork_servers import ForkServers
 from helpers.on_routers import forked
 from helpers.support import (
@@ -153,6 +154,7 @@ def test_it_is_in_the_network_namespace_of_the_process_that_it_stands_for(
 
 
 def test_a_program_on_standard_input_and_that_of_the_collection(environment: dict[str, str]) -> None:
+    assert forked.READ_AT_ONCE == action._READ_AT_ONCE
     source = "import sys\n" + IS_FORKED + "print(sys.argv, sys.path[0], __name__)"
     for command in ([], ["-c", forked.READ_AT_ONCE]):
         done = ended([SYSTEM_PYTHON, *command], environment, input=source)

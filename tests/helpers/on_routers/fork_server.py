@@ -61,8 +61,8 @@ _OF_THE_RUN = (refused_requests.VARIABLE, shared_code.VARIABLE)
 _ENTERED = {"net", "mnt"}
 """The namespaces that a forked process enters. All others have to be the same."""
 
-_RIGHTS = ("Uid:", "Gid:", "NoNewPrivs:", "Seccomp:", "SigBlk:", "Cap")
-"""What begins the lines of /proc/PID/status that say what a process may do, and which signals wait."""
+_RIGHTS = ("Uid", "Gid", "NoNewPrivs", "Seccomp", "SigBlk", "Cap")
+"""What begins the names in /proc/PID/status of what a process may do, and of which signals wait."""
 
 _MODULES = "ansible_collections.netops.conntrack.plugins.modules"
 _RUN_THEM = (
@@ -225,8 +225,7 @@ def _is_alike(peer: int, environment: dict[str, str]) -> bool:
 
 def _standing(pid: int | str) -> list[str]:
     """Return what a process may do, and its namespaces but those that a forked one enters."""
-    with open(f"/proc/{pid}/status", encoding="utf-8") as status:
-        rights = [line for line in status if line.startswith(_RIGHTS)]
+    rights = [value for name, value in _status_of(pid).items() if name.startswith(_RIGHTS)]
     with open(f"/proc/{pid}/cgroup", encoding="utf-8") as groups:
         names = sorted(set(os.listdir(f"/proc/{pid}/ns")) - _ENTERED)
         return [*rights, groups.read(), *(os.readlink(f"/proc/{pid}/ns/{name}") for name in names)]
@@ -290,7 +289,7 @@ def _limits() -> list[int]:
     return [number for name, number in vars(resource).items() if name.startswith("RLIMIT_") and name != "RLIMIT_OFILE"]
 
 
-def _status_of(pid: int) -> dict[str, str]:
+def _status_of(pid: int | str) -> dict[str, str]:
     with open(f"/proc/{pid}/status", encoding="utf-8") as lines:
         return dict(line.rstrip("\n").split(":\t", 1) for line in lines if ":\t" in line)
 
@@ -307,7 +306,7 @@ def run(request: dict[str, t.Any], begin: t.Callable[[], None] | None = None) ->
     os.environ.update(request["environment"])
     time.tzset()
     _open_streams(request["encodings"])
-    sys.orig_argv = request["arguments"]
+    sys.orig_argv = os.fsdecode(request["shown"][0]).split("\0")[:-1]
     sys.path[:] = request["path"]
     sys.dont_write_bytecode = request["writes_no_bytecode"]
     code = 1
@@ -331,11 +330,10 @@ def run(request: dict[str, t.Any], begin: t.Callable[[], None] | None = None) ->
 def _open_streams(encodings: t.Sequence[tuple[str, str]]) -> None:
     names = ("stdin", "stdout", "stderr")
     for number, (name, (encoding, errors)) in enumerate(zip(names, encodings)):
-        mode = "r" if not number else "w"
-        stream = open(number, mode, encoding=encoding, errors=errors, closefd=False)  # noqa: SIM115  # until the end
+        mode, buffering = "w" if number else "r", 1 if name == "stderr" else -1
+        stream = open(number, mode, buffering, encoding, errors, closefd=False)  # noqa: SIM115  # until the end
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
-    sys.stderr.reconfigure(line_buffering=True)  # type: ignore[union-attr]
 
 
 def _execute(command: list[str]) -> None:

@@ -41,7 +41,8 @@ def hand_over_module() -> None:
     """End as a forked process does that runs the module in place of this one. Return if none does."""
     if MODULES not in os.environ:
         return
-    command = _arguments()[1:]
+    # sys.orig_argv is from Python 3.10 on.
+    command = os.fsdecode(_read("/proc/self/cmdline")).split("\0")[1:-1]
     if command in ([], ["-c", READ_AT_ONCE]) or (len(command) == 1 and "/AnsiballZ_" in command[0]):
         hand_over(MODULES)
 
@@ -87,11 +88,6 @@ def interpreter() -> list[object]:
     return [sys.executable, encoding, buffering, options, sys.warnoptions, sys.pycache_prefix]
 
 
-def _arguments() -> list[str]:
-    """Return what sys.orig_argv is from Python 3.10 on."""
-    return os.fsdecode(_read("/proc/self/cmdline")).split("\0")[:-1]
-
-
 def _read(path: str) -> bytes:
     with open(path, "rb") as file:
         return file.read()
@@ -101,7 +97,6 @@ def _request() -> dict[str, object]:
     root = os.stat("/")
     return {
         "shown": [_read("/proc/self/cmdline"), _read("/proc/self/environ")],
-        "arguments": _arguments(),
         "path": sys.path,
         "writes_no_bytecode": sys.dont_write_bytecode,
         "environment": dict(os.environ),
