@@ -18,6 +18,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._settings.setting
     Desired,
     desired_settings,
     lacking,
+    nearly_full_warnings,
     plan,
     plan_boot_only,
     plan_restored,
@@ -135,6 +136,7 @@ def _plan_present(params: Options, check_mode: bool) -> PlannedChange:
         boot_files = keep(params["sysctl_file"], changes, params["load_module"], back.settings, not params["runtime"])
     transaction = Transaction([*changes, *back.changes], boot_files, back.settings, missing)
     warnings = [*_unloaded_warnings(unloaded), *_unsupported_warnings(left_out), *back.warnings]
+    warnings += nearly_full_warnings(transaction.changes)
     return PlannedChange(transaction, sorted(left_out), warnings)
 
 
@@ -199,7 +201,8 @@ def _plan_absent(params: Options) -> PlannedChange:
     settings = {name: before for name, before in recorded.items() if not short_names or name in short_names}
     boot_files = keep(params["sysctl_file"], [], False, settings if short_names else None, not params["runtime"])
     back = _plan_back(settings, params["runtime"], [])
-    return PlannedChange(Transaction(back.changes, boot_files, back.settings), [], back.warnings)
+    warnings = nearly_full_warnings(back.changes)
+    return PlannedChange(Transaction(back.changes, boot_files, back.settings), [], warnings)
 
 
 def _unloaded_warnings(unloaded: bool) -> list[str]:

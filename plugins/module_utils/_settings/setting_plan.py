@@ -32,6 +32,9 @@ from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.values im
 
 _MACHINE_WIDE = frozenset({"max", "buckets", "expect_max"})
 
+_NEARLY_FULL = 0.95
+"""The part of the limit from which on a table is full, as the check table_full has it."""
+
 
 class Desired(t.NamedTuple):
     """What an option wants of a setting: its name in any notation, the value, and whether more is as good."""
@@ -100,7 +103,7 @@ def plan(wanted: t.Sequence[Desired], root: str = ROOT) -> list[Change]:
         for change in changes
         if change.least and change.before is None
     ]
-    problems += _small_max_problems(changes, current_value(sysctls, GAUGE), "settings.max: {}")
+    problems += _small_max_problems(changes, current_value(sysctls, GAUGE), "settings.max: {}", "Give more, or")
     if problems:
         raise ConntrackError(
             " ".join(problems), unsupported=[desired.short_name for desired in unsupported], read_only=read_only
@@ -171,7 +174,9 @@ def plan_restored(values: t.Mapping[str, int], root: str = ROOT) -> list[Change]
     sysctls = find_sysctls(root)
     changes = _changes_back(values, sysctls)
     problems = _read_only_problems(_stuck(changes))
-    problems += _small_max_problems(changes, current_value(sysctls, GAUGE), "settings.max: {}, which was there before,")
+    words = "settings.max: {}, which was there before,"
+    remedy = "Set max to what it shall be, or restore the other settings by their names, or"
+    problems += _small_max_problems(changes, current_value(sysctls, GAUGE), words, remedy)
     if problems:
         raise ConntrackError(" ".join(problems))
     return changes
@@ -285,11 +290,27 @@ def _read_only_problems(read_only: t.Sequence[str]) -> list[str]:
     ]
 
 
-def _small_max_problems(changes: t.Iterable[Change], count: int | None, words: str) -> list[str]:
+def _small_max_problems(changes: t.Iterable[Change], count: int | None, words: str, remedy: str) -> list[str]:
     return [
-        f"{words.format(change.wanted)} is below the {count} entries in the table now, and every new connection would "
-        "be dropped. Give more, or prune the table first (netops.conntrack.conntrack_prune)."
-        for change in changes
-        # No limit at all, which a kernel may have had before, is 0.
-        if change.sysctl.short_name == "max" and change.needed and count is not None and 0 < change.wanted < count
+        f"{words.format(limit)} is below the {count} entries in the table now, and every new connection would be "
+        f"dropped. {remedy} prune the table first (netops.conntrack.conntrack_prune)."
+        for limit in _new_limits(changes)
+        if count is not None and limit < count
     ]
+
+
+def nearly_full_warnings(changes: t.Iterable[Change], root: str = ROOT) -> list[str]:
+    """Return that the table is nearly full as soon as the changes are made, if it is."""
+    count = current_value(find_sysctls(root), GAUGE)
+    return [
+        f"With max {limit}, the table is {100 * count / limit:.0f} % full: it has {count} entries now."
+        for limit in _new_limits(changes)
+        if count is not None and _NEARLY_FULL * limit <= count
+    ]
+
+
+def _new_limits(changes: t.Iterable[Change]) -> t.Iterator[int]:
+    """Yield the limit that the changes give the table. No limit at all, which a kernel may have had before, is 0."""
+    for change in changes:
+        if change.sysctl.short_name == "max" and change.needed and change.wanted > 0:
+            yield change.wanted

@@ -81,11 +81,14 @@ _SHORTER: dict[tuple[str, str | None, bool], tuple[str, int]] = {
 A DNS client gives up after 5 s, and a SYN is sent again after 1, 3, 7 and 15 s.
 """
 
+_LONG = 3_600
+"""A timeout in seconds that nobody waits for."""
+
 _WORD = re.compile(r"[\w.]+=[\w.:/]+", re.ASCII)
 """A key of a selector with its value, as it can stand in a command."""
 
-_COMMAND = "ansible HOST -b -m netops.conntrack.conntrack_prune -a 'match=\"{}\"'"
-"""The command that deletes the entries of a selector. HOST is to be replaced by the routers."""
+_COMMAND = "ansible HOST -b -m netops.conntrack.conntrack_prune -a 'match=\"{}\" backup=true'"
+"""The command that deletes the entries of a selector, and keeps them for an undo. HOST is for the routers."""
 
 _WORDS = rf"{_WORD.pattern}(?: {_WORD.pattern})*"
 _A_COMMAND = re.compile(re.escape(_COMMAND).replace(r"\{\}", _WORDS), re.ASCII)
@@ -280,7 +283,17 @@ def _shorter(match: Facts, facts: Facts) -> t.Iterator[str]:
     wanted = "ESTABLISHED" if protocol == "tcp" and match["replied"] and state is None else state
     name, enough = _SHORTER.get((protocol, wanted, match["replied"]), ("", 0))
     present = (facts.get("settings") or {}).get(name)
-    if present and present > enough:
-        yield f"They stay for {name}, which is {present:,} s."
-        command = f"ansible-playbook netops.conntrack.tune -e '{{conntrack_tune_overrides: {{{name}: {enough}}}}}'"
-        yield f"To make that {enough:,} s, run {command}."
+    if not present or present <= enough:
+        return
+    yield f"They stay for {name}, which is {present:,} s."
+    if enough >= _LONG:
+        # The setting alone shortens no entry before its next packet, and those that are idle get none.
+        yield (
+            f"To make that {enough:,} s, also for those that are there, name {name} in conntrack_tune_overrides of the "
+            "inventory, and run ansible-playbook netops.conntrack.tune."
+        )
+        return
+    command = "ansible HOST -b -m netops.conntrack.conntrack_settings"
+    yield (
+        f"To make that {enough:,} s until the next boot, run {command} -a 'settings=\"{name}={enough}\" persist=false'."
+    )

@@ -18,6 +18,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
 from ansible_collections.netops.conntrack.plugins.module_utils._settings.change import Change, apply
 from ansible_collections.netops.conntrack.plugins.module_utils._settings.setting_plan import (
     desired_settings,
+    nearly_full_warnings,
     plan,
     plan_restored,
     plan_unloaded,
@@ -200,6 +201,7 @@ def test_what_was_there_before_is_planned_as_far_as_the_kernel_has_it(legacy: st
     ("values", "words"),
     [
         ({"max": 1100}, "settings.max: 1100, which was there before, is below the 1200 entries"),
+        ({"max": 1100}, "Set max to what it shall be, or restore the other settings by their names, or prune the"),
         ({"count": 5}, "settings: count: cannot be written here"),
     ],
 )
@@ -210,7 +212,28 @@ def test_what_was_there_before_cannot_be_had(legacy: str, values: dict[str, int]
 
 
 def test_a_limit_of_zero_that_was_there_before_is_no_limit(legacy: str) -> None:
-    assert plan_restored({"max": 0}, legacy)[0].needed
+    changes = plan_restored({"max": 0}, legacy)
+    assert changes[0].needed
+    assert not nearly_full_warnings(changes, legacy)
+
+
+@pytest.mark.parametrize(
+    ("limit", "warned"),
+    [
+        (1200, ["With max 1200, the table is 100 % full: it has 1200 entries now."]),
+        (1263, ["With max 1263, the table is 95 % full: it has 1200 entries now."]),
+        (1264, []),
+        (LEGACY_SETTINGS["max"], []),
+    ],
+)
+def test_a_limit_that_leaves_next_to_no_room(legacy: str, limit: int, warned: list[str]) -> None:
+    assert nearly_full_warnings(plan_restored({"max": limit}, legacy), legacy) == warned
+    assert nearly_full_warnings(plan(desired_settings({"max": limit}, {}), legacy), legacy) == warned
+
+
+def test_a_limit_that_stays_is_not_warned_of(legacy: str, tmp_path: pathlib.Path) -> None:
+    write_tree(tmp_path, {"net/ipv4/ip_conntrack_max": "1210"})
+    assert not nearly_full_warnings(plan(desired_settings({"max": 1210}, {}), legacy), legacy)
 
 
 def test_without_the_module_values_are_checked_and_names_are_those_of_today() -> None:

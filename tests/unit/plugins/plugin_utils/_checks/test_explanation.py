@@ -59,10 +59,10 @@ def test_a_storm_is_told_with_what_frees_it_and_what_helps_for_good() -> None:
     assert line == "92 % of 100,000 entries: udp, unanswered, to 192.0.2.54 port 53"
     assert advice == (
         "ansible HOST -b -m netops.conntrack.conntrack_prune -a 'match=\"protocol=udp replied=false "
-        "destination=192.0.2.54 destination_port=53\"' frees 92,000. They come back until 192.0.2.54 answers, or "
-        "nobody asks it any more. They stay for udp_timeout, which is 30 s. "
-        "To make that 10 s, run ansible-playbook netops.conntrack.tune "
-        "-e '{conntrack_tune_overrides: {udp_timeout: 10}}'."
+        "destination=192.0.2.54 destination_port=53\" backup=true' frees 92,000. They come back until 192.0.2.54 "
+        "answers, or nobody asks it any more. They stay for udp_timeout, which is 30 s. "
+        "To make that 10 s until the next boot, run ansible HOST -b -m netops.conntrack.conntrack_settings "
+        "-a 'settings=\"udp_timeout=10\" persist=false'."
     )
 
 
@@ -109,8 +109,9 @@ def test_idle_connections_are_told_with_the_timeout_that_keeps_them() -> None:
     _line, advice = told(cluster(WEB, 95.0), idle=90.0)
     assert advice == (
         "90,000 entries were idle for an hour or longer. Do not delete them, because they were answered and may be "
-        "live. They stay for tcp_timeout_established, which is 432,000 s. To make that 54,000 s, run ansible-playbook "
-        "netops.conntrack.tune -e '{conntrack_tune_overrides: {tcp_timeout_established: 54000}}'."
+        "live. They stay for tcp_timeout_established, which is 432,000 s. To make that 54,000 s, also for those that "
+        "are there, name tcp_timeout_established in conntrack_tune_overrides of the inventory, and run "
+        "ansible-playbook netops.conntrack.tune."
     )
 
 
@@ -164,7 +165,7 @@ def test_a_command_has_the_network_and_the_zone_of_a_cluster() -> None:
     assert explanation is not None
     [prune] = explanation["prunes"]
     words = "protocol=udp replied=false zone=7 source=2001:db8::/32 reply_destination=2001:db8::1"
-    assert prune["command"] == f"ansible HOST -b -m netops.conntrack.conntrack_prune -a 'match=\"{words}\"'"
+    assert prune["command"] == f"ansible HOST -b -m netops.conntrack.conntrack_prune -a 'match=\"{words}\" backup=true'"
     assert is_prune_command(prune["command"])
 
 
@@ -243,7 +244,7 @@ def test_commands_that_free_entries_are_apart_from_the_sentences() -> None:
     assert explanation is not None
     [prune] = explanation["prunes"]
     words = "protocol=udp replied=false destination=192.0.2.54 destination_port=53"
-    assert prune["command"] == f"ansible HOST -b -m netops.conntrack.conntrack_prune -a 'match=\"{words}\"'"
+    assert prune["command"] == f"ansible HOST -b -m netops.conntrack.conntrack_prune -a 'match=\"{words}\" backup=true'"
     assert prune["frees"] == 92_000
     assert [sentence.split()[0] for sentence in explanation["advice"]] == ["They", "They", "To"]
 
@@ -261,15 +262,16 @@ def test_a_command_is_known_as_one_of_ours(match: dict[str, t.Any]) -> None:
     [
         "reboot",
         "",
-        "ansible r1 -b -m netops.conntrack.conntrack_prune -a 'match=\"protocol=udp\"'",
-        "ansible HOST -b -m ansible.builtin.shell -a 'match=\"protocol=udp\"'",
-        "ansible HOST -b -m netops.conntrack.conntrack_prune -a 'match=\"protocol=udp\"'; reboot",
-        "ansible HOST -b -m netops.conntrack.conntrack_prune -a 'match=\"protocol=$(reboot)\"'",
-        "ansible HOST -b -m netops.conntrack.conntrack_prune -a 'match=\"\"'",
-        "ansible HOST -b -m netops.conntrack.conntrack_prune -a 'match=\"protocol=udpreplied=true\"'",
-        f"ansible HOST -b -m netops.conntrack.conntrack_prune -a 'match=\"{'a=xxxxxxxxxx' * 100}\"'",
-        f"ansible HOST -b -m netops.conntrack.conntrack_prune -a 'match=\"{'a=x ' * 500}!\"'",
-        "ansible HOST -b -m netops.conntrack.conntrack_prune -a 'match=\"protocol=udp\"'\n",
+        "ansible HOST -b -m netops.conntrack.conntrack_prune -a 'match=\"protocol=udp\"'",
+        "ansible r1 -b -m netops.conntrack.conntrack_prune -a 'match=\"protocol=udp\" backup=true'",
+        "ansible HOST -b -m ansible.builtin.shell -a 'match=\"protocol=udp\" backup=true'",
+        "ansible HOST -b -m netops.conntrack.conntrack_prune -a 'match=\"protocol=udp\" backup=true'; reboot",
+        "ansible HOST -b -m netops.conntrack.conntrack_prune -a 'match=\"protocol=$(reboot)\" backup=true'",
+        "ansible HOST -b -m netops.conntrack.conntrack_prune -a 'match=\"\" backup=true'",
+        "ansible HOST -b -m netops.conntrack.conntrack_prune -a 'match=\"protocol=udpreplied=true\" backup=true'",
+        f"ansible HOST -b -m netops.conntrack.conntrack_prune -a 'match=\"{'a=xxxxxxxxxx' * 100}\" backup=true'",
+        f"ansible HOST -b -m netops.conntrack.conntrack_prune -a 'match=\"{'a=x ' * 500}!\" backup=true'",
+        "ansible HOST -b -m netops.conntrack.conntrack_prune -a 'match=\"protocol=udp\" backup=true'\n",
     ],
 )
 def test_another_command_is_none_of_ours(command: str) -> None:
@@ -294,7 +296,8 @@ def test_a_share_that_is_not_all_is_not_rounded_to_it() -> None:
 
 def test_a_selector_from_elsewhere_is_in_no_command() -> None:
     _line, advice = told(cluster({**DNS, "destination": "1.2.3.4' -b; reboot #"}, 92.0, 92_000))
-    assert "ansible HOST" not in advice
+    assert "conntrack_prune" not in advice
+    assert advice.count("ansible HOST") == advice.count("-a 'settings=\"udp_timeout=10\" persist=false'") == 1
 
 
 def test_ipv6_and_protocols_without_ports_are_described() -> None:
