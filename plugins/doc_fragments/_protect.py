@@ -14,6 +14,8 @@ options:
     description:
       - Whether to keep the entries of the SSH connections that the module itself runs in. They are found through
         C(SSH_CONNECTION) in the environment of the module's process and of those that started it, also through C(sudo).
+      - If none of these has one, as with C(async), C(run0) or C(systemd-run), the entries of all SSH sessions of the
+        router are kept whose environment the module may read.
       - If the module runs below an SSH server and may not read these environments, it fails before it changes anything.
     type: bool
     default: true

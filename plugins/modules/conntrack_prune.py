@@ -143,7 +143,7 @@ options:
     type: int
     version_added: 1.0.0
 notes:
-  - A task with C(async) that also becomes another user cannot find its SSH connection. Name the connection in
+  - A task with C(async) that also becomes another user than root cannot find its SSH connection. Name the connection in
     O(exclude) there.
   - The next packet of a deleted connection makes a new entry, or is dropped if a rule drops what is C(ct state
     invalid). With NAT, the connection is cut.

@@ -346,6 +346,16 @@ def test_thresholds_are_written_in_the_order_that_the_kernel_takes(settings: Set
         assert (sysctl(netns, "frag6_low_thresh"), sysctl(netns, "frag6_high_thresh")) == (low, high)
 
 
+@pytest.mark.parametrize(("low", "high"), [(1 << 20, 2 << 20), (8 << 20, 16 << 20)])
+def test_thresholds_are_kept_in_the_order_that_the_next_boot_takes(
+    settings: Settings, netns: str, low: int, high: int
+) -> None:
+    settings({"settings": {"frag6_low_thresh": low, "frag6_high_thresh": high}}, netns=netns)
+    with network_namespace("settings") as rebooted:
+        run(["sysctl", "-p", str(settings.dropin)], netns=rebooted)
+        assert (sysctl(rebooted, "frag6_low_thresh"), sysctl(rebooted, "frag6_high_thresh")) == (low, high)
+
+
 @pytest.mark.parametrize(
     ("mount", "name", "words"),
     [

@@ -246,6 +246,21 @@ def test_removed_without_its_file_is_warned_of(boot: Boot) -> None:
     assert boot.files == []
 
 
+def test_changed_without_its_file_is_warned_of(boot: Boot) -> None:
+    assert not boot(KEPT).failed
+    text = boot.file
+    result = boot({**KEPT, "timeouts": {"replied": "30m"}, "persist": False})
+    assert result.data["changed"] is True
+    assert f"may make another policy of this name, because {FILE} is still there" in warnings(result)
+    assert boot.file == text
+
+
+def test_file_that_nothing_would_write_is_refused(boot: Boot) -> None:
+    result = boot({**KEPT, "persist": False, "nft_file": FILE})
+    assert_refused(result, f"nft_file: '{FILE}' is for a policy that the next boot makes again. Set persist: true")
+    assert "ct timeout" not in objects(boot.netns)
+
+
 @pytest.mark.parametrize(
     "text", ["table inet filter { }\n", "", "# The timeout policy other of the table inet filter\n"]
 )

@@ -37,6 +37,9 @@ _KUBE_PROXY_IF_ASKED = {
     "udp_timeout": "--conntrack-udp-timeout",
     "udp_timeout_stream": "--conntrack-udp-timeout-stream",
 }
+_TAKE_A_VALUE = {*_KUBE_PROXY.values(), *_KUBE_PROXY_IF_ASKED.values()} - {"--conntrack-tcp-be-liberal"}
+"""The options whose value may be the next word. That of a boolean stands behind a = only."""
+
 _OFF = ("0", "0s", "false")
 
 _WITH_KUBE_PROXY = {"k3s-server": "k3s", "k3s-agent": "k3s", "kubelite": "microk8s"}
@@ -108,10 +111,11 @@ def _kube_proxy(tree: Tree, pid: int) -> list[Owner]:
 
 def _options(command_line: str) -> dict[str, str]:
     """Return the options of a command line (proc(5)) with their values. One without a value is ``true``."""
-    options = {}
-    for word in command_line.split("\0"):
+    options: dict[str, str] = {}
+    words = command_line.split("\0")
+    for word, following in zip(words, [*words[1:], ""]):
         option, _equals, value = word.partition("=")
-        options[option] = value or "true"
+        options[option] = value or (following if word in _TAKE_A_VALUE else "true")
     return options
 
 

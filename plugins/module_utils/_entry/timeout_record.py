@@ -39,6 +39,9 @@ _MOST_SECONDS = 0xFFFFFFFF  # A timeout is an unsigned int (net/netfilter/nf_con
 _MOST = 1000
 """So many changes are kept at most. Each is dropped once no entry can have a timeout from before it."""
 
+RUN_SECONDS = 3600
+"""So long after a record was read it tells the times of entries, also of those that are looked at again."""
+
 _BYTES_OF_START = 200
 _BYTES_OF_CHANGE = 500
 """More than the text of a record without changes has, and than that of a change: a policy has 14 timeouts at most."""
@@ -130,7 +133,7 @@ def read_record() -> TimeoutRecord:
 
 
 def refuse_changed(record: TimeoutRecord) -> None:
-    """Raise UnavailableError if a timeout was changed since the record was read, or entries were shortened.
+    """Raise UnavailableError if a timeout was changed since the record was read, or that is more than RUN_SECONDS ago.
 
     Who is about to change one is recorded first. So the times of entries that were read before this call can be told
     with the record. A prune asks for each block that it reads, so this is one stat(2).
@@ -139,6 +142,11 @@ def refuse_changed(record: TimeoutRecord) -> None:
         present: Edition | None = _edition(os.stat(record.path))
     except OSError:
         present = None
+    if time.monotonic() - record.now > RUN_SECONDS:
+        raise UnavailableError(
+            "The run has taken more than an hour, so that nobody can tell any more how long the entries have been idle. "
+            "What was not deleted by then stays. Run this again."
+        )
     if present != record.edition:
         raise UnavailableError(
             "A timeout was changed, or entries were shortened, while the table was read. So nobody can tell how long "
@@ -196,7 +204,8 @@ def changing(short_name: str, old: int | None, new: int, required: bool = True) 
         return
     begun = time.monotonic()
     try:
-        _add(TimeoutChange(short_name, old, new, begun, None))
+        # With a negative timeout, which the kernel takes, an entry ends at once, as with 0.
+        _add(TimeoutChange(short_name, max(0, old), max(0, new), begun, None))
     except ConntrackError:
         if required:
             raise

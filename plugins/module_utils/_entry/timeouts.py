@@ -31,6 +31,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_po
     list_policies,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._entry.timeout_record import (
+    RUN_SECONDS,
     WITH_TIMEOUT_OF_BIRTH,
     TimeoutRecord,
     read_record,
@@ -95,7 +96,7 @@ _OLD_PICK_UP = {_uapi.TCP: 120, _uapi.UDP: 30}
 While its packets went through the flow table, it counted down from whatever it had, so that it may have any less."""
 
 DUMP_SECONDS = 60
-"""So long after the context was made an entry may be read."""
+"""So long after the context was made an entry may be read by a dump. What is looked up again is read later."""
 
 _SLOW_RENEWAL_BEFORE = (4, 9)
 """Kernels before 4.9 renew a timeout only where that makes at least a second of difference (__nf_ct_refresh_acct())."""
@@ -119,8 +120,8 @@ class Explanation(t.NamedTuple):
 
     @property
     def least_remaining(self) -> float:
-        """The least seconds that an entry has left that got this timeout."""
-        return self.timeout - self.oldest - DUMP_SECONDS
+        """The least seconds that an entry has left that got this timeout, whenever in the run it is looked at."""
+        return self.timeout - self.oldest - RUN_SECONDS
 
     @property
     def most_remaining(self) -> float:

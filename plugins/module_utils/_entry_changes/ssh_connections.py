@@ -47,6 +47,9 @@ class Connection(t.NamedTuple):
 def management_connections(pid: int | None = None, proc: str = "/proc") -> frozenset[Connection]:
     """Return the SSH connections that the process ``pid`` (this one without it) or one of its ancestors runs in.
 
+    If none of them names one, these are the connections of all SSH sessions: async, run0(1) and systemd-run(1) start
+    processes that are no descendants of the session.
+
     ``proc`` is where proc(5) is mounted. A malformed value is passed over, and so is a process that cannot be read.
     Raises NotPermittedError if the process runs below an SSH server, or below what cannot be seen, and none is found
     because the environment of a process in between may not be read.
@@ -71,7 +74,24 @@ def management_connections(pid: int | None = None, proc: str = "/proc") -> froze
             f"Only root, or CAP_SYS_PTRACE, may read the environment of process {hidden[0]}, which may name it. "
             f"{BECOME_ROOT}"
         )
-    return frozenset(found)
+    return frozenset(found or _of_all_sessions(proc))
+
+
+def _of_all_sessions(proc: str) -> t.Iterator[Connection]:
+    """Yield the connections of all SSH sessions whose environment may be read."""
+    processes = [int(name) for name in _listed(proc) if name.isdecimal()]
+    servers = {pid for pid in processes if (_name(pid, proc) or b"").startswith(_SSH_SERVERS)}
+    for pid in processes:
+        if pid not in servers and _parent(pid, proc) in servers:
+            with contextlib.suppress(OSError):
+                yield from _connections_in(_read_environment(proc, pid))
+
+
+def _listed(directory: str) -> list[str]:
+    try:
+        return os.listdir(directory)
+    except OSError:
+        return []
 
 
 def _connections_in(environment: bytes) -> t.Iterator[Connection]:

@@ -45,7 +45,9 @@ class Change:
         """Whether a kernel that holds ``value``, or gets it at boot, has what is wanted."""
         if value is None:
             return False
-        return self._made_of(value) == self._made_of(self.wanted) or (self.least and value >= self.wanted)
+        # A max of 0 is no limit.
+        is_more = value >= self.wanted or (value == 0 and self.sysctl.short_name == "max")
+        return self._made_of(value) == self._made_of(self.wanted) or (self.least and is_more)
 
     @property
     def needed(self) -> bool:

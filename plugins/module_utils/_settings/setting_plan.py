@@ -114,11 +114,9 @@ def plan(wanted: t.Sequence[Desired], root: str = ROOT) -> list[Change]:
 def plan_unloaded(wanted: t.Sequence[Desired]) -> list[Change]:
     """Return what will become of the settings once nf_conntrack is loaded, under the names of today's kernels.
 
-    Raises ConntrackError with the problems of their values. Whether the kernel has them cannot be told.
+    Raises ConntrackError with the problems of their names and values. Which of them the kernel has cannot be told.
     """
-    numbers, problems = _parse_all(wanted)
-    if problems:
-        raise ConntrackError(" ".join(problems))
+    numbers = _numbers_of_known(wanted)
     return [Change(_todays_sysctl(name), number, None, least) for name, (number, least) in sorted(numbers.items())]
 
 
@@ -127,12 +125,17 @@ def plan_boot_only(wanted: t.Sequence[Desired]) -> list[Change]:
 
     Raises ConntrackError with every problem. Its result lists the ``unsupported`` ones, which no kernel has.
     """
+    return [_boot_only(name, number) for name, (number, _least) in sorted(_numbers_of_known(wanted).items())]
+
+
+def _numbers_of_known(wanted: t.Sequence[Desired]) -> dict[str, tuple[int, bool]]:
+    """Return number and ``least`` of each setting by its short name, all of which some kernel has to have."""
     unsupported = [desired for desired in wanted if desired.short_name not in KNOWN]
     numbers, problems = _parse_all(desired for desired in wanted if desired.short_name in KNOWN)
     problems += [_unknown_problem(desired, KNOWN) for desired in unsupported]
     if problems:
         raise ConntrackError(" ".join(problems), unsupported=[desired.short_name for desired in unsupported])
-    return [_boot_only(name, number) for name, (number, _least) in sorted(numbers.items())]
+    return numbers
 
 
 def requested_values(settings: t.Mapping[str, t.Any], option: str, root: str = ROOT) -> dict[str, int]:

@@ -21,6 +21,10 @@ from ansible_collections.netops.conntrack.plugins.module_utils._files.replacemen
 from ansible_collections.netops.conntrack.plugins.module_utils._settings.record import SYSCTL_FILE, Before, Edit
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import short_name_of_sysctl
 
+_LOW, _HIGH = "frag6_low_thresh", "frag6_high_thresh"
+_DEFAULT_OF_HIGH = 4 << 20
+"""IPV6_FRAG_HIGH_THRESH in include/net/ipv6_frag.h and net/ipv6.h."""
+
 _HEADER = (
     "# Connection-tracking settings, kept by Ansible (netops.conntrack.conntrack_settings).",
     "# Lines that the module does not set itself are left as they are.",
@@ -48,6 +52,7 @@ def merge(text: str, wanted: t.Mapping[str, int]) -> str:
     before = list(lines)
     for name in sorted(wanted):
         _set(lines, name, wanted[name])
+    _order_thresholds(lines, {short_name_of_sysctl(name): number for name, number in wanted.items()})
     return text if lines == before else "\n".join(lines) + "\n"
 
 
@@ -141,6 +146,19 @@ def _set(lines: list[str], name: str, value: int) -> None:
         lines[places[-1]] = f"{'-' if last.dash else ''}{name} = {value}"
     for place in reversed(places[:-1]):
         del lines[place]
+
+
+def _order_thresholds(lines: list[str], wanted: t.Mapping[str | None, int]) -> None:
+    """Exchange the lines of the two thresholds of fragments, unless a kernel with its defaults takes them in order.
+
+    It refuses a lower one above the upper one, and an upper one below the lower one. Whatever they are to be, it takes
+    the lower one first as long as that is not above its default of the upper one.
+    """
+    if not wanted.keys() >= {_LOW, _HIGH}:
+        return
+    low, high = (_places_of(name, lines)[-1] for name in (_LOW, _HIGH))
+    if (low < high) != (wanted[_LOW] <= _DEFAULT_OF_HIGH):
+        lines[low], lines[high] = lines[high], lines[low]
 
 
 def _place_for(name: str, lines: t.Sequence[str]) -> int:

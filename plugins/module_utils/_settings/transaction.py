@@ -133,7 +133,7 @@ class Transaction:
     def warnings(self) -> list[str]:
         """Return what the operator should know: what tcp_loose does, and what the next boot does not set as wanted.
 
-        Also what the next boot no longer sets of other files.
+        Also what the next boot no longer sets of other files, and what other files set that is restored now.
         """
         warnings = [
             "tcp_loose is off: after a reboot or a fail-over, connections that are open will not be picked up."
@@ -146,8 +146,8 @@ class Transaction:
         not_set = [
             change
             for change in self.changes
-            if change.sysctl.short_name not in self.restored
-            and not change.holds(number_at_boot(after, change.sysctl.short_name))
+            if not change.holds(number_at_boot(after, change.sysctl.short_name))
+            and (change.sysctl.short_name not in self.restored or after.effective(change.sysctl.short_name))
         ]
         unread = self.boot_files.why_not_read if not_set else None
         warnings += [

@@ -188,14 +188,15 @@ class NftFile:
         return f"{words[:_MOST_OF_MESSAGE]}." if done.returncode else None
 
 
-def warn_of_leftover(table: Table, name: str) -> t.Iterator[str]:
-    """Yield what is to be known of a policy that is removed without the file that persists it."""
+def warn_of_leftover(table: Table, name: str, after: NamedPolicy | None) -> t.Iterator[str]:
+    """Yield what is to be known of a policy that is changed or removed without the file that persists it."""
     try:
         path = _default_path(table, name)
     except OptionError:
         return
     if os.path.exists(path):
-        yield f"persist: the next boot may make the policy again, because {path} is still there. Give persist: true."
+        what = "the policy again, because" if after is None else "another policy of this name, because"
+        yield f"persist: the next boot may make {what} {path} is still there. Give persist: true."
 
 
 _PURPOSE = Purpose(_OPTION, "set persist: false")

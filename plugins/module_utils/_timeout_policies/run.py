@@ -190,8 +190,8 @@ class Run:
             yield _cut_name(after.name)
         if self._file:
             yield from self._file.warnings(after)
-        elif self._table and after is None:
-            yield from warn_of_leftover(self._table, self._name)
+        elif self._table and before != after:
+            yield from warn_of_leftover(self._table, self._name, after)
 
     def _diff(self, before: NamedPolicy | None, after: NamedPolicy | None) -> t.Any:
         diff = {"before": before.as_text() if before else "", "after": after.as_text() if after else ""}
@@ -205,6 +205,9 @@ class Run:
 def _file_of(params: t.Mapping[str, t.Any], table: Table | None, prepare: Prepare | None) -> NftFile | None:
     """Return the file that ``persist`` asks for, or None. Raises OptionError where there can be none."""
     if not params.get("persist"):
+        if params.get("nft_file") is not None:
+            problem = "is for a policy that the next boot makes again"
+            raise OptionError("nft_file", params["nft_file"], problem, "Set persist: true, or leave it out.")
         return None
     if params.get("netns") is not None:
         remedy = "Set persist: false."

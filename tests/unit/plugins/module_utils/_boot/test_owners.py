@@ -42,6 +42,16 @@ OWNERS: dict[str, tuple[dict[str, str], list[Owner]]] = {
         },
         [],
     ),
+    "kube-proxy with values that are words of their own": (
+        {
+            "proc/7/comm": "kube-proxy\n",
+            "proc/7/cmdline": "\0".join(
+                "--conntrack-max-per-core 0 --conntrack-tcp-timeout-established 0s --conntrack-tcp-timeout-close-wait 0s "
+                "--conntrack-udp-timeout 9s --conntrack-tcp-be-liberal false".split()
+            ),
+        },
+        [Owner("kube-proxy", ("tcp_be_liberal", "udp_timeout"), "process 7")],
+    ),
     "k3s": ({"proc/5/comm": "k3s-server\n"}, [Owner("k3s", KUBE, "process 5")]),
     "firewalld leaves it to the system": (
         {"proc/5/comm": "firewalld\n", "etc/firewalld/firewalld.conf": "AutomaticHelpers=system\n"},

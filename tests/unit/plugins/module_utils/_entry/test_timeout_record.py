@@ -186,6 +186,23 @@ def test_record_that_was_read_is_refused_once_a_timeout_changes() -> None:
         refuse_changed(after)
 
 
+def test_a_negative_timeout_is_recorded_such_that_it_can_be_read() -> None:
+    with changing("udp_timeout", -1, 30):
+        pass
+    with changing("generic_timeout", 600, -1):
+        pass
+    assert [(each.old, each.new) for each in read_record().changes] == [(0, 30), (600, 0)]
+
+
+def test_record_that_was_read_long_ago_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    record = read_record()
+    pass_seconds(monkeypatch, 3_590)
+    refuse_changed(record)
+    pass_seconds(monkeypatch, 20)
+    with pytest.raises(UnavailableError, match="taken more than an hour"):
+        refuse_changed(record)
+
+
 def test_pipe_in_the_place_of_the_record_hangs_nobody(run_directory: pathlib.Path) -> None:
     run_directory.mkdir()
     os.mkfifo(record_file())

@@ -371,9 +371,9 @@ class TestRecord:
             (431_999, 0),
             (431_950, 49),
             (431_900, 99),
-            (431_000, None),  # would have been idle for longer than the new value has been there
-            (431_840, 159),
-            (431_839, None),
+            (431_000, 999),  # an entry may be looked at an hour after the record was read
+            (428_300, 3_699),
+            (428_299, None),  # would have been idle for longer than the new value has been there
             (53_902, None),
             (53_901, 98),
             (53_899, 100),
@@ -481,9 +481,18 @@ class TestRecord:
         assert self.of(timeouts, 3_500) == 99
         assert self.of(timeouts, 3_550) == 428_449  # it would have been shortened since
         assert seconds(_uapi.UDP, 3_500, timeouts) == 99
+        longer = self.with_changes(present=432_000, shortenings=(Shortening(36_000, 899.5, 901.0),))
         # It would have been shortened to that before the run.
-        assert seconds(_uapi.UDP, 3_000, timeouts) is None
-        assert math.ceil(3_600 - 100.5 - 60) in idle_changes((), timeouts)
+        assert seconds(_uapi.UDP, 32_299, longer) is None
+        assert math.ceil(36_000 - 100.5 - 3_600) in idle_changes((), longer)
+
+    @pytest.mark.parametrize("into_the_run", [10, 61, 70, 1_200, 3_500])
+    def test_what_is_looked_at_late_in_a_run_is_not_taken_for_longer_idle(self, into_the_run: int) -> None:
+        """An older and longer timeout would explain it as well, and be taken for the cause."""
+        shortened = self.with_changes(present=432_000, shortenings=(Shortening(54_000, 800.0, 801.0),))
+        assert self.of(shortened, 54_000 - 200 - into_the_run) == 199 + into_the_run
+        lowered = self.with_changes(self.LOWERED, present=54_000)
+        assert self.of(lowered, 54_000 - 95 - into_the_run) == 94 + into_the_run
 
 
 @pytest.mark.parametrize(("start", "expected"), [(NOW - 50 * SECOND, 50), (NOW - 2 * SECOND, 2), (NOW, 0)])

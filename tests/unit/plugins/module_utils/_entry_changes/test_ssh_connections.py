@@ -120,6 +120,23 @@ def test_without_an_ssh_server_there_is_nothing_to_find(tmp_path: pathlib.Path) 
     assert management_connections(100, str(tmp_path)) == frozenset()
 
 
+@pytest.mark.parametrize("server", ["sshd", "dropbear"])
+def test_of_a_process_that_is_no_descendant_of_its_session_all_sessions_are_asked(
+    tmp_path: pathlib.Path, server: str
+) -> None:
+    """As with async, run0(1) and systemd-run(1)."""
+    process(tmp_path, 100, 1, name="python3")
+    process(tmp_path, 1, 0, name="systemd")
+    process(tmp_path, 80, 1, b"SSH_CONNECTION=198.51.100.9 40003 198.51.100.1 22\0", name=server)
+    process(tmp_path, 81, 80, name=server)
+    process(tmp_path, 82, 81, b"SSH_CONNECTION=198.51.100.9 40000 198.51.100.1 22\0")
+    process(tmp_path, 83, 80, b"SSH_CONNECTION=198.51.100.9 40001 198.51.100.1 22\0")
+    process(tmp_path, 84, 80, environ=None)
+    process(tmp_path, 85, 1, b"SSH_CONNECTION=198.51.100.9 40002 198.51.100.1 22\0", name="cron")
+    (tmp_path / "self").mkdir()
+    assert management_connections(100, str(tmp_path)) == {SSH, SSH._replace(source_port=40001)}
+
+
 def test_what_is_above_a_process_that_cannot_be_seen_is_unknown(tmp_path: pathlib.Path) -> None:
     """As where users see only their own processes (hidepid in proc(5))."""
     process(tmp_path, 100, 90)

@@ -182,6 +182,21 @@ def test_at_least_raises_and_never_lowers(legacy: str, least: object, needed: bo
     assert read_settings(legacy) == {**LEGACY_SETTINGS, "max": reached}
 
 
+def test_at_least_leaves_no_limit_as_it_is(legacy: str, tmp_path: pathlib.Path) -> None:
+    write_tree(tmp_path, {"net/ipv4/ip_conntrack_max": 0})
+    (change,) = plan(desired_settings({}, {"max": "1M"}), legacy)
+    assert (change.needed, change.reached) == (False, 0)
+    (lowered,) = plan(desired_settings({"max": "1M"}, {}), legacy)
+    assert lowered.needed
+
+
+@pytest.mark.parametrize("name", ["tpc_timeout_established", "mxa", "count", "net.ipv4.ip_forward", "frag6_high_tresh"])
+def test_without_the_module_a_name_that_no_kernel_has_is_refused(name: str) -> None:
+    with pytest.raises(ConntrackError, match="is no connection-tracking setting of any kernel") as caught:
+        plan_unloaded(desired_settings({"udp_timeout": 30, name: 5}, {}))
+    assert len(caught.value.result["unsupported"]) == 1
+
+
 def test_at_least_of_a_value_that_cannot_be_read(legacy: str, tmp_path: pathlib.Path) -> None:
     write_tree(tmp_path, {"net/netfilter/nf_conntrack_new": "a b"})
     with pytest.raises(ConntrackError, match=r"at_least\.new: the present value cannot be read.* Use settings\."):

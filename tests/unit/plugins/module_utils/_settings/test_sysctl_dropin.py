@@ -69,6 +69,23 @@ def test_new_text_is_sorted_and_says_whose_it_is() -> None:
     assert merge(merge("", {MAX: 5, LOOSE: 0}), {ACCT: 1}) == text
 
 
+LOW, HIGH = f"{PREFIX}frag6_low_thresh", f"{PREFIX}frag6_high_thresh"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "low_is_first"),
+    [(1 << 20, 2 << 20, True), (4 << 20, 5 << 20, True), ((4 << 20) + 1, 5 << 20, False), (8 << 20, 16 << 20, False)],
+)
+@pytest.mark.parametrize("text", ["", f"{LOW} = 5\n{MAX} = 5\n{HIGH} = 6\n", f"# x\n{HIGH} = 6\n{LOW} = 5\n"])
+def test_thresholds_stand_in_the_order_that_a_kernel_with_its_defaults_takes(
+    text: str, low: int, high: int, low_is_first: bool
+) -> None:
+    new_text = merge(text, {LOW: low, HIGH: high})
+    assert boot_values(new_text).items() >= {"frag6_low_thresh": low, "frag6_high_thresh": high}.items()
+    assert (new_text.index(LOW) < new_text.index(HIGH)) == low_is_first
+    assert merge(new_text, {LOW: low, HIGH: high}) == new_text
+
+
 def test_nothing_wanted_is_no_change() -> None:
     assert merge(f"{MAX} = 4\n", {}) == f"{MAX} = 4\n"
 

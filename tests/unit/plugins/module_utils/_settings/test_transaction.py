@@ -323,10 +323,15 @@ def test_what_another_file_sets_at_boot_is_told(machine: Machine) -> None:
 
 
 def test_what_is_restored_need_not_be_set_at_boot(machine: Machine) -> None:
+    changes = planned(machine, {"acct": 1}).changes
+    assert dataclasses.replace(planned(machine, {}), changes=changes, restored=["acct"]).warnings() == []
+
+
+def test_what_is_restored_and_set_by_another_file_is_told(machine: Machine) -> None:
     machine.write("etc/sysctl.d/99.conf", f"{ACCT} = 0\n")
     transaction = planned(machine, {"acct": 1})
-    assert len(transaction.warnings()) == 1
-    assert dataclasses.replace(transaction, restored=["acct"]).warnings() == []
+    [warning] = dataclasses.replace(transaction, restored=["acct"]).warnings()
+    assert warning == "acct: the next boot does not set 1. /etc/sysctl.d/99.conf:1 sets it to 0, and is read last."
 
 
 def test_what_is_lost_at_boot_is_told(machine: Machine) -> None:
