@@ -301,7 +301,7 @@ def test_a_higher_limit_says_what_it_costs() -> None:
     [finding] = [each for each in find(facts, CHECKS) if each["id"] == "table_full"]
     share = 100 * 8000 * (usage["entry_bytes"] + EXTENSION_BYTES) / usage["memory_total_bytes"]
     [cure] = finding["cures"]
-    assert "{max: 8000}" in cure
+    assert '"at_least": {"max": 8000}' in cure
     assert "then 48.75 % of it" in cure
     assert f"take {share:.2f} % of the memory" in cure
     facts["usage"]["memory_total_bytes"] = None

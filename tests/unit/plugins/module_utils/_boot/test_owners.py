@@ -46,8 +46,18 @@ OWNERS: dict[str, tuple[dict[str, str], list[Owner]]] = {
         {
             "proc/7/comm": "kube-proxy\n",
             "proc/7/cmdline": "\0".join(
-                "--conntrack-max-per-core 0 --conntrack-tcp-timeout-established 0s --conntrack-tcp-timeout-close-wait 0s "
-                "--conntrack-udp-timeout 9s --conntrack-tcp-be-liberal false".split()
+                [
+                    "--conntrack-max-per-core",
+                    "0",
+                    "--conntrack-tcp-timeout-established",
+                    "0s",
+                    "--conntrack-tcp-timeout-close-wait",
+                    "0s",
+                    "--conntrack-udp-timeout",
+                    "9s",
+                    "--conntrack-tcp-be-liberal",
+                    "false",
+                ]
             ),
         },
         [Owner("kube-proxy", ("tcp_be_liberal", "udp_timeout"), "process 7")],

@@ -28,7 +28,11 @@ PARAMS = {
 @pytest.mark.parametrize(
     ("given", "option", "remedy"),
     [
-        ({"state": "confirmed", "settings": {"max": "2M"}}, "settings", "keeps the change that waits, and sets nothing"),
+        (
+            {"state": "confirmed", "settings": {"max": "2M"}},
+            "settings",
+            "keeps the change that waits, and sets nothing",
+        ),
         ({"state": "confirmed", "confirm_within": "5m"}, "confirm_within", "keeps the change that waits"),
         ({"state": "confirmed", "at_least": {"max": "2M"}}, "at_least", "Name the settings in the option settings"),
         ({"settings": {"acct": 1}, "change": "d28b"}, "change", "give state: confirmed"),
