@@ -144,8 +144,8 @@ def refuse_changed(record: TimeoutRecord) -> None:
         present = None
     if time.monotonic() - record.now > RUN_SECONDS:
         raise UnavailableError(
-            "The run has taken more than an hour, so that nobody can tell any more how long the entries have been idle. "
-            "What was not deleted by then stays. Run this again."
+            "The run has taken more than an hour, so that nobody can tell any more how long the entries have been "
+            "idle. What was not deleted by then stays. Run this again."
         )
     if present != record.edition:
         raise UnavailableError(

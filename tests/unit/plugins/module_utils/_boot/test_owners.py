@@ -46,18 +46,14 @@ OWNERS: dict[str, tuple[dict[str, str], list[Owner]]] = {
         {
             "proc/7/comm": "kube-proxy\n",
             "proc/7/cmdline": "\0".join(
-                [
-                    "--conntrack-max-per-core",
-                    "0",
-                    "--conntrack-tcp-timeout-established",
-                    "0s",
-                    "--conntrack-tcp-timeout-close-wait",
-                    "0s",
-                    "--conntrack-udp-timeout",
-                    "9s",
-                    "--conntrack-tcp-be-liberal",
-                    "false",
-                ]
+                f"--conntrack-{option}\0{value}"
+                for option, value in {
+                    "max-per-core": "0",
+                    "tcp-timeout-established": "0s",
+                    "tcp-timeout-close-wait": "0s",
+                    "udp-timeout": "9s",
+                    "tcp-be-liberal": "false",
+                }.items()
             ),
         },
         [Owner("kube-proxy", ("tcp_be_liberal", "udp_timeout"), "process 7")],

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import pathlib
+import time
 import typing as t
 
 import pytest
@@ -138,7 +139,7 @@ def test_a_timeout_that_is_changed_meanwhile_is_refused_where_idle_is_asked(
     """A shorter one makes an entry that just saw a packet look as if it had been idle for long."""
     record = tmp_path / "record"
     settings = {"tcp_timeout_established": 432000}
-    context = Context(settings, 0, Timeouts(settings, 0, record=TimeoutRecord(path=str(record))))
+    context = Context(settings, 0, Timeouts(settings, 0, record=TimeoutRecord(now=time.monotonic(), path=str(record))))
     params = {**UNGUARDED, "confirm_idle": "0", "confirm_idle_when": "always"}
     plan = plan_of(params, compile_selection(match, exclude, context), context)
     plan.refuse_changed_timeouts()
