@@ -108,6 +108,6 @@ def test_first_minutes(make_fleet: t.Callable[[str, int], Fleet], tmp_path: path
     minutes.types(f"ansible-playbook netops.conntrack.tune {HOSTS} -e target=routers")
     tuned = {name: (settings, boot) for name, (_entries, settings, boot) in fleet.state().items()}
     assert all(tuned[name] != before[name] for name in before)
-    minutes.types(f"ansible routers {HOSTS} -m netops.conntrack.conntrack_settings -a state=absent")
+    minutes.types(f"ansible-playbook netops.conntrack.tune {HOSTS} -e target=routers -e conntrack_tune_state=absent")
     assert {name: (settings, boot) for name, (_entries, settings, boot) in fleet.state().items()} == before
     assert fleet.flows_carry()
