@@ -21,6 +21,8 @@ ROWS = controllers.controllers()
 SUPPORTED = [row for row in ROWS if row.supported]
 PROMISED_SERIES = {"2.16", "2.18", "2.19", "2.20", "2.21"}
 PROMISED_PYTHONS = {"3.10", "3.11", "3.12", "3.13"}
+WITH_AN_AGENT = "2.19"
+"""The first series with ssh_agent and ANSIBLE_PRIVATE_KEY, as its own documentation says."""
 ROLES = sorted(path.parent.parent.name for path in CHECKOUT.glob("roles/*/meta/main.yml"))
 PAGE = CHECKOUT / "docs" / "versions.md"
 
@@ -93,7 +95,14 @@ def test_the_collection_asks_for_the_oldest_supported_one() -> None:
     runtime = read_yaml(CHECKOUT / "meta" / "runtime.yml")
     assert runtime["requires_ansible"] == f">={floor()}.0"
     assert f"with ansible-core {floor()} or later" in (CHECKOUT / "README.md").read_text(encoding="utf-8")
-    assert f"ansible-core>={floor()}\n" in (CHECKOUT / "docs" / "scale-out.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", ["ci.md", "scale-out.md"])
+def test_pages_that_use_an_agent_ask_for_the_first_series_that_has_one(page: str) -> None:
+    text = (CHECKOUT / "docs" / page).read_text(encoding="utf-8")
+    assert "ANSIBLE_PRIVATE_KEY" in text
+    assert set(re.findall(r"ansible-core>=([\d.]+)", text)) == {WITH_AN_AGENT}
+    assert WITH_AN_AGENT in {row.series for row in SUPPORTED}
 
 
 @pytest.mark.parametrize("role", ROLES)
