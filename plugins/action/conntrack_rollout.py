@@ -42,6 +42,8 @@ class ActionModule(ActionBase):
         hostvars = task_vars["hostvars"]
         variables = {host: hostvars.raw_get(host) for host in hosts}
         down = {host for host in hosts if not _answered(record(variables[host]))}
+        # What an earlier play of the run lost has no record of that, and is in no batch.
+        down |= set(hosts).difference(task_vars["ansible_play_hosts"])
         pairs: dict[str, t.Any] = {}
         unresolved: dict[str, str] = {}
         for host in hosts:

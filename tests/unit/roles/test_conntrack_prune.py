@@ -11,7 +11,7 @@ import pathlib
 import typing as t
 
 import pytest
-from helpers.json_routers import Fleet
+from helpers.json_routers import DEAD, Fleet
 from helpers.support import CHECKOUT, read_yaml
 
 IDLE = {"protocol": "tcp", "idle": {"min": "1h"}}
@@ -100,6 +100,18 @@ def test_the_backup_comes_to_the_controller(fleet: Fleet, tmp_path: pathlib.Path
     backup = str(fleet.directory / "r1.save") if wanted else None
     assert run.document["hosts"]["r1"]["prune"]["backup_file"] == backup
     assert [path.name for path in here.glob("*")] == ["r1-r1.save"] * wanted
+
+
+def test_a_backup_that_does_not_arrive_is_a_failure_that_says_where_it_is(fleet: Fleet, tmp_path: pathlib.Path) -> None:
+    fleet.add("r1")
+    fleet.hosts["r1"] |= {**DEAD, "ansible_connection": "{{ 'ssh' if conntrack_prune_result is defined else 'local' }}"}
+    run = fleet.play("prune", "-e", f"conntrack_prune_backup_fetch={tmp_path}/backups")
+    failure = run.document["hosts"]["r1"]["failure"]
+    assert run.rc == 2, run.output
+    assert failure["step"] == "Make sure that the backup has arrived"
+    assert f"The backup is on the router, {fleet.directory / 'r1.save'}, and not on the controller." in failure["message"]
+    assert "Connection refused" in failure["message"]
+    assert run.document["hosts"]["r1"]["prune"]["deleted"] > 0
 
 
 def test_a_directory_for_backups_is_relative_to_where_the_playbook_is_run(fleet: Fleet) -> None:

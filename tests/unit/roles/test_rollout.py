@@ -101,6 +101,23 @@ def test_what_would_go_wrong_half_way_is_refused(
     assert changed(fleet) == set()
 
 
+@pytest.mark.parametrize(("playbook", "batch"), [("prune", "100%"), ("site", [1, "100%"])])
+def test_a_router_that_an_earlier_play_lost_is_in_no_batch(fleet: Fleet, playbook: str, batch: t.Any) -> None:
+    for name in ("a", "b", "c"):
+        fleet.add(name)
+    fleet.hosts["a"].update(DEAD)
+    plays = [
+        {"hosts": "all", "gather_facts": False, "tasks": [{"ansible.builtin.ping": {}}]},
+        {"import_playbook": f"netops.conntrack.{playbook}", "vars": {"target": "all", "batch": batch}},
+    ]
+    (fleet.directory / "own.yml").write_text(json.dumps(plays))
+    done = fleet.run_file("own.yml")
+    assert changed(fleet) == {"b", "c"}, done.stdout
+    document = json.loads((fleet.directory / "reports" / "report.json").read_text())
+    assert (done.returncode, document["not_started"]) == (4, []), done.stdout
+    assert document["hosts"]["a"]["failure"]["message"].startswith("stopped by an error")
+
+
 def test_two_playbooks_after_one_another_keep_to_their_targets(fleet: Fleet) -> None:
     for name in ("a", "b"):
         fleet.add(name)
