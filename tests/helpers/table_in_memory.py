@@ -31,7 +31,8 @@ class TableInMemory:
 
     ``stuck`` is how many of these the kernel still counts at most, and ``refused`` has the errno with which a request
     for an id is refused. ``readings`` is how often the table was read. ``created`` has the source ports of what was
-    made, ``labels`` is how many entries get their labels, and ``most`` how many there may be.
+    made, ``labels`` those of the entries that have labels, and ``most`` how many entries there may be. An entry that is
+    made gets its labels where ``has_labels`` says that a rule uses some.
     """
 
     def __init__(self, *entries: Fields) -> None:
@@ -42,7 +43,8 @@ class TableInMemory:
         self.refused: dict[int, int] = {}
         self.readings = 0
         self.created: list[int] = []
-        self.labels = 0
+        self.labels: set[int] = set()
+        self.has_labels = False
         self.most: int | None = None
 
     def count(self) -> int:
@@ -81,19 +83,24 @@ class TableInMemory:
         """Return how many entries the table may have."""
         return self.most
 
-    def create(self, block: Block, tag: t.Any, outcomes: Outcomes[t.Any]) -> None:
+    def create(self, block: Block, tag: t.Any, outcomes: Outcomes[t.Any]) -> Block:
         """Make the entries whose source port no other one has, and refuse those that are in ``refused``."""
+        made: list[bool] = []
         for entry in block.entries():
             number = t.cast(int, entry.source_port)
             error = self.refused.get(number, errno.EEXIST if number in self.entries else 0)
             outcomes[tag, error] += 1
+            made.append(not error)
             if not error:
                 self.entries[number] = {"id": number, "protocol": entry.protocol, "source_port": number}
                 self.created.append(number)
+                self.labels.update([number] if self.has_labels else [])
+        return block.where(made)
 
-    def labelled(self, block: Block) -> int:
-        """Return how many of the entries have labels."""
-        return min(self.labels, len(block))
+    def without_labels(self, block: Block) -> int:
+        """Return how many of the entries have no labels."""
+        numbers = {t.cast(int, entry.source_port) for entry in block.entries()}
+        return len(numbers.intersection(self.entries) - self.labels)
 
     def _answer(self, number: int) -> int:
         return self.refused.get(number, 0 if number in self.entries else errno.ENOENT)

@@ -207,6 +207,16 @@ def test_labels_need_a_rule_that_has_some(filled: tuple[str, str], tmp_path: pat
         assert "Load the ruleset first" in str(result.data["warnings"])
 
 
+def test_entries_that_were_there_do_not_count_for_labels(tmp_path: pathlib.Path) -> None:
+    """Their packets came before the ruleset, and made them without labels."""
+    with network_namespace("restore") as own:
+        run(["conntrack", "-I", *PLAIN.split()[1:]], netns=own)
+        run(["nft", "-f", "-"], netns=own, text=RULES)
+        result = restore(own, tmp_path / "table.save", backup("# labels=0x20", PLAIN, "# labels=0x20", TRANSLATED))
+        assert counts(result) == (2, 0, 1, 1, 0)
+        assert result.data["without_labels"] == 0
+
+
 @pytest.mark.parametrize(
     ("there", "same"),
     [

@@ -80,11 +80,9 @@ def _make(table: WritableTable, survey: RestoreSurvey, outcomes: Outcomes[Group]
     """
     without_labels = 0
     for group, block in survey.parts():
-        before = outcomes[group, 0]
-        table.create(block, group, outcomes)
-        made = outcomes[group, 0] - before
-        if made and "labels" in block.layout.fields:
-            without_labels += min(made, len(block) - table.labelled(block))
+        made = table.create(block, group, outcomes)
+        if len(made) and "labels" in made.layout.fields:
+            without_labels += table.without_labels(made)
     return without_labels
 
 

@@ -81,23 +81,28 @@ class WritableTable(Table):
         """
         return self._change(targets, request, outcome)
 
-    def create(self, block: Block, tag: Tag, outcome: Outcomes[Tag]) -> None:
-        """Make the entries of a block, and add what became of them to ``outcome``, as with ``delete``.
+    def create(self, block: Block, tag: Tag, outcome: Outcomes[Tag]) -> Block:
+        """Make the entries of a block, and return those that were made. All else is as with ``delete``.
 
         Nothing that is in the table is changed: EEXIST is an entry of one of the two tuples. The block has one status
         and one state (see _table.creation).
         """
         first = self._sequence + 1
         self._sequence += len(block)
+        failed: set[int] = set()
         for batch in creation.batches(block, first):
-            self._count(batch, tag, outcome)
+            failed.update(self._count(batch, tag, outcome))
+        return block.where(number not in failed for number in range(first, first + len(block))) if failed else block
 
-    def labelled(self, block: Block) -> int:
-        """Return how many of the entries that have the original tuples of these have labels. Raises ConntrackError."""
+    def without_labels(self, block: Block) -> int:
+        """Return how many of the entries that have the original tuples of these have no labels.
+
+        Those that are gone are not counted. Raises ConntrackError.
+        """
         first = self._sequence + 1
         self._sequence += len(block)
         answers = (entry for batch in creation.look_ups(block, first) for entry in self._send(batch)[1])
-        return sum(map(_has_labels, answers))
+        return sum(not _has_labels(entry) for entry in answers)
 
     def look_up(self, targets: Targets[Tag], outcome: Outcomes[Tag]) -> t.Iterator[tuple[Tag, list[Block]]]:
         """Yield, in batches of one tag, those targets that are still there, as they are now.
@@ -119,7 +124,7 @@ class WritableTable(Table):
             names = batch.names()
             blocks = decoder.blocks(splitter.runs(b"".join(entries)))
             found = [each for each in (_only_of(block, names) for block in blocks) if each.places]
-            outcome.update((tag, error) for error in errors)
+            outcome.update((tag, error) for error in errors.values())
             outcome[tag, errno.ENOENT] += batch.size - len(errors) - sum(len(each.places) for each in found)
             yield Look(tag, found, moment, batch.notes)
 
@@ -130,13 +135,14 @@ class WritableTable(Table):
             self._count(batch, tag, outcome)
         return outcome
 
-    def _count(self, batch: Batch, tag: Tag, outcome: Outcomes[Tag]) -> None:
-        """Send requests that change something, and count what became of them."""
+    def _count(self, batch: Batch, tag: Tag, outcome: Outcomes[Tag]) -> t.Collection[int]:
+        """Send requests that change something, count what became of them, and return the numbers of the failed ones."""
         # A signal waits until the batch is counted, so that what is said of it is exact.
         with uninterrupted():
             errors, _entries = self._send(batch)
-            outcome.update((tag, error) for error in errors)
+            outcome.update((tag, error) for error in errors.values())
             outcome[tag, 0] += batch.size - len(errors)
+        return errors.keys()
 
     def _batches(self, targets: Targets[Tag], request: Request) -> t.Iterator[tuple[Tag, Batch]]:
         """Return the requests, with numbers that no other request on the socket has."""
@@ -144,12 +150,12 @@ class WritableTable(Table):
         self._sequence += len(targets)
         return targets.batches(request, first)
 
-    def _send(self, batch: Batch) -> tuple[list[int], list[bytes]]:
-        """Send the requests, and return the errnos of those that failed, and the entries in the other ones' answers.
+    def _send(self, batch: Batch) -> tuple[dict[int, int], list[bytes]]:
+        """Send the requests, and return the errnos of the failed ones by their number, and the entries in the answers.
 
         Success is silent but for the last one's.
         """
-        errors: list[int] = []
+        errors: dict[int, int] = {}
         entries: list[bytes] = []
         try:
             transport.send(self._socket, batch.datagram)
@@ -163,7 +169,8 @@ class WritableTable(Table):
                         entries.append(framing.renumbered(datagram[message.start : message.end], _LOOKED_UP))
                     elif message.type == _uapi.NLMSG_ERROR:
                         error_number = framing.error_of(datagram[message.start : message.end])
-                        errors += [error_number] if error_number else []
+                        if error_number:
+                            errors[message.sequence] = error_number
                         if message.sequence == batch.last:
                             return errors, entries
         except DumpError as error:

@@ -99,7 +99,7 @@ def test_what_the_kernel_refuses_is_told_with_what_was_made(tmp_path: pathlib.Pa
 
 def test_an_error_in_the_middle_tells_what_was_made(tmp_path: pathlib.Path) -> None:
     class Silent(TableInMemory):
-        def create(self, block: t.Any, tag: t.Any, outcomes: t.Any) -> None:
+        def create(self, block: t.Any, tag: t.Any, outcomes: t.Any) -> t.Any:
             super().create(block, tag, outcomes)
             raise ConntrackError("No answer.")
 
@@ -141,10 +141,10 @@ def test_what_is_worth_knowing_is_told(tmp_path: pathlib.Path) -> None:
     assert warnings[2].startswith("src: 1 entries have no remaining time")
 
 
-@pytest.mark.parametrize(("labels", "lacking"), [(0, 2), (1, 1), (2, 0)])
-def test_labels_that_the_kernel_ignored_are_told(tmp_path: pathlib.Path, labels: int, lacking: int) -> None:
+@pytest.mark.parametrize(("has_labels", "lacking"), [(False, 2), (True, 0)])
+def test_labels_that_the_kernel_ignored_are_told(tmp_path: pathlib.Path, has_labels: bool, lacking: int) -> None:
     table = TableInMemory(there(3))
-    table.labels = labels
+    table.has_labels = has_labels
     text = "".join(line(port, more=" labels=1") for port in (1, 2)) + line(4)
     outcome = restored(table, tmp_path, text)
     assert outcome.without_labels == outcome.result(None, with_diff=False)["without_labels"] == lacking
@@ -164,3 +164,22 @@ def test_labels_are_counted_for_those_that_were_made_alone(tmp_path: pathlib.Pat
 def test_of_entries_that_are_there_no_labels_are_missing(tmp_path: pathlib.Path) -> None:
     table = TableInMemory(there(1), there(2))
     assert restored(table, tmp_path, "".join(line(port, more=" labels=1") for port in (1, 2))).without_labels == 0
+
+
+def test_of_entries_that_were_there_without_labels_nothing_is_told(tmp_path: pathlib.Path) -> None:
+    """A packet has made four of them before the restore, and the first rule that gives labels comes later."""
+    table = TableInMemory(*map(there, (1, 2, 3, 4)))
+    table.has_labels = True
+    outcome = restored(table, tmp_path, "".join(line(port, more=" labels=1") for port in range(1, 9)))
+    assert (table.created, outcome.without_labels) == ([5, 6, 7, 8], 0)
+
+
+def test_of_entries_that_are_gone_again_nothing_is_told(tmp_path: pathlib.Path) -> None:
+    class ShortLived(TableInMemory):
+        def create(self, block: t.Any, tag: t.Any, outcomes: t.Any) -> t.Any:
+            made = super().create(block, tag, outcomes)
+            del self.entries[2]
+            return made
+
+    text = "".join(line(port, more=" labels=1") for port in (1, 2, 3))
+    assert restored(ShortLived(), tmp_path, text).without_labels == 2

@@ -127,7 +127,7 @@ def test_each_request_has_a_number_of_its_own(opened: Make) -> None:
     [block] = blocks_of(udp(8), udp(9))
     table.create(block, "tag", collections.Counter())
     assert table._sequence == 7
-    table.labelled(block)
+    table.without_labels(block)
     assert table._sequence == 9
     assert kernel.numbers == list(range(1, 10))
 
@@ -201,19 +201,22 @@ def test_an_entry_that_is_there_is_not_made_again(opened: Make) -> None:
     _kernel, table = opened(udp(1), udp(2))
     [block] = blocks_of(*(udp(number) for number in range(1, 101)))
     outcome: Outcomes[str] = collections.Counter()
-    table.create(block, "tag", outcome)
+    made = table.create(block, "tag", outcome)
     assert outcome == {("tag", 0): 98, ("tag", errno.EEXIST): 2}
+    assert [entry.source_port for entry in made.entries()] == list(range(3, 101))
+    [there] = blocks_of(udp(1), udp(2))
+    assert len(table.create(there, "tag", outcome)) == 0
 
 
-def test_entries_with_labels_are_counted(opened: Make) -> None:
-    _kernel, table = opened(udp(1, labels=bytes(16)), udp(2), udp(3, labels=b"\1" + bytes(15)))
+def test_entries_without_labels_are_counted(opened: Make) -> None:
+    _kernel, table = opened(udp(1, labels=bytes(16)), udp(2), udp(3, labels=b"\1" + bytes(15)), udp(5))
 
-    def labelled(*entries: Fields) -> int:
+    def without_labels(*entries: Fields) -> int:
         [block] = blocks_of(*entries)
-        return table.labelled(block)
+        return table.without_labels(block)
 
-    assert labelled(udp(1), udp(2), udp(3), udp(4)) == 2
-    assert labelled(udp(2)) == 0
+    assert without_labels(udp(1), udp(2), udp(3), udp(4), udp(5)) == 2
+    assert without_labels(udp(3), udp(4)) == 0
 
 
 def test_a_signal_waits_until_a_batch_is_counted(opened: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,7 +224,7 @@ def test_a_signal_waits_until_a_batch_is_counted(opened: Make, monkeypatch: pyte
     depths: list[int] = []
     send = WritableTable._send
 
-    def looking(self: WritableTable, batch: t.Any) -> tuple[list[int], list[bytes]]:
+    def looking(self: WritableTable, batch: t.Any) -> tuple[dict[int, int], list[bytes]]:
         depths.append(_interrupt._state.depth)
         return send(self, batch)
 
