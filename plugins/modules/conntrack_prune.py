@@ -78,8 +78,8 @@ options:
     default: "0"
   confirm_idle_when:
     description:
-      - When O(confirm_idle) applies. With V(always), it always does. With V(idle), it does if one of O(match) or
-        O(select) reads C(idle). Otherwise entries are deleted without a second look.
+      - When O(confirm_idle) applies. With V(always), it always does. With V(idle), it does if one of O(match),
+        O(select) or O(exclude) reads C(idle). Otherwise entries are deleted without a second look.
     type: str
     version_added: 1.0.0
     choices: [always, idle]

@@ -117,7 +117,7 @@ def plan_of(
     Raises OptionError, and what ``guards_of`` raises.
     """
     confirm_idle = parse_confirm_idle(params["confirm_idle"])
-    if params["confirm_idle_when"] == "idle" and "idle" not in selection.keys:
+    if params["confirm_idle_when"] == "idle" and "idle" not in selection.every_key:
         confirm_idle = 0
     guards = guards_of(params, helpers=params["protect_helpers"] and "helper" not in selection.common_keys)
     return PrunePlan(selection, guards, context, sample, whole, confirm_idle, entries)

@@ -54,9 +54,8 @@ class Selection:
     """Which entries are selected: those that match, without those that are excluded.
 
     ``decide`` tells of an entry, of which it reads ``fields``. It is False for all that are not of ``kinds``.
-    ``every_key`` are all selector keys that are asked for, ``keys`` those of what matches, ``common_keys`` those that
-    each of its selectors has. All entries
-    but those that are surely not selected meet the ``conditions``, which the kernel can be asked for.
+    ``every_key`` are all selector keys that are asked for, ``common_keys`` those that each of the selectors that match
+    has. All entries but those that are surely not selected meet the ``conditions``, which the kernel can be asked for.
     ``breakpoints`` has, for some of the fields, all numbers at which the answer may change when the field's number
     grows.
     ``lacking`` collects, while ``decide`` is asked, the switches (acct, timestamp) without which an entry was made that
@@ -67,7 +66,6 @@ class Selection:
     fields: frozenset[str]
     kinds: frozenset[Kind]
     every_key: frozenset[str]
-    keys: frozenset[str]
     common_keys: frozenset[str]
     conditions: tuple[Condition, ...]
     breakpoints: Breakpoints
@@ -163,7 +161,6 @@ def compile_selection(
         fields=frozenset(field for selector in every for key in selector.keys for field in KEYS[key].fields),
         kinds=frozenset(kind for part in parts for kind in part.kinds) if parts else EVERY_KIND,
         every_key=frozenset(key for selector in every for key in selector.keys),
-        keys=frozenset(key for selector in matching for key in selector.keys),
         common_keys=_common([frozenset(selector.keys) for selector in matching]),
         conditions=_conditions(matching[0]) if len(matching) == 1 else (),
         breakpoints=_breakpoints(every),

@@ -102,6 +102,14 @@ def test_a_second_look_only_where_it_is_wanted(selector: dict[str, t.Any], when:
     assert plan_of(params, compile_selection([selector], None, context), context).confirm_idle == seconds
 
 
+def test_an_exclude_that_reads_idle_wants_a_second_look() -> None:
+    """What is left is what had no packet for an hour, as if match asked for that."""
+    context = Context({"tcp_timeout_established": 432000}, 0)
+    params = {**UNGUARDED, "confirm_idle": "30s", "confirm_idle_when": "idle"}
+    selection = compile_selection([{"protocol": "tcp"}], [{"idle": {"max": "1h"}}], context)
+    assert plan_of(params, selection, context).confirm_idle == 30
+
+
 @pytest.mark.parametrize(
     ("match", "guarded"),
     [

@@ -622,7 +622,7 @@ def test_entry_that_another_key_leaves_undecidable_names_no_switch() -> None:
 
 
 def test_text_that_decides_is_never_guessed() -> None:
-    assert compile_selection("protocol=tcp state=SYN_SENT", None, CONTEXT).keys == {"protocol", "state"}
+    assert compile_selection("protocol=tcp state=SYN_SENT", None, CONTEXT).every_key == {"protocol", "state"}
     with pytest.raises(OptionError):
         compile_selection("protocol=tcp,state=SYN_SENT", None, CONTEXT)
 
@@ -637,7 +637,7 @@ def test_select() -> None:
     assert [with_match.decide(entry_of(one)) for one in (syn, idle, tcp(state=7))] == [True, False, True]
     without = compile_selection([], "source_port=40000", CONTEXT, select=["half_open"])
     assert [without.decide(entry_of(one)) for one in (syn, tcp(state=1, source_port=1))] == [False, True]
-    assert with_match.keys == {"protocol", "state"}
+    assert with_match.every_key == {"protocol", "state"}
 
 
 def test_own_exclude_of_a_name_holds_for_it_alone() -> None:
@@ -736,9 +736,9 @@ def test_the_greatest_number(key: str, most: int) -> None:
     assert error_of([{key: most + 1}]).startswith(f"match[0].{key}: ")
 
 
-def test_keys_are_those_of_match() -> None:
+def test_every_key_is_one_of_match_and_exclude() -> None:
     selection = compile_selection([{**HOLDS, "mark": 1}, {"zone": 0}], [{"packets": {"max": 1}}], CONTEXT)
-    assert selection.keys == {"protocol", "mark", "zone"}
+    assert selection.every_key == {"protocol", "mark", "zone", "packets"}
 
 
 @pytest.mark.parametrize("state", ["SYN_SENT", ["syn_recv", "SYN_SENT"], "CLOSED", sorted(STATES_OF_FIRST_PACKETS)])
@@ -769,7 +769,7 @@ def test_keys_that_every_selector_has() -> None:
     assert compile_selection(both, None, CONTEXT).common_keys == {"helper"}
     mixed = compile_selection([*both, {"protocol": "udp"}], None, CONTEXT)
     assert not mixed.common_keys
-    assert "helper" in mixed.keys
+    assert "helper" in mixed.every_key
     named = compile_selection(both, None, CONTEXT, select=["unanswered"])
     assert "helper" not in named.common_keys
 

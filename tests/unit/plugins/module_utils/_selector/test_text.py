@@ -218,7 +218,7 @@ def test_every_notation_selects_the_same(given_as: list[t.Any], entries: list[Fi
     for other in others:
         assert isinstance(other, Selection)
         assert [other.decide(entry) for entry in decoded] == [first.decide(entry) for entry in decoded]
-        assert (other.fields, other.kinds, other.keys) == (first.fields, first.kinds, first.keys)
+        assert (other.fields, other.kinds, other.every_key) == (first.fields, first.kinds, first.every_key)
         assert set(other.conditions) == set(first.conditions)
         assert {field: set(breakpoints) for field, breakpoints in other.breakpoints.items()} == {
             field: set(breakpoints) for field, breakpoints in first.breakpoints.items()
