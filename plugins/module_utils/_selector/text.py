@@ -58,7 +58,7 @@ def _selector(value: t.Any, option: str) -> Given:
 
 def _from_literal(text: str, option: str) -> t.Any:
     """Return the list or dict that a text is, in JSON or as a template prints it."""
-    for parse in (_from_json, ast.literal_eval):
+    for parse in (_from_json, _from_python):
         try:
             return parse(text.strip())
         # TypeError: a key that is a list or a dict.
@@ -75,12 +75,26 @@ def _from_json(text: str) -> t.Any:
     """Return what the JSON is. Raises OptionError for a key that is given twice."""
 
     def unique(pairs: list[tuple[str, t.Any]]) -> dict[str, t.Any]:
-        for key, count in collections.Counter(key for key, _value in pairs).items():
-            if count > 1:
-                raise OptionError(key, text, "is given twice", "Give a list of its values, such as [tcp, udp].")
+        _refuse_twice((key for key, _value in pairs), text)
         return dict(pairs)
 
     return json.loads(text, object_pairs_hook=unique)
+
+
+def _from_python(text: str) -> t.Any:
+    """Return what the list or dict is in Python's syntax. Raises OptionError for a key that is given twice."""
+    tree = ast.parse(text, mode="eval")
+    value = ast.literal_eval(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Dict):
+            _refuse_twice((ast.literal_eval(key) for key in node.keys if key is not None), text)
+    return value
+
+
+def _refuse_twice(keys: t.Iterable[t.Any], text: str) -> None:
+    for key, count in collections.Counter(keys).items():
+        if count > 1:
+            raise OptionError(str(key), text, "is given twice", "Give a list of its values, such as [tcp, udp].")
 
 
 def _from_text(text: str, option: str) -> dict[str, t.Any]:

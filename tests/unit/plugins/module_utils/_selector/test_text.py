@@ -109,6 +109,9 @@ def test_text_that_is_not_surely_one_selector(text: str, written: str) -> None:
         ("{'protocol', 'tcp'}", "is not a selector."),
         ('{"nat": null, }', "looks like a list or a dict"),
         ("[" * 100000, "looks like a list or a dict"),
+        ("{'protocol': 'tcp', 'protocol': 'udp'}", " is given twice. Give a list of its values"),
+        ("['zone=1', {'replied': False, 'idle': {'min': 5, 'min': 6}}]", "min: "),
+        ("{**{'protocol': 'tcp'}}", "looks like a list or a dict"),
     ],
 )
 def test_what_is_no_selector(value: t.Any, words: str) -> None:
