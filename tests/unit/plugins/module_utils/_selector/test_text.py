@@ -195,13 +195,20 @@ def notations(draw: st.DrawFn) -> list[t.Any]:
 
 
 def compiled(match: t.Any) -> Selection | str:
-    """Compile a selection; of one that contradicts itself, which all notations have in common, say so."""
+    """Compile a selection; of one that no entry can meet, which all notations have in common, say why."""
     try:
         return compile_selection(match, None, CONTEXT)
     except OptionError as error:
-        if "contradicts itself" not in error.message:
+        reasons = [reason for reason in ("contradicts itself", "holds for no entry in") if reason in error.message]
+        if not reasons:
             raise
-        return "contradicts itself"
+        return reasons[0]
+
+
+def test_an_idle_time_of_first_packets_is_refused_in_every_notation() -> None:
+    selector = {"state": "SYN_SENT", "idle": {"min": 60}}
+    notations = (selector, [selector], json.dumps(selector), repr([selector]), "state=SYN_SENT idle.min=60")
+    assert set(map(compiled, notations)) == {"holds for no entry in"}
 
 
 def test_every_key_has_notations() -> None:
