@@ -130,7 +130,8 @@ options:
       - The directory of the backups on the target. If it is missing, it is made, and only its owner can look into it.
       - Nobody but root and the running user may decide what is in it. A symbolic link in the path is followed only if
         nobody else can have put it there.
-      - The name of a file has the time in UTC, and the network namespace of O(netns) if it is given.
+      - The name of a file has the time in UTC, and the network namespace of O(netns) if it is given. A namespace whose
+        name has other characters than letters, digits, C(_) and C(.) is told by a part of its hash as well.
     type: path
     default: /var/lib/netops-conntrack/backups
     version_added: 1.0.0

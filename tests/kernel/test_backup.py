@@ -221,7 +221,7 @@ def test_the_name_tells_the_namespace(netns: str, directory: pathlib.Path) -> No
     options = {**ALL, "backup": True, "backup_dir": str(directory), "netns": netns}
     result = run_module("conntrack_prune", options).data
     name = os.path.basename(result["backup_file"])
-    assert re.fullmatch(rf"\d{{8}}T\d{{6}}\.\d{{6}}Z-{netns.replace('-', '_')}-[0-9a-f]{{8}}\.save", name)
+    assert re.fullmatch(rf"\d{{8}}T\d{{6}}\.\d{{6}}Z-{netns.replace('-', '_')}-[0-9a-f]{{8}}-[0-9a-f]{{8}}\.save", name)
 
 
 # The module is stopped after some calls of a function, and ended there.

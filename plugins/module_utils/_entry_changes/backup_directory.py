@@ -13,6 +13,7 @@ import dataclasses
 import datetime
 import errno
 import fcntl
+import hashlib
 import os
 import re
 import secrets
@@ -33,6 +34,7 @@ BACKUP_OPTIONS: dict[str, t.Any] = {
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.]")
 _MOST_OF_LABEL = 100
+_HASH_DIGITS = 8
 
 _LAST_LINE = re.compile(rb"\n# complete [0-9]+\n\Z")
 _MOST_OF_LAST_LINE = 64
@@ -68,8 +70,17 @@ def backup_plan_of(params: t.Mapping[str, t.Any]) -> BackupPlan | None:
         raise OptionError("backup_dir", directory, "is not absolute", f"Give the whole path, such as {DIRECTORY}.")
     if keep is not None and keep < 1:
         raise OptionError("backup_keep", keep, "is less than 1", "Give 1 or more, or leave it out to keep them all.")
-    label = _UNSAFE.sub("_", params["netns"] or "")[-_MOST_OF_LABEL:]
-    return BackupPlan(directory, keep, label) if params["backup"] else None
+    return BackupPlan(directory, keep, _label_of(params["netns"] or "")) if params["backup"] else None
+
+
+def _label_of(netns: str) -> str:
+    """Return what tells the namespace in the names of files. It has a hash of a name that does not fit as it is."""
+    readable = _UNSAFE.sub("_", netns)[-_MOST_OF_LABEL:]
+    if readable == netns:
+        return netns
+    digest = hashlib.sha256(netns.encode("utf-8", "surrogateescape")).hexdigest()
+    # No name that fits has a hyphen, so none is taken for one with a hash.
+    return f"{readable}-{digest[:_HASH_DIGITS]}"
 
 
 @contextlib.contextmanager

@@ -81,11 +81,14 @@ def test_options_that_make_no_sense(given: dict[str, t.Any], words: str, backup:
 @pytest.mark.parametrize(
     ("netns", "label"),
     [
-        ("customer-1", "customer_1"),
-        ("/proc/1/ns/net", "_proc_1_ns_net"),
+        ("", ""),
+        ("customer_1.b", "customer_1.b"),
+        # The beginnings of what sha256sum prints for these names.
+        ("customer-1", "customer_1-e83f10dc"),
+        ("/proc/1/ns/net", "_proc_1_ns_net-a4e7c44c"),
         ("x" * 100, "x" * 100),
         # The end of a path tells more than its beginning.
-        ("a" + "x" * 100, "x" * 100),
+        ("a" + "x" * 100, "x" * 100 + "-9af554c6"),
     ],
 )
 def test_a_label_is_fit_for_a_name(netns: str, label: str) -> None:
@@ -94,11 +97,26 @@ def test_a_label_is_fit_for_a_name(netns: str, label: str) -> None:
     assert plan.label == label
 
 
-@pytest.mark.parametrize("label", ["", "customer1", "_proc_1_ns_net"])
-def test_each_namespace_has_names_of_its_own(label: str) -> None:
-    plans = [BackupPlan("/", None, each) for each in ("", "customer1", "customer", "_proc_1_ns_net")]
-    name = BackupPlan("/", None, label).new_name()
-    assert [plan.label for plan in plans if plan.is_own(name)] == [label]
+NAMESPACES = (
+    *("", "customer", "cust_1", "cust-1", "cust.1", "cust 1", "z_rich", "zürich", "z\udce4rich", "5d1f09c3"),
+    *("/run/netns/cust-1", "x" * 100, *(letter + "x" * 100 for letter in "abx")),
+)
+
+
+@pytest.mark.parametrize("netns", NAMESPACES)
+def test_each_namespace_has_names_of_its_own(netns: str) -> None:
+    plans = {each: backup_plan_of(options(netns=each)) for each in NAMESPACES}
+    own = plans[netns]
+    assert own is not None
+    name = own.new_name()
+    assert re.fullmatch(r"[0-9A-Za-z_.-]{,255}", name)
+    assert [each for each, plan in plans.items() if plan is not None and plan.is_own(name)] == [netns]
+
+
+def test_a_backup_of_1_0_whose_namespace_is_uncertain_is_nobodys() -> None:
+    """Its name has no hash, so that it may be one of cust-1 or of cust+1. That of a plain name is what it was."""
+    plans = [backup_plan_of(options(netns=netns)) for netns in ("cust-1", "cust+1", "cust_1")]
+    assert [plan is not None and plan.is_own(name_of(1, "cust_1-")) for plan in plans] == [False, False, True]
 
 
 def test_a_later_name_comes_after_an_earlier_one() -> None:
