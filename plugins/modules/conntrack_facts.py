@@ -168,7 +168,8 @@ ansible_facts:
         usage:
           description:
             - C(count) of entries, C(max), C(percent) and C(headroom) (both null where V(max=0) means no limit), hash
-              C(buckets), C(load_factor) (two chains an entry), and C(memory_bytes) without extensions.
+              C(buckets), C(load_factor) (two chains an entry), and C(memory_bytes) without extensions. What the kernel
+              does not say is null, as is what is calculated from that.
             - C(entry_bytes) is the size of an entry without extensions, 256 where C(/proc/slabinfo) cannot be read, for
               which it takes root. C(memory_total_bytes) is the memory of the machine, null where it cannot be read.
             - C(listeners) are the programs in the network namespace that get an event for each connection that ends,
@@ -431,7 +432,8 @@ ansible_facts:
             - C(count_before) and C(count_after) are the kernel's counts of entries at the end of each look, null if it
               does not count.
             - C(full_in_seconds) is when the limit is reached if it goes on like this. It is 0 if it is reached. It is
-              null if the table does not grow, has no limit, or would take more than a year.
+              null if the table does not grow, has no limit, or would take more than a year, and if count or limit are
+              not known.
             - C(new) is how many entries were there at the second look and not at the first, and C(gone) the opposite.
               Those that came and went in between are in neither. C(new_per_second) and C(gone_per_second) are the same
               for each second, C(growth_per_second) is their difference, C(new_protocols) and C(gone_protocols) are the

@@ -66,17 +66,17 @@ look:
   type: dict
   contains:
     entries:
-      description: How many entries the table had.
+      description: How many entries the table had. Null if the kernel does not say.
       returned: success
       type: int
       sample: 917115
     max:
-      description: How many it can have. 0 is no limit.
+      description: How many it can have. 0 is no limit. Null if the kernel does not say.
       returned: success
       type: int
       sample: 917504
     percent:
-      description: How full it was. Null without a limit.
+      description: How full it was. Null without a limit, and if that is not known.
       returned: success
       type: float
       sample: 99.96

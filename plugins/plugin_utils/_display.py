@@ -66,6 +66,11 @@ def percentage(value: float | None) -> str:
     return ">99.9" if 99.95 <= value < 100 else f"{value:.1f}"
 
 
+def limit_and_share(limit: int | None, share: float | None) -> tuple[str, str]:
+    """Return the limit of a table, and how much of it is used, in percent. A limit of 0 is none, and has no share."""
+    return ("no limit", "") if limit == 0 else (number(limit), percentage(share))
+
+
 def compact(count: int) -> str:
     """Return a whole number in four characters or so: ``999``, ``1.2k``, ``412k``, ``1.1M``."""
     amount, power = float(count), 0

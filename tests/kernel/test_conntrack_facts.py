@@ -331,6 +331,22 @@ def test_usage(filled: str) -> None:
     assert memory == count * entry_bytes + 8 * buckets
 
 
+@pytest.mark.parametrize(
+    ("hidden", "known"), [("count", {"max", "buckets"}), ("max", {"count", "buckets", "load_factor", "memory_bytes"})]
+)
+def test_what_the_kernel_does_not_say_is_not_zero(filled: str, hidden: str, known: set[str]) -> None:
+    path = f"/proc/sys/net/netfilter/nf_conntrack_{hidden}"
+    wrapper = ("unshare", "-m", "sh", "-c", f'mount --bind /dev/null {path} && exec "$@"', "sh")
+    asked = {"gather_subset": ["usage", "table"], "forecast": {"generic_timeout": 60}}
+    found = facts(asked, netns=filled, wrapper=wrapper)
+    usage, forecast = found["usage"], found["forecast"]
+    figures = ("count", "max", "percent", "headroom", "buckets", "load_factor", "memory_bytes")
+    assert {name for name in figures if usage[name] is not None} == known
+    for moment in ("now", "then"):
+        assert {name for name, value in forecast[moment].items() if value is not None} == known - {"memory_bytes"}
+    assert (found["table"]["not_listed"] is None) is (hidden == "count")
+
+
 def test_settings(filled: str) -> None:
     settings = facts({"gather_subset": ["settings"]}, netns=filled)["settings"]
     printed = run(["sysctl", "-a", "--pattern", r"^net\.netfilter\.nf_conntrack_"], netns=filled)

@@ -83,7 +83,6 @@ PARTS = {
     "module_utils/_boot/owners": "module_utils/_boot/appliances module_utils/_boot/boot_scripts",
     "module_utils/_facts/filled_by": "module_utils/_facts/cluster_search",
     "module_utils/_facts/cluster_search": "module_utils/_facts/cluster_items",
-    "module_utils/_facts/forecast": "module_utils/_facts/fullness",
     "module_utils/_facts/gather": "module_utils/_facts/boot module_utils/_facts/table_facts",
     "module_utils/_facts/summary": "module_utils/_facts/histogram module_utils/_facts/kinds",
     "module_utils/_listing/decoder": "module_utils/_listing/columns module_utils/_listing/line_shapes "

@@ -71,8 +71,8 @@ class Forecast:
         if len(left):
             self._kinds.add(left)
 
-    def result(self, count: int) -> dict[str, t.Any]:
-        """Return the forecast for the entries that were counted. The kernel counts ``count``."""
+    def result(self, count: int | None) -> dict[str, t.Any]:
+        """Return the forecast for the entries that were counted. The kernel counts ``count``, None if it does not."""
         total, remaining = _Affected(), Histogram()
         states: dict[tuple[str, str | None], _Affected] = {}
         settings = {name: _Affected() for name in self._alone}
@@ -88,7 +88,7 @@ class Forecast:
             if outcome.together is Effect.GONE:
                 remaining.add(kind.entry.remaining, kind.entries)
         entries = self._kinds.entries
-        now = max(0, count - self._left_out)
+        now = None if count is None else max(0, count - self._left_out)
         return {
             "entries": entries,
             **total.result(),
@@ -102,7 +102,7 @@ class Forecast:
             "raised": sorted(name for name, seconds in self._seconds.items() if seconds > self._present[name]),
             "not_foretold": sorted(self._wanted.keys() - self._seconds.keys() - set(_SIZES)),
             "now": fullness(now, self._present),
-            "then": fullness(max(0, now - total.gone), self._sizes()),
+            "then": fullness(None if now is None else max(0, now - total.gone), self._sizes()),
         }
 
     def _values(self, name: str) -> dict[str, int]:

@@ -13,18 +13,22 @@ import typing as t
 from ansible_collections.netops.conntrack.plugins.module_utils._units import percent
 
 
-def fullness(count: int, settings: t.Mapping[str, int]) -> dict[str, t.Any]:
-    """Return how full a table with ``count`` entries is, with these settings by short name.
+def fullness(count: int | None, settings: t.Mapping[str, int]) -> dict[str, t.Any]:
+    """Return how full a table with ``count`` entries is, with these settings by short name. None is unknown.
 
     A limit of 0 is none. Every entry is in two chains.
     """
-    limit = settings.get("max", 0)
-    buckets = settings.get("buckets")
+    limit, buckets = settings.get("max"), settings.get("buckets")
     return {
         "count": count,
         "max": limit,
-        "percent": percent(count, limit) if limit else None,
-        "headroom": max(0, limit - count) if limit else None,
+        "percent": percent_full(count, limit),
+        "headroom": None if count is None or not limit else max(0, limit - count),
         "buckets": buckets,
-        "load_factor": round(2 * count / buckets, 3) if buckets else None,
+        "load_factor": None if count is None or not buckets else round(2 * count / buckets, 3),
     }
+
+
+def percent_full(count: int | None, limit: int | None) -> float | None:
+    """Return how much of the limit ``count`` entries are. None where there is no limit, or one of them is unknown."""
+    return None if count is None or not limit else percent(count, limit)

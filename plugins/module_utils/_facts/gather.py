@@ -93,7 +93,7 @@ def gather(
                 facts["pair"] = _pair()
             if rates is not None:
                 # Whatever else was measured has used a part of the time between the looks.
-                facts["rates"] = rates.result(settings.get("max", 0))
+                facts["rates"] = rates.result(settings.get("max"))
     if "namespaces" in subsets:
         facts.update(_namespaces(namespaces, own, read_table if counts_entries else None))
     return facts
@@ -160,7 +160,7 @@ def _of_kernel(table: Table, settings: t.Mapping[str, int], subsets: t.Collectio
     """Return the facts that the kernel tells without a dump."""
     facts: Facts = {}
     if "usage" in subsets:
-        facts["usage"] = _usage(settings, table.count() or 0)
+        facts["usage"] = _usage(settings, table.count())
     if "settings" in subsets:
         facts["settings"] = settings
     if "stats" in subsets:
@@ -168,11 +168,11 @@ def _of_kernel(table: Table, settings: t.Mapping[str, int], subsets: t.Collectio
     return facts
 
 
-def _usage(settings: t.Mapping[str, int], count: int) -> dict[str, t.Any]:
-    entry_bytes = _entry_bytes()
+def _usage(settings: t.Mapping[str, int], count: int | None) -> dict[str, t.Any]:
+    entry_bytes, buckets = _entry_bytes(), settings.get("buckets")
     return {
         **fullness(count, settings),
-        "memory_bytes": count * entry_bytes + settings.get("buckets", 0) * _BUCKET_BYTES,
+        "memory_bytes": None if count is None or buckets is None else count * entry_bytes + buckets * _BUCKET_BYTES,
         "entry_bytes": entry_bytes,
         "memory_total_bytes": _memory_total(),
         "listeners": _listeners(),

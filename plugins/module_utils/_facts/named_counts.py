@@ -13,9 +13,9 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils import _netns
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError, NotPermittedError
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.fullness import percent_full
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.namespaces import reason_of, shown
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import read_count, read_settings
-from ansible_collections.netops.conntrack.plugins.module_utils._units import percent
 
 Facts = dict[str, t.Any]
 
@@ -51,10 +51,10 @@ def count_named() -> dict[str, Facts]:
 
 def _count(name: str) -> Facts:
     with _netns.inside(_netns.reference_to(name)):
-        count, limit = read_count(), read_settings().get("max", 0)
+        count, limit = read_count(), read_settings().get("max")
     if count is None:
         return _unknown("the kernel does not say how many entries it has")
-    return {"count": count, "percent": percent(count, limit) if limit else None, "unavailable": None}
+    return {"count": count, "percent": percent_full(count, limit), "unavailable": None}
 
 
 def _unknown(reason: str) -> Facts:

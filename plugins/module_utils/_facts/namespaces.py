@@ -13,6 +13,7 @@ import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils import _netns
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError
+from ansible_collections.netops.conntrack.plugins.module_utils._facts.fullness import percent_full
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.options import ALL, NAMED
 from ansible_collections.netops.conntrack.plugins.module_utils._namespaces.container_names import ContainerNames
 from ansible_collections.netops.conntrack.plugins.module_utils._namespaces.machine import (
@@ -28,7 +29,6 @@ from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl im
     current_value,
     find_sysctls,
 )
-from ansible_collections.netops.conntrack.plugins.module_utils._units import percent
 
 MOST_LISTED = 1024
 """Namespaces that are returned at most. A node of Kubernetes has a few hundred."""
@@ -201,7 +201,6 @@ def _facts_of(one: _Measured, name: str, container_names: ContainerNames) -> Fac
     namespace = one.namespace
     holder = namespace.holder
     owner = _owner_of(namespace, container_names)
-    share = percent(one.count, one.limit) if one.limit and one.count is not None else None
     return {
         "name": name,
         "title": _title(name, one, owner),
@@ -214,7 +213,7 @@ def _facts_of(one: _Measured, name: str, container_names: ContainerNames) -> Fac
         "owner": owner,
         "count": one.count,
         "max": one.limit,
-        "percent": share,
+        "percent": percent_full(one.count, one.limit),
         "unavailable": one.unavailable,
         **one.table,
     }

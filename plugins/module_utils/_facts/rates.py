@@ -64,8 +64,11 @@ class Rates:
         self._explain = explain
         self._first, _nothing_new = self._look(None)
 
-    def result(self, limit: int) -> dict[str, t.Any]:
-        """Wait for the time of the second look, take it, and return the rates. A ``limit`` of 0 is none."""
+    def result(self, limit: int | None) -> dict[str, t.Any]:
+        """Wait for the time of the second look, take it, and return the rates.
+
+        A ``limit`` of 0 is none, and None is an unknown one.
+        """
         time.sleep(max(0.0, self._first.begun + self._seconds - time.monotonic()))
         second, added = self._look(_Seen(self._first.ids))
         kept = kept_ids(self._first.ids, second.ids)
@@ -139,7 +142,7 @@ class _Seen:
 
 
 def _rates(
-    first: _Look, second: _Look, kept: t.Mapping[int, int], limit: int, added: t.Mapping[str, t.Any]
+    first: _Look, second: _Look, kept: t.Mapping[int, int], limit: int | None, added: t.Mapping[str, t.Any]
 ) -> dict[str, t.Any]:
     seconds = second.begun - first.begun
     new, gone = (_others(look.ids, kept) for look in (second, first))
@@ -182,8 +185,11 @@ def _per_second(number: float, seconds: float) -> float:
     return round(number / seconds, 2)
 
 
-def _full_in(count: int | None, growth: int, seconds: float, limit: int) -> int | None:
-    """Return after how many seconds the limit is reached if it goes on like this. None: not within a year."""
+def _full_in(count: int | None, growth: int, seconds: float, limit: int | None) -> int | None:
+    """Return after how many seconds the limit is reached if it goes on like this.
+
+    None: not within a year, or count or limit are unknown.
+    """
     if count is None or not limit:
         return None
     if count >= limit:

@@ -23,7 +23,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._selector.compile
     refuse_null,
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
-from ansible_collections.netops.conntrack.plugins.module_utils._table.table import Table, not_listed
+from ansible_collections.netops.conntrack.plugins.module_utils._table.table import Table, not_listed, smaller_count
 
 if t.TYPE_CHECKING:
     from ansible_collections.netops.conntrack.plugins.module_utils._facts.forecast import NewForecast
@@ -58,7 +58,7 @@ def count_table(
     """Count the table and every selector, and foretell the effect of settings, in one dump."""
     context = Context.read(settings)
     compiled = _compile_all(selectors, context)
-    before = table.count() or 0
+    before = table.count()
 
     def collect(blocks: t.Iterator[Block]) -> dict[str, t.Any]:
         forecast = None if new_forecast is None else new_forecast(context)
@@ -81,7 +81,7 @@ def count_table(
             counts["selectors"] = tallies.result(settings)
         if forecast is not None:
             # The dump frees the expired entries that it meets, which the kernel counts until then.
-            counts["forecast"] = forecast.result(min(before, table.count() or 0))
+            counts["forecast"] = forecast.result(smaller_count(before, table.count()))
         return counts
 
     return table.read(collect)

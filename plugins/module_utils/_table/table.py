@@ -184,9 +184,13 @@ def not_listed(before: int | None, after: int | None, listed: int) -> int | None
     ``after`` are the kernel's counts around the dump. The smaller one is taken, because a dump frees the expired
     entries that it meets, and new ones come all the time. None where the kernel does not count.
     """
-    if before is None or after is None:
-        return None
-    return max(0, min(before, after) - listed)
+    counted = smaller_count(before, after)
+    return None if counted is None else max(0, counted - listed)
+
+
+def smaller_count(before: int | None, after: int | None) -> int | None:
+    """Return the smaller one of the kernel's counts around a dump, or None where the kernel does not count."""
+    return None if before is None or after is None else min(before, after)
 
 
 def _longest_chain(count: int, buckets: int) -> int:

@@ -13,7 +13,7 @@ import typing as t
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import OptionError
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.cluster_words import Facts
 from ansible_collections.netops.conntrack.plugins.plugin_utils._checks.explanation import Explanation, explain
-from ansible_collections.netops.conntrack.plugins.plugin_utils._display import number, percentage
+from ansible_collections.netops.conntrack.plugins.plugin_utils._display import limit_and_share, number
 from ansible_collections.netops.conntrack.plugins.plugin_utils._page.blocks import (
     Block,
     Heading,
@@ -91,8 +91,7 @@ def _overview(tables: Tables) -> list[Block]:
 
 
 def _row(name: str, usage: Facts) -> list[str]:
-    limit = number(usage["max"]) if usage["max"] else "no limit"
-    return [name, number(usage["count"]), limit, percentage(usage["percent"]) if usage["max"] else ""]
+    return [name, number(usage["count"]), *limit_and_share(usage["max"], usage["percent"])]
 
 
 def _left_out(count: int, what: str) -> list[Block]:

@@ -38,8 +38,8 @@ VALUE = whole(-(2**63))
 NAMES = list_of(text(), SETTINGS)
 PROTOCOL_COUNTS = mapping(COUNT, 256)
 FULLNESS: Fields = {
-    "count": COUNT,
-    "max": COUNT,
+    "count": OPTIONAL_COUNT,
+    "max": OPTIONAL_COUNT,
     "percent": PERCENT,
     "headroom": OPTIONAL_COUNT,
     "buckets": OPTIONAL_COUNT,

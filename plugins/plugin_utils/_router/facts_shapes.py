@@ -64,7 +64,7 @@ _LISTENER = record(
 )
 USAGE: Fields = {
     **FULLNESS,
-    "memory_bytes": COUNT,
+    "memory_bytes": OPTIONAL_COUNT,
     "entry_bytes": COUNT,
     "memory_total_bytes": OPTIONAL_COUNT,
     "listeners": optional(list_of(_LISTENER, 4096)),

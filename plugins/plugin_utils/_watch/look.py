@@ -44,7 +44,7 @@ class Mover(t.TypedDict):
 class Rates(t.TypedDict):
     """What happened between two looks, per second. None is unknown."""
 
-    change: float
+    change: float | None
     new: float | None
     gone: float | None
     drop: float | None
@@ -54,10 +54,10 @@ class Rates(t.TypedDict):
 
 
 class Look(t.TypedDict):
-    """What is shown of one look at a router. The first one has no rates, and nothing that moves."""
+    """What is shown of one look at a router. The first one has no rates, and nothing that moves. None is unknown."""
 
-    entries: int
-    max: int
+    entries: int | None
+    max: int | None
     percent: float | None
     filled_by: str
     seconds: float | None
@@ -114,11 +114,12 @@ def look_at(reading: Reading, before: Reading | None) -> Look:
 
 def _rates(reading: Reading, before: Reading) -> Rates:
     seconds = max(reading.at - before.at, 0.001)
-    grown = reading.facts["usage"]["count"] - before.facts["usage"]["count"]
+    counts = [each.facts["usage"]["count"] for each in (reading, before)]
+    grown = None if None in counts else (counts[0] - counts[1]) / seconds
     counters = change(before.facts["stats"], reading.facts["stats"])
-    new, gone = _counted(counters, seconds) or _by_age(reading, before, grown / seconds)
+    new, gone = _counted(counters, seconds) or _by_age(reading, before, grown)
     losses = {name: _per_second(counters.get(name), seconds) for name in _LOSSES}
-    return t.cast("Rates", {"change": grown / seconds, "new": new, "gone": gone, **losses})
+    return t.cast("Rates", {"change": grown, "new": new, "gone": gone, **losses})
 
 
 def _per_second(count: int | None, seconds: float) -> float | None:
@@ -131,18 +132,18 @@ def _counted(counters: t.Mapping[str, int | None], seconds: float) -> tuple[floa
     return None if new is None or gone is None else (new / seconds, gone / seconds)
 
 
-def _by_age(reading: Reading, before: Reading, change_per_second: float) -> tuple[float | None, float | None]:
+def _by_age(reading: Reading, before: Reading, change_per_second: float | None) -> tuple[float | None, float | None]:
     """Return the entries made and gone per second, from the times at which those began that are there.
 
     Entries that came and went between the two looks are in neither. Both are None where the kernel does not keep the
-    times.
+    times, the second one also where it does not count its entries.
     """
     keeps_times = all(each.facts["settings"].get("timestamp") for each in (reading, before))
     young = (reading.facts.get("selectors") or {}).get(_YOUNG, {}).get("entries")
     if not keeps_times or young is None:
         return None, None
     new = young / reading.window
-    return new, max(new - change_per_second, 0.0)
+    return new, None if change_per_second is None else max(new - change_per_second, 0.0)
 
 
 def movers(facts: Facts, before: Facts) -> list[Mover]:

@@ -15,8 +15,8 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._display import (
     UNKNOWN,
     counted,
     duration,
+    limit_and_share,
     number,
-    percentage,
 )
 from ansible_collections.netops.conntrack.plugins.plugin_utils._page.blocks import (
     WIDTH,
@@ -139,12 +139,10 @@ def _rows(states: t.Mapping[str, t.Any], looks: t.Mapping[str, Look]) -> list[li
 
 
 def _cells(look: Look) -> list[str]:
-    limit = number(look["max"]) if look["max"] else "no limit"
     rates: t.Mapping[str, t.Any] = look["rates"] or {}
     return [
         number(look["entries"]),
-        limit,
-        percentage(look["percent"]) if look["max"] else "",
+        *limit_and_share(look["max"], look["percent"]),
         _rate(rates.get("change"), "+"),
         *(_rate(rates.get(name)) for name in list(_COLUMNS.values())[1:]),
     ]

@@ -60,7 +60,9 @@ def datagrams(remaining: int, status: int = ASSURED) -> Fields:
     return {**connection(remaining, status=status, protocol=_uapi.UDP), "state": None}
 
 
-def forecast(wanted: dict[str, int], *entries: Fields, count: int = 500, timeouts: Timeouts | None = None) -> t.Any:
+def forecast(
+    wanted: dict[str, int], *entries: Fields, count: int | None = 500, timeouts: Timeouts | None = None
+) -> t.Any:
     timeouts = timeouts or Timeouts(SYSCTLS, NOW)
     foretold = Forecast(wanted, timeouts)
     for block in blocks_of(*entries):
@@ -83,6 +85,14 @@ WANTED = {
     "buckets": 1000,
     "acct": 0,
 }
+
+
+def test_without_a_count_it_is_not_known_how_full_the_table_would_be() -> None:
+    result = forecast(WANTED, *TABLE, count=None)
+    assert (result["entries"], result["gone"]) == (13, 5)
+    for when, limit in (("now", 1000), ("then", 2000)):
+        unknown = {name for name, value in result[when].items() if value is None}
+        assert (result[when]["max"], unknown) == (limit, {"count", "percent", "headroom", "load_factor"})
 
 
 def test_every_key() -> None:

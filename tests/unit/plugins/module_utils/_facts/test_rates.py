@@ -64,7 +64,7 @@ def entry(protocol: int, number: int, **fields: t.Any) -> Fields:
 
 
 def measure(
-    monkeypatch: pytest.MonkeyPatch, first: Shown, second: Shown, limit: int = 1000, explain: int = 5
+    monkeypatch: pytest.MonkeyPatch, first: Shown, second: Shown, limit: int | None = 1000, explain: int = 5
 ) -> dict[str, t.Any]:
     table = FakeTable(first, second)
     monkeypatch.setattr(time, "monotonic", lambda: table.seconds)
@@ -110,10 +110,11 @@ def test_every_key(monkeypatch: pytest.MonkeyPatch) -> None:
         (10, 60, 1001, 1000, 0),
         (1, 0, 301, 2**31 - 1, None),
         (60, 10, None, 1000, None),
+        (60, 10, 350, None, None),
     ],
 )
 def test_time_until_the_table_is_full(
-    monkeypatch: pytest.MonkeyPatch, new: int, gone: int, count: int | None, limit: int, expected: int | None
+    monkeypatch: pytest.MonkeyPatch, new: int, gone: int, count: int | None, limit: int | None, expected: int | None
 ) -> None:
     before = [entry(TCP, number) for number in range(gone)]
     after = [entry(UDP, 1000 + number) for number in range(new)]

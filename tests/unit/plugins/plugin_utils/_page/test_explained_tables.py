@@ -77,6 +77,12 @@ def test_a_table_without_a_limit_has_no_percentage() -> None:
     assert "router1  50,000   no limit" in text_of({"router1": router(50_000, 0)}).splitlines()
 
 
+def test_a_limit_that_is_not_known_is_told_apart_from_none() -> None:
+    unknown = router(50_000, 0)
+    unknown["usage"]["max"] = None
+    assert "router1  50,000   ?    ?" in text_of({"router1": unknown}).splitlines()
+
+
 def test_routers_that_are_too_many_for_a_command_have_each_their_own() -> None:
     commands: list[list[str]] = []
 

@@ -37,7 +37,7 @@ def ranked(addresses: t.Mapping[str, int]) -> list[Facts]:
 
 
 def facts(
-    count: int,
+    count: int | None,
     per_cpu: list[dict[str, int]] | None = None,
     *,
     clusters: t.Sequence[Facts] = (),
@@ -51,7 +51,7 @@ def facts(
     processors = per_cpu or NO_COUNTERS
     total = {name: sum(each[name] for each in processors) for name in processors[0] if name != "cpu"}
     return {
-        "usage": {"count": count, "max": 1000, "percent": count / 10},
+        "usage": {"count": count, "max": 1000, "percent": None if count is None else count / 10},
         "settings": {"timestamp": timestamp},
         "stats": {"total": total, "per_cpu": processors},
         "table": {
@@ -126,6 +126,14 @@ def test_without_times_nobody_knows_what_is_new(before: Facts, now: Facts) -> No
     rates = second_look(before, now)["rates"]
     assert rates is not None
     assert (rates["new"], rates["gone"]) == (None, None)
+
+
+@pytest.mark.parametrize(("before", "now"), [(None, 130), (100, None), (None, None)])
+def test_without_a_count_nobody_knows_how_many_went(before: int | None, now: int | None) -> None:
+    look = second_look(facts(before), facts(now, selectors={"young": 50}))
+    assert (look["entries"], look["max"]) == (now, 1000)
+    assert look["rates"] is not None
+    assert [look["rates"]["change"], look["rates"]["new"], look["rates"]["gone"]] == [None, 10.0, None]
 
 
 @pytest.mark.parametrize(("took", "waited", "window"), [(0.5, 5.0, 6), (0.4, 2.0, 2), (30.0, 30.0, 60), (0.1, 0.0, 1)])

@@ -115,6 +115,12 @@ def test_a_table_without_a_limit() -> None:
     assert cells(lines, "router1")[:4] == ["router1", "917,115", "no limit", "+1,204"]
 
 
+def test_what_is_not_known_is_told_apart_from_no_limit() -> None:
+    rates = {**RATES, "change": None}
+    lines = page({"router1": state(look(entries=None, max=None, percent=None, rates=rates))}, WATCH, NOW, TIME)
+    assert cells(lines, "router1")[:5] == ["router1", "?", "?", "?", "?"]
+
+
 def test_the_first_look() -> None:
     lines = page({"router1": state(look(seconds=None, rates=None, movers=[]))}, WATCH, NOW, TIME)
     assert cells(lines, "router1")[4:] == list("???????")
