@@ -234,15 +234,16 @@ from ansible_collections.netops.conntrack.plugins.module_utils._entry_changes.ex
 from ansible_collections.netops.conntrack.plugins.module_utils._expectations.wanted import parse_all
 from ansible_collections.netops.conntrack.plugins.module_utils._module import NETNS_OPTION, ConntrackModule, guarded_run
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
+from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.limits import read_machine_limit
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import read_settings
 from ansible_collections.netops.conntrack.plugins.module_utils._table.writable import WritableTable
 
 
 def run(module: AnsibleModule) -> dict[str, t.Any]:
     """Make the entries and expectations unless in check mode, and return the module's result."""
-    params = module.params
+    params, machine_limit = module.params, read_machine_limit()
     blocks, wanted = blocks_of(params["entries"] or []), parse_all(params["expectations"] or [])
-    with inside(params["netns"]), WritableTable() as table:
+    with inside(params["netns"]), WritableTable(machine_limit=machine_limit) as table:
         settings = read_settings()
         expectations = ExpectCreation(table, wanted, blocks)
         expectations.enforce(settings.get("expect_max"))

@@ -169,7 +169,8 @@ ansible_facts:
           description:
             - C(count) of entries, C(max), C(percent) and C(headroom) (both null where V(max=0) means no limit), hash
               C(buckets), C(load_factor) (two chains an entry), and C(memory_bytes) without extensions. What the kernel
-              does not say is null, as is what is calculated from that.
+              does not say is null, as is what is calculated from that. C(max) is the limit that holds. Where O(netns)
+              has one of its own, that is the lower one of its limit and of the machine's.
             - C(entry_bytes) is the size of an entry without extensions, 256 where C(/proc/slabinfo) cannot be read, for
               which it takes root. C(memory_total_bytes) is the memory of the machine, null where it cannot be read.
             - C(listeners) are the programs in the network namespace that get an event for each connection that ends,

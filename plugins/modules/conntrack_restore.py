@@ -207,18 +207,19 @@ from ansible_collections.netops.conntrack.plugins.module_utils._netns import ins
 from ansible_collections.netops.conntrack.plugins.module_utils._pair.standby import ACTIVE_OPTION, is_standby
 from ansible_collections.netops.conntrack.plugins.module_utils._selected_listing import undecided
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.selection import selection_of
+from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.limits import read_machine_limit
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import read_settings
 from ansible_collections.netops.conntrack.plugins.module_utils._table.writable import WritableTable
 
 
 def run(module: AnsibleModule) -> dict[str, t.Any]:
     """Read the file, make its entries unless in check mode, and return the module's result."""
-    params = module.params
+    params, machine_limit = module.params, read_machine_limit()
     with Listing(params["src"]) as listing, inside(params["netns"]):
         selection = selection_of(params, listing.context(read_settings()))
         plan = plan_of(listing, selection, params["written_at"], int(time.time()))
         standby = is_standby(params)
-        with WritableTable() as table:
+        with WritableTable(machine_limit=machine_limit) as table:
             outcome = restore(table, listing, plan, dry_run=module.check_mode or bool(standby))
             for warning in outcome.every_warning():
                 module.warn(warning)

@@ -212,7 +212,7 @@ class Router:
     def _usage(self) -> _Facts:
         count, limit, buckets = self.entries, self.limit, self.settings["buckets"]
         return {
-            **fullness(count, {"max": limit, "buckets": buckets}),
+            **fullness(count, limit, buckets),
             "memory_bytes": count * 256 + buckets * 8,
             "entry_bytes": 256,
             "memory_total_bytes": 8 << 30,
@@ -603,7 +603,7 @@ def _forecast(router: Router, after: Router | None) -> dict[str, t.Any]:
 
 
 def _fullness(router: Router, count: int) -> dict[str, t.Any]:
-    return fullness(count, {"max": router.limit, "buckets": router.settings["buckets"]})
+    return fullness(count, router.limit, router.settings["buckets"])
 
 
 def _prune(router: Router, now: Router, check_mode: bool) -> dict[str, t.Any]:

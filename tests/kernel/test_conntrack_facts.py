@@ -19,6 +19,8 @@ import typing as t
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.module_utils import _netns
+from ansible_collections.netops.conntrack.plugins.module_utils._facts import gather as gathering
+from ansible_collections.netops.conntrack.plugins.module_utils._facts import named_counts
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.gather import gather
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import inside
 from ansible_collections.netops.conntrack.plugins.module_utils._selector.named_selectors import NAMED
@@ -329,6 +331,18 @@ def test_usage(filled: str) -> None:
     }
     assert entry_bytes in range(200, 400)
     assert memory == count * entry_bytes + 8 * buckets
+
+
+def test_the_limit_of_the_machine_holds_for_a_namespace(filled: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on kernels with a limit for each namespace. It is read before one is entered."""
+    for module in (gathering, named_counts):
+        monkeypatch.setattr(module, "read_machine_limit", lambda: 7)
+    found = gather(["usage", "namespaces"], 10, None, filled, forecast={"generic_timeout": 60}, sample="1s")
+    for usage in (found["usage"], found["forecast"]["now"], found["forecast"]["then"]):
+        assert (usage["max"], usage["headroom"]) == (7, 0)
+    assert found["rates"]["full_in_seconds"] == 0
+    named = found["namespaces"][filled]
+    assert named["percent"] == round(100 * named["count"] / 7, 2) > 100
 
 
 @pytest.mark.parametrize(

@@ -362,6 +362,17 @@ def test_a_table_without_room_is_left_alone(tmp_path: pathlib.Path, monkeypatch:
         assert in_process(netns, tmp_path, backup(PLAIN, TRANSLATED))["restored"] == 1
 
 
+def test_the_limit_of_the_machine_leaves_no_room_in_a_namespace_either(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on kernels with a limit for each namespace. It is read before the module enters one."""
+    monkeypatch.setattr(conntrack_restore, "read_machine_limit", lambda: 1)
+    with network_namespace("restore") as netns:
+        refused = in_process(netns, tmp_path, backup(PLAIN, TRANSLATED))
+        assert "the table has 0 of at most 1" in refused["msg"]
+        assert settable(netns) == []
+
+
 def in_process(netns: str, path: pathlib.Path, text: str) -> dict[str, t.Any]:
     """Run the module in this process, and return its result, also of a failure."""
 

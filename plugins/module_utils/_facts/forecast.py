@@ -71,8 +71,11 @@ class Forecast:
         if len(left):
             self._kinds.add(left)
 
-    def result(self, count: int | None) -> dict[str, t.Any]:
-        """Return the forecast for the entries that were counted. The kernel counts ``count``, None if it does not."""
+    def result(self, count: int | None, limit: int | None) -> dict[str, t.Any]:
+        """Return the forecast for the entries that were counted.
+
+        The kernel counts ``count``, and allows ``limit``. None is unknown.
+        """
         total, remaining = _Affected(), Histogram()
         states: dict[tuple[str, str | None], _Affected] = {}
         settings = {name: _Affected() for name in self._alone}
@@ -101,16 +104,17 @@ class Forecast:
             "settings": {name: {**self._values(name), **affected.result()} for name, affected in settings.items()},
             "raised": sorted(name for name, seconds in self._seconds.items() if seconds > self._present[name]),
             "not_foretold": sorted(self._wanted.keys() - self._seconds.keys() - set(_SIZES)),
-            "now": fullness(now, self._present),
-            "then": fullness(None if now is None else max(0, now - total.gone), self._sizes()),
+            "now": fullness(now, limit, self._present.get("buckets")),
+            "then": self._then_full(None if now is None else max(0, now - total.gone), limit),
         }
 
     def _values(self, name: str) -> dict[str, int]:
         return {"present": self._present[name], "wanted": self._wanted[name]}
 
-    def _sizes(self) -> dict[str, int]:
+    def _then_full(self, count: int | None, limit: int | None) -> dict[str, t.Any]:
+        """Return how full ``count`` entries would make the table, whose limit is ``limit`` unless one is wanted."""
         sizes = {name: stored_value(name, self._wanted[name]) for name in _SIZES if name in self._wanted}
-        return {**self._present, **sizes}
+        return fullness(count, sizes.get("max", limit), sizes.get("buckets", self._present.get("buckets")))
 
     def _outcome_of(self, entry: Entry) -> _Outcome:
         """Return what the timeouts would have made of the entry. Kinds differ in much that does not matter for that."""

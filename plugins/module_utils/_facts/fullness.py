@@ -13,12 +13,11 @@ import typing as t
 from ansible_collections.netops.conntrack.plugins.module_utils._units import percent
 
 
-def fullness(count: int | None, settings: t.Mapping[str, int]) -> dict[str, t.Any]:
-    """Return how full a table with ``count`` entries is, with these settings by short name. None is unknown.
+def fullness(count: int | None, limit: int | None, buckets: int | None) -> dict[str, t.Any]:
+    """Return how full a table with ``count`` entries is, with this ``limit`` and these ``buckets``. None is unknown.
 
     A limit of 0 is none. Every entry is in two chains.
     """
-    limit, buckets = settings.get("max"), settings.get("buckets")
     return {
         "count": count,
         "max": limit,

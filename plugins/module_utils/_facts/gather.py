@@ -20,6 +20,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._facts.options im
     parse_sample,
     require_clusters,
 )
+from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.limits import read_machine_limit
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import read_settings
 from ansible_collections.netops.conntrack.plugins.module_utils._table.table import Table
 
@@ -79,10 +80,11 @@ def gather(
 
         return table_facts(table, settings, top, wanted, with_summary, explain, foretell)
 
+    machine_limit = read_machine_limit()
     with _netns.inside(netns):
         own = _netns.own_identity()
         settings = read_settings()
-        with Table() as table:
+        with Table(machine_limit=machine_limit) as table:
             rates = None if seconds is None else _first_look(table, seconds, explain)
             facts.update(_of_kernel(table, settings, subsets))
             if counts_entries or new_forecast is not None:
@@ -93,7 +95,7 @@ def gather(
                 facts["pair"] = _pair()
             if rates is not None:
                 # Whatever else was measured has used a part of the time between the looks.
-                facts["rates"] = rates.result(settings.get("max"))
+                facts["rates"] = rates.result(table.limit())
     if "namespaces" in subsets:
         facts.update(_namespaces(namespaces, own, read_table if counts_entries else None))
     return facts
@@ -160,7 +162,7 @@ def _of_kernel(table: Table, settings: t.Mapping[str, int], subsets: t.Collectio
     """Return the facts that the kernel tells without a dump."""
     facts: Facts = {}
     if "usage" in subsets:
-        facts["usage"] = _usage(settings, table.count())
+        facts["usage"] = _usage(table.count(), table.limit(), settings.get("buckets"))
     if "settings" in subsets:
         facts["settings"] = settings
     if "stats" in subsets:
@@ -168,10 +170,10 @@ def _of_kernel(table: Table, settings: t.Mapping[str, int], subsets: t.Collectio
     return facts
 
 
-def _usage(settings: t.Mapping[str, int], count: int | None) -> dict[str, t.Any]:
-    entry_bytes, buckets = _entry_bytes(), settings.get("buckets")
+def _usage(count: int | None, limit: int | None, buckets: int | None) -> dict[str, t.Any]:
+    entry_bytes = _entry_bytes()
     return {
-        **fullness(count, settings),
+        **fullness(count, limit, buckets),
         "memory_bytes": None if count is None or buckets is None else count * entry_bytes + buckets * _BUCKET_BYTES,
         "entry_bytes": entry_bytes,
         "memory_total_bytes": _memory_total(),

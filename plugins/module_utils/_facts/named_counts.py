@@ -15,6 +15,10 @@ from ansible_collections.netops.conntrack.plugins.module_utils import _netns
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import ConntrackError, NotPermittedError
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.fullness import percent_full
 from ansible_collections.netops.conntrack.plugins.module_utils._facts.namespaces import reason_of, shown
+from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.limits import (
+    limit_that_holds,
+    read_machine_limit,
+)
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import read_count, read_settings
 
 Facts = dict[str, t.Any]
@@ -30,6 +34,7 @@ def count_named() -> dict[str, Facts]:
         names = _netns.names()
     except OSError as error:
         return {_netns.NETNS_DIRECTORY: _unknown(str(error.strerror))}
+    machine_limit = read_machine_limit()
     counted: dict[str, Facts] = {}
     refusals = []
     for name in names:
@@ -37,7 +42,7 @@ def count_named() -> dict[str, Facts]:
         # Two names can look the same once they are made printable.
         key = f"{shown(name)} ({len(counted)})" if shown(name) in counted else shown(name)
         try:
-            counted[key] = _count(name)
+            counted[key] = _count(name, machine_limit)
         except ConntrackError as error:
             if not os.path.lexists(_netns.path_of(name)):
                 continue
@@ -49,9 +54,9 @@ def count_named() -> dict[str, Facts]:
     return counted
 
 
-def _count(name: str) -> Facts:
+def _count(name: str, machine_limit: int | None) -> Facts:
     with _netns.inside(_netns.reference_to(name)):
-        count, limit = read_count(), read_settings().get("max")
+        count, limit = read_count(), limit_that_holds(read_settings().get("max"), machine_limit)
     if count is None:
         return _unknown("the kernel does not say how many entries it has")
     return {"count": count, "percent": percent_full(count, limit), "unavailable": None}

@@ -24,6 +24,10 @@ from ansible_collections.netops.conntrack.plugins.module_utils._namespaces.machi
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._netns import Identity
 from ansible_collections.netops.conntrack.plugins.module_utils._printable import visible
+from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.limits import (
+    limit_that_holds,
+    read_machine_limit,
+)
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import (
     GAUGE,
     current_value,
@@ -95,7 +99,7 @@ def measure_namespaces(wanted: str, own: Identity, read_table: ReadTable | None)
 def _measure(machine: Machine, wanted: str, own: Identity) -> list[_Measured]:
     """Return the wanted namespaces that are still there, in the order in which they are returned."""
     measured = []
-    machine_limit = current_value(find_sysctls(), "max")
+    machine_limit = read_machine_limit()
     for namespace in machine.namespaces:
         if wanted == NAMED and not namespace.names:
             continue
@@ -117,21 +121,12 @@ def _measure_one(namespace: Namespace, own: Identity, machine_limit: int | None)
     def measure() -> None:
         sysctls = find_sysctls()
         one.count = current_value(sysctls, GAUGE)
-        one.limit = _lowest_limit(current_value(sysctls, "max"), machine_limit)
+        one.limit = limit_that_holds(current_value(sysctls, "max"), machine_limit)
 
     _inside(one, measure)
     if one.count is None and one.unavailable is None:
         one.unavailable = "the kernel does not say how many entries it has"
     return one
-
-
-def _lowest_limit(own: int | None, machine: int | None) -> int | None:
-    """Return the limit that holds. Where a namespace has one of its own, it is held against that of the machine, too.
-
-    0 is no limit (nf_conntrack_max in include/net/netfilter/nf_conntrack.h).
-    """
-    limits = [limit for limit in (own, machine) if limit is not None]
-    return min((limit for limit in limits if limit), default=0) if limits else None
 
 
 def _read_table(one: _Measured, read_table: ReadTable) -> None:

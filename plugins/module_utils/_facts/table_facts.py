@@ -81,7 +81,7 @@ def count_table(
             counts["selectors"] = tallies.result(settings)
         if forecast is not None:
             # The dump frees the expired entries that it meets, which the kernel counts until then.
-            counts["forecast"] = forecast.result(smaller_count(before, table.count()))
+            counts["forecast"] = forecast.result(smaller_count(before, table.count()), table.limit())
         return counts
 
     return table.read(collect)

@@ -24,6 +24,7 @@ from ansible_collections.netops.conntrack.plugins.module_utils._errors import (
 )
 from ansible_collections.netops.conntrack.plugins.module_utils._netlink import framing, listed, transport
 from ansible_collections.netops.conntrack.plugins.module_utils._netlink.clock import Clock
+from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.limits import limit_that_holds
 from ansible_collections.netops.conntrack.plugins.module_utils._sysctl.sysctl import GAUGE, current_value, find_sysctls
 from ansible_collections.netops.conntrack.plugins.module_utils._table import cpu_stats, dump, kernel_filter
 from ansible_collections.netops.conntrack.plugins.module_utils._table.block import Block
@@ -41,11 +42,13 @@ class Table:
     """The table as it can be read. A context manager, which closes the socket.
 
     ``read_ahead`` says whether a second process receives the dumps while this one decodes them. By default one does
-    where that is faster. Raises UnavailableError where the kernel tracks no connections.
+    where that is faster. ``machine_limit`` is what ``read_machine_limit`` returned before the process entered the
+    namespace. Raises UnavailableError where the kernel tracks no connections.
     """
 
-    def __init__(self, read_ahead: bool | None = None) -> None:
+    def __init__(self, read_ahead: bool | None = None, machine_limit: int | None = None) -> None:
         self._sysctls = find_sysctls()
+        self._machine_limit = machine_limit
         if not self._sysctls:
             raise UnavailableError(
                 "nf_conntrack is not there: the kernel tracks no connections. Load it with 'modprobe nf_conntrack' "
@@ -133,7 +136,7 @@ class Table:
 
     def limit(self) -> int | None:
         """Return how many entries there may be, 0 for any number, or None if the kernel does not say."""
-        return self._held("max")
+        return limit_that_holds(self._held("max"), self._machine_limit)
 
     def _held(self, short_name: str) -> int | None:
         return current_value(self._sysctls, short_name)

@@ -61,9 +61,9 @@ class Look(t.Generic[Tag]):
 class WritableTable(Table):
     """The table as it can be read and changed."""
 
-    def __init__(self, read_ahead: bool | None = None) -> None:
+    def __init__(self, read_ahead: bool | None = None, machine_limit: int | None = None) -> None:
         """Open it, as Table does."""
-        super().__init__(read_ahead)
+        super().__init__(read_ahead, machine_limit)
         self._buffer = bytearray(_ANSWER)
 
     def delete(self, targets: Targets[Tag], outcome: Outcomes[Tag] | None = None) -> Outcomes[Tag]:

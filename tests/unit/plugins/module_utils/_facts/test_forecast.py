@@ -61,13 +61,17 @@ def datagrams(remaining: int, status: int = ASSURED) -> Fields:
 
 
 def forecast(
-    wanted: dict[str, int], *entries: Fields, count: int | None = 500, timeouts: Timeouts | None = None
+    wanted: dict[str, int],
+    *entries: Fields,
+    count: int | None = 500,
+    limit: int | None = 1000,
+    timeouts: Timeouts | None = None,
 ) -> t.Any:
     timeouts = timeouts or Timeouts(SYSCTLS, NOW)
     foretold = Forecast(wanted, timeouts)
     for block in blocks_of(*entries):
         foretold.add(block)
-    return foretold.result(count)
+    return foretold.result(count, limit)
 
 
 TABLE = [
@@ -93,6 +97,14 @@ def test_without_a_count_it_is_not_known_how_full_the_table_would_be() -> None:
     for when, limit in (("now", 1000), ("then", 2000)):
         unknown = {name for name, value in result[when].items() if value is None}
         assert (result[when]["max"], unknown) == (limit, {"count", "percent", "headroom", "load_factor"})
+
+
+def test_the_limit_that_holds_is_that_of_the_table_or_the_one_that_is_wanted() -> None:
+    wanted = {"tcp_timeout_established": 54000}
+    for limit in (800, 0, None):
+        result = forecast(wanted, *TABLE, limit=limit)
+        assert (result["now"]["max"], result["then"]["max"]) == (limit, limit)
+        assert forecast({**wanted, "max": 2000}, *TABLE, limit=limit)["then"]["max"] == 2000
 
 
 def test_every_key() -> None:
@@ -206,12 +218,12 @@ def test_entries_that_are_left_out_are_gone_already() -> None:
     foretold = Forecast(WANTED, timeouts, lambda block: block.where(left > 1000 for left in block.column("remaining")))
     for block in blocks_of(*TABLE[:6]):
         foretold.add(block)
-    result = foretold.result(500)
+    result = foretold.result(500, 1000)
     assert (result["entries"], result["gone"], result["now"]["count"], result["then"]["count"]) == (4, 2, 498, 496)
 
 
 def test_no_limit() -> None:
-    result = forecast({"udp_timeout": 10}, *TABLE, timeouts=Timeouts({**SYSCTLS, "max": 0}, NOW))
+    result = forecast({"udp_timeout": 10}, *TABLE, limit=0)
     assert (result["then"]["percent"], result["then"]["headroom"]) == (None, None)
 
 

@@ -17,21 +17,21 @@ KEYS = ("count", "max", "percent", "headroom", "buckets", "load_factor")
 
 
 @pytest.mark.parametrize(
-    ("count", "settings", "expected"),
+    ("count", "limit", "buckets", "expected"),
     [
-        (250, {"max": 1000, "buckets": 512}, (250, 1000, 25.0, 750, 512, 0.977)),
-        (0, {"max": 1000, "buckets": 512}, (0, 1000, 0.0, 1000, 512, 0.0)),
-        (1200, {"max": 1000, "buckets": 512}, (1200, 1000, 120.0, 0, 512, 4.688)),
-        (250, {"max": 0, "buckets": 512}, (250, 0, None, None, 512, 0.977)),
-        (None, {"max": 1000, "buckets": 512}, (None, 1000, None, None, 512, None)),
-        (None, {"max": 0, "buckets": 512}, (None, 0, None, None, 512, None)),
-        (250, {"buckets": 512}, (250, None, None, None, 512, 0.977)),
-        (250, {"max": 1000}, (250, 1000, 25.0, 750, None, None)),
-        (250, {"max": 1000, "buckets": 0}, (250, 1000, 25.0, 750, 0, None)),
-        (None, {}, (None, None, None, None, None, None)),
+        (250, 1000, 512, (250, 1000, 25.0, 750, 512, 0.977)),
+        (0, 1000, 512, (0, 1000, 0.0, 1000, 512, 0.0)),
+        (1200, 1000, 512, (1200, 1000, 120.0, 0, 512, 4.688)),
+        (250, 0, 512, (250, 0, None, None, 512, 0.977)),
+        (None, 1000, 512, (None, 1000, None, None, 512, None)),
+        (None, 0, 512, (None, 0, None, None, 512, None)),
+        (250, None, 512, (250, None, None, None, 512, 0.977)),
+        (250, 1000, None, (250, 1000, 25.0, 750, None, None)),
+        (250, 1000, 0, (250, 1000, 25.0, 750, 0, None)),
+        (None, None, None, (None, None, None, None, None, None)),
     ],
 )
-def test_how_full(count: int | None, settings: dict[str, int], expected: tuple[t.Any, ...]) -> None:
-    found = fullness(count, settings)
+def test_how_full(count: int | None, limit: int | None, buckets: int | None, expected: tuple[t.Any, ...]) -> None:
+    found = fullness(count, limit, buckets)
     assert found == dict(zip(KEYS, expected, strict=True))
     assert checked(found, record(FULLNESS), "usage") == found

@@ -50,6 +50,7 @@ class Fake:
         self.gone: set[int] = set()
         monkeypatch.setattr(namespaces, "find_namespaces", lambda: self.machine)
         monkeypatch.setattr(namespaces, "find_sysctls", dict)
+        monkeypatch.setattr(namespaces, "read_machine_limit", lambda: self.value({}, "max"))
         monkeypatch.setattr(namespaces, "current_value", self.value)
         monkeypatch.setattr(namespaces, "is_there", lambda each: each.identity[1] not in self.gone)
         monkeypatch.setattr(_netns, "library", lambda netns: None)

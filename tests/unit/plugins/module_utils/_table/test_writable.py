@@ -84,7 +84,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[Make]:
         kernel = Kernel(entries)
         monkeypatch.setattr(table_module, "find_sysctls", lambda: {"max": "nf_conntrack_max"})
         monkeypatch.setattr(transport, "open_socket", kernel.open_socket)
-        tables.append(WritableTable())
+        tables.append(WritableTable(machine_limit=1000))
         return kernel, tables[-1]
 
     yield make
@@ -206,6 +206,15 @@ def test_an_entry_that_is_there_is_not_made_again(opened: Make) -> None:
     assert [entry.source_port for entry in made.entries()] == list(range(3, 101))
     [there] = blocks_of(udp(1), udp(2))
     assert len(table.create(there, "tag", outcome)) == 0
+
+
+def test_the_limit_of_the_machine_holds_for_each_namespace(opened: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    _kernel, table = opened()
+    own = {"max": 2000}
+    monkeypatch.setattr(table_module, "current_value", lambda _sysctls, name: own[name])
+    assert table.limit() == 1000
+    own["max"] = 20
+    assert table.limit() == 20
 
 
 def test_entries_without_labels_are_counted(opened: Make) -> None:
