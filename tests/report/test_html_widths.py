@@ -244,7 +244,7 @@ def test_a_click_takes_a_whole_command(open_report: Open) -> None:
     name = next(iter(fleet(1)["hosts"]))
     assert taken == (
         f"ansible {name} -i /etc/ansible/routers.yml -b -m netops.conntrack.conntrack_prune "
-        "-a 'match=\"protocol=udp replied=false destination=192.0.2.54 destination_port=53\"'"
+        "-a 'match=\"protocol=udp replied=false destination=192.0.2.54 destination_port=53\" backup=true'"
     )
 
 

@@ -258,7 +258,7 @@ def _who(match: Facts, which: str = "They") -> str:
     if name == "source":
         return f"{which} come back until {match['source']} stops sending."
     if name == "destination" and has_host(match, "destination"):
-        return f"{which} come back until {match['destination']} answers, or nobody asks it any more."
+        return f"{which} come back until {match['destination']} answers, or nobody asks it."
     return f"{which} come back as long as packets are sent that nobody answers."
 
 
@@ -294,6 +294,4 @@ def _shorter(match: Facts, facts: Facts) -> t.Iterator[str]:
         )
         return
     command = "ansible HOST -b -m netops.conntrack.conntrack_settings"
-    yield (
-        f"To make that {enough:,} s until the next boot, run {command} -a 'settings=\"{name}={enough}\" persist=false'."
-    )
+    yield (f"For {enough:,} s until the next boot, run {command} -a 'settings=\"{name}={enough}\" persist=false'.")

@@ -103,7 +103,8 @@ def _of_any_router(sentence: str, names: list[str]) -> str:
     """Return a sentence without the router that its command is limited to."""
     if len(names) != 1:
         return sentence
-    return re.sub(rf"--limit {re.escape(shlex.quote(names[0]))}(?= |`)", f"--limit {_ROUTERS}", sentence)
+    name = re.escape(shlex.quote(names[0]))
+    return re.sub(rf"(--limit|`ansible) {name}(?= |`)", rf"\1 {_ROUTERS}", sentence)
 
 
 def _of_routers(sentence: str, names: list[str]) -> str:

@@ -116,6 +116,7 @@ def test_a_router_that_an_earlier_play_lost_is_in_no_batch(fleet: Fleet, playboo
     document = json.loads((fleet.directory / "reports" / "report.json").read_text())
     assert (done.returncode, document["not_started"]) == (4, []), done.stdout
     assert document["hosts"]["a"]["failure"]["message"].startswith("stopped by an error")
+    assert {host for planned in document["rollout"]["batches"] for host in planned} == {"b", "c"}
 
 
 def test_two_playbooks_after_one_another_keep_to_their_targets(fleet: Fleet) -> None:

@@ -60,8 +60,8 @@ def test_a_storm_is_told_with_what_frees_it_and_what_helps_for_good() -> None:
     assert advice == (
         "ansible HOST -b -m netops.conntrack.conntrack_prune -a 'match=\"protocol=udp replied=false "
         "destination=192.0.2.54 destination_port=53\" backup=true' frees 92,000. They come back until 192.0.2.54 "
-        "answers, or nobody asks it any more. They stay for udp_timeout, which is 30 s. "
-        "To make that 10 s until the next boot, run ansible HOST -b -m netops.conntrack.conntrack_settings "
+        "answers, or nobody asks it. They stay for udp_timeout, which is 30 s. "
+        "For 10 s until the next boot, run ansible HOST -b -m netops.conntrack.conntrack_settings "
         "-a 'settings=\"udp_timeout=10\" persist=false'."
     )
 
@@ -246,7 +246,7 @@ def test_commands_that_free_entries_are_apart_from_the_sentences() -> None:
     words = "protocol=udp replied=false destination=192.0.2.54 destination_port=53"
     assert prune["command"] == f"ansible HOST -b -m netops.conntrack.conntrack_prune -a 'match=\"{words}\" backup=true'"
     assert prune["frees"] == 92_000
-    assert [sentence.split()[0] for sentence in explanation["advice"]] == ["They", "They", "To"]
+    assert [sentence.split()[0] for sentence in explanation["advice"]] == ["They", "They", "For"]
 
 
 @pytest.mark.parametrize("match", [DNS, BARE_ACKS, {**DNS, "destination": "2001:db8::1", "source": "10.0.0.1"}])

@@ -34,7 +34,7 @@ def test_what_fills_a_table_and_what_helps() -> None:
     assert text.startswith("What fills 1 table with 10,000 entries\n======")
     assert "dump.txt  92 % of 10,000 entries: udp, unanswered, to 192.0.2.54 port 53" in text
     assert "This frees 9,200 entries:" in text
-    assert "'match=\"protocol=udp replied=false destination=192.0.2.54 destination_port=53\"'" in text
+    assert "'match=\"protocol=udp replied=false destination=192.0.2.54 destination_port=53\" backup=true'" in text
     assert "They stay for udp_timeout, which is 30 s." in text
     assert text.index("with --check first") < text.index("This frees 9,200 entries:")
     assert max(map(len, text.splitlines())) <= WIDTH
