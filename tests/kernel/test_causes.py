@@ -307,6 +307,7 @@ def test_no_bare_ack_makes_an_entry_after_the_printed_cure(tmp_path: pathlib.Pat
         [command] = _COMMAND.findall(document["checks"]["bare_ack_pickup"]["advice"])
         printed_by_shell(command, router.netns, tmp_path)
         bare_acks(router, first=3000)
+        time.sleep(4)
         assert not CAUSES & findings_of(document_of(router.netns, tmp_path)).keys()
         assert count(router) == 0
 
