@@ -109,9 +109,8 @@ def test_a_backup_that_does_not_arrive_is_a_failure_that_says_where_it_is(fleet:
     failure = run.document["hosts"]["r1"]["failure"]
     assert run.rc == 2, run.output
     assert failure["step"] == "Make sure that the backup has arrived"
-    assert (
-        f"The backup is on the router, {fleet.directory / 'r1.save'}, and not on the controller." in failure["message"]
-    )
+    backup = fleet.directory / "r1.save"
+    assert f"The backup is on the router, {backup}, and not on the controller." in failure["message"]
     assert "Connection refused" in failure["message"]
     assert run.document["hosts"]["r1"]["prune"]["deleted"] > 0
 
