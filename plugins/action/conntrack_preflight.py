@@ -45,6 +45,9 @@ _SPEC = {
     "fail_msg": {"type": "str", "default": "The options cannot be used."},
 }
 
+_OF_OUR_PLAYBOOKS = "conntrack_preflight_reads"
+"""Every playbook of this collection that asks routers hands it on to its first play."""
+
 
 class ActionModule(ActionBase):
     """Looks at the run as a whole, or with ``role`` at the variables that one router has for that role."""
@@ -92,7 +95,16 @@ class ActionModule(ActionBase):
         hostvars = task_vars["hostvars"]
         named = not options["changes"] or target is not None or bool(limit)
         of_hosts = {host: hostvars.raw_get(host) for host in hosts}
-        run = Run(extra, of_hosts, of_play, named, only_ours(playbooks), lines_of_others(playbooks), options["reads"])
+        run = Run(
+            extra,
+            of_hosts,
+            of_play,
+            named,
+            only_ours(playbooks),
+            lines_of_others(playbooks),
+            options["reads"],
+            is_imported=_OF_OUR_PLAYBOOKS in of_play,
+        )
         refuse_variables(run, lambda host, name: _resolved(hostvars, host, name))
         if not named:
             refuse_unnamed(task_vars["groups"], playbook_command(playbooks[0] if playbooks else "PLAYBOOK", arguments))

@@ -24,7 +24,8 @@ description:
     C(ansible_), and every name in a template of the routers' variables. The variable C(conntrack_known_variables) lists
     names that something else reads, such as an inventory plugin.
   - If a playbook of your own imports those of the collection, its plays may read any extra variable. It then fails only
-    for those that begin with C(conntrack_) or are nearly a name of the collection.
+    for those that begin with C(conntrack_), are nearly a name that is read, or are another word for one. The same goes
+    for the variables of the import.
   - It fails for a value whose type does not fit the option, such as a text where a dictionary is needed. If a value has
     a template that cannot be resolved without the router, the role checks it.
   - It fails for a variable that is given under its old name and its new one. An old name alone works until 2.0.0. The
@@ -54,7 +55,7 @@ options:
     default: 0
     version_added: 1.0.0
   reads:
-    description: The short names of variables that the playbook reads on the command line, and no other one does.
+    description: The short names of variables that the playbook reads on the command line, besides C(target).
     type: list
     elements: str
     default: []

@@ -11,6 +11,7 @@ from __future__ import annotations
 import collections.abc
 import dataclasses
 import os
+import re
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import RefusedError
@@ -44,6 +45,9 @@ _JSON = (str, int, float, collections.abc.Mapping, list, tuple, type(None))
 _MAGIC = ("ansible_facts", "group_names", "groups", "hostvars", "vars")
 """Variables of Ansible's own that are large, and hold no templates of the user."""
 
+_IMPORT = re.compile(r"""import_playbook:\s*["']?([^\s"'#]+)""")
+"""The name or path of a playbook that another one imports."""
+
 _LOOKUPS = {"lookup", "q", "query"}
 
 Resolve = t.Callable[[str, str], t.Any]
@@ -73,7 +77,10 @@ class Run:
     """Those of the user's own playbooks."""
 
     reads: t.Collection[str] = ()
-    """The short names that this playbook reads, and no other one does."""
+    """The short names that this playbook reads, besides ``target``."""
+
+    is_imported: bool = False
+    """Whether the play is one of this collection's playbooks, so that only these read the variables of its import."""
 
 
 def only_ours(playbooks: t.Collection[str]) -> bool:
@@ -82,13 +89,28 @@ def only_ours(playbooks: t.Collection[str]) -> bool:
 
 
 def lines_of_others(playbooks: t.Iterable[str]) -> list[str]:
-    """Return the lines of the playbooks of a command line that are not of this collection, as far as they are files."""
+    """Return the lines of the playbooks of a command line that are not of this collection, as far as they are files.
+
+    Those of the playbooks that they import are among them.
+    """
     lines: list[str] = []
-    for playbook in playbooks:
-        if not _is_ours(playbook) and os.path.isfile(playbook):
+    waiting = list(playbooks)
+    seen: set[str] = set()
+    while waiting:
+        playbook = waiting.pop()
+        if playbook not in seen and not _is_ours(playbook) and os.path.isfile(playbook):
+            seen.add(playbook)
             with open(playbook, encoding="utf-8", errors="replace") as file:
-                lines += file.read().splitlines()
+                own = file.read().splitlines()
+            lines += own
+            directory = os.path.dirname(playbook)
+            waiting += [os.path.normpath(os.path.join(directory, name)) for name in _imported_in(own)]
     return lines
+
+
+def _imported_in(lines: t.Iterable[str]) -> list[str]:
+    """Return the names and paths of the playbooks that are imported in the ``lines`` of a playbook."""
+    return [name for line in lines for name in _IMPORT.findall(line)]
 
 
 def _is_ours(playbook: str) -> bool:
@@ -132,8 +154,12 @@ def _is_unread_of(prefix: str, name: str, value: t.Any) -> bool:
 
 
 def _unread(run: Run) -> dict[str, list[str]]:
-    """Return the names that nothing reads, each with the hosts that have it. An extra variable has no hosts."""
+    """Return the names that nothing reads, each with the hosts that have it.
+
+    An extra variable, and one of an import, has no hosts.
+    """
     found: dict[str, list[str]] = {name: [] for name in run.extra if _is_unread_extra(run, name)}
+    found |= {name: [] for name in run.of_play if _is_unread_of_import(run, name)}
     for host, variables in _judged(run).items():
         for name, value in variables.items():
             if name not in run.extra and is_unread(name, value):
@@ -151,7 +177,15 @@ def _is_unread_extra(run: Run, name: str) -> bool:
     if name in run.reads:
         return False
     given = (*run.extra, *run.of_play)
-    return is_unread_extra(name) and (run.only_ours or is_near_ours(name, given))
+    return is_unread_extra(name) and (run.only_ours or is_near_ours(name, given, run.reads))
+
+
+def _is_unread_of_import(run: Run, name: str) -> bool:
+    """Return whether a variable of the import was meant for us, and nothing reads it. All others are the user's own."""
+    if not run.is_imported or name in SET_BY_US or name in run.reads:
+        return False
+    given = (*run.extra, *run.of_play)
+    return is_unread_extra(name) and is_near_ours(name, given, run.reads)
 
 
 def _read_elsewhere(sources: list[Variables]) -> set[str]:

@@ -246,18 +246,18 @@ def is_unread_extra(name: str) -> bool:
     return name not in (*_READ, *OF_PLAYBOOKS) and not name.startswith(_PREFIXES_OF_OTHERS)
 
 
-def is_near_ours(name: str, given: t.Collection[str]) -> bool:
-    """Return whether an extra variable that nothing of ours reads may have been meant for us.
+def is_near_ours(name: str, given: t.Collection[str], reads: t.Collection[str] = ()) -> bool:
+    """Return whether a variable of a run or of an import, which nothing of ours reads, may have been meant for us.
 
     In a playbook of the user's own, his plays may read all the others. A word such as ``group`` is his own too if what
-    it could have meant is among the ``given`` names.
+    it could have meant is among the ``given`` names. ``reads`` are the short names that this playbook reads.
     """
     if name in _MEANT:
         return _MEANT[name] not in given
     if name.startswith(PREFIX) or meant_by(name):
         return True
-    word = _closest(name, OF_PLAYBOOKS, _NEAR_A_WORD)
-    return word is not None and word[0] == name[0] and abs(len(word) - len(name)) <= 1
+    words = (word for word in {*OF_PLAYBOOKS, *reads} if word[:1] == name[:1] and abs(len(word) - len(name)) <= 1)
+    return name not in reads and _closest(name, words, _NEAR_A_WORD) is not None
 
 
 def nearest(name: str) -> str | None:
@@ -299,11 +299,12 @@ def is_template(value: t.Any) -> bool:
 def unread_message(name: str, hosts: t.Sequence[str] = (), reads: t.Collection[str] = ()) -> str:
     """Return the sentences for a variable that nothing reads, with the routers that have it.
 
-    ``reads`` are the short names that only this playbook reads.
+    ``reads`` are the short names that this playbook reads.
     """
     if name in SET_BY_US:
         return f"{name} is a result of this collection, and cannot be given."
-    meant = _closest(_normalized(name), reads, _SUGGESTED) or nearest(name)
+    of_its_own = [word for word in reads if word not in OF_PLAYBOOKS]
+    meant = _closest(_normalized(name), of_its_own, _SUGGESTED) or nearest(name)
     question = f" Did you mean {meant}?" if meant else ""
     return f"{name}{of_hosts(hosts)}: nothing reads this variable.{question}"
 

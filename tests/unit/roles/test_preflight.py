@@ -247,6 +247,33 @@ def test_what_is_nearly_ours_is_refused_in_a_users_own_playbook(routers: Fleet, 
     assert f"{name}: nothing reads this variable. Did you mean" in output
 
 
+OF_IMPORT = """
+- import_playbook: netops.conntrack.{playbook}
+  vars:
+    target: edge
+    ticket: 5
+    {name}: "1"
+"""
+
+
+@pytest.mark.parametrize(
+    ("playbook", "name", "meant"),
+    [("tune", "bacth", "batch"), ("audit", "fail_no", "fail_on"), ("restore", "mtach", "match")],
+)
+def test_what_is_nearly_ours_is_refused_in_the_variables_of_an_import(
+    routers: Fleet, playbook: str, name: str, meant: str
+) -> None:
+    (routers.directory / "own.yml").write_text(OF_IMPORT.format(playbook=playbook, name=name))
+    output = refused(routers, "own.yml")
+    assert f"{name}: nothing reads this variable. Did you mean {meant}?" in output
+    assert f"conntrack_known_variables: [{name}]" in output
+
+
+def test_what_is_nearly_a_name_of_the_imported_playbook_is_refused(routers: Fleet) -> None:
+    (routers.directory / "own.yml").write_text("- import_playbook: netops.conntrack.find\n  vars: {select: stale}\n")
+    assert "mtach: nothing reads this variable. Did you mean match?" in refused(routers, "own.yml", "-e", "mtach=1")
+
+
 ROLE = """
 - name: Prune
   hosts: all

@@ -29,6 +29,9 @@ def refusal(
     named: bool = True,
     only_ours: bool = True,
     resolved: Variables | None = None,
+    reads: t.Collection[str] = (),
+    of_import: bool = False,
+    lines: t.Sequence[str] = (),
 ) -> str:
     """Return what a run with these variables is refused for; empty if it is not."""
 
@@ -39,7 +42,8 @@ def refusal(
             raise ValueError from error
 
     try:
-        refuse_variables(Run(extra or {}, of_hosts or {}, of_play or {}, named, only_ours), resolve)
+        run = Run(extra or {}, of_hosts or {}, of_play or {}, named, only_ours, lines, reads, is_imported=of_import)
+        refuse_variables(run, resolve)
     except RefusedError as error:
         return error.message
     return ""
@@ -107,6 +111,51 @@ def test_the_other_plays_of_a_users_own_playbook_may_read_the_rest() -> None:
     assert refusal({"hosts": 1}, {}, {"target": "a"}, only_ours=False) == ""
 
 
+@pytest.mark.parametrize(
+    ("name", "reads", "meant"),
+    [
+        ("bacth", ["batch"], "batch"),
+        ("fail_no", ["batch", "fail_on"], "fail_on"),
+        ("tagret", [], "target"),
+        ("hosts", [], "target"),
+        ("mtach", ["batch", "match"], "match"),
+        ("intervall", ["interval", "rounds"], "interval"),
+        ("conntrack_prune_mach", [], "conntrack_prune_match"),
+        ("contrack_prune_match", [], "conntrack_prune_match"),
+    ],
+)
+def test_a_misspelt_variable_of_an_import_is_refused(name: str, reads: list[str], meant: str) -> None:
+    message = refusal(of_play={name: 1}, only_ours=False, reads=reads, of_import=True)
+    assert message.startswith(f"{name}: nothing reads this variable. Did you mean {meant}?")
+    assert refusal(of_play={name: 1}, only_ours=False, reads=reads) == ""  # a play of the user's own
+    known = {name: 1, "conntrack_known_variables": [name]}
+    assert refusal(of_play=known, only_ours=False, reads=reads, of_import=True) == ""
+    read = {"r1": {"conntrack_tune_peak": f"{{{{ {name} }}}}"}}
+    assert refusal(of_hosts=read, of_play={name: 1}, only_ours=False, reads=reads, of_import=True) == ""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ansible_become",
+        "conntrack_known_variables",
+        "conntrack_pair",
+        "conntrack_preflight_reads",
+        "conntrack_prune_match",
+        "match",
+        "ticket",
+    ],
+)
+def test_other_variables_of_an_import_are_the_users_own(name: str) -> None:
+    assert refusal(of_play={name: "1"}, only_ours=False, reads=["match"], of_import=True) == ""
+
+
+def test_what_is_nearly_read_by_the_imported_playbook_is_refused() -> None:
+    assert "Did you mean match?" in refusal({"mtach": 1}, only_ours=False, reads=["match"])
+    assert refusal({"mtach": 1}, only_ours=False, reads=["rounds"]) == ""
+    assert refusal({"match": 1}, only_ours=False, reads=["batch"]) == ""
+
+
 def test_a_name_in_a_template_of_a_users_own_playbook_is_read(tmp_path: pathlib.Path) -> None:
     own = tmp_path / "own.yml"
     own.write_text('- hosts: "{{ group }}"\n  vars:\n    profile: 1\n')
@@ -119,6 +168,21 @@ def test_a_name_in_a_template_of_a_users_own_playbook_is_read(tmp_path: pathlib.
         else:
             with pytest.raises(RefusedError, match=name):
                 refuse_variables(run, lambda _host, _name: None)
+
+
+def test_the_lines_of_a_users_own_playbook_are_read_with_those_that_it_imports(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "nested").mkdir()
+    imports = ["nested/a.yml", "'own.yml'", "nowhere.yml", "netops.conntrack.prune", '"{{ chosen }}.yml"']
+    own = [f"- ansible.builtin.import_playbook: {name} # as always" for name in imports]
+    (tmp_path / "own.yml").write_text("\n".join(own))
+    (tmp_path / "nested" / "a.yml").write_text("- import_playbook: b.yml")
+    (tmp_path / "nested" / "b.yml").write_text('- hosts: "{{ group }}"\n- import_playbook: ../nested/a.yml')
+    assert lines_of_others([str(tmp_path / "own.yml")]) == [
+        *own,
+        "- import_playbook: b.yml",
+        '- hosts: "{{ group }}"',
+        "- import_playbook: ../nested/a.yml",
+    ]
 
 
 @pytest.mark.parametrize("name", ["ansible_user", "awx_job_id", "tower_user_name", "semaphore_vars"])

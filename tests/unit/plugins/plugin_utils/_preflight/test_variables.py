@@ -133,6 +133,12 @@ def test_what_is_near_enough_beside_other_plays(name: str, near: bool) -> None:
     assert is_near_ours(name, ()) is near
 
 
+@pytest.mark.parametrize(("name", "near"), [("mtach", True), ("matches", False), ("watch", False), ("match", False)])
+def test_what_is_near_enough_to_what_this_playbook_reads(name: str, near: bool) -> None:
+    assert is_near_ours(name, (), ["directory", "match"]) is near
+    assert not is_near_ours(name, ())
+
+
 def test_a_word_for_ours_is_the_users_own_where_ours_is_given() -> None:
     assert is_near_ours("group", ())
     assert not is_near_ours("group", ("target",))
