@@ -95,6 +95,7 @@ class ActionModule(ActionBase):
         hostvars = task_vars["hostvars"]
         named = not options["changes"] or target is not None or bool(limit)
         of_hosts = {host: hostvars.raw_get(host) for host in hosts}
+        is_imported = _OF_OUR_PLAYBOOKS in of_play
         run = Run(
             extra,
             of_hosts,
@@ -103,7 +104,8 @@ class ActionModule(ActionBase):
             only_ours(playbooks),
             lines_of_others(playbooks),
             options["reads"],
-            is_imported=_OF_OUR_PLAYBOOKS in of_play,
+            is_imported=is_imported,
+            is_alone=is_imported and only_ours(playbooks) and len(playbooks) == 1,
         )
         refuse_variables(run, lambda host, name: _resolved(hostvars, host, name))
         if not named:

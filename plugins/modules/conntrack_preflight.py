@@ -26,6 +26,8 @@ description:
   - If a playbook of your own imports those of the collection, its plays may read any extra variable. It then fails only
     for those that begin with C(conntrack_), are nearly a name that is read, or are another word for one. The same goes
     for the variables of the import.
+  - It fails for C(batch) or C(fail_on) if the playbook of the collection does not read it, and it is given to this one
+    alone. That is with C(-e), or as a variable of the import.
   - It fails for a value whose type does not fit the option, such as a text where a dictionary is needed. If a value has
     a template that cannot be resolved without the router, the role checks it.
   - It fails for a variable that is given under its old name and its new one. An old name alone works until 2.0.0. The

@@ -24,6 +24,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._preflight.variab
 from ansible_collections.netops.conntrack.plugins.plugin_utils._preflight.variables import (
     KNOWN_VARIABLES,
     OPTIONS,
+    READERS,
     SET_BY_US,
     Variables,
     is_near_ours,
@@ -81,6 +82,9 @@ class Run:
 
     is_imported: bool = False
     """Whether the play is one of this collection's playbooks, so that only these read the variables of its import."""
+
+    is_alone: bool = False
+    """Whether the run is this playbook of this collection and no other one, so that the extra variables are its own."""
 
 
 def only_ours(playbooks: t.Collection[str]) -> bool:
@@ -176,6 +180,8 @@ def _judged(run: Run) -> t.Mapping[str, Variables]:
 def _is_unread_extra(run: Run, name: str) -> bool:
     if name in run.reads:
         return False
+    if name in READERS:
+        return run.is_alone
     given = (*run.extra, *run.of_play)
     return is_unread_extra(name) and (run.only_ours or is_near_ours(name, given, run.reads))
 
@@ -184,6 +190,9 @@ def _is_unread_of_import(run: Run, name: str) -> bool:
     """Return whether a variable of the import was meant for us, and nothing reads it. All others are the user's own."""
     if not run.is_imported or name in SET_BY_US or name in run.reads:
         return False
+    if name in READERS:
+        # A playbook of the user's own may hand its variables on to all that it imports.
+        return all(imported.startswith(_OURS) for imported in _imported_in(run.lines))
     given = (*run.extra, *run.of_play)
     return is_unread_extra(name) and is_near_ours(name, given, run.reads)
 

@@ -104,7 +104,13 @@ RENAMED = {
 
 OPTIONS |= {old: OPTIONS[new] for old, new in RENAMED.items()}
 
-OF_PLAYBOOKS = ("batch", "fail_on", "target")
+READERS = {
+    "batch": ("audit", "prepare", "prune", "restore", "site", "tune"),
+    "fail_on": ("audit", "report", "site"),
+}
+"""The short names that several playbooks read, and no other one does: by name, these playbooks."""
+
+OF_PLAYBOOKS = (*READERS, "target")
 """What the playbooks read under a short name, from the command line or the variables of an import."""
 
 KNOWN_VARIABLES = "conntrack_known_variables"
@@ -303,15 +309,24 @@ def unread_message(name: str, hosts: t.Sequence[str] = (), reads: t.Collection[s
     """
     if name in SET_BY_US:
         return f"{name} is a result of this collection, and cannot be given."
+    if name in READERS:
+        return f"{name}: this playbook does not read this variable. Only {_readers(name)} do. Leave it out."
     of_its_own = [word for word in reads if word not in OF_PLAYBOOKS]
     meant = _closest(_normalized(name), of_its_own, _SUGGESTED) or nearest(name)
     question = f" Did you mean {meant}?" if meant else ""
+    if reads and meant in READERS and meant not in reads:
+        question += f" Only {_readers(meant)} read that."
     return f"{name}{of_hosts(hosts)}: nothing reads this variable.{question}"
 
 
 def of_hosts(hosts: t.Sequence[str]) -> str:
     """Return the part of a message that says whose variable it is. Empty if no router has it."""
     return f" (a variable of {_named(hosts)})" if hosts else ""
+
+
+def _readers(name: str) -> str:
+    *others, last = READERS[name]
+    return f"{', '.join(others)} and {last}"
 
 
 def _named(names: t.Sequence[str]) -> str:

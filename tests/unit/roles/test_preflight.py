@@ -153,6 +153,35 @@ def test_what_one_playbook_reads_is_not_read_by_another(
     assert f"nothing reads this variable. Did you mean {meant}?" in output
 
 
+@pytest.mark.parametrize(
+    ("playbook", "variable"),
+    [
+        *((playbook, "fail_on=high") for playbook in ("explain", "prepare", "prune", "restore", "tune", "watch")),
+        *((playbook, "batch=1") for playbook in ("explain", "find", "watch")),
+    ],
+)
+def test_what_only_other_playbooks_read_is_refused(routers: Fleet, playbook: str, variable: str) -> None:
+    output = refused(routers, f"netops.conntrack.{playbook}", *TARGET, "-e", variable)
+    assert f"{variable.partition('=')[0]}: this playbook does not read this variable. Only audit, " in output
+
+
+def test_what_the_playbooks_share_is_taken_where_they_share_it(routers: Fleet) -> None:
+    own = "- import_playbook: netops.conntrack.prune\n- import_playbook: netops.conntrack.audit\n"
+    (routers.directory / "own.yml").write_text(own)
+    for playbooks in ("own.yml", "netops.conntrack.prune netops.conntrack.audit"):
+        rc, output = run(routers, playbooks, *TARGET, "-e", "fail_on=critical")
+        assert rc == 0, output
+    for host in routers.hosts.values():
+        host["fail_on"] = "critical"
+    rc, output = run(routers, "netops.conntrack.prune", *TARGET)
+    assert rc == 0, output
+
+
+def test_what_only_other_playbooks_read_is_refused_in_the_variables_of_an_import(routers: Fleet) -> None:
+    (routers.directory / "own.yml").write_text(OF_IMPORT.format(playbook="prune", name="fail_on"))
+    assert "fail_on: this playbook does not read this variable." in refused(routers, "own.yml")
+
+
 def test_who_looks_for_nothing_finds_nothing(routers: Fleet) -> None:
     assert "Say what to look for, such as -e 'match=" in refused(routers, "netops.conntrack.find")
 

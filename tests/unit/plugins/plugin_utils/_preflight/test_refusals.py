@@ -32,6 +32,7 @@ def refusal(
     reads: t.Collection[str] = (),
     of_import: bool = False,
     lines: t.Sequence[str] = (),
+    alone: bool = False,
 ) -> str:
     """Return what a run with these variables is refused for; empty if it is not."""
 
@@ -42,7 +43,17 @@ def refusal(
             raise ValueError from error
 
     try:
-        run = Run(extra or {}, of_hosts or {}, of_play or {}, named, only_ours, lines, reads, is_imported=of_import)
+        run = Run(
+            extra or {},
+            of_hosts or {},
+            of_play or {},
+            named,
+            only_ours,
+            lines,
+            reads,
+            is_imported=of_import,
+            is_alone=alone,
+        )
         refuse_variables(run, resolve)
     except RefusedError as error:
         return error.message
@@ -154,6 +165,56 @@ def test_what_is_nearly_read_by_the_imported_playbook_is_refused() -> None:
     assert "Did you mean match?" in refusal({"mtach": 1}, only_ours=False, reads=["match"])
     assert refusal({"mtach": 1}, only_ours=False, reads=["rounds"]) == ""
     assert refusal({"match": 1}, only_ours=False, reads=["batch"]) == ""
+
+
+NOT_READ = (
+    "fail_on: this playbook does not read this variable. Only audit, report and site do. Leave it out. If something"
+)
+DIRECT = ["- import_playbook: netops.conntrack.prune"]
+
+
+def test_what_only_other_playbooks_read_is_refused_on_the_command_line() -> None:
+    assert refusal({"fail_on": "high"}, reads=["batch"], of_import=True, alone=True).startswith(NOT_READ)
+    message = refusal({"batch": 1}, reads=["match"], of_import=True, alone=True)
+    assert "Only audit, prepare, prune, restore, site and tune do. Leave it out." in message
+    assert refusal({"fail_on": "high"}, reads=["fail_on"], of_import=True, alone=True) == ""
+    assert refusal({"target": "edge"}, reads=["match"], of_import=True, alone=True) == ""
+    known = {"fail_on": "high", "conntrack_known_variables": ["fail_on"]}
+    assert refusal(known, reads=["batch"], of_import=True, alone=True) == ""
+    read = {"r1": {"conntrack_audit_fail_on": "{{ fail_on }}"}}
+    assert refusal({"fail_on": "high"}, read, reads=["batch"], of_import=True, alone=True) == ""
+
+
+@pytest.mark.parametrize("only_ours", [True, False])
+def test_what_another_playbook_of_the_run_may_read_is_taken(only_ours: bool) -> None:
+    extra = {"fail_on": "high", "batch": 1}
+    assert refusal(extra, reads=["match"], only_ours=only_ours, of_import=True) == ""
+    assert refusal(extra, only_ours=only_ours) == ""
+
+
+def test_what_all_playbooks_share_may_stand_in_the_inventory() -> None:
+    hosts = {"r1": {"fail_on": "high", "batch": 1}}
+    assert refusal(of_hosts=hosts, reads=["match"], of_import=True, alone=True) == ""
+
+
+def test_what_only_other_playbooks_read_is_refused_in_an_import() -> None:
+    vars_of_import = {"fail_on": "high"}
+    message = refusal(of_play=vars_of_import, only_ours=False, reads=["batch"], of_import=True, lines=DIRECT)
+    assert message.startswith(NOT_READ)
+    nested = [*DIRECT, "- import_playbook: audits.yml"]
+    for lines, reads in ((nested, ["batch"]), (DIRECT, ["fail_on"])):
+        assert refusal(of_play=vars_of_import, only_ours=False, reads=reads, of_import=True, lines=lines) == ""
+    assert refusal(of_play=vars_of_import, only_ours=False, reads=["batch"], lines=DIRECT) == ""
+
+
+def test_who_means_what_this_playbook_does_not_read_is_told() -> None:
+    message = refusal({"failon": "high"}, reads=["batch"], of_import=True, alone=True)
+    assert message.startswith(
+        "failon: nothing reads this variable. Did you mean fail_on? Only audit, report and site read that. If something"
+    )
+    assert "read that" not in refusal({"failon": "high"}, reads=["fail_on"], of_import=True, alone=True)
+    assert "read that" not in refusal({"failon": "high"})
+    assert "read that" not in refusal({"prune_match": 1}, reads=["batch"])
 
 
 def test_a_name_in_a_template_of_a_users_own_playbook_is_read(tmp_path: pathlib.Path) -> None:

@@ -14,6 +14,7 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._preflight.variab
     OF_PLAYBOOKS,
     OPTIONS,
     PREFIX,
+    READERS,
     SET_BY_US,
     is_near_ours,
     is_unread,
@@ -68,6 +69,23 @@ def test_the_table_has_what_the_playbooks_and_defaults_read_by_short_names() -> 
     assert {name for name in found if name in OF_PLAYBOOKS} == set(OF_PLAYBOOKS)
     of_routers = {"conntrack_pair", "conntrack_known_variables", "conntrack_protect"}
     assert set(OF_INVENTORY) == of_routers
+
+
+def test_each_playbook_names_what_it_reads_by_short_names() -> None:
+    readers: dict[str, list[str]] = {name: [] for name in READERS}
+    for path in sorted(CHECKOUT.glob("playbooks/*.yml")):
+        reads = read_yaml(path)[0].get("vars", {}).get("conntrack_preflight_reads", [])
+        text = "\n".join(line for line in path.read_text().splitlines() if "conntrack_preflight_reads" not in line)
+        assert bool(reads) == (path.stem not in ("preflight", "report")), path
+        assert reads == sorted(reads), path
+        for name in reads:
+            readers.get(name, []).append(path.stem)
+            assert name == "fail_on" or re.search(rf"\b{name}\b", text), (path, name)
+        assert "batch" in reads or "batch |" not in text, path
+    readers["fail_on"].append("report")  # which has no preflight of its own
+    assert {name: sorted(playbooks) for name, playbooks in readers.items()} == {
+        name: list(playbooks) for name, playbooks in READERS.items()
+    }
 
 
 @pytest.mark.parametrize(
