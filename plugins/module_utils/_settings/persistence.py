@@ -81,11 +81,19 @@ class BootFiles:
 
         They are lost where nothing else loads nf_conntrack early, and the line that did so is taken out.
         """
-        *_others, dropin = self.files
         lost = self.after.lost - self.before.lost
         names = sorted(name for name in lost if self.before.effective(name))
         files = {name: self.after.values[name].source.file for name in names}
-        return {name: file for name, file in files.items() if os.path.realpath(file) != os.path.realpath(dropin.path)}
+        return {name: file for name, file in files.items() if not self._is_dropin(file)}
+
+    def is_set_elsewhere(self, short_name: str) -> bool:
+        """Return whether the next boot has the value of a setting from another file than the drop-in."""
+        value = self.after.effective(short_name)
+        return value is not None and not self._is_dropin(value.source.file)
+
+    def _is_dropin(self, file: str) -> bool:
+        *_others, dropin = self.files
+        return os.path.realpath(file) == os.path.realpath(dropin.path)
 
     @property
     def in_order(self) -> list[FileChange]:

@@ -140,22 +140,23 @@ class Transaction:
             for change in self.changes
             if change.sysctl.short_name == "tcp_loose" and not change.wanted and self._is_new(change)
         ]
-        if self.boot_files is None:
+        boot_files = self.boot_files
+        if boot_files is None:
             return warnings
-        after = self.boot_files.after
+        after = boot_files.after
         not_set = [
             change
             for change in self.changes
             if not change.holds(number_at_boot(after, change.sysctl.short_name))
-            and (change.sysctl.short_name not in self.restored or after.effective(change.sysctl.short_name))
+            and (change.sysctl.short_name not in self.restored or boot_files.is_set_elsewhere(change.sysctl.short_name))
         ]
-        unread = self.boot_files.why_not_read if not_set else None
+        unread = boot_files.why_not_read if not_set else None
         warnings += [
             f"{change.sysctl.short_name}: the next boot does not set {change.wanted}. "
             f"{unread or _reason(change.sysctl.short_name, after)}"
             for change in not_set
         ]
-        return [*warnings, *_lost_elsewhere(self.boot_files)]
+        return [*warnings, *_lost_elsewhere(boot_files)]
 
     def _is_new(self, change: Change) -> bool:
         """Whether the kernel does not have the value yet. Of a kernel that is not asked, whether its files have not."""
