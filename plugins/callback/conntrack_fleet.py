@@ -114,14 +114,26 @@ class CallbackModule(CallbackBase):  # type: ignore[misc] # Ansible has no types
     def v2_runner_on_ok(self, result: t.Any) -> None:
         """Remember what was done, and the fleet if the task was the report."""
         task, values = _task_and_values(result)
-        host = result.host if hasattr(result, "host") else result._host
-        self._unfinished.end(host.get_name(), task.action, values)
+        self._unfinished.end(_router(result), task.action, values)
         if task.action in _REPORTS:
             self._fleet = values.get("fleet")
 
     def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
         """Remember the fleet of a report that failed for what it says of it."""
         self.v2_runner_on_ok(result)
+
+    def v2_runner_on_skipped(self, result: t.Any) -> None:
+        """Remember that the module is not at work."""
+        self.v2_runner_on_ok(result)
+
+    def v2_runner_item_on_ok(self, result: t.Any) -> None:
+        """Remember what was done for an item of a loop, whose own result has no counts."""
+        task, values = _task_and_values(result)
+        self._unfinished.note(_router(result), task.action, values)
+
+    def v2_runner_item_on_failed(self, result: t.Any) -> None:
+        """Remember what was done for an item before it failed."""
+        self.v2_runner_item_on_ok(result)
 
     def v2_playbook_on_stats(self, stats: t.Any) -> None:
         """Draw the fleet, if there was a report; what cannot be drawn makes a warning, and never an error."""
@@ -153,6 +165,12 @@ def _task_and_values(result: t.Any) -> tuple[t.Any, t.Mapping[str, t.Any]]:
     if hasattr(result, "task"):
         return result.task, result.result
     return result._task, result._result
+
+
+def _router(result: t.Any) -> str:
+    """Return the name of the host of a ``result``."""
+    host = result.host if hasattr(result, "host") else result._host
+    return str(host.get_name())
 
 
 def _is_for_a_terminal() -> bool:

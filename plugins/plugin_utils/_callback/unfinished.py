@@ -39,7 +39,7 @@ class Unfinished:
     def __init__(self) -> None:
         self._at_work: dict[str, str] = {}
         self._counts: dict[tuple[str, str], int] = {}
-        self._changed: dict[str, list[str]] = {}
+        self._changed: dict[str, set[str]] = {}
 
     def begin(self, router: str, action: t.Any) -> None:
         """Note that a task begins on a router."""
@@ -49,12 +49,17 @@ class Unfinished:
 
     def end(self, router: str, action: t.Any, result: t.Any) -> None:
         """Note the result of a task on a router."""
+        self.note(router, action, result)
+        self._at_work.pop(router, None)
+
+    def note(self, router: str, action: t.Any, result: t.Any) -> None:
+        """Note a result of the task that is at work on a router, such as that of one item of its loop."""
         module = _module_of(action)
-        if self._at_work.pop(router, None) != module or not isinstance(result, collections.abc.Mapping):
+        if self._at_work.get(router) != module or not isinstance(result, collections.abc.Mapping):
             return
         if module in _DONE_AS_A_WHOLE:
             if result.get("changed"):
-                self._changed.setdefault(module, []).append(router)
+                self._changed.setdefault(module, set()).add(router)
             return
         number = result.get(_COUNTS[module])
         if isinstance(number, int) and number:
@@ -67,8 +72,8 @@ class Unfinished:
         messages = []
         for (router, done), number in sorted(self._counts.items()):
             messages.append(f"{router}: {number:,} {done}.")
-        for module, routers in sorted(self._changed.items()):
-            messages.append(f"{_named(routers)}: {_DONE_AS_A_WHOLE[module]}")
+        for module, changed in sorted(self._changed.items()):
+            messages.append(f"{_named(changed)}: {_DONE_AS_A_WHOLE[module]}")
         for module in sorted(set(self._at_work.values())):
             routers = [router for router, at_work in self._at_work.items() if at_work == module]
             messages.append(f"{_named(routers)}: {module} was at work. {_NOT_KNOWN} {_LATER[module]}")
@@ -100,6 +105,6 @@ def _module_of(action: t.Any) -> str:
     return str(action).rpartition(".")[2]
 
 
-def _named(routers: list[str]) -> str:
+def _named(routers: t.Collection[str]) -> str:
     more = len(routers) - _MOST_NAMES
     return f"{', '.join(sorted(routers)[:_MOST_NAMES])}{f' and {more} more' if more > 0 else ''}"

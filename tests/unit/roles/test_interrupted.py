@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import signal
@@ -42,7 +43,7 @@ def interrupt(fleet: Fleet, slow: str, playbook: str, *options: str) -> tuple[in
         str(ANSIBLE_PLAYBOOK),
         "-i",
         "inventory.yml",
-        f"netops.conntrack.{playbook}",
+        playbook,
         "-e",
         "target=all",
         *options,
@@ -76,7 +77,7 @@ def interrupt(fleet: Fleet, slow: str, playbook: str, *options: str) -> tuple[in
 def test_an_interrupted_run_says_what_it_did(fleet: Fleet, playbook: str, words: str) -> None:
     fleet.add("a_good")
     fleet.add("b_slow")
-    rc, output = interrupt(fleet, "b_slow", playbook, "--forks", "1")
+    rc, output = interrupt(fleet, "b_slow", f"netops.conntrack.{playbook}", "--forks", "1")
     assert rc == 99
     assert "User interrupted execution" in output
     assert words in output
@@ -84,6 +85,25 @@ def test_an_interrupted_run_says_what_it_did(fleet: Fleet, playbook: str, words:
     if words:
         assert "a_good: 90,000 entries were deleted." in output
         assert "Deleted entries do not come back by themselves." in output
+
+
+def test_what_was_skipped_was_not_at_work_and_what_a_loop_did_is_counted(fleet: Fleet) -> None:
+    fleet.add("a_good")
+    fleet.add("b_slow")
+    prune = {"match": {"protocol": "tcp"}, "max_delete": "100%"}
+    tasks = [
+        {
+            "netops.conntrack.conntrack_prune": prune,
+            "loop": [1, 2],
+            "when": "inventory_hostname == 'a_good'",
+        },
+        {"netops.conntrack.conntrack_facts": {}},
+    ]
+    (fleet.directory / "own.yml").write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks}]))
+    _rc, output = interrupt(fleet, "b_slow", "own.yml", "--forks", "1")
+    assert "User interrupted execution" in output
+    assert "a_good: 90,000 entries were deleted." in output
+    assert "at work" not in output
 
 
 def test_a_run_that_comes_to_its_end_says_nothing_of_it(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,3 +76,32 @@ def test_timeout_policies_are_no_settings() -> None:
     lines = run.lines()[1:]
     assert lines[0] == "router1: timeout policies were changed."
     assert lines[1].startswith("router3: conntrack_timeout_policy was at work.")
+
+
+def test_what_is_skipped_is_not_at_work() -> None:
+    run = Unfinished()
+    for action in (PRUNE, SETTINGS):
+        run.begin("router1", action)
+        run.end("router1", action, {"changed": False, "skipped": True})
+    assert run.lines() == []
+
+
+def test_each_item_of_a_loop_counts_once_and_ends_nothing() -> None:
+    run = Unfinished()
+    run.begin("router1", PRUNE)
+    for deleted in (3, 4):
+        run.note("router1", PRUNE, {"deleted": deleted})
+    assert run.lines()[1] == "router1: 7 entries were deleted."
+    assert run.lines()[2].startswith("router1: conntrack_prune was at work.")
+    run.end("router1", PRUNE, {"changed": True, "results": [{"deleted": 3}, {"deleted": 4}]})
+    run.begin("router2", SETTINGS)
+    for _item in range(2):
+        run.note("router2", SETTINGS, {"changed": True})
+    run.end("router2", SETTINGS, {"changed": True, "results": []})
+    assert run.lines()[1:] == ["router1: 7 entries were deleted.", "router2: the settings were changed."]
+
+
+def test_an_item_of_a_rehearsal_is_not_counted() -> None:
+    run = Unfinished()
+    run.note("router1", SETTINGS, {"changed": True})
+    assert run.lines() == []
