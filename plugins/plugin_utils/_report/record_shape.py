@@ -56,15 +56,18 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._router.shape imp
     one_of,
     optional,
     record,
+    start_of_list,
     text,
     words,
 )
-from ansible_collections.netops.conntrack.plugins.plugin_utils._router.table_shapes import table
+from ansible_collections.netops.conntrack.plugins.plugin_utils._router.table_shapes import shortened_table
 
 STEP = "Report on the fleet"
 """What a router whose record is malformed is reported to have failed in."""
 
 _LARGEST_TOP = 10_000
+"""How many of the largest, and of the entries of a sample, a record keeps. The account stays when there are more."""
+
 _MOST_SELECTORS = 512
 _MOST_CHECKS = 1000
 _MOST_HELPS = 100
@@ -112,7 +115,7 @@ _AUDIT = record(
         "findings": list_of(_FINDING, _MOST_CHECKS),
     },
     {
-        "table": optional(table(_LARGEST_TOP)),
+        "table": optional(shortened_table(_LARGEST_TOP)),
         "stats": optional(STATS),
         "drift": optional(NAMES),
         "explanation": optional(_EXPLANATION),
@@ -173,7 +176,7 @@ def _tune(value: t.Any) -> TuneRecord:
     return tune
 
 
-_ENTRIES = list_of(ENTRY, _LARGEST_TOP)
+_ENTRIES = start_of_list(ENTRY, _LARGEST_TOP)
 _PRUNE = record(
     {},
     {

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import collections.abc
 import ipaddress
+import itertools
 import typing as t
 
 from ansible_collections.netops.conntrack.plugins.module_utils._errors import AnswerError
@@ -188,6 +189,18 @@ def list_of(shape: Shape, most: int) -> Shape:
         return items
 
     return whole_list
+
+
+def start_of_list(shape: Shape, most: int) -> Shape:
+    """Return the shape of a list of which no more than the first ``most`` items are kept."""
+    start = list_of(shape, most)
+    return lambda value: start(value[:most] if isinstance(value, (list, tuple)) else value)
+
+
+def start_of_mapping(shape: Shape, most: int) -> Shape:
+    """Return the shape of a mapping of which no more than the first ``most`` keys are kept."""
+    start = mapping(shape, most)
+    return lambda value: start(dict(itertools.islice(value.items(), most)) if _is_mapping(value) else value)
 
 
 def mapping(shape: Shape, most: int, longest: int = _KEY) -> Shape:

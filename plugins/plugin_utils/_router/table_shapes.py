@@ -30,6 +30,8 @@ from ansible_collections.netops.conntrack.plugins.plugin_utils._router.shape imp
     one_of,
     optional,
     record,
+    start_of_list,
+    start_of_mapping,
     text_or,
     whole,
 )
@@ -93,7 +95,15 @@ _TOP = ("source", "destination", "source_port", "destination_port")
 
 def table(top: int, explain: int = MOST_CLUSTERS) -> Shape:
     """Return the shape of the facts ``table``, with so many of the largest, explained by so many clusters."""
-    some = mapping(COUNT, top)
+    return _table(mapping(COUNT, top), list_of(_TALKER, top), explain)
+
+
+def shortened_table(top: int) -> Shape:
+    """Return the shape of the facts ``table`` of which so many of the largest are kept, however many it has."""
+    return _table(start_of_mapping(COUNT, top), start_of_list(_TALKER, top), MOST_CLUSTERS)
+
+
+def _table(some: Shape, talkers: Shape, explain: int) -> Shape:
     return record(
         {
             "entries": COUNT,
@@ -110,7 +120,7 @@ def table(top: int, explain: int = MOST_CLUSTERS) -> Shape:
             "bytes": _AMOUNTS,
             "remaining": _HISTOGRAM,
             "idle": _HISTOGRAM,
-            "top": record({name: list_of(_TALKER, top) for name in _TOP}),
+            "top": record(dict.fromkeys(_TOP, talkers)),
         },
         {
             "zones_original": some,
