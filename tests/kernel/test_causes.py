@@ -18,7 +18,7 @@ import typing as t
 
 import pytest
 from ansible_collections.netops.conntrack.plugins.plugin_utils._report.audit_types import Finding
-from helpers.audited_router import answer_of, document_of, facts_of, findings_of, printed_by_shell
+from helpers.audited_router import answer_of, document_of, facts_of, findings_of, for_now, printed_by_shell
 from helpers.packet_injection import Router, injected_router
 from helpers.packets import echo, tcp, udp
 from helpers.support import network_namespace, run
@@ -338,7 +338,7 @@ def test_connections_idle_for_an_hour_are_found_and_as_many_are_shortened_as_was
         assert "shortens about 1,400 entries" in in_15_hours
         assert "shortens about 2,300" in in_6_hours
         [command] = _COMMAND.findall(in_15_hours)
-        printed_by_shell(f"{command} -e conntrack_tune_persist=false", netns, tmp_path)
+        printed_by_shell(for_now(command), netns, tmp_path)
         remaining = [int(line.split()[2]) for line in run(["conntrack", "-L"], netns=netns).splitlines()]
         assert len([seconds for seconds in remaining if seconds > 53_000]) == 1400
         assert max(remaining) <= 54_000

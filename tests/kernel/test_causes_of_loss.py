@@ -13,7 +13,7 @@ import re
 import threading
 import typing as t
 
-from helpers.audited_router import document_of, facts_of, findings_of, printed_by_shell
+from helpers.audited_router import document_of, facts_of, findings_of, for_now, printed_by_shell
 from helpers.deaf_listener import listening_program
 from helpers.packet_injection import Router, injected_router
 from helpers.packets import tcp, udp
@@ -110,8 +110,7 @@ def test_accounting_that_is_off_is_found_and_its_cure_gives_new_entries_counters
         [cure] = found["cures"]
         assert "The 30 entries of now get none" in cure
         [command] = _COMMAND.findall(cure)
-        # The machine that the tests run on is no router whose files may be changed.
-        printed_by_shell(f"{command} -e conntrack_tune_persist=false", router.netns, tmp_path)
+        printed_by_shell(for_now(command), router.netns, tmp_path)
         query(router, range(30, 50))
         assert run(["conntrack", "-L"], netns=router.netns).count("packets=1 ") == 20
         assert "accounting_off" not in findings_of(document_of(router.netns, tmp_path))

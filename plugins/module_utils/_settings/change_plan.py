@@ -52,11 +52,6 @@ def check_options(params: Options) -> None:
     if state != "present" and at_least:
         problem = "is for values that are to be set"
         raise OptionError("at_least", at_least, problem, "Name the settings in the option settings.")
-    if state == "confirmed":
-        _check_confirmed(params)
-    elif params["change"] is not None:
-        problem = "is for a change that waits for its confirmation"
-        raise OptionError("change", params["change"], problem, "Leave it out, or give state: confirmed.")
     if state == "absent" and not params["persist"]:
         problem = "leaves no record of what was there before, so that nothing can be restored"
         raise OptionError("persist", False, problem, "Set the values that you want with state: present.")
@@ -64,6 +59,11 @@ def check_options(params: Options) -> None:
         _check_exclusive(params)
     if not params["runtime"]:
         _check_boot_only(params)
+    if state == "confirmed":
+        _check_confirmed(params)
+    elif params["change"] is not None:
+        problem = "is for a change that waits for its confirmation"
+        raise OptionError("change", params["change"], problem, "Leave it out, or give state: confirmed.")
 
 
 def _check_confirmed(params: Options) -> None:
