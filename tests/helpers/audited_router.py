@@ -86,7 +86,11 @@ def for_now(command: str) -> str:
 
 
 def printed_by_shell(command: str, netns: str | None, home: pathlib.Path) -> str:
-    """Run a command by a shell in the namespace of the router, or without one, and return what it prints."""
+    """Run a command by a shell in the namespace of the router, or without one, and return what it prints.
+
+    The backup of a prune is below ``home``.
+    """
+    command = command.replace("backup=true", f"backup=true backup_dir={home}/backups")
     environment = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
     programs = f"{pathlib.Path(sys.executable).parent}:{environment['PATH']}"
     done = subprocess.run(

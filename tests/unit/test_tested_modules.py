@@ -108,8 +108,7 @@ PARTS = {
     "plugin_utils/_html_toolkit/style": "plugin_utils/_html_toolkit/rules plugin_utils/_html_toolkit/widths",
     "plugin_utils/_page/whole_page": "plugin_utils/_page/changes plugin_utils/_page/findings "
     "plugin_utils/_page/parts plugin_utils/_page/routers plugin_utils/_page/trend",
-    "plugin_utils/_report/document": "plugin_utils/_report/record_shape plugin_utils/_report/record_types "
-    "plugin_utils/_report/router_report",
+    "plugin_utils/_report/document": "plugin_utils/_report/record_types plugin_utils/_report/router_report",
     "plugin_utils/_report/upgrade": "plugin_utils/_report/old_names",
     "plugin_utils/_router/facts_shapes": "plugin_utils/_router/boot_shapes plugin_utils/_router/forecast_shapes",
     "plugin_utils/_router/result_shapes": "plugin_utils/_router/change_shapes plugin_utils/_router/common_shapes "
